@@ -1,0 +1,1 @@
+"""What is materialised, and when. `definitions.py` assembles; nothing here holds state."""

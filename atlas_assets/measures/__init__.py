@@ -1,0 +1,1 @@
+"""Pure functions on arrays: no Dagster, no files, no torch."""
