@@ -1,0 +1,133 @@
+"""From a spec to a loaded model and from pixels to its input. The one place, beside the loaders, that touches torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from PIL import Image
+
+from atlas_resources.registry import loader_of
+from atlas_resources.specs import Preprocessing, Spec
+from atlas_resources.weights import require_weights
+
+if TYPE_CHECKING:
+    import torch
+
+PILLOW_FILTERS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "box": Image.Resampling.BOX,
+}
+
+
+class DeviceUnavailable(RuntimeError):
+    """The instrument's declared device is not there."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """One mask of a segmenter, on its working raster.
+
+    Attributes:
+        pixels: bool [H, W], True inside.
+        class_name: name of its class, None for class-agnostic masks.
+        predicted_iou: the model's own estimate of its quality, 0..1, if it gives one.
+        stability_score: stability of the mask under a shifted threshold, 0..1, if it gives one.
+    """
+
+    pixels: np.ndarray
+    class_name: str | None = None
+    predicted_iou: float | None = None
+    stability_score: float | None = None
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a probe can answer: the class's id in its vocabulary, and its name."""
+
+    label_id: str
+    name: str
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Gives a vector per image."""
+
+    def embed(self, batch: "torch.Tensor") -> np.ndarray:
+        """float32 [N, dim], raw (not normalised), of float32 [N, 3, H, W]."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Gives a score per label."""
+
+    labels: list[Label]
+
+    def score(self, batch: "torch.Tensor") -> tuple[np.ndarray, np.ndarray]:
+        """Logits and probabilities, each float32 [N, labels], of float32 [N, 3, H, W]."""
+        ...
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """Gives masks."""
+
+    def segment(self, raster: np.ndarray) -> list[Mask]:
+        """Masks [H, W] of one uint8 sRGB raster [H, W, 3]."""
+        ...
+
+
+def require_device(spec: Spec) -> str:
+    """The spec's device. Raises DeviceUnavailable at once when it is not there: nothing falls back to another."""
+    import torch
+
+    device = spec.numeric.device if spec.numeric else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceUnavailable(
+            f"{spec.key} is declared for cuda and this machine has no CUDA device. Run it where there is one, or declare "
+            f"an instrument of its own for the CPU (numeric.device: cpu) in model_specs/."
+        )
+    return device
+
+
+def load_model(spec: Spec) -> Embedder | Scorer | Segmenter:
+    """Loads the pinned weights, digests checked, on the declared device.
+
+    Raises:
+        WeightsMissing, WeightsMismatch: see `weights.require_weights`.
+        DeviceUnavailable: see `require_device`.
+    """
+    device = require_device(spec)
+    return loader_of(spec)(spec, require_weights(spec), device)
+
+
+def resize(image: Image.Image, steps: Preprocessing) -> Image.Image:
+    """The RGB image at the declared working size; sizes round as torchvision's Resize has it (the long side truncates)."""
+    if steps.resize is None:
+        return image
+    width, height = image.size
+    size_px = steps.resize.size_px
+    if steps.resize.mode == "exact":
+        size = (size_px, size_px)
+    elif (steps.resize.mode == "shortest_side") == (width <= height):
+        size = (size_px, max(1, int(size_px * height / width)))
+    else:
+        size = (max(1, int(size_px * width / height)), size_px)
+    return image.resize(size, PILLOW_FILTERS[steps.interpolation])
+
+
+def build_preprocess(steps: Preprocessing) -> Callable[[Image.Image], "torch.Tensor"]:
+    """Pixels to model input as declared: float32 [3, H, W], resized and cropped by Pillow, normalised by torchvision."""
+    from torchvision.transforms import v2
+
+    import torch
+
+    stages: list[Callable] = [lambda image: resize(image, steps)]
+    if steps.crop_px:
+        stages.append(v2.CenterCrop(steps.crop_px))
+    stages += [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]
+    if steps.mean and steps.std:
+        stages.append(v2.Normalize(list(steps.mean), list(steps.std)))
+    return v2.Compose(stages)

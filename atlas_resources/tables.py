@@ -1,0 +1,283 @@
+"""The columns of every table: type, unit and meaning, once. Plate files, ledgers, the UI and the catalogue's comments follow it."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from atlas_resources.contracts import InstrumentIdentity
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, type, and what it means, with unit."""
+
+    name: str
+    dtype: pl.DataType | type[pl.DataType]
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A ledger table. Rows are ordered by `order_by`, so that a rebuild gives the same file content."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    order_by: tuple[str, ...]
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Name and type of each column, in order."""
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    def conform(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with exactly this table's columns and types, in its order. Raises polars' error for what does not fit."""
+        return rows.select(self.schema.names()).cast(dict(self.schema)).sort(self.order_by, nulls_last=True)
+
+
+COUNTS = pl.List(pl.Int64)
+COLOURS = pl.List(pl.Struct({"lab": pl.List(pl.Float64), "srgb_hex": pl.String, "share": pl.Float64}))
+
+IDENTITY = (
+    Column("run_id", pl.String, "Sealed run the row comes from."),
+    Column("plate_id", pl.String, "Plate that was measured."),
+    Column("instrument", pl.String, "Key of the instrument (model_specs/<key>.yaml)."),
+    Column("model_id", pl.String, "Model or algorithm."),
+    Column("model_sha", pl.String, "Pinned revision, or library==version."),
+    Column("weights_sha256", pl.String, "sha256 of the weights; null for an algorithm without weights."),
+    Column("preprocess_tag", pl.String, "Short name of the declared preprocessing."),
+    Column("fingerprint", pl.String, "sha256 over everything in the instrument that can change a result."),
+    Column("source_sha256", pl.String, "sha256 of the source image's bytes."),
+    Column("licence", pl.String, "SPDX id of the instrument's licence, or unknown."),
+    Column("commercial_use", pl.String, "yes, no or unknown: whether the licence allows commercial use of the rows."),
+)
+IS_CURRENT = Column(
+    "is_current", pl.Boolean, "Newest complete run of the plate with the instrument's present fingerprint and the present source."
+)
+
+EMBEDDING = (
+    Column("scope", pl.String, "What was embedded: plate, segment or tile."),
+    Column("segment_id", pl.String, "Segment that was embedded; null for a whole plate."),
+    Column("vector_dim", pl.Int32, "Length of the vector."),
+    Column("vector", pl.List(pl.Float32), "Raw vector as the model gave it, not normalised."),
+    Column("l2_norm", pl.Float64, "Euclidean length of the vector."),
+)
+SEGMENT = (
+    Column("segment_id", pl.String, "mask-0001 ...: by area descending, then position."),
+    Column("class_name", pl.String, "Class of the mask; null for class-agnostic masks."),
+    Column("mask_rle", pl.String, "COCO run-length encoding at source size (pycocotools counts, column-major)."),
+    Column("mask_sha256", pl.String, "sha256 of `<height>x<width>:<mask_rle>`."),
+    Column("height_px", pl.Int32, "Height of the mask, equal to the source's, pixels."),
+    Column("width_px", pl.Int32, "Width of the mask, equal to the source's, pixels."),
+    Column("x_min", pl.Int32, "Left edge of the bounding box, source pixels, inclusive."),
+    Column("y_min", pl.Int32, "Top edge of the bounding box, source pixels, inclusive."),
+    Column("x_max", pl.Int32, "Right edge of the bounding box, source pixels, exclusive."),
+    Column("y_max", pl.Int32, "Bottom edge of the bounding box, source pixels, exclusive."),
+    Column("area_px", pl.Int64, "Pixels in the mask."),
+    Column("area_ratio", pl.Float64, "area_px over the source's pixels, 0..1."),
+    Column("centroid_x", pl.Float64, "Mean x of the mask's pixel centres over the width, 0..1."),
+    Column("centroid_y", pl.Float64, "Mean y of the mask's pixel centres over the height, 0..1."),
+    Column("predicted_iou", pl.Float64, "The model's own estimate of the mask's quality, 0..1; null if it gives none."),
+    Column("stability_score", pl.Float64, "Stability under a shifted threshold, 0..1; null if the model gives none."),
+    Column("fragmentation_score", pl.Float64, "1 - largest connected component's share of the area, 0..1."),
+    Column("component_count", pl.Int32, "Connected components (8-connectivity), on the working raster."),
+    Column("hole_count", pl.Int32, "Holes in the mask, on the working raster."),
+    Column("touches_border", pl.Boolean, "Whether the mask reaches the image's edge."),
+    Column("palette", COLOURS, "Dominant colours inside the mask on the working raster: Lab (D65), sRGB hex, share."),
+)
+PROBE = (
+    Column("label_index", pl.Int32, "Index of the label in the model's output."),
+    Column("label_id", pl.String, "Id of the label in its vocabulary (a WordNet synset for ImageNet)."),
+    Column("label", pl.String, "Name of the label."),
+    Column("logit", pl.Float32, "Raw output before the activation."),
+    Column("score", pl.Float32, "Probability by softmax over all labels, 0..1."),
+    Column("calibration", pl.String, "What the score is calibrated to, or uncalibrated."),
+    Column("failure_modes", pl.String, "Known ways to be wrong, from the spec."),
+)
+
+INSTRUMENT_TABLES = {
+    "embedding": Table(
+        "embeddings",
+        "Vectors of plates, raw; the views embeddings_<instrument> give fixed-size arrays.",
+        (*IDENTITY, *EMBEDDING, IS_CURRENT),
+        ("instrument", "plate_id", "run_id", "scope", "segment_id"),
+    ),
+    "segmentation": Table(
+        "segments",
+        "Masks of plates at source size, with what is measured of their shape and colour.",
+        (*IDENTITY, *SEGMENT, IS_CURRENT),
+        ("instrument", "plate_id", "run_id", "segment_id"),
+    ),
+    "probe": Table(
+        "probes",
+        "Scores of plates, every label, not only the winner. Weak signals: read calibration and failure_modes.",
+        (*IDENTITY, *PROBE, IS_CURRENT),
+        ("instrument", "plate_id", "run_id", "label_index"),
+    ),
+}
+FILE_OF_ROLE = {"embedding": "embeddings.parquet", "segmentation": "segments.parquet", "probe": "probe_scores.parquet"}
+
+PLATES = Table(
+    "plates",
+    "Every registered plate: identity, and the scalar facts of its source. Facts are null until the groundwork is done.",
+    (
+        Column("plate_id", pl.String, "The plate's id; it never changes."),
+        Column("plate_number", pl.Int64, "Number in the series."),
+        Column("title", pl.String, "Title."),
+        Column("slug", pl.String, "Title as a slug."),
+        Column("source_image", pl.String, "Name of the source image."),
+        Column("source_sha256", pl.String, "sha256 of the source image's bytes."),
+        Column("download_url", pl.String, "Where the scan came from, if its index says."),
+        Column("license", pl.String, "Licence of the scan as its index states it."),
+        Column("created_at", pl.Datetime("us", "UTC"), "Time of registration, UTC."),
+        Column("format", pl.String, "Container by content: JPEG, PNG, TIFF or WEBP."),
+        Column("mode", pl.String, "Pillow's mode of the source before conversion."),
+        Column("file_size_bytes", pl.Int64, "Size of the source, bytes."),
+        Column("width", pl.Int64, "Width, pixels, upright."),
+        Column("height", pl.Int64, "Height, pixels, upright."),
+        Column("orientation", pl.String, "landscape, portrait or square."),
+        Column("aspect_ratio", pl.Float64, "width / height."),
+        Column("megapixels", pl.Float64, "Pixels / 1e6."),
+        Column("mean_rgb", pl.List(pl.Float64), "Mean of R, G, B; 8-bit sRGB, 0..255."),
+        Column("std_rgb", pl.List(pl.Float64), "Population standard deviation of R, G, B; 8-bit sRGB."),
+        Column("luminance_mean", pl.Float64, "Mean Rec. 709 luma, 0..255."),
+        Column("luminance_std", pl.Float64, "Population standard deviation of Rec. 709 luma."),
+        Column("luminance_entropy", pl.Float64, "Entropy of the luma histogram, bits."),
+        Column("luminance_p01", pl.Int64, "1st percentile of luma, 0..255."),
+        Column("luminance_p99", pl.Int64, "99th percentile of luma, 0..255."),
+        Column("background_ratio", pl.Float64, "Share of pixels with all channels >= 245."),
+        Column("white_ratio", pl.Float64, "Share of pixels with all channels 255."),
+        Column("black_ratio", pl.Float64, "Share of pixels with all channels <= 10."),
+        Column("clipped_low_ratio", pl.Float64, "Share of pixels with any channel at 0."),
+        Column("clipped_high_ratio", pl.Float64, "Share of pixels with any channel at 255."),
+        Column("rms_contrast", pl.Float64, "luminance_std / 255."),
+        Column("grayscale_like", pl.Boolean, "Whether 99 % of the pixels are nearly neutral."),
+        Column("laplacian_variance", pl.Float64, "Variance of the Laplacian of luma: sharpness."),
+        Column("edge_density", pl.Float64, "Mean Sobel magnitude of luma (0..1)."),
+        Column("ahash", pl.String, "64-bit average hash, hex."),
+        Column("dhash", pl.String, "64-bit difference hash, hex."),
+        Column("phash", pl.String, "64-bit DCT hash, hex."),
+        Column("has_icc", pl.Boolean, "Whether the source carries an ICC profile."),
+        Column("has_exif", pl.Boolean, "Whether the source carries EXIF data."),
+        Column("colour_policy", pl.String, "Name of the decode and colour-conversion policy."),
+    ),
+    ("plate_id",),
+)
+HISTOGRAMS = Table(
+    "histograms",
+    "Exact colour counts of each plate over every pixel: 8-bit sRGB, Rec. 709 luma, CIE Lab (D65).",
+    (
+        Column("plate_id", pl.String, "Plate."),
+        Column("source_sha256", pl.String, "sha256 of the source image's bytes."),
+        Column("measure_version", pl.String, "Version of the measuring code."),
+        Column("pixel_count", pl.Int64, "Pixels counted; each histogram sums to it."),
+        Column("red", COUNTS, "256 counts of red, sRGB level 0..255."),
+        Column("green", COUNTS, "256 counts of green."),
+        Column("blue", COUNTS, "256 counts of blue."),
+        Column("luminance", COUNTS, "256 counts of Rec. 709 luma."),
+        Column("lab", COUNTS, "3-D Lab histogram, flattened in L, a, b order (b fastest)."),
+        Column("lab_bins", pl.List(pl.Int32), "Bins along L, a, b."),
+        Column("dominant_colours", COLOURS, "k-means in Lab weighted by pixels, largest share first."),
+        Column("paper_threshold", pl.Int32, "Otsu's threshold on luma; above it is paper."),
+        Column("paper_ratio", pl.Float64, "Share of the pixels that are paper."),
+        Column("paper_lab", pl.List(pl.Float64), "Mean Lab of the paper."),
+        Column("foreground_lab", pl.List(pl.Float64), "Mean Lab of what is printed."),
+    ),
+    ("plate_id",),
+)
+RUNS = Table(
+    "runs",
+    "One row per sealed run folder: an instrument's attempt at a plate, complete or failed.",
+    (
+        *IDENTITY,
+        Column("status", pl.String, "complete or failed."),
+        Column("error_type", pl.String, "Type of the error of a failed plate."),
+        Column("error_message", pl.String, "Message of the error of a failed plate."),
+        Column("error_stage", pl.String, "decode, compute or seal."),
+        Column("started_at", pl.Datetime("us", "UTC"), "When the run started, UTC."),
+        Column("sealed_at", pl.Datetime("us", "UTC"), "When the plate was sealed, UTC."),
+        Column("device", pl.String, "Device that computed."),
+        Column("dtype", pl.String, "Numeric type of the computation."),
+        Column("packages", pl.String, "Versions of the libraries that touch the numbers, JSON."),
+        Column("code_git_sha", pl.String, "Commit of the project."),
+        Column("code_is_dirty", pl.Boolean, "Whether the tree differed from the commit."),
+        Column("dagster_run_id", pl.String, "Dagster run that made it."),
+        IS_CURRENT,
+    ),
+    ("instrument", "plate_id", "run_id"),
+)
+MODELS = Table(
+    "models",
+    "Every instrument of model_specs/, admitted or idea, and every spec that could not be read.",
+    (
+        Column("instrument", pl.String, "Key."),
+        Column("role", pl.String, "embedding, segmentation, detection, probe or text."),
+        Column("status", pl.String, "admitted, idea or broken."),
+        Column("missing", pl.List(pl.String), "What keeps it from admission, or what is wrong in its file."),
+        Column("title", pl.String, "Title."),
+        Column("model_id", pl.String, "Model or algorithm."),
+        Column("model_sha", pl.String, "Pinned revision, or library==version."),
+        Column("weights_sha256", pl.String, "sha256 of the weights."),
+        Column("licence", pl.String, "SPDX id, or unknown."),
+        Column("commercial_use", pl.String, "yes, no or unknown."),
+        Column("output_kind", pl.String, "vector, scores or masks."),
+        Column("vector_dim", pl.Int32, "Length of the vector of an embedding."),
+        Column("preprocess_tag", pl.String, "Short name of the preprocessing."),
+        Column("preprocessing", pl.String, "The declared preprocessing, JSON."),
+        Column("parameters", pl.String, "The declared parameters, JSON."),
+        Column("device", pl.String, "Declared device."),
+        Column("dtype", pl.String, "Declared numeric type."),
+        Column("loader", pl.String, "Loader family and version."),
+        Column("fingerprint", pl.String, "Present fingerprint; null unless admitted."),
+        Column("failure_modes", pl.List(pl.String), "Known ways to be wrong."),
+        Column("sources", pl.List(pl.String), "Where the facts come from."),
+    ),
+    ("instrument",),
+)
+LINEAGE = Table(
+    "lineage",
+    "One row per sealed output file: what it was made from. Paths are relative to the plate's folder.",
+    (
+        Column("plate_id", pl.String, "Plate."),
+        Column("run_id", pl.String, "Sealed run."),
+        Column("instrument", pl.String, "Key of the instrument."),
+        Column("output_path", pl.String, "Output file."),
+        Column("output_sha256", pl.String, "sha256 of the output file."),
+        Column("input_path", pl.String, "Input file."),
+        Column("input_sha256", pl.String, "sha256 of the input file."),
+        Column("weights_sha256", pl.String, "sha256 of the weights."),
+        Column("fingerprint", pl.String, "Fingerprint of the instrument."),
+        Column("code_git_sha", pl.String, "Commit of the project."),
+        Column("dagster_run_id", pl.String, "Dagster run."),
+    ),
+    ("plate_id", "run_id", "output_path", "input_path"),
+)
+LEDGERS: dict[str, Table] = {
+    table.name: table for table in (PLATES, HISTOGRAMS, RUNS, *INSTRUMENT_TABLES.values(), MODELS, LINEAGE)
+}
+
+
+def plate_file_schema(role: str) -> pl.Schema:
+    """Columns of the Parquet file in a sealed run: the ledger's, less what only the ledger can know."""
+    schema = INSTRUMENT_TABLES[role].schema
+    return pl.Schema({name: dtype for name, dtype in schema.items() if name != IS_CURRENT.name})
+
+
+def identify_rows(role: str, rows: pl.DataFrame, identity: InstrumentIdentity, run_id: str, plate_id: str, source_sha256: str) -> pl.DataFrame:
+    """A plate's measured rows with the identity columns every instrument's rows carry, in the plate file's schema."""
+    columns = {
+        "run_id": run_id,
+        "plate_id": plate_id,
+        "instrument": identity.key,
+        "model_id": identity.model_id,
+        "model_sha": identity.model_sha,
+        "weights_sha256": identity.weights_sha256,
+        "preprocess_tag": identity.preprocess_tag,
+        "fingerprint": identity.fingerprint,
+        "source_sha256": source_sha256,
+        "licence": identity.licence,
+        "commercial_use": identity.commercial_use,
+    }
+    schema = plate_file_schema(role)
+    constants = [pl.lit(value, dtype=pl.String).alias(name) for name, value in columns.items()]
+    return rows.with_columns(constants).select(schema.names()).cast(dict(schema))
