@@ -43,12 +43,12 @@ class ColourPolicy(Contract):
     """How the source's pixels became 8-bit sRGB. Every action names what was done to this one source."""
 
     name: str = Field(description="Version of the policy as a whole; part of every fingerprint.")
-    exif_orientation: Literal["absent", "identity", "applied"]
+    exif_orientation: Literal["absent", "identity", "applied", "ignored_unreadable"]
     icc_profile: Literal["absent", "converted", "ignored_unreadable", "ignored_wrong_space"] = Field(
         description="Embedded ICC profile converted to sRGB by LittleCMS; an unusable profile is ignored, and said so."
     )
     alpha: Literal["absent", "composited_over_white"]
-    bit_depth: Literal["8", "16_to_8_high_byte", "1_to_8"]
+    bit_depth: Literal["8", "16_to_8_high_byte", "1_to_8", "2_to_8", "4_to_8"]
     page: Literal["only", "first_of_several"]
     cmyk: Literal["not_cmyk", "by_profile", "pillow_naive"]
 

@@ -81,7 +81,9 @@ def turned(points: Sequence[Point] | Points, angle_deg: float, about: Point = (0
     return np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=1) + points_of([about])
 
 
-def blade(base: Point, tip: Point, width: float, bend: float = 0.0, fullness: float = 0.5) -> Points:
+def blade(
+    base: Point, tip: Point, width: float, bend: float = 0.0, fullness: float = 0.5, is_pointed: bool = False
+) -> Points:
     """The closed outline of a leaf, petal or feather between two points.
 
     Args:
@@ -90,13 +92,15 @@ def blade(base: Point, tip: Point, width: float, bend: float = 0.0, fullness: fl
         width: greatest full width, as a share of its length.
         bend: how far the middle line bows sideways, as a share of the length.
         fullness: where along the length it is widest, 0 (base) to 1 (tip).
+        is_pointed: whether both ends run to a point, as a leaf's do, or are round.
     """
     middle = midrib(base, tip, bend)
     length = math.dist(base, tip)
     along = np.linspace(0.0, 1.0, len(middle))
     widest = min(max(fullness, 0.15), 0.85)
     rise = np.where(along < widest, along / widest, (1 - along) / (1 - widest))
-    half = 0.5 * width * length * np.sqrt(np.maximum(rise * (2 - rise), 0.0))
+    swell = np.maximum(rise * (2 - rise), 0.0)
+    half = 0.5 * width * length * (swell if is_pointed else np.sqrt(swell))
     normal = normals(middle) * half[:, None]
     return np.concatenate([middle + normal, (middle - normal)[::-1]])
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 from atlas_assets.demo.pen import Points, Pose
 
@@ -161,9 +161,10 @@ def _modelling(shape: Image.Image, roundness: float) -> Image.Image:
     """
     small = shape.reduce(GRID_PX)
     radius = 0.5 + 0.20 * roundness * min(small.size)
-    soft = small.filter(ImageFilter.GaussianBlur(radius))
-    reach = 0.75 * radius
-    shifted = soft.transform(soft.size, Image.Transform.AFFINE, (1, 0, reach, 0, 1, reach), Image.Resampling.BILINEAR)
+    room = int(3 * radius) + 1
+    soft = ImageOps.expand(small, border=room, fill=0).filter(ImageFilter.GaussianBlur(radius))
+    reach = room + 0.75 * radius
+    shifted = soft.transform(small.size, Image.Transform.AFFINE, (1, 0, reach, 0, 1, reach), Image.Resampling.BILINEAR)
     gain = 0.35 + 0.65 * roundness
     return shifted.point([round(255 - gain * (255 - min(255, level * 1.12))) for level in range(256)])
 

@@ -1,0 +1,98 @@
+"""How a batched step tells Dagster, plate by plate, what it made. See docs/decisions for why it yields events itself."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import (  # no public names for these tags in Dagster 1.13
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    INPUT_DATA_VERSION_TAG_PREFIX,
+    INPUT_EVENT_POINTER_TAG_PREFIX,
+)
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+
+from atlas_resources.batches import PlateOutcome
+
+
+class PlateEvents:
+    """Builds the materialisation of each plate of one asset, with the tags that make staleness per plate right."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        key: dg.AssetKey,
+        code_version: str,
+        upstream: Sequence[dg.AssetKey],
+    ):
+        self.key = key
+        self.code_version = code_version
+        self._input_tags = _input_tags_by_plate(context.instance, upstream, context.partition_keys)
+
+    def materialized(
+        self, plate_id: str, data_version: str, metadata: Mapping[str, Any]
+    ) -> dg.AssetMaterialization:
+        """The event of one plate."""
+        return dg.AssetMaterialization(
+            asset_key=self.key,
+            partition=plate_id,
+            metadata=metadata,
+            tags={
+                DATA_VERSION_TAG: data_version,
+                CODE_VERSION_TAG: self.code_version,
+                **self._input_tags.get(plate_id, {}),
+            },
+        )
+
+
+def _input_tags_by_plate(
+    instance: dg.DagsterInstance, upstream: Sequence[dg.AssetKey], plate_ids: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """Data version and event of each upstream asset, per plate, as they are when the step begins. Two queries an asset."""
+    storage = instance.event_log_storage
+    event_type = dg.DagsterEventType.ASSET_MATERIALIZATION
+    tags: dict[str, dict[str, str]] = {plate_id: {} for plate_id in plate_ids}
+    for key in upstream:
+        name = key.to_user_string()
+        pointers = storage.get_latest_storage_id_by_partition(key, event_type, set(plate_ids))
+        versions = storage.get_latest_tags_by_partition(key, event_type, [DATA_VERSION_TAG], list(plate_ids))
+        for plate_id in plate_ids:
+            version = versions.get(plate_id, {}).get(DATA_VERSION_TAG)
+            if version is not None and plate_id in pointers:
+                tags[plate_id][f"{INPUT_DATA_VERSION_TAG_PREFIX}/{name}"] = version
+                tags[plate_id][f"{INPUT_EVENT_POINTER_TAG_PREFIX}/{name}"] = str(pointers[plate_id])
+    return tags
+
+
+def step_output(output_name: str | None = None) -> dg.MaterializeResult | dg.Output:
+    """Says that the step had its output, without a second event per plate.
+
+    A step that yields its plates' events and no output makes Dagster skip, silently, what lies downstream in the same
+    run; an ordinary output would mark every plate of the run as made, failed ones too. The marker is Dagster's own for
+    steps that log their events themselves; `tests/unit/test_a_batched_step_yields_one_event_per_plate.py` holds it.
+    """
+    metadata = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
+    if output_name is None:
+        return dg.MaterializeResult(metadata=metadata)
+    return dg.Output(None, output_name=output_name, metadata=metadata)
+
+
+def failure_of(failed: Sequence[tuple[str, str]], asked: int) -> dg.Failure:
+    """The end of a step some of whose plates failed: says which and why. A retry computes only those."""
+    lines = "\n".join(f"{plate_id}: {reason}" for plate_id, reason in failed)
+    return dg.Failure(
+        description=f"{len(failed)} of {asked} plates failed; the others are materialised.\n{lines}",
+        metadata={
+            "failed_plates": dg.MetadataValue.md("\n".join(f"- **{plate_id}**: {reason}" for plate_id, reason in failed)),
+            "failed_count": len(failed),
+        },
+        allow_retries=False,
+    )
+
+
+def failed_plates(outcomes: Sequence[PlateOutcome]) -> Iterator[tuple[str, str]]:
+    """Name and one-line reason of each failed plate."""
+    for outcome in outcomes:
+        error = outcome.manifest.error
+        if error is not None:
+            yield outcome.plate_id, f"{error.type} while {error.stage}: {error.message.splitlines()[0]}"

@@ -1,0 +1,164 @@
+"""One asset per admitted instrument: select what is not done, decode, measure, seal, report. What a role measures is in `roles`."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import dagster as dg
+
+from atlas_assets.events import PlateEvents, failed_plates, failure_of, step_output
+from atlas_assets.partitions import PLATES
+from atlas_assets.pictures import data_uri_markdown
+from atlas_assets.plates import MANIFEST_KEY
+from atlas_assets.roles import EmbeddingWork, ProbeWork, SegmentationWork
+from atlas_assets.table_metadata import column_schema
+from atlas_resources.batches import PlateOutcome, Work, execute_run
+from atlas_resources.contracts import InstrumentIdentity
+from atlas_resources.dataset import Dataset
+from atlas_resources.resources import DatasetResource, InstrumentResource
+from atlas_resources.runs import read_metrics, read_preview
+from atlas_resources.specs import Spec
+from atlas_resources.tables import INSTRUMENT_TABLES
+
+PROGRESS_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RoleAssets:
+    """How the assets of a role are named and what they do."""
+
+    prefix: str
+    work: Callable[[Spec, Dataset, Callable[[], Any]], Work]
+
+
+ROLES = {
+    "embedding": RoleAssets("embeddings", EmbeddingWork),
+    "probe": RoleAssets("probes", ProbeWork),
+    "segmentation": RoleAssets("segments", SegmentationWork),
+}
+
+
+class InstrumentRun(dg.Config):
+    """What may be asked of one materialisation."""
+
+    force: bool = False
+
+
+def asset_key(spec: Spec) -> dg.AssetKey:
+    """`embeddings/<key>`, `probes/<key>` or `segments/<key>`."""
+    return dg.AssetKey([ROLES[spec.role].prefix, spec.key])
+
+
+def describe(spec: Spec, identity: InstrumentIdentity) -> str:
+    """The asset's description: what it is, its pins, its terms and its known ways to be wrong, in Markdown."""
+    failures = "\n".join(f"- {mode.fact} ({mode.source})" for mode in spec.failure_modes)
+    return (
+        f"**{spec.title}.** {spec.description}\n\n"
+        f"Model `{identity.model_id}` at `{identity.model_sha}`, weights sha256 `{identity.weights_sha256}`.\n\n"
+        f"Licence {identity.licence}, commercial use: {identity.commercial_use}. Preprocessing `{identity.preprocess_tag}`.\n\n"
+        f"Known ways to be wrong:\n{failures}"
+    )
+
+
+def outcome_metadata(dataset: Dataset, outcome: PlateOutcome) -> dict[str, Any]:
+    """What the UI shows of one plate's result. Reads the sealed run, so a reused plate shows the same as a new one."""
+    manifest = outcome.manifest
+    metadata: dict[str, Any] = {"run_id": manifest.run_id, "reused": outcome.status == "reused"}
+    picture = read_preview(dataset, manifest) or dataset.thumbnail(outcome.plate_id)
+    if picture:
+        metadata["preview"] = dg.MetadataValue.md(data_uri_markdown(picture, outcome.plate_id))
+    metadata |= {name: value for name, value in read_metrics(dataset, manifest).values.items() if value is not None}
+    metadata["folder"] = dg.MetadataValue.path(dataset.runs_dir(outcome.plate_id) / manifest.run_id)
+    return metadata
+
+
+class _Progress:
+    """Says in the run's log, every few seconds, how far it is."""
+
+    def __init__(self, context: dg.AssetExecutionContext, asked: int):
+        self.context = context
+        self.asked = asked
+        self.counts = {"complete": 0, "reused": 0, "failed": 0}
+        self.started = self.said = time.monotonic()
+
+    def add(self, outcome: PlateOutcome) -> None:
+        self.counts[outcome.status] += 1
+        if outcome.status == "failed":
+            ((plate_id, reason),) = failed_plates([outcome])
+            self.context.log.error(f"{plate_id}: {reason}")
+        if time.monotonic() - self.said >= PROGRESS_SECONDS:
+            self.say()
+
+    def say(self) -> None:
+        self.said = time.monotonic()
+        rate = self.counts["complete"] / max(self.said - self.started, 1e-9)
+        counts = ", ".join(f"{number} {status}" for status, number in self.counts.items())
+        self.context.log.info(f"{sum(self.counts.values())} of {self.asked} plates: {counts}; {rate:.1f} plates/s")
+
+
+def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.AssetsDefinition:
+    """The partitioned, batched, idempotent asset of one admitted instrument."""
+    key = asset_key(spec)
+    role = ROLES[spec.role]
+    is_gpu = spec.numeric is not None and spec.numeric.device == "cuda"
+
+    @dg.asset(
+        key=key,
+        partitions_def=PLATES,
+        deps=[MANIFEST_KEY],
+        group_name=role.prefix,
+        description=describe(spec, identity),
+        kinds={"torch" if identity.weights_sha256 else "python", "gpu" if is_gpu else "cpu"},
+        owners=["team:atlas"],
+        code_version=identity.fingerprint,
+        metadata={
+            **column_schema(INSTRUMENT_TABLES[spec.role]),
+            "model_id": identity.model_id,
+            "revision": identity.model_sha,
+            "licence": identity.licence,
+            "fingerprint": identity.fingerprint,
+        },
+        tags={"atlas/role": spec.role, "atlas/commercial_use": identity.commercial_use},
+        backfill_policy=dg.BackfillPolicy.multi_run(spec.max_partitions_per_run),
+        pool="gpu" if is_gpu else None,
+        required_resource_keys={"dataset", spec.key},
+        output_required=False,
+    )
+    def instrument_asset(context: dg.AssetExecutionContext, config: InstrumentRun) -> Iterator[Any]:
+        dataset = _require(context, "dataset", DatasetResource).open()
+        resource = _require(context, spec.key, InstrumentResource)
+        events = PlateEvents(context, key, identity.fingerprint, [MANIFEST_KEY])
+        progress = _Progress(context, len(context.partition_keys))
+        failed = []
+        for outcome in execute_run(
+            dataset,
+            spec,
+            identity,
+            list(context.partition_keys),
+            role.work(spec, dataset, lambda: resource.load(spec)),
+            is_forced=config.force,
+            dagster_run_id=context.run_id,
+            on_run=lambda run: context.log.info(f"{run.run_id}: {run.folder}"),
+        ):
+            progress.add(outcome)
+            if outcome.status == "failed":
+                failed.append(outcome)
+                continue
+            data_version = f"{identity.fingerprint[:16]}-{outcome.manifest.source_sha256[:16]}"
+            yield events.materialized(outcome.plate_id, data_version, outcome_metadata(dataset, outcome))
+        progress.say()
+        if failed:
+            raise failure_of(list(failed_plates(failed)), len(context.partition_keys))
+        yield step_output()
+
+    return instrument_asset
+
+
+def _require(context: dg.AssetExecutionContext, key: str, kind: type[T]) -> T:
+    resource = getattr(context.resources, key)
+    if not isinstance(resource, kind):
+        raise TypeError(f"resource {key!r}: expected {kind.__name__}, found {type(resource).__name__}")
+    return resource

@@ -1,0 +1,77 @@
+"""The asset `plate/manifest`: every registered plate, its identity checked against its source. Registering is `registration`'s."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from atlas_assets.events import PlateEvents, failure_of, step_output
+from atlas_assets.partitions import PLATES
+from atlas_assets.pictures import data_uri_markdown
+from atlas_assets.table_metadata import column_schema
+from atlas_resources.dataset import Dataset
+from atlas_resources.resources import DatasetResource
+from atlas_resources.tables import PLATES as PLATES_TABLE
+from atlas_resources.weights import sha256_of
+
+MANIFEST_KEY = dg.AssetKey(["plate", "manifest"])
+MANIFEST_CODE_VERSION = "1"
+
+
+def _require_source(dataset: Dataset, plate_id: str) -> str:
+    """The registered digest of the plate's source, once its bytes have been held against it."""
+    path = dataset.source_path(plate_id)
+    registered = dataset.source_sha256(plate_id)
+    found = sha256_of(path)
+    if found != registered:
+        raise ValueError(
+            f"{path} has changed: expected sha256 {registered}, found {found}. Put the registered file back, or register "
+            f"the new one as a plate of its own."
+        )
+    return registered
+
+
+def _metadata(dataset: Dataset, plate_id: str, sha256: str) -> dict[str, Any]:
+    manifest = dataset.manifest(plate_id)
+    source = dataset.source_path(plate_id)
+    metadata: dict[str, Any] = {
+        "title": manifest.title,
+        "source": dg.MetadataValue.path(source),
+        "source_sha256": sha256,
+        "file_size_bytes": source.stat().st_size,
+        "license": manifest.license or "not stated",
+    }
+    thumbnail = dataset.thumbnail(plate_id)
+    if thumbnail:
+        metadata["thumbnail"] = dg.MetadataValue.md(data_uri_markdown(thumbnail, plate_id))
+    return metadata
+
+
+@dg.asset(
+    key=MANIFEST_KEY,
+    partitions_def=PLATES,
+    group_name="plate",
+    description="Identity of each registered plate. Materialising it holds the source's bytes against the registered sha256.",
+    kinds={"json"},
+    owners=["team:atlas"],
+    code_version=MANIFEST_CODE_VERSION,
+    metadata=column_schema(PLATES_TABLE),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    output_required=False,
+)
+def plate_manifest(context: dg.AssetExecutionContext, dataset: DatasetResource) -> Iterator[Any]:
+    """Yields one event per plate; a plate whose source changed or is gone fails alone."""
+    opened = dataset.open()
+    events = PlateEvents(context, MANIFEST_KEY, MANIFEST_CODE_VERSION, [])
+    failed = []
+    for plate_id in context.partition_keys:
+        try:
+            sha256 = _require_source(opened, plate_id)
+        except (OSError, ValueError) as error:
+            context.log.error(f"{plate_id}: {error}")
+            failed.append((plate_id, f"{type(error).__name__}: {error}"))
+            continue
+        yield events.materialized(plate_id, sha256, _metadata(opened, plate_id, sha256))
+    if failed:
+        raise failure_of(failed, len(context.partition_keys))
+    yield step_output()

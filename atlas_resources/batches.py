@@ -1,0 +1,233 @@
+"""A run over many plates: skip what is done, decode ahead of the model, measure in batches, seal each plate by itself."""
+
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+from atlas_resources.contracts import (
+    FailedPlate,
+    FileDigest,
+    InstrumentIdentity,
+    RunManifest,
+    RunReport,
+    StructuredError,
+)
+from atlas_resources.dataset import Dataset
+from atlas_resources.runs import Measurement, Run, find_done, open_run
+from atlas_resources.specs import Spec
+
+DECODE_THREADS = 2
+
+
+class Work(Protocol):
+    """What an instrument does with plates."""
+
+    def load(self) -> None:
+        """Loads the model. What it raises ends the run before any plate is touched."""
+        ...
+
+    def prepare(self, plate_id: str) -> Any:
+        """Decodes one plate into the model's input; called on decoding threads."""
+        ...
+
+    def measure(self, batch: list[Any]) -> list[Measurement]:
+        """Measures prepared plates, in their order."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlateOutcome:
+    """How one plate ended. `manifest` is the run it is done by: this one, or an earlier one if it was reused."""
+
+    plate_id: str
+    status: Literal["complete", "reused", "failed"]
+    manifest: RunManifest
+
+
+@dataclass
+class Timings:
+    """Seconds spent, summed over threads."""
+
+    load: float = 0.0
+    decode: float = 0.0
+    compute: float = 0.0
+    seal: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plate on its way to the model, or the error that stopped it."""
+
+    plate_id: str
+    source: FileDigest
+    decode_seconds: float
+    payload: Any = None
+    error: StructuredError | None = None
+
+
+def structured(error: BaseException, stage: Literal["decode", "compute", "seal"]) -> StructuredError:
+    """An exception as it is kept in a manifest."""
+    text = "".join(traceback.format_exception(error))
+    return StructuredError(type=type(error).__name__, message=str(error) or repr(error), stage=stage, traceback=text[-8000:])
+
+
+def source_digest(dataset: Dataset, plate_id: str) -> FileDigest:
+    """The plate's source as a manifest names it: registered digest, present size."""
+    path = dataset.source_path(plate_id)
+    return FileDigest(
+        path=path.relative_to(dataset.plate_dir(plate_id)).as_posix(),
+        sha256=dataset.source_sha256(plate_id),
+        size_bytes=path.stat().st_size if path.exists() else 0,
+    )
+
+
+def _prepare(work: Work, dataset: Dataset, plate_id: str) -> Prepared:
+    started = time.perf_counter()
+    source = source_digest(dataset, plate_id)
+    try:
+        payload = work.prepare(plate_id)
+    except Exception as error:  # noqa: BLE001 - whatever a bad scan raises, it costs this plate alone
+        return Prepared(plate_id, source, time.perf_counter() - started, error=structured(error, "decode"))
+    return Prepared(plate_id, source, time.perf_counter() - started, payload=payload)
+
+
+def _ahead(work: Work, dataset: Dataset, plate_ids: list[str], depth: int) -> Iterator[Prepared]:
+    """Prepared plates in order, at most `depth` of them waiting in memory."""
+    with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
+        waiting: deque[Future[Prepared]] = deque()
+        rest = iter(plate_ids)
+        try:
+            for plate_id in rest:
+                waiting.append(pool.submit(_prepare, work, dataset, plate_id))
+                if len(waiting) >= depth:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _batches(prepared: Iterator[Prepared], size: int) -> Iterator[list[Prepared]]:
+    batch: list[Prepared] = []
+    for plate in prepared:
+        batch.append(plate)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _measure(work: Work, batch: list[Prepared]) -> list[Measurement | StructuredError]:
+    """Measures a batch; if it fails as a whole, each plate alone, so that a bad one fails alone."""
+    try:
+        return list(work.measure([plate.payload for plate in batch]))
+    except Exception as error:  # noqa: BLE001 - recorded per plate, below
+        if len(batch) == 1:
+            return [structured(error, "compute")]
+    return [result for plate in batch for result in _measure(work, [plate])]
+
+
+def _seal(run: Run, plate: Prepared, result: Measurement | StructuredError) -> PlateOutcome:
+    if isinstance(result, Measurement):
+        try:
+            return PlateOutcome(plate.plate_id, "complete", run.seal(plate.plate_id, plate.source, result))
+        except ValueError as error:  # rows that do not fit the table; a full disk is not the plate's fault and ends the run
+            result = structured(error, "seal")
+    return PlateOutcome(plate.plate_id, "failed", run.seal_failure(plate.plate_id, plate.source, result))
+
+
+def _compute(run: Run, work: Work, plate_ids: list[str], batch_size: int, timings: Timings) -> Iterator[PlateOutcome]:
+    """Outcomes of plates that are not done, in order within each batch."""
+    depth = batch_size + DECODE_THREADS
+    for batch in _batches(_ahead(work, run.dataset, plate_ids, depth), batch_size):
+        timings.decode += sum(plate.decode_seconds for plate in batch)
+        readable = [plate for plate in batch if plate.error is None]
+        started = time.perf_counter()
+        results = dict(zip((plate.plate_id for plate in readable), _measure(work, readable) if readable else [], strict=True))
+        timings.compute += time.perf_counter() - started
+        for plate in batch:
+            started = time.perf_counter()
+            outcome = _seal(run, plate, plate.error or results[plate.plate_id])
+            timings.seal += time.perf_counter() - started
+            yield outcome
+
+
+def _report(run: Run, timings: Timings, plate_ids: list[str], skipped: list[str], outcomes: list[PlateOutcome]) -> RunReport:
+    failed = [
+        FailedPlate(plate_id=outcome.plate_id, error=outcome.manifest.error)
+        for outcome in outcomes
+        if outcome.manifest.error is not None
+    ]
+    return RunReport(
+        run_id=run.run_id,
+        config_sha256=run.config_sha256,
+        status="failed" if failed else "complete",
+        selected=plate_ids,
+        done=[outcome.plate_id for outcome in outcomes if outcome.status == "complete"],
+        skipped=skipped,
+        failed=failed,
+        finished_at=datetime.now(UTC),
+        load_seconds=timings.load,
+        decode_seconds=timings.decode,
+        compute_seconds=timings.compute,
+        seal_seconds=timings.seal,
+        wall_seconds=time.perf_counter() - timings.started,
+    )
+
+
+def execute_run(
+    dataset: Dataset,
+    spec: Spec,
+    identity: InstrumentIdentity,
+    plate_ids: list[str],
+    work: Work,
+    *,
+    is_forced: bool = False,
+    dagster_run_id: str | None = None,
+    on_run: Callable[[Run], None] = lambda run: None,
+) -> Iterator[PlateOutcome]:
+    """Measures every plate that is not done; yields each plate's outcome as soon as it is sealed, done plates first.
+
+    Asked only for done plates it opens no run and loads no model.
+
+    Args:
+        dataset: where the plates lie.
+        spec: the instrument.
+        identity: its identity, fingerprint included.
+        plate_ids: the plates asked for.
+        work: the instrument's work.
+        is_forced: measure done plates again.
+        dagster_run_id: recorded in every manifest.
+        on_run: told of the run once it is open.
+
+    Raises:
+        Whatever `work.load` raises, before any plate is touched. OSError if the disk fails.
+    """
+    timings = Timings()
+    done = {}
+    if not is_forced:
+        found = ((plate_id, find_done(dataset, plate_id, identity.fingerprint, dataset.source_sha256(plate_id))) for plate_id in plate_ids)
+        done = {plate_id: manifest for plate_id, manifest in found if manifest is not None}
+    for plate_id, manifest in done.items():
+        yield PlateOutcome(plate_id, "reused", manifest)
+    missing = [plate_id for plate_id in plate_ids if plate_id not in done]
+    if not missing:
+        return
+    started = time.perf_counter()
+    work.load()
+    timings.load = time.perf_counter() - started
+    with open_run(dataset, spec, identity, dagster_run_id) as run:
+        run.write_config(spec, plate_ids, is_forced)
+        on_run(run)
+        outcomes = []
+        for outcome in _compute(run, work, missing, spec.batch_size, timings):
+            outcomes.append(outcome)
+            yield outcome
+        run.write_report(_report(run, timings, plate_ids, list(done), outcomes))

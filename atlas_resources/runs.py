@@ -1,0 +1,224 @@
+"""Sealed runs: which plates are done, how a plate's folder appears whole or not at all, and how a run is reported. No models here."""
+
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from atlas_resources.contracts import (
+    FileDigest,
+    InstrumentIdentity,
+    Metrics,
+    RunConfig,
+    RunManifest,
+    RunReport,
+    StructuredError,
+)
+from atlas_resources.dataset import Dataset, fsync_folder, write_durably
+from atlas_resources.provenance import code_version, environment
+from atlas_resources.specs import Spec
+from atlas_resources.tables import FILE_OF_ROLE, identify_rows
+
+MANIFEST_NAME = "run.manifest.json"
+METRICS_NAME = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What an instrument found on one plate.
+
+    Attributes:
+        rows: the role's own columns (see `tables`), without identity.
+        metrics: scalars for a person.
+        preview: a small picture of the result (JPEG or PNG), or None.
+    """
+
+    rows: pl.DataFrame
+    metrics: dict[str, float | int | str | bool | None]
+    preview: bytes | None = None
+
+
+def find_done(dataset: Dataset, plate_id: str, fingerprint: str, source_sha256: str) -> RunManifest | None:
+    """The newest sealed complete run of the plate with this fingerprint and source, or None.
+
+    Run folders carry the fingerprint's first 8 hex digits in their name, so a plate without such a run costs one listing.
+    """
+    runs = dataset.runs_dir(plate_id)
+    if not runs.is_dir():
+        return None
+    suffix = f"-{fingerprint[:8]}"
+    for name in sorted((name for name in os.listdir(runs) if name.startswith("run-") and name.endswith(suffix)), reverse=True):
+        manifest = dataset.read_json(runs / name / MANIFEST_NAME, RunManifest)
+        if (manifest.status, manifest.instrument.fingerprint, manifest.source_sha256) == ("complete", fingerprint, source_sha256):
+            return manifest
+    return None
+
+
+def read_preview(dataset: Dataset, manifest: RunManifest) -> bytes | None:
+    """The sealed preview picture of a plate's run, if it has one."""
+    for output in manifest.outputs:
+        if Path(output.path).stem == "preview":
+            return (dataset.plate_dir(manifest.plate_id) / output.path).read_bytes()
+    return None
+
+
+def read_metrics(dataset: Dataset, manifest: RunManifest) -> Metrics:
+    """The sealed scalars of a plate's run."""
+    return dataset.read_json(dataset.runs_dir(manifest.plate_id) / manifest.run_id / METRICS_NAME, Metrics)
+
+
+def is_live(dataset: Dataset, run_id: str) -> bool:
+    """Whether a process still works on the run. A dead process holds no lock, however it died."""
+    try:
+        with (dataset.reports_dir / run_id / ".lock").open("r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _preview_name(picture: bytes) -> str:
+    return "preview.png" if picture.startswith(b"\x89PNG") else "preview.jpg"
+
+
+def _parquet(rows: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    rows.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+class Run:
+    """One execution of one instrument: seals each plate by itself, then reports. Made by `open_run`."""
+
+    def __init__(self, dataset: Dataset, spec: Spec, identity: InstrumentIdentity, run_id: str, dagster_run_id: str | None):
+        if spec.numeric is None:
+            raise ValueError(f"{spec.key}: numeric is not declared; see `atlas models check`")
+        self.dataset = dataset
+        self.identity = identity
+        self.run_id = run_id
+        self.dagster_run_id = dagster_run_id
+        self.started_at = datetime.now(UTC)
+        self.environment = environment(spec.numeric)
+        self.config_sha256 = ""
+
+    @property
+    def folder(self) -> Path:
+        """`reports/<run_id>`."""
+        return self.dataset.reports_dir / self.run_id
+
+    def write_config(self, spec: Spec, plate_ids: list[str], is_forced: bool) -> None:
+        """Writes what the run was asked to do, before the first plate."""
+        config = RunConfig(
+            run_id=self.run_id,
+            instrument=self.identity,
+            spec=spec.model_dump(mode="json"),
+            batch_size=spec.batch_size,
+            forced=is_forced,
+            plate_ids=plate_ids,
+            dagster_run_id=self.dagster_run_id,
+            started_at=self.started_at,
+        )
+        content = config.model_dump_json(indent=1).encode()
+        self.config_sha256 = hashlib.sha256(content).hexdigest()
+        write_durably(self.folder / "config.json", content)
+
+    def seal(self, plate_id: str, source: FileDigest, measurement: Measurement) -> RunManifest:
+        """Writes the plate's complete run folder: beside, flushed, then renamed into place."""
+        rows = identify_rows(
+            self.identity.role, measurement.rows, self.identity, self.run_id, plate_id, source.sha256
+        )
+        metrics = Metrics(run_id=self.run_id, plate_id=plate_id, values=measurement.metrics)
+        files = {
+            FILE_OF_ROLE[self.identity.role]: _parquet(rows),
+            METRICS_NAME: metrics.model_dump_json(indent=1).encode(),
+        }
+        if measurement.preview:
+            files[_preview_name(measurement.preview)] = measurement.preview
+        return self._seal_files(plate_id, source, files, None)
+
+    def seal_failure(self, plate_id: str, source: FileDigest, error: StructuredError) -> RunManifest:
+        """Keeps the failure as evidence: a folder with a manifest that says why, and no outputs."""
+        return self._seal_files(plate_id, source, {}, error)
+
+    def _seal_files(
+        self, plate_id: str, source: FileDigest, files: dict[str, bytes], error: StructuredError | None
+    ) -> RunManifest:
+        runs = self.dataset.runs_dir(plate_id)
+        runs.mkdir(exist_ok=True)
+        self._sweep(runs)
+        outputs = [
+            FileDigest(path=f"runs/{self.run_id}/{name}", sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+            for name, content in files.items()
+        ]
+        manifest = RunManifest(
+            run_id=self.run_id,
+            plate_id=plate_id,
+            status="failed" if error else "complete",
+            source_sha256=source.sha256,
+            instrument=self.identity,
+            inputs=[source],
+            outputs=outputs,
+            environment=self.environment,
+            code=code_version(),
+            dagster_run_id=self.dagster_run_id,
+            started_at=self.started_at,
+            sealed_at=datetime.now(UTC),
+            error=error,
+        )
+        partial = runs / f".{self.run_id}.partial"
+        partial.mkdir()
+        for name, content in {**files, MANIFEST_NAME: manifest.model_dump_json(indent=1).encode()}.items():
+            write_durably(partial / name, content)
+        fsync_folder(partial)
+        partial.rename(runs / self.run_id)
+        fsync_folder(runs)
+        return manifest
+
+    def _sweep(self, runs: Path) -> None:
+        """Removes what a killed run left half-written on this plate."""
+        for partial in runs.glob(".run-*.partial"):
+            if partial.name != f".{self.run_id}.partial" and not is_live(self.dataset, partial.name[1:].removesuffix(".partial")):
+                shutil.rmtree(partial, ignore_errors=True)
+
+    def write_report(self, report: RunReport) -> None:
+        """Writes how the run ended. A run without a report was killed."""
+        write_durably(self.folder / "report.json", report.model_dump_json(indent=1).encode())
+        fsync_folder(self.folder)
+
+
+def _reserve_run_id(dataset: Dataset, fingerprint: str) -> str:
+    """A run id nobody has: making its report folder is the reservation, so two processes never share one."""
+    while True:
+        run_id = f"run-{datetime.now(UTC):%Y%m%d-%H%M%SZ}-{fingerprint[:8]}"
+        try:
+            (dataset.reports_dir / run_id).mkdir(parents=True)
+        except FileExistsError:
+            time.sleep(0.2)
+            continue
+        return run_id
+
+
+@contextmanager
+def open_run(
+    dataset: Dataset, spec: Spec, identity: InstrumentIdentity, dagster_run_id: str | None = None
+) -> Iterator[Run]:
+    """Reserves a run id and holds the run's lock while the block runs; the kernel lets go of it if the process dies."""
+    run = Run(dataset, spec, identity, _reserve_run_id(dataset, identity.fingerprint), dagster_run_id)
+    lock_path = run.folder / ".lock"
+    with lock_path.open("w+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield run
+        finally:
+            lock_path.unlink(missing_ok=True)
