@@ -64,17 +64,14 @@ def _input_tags_by_plate(
     return tags
 
 
-def step_output(output_name: str | None = None) -> dg.MaterializeResult | dg.Output:
+def step_output(key: dg.AssetKey) -> dg.MaterializeResult:
     """Says that the step had its output, without a second event per plate.
 
     A step that yields its plates' events and no output makes Dagster skip, silently, what lies downstream in the same
     run; an ordinary output would mark every plate of the run as made, failed ones too. The marker is Dagster's own for
     steps that log their events themselves; `tests/unit/test_a_batched_step_yields_one_event_per_plate.py` holds it.
     """
-    metadata = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
-    if output_name is None:
-        return dg.MaterializeResult(metadata=metadata)
-    return dg.Output(None, output_name=output_name, metadata=metadata)
+    return dg.MaterializeResult(asset_key=key, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
 
 
 def failure_of(failed: Sequence[tuple[str, str]], asked: int) -> dg.Failure:

@@ -152,7 +152,7 @@ def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.Asset
         progress.say()
         if failed:
             raise failure_of(list(failed_plates(failed)), len(context.partition_keys))
-        yield step_output()
+        yield step_output(key)
 
     return instrument_asset
 

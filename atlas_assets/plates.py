@@ -74,4 +74,4 @@ def plate_manifest(context: dg.AssetExecutionContext, dataset: DatasetResource) 
         yield events.materialized(plate_id, sha256, _metadata(opened, plate_id, sha256))
     if failed:
         raise failure_of(failed, len(context.partition_keys))
-    yield step_output()
+    yield step_output(MANIFEST_KEY)

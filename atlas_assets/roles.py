@@ -8,9 +8,6 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from atlas_assets.measures.census import count_colours
-from atlas_assets.measures.palette import dominant_colours
-from atlas_assets.measures.segments import encode_mask, measure_mask
 from atlas_assets.pictures import mask_overlay, scores_plot
 from atlas_resources.dataset import Dataset
 from atlas_resources.images import decode
@@ -186,6 +183,10 @@ def at_source_size(mask: np.ndarray, width_px: int, height_px: int) -> np.ndarra
 
 
 def _segment_row(mask: Mask, raster: WorkingRaster) -> dict[str, Any]:
+    from atlas_assets.measures.census import count_colours  # SciPy and scikit-image load slowly; the graph needs neither
+    from atlas_assets.measures.palette import dominant_colours
+    from atlas_assets.measures.segments import encode_mask, measure_mask
+
     source_mask = at_source_size(mask.pixels, raster.source_width_px, raster.source_height_px)
     encoded = encode_mask(source_mask)
     shape = asdict(measure_mask(source_mask))

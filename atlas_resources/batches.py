@@ -2,13 +2,12 @@
 
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
+from atlas_resources.ahead import THREADS, ahead
 from atlas_resources.contracts import (
     FailedPlate,
     FileDigest,
@@ -21,7 +20,6 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.runs import Measurement, Run, find_done, open_run
 from atlas_resources.specs import Spec
 
-DECODE_THREADS = 2
 
 
 class Work(Protocol):
@@ -97,22 +95,6 @@ def _prepare(work: Work, dataset: Dataset, plate_id: str) -> Prepared:
     return Prepared(plate_id, source, time.perf_counter() - started, payload=payload)
 
 
-def _ahead(work: Work, dataset: Dataset, plate_ids: list[str], depth: int) -> Iterator[Prepared]:
-    """Prepared plates in order, at most `depth` of them waiting in memory."""
-    with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode") as pool:
-        waiting: deque[Future[Prepared]] = deque()
-        rest = iter(plate_ids)
-        try:
-            for plate_id in rest:
-                waiting.append(pool.submit(_prepare, work, dataset, plate_id))
-                if len(waiting) >= depth:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 def _batches(prepared: Iterator[Prepared], size: int) -> Iterator[list[Prepared]]:
     batch: list[Prepared] = []
     for plate in prepared:
@@ -145,8 +127,8 @@ def _seal(run: Run, plate: Prepared, result: Measurement | StructuredError) -> P
 
 def _compute(run: Run, work: Work, plate_ids: list[str], batch_size: int, timings: Timings) -> Iterator[PlateOutcome]:
     """Outcomes of plates that are not done, in order within each batch."""
-    depth = batch_size + DECODE_THREADS
-    for batch in _batches(_ahead(work, run.dataset, plate_ids, depth), batch_size):
+    prepared = ahead(lambda plate_id: _prepare(work, run.dataset, plate_id), plate_ids, batch_size + THREADS)
+    for batch in _batches(prepared, batch_size):
         timings.decode += sum(plate.decode_seconds for plate in batch)
         readable = [plate for plate in batch if plate.error is None]
         started = time.perf_counter()

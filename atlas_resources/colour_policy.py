@@ -3,7 +3,7 @@
 No files here: recognising, reading and refusing them is the business of `images`.
 """
 
-import io
+import struct
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +31,10 @@ TRANSPOSE_OF_ORIENTATION = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# What Pillow's reader raises on a damaged EXIF block. The policy then records the block as unreadable, and takes the
+# pixels as they lie.
+DAMAGED_EXIF_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, OverflowError, struct.error)
+
 ExifAction = Literal["absent", "identity", "applied", "ignored_unreadable"]
 IccAction = Literal["absent", "converted", "ignored_unreadable", "ignored_wrong_space"]
 DepthAction = Literal["8", "16_to_8_high_byte", "1_to_8", "2_to_8", "4_to_8"]
@@ -46,7 +50,7 @@ class SampleLayout:
         bits: Bits of a sample: 1, 2, 4, 8 or 16. A palette counts as 8, the depth of its colours.
         is_white_zero: The samples count from white, and Pillow has not turned them round.
         has_several_pages: The file holds further pages, or frames of an animation, which nobody reads.
-        applied_orientation: EXIF orientation that Pillow applies by itself while loading (TIFF); None where it does not.
+        applied_orientation: EXIF orientation that Pillow applies by itself while loading (TIFF); else None.
     """
 
     bits: int
@@ -74,9 +78,9 @@ def convert_to_srgb8(image: Image.Image, layout: SampleLayout) -> Converted:
     """Convert a loaded scan to upright 8-bit sRGB.
 
     In this order: samples to 8 bits, the embedded ICC profile to sRGB (LittleCMS, relative colorimetric, black point
-    compensation; an sRGB profile takes the same way), alpha over white, EXIF orientation. Without a usable profile gray and RGB are
-    taken for sRGB and CMYK is converted as Pillow does, (1 - ink) * (1 - black). PNG's gAMA, cHRM and cICP chunks and
-    the EXIF colour space tag are not read.
+    compensation; an sRGB profile takes the same way), alpha over white, EXIF orientation. Without a usable profile
+    gray and RGB are taken for sRGB, and CMYK is converted as Pillow does, (1 - ink) * (1 - black). PNG's gAMA, cHRM
+    and cICP chunks and the EXIF colour space tag are not read.
 
     Args:
         image: Loaded, of any mode that `images` lets pass. It may be changed in place.
@@ -105,13 +109,13 @@ def convert_to_srgb8(image: Image.Image, layout: SampleLayout) -> Converted:
 
 
 def read_orientation(image: Image.Image, layout: SampleLayout) -> tuple[int, ExifAction]:
-    """The EXIF (or, without one, XMP) orientation of a loaded image and what the policy makes of it; 1 where there is none."""
+    """EXIF (or, without one, XMP) orientation of a loaded image, 1 where there is none, and what becomes of it."""
     if layout.applied_orientation is not None:
         orientation = layout.applied_orientation
     else:
         try:
             orientation = image.getexif().get(0x0112)
-        except Exception:  # a damaged block raises whatever its bytes lead to; the policy's record says so
+        except DAMAGED_EXIF_ERRORS:
             return 1, "ignored_unreadable"
     if orientation is None:
         return 1, "absent"
@@ -121,7 +125,7 @@ def read_orientation(image: Image.Image, layout: SampleLayout) -> tuple[int, Exi
 def split_alpha(image: Image.Image, layout: SampleLayout) -> tuple[Image.Image, Image.Image | None]:
     """Bring samples to 8 bits and part them into colour (mode L, RGB or CMYK) and alpha (mode L, 255 opaque; or None).
 
-    One level or colour that a PNG declares transparent becomes an alpha of 0 and 255, compared at the depth of the file.
+    A level or colour that a PNG declares transparent becomes an alpha of 0 and 255, compared at the file's depth.
     """
     if image.mode.startswith("I;16"):
         return split_gray16(image, layout)
@@ -162,24 +166,24 @@ def apply_profile(colour: Image.Image, icc: bytes | None) -> tuple[Image.Image, 
     if icc is None:
         return as_rgb(colour), "absent", None
     try:
-        profile = ImageCms.getOpenProfile(io.BytesIO(icc))
-        description = ImageCms.getProfileDescription(profile).strip() or None
-        mode = MODE_OF_ICC_SPACE.get(profile.profile.xcolor_space.strip())
+        profile = ImageCms.core.profile_frombytes(icc)
+        description = (profile.profile_description or "").strip() or None
+        mode = MODE_OF_ICC_SPACE.get(profile.xcolor_space.strip())
         if mode == "RGB" and colour.mode == "L":
             colour = colour.convert("RGB")
         if mode != colour.mode:
             return as_rgb(colour), "ignored_wrong_space", description
         transform = ImageCms.buildTransform(
-            profile,
+            ImageCms.ImageCmsProfile(profile),
             ImageCms.createProfile("sRGB"),
-            mode,
+            colour.mode,
             "RGB",
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
     except (ImageCms.PyCMSError, OSError):
         return as_rgb(colour), "ignored_unreadable", None
-    if mode == "RGB":
+    if colour.mode == "RGB":
         transform.apply_in_place(colour)
         return colour, "converted", description
     return transform.apply(colour), "converted", description

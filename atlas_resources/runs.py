@@ -23,7 +23,8 @@ from atlas_resources.contracts import (
     RunReport,
     StructuredError,
 )
-from atlas_resources.dataset import Dataset, fsync_folder, write_durably
+from atlas_resources.dataset import Dataset
+from atlas_resources.durable_files import sync_folder, write_bytes_atomically, write_json_atomically, write_synced
 from atlas_resources.provenance import code_version, environment
 from atlas_resources.specs import Spec
 from atlas_resources.tables import FILE_OF_ROLE, identify_rows
@@ -92,7 +93,8 @@ def _preview_name(picture: bytes) -> str:
     return "preview.png" if picture.startswith(b"\x89PNG") else "preview.jpg"
 
 
-def _parquet(rows: pl.DataFrame) -> bytes:
+def parquet_bytes(rows: pl.DataFrame) -> bytes:
+    """The rows as a Parquet file."""
     buffer = io.BytesIO()
     rows.write_parquet(buffer, compression="zstd")
     return buffer.getvalue()
@@ -131,7 +133,7 @@ class Run:
         )
         content = config.model_dump_json(indent=1).encode()
         self.config_sha256 = hashlib.sha256(content).hexdigest()
-        write_durably(self.folder / "config.json", content)
+        write_bytes_atomically(self.folder / "config.json", content)
 
     def seal(self, plate_id: str, source: FileDigest, measurement: Measurement) -> RunManifest:
         """Writes the plate's complete run folder: beside, flushed, then renamed into place."""
@@ -140,7 +142,7 @@ class Run:
         )
         metrics = Metrics(run_id=self.run_id, plate_id=plate_id, values=measurement.metrics)
         files = {
-            FILE_OF_ROLE[self.identity.role]: _parquet(rows),
+            FILE_OF_ROLE[self.identity.role]: parquet_bytes(rows),
             METRICS_NAME: metrics.model_dump_json(indent=1).encode(),
         }
         if measurement.preview:
@@ -179,10 +181,10 @@ class Run:
         partial = runs / f".{self.run_id}.partial"
         partial.mkdir()
         for name, content in {**files, MANIFEST_NAME: manifest.model_dump_json(indent=1).encode()}.items():
-            write_durably(partial / name, content)
-        fsync_folder(partial)
+            write_synced(partial / name, content)
+        sync_folder(partial)
         partial.rename(runs / self.run_id)
-        fsync_folder(runs)
+        sync_folder(runs)
         return manifest
 
     def _sweep(self, runs: Path) -> None:
@@ -193,8 +195,7 @@ class Run:
 
     def write_report(self, report: RunReport) -> None:
         """Writes how the run ended. A run without a report was killed."""
-        write_durably(self.folder / "report.json", report.model_dump_json(indent=1).encode())
-        fsync_folder(self.folder)
+        write_json_atomically(self.folder / "report.json", report)
 
 
 def _reserve_run_id(dataset: Dataset, fingerprint: str) -> str:

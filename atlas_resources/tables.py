@@ -190,6 +190,7 @@ RUNS = Table(
     "One row per sealed run folder: an instrument's attempt at a plate, complete or failed.",
     (
         *IDENTITY,
+        Column("role", pl.String, "Role of the instrument."),
         Column("status", pl.String, "complete or failed."),
         Column("error_type", pl.String, "Type of the error of a failed plate."),
         Column("error_message", pl.String, "Message of the error of a failed plate."),

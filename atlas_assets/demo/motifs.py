@@ -36,7 +36,9 @@ def barbs(base: Point, tip: Point, width: float, bend: float, count: int, slant:
     return lines
 
 
-def leaf(base: Point, tip: Point, width: float, bend: float = 0.0, is_subject: bool = False, role: str = "leaf") -> Part:
+def leaf(
+    base: Point, tip: Point, width: float, bend: float = 0.0, is_subject: bool = False, role: str = "leaf"
+) -> Part:
     """A leaf with its midrib and side veins."""
     veins = barbs(base, tip, width, bend, count=8, slant=0.55)
     return Part(
@@ -63,17 +65,19 @@ def eye(centre: Point, radius: float, iris: str = "accent") -> list[Part]:
     ]
 
 
-def down(region: Points, spacing: float, angle_deg: float, rng: np.random.Generator, weight: float = 0.45) -> list[Line]:
+def down(
+    region: Points, spacing: float, angle_deg: float, rng: np.random.Generator, weight: float = 0.45
+) -> list[Line]:
     """Short strokes in staggered rows over a region's bounding box, lying one way: breast feathers, fur."""
     low, high = region.min(axis=0), region.max(axis=0)
     turn = np.radians(angle_deg)
-    reach = np.array([np.cos(turn), np.sin(turn)]) * spacing * 1.1
+    reach = np.array([np.cos(turn), np.sin(turn)]) * spacing * 1.3
     lines = []
-    for row, y in enumerate(np.arange(low[1], high[1], spacing)):
+    for row, y in enumerate(np.arange(low[1], high[1], 0.7 * spacing)):
         for x in np.arange(low[0] + (row % 2) * spacing / 2, high[0], spacing):
             start = np.array([x, y]) + (rng.random(2) - 0.5) * spacing * 0.5
             bow = start + reach * 0.5 + np.array([-reach[1], reach[0]]) * 0.16
-            lines.append(Line(points_of([start, bow, start + reach]), weight))
+            lines.append(Line(smooth(np.stack([start, bow, start + reach]), samples=4), weight))
     return lines
 
 
@@ -94,13 +98,14 @@ def leg(joints: list[Point], width: float, toes: list[Point]) -> list[Part]:
     """A bird's leg: a jointed ribbon and toes that spread from its last joint."""
     foot = joints[-1]
     parts = [
-        Part(ribbon([foot, ((foot[0] + x) / 2, (foot[1] + y) / 2 - width * 0.5), (x, y)], [width * 0.9, width * 0.5]),
-             "horn", hatch=0.4, contour=0.8)
+        Part(
+            ribbon([foot, ((foot[0] + x) / 2, (foot[1] + y) / 2 - width * 0.5), (x, y)], [width * 0.9, width * 0.5]),
+            "horn",
+            hatch=0.4,
+            contour=0.8,
+        )
         for x, y in toes
     ]
-    rings = [
-        Line(points_of([(x - width, y), (x + width, y + width * 0.3)]), 0.4)
-        for x, y in smooth(joints, samples=9)
-    ]
+    rings = [Line(points_of([(x - width, y), (x + width, y + width * 0.3)]), 0.4) for x, y in smooth(joints, samples=9)]
     shank = Part(ribbon(joints, [width * 1.2, width * 0.9, width]), "horn", lines=tuple(rings), hatch=0.5, contour=0.9)
     return [*parts, shank]

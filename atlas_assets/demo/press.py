@@ -111,15 +111,15 @@ def _print_part(layers: Layers, part: Part, pose: Pose, box: Box, pigment: Rgb, 
     half_box: Box = (box[0] // 2, box[1] // 2, box[2] // 2, box[3] // 2)
     half_shape = shape.reduce(2)
     layers.wash.paste(_wash_colour(light, layers.mottle.crop(half_box), pigment), half_box, half_shape)
-    layers.roles.paste(
-        role_number if part.is_subject else 0, half_box, half_shape.point([0] * 128 + [255] * 128)
-    )
+    layers.roles.paste(role_number if part.is_subject else 0, half_box, half_shape.point([0] * 128 + [255] * 128))
     ink = _hatching(light, shape.size, part, layers.line_px)
     _draw_lines(ink, [(_shifted(pose.place(line.points), box), line.weight) for line in part.lines], layers.line_px)
     if part.within is not None and part.contour > 0:
         _draw_contour(ink, outline, part.contour, layers.line_px)
     layers.ink.paste(ink, box, shape)
     layers.mask.paste(255 if part.is_subject else 0, box, shape)
+    if part.within is not None:
+        _draw_contour(layers.ink, pose.place(part.within), 1.0, layers.line_px)
     if part.within is None and part.contour > 0:
         _draw_contour(layers.ink, pose.place(part.outline), part.contour, layers.line_px)
         if part.is_subject:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import rgb2lab
 
+from atlas_assets.measures.boxes import bounding_box
 from atlas_assets.measures.luma import luma
 from atlas_assets.measures.strips import row_strips
 
@@ -82,9 +83,12 @@ def count_colours(rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None)
         raise ValueError(f"count_colours needs uint8 [H, W, 3] sRGB, found {rgb.dtype} {list(rgb.shape)}")
     if mask is not None and (mask.dtype != np.bool_ or mask.shape != rgb.shape[:2]):
         raise ValueError(f"the mask must be bool {list(rgb.shape[:2])}, found {mask.dtype} {list(mask.shape)}")
+    if mask is not None:
+        box = bounding_box(mask)
+        rgb, mask = rgb[box], mask[box]
     height, width = rgb.shape[:2]
     strips = list(row_strips(height, width, STRIP_PIXELS))
-    if len(strips) == 1:
+    if len(strips) <= 1:
         # The table below would cost 128 MiB for a mask of a hundred pixels.
         return ColourCensus(*_count_strip(rgb, mask))
     table = np.zeros(1 << 24, np.int64)

@@ -1,4 +1,4 @@
-"""Perceptual hashes: 64 bits that stay near each other when a picture is scaled or recompressed. Not content digests."""
+"""Perceptual hashes: 64 bits that stay near when a picture is scaled or recompressed. Not digests of its content."""
 
 from dataclasses import dataclass
 

@@ -45,8 +45,8 @@ class LabGrid:
 
 
 # All of sRGB fits (a -86.2..98.2, b -107.9..94.5), and greys fall in the middle of a box of a and b, not on an edge.
-# Papers of printed plates differ in L (70..99) and in b (0..27, from white to browned), hardly in a (-8..9): so boxes are
-# 5 wide in L, 8 in b and 16 in a, which tells white, ivory, cream and browned paper apart in 6,240 counts.
+# Papers of printed plates differ in L (70..99) and in b (0..27, from white to browned), hardly in a (-8..9): so boxes
+# are 5 wide in L, 8 in b and 16 in a, which tells white, ivory, cream and browned paper apart in 6,240 counts.
 HISTOGRAM_GRID = LabGrid(bins=(20, 12, 26), l_range=(0, 100), a_range=(-88, 104), b_range=(-108, 100))
 
 
@@ -74,5 +74,6 @@ def mean_lab(lab: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float
         lab: float64 [K, 3], at least one colour.
         counts: int64 [K], pixels of each colour.
     """
-    lightness, a, b = (counts @ lab / counts.sum()).tolist()
+    # A sum and not a matrix product, whose last digits would depend on the number of threads.
+    lightness, a, b = ((lab * counts[:, None]).sum(axis=0) / counts.sum()).tolist()
     return lightness, a, b

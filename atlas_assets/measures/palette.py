@@ -51,7 +51,8 @@ def dominant_colours(census: ColourCensus, most: int = MOST_COLOURS) -> tuple[Pa
         most: clusters to begin with; a palette has fewer where there are fewer colours or where clusters merged.
 
     Returns:
-        Colours by share, the largest first; shares sum to 1. No two are closer than JUST_NOTICEABLE_DIFFERENCE.
+        Colours by share, the largest first, of equals the darker first; shares sum to 1. No two are closer than
+        JUST_NOTICEABLE_DIFFERENCE.
 
     Raises:
         ValueError: the census is empty.
@@ -62,7 +63,7 @@ def dominant_colours(census: ColourCensus, most: int = MOST_COLOURS) -> tuple[Pa
     labels = _k_means_labels(sums / weights[:, None], weights, most)
     sums, weights = _merge_alike(*_group(sums, weights, labels))
     centres = sums / weights[:, None]
-    largest_first = np.lexsort((*centres.T, -weights))
+    largest_first = np.lexsort((*centres.T[::-1], -weights))
     return tuple(_palette_colour(centres[i], int(weights[i]) / census.pixel_count) for i in largest_first)
 
 

@@ -1,4 +1,4 @@
-"""All that groundwork measures on a plate's pixels, in one call. Facts of the file around the pixels do not belong here."""
+"""All that groundwork measures on a plate's pixels, in one call. Facts of the file around them do not belong here."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 from skimage.measure import label
 
+from atlas_assets.measures.boxes import bounding_box
+
 Mask = NDArray[np.bool_]
 
 
@@ -71,9 +73,10 @@ def measure_mask(mask: Mask) -> MaskMeasures:
         ValueError: the array is not a mask, or no pixel of it is True.
     """
     height, width = _require_mask(mask).shape
-    box = _bounding_box(mask)
-    rows, columns = box
-    crop = mask[box]
+    rows, columns = bounding_box(mask)
+    crop = mask[rows, columns]
+    if crop.size == 0:
+        raise ValueError(f"a segment has at least one pixel, found an empty mask {list(mask.shape)}")
     pixels_by_column = np.count_nonzero(crop, axis=0)
     pixels_by_row = np.count_nonzero(crop, axis=1)
     area_px = int(pixels_by_column.sum())
@@ -96,13 +99,12 @@ def measure_mask(mask: Mask) -> MaskMeasures:
 
 
 def encode_mask(mask: Mask) -> EncodedMask:
-    """Encodes a mask bool [H, W], which may be empty, as COCO's compressed run lengths. Raises ValueError for no mask."""
+    """Encodes a mask, bool [H, W], which may be empty; an array of another kind raises ValueError."""
     height, width = _require_mask(mask).shape
     # COCO runs down the columns: only the segment's own box is turned into that order.
     by_column = np.zeros((height, width), np.uint8, order="F")
-    if mask.any():
-        box = _bounding_box(mask)
-        by_column[box] = mask[box]
+    box = bounding_box(mask)
+    by_column[box] = mask[box]
     counts = str(cast(bytes, coco.encode(by_column)["counts"]), "ascii")
     digest = hashlib.sha256(f"{height}x{width}:{counts}".encode("ascii")).hexdigest()
     return EncodedMask(height, width, counts, digest)
@@ -136,14 +138,6 @@ def _require_mask(mask: Mask) -> Mask:
     if mask.dtype != np.bool_ or mask.ndim != 2:
         raise ValueError(f"a mask is bool [H, W], found {mask.dtype} {list(mask.shape)}")
     return mask
-
-
-def _bounding_box(mask: Mask) -> tuple[slice, slice]:
-    """Rows and columns of the smallest box around all True pixels, half open."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    if len(rows) == 0:
-        raise ValueError(f"a segment has at least one pixel, found an empty mask {list(mask.shape)}")
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _mean_position(pixels: NDArray[np.integer]) -> float:

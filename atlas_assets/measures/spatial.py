@@ -1,4 +1,4 @@
-"""Measures of luminance that ask how neighbouring pixels differ: sharpness and edges, over every pixel, in row strips."""
+"""How neighbouring pixels of luminance differ: sharpness and edges, over every pixel, a strip of rows at a time."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How a picture too large to copy is walked: in strips of whole rows. What is done to a strip lies with each measure."""
+"""How a picture too large to copy is walked: in strips of whole rows. What is done to a strip lies elsewhere."""
 
 from collections.abc import Iterator
 

@@ -41,7 +41,9 @@ def _perched_tail(length: float) -> list[Part]:
 
 def _perched_body(body: Points, rng: np.random.Generator) -> list[Part]:
     """The body with its pale belly, coloured breast and cap, none of which leaves it."""
-    belly = smooth([(0.46, 0.02), (0.22, 0.06), (-0.10, 0.22), (-0.42, 0.36), (-0.30, 0.60), (0.3, 0.5)], is_closed=True)
+    belly = smooth(
+        [(0.46, 0.02), (0.22, 0.06), (-0.10, 0.22), (-0.42, 0.36), (-0.30, 0.60), (0.3, 0.5)], is_closed=True
+    )
     cap = smooth([(0.72, -0.58), (0.50, -0.61), (0.30, -0.50), (0.05, -0.36), (0.1, -0.9), (0.6, -0.9)], is_closed=True)
     return [
         Part(body, "primary", lines=tuple(down(body, 0.052, 125, rng)), hatch=0.65, roundness=0.75),
@@ -75,8 +77,8 @@ def _folded_wing() -> list[Part]:
 
 def _songbird_head() -> list[Part]:
     """A short conical beak, lower mandible first, and the dark line before the eye."""
-    lower = smooth([(0.63, -0.50), (0.74, -0.475), (0.84, -0.49), (0.70, -0.43), (0.63, -0.43)], is_closed=True)
-    upper = smooth([(0.62, -0.61), (0.72, -0.58), (0.86, -0.485), (0.74, -0.49), (0.62, -0.49)], is_closed=True)
+    lower = smooth([(0.63, -0.52), (0.74, -0.50), (0.82, -0.485), (0.72, -0.425), (0.63, -0.43)], is_closed=True)
+    upper = smooth([(0.62, -0.61), (0.72, -0.58), (0.87, -0.475), (0.74, -0.475), (0.62, -0.48)], is_closed=True)
     mask = ribbon([(0.64, -0.52), (0.52, -0.54), (0.40, -0.53)], [0.06, 0.08, 0.02])
     return [
         Part(mask, "dark", hatch=0.3, contour=0.4),
@@ -100,7 +102,9 @@ def draw_wading_bird(rng: np.random.Generator) -> list[Part]:
     ]  # fmt: skip
     neck_outline = ribbon(neck, [0.30, 0.22, 0.15, 0.12, 0.11, 0.12, 0.11])
     parts = [*shallows((0.0, 0.96), 0.95, rng), *reeds((-0.72, 0.98), 0.30, rng)]
-    parts += leg([(-0.10, 0.22), (-0.02 - reach, 0.56), (-0.06, 0.97)], 0.038, [(0.10, 1.0), (-0.02, 1.02), (-0.2, 1.0)])
+    parts += leg(
+        [(-0.10, 0.22), (-0.02 - reach, 0.56), (-0.06, 0.97)], 0.038, [(0.10, 1.0), (-0.02, 1.02), (-0.2, 1.0)]
+    )
     parts += leg([(0.04, 0.22), (0.18 + reach, 0.54), (0.16, 0.95)], 0.038, [(0.34, 0.98), (0.24, 1.0), (0.06, 0.98)])
     parts += [feather((-0.30, 0.08), (-0.74 + 0.05 * i, 0.34 + 0.03 * i), 0.18, "dark", bend=0.04) for i in range(4)]
     parts.append(Part(body, "primary", lines=tuple(down(body, 0.05, 150, rng)), hatch=0.65, roundness=0.7))
@@ -137,7 +141,9 @@ def _heron_wing() -> list[Part]:
 
 def _heron_head() -> list[Part]:
     """Head with a trailing crest, a dagger of a beak, and an eye close to it."""
-    head = smooth([(0.58, -0.92), (0.50, -0.99), (0.38, -0.99), (0.29, -0.93), (0.34, -0.85), (0.50, -0.85)], is_closed=True)
+    head = smooth(
+        [(0.58, -0.92), (0.50, -0.99), (0.38, -0.99), (0.29, -0.93), (0.34, -0.85), (0.50, -0.85)], is_closed=True
+    )
     lower = points_of([(0.54, -0.90), (0.94, -0.855), (0.54, -0.865)])
     upper = points_of([(0.54, -0.95), (0.72, -0.92), (0.97, -0.86), (0.54, -0.895)])
     crest = [feather((0.42, -0.95), (0.02 - 0.05 * i, -0.90 + 0.07 * i), 0.10, "dark", bend=-0.10) for i in range(2)]

@@ -24,7 +24,12 @@ def _sprig(rng: np.random.Generator) -> list[Part]:
     """A small leafy stem beneath, as the food plant such plates show."""
     stem = [(-0.34, 1.02), (0.0, 0.94), (0.30, 0.98), (0.52, 0.90)]
     parts = [Part(ribbon(stem, [0.014, 0.016, 0.008]), "bark", hatch=0.4, is_subject=False)]
-    for x, y, dx, dy in ((-0.2, 0.98, -0.14, 0.13), (0.06, 0.95, 0.10, -0.17), (0.24, 0.97, 0.10, 0.15), (0.5, 0.91, 0.2, -0.03)):
+    for x, y, dx, dy in (
+        (-0.2, 0.98, -0.14, 0.13),
+        (0.06, 0.95, 0.10, -0.17),
+        (0.24, 0.97, 0.10, 0.15),
+        (0.5, 0.91, 0.2, -0.03),
+    ):
         parts.append(leaf((x, y), (x + dx, y + dy), 0.45, bend=(rng.random() - 0.5) * 0.3))
     return parts
 
@@ -60,7 +65,16 @@ def _hind_wing(mirror: Points, tail: float, spots: int) -> list[Part]:
         is_closed=True,
     )  # fmt: skip
     field = smooth(
-        [(0.06, -0.04), (0.32, -0.02), (0.54, 0.08), (0.60, 0.26), (0.50, 0.44), (0.32, 0.50), (0.16, 0.42), (0.07, 0.2)],
+        [
+            (0.06, -0.04),
+            (0.32, -0.02),
+            (0.54, 0.08),
+            (0.60, 0.26),
+            (0.50, 0.44),
+            (0.32, 0.50),
+            (0.16, 0.42),
+            (0.07, 0.2),
+        ],
         is_closed=True,
     )
     ends = [(0.66, 0.02), (0.74, 0.26), (0.66, 0.50), (0.47, 0.68 + tail), (0.26, 0.66), (0.12, 0.44)]
@@ -80,7 +94,9 @@ def _patch(corners: list[tuple[float, float]], pigment: str, mirror: Points) -> 
     return Part(smooth(corners, is_closed=True) * mirror, pigment, hatch=0.3, contour=0.6)
 
 
-def _veins(root: tuple[float, float], fork: tuple[float, float], ends: list[tuple[float, float]], mirror: Points) -> tuple[Line, ...]:
+def _veins(
+    root: tuple[float, float], fork: tuple[float, float], ends: list[tuple[float, float]], mirror: Points
+) -> tuple[Line, ...]:
     """Veins from the wing's root through its cell to the border, and the cell's own edge."""
     veins = []
     for index, end in enumerate(ends):

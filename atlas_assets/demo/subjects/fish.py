@@ -40,7 +40,9 @@ def _fins(depth: float) -> list[Part]:
     anal = smooth(
         [(0.02, 0.80 * depth), (-0.16, 1.42 * depth), (-0.36, 1.12 * depth), (-0.44, 0.30 * depth)], is_closed=True
     )
-    pelvic = smooth([(0.40, 0.80 * depth), (0.30, 1.46 * depth), (0.12, 1.40 * depth), (0.20, 0.84 * depth)], is_closed=True)
+    pelvic = smooth(
+        [(0.40, 0.80 * depth), (0.30, 1.46 * depth), (0.12, 1.40 * depth), (0.20, 0.84 * depth)], is_closed=True
+    )
     return [
         _fin(tail, (-0.50, 0.0), 26),
         _fin(dorsal, (0.22, 0.2), 24),
@@ -58,9 +60,18 @@ def _fin(outline: Points, root: tuple[float, float], rays: int) -> Part:
 
 def _markings(body: Points, depth: float, has_bars: bool) -> list[Part]:
     """Pale belly, dark back, and either cross bars or a stripe along the side."""
-    back = points_of([(0.9, -1.2 * depth), (0.9, -0.50 * depth), (0.2, -0.66 * depth), (-0.7, -0.08), (-0.7, -1.2 * depth)])
+    back = points_of(
+        [(0.9, -1.2 * depth), (0.9, -0.50 * depth), (0.2, -0.66 * depth), (-0.7, -0.08), (-0.7, -1.2 * depth)]
+    )
     belly = smooth(
-        [(0.85, 0.10), (0.5, 0.36 * depth), (0.1, 0.52 * depth), (-0.66, 0.12), (-0.3, 1.3 * depth), (0.6, 1.3 * depth)],
+        [
+            (0.85, 0.10),
+            (0.5, 0.36 * depth),
+            (0.1, 0.52 * depth),
+            (-0.66, 0.12),
+            (-0.3, 1.3 * depth),
+            (0.6, 1.3 * depth),
+        ],
         is_closed=True,
     )
     scale_lines = tuple(scallops(body, 0.058, 180))
@@ -88,7 +99,10 @@ def _fish_head(body: Points, depth: float) -> list[Part]:
     gill = Line(smooth([(0.62, -0.58 * depth), (0.50, -0.24 * depth), (0.49, 0.2 * depth), (0.60, 0.60 * depth)]), 1.0)
     cheek = Line(smooth([(0.68, -0.2 * depth), (0.62, 0.15 * depth), (0.68, 0.46 * depth)]), 0.6)
     mouth = Line(smooth([(0.88, 0.05), (0.82, 0.085), (0.75, 0.07)]), 1.4)
-    fin = smooth([(0.44, 0.14 * depth), (0.28, -0.02), (0.12, 0.02), (0.08, 0.14), (0.22, 0.20), (0.40, 0.36 * depth)], is_closed=True)
+    fin = smooth(
+        [(0.44, 0.14 * depth), (0.28, -0.02), (0.12, 0.02), (0.08, 0.14), (0.22, 0.20), (0.40, 0.36 * depth)],
+        is_closed=True,
+    )
     return [
         Part(head, "secondary", lines=(gill, cheek, mouth), within=body, hatch=0.7, contour=0.9),
         *eye((0.70, -0.22 * depth), 0.036),

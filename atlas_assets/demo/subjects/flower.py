@@ -88,7 +88,10 @@ def _disc(centre: Point, tilt: float, rng: np.random.Generator) -> list[Part]:
         tip = (centre[0] + reach * math.cos(turn), centre[1] + reach * math.sin(turn) * tilt)
         parts.append(Part(ribbon([centre, tip], [0.01, 0.008]), "dark", hatch=0, contour=0.3))
         parts.append(Part(ellipse(tip, (0.016, 0.013)), "accent", hatch=0.3, contour=0.6))
-    return [*parts, Part(ellipse(centre, (0.115, 0.115 * tilt)), "accent", lines=_stipple(centre, tilt), hatch=0.6, roundness=1.0)]
+    return [
+        *parts,
+        Part(ellipse(centre, (0.115, 0.115 * tilt)), "accent", lines=_stipple(centre, tilt), hatch=0.6, roundness=1.0),
+    ]
 
 
 def _stipple(centre: Point, tilt: float) -> tuple[Line, ...]:

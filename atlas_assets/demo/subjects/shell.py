@@ -26,7 +26,7 @@ def draw_shell(rng: np.random.Generator) -> list[Part]:
     stripes = int(rng.integers(11, 16))
     turns = np.linspace(LAST_TURN - 2 * math.pi, LAST_TURN, 90)
     whorl = spiral(turns)
-    parts = [*ground((0.0, 0.56), 1.0, rng), *weed((0.84, 0.57), 0.50, rng)]
+    parts = [*ground((0.0, 0.50), 1.0, rng), *weed((0.84, 0.51), 0.50, rng)]
     parts += _mouth(whorl)
     growth = tuple(Line(_rib(turn), 0.45) for turn in np.linspace(turns[0], turns[-1], 120))
     parts.append(Part(whorl, "light", lines=growth, hatch=0.45, roundness=0.9, contour=1.2))
@@ -45,7 +45,9 @@ def spiral(turns: np.ndarray, share: float = 1.0) -> Points:
 def _rib(turn: float) -> Points:
     """A growth line across the whorl at one angle, bowed back as the shell's lip is."""
     shares = np.linspace(0.12, 1.0, 8)
-    return np.concatenate([spiral(np.array([turn - 0.55 * math.sin(math.pi * share * 0.8)]), share) for share in shares])
+    return np.concatenate(
+        [spiral(np.array([turn - 0.55 * math.sin(math.pi * share * 0.8)]), share) for share in shares]
+    )
 
 
 def _mouth(whorl: Points) -> list[Part]:
@@ -53,13 +55,11 @@ def _mouth(whorl: Points) -> list[Part]:
     outer, inner = whorl[-1], whorl[0]
     across = inner - outer
     ahead = np.array([-across[1], across[0]]) * -0.34
-    rim = smooth(
-        [tuple(outer + along * across + depth * ahead) for along, depth in MOUTH_RIM], is_closed=True
+    rim = smooth([tuple(outer + along * across + depth * ahead) for along, depth in MOUTH_RIM], is_closed=True)
+    hollow = smooth([tuple(outer + along * across + depth * ahead) for along, depth in MOUTH_HOLLOW], is_closed=True)
+    folds = tuple(
+        Line(outer + across * along + np.outer(np.linspace(-0.2, 0.6, 5), ahead), 0.5) for along in MOUTH_FOLDS
     )
-    hollow = smooth(
-        [tuple(outer + along * across + depth * ahead) for along, depth in MOUTH_HOLLOW], is_closed=True
-    )
-    folds = tuple(Line(outer + across * along + np.outer(np.linspace(-0.2, 0.6, 5), ahead), 0.5) for along in MOUTH_FOLDS)
     return [
         Part(rim, "light", hatch=0.5, roundness=0.7),
         Part(hollow, "accent", lines=folds, within=rim, hatch=0.9, roundness=0.8, contour=0.8),
@@ -85,4 +85,3 @@ def _inner_whorls(whorl: Points) -> list[Part]:
     knot = spiral(np.linspace(LAST_TURN - 2 * math.pi, LAST_TURN, 60), 0.20)
     seam = Line(spiral(np.linspace(LAST_TURN - 4 * math.pi, LAST_TURN - 2 * math.pi, 60)), 1.0)
     return [Part(knot, "dark", lines=(seam,), within=whorl, hatch=0.4, roundness=0.9)]
-

@@ -1,0 +1,47 @@
+"""Assembles the graph, and does nothing else. Importing it reads `model_specs/` and imports no torch."""
+
+import warnings
+from pathlib import Path
+
+import dagster as dg
+
+from atlas_resources.dataset import dataset_root
+from atlas_resources.registry import Registry, read_registry
+from atlas_resources.resources import DatasetResource, build_instrument_resource
+
+# `backfill_policy=` is what the batched assets stand on; Dagster 1.13 still calls it beta at every use.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+
+from atlas_assets.automation import register_new_scans  # noqa: E402 - after the filter above
+from atlas_assets.broken_specs import build_broken_spec_assets  # noqa: E402
+from atlas_assets.groundwork import groundwork  # noqa: E402
+from atlas_assets.instruments import build_instrument_asset  # noqa: E402
+from atlas_assets.ledgers import build_ledger_assets  # noqa: E402
+from atlas_assets.plates import plate_manifest  # noqa: E402
+
+
+def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
+    """The whole graph over one dataset.
+
+    Args:
+        registry: the instruments; one asset and one resource per admitted one.
+        root: the dataset root.
+    """
+    identities = registry.identities
+    return dg.Definitions(
+        assets=[
+            plate_manifest,
+            groundwork,
+            *(build_instrument_asset(spec, identities[spec.key]) for spec in registry.admitted),
+            *build_ledger_assets(registry),
+            *build_broken_spec_assets(registry),
+        ],
+        resources={
+            "dataset": DatasetResource(root=str(root)),
+            **{spec.key: build_instrument_resource(spec, identities[spec.key]) for spec in registry.admitted},
+        },
+        sensors=[register_new_scans],
+    )
+
+
+defs = build_definitions(read_registry(), dataset_root())

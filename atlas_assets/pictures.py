@@ -1,0 +1,276 @@
+"""Pictures that people see in the UI and the report: from pixels and numbers in memory to small JPEG or PNG bytes.
+
+No files, no Dagster, no measuring. Each picture stays under `MAX_PICTURE_BYTES`, because the UI stores it inside the
+metadata of a materialisation.
+"""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+
+Rgb = tuple[int, int, int]
+Masks = Sequence[NDArray[np.bool_]] | NDArray[np.integer]
+
+MAX_PICTURE_BYTES = 19_999
+"""Bytes of any one picture: under 20 kB, thus under 27 kB as a data URI."""
+
+CARD: Rgb = (250, 249, 245)
+TEXT: Rgb = (48, 44, 40)
+FAINT: Rgb = (150, 144, 136)
+
+SEGMENT_COLOURS: tuple[Rgb, ...] = (
+    (213, 94, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (240, 228, 66),
+)  # fmt: skip
+"""Okabe and Ito's palette (2008), told apart with any colour vision; black left out, strongest contrast to paper first."""
+
+SUPERSAMPLING = 3
+"""Plots are drawn this many times too large and reduced, which is what makes their edges smooth."""
+
+
+def thumbnail(image: Image.Image, longest_side_px: int = 240) -> bytes:
+    """A JPEG of the image, its longer side at most `longest_side_px`; smaller images are not enlarged.
+
+    Args:
+        image: RGB, sRGB, any size.
+    """
+    return jpeg_within(shrink(image, longest_side_px))
+
+
+def data_uri_markdown(picture: bytes, alt: str) -> str:
+    """Markdown that shows a JPEG or PNG without a file. `alt` loses what would end its brackets or its line."""
+    clean = " ".join(alt.replace("[", "(").replace("]", ")").split())
+    return f"![{clean}](data:{_mime_of(picture)};base64,{base64.b64encode(picture).decode('ascii')})"
+
+
+def histogram_plot(red: Sequence[int], green: Sequence[int], blue: Sequence[int], luminance: Sequence[int]) -> bytes:
+    """Four histograms over one axis, a PNG of 360 x 160 px on an opaque card, so that any UI theme may show it.
+
+    Args:
+        red: counts of levels 0 to 255; the others alike. Luminance is the grey area, the channels are lines.
+
+    Heights are square roots of counts: paper would otherwise dwarf what is printed on it.
+    """
+    series = [np.sqrt(_require_256(counts)) for counts in (luminance, red, green, blue)]
+    highest = max(1.0, max(float(heights.max()) for heights in series))
+    zoom = SUPERSAMPLING
+    plot = Image.new("RGB", (360 * zoom, 160 * zoom), CARD)
+    draw = ImageDraw.Draw(plot)
+    left, right, top, bottom = 14 * zoom, 346 * zoom, 12 * zoom, 136 * zoom
+    x = left + (np.arange(256) + 0.5) * ((right - left) / 256)
+    lines = [
+        [(float(a), float(b)) for a, b in zip(x, bottom - h / highest * (bottom - top), strict=True)] for h in series
+    ]
+    draw.polygon([(left, bottom), *lines[0], (right, bottom)], fill=(214, 210, 202))
+    for line, colour in zip(lines[1:], ((200, 52, 44), (38, 138, 66), (42, 92, 190)), strict=True):
+        draw.line(line, fill=colour, width=round(1.3 * zoom), joint="curve")
+    draw.line([(left, bottom), (right, bottom)], fill=TEXT, width=zoom)
+    font = ImageFont.load_default(size=12 * zoom)
+    draw.text((left, bottom + 3 * zoom), "0", fill=TEXT, font=font)
+    draw.text((right, bottom + 3 * zoom), "255", fill=TEXT, font=font, anchor="ra")
+    draw.text(
+        ((left + right) / 2, bottom + 3 * zoom), "level (height: root of count)", fill=FAINT, font=font, anchor="ma"
+    )
+    return png_within(plot.reduce(zoom))
+
+
+def _require_256(counts: Sequence[int]) -> NDArray[np.float64]:
+    """Counts as an array, or an error when they are not 256 non-negative numbers."""
+    array = np.asarray(counts, dtype=np.float64)
+    if array.shape != (256,) or array.min() < 0:
+        raise ValueError(
+            f"Histogram: expected 256 counts, none negative, found shape {array.shape}, least {array.min()}."
+        )
+    return array
+
+
+def mask_overlay(image: Image.Image, masks: Masks, longest_side_px: int = 320) -> bytes:
+    """The plate with its paper veiled and its segments outlined and numbered from 1, as a JPEG.
+
+    Args:
+        image: RGB, sRGB.
+        masks: bool arrays of shape (height, width) at any one working size, or one label image with 0 for paper.
+            Segments are numbered in their order. Those too small for a number are outlined only.
+    """
+    small = shrink(image, longest_side_px)
+    shapes = [_mask_at(mask, small.size) for mask in _separate(masks)]
+    paper = Image.new("L", small.size, 255)
+    for shape in shapes:
+        paper.paste(0, mask=shape)
+    veiled = Image.blend(small, Image.new("RGB", small.size, (236, 236, 240)), 0.62)
+    picture = Image.composite(veiled, small, paper)
+    for index, shape in enumerate(shapes):
+        colour = SEGMENT_COLOURS[index % len(SEGMENT_COLOURS)]
+        picture.paste(colour, mask=_outline(shape))
+    for index, shape in enumerate(shapes):
+        _number_segment(picture, shape, index)
+    return jpeg_within(picture)
+
+
+def _separate(masks: Masks) -> list[NDArray[np.bool_]]:
+    """One bool array for each segment, or an error naming what is wrong with them."""
+    if isinstance(masks, np.ndarray) and masks.ndim == 2 and np.issubdtype(masks.dtype, np.integer):
+        return [masks == number for number in np.unique(masks) if number != 0]
+    separate = [np.asarray(mask) for mask in masks]
+    for mask in separate:
+        if mask.ndim != 2 or mask.dtype != np.bool_:
+            raise ValueError(
+                "Mask overlay: expected bool masks of shape (height, width) or one integer label image, "
+                f"found {mask.dtype} of shape {mask.shape}."
+            )
+    return separate
+
+
+def _mask_at(mask: NDArray[np.bool_], size: tuple[int, int]) -> Image.Image:
+    """A mask as L, 0 or 255, at the given (width, height): set where at least half of it is covered."""
+    resized = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
+    return resized.point([0] * 128 + [255] * 128)
+
+
+def _outline(shape: Image.Image) -> Image.Image:
+    """A line 2 px wide around a mask, outside it, as L. Gaps that hatching leaves inside are closed first."""
+    closed = shape.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MinFilter(5))
+    return ImageChops.subtract(closed.filter(ImageFilter.MaxFilter(5)), closed)
+
+
+def _number_segment(picture: Image.Image, shape: Image.Image, index: int) -> None:
+    """Puts a segment's number on its pixel nearest to its centroid, when there is room. Changes `picture`."""
+    rows, columns = np.nonzero(np.asarray(shape))
+    if len(rows) < 120:
+        return
+    nearest = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
+    centre = (float(columns[nearest]), float(rows[nearest]))
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(size=11)
+    half = 4 + draw.textlength(str(index + 1), font=font) / 2
+    colour = SEGMENT_COLOURS[index % len(SEGMENT_COLOURS)]
+    badge = (centre[0] - half, centre[1] - 8, centre[0] + half, centre[1] + 8)
+    draw.rounded_rectangle(badge, radius=5, fill=(255, 255, 255), outline=colour, width=2)
+    draw.text(centre, str(index + 1), fill=TEXT, font=font, anchor="mm")
+
+
+def neighbours_strip(items: Sequence[tuple[bytes, str]]) -> bytes:
+    """A plate at the left and its neighbours to the right, captioned, as a JPEG.
+
+    Args:
+        items: (JPEG or PNG bytes, caption); the first is the plate itself.
+    """
+    if not items:
+        raise ValueError("Neighbours strip: expected the plate and its neighbours, found no pictures.")
+    cell, gap = 120, 14
+    strip = Image.new("RGB", (len(items) * (cell + 8) + gap + 8, cell + 30), CARD)
+    draw = ImageDraw.Draw(strip)
+    font = ImageFont.load_default(size=11)
+    for index, (picture, caption) in enumerate(items):
+        left = 8 + index * (cell + 8) + (gap if index else 0)
+        paste_fitted(strip, open_picture(picture), (left, 6, left + cell, 6 + cell))
+        draw.text((left + cell / 2, cell + 10), fit_text(caption, font, cell), fill=TEXT, font=font, anchor="ma")
+    draw.line([(cell + 8 + gap / 2 + 3, 10), (cell + 8 + gap / 2 + 3, cell + 20)], fill=FAINT)
+    return jpeg_within(strip)
+
+
+def scores_plot(labels: Sequence[str], values: Sequence[float], top: int = 5) -> bytes:
+    """The highest scores of a probe as horizontal bars, the longest first, a PNG 360 px wide on an opaque card.
+
+    Args:
+        labels: one for each value.
+        values: not negative; bars are drawn relative to the greatest, numbers as they are.
+    """
+    if len(labels) != len(values) or not all(math.isfinite(value) and value >= 0 for value in values):
+        raise ValueError(
+            f"Scores: expected one finite value >= 0 for each of {len(labels)} labels, found {list(values)[:top]}."
+        )
+    ranked = sorted(zip(labels, values, strict=True), key=lambda pair: -pair[1])[:top]
+    zoom, row = SUPERSAMPLING, 26
+    plot = Image.new("RGB", (360 * zoom, (row * len(ranked) + 12) * zoom), CARD)
+    draw = ImageDraw.Draw(plot)
+    font = ImageFont.load_default(size=12 * zoom)
+    longest = max([value for _, value in ranked] + [1e-12])
+    for index, (label, value) in enumerate(ranked):
+        middle = (6 + row * (index + 0.5)) * zoom
+        draw.text((148 * zoom, middle), fit_text(label, font, 136 * zoom), fill=TEXT, font=font, anchor="rm")
+        length = 148 * zoom * value / longest
+        bar = (156 * zoom, middle - 8 * zoom, 156 * zoom + max(zoom, length), middle + 8 * zoom)
+        draw.rounded_rectangle(bar, radius=2 * zoom, fill=(0, 114, 178) if index == 0 else (126, 170, 200))
+        draw.text((bar[2] + 6 * zoom, middle), f"{value:.3f}", fill=TEXT, font=font, anchor="lm")
+    return png_within(plot.reduce(zoom))
+
+
+def shrink(image: Image.Image, longest_side_px: int) -> Image.Image:
+    """The RGB image with its longer side at most `longest_side_px`, by Lanczos over a first integer reduction."""
+    if image.mode != "RGB":
+        raise ValueError(
+            f"Picture: expected an image of mode RGB, found {image.mode}; decode it by the colour policy first."
+        )
+    factor = min(1.0, longest_side_px / max(image.size))
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def jpeg_within(image: Image.Image, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
+    """The best JPEG of an RGB image that fits: quality falls first, then the size, by a fifth at a time."""
+    while True:
+        for quality in (88, 80, 70, 58, 45):
+            encoded = _encoded(image, "JPEG", quality=quality)
+            if len(encoded) <= max_bytes:
+                return encoded
+        if max(image.size) <= 8:
+            raise ValueError(f"Picture: expected at most {max_bytes} bytes, found {len(encoded)} at {image.size} px.")
+        image = image.resize((max(1, image.width * 4 // 5), max(1, image.height * 4 // 5)), Image.Resampling.LANCZOS)
+
+
+def png_within(image: Image.Image, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
+    """The best PNG of an RGB plot that fits: all colours, then ever fewer. Raises ValueError when none does."""
+    encoded = _encoded(image, "PNG", optimize=True)
+    for colours in (128, 32, 8):
+        if len(encoded) <= max_bytes:
+            return encoded
+        encoded = _encoded(image.quantize(colours), "PNG", optimize=True)
+    if len(encoded) > max_bytes:
+        raise ValueError(
+            f"Plot: expected at most {max_bytes} bytes, found {len(encoded)} with 8 colours at {image.size} px."
+        )
+    return encoded
+
+
+def open_picture(picture: bytes) -> Image.Image:
+    """JPEG or PNG bytes made here, as an RGB image."""
+    return Image.open(io.BytesIO(picture)).convert("RGB")
+
+
+def paste_fitted(sheet: Image.Image, picture: Image.Image, box: tuple[int, int, int, int]) -> None:
+    """Pastes a picture centred in a box (x_min, y_min, x_max, y_max), shrunk to fit it. Changes `sheet`."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    factor = min(width / picture.width, height / picture.height)
+    size = (max(1, int(picture.width * factor)), max(1, int(picture.height * factor)))
+    resized = picture.resize(size, Image.Resampling.LANCZOS)
+    sheet.paste(resized, (box[0] + (width - size[0]) // 2, box[1] + (height - size[1]) // 2))
+
+
+def fit_text(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: float) -> str:
+    """The text, or as much of it as fits with three dots after it."""
+    if font.getlength(text) <= width_px:
+        return text
+    while text and font.getlength(text + "...") > width_px:
+        text = text[:-1]
+    return text.rstrip() + "..."
+
+
+def _encoded(image: Image.Image, image_format: str, **options: int | bool) -> bytes:
+    """An image's file as bytes, by Pillow's options for its format."""
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def _mime_of(picture: bytes) -> str:
+    """The media type, by the first bytes."""
+    if picture.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if picture.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    raise ValueError(f"Data URI: expected JPEG or PNG bytes, found bytes that start with {picture[:8]!r}.")

@@ -1,0 +1,162 @@
+"""Materialising from a terminal: the same assets in this process, layer after layer, with progress. No asset is defined here."""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from atlas_assets.definitions import build_definitions
+from atlas_assets.partitions import PLATES_NAME, add_missing_partitions
+from atlas_resources.dataset import Dataset
+from atlas_resources.provenance import PROJECT_ROOT
+from atlas_resources.registry import Registry
+
+# Each layer is a run of its own, so that a plate that fails in one does not hold up the others in the next.
+LAYERS = (
+    ("plates", ("plate",)),
+    ("groundwork", ("groundwork",)),
+    ("instruments", ("embeddings", "probes", "segments")),
+    ("ledgers", ("ledger", "catalogue")),
+)
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """How one layer ended."""
+
+    name: str
+    run_id: str
+    is_success: bool
+    materialized_count: int
+    failures: tuple[str, ...]
+
+
+@contextmanager
+def open_instance(dataset: Dataset) -> Iterator[dg.DagsterInstance]:
+    """The dataset's Dagster instance, in DAGSTER_HOME or `<dataset>/.dagster`, with the project's settings."""
+    home = Path(os.environ.get("DAGSTER_HOME") or dataset.root / ".dagster")
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        shutil.copyfile(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        yield instance
+
+
+class _ProgressHandler(logging.Handler):
+    """Turns the run's events into progress bars, one per asset, and keeps what failed."""
+
+    def __init__(self, progress: Progress, total: int):
+        super().__init__()
+        self.progress = progress
+        self.total = total
+        self.bars: dict[str, object] = {}
+        self.materialized = 0
+        self.failures: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "dagster_meta", {}).get("dagster_event")
+        if event is None:
+            return
+        if event.is_step_materialization:
+            self.materialized += 1
+            name = event.asset_key.to_user_string()
+            if name not in self.bars:
+                self.bars[name] = self.progress.add_task(name, total=self.total if event.partition else 1)
+            self.progress.advance(self.bars[name])  # type: ignore[arg-type] # rich's TaskID
+        elif event.is_step_failure:
+            error = event.step_failure_data.user_failure_data or event.step_failure_data.error
+            self.failures.append(getattr(error, "description", None) or str(error))
+
+
+def _ranges(all_ids: Sequence[str], wanted: set[str]) -> list[tuple[str, str]]:
+    """Contiguous ranges of the partitions that cover just the wanted ones."""
+    runs = groupby(((plate_id, plate_id in wanted) for plate_id in all_ids), key=lambda pair: pair[1])
+    groups = [[plate_id for plate_id, _ in group] for is_wanted, group in runs if is_wanted]
+    return [(group[0], group[-1]) for group in groups]
+
+
+def _run_layer(
+    job: dg.JobDefinition, instance: dg.DagsterInstance, name: str, keys: list[dg.AssetKey], tags: dict[str, str], handler: _ProgressHandler
+) -> LayerResult:
+    result = job.execute_in_process(
+        instance=instance,
+        asset_selection=keys,
+        tags=tags,
+        raise_on_error=False,
+        run_config={"loggers": {"terminal": {}}},
+    )
+    return LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
+
+
+def materialize(
+    registry: Registry,
+    dataset: Dataset,
+    instance: dg.DagsterInstance,
+    selection: str = "*",
+    plate_ids: Sequence[str] | None = None,
+    console: Console | None = None,
+) -> Iterator[LayerResult]:
+    """Materialises a selection, layer after layer; yields how each ended.
+
+    Args:
+        registry: the instruments.
+        dataset: the dataset.
+        instance: where runs and events are recorded.
+        selection: Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`.
+        plate_ids: the plates; all registered ones if None.
+        console: where progress is shown.
+
+    Raises:
+        ValueError: the selection names no asset, or there are no plates.
+    """
+    add_missing_partitions(instance, dataset)
+    all_ids = instance.get_dynamic_partitions(PLATES_NAME)
+    wanted = set(all_ids if plate_ids is None else plate_ids)
+    unknown = wanted - set(all_ids)
+    if unknown or not wanted:
+        raise ValueError(f"no such plates: {sorted(unknown)}" if unknown else "no plates are registered: atlas plates add PATH")
+    with Progress(
+        TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    ) as progress:
+        handler = _ProgressHandler(progress, len(wanted))
+        job, graph = _job(registry, dataset, handler)
+        selected = dg.AssetSelection.from_string(selection).resolve(graph)
+        if not selected:
+            raise ValueError(f"the selection {selection!r} names no asset")
+        for name, groups in LAYERS:
+            keys = [key for key in selected if graph.get(key).group_name in groups and graph.get(key).is_executable]
+            for tags in _tags_of(graph, keys, all_ids, wanted):
+                handler.materialized, handler.failures, handler.bars = 0, [], {}
+                yield _run_layer(job, instance, name, keys, tags, handler)
+
+
+def _tags_of(graph, keys: list[dg.AssetKey], all_ids: Sequence[str], wanted: set[str]) -> Iterator[dict[str, str]]:  # noqa: ANN001
+    if not keys:
+        return
+    if not any(graph.get(key).is_partitioned for key in keys):
+        yield {}
+        return
+    for first, last in _ranges(all_ids, wanted):
+        yield {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+
+
+def _job(registry: Registry, dataset: Dataset, handler: logging.Handler):  # noqa: ANN202
+    @dg.logger(description="Progress in a terminal.")
+    def terminal(context: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("atlas.terminal", level=logging.DEBUG)
+        logger.addHandler(handler)
+        return logger
+
+    definitions = dg.Definitions.merge(
+        build_definitions(registry, dataset.root), dg.Definitions(loggers={"terminal": terminal})
+    )
+    return definitions.resolve_implicit_global_asset_job_def(), definitions.resolve_asset_graph()

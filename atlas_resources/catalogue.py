@@ -1,0 +1,147 @@
+"""`atlas.duckdb`: the ledgers as documented tables, a view per instrument, and the macros analysts call. Written beside, then renamed."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atlas_resources.dataset import Dataset
+from atlas_resources.durable_files import sync_folder
+from atlas_resources.ledger import ledger_path
+from atlas_resources.registry import Registry
+from atlas_resources.specs import ScoresOutput, VectorOutput
+from atlas_resources.tables import LEDGERS
+
+if TYPE_CHECKING:
+    import duckdb
+
+MACROS = {
+    "nearest": (
+        "k plates nearest to a plate by cosine of an embedding; 1 is the same direction",
+        """
+        CREATE MACRO nearest(plate, instrument_key, k) AS TABLE
+        WITH vectors AS (
+            SELECT plate_id, vector FROM embeddings
+            WHERE instrument = instrument_key AND scope = 'plate' AND is_current
+        )
+        SELECT other.plate_id, plates.title, list_cosine_similarity(query.vector, other.vector) AS cosine
+        FROM vectors AS query
+        JOIN vectors AS other ON other.plate_id <> query.plate_id
+        LEFT JOIN plates ON plates.plate_id = other.plate_id
+        WHERE query.plate_id = plate
+        ORDER BY cosine DESC, other.plate_id
+        LIMIT k
+        """,
+    ),
+    "histogram_nearest": (
+        "k plates nearest to a plate by colour: Hellinger distance of the Lab histograms; 0 is equal, 1 has no colour in common",
+        """
+        CREATE MACRO histogram_nearest(plate, k) AS TABLE
+        WITH roots AS (
+            SELECT plate_id, list_transform(lab, lambda n: sqrt(n / pixel_count)) AS root FROM histograms
+        )
+        SELECT other.plate_id, plates.title,
+               sqrt(greatest(0.0, 1.0 - list_inner_product(query.root, other.root))) AS hellinger_distance
+        FROM roots AS query
+        JOIN roots AS other ON other.plate_id <> query.plate_id
+        LEFT JOIN plates ON plates.plate_id = other.plate_id
+        WHERE query.plate_id = plate
+        ORDER BY hellinger_distance, other.plate_id
+        LIMIT k
+        """,
+    ),
+    "why": (
+        "where the current result of an instrument on a plate came from",
+        """
+        CREATE MACRO why(plate, instrument_key) AS TABLE
+        SELECT runs.plate_id, runs.instrument, runs.source_sha256, plates.source_image, runs.model_id, runs.model_sha,
+               runs.weights_sha256, runs.preprocess_tag, models.preprocessing, models.parameters, runs.fingerprint,
+               runs.licence, runs.device, runs.dtype, runs.packages, runs.code_git_sha, runs.code_is_dirty,
+               runs.run_id, runs.dagster_run_id, runs.sealed_at, lineage.output_path, lineage.output_sha256
+        FROM runs
+        LEFT JOIN plates ON plates.plate_id = runs.plate_id
+        LEFT JOIN models ON models.instrument = runs.instrument AND models.fingerprint = runs.fingerprint
+        LEFT JOIN lineage ON lineage.run_id = runs.run_id AND lineage.plate_id = runs.plate_id
+             AND lineage.output_path LIKE '%.parquet'
+        WHERE runs.plate_id = plate AND runs.instrument = instrument_key AND runs.is_current
+        """,
+    ),
+}
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _create_tables(connection: "duckdb.DuckDBPyConnection", dataset: Dataset) -> None:
+    for name, table in LEDGERS.items():
+        connection.execute(f"CREATE TABLE {name} AS SELECT * FROM read_parquet(?)", [str(ledger_path(dataset, table))])
+        connection.execute(f"COMMENT ON TABLE {name} IS {_text(table.meaning)}")
+        for column in table.columns:
+            connection.execute(f'COMMENT ON COLUMN {name}."{column.name}" IS {_text(column.meaning)}')
+
+
+def _create_views(connection: "duckdb.DuckDBPyConnection", registry: Registry) -> None:
+    """Per embedding a view with fixed-size arrays, raw and of unit length; per probe its present scores."""
+    for spec in registry.admitted:
+        match spec.output:
+            case VectorOutput(dim=dim):
+                view, meaning = f"embeddings_{spec.key}", f"Current vectors of {spec.title}, fixed-size arrays."
+                connection.execute(f"""
+                    CREATE VIEW {view} AS
+                    SELECT plate_id, scope, segment_id, vector::FLOAT[{dim}] AS vector,
+                           list_transform(vector, lambda x: x / l2_norm)::FLOAT[{dim}] AS vector_unit, l2_norm, run_id
+                    FROM embeddings WHERE instrument = {_text(spec.key)} AND is_current
+                """)
+            case ScoresOutput():
+                view, meaning = f"probes_{spec.key}", f"Current scores of {spec.title}, best first per plate."
+                connection.execute(f"""
+                    CREATE VIEW {view} AS
+                    SELECT plate_id, row_number() OVER (PARTITION BY plate_id ORDER BY score DESC, label_index) AS rank,
+                           label, score, logit, label_index, label_id, calibration, run_id
+                    FROM probes WHERE instrument = {_text(spec.key)} AND is_current
+                """)
+            case _:
+                continue
+        connection.execute(f"COMMENT ON VIEW {view} IS {_text(meaning)}")
+
+
+def _create_macros(connection: "duckdb.DuckDBPyConnection") -> None:
+    for name, (meaning, definition) in MACROS.items():
+        connection.execute(definition)
+        connection.execute(f"COMMENT ON MACRO TABLE {name} IS {_text(meaning)}")
+
+
+def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
+    """Builds the catalogue from the ledgers.
+
+    An open connection keeps the file it opened; whoever connects next sees the new one.
+
+    Raises:
+        duckdb.IOException: a ledger is missing; materialise `ledger/<table>` first.
+    """
+    import duckdb
+
+    path = dataset.catalogue_path
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with duckdb.connect(str(beside)) as connection:
+            _create_tables(connection, dataset)
+            _create_views(connection, registry)
+            _create_macros(connection)
+            connection.execute("CHECKPOINT")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+        beside.with_name(f"{beside.name}.wal").unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return path
+
+
+def connect(dataset: Dataset) -> "duckdb.DuckDBPyConnection":
+    """The catalogue, read-only. Raises FileNotFoundError, with the command that builds it, if there is none."""
+    import duckdb
+
+    if not dataset.catalogue_path.is_file():
+        raise FileNotFoundError(f"{dataset.catalogue_path} is not there yet. Build it: atlas run catalogue")
+    return duckdb.connect(str(dataset.catalogue_path), read_only=True)

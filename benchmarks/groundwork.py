@@ -1,0 +1,111 @@
+"""What groundwork costs on one drawn 20 Mpx plate: `python -m benchmarks.groundwork`.
+
+Each measure is given in seconds and as a ratio to two floors timed in the same run: decoding the same picture from JPEG
+by Pillow, which has to happen anyway, and `Image.histogram()`, the least that reads every pixel.
+"""
+
+import io
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from atlas_assets.measures.census import ColourCensus, count_colours
+from atlas_assets.measures.hashes import perceptual_hashes
+from atlas_assets.measures.lab import lab_histogram
+from atlas_assets.measures.luma import luma
+from atlas_assets.measures.palette import dominant_colours
+from atlas_assets.measures.paper import split_paper
+from atlas_assets.measures.pixels import measure_pixels
+from atlas_assets.measures.segments import decode_mask, encode_mask, intersection_over_union, measure_mask
+from atlas_assets.measures.spatial import edge_density, laplacian_variance
+from atlas_assets.measures.tones import measure_colours, measure_tones
+
+REPEATS = 5
+WIDTH, HEIGHT = 4000, 5000
+PAPER = (240, 229, 205)
+SEED = 7
+
+
+def draw_plate() -> Image.Image:
+    """A plate of mode "RGB", 20 Mpx: grainy paper, soft coloured shapes, ink lines. The same at every call."""
+    random = np.random.default_rng(SEED)
+    plate = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
+    draw = ImageDraw.Draw(plate)
+    for _ in range(60):
+        x, y, radius = random.integers((600, 800, 60), (3400, 4200, 500)).tolist()
+        colour = tuple(random.integers(30, 200, 3).tolist())
+        draw.ellipse((x - radius, y - radius // 2, x + radius, y + radius // 2), fill=colour)
+    plate = plate.filter(ImageFilter.GaussianBlur(12))
+    draw = ImageDraw.Draw(plate)
+    for _ in range(400):
+        start, step = random.integers(500, 3500, 2), random.integers(-300, 300, 2)
+        draw.line((*start.tolist(), *(start + step).tolist()), fill=(45, 38, 34), width=4)
+    grain = random.normal(0, 2.5, (HEIGHT, WIDTH, 1)).astype(np.float32)
+    return Image.fromarray(np.clip(np.asarray(plate) + grain, 0, 255).astype(np.uint8))
+
+
+def median_seconds(measure: Callable[[], object]) -> float:
+    """Median of REPEATS runs, after one that pays for imports and first touches."""
+    measure()
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        measure()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def measures_of(image: Image.Image) -> dict[str, Callable[[], object]]:
+    """Each measure by name. Those on a census take a fresh one, which remembers nothing of the run before."""
+    rgb = np.asarray(image)
+    levels = luma(rgb)
+    counted = count_colours(rgb)
+    print(f"{len(counted.codes):,} distinct colours in {image.width * image.height / 1e6:.0f} Mpx")
+
+    def census() -> ColourCensus:
+        return ColourCensus(counted.codes, counted.counts)
+
+    foreground = levels <= split_paper(counted).threshold
+    encoded = encode_mask(foreground)
+    return {
+        "measure_pixels: all of the below": lambda: measure_pixels(image),
+        "  array of the image": lambda: np.asarray(image),
+        "  luma": lambda: luma(rgb),
+        "  laplacian_variance": lambda: laplacian_variance(levels),
+        "  edge_density": lambda: edge_density(levels),
+        "  perceptual_hashes": lambda: perceptual_hashes(image),
+        "  count_colours": lambda: count_colours(rgb),
+        "  measure_tones": lambda: measure_tones(census()),
+        "  measure_colours": lambda: measure_colours(census()),
+        "    Lab of distinct colours": lambda: census().lab,
+        "    lab_histogram": lambda: lab_histogram(counted),
+        "    dominant_colours": lambda: dominant_colours(counted),
+        "    split_paper": lambda: split_paper(counted),
+        "measure_mask, of all print": lambda: measure_mask(foreground),
+        "encode_mask": lambda: encode_mask(foreground),
+        "decode_mask": lambda: decode_mask(encoded),
+        "intersection_over_union": lambda: intersection_over_union(foreground, foreground),
+    }
+
+
+def main() -> None:
+    """Prints the table."""
+    file = io.BytesIO()
+    draw_plate().save(file, "JPEG", quality=90)
+    image = Image.open(file).convert("RGB")
+    decode_seconds = median_seconds(lambda: Image.open(file).convert("RGB"))
+    histogram_seconds = median_seconds(image.histogram)
+    measures = measures_of(image)
+    print(f"medians of {REPEATS} on {os.cpu_count()} cores\n")
+    print(f"{'':34}{'seconds':>9}{'/ decode':>10}{'/ histogram':>13}")
+    floors = {"floor: Pillow decodes the JPEG": decode_seconds, "floor: Image.histogram()": histogram_seconds}
+    for name, seconds in (floors | {name: median_seconds(measure) for name, measure in measures.items()}).items():
+        print(f"{name:34}{seconds:9.3f}{seconds / decode_seconds:10.2f}{seconds / histogram_seconds:13.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The colour census: each distinct colour once, with exactly its pixels."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from atlas_assets.measures import census as census_module
+from atlas_assets.measures.census import count_colours
+
+RED, CREAM, BLACK = (255, 0, 0), (250, 240, 220), (0, 0, 0)
+PICTURE = np.array([[RED, CREAM, CREAM], [BLACK, CREAM, RED]], np.uint8)
+SMALL_PICTURES = hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
+
+
+def test_a_small_picture_is_counted_by_hand():
+    census = count_colours(PICTURE)
+    # 250 * 65536 + 240 * 256 + 220 = 16445660, 255 * 65536 = 16711680
+    assert census.codes.tolist() == [0, 16445660, 16711680]
+    assert census.counts.tolist() == [1, 3, 2]
+    assert census.rgb.tolist() == [[0, 0, 0], [250, 240, 220], [255, 0, 0]]
+    assert census.pixel_count == 6
+
+
+def test_histograms_follow_from_the_census():
+    census = count_colours(PICTURE)
+    red = census.histogram(census.rgb[:, 0])
+    assert {level: int(red[level]) for level in np.flatnonzero(red)} == {0: 1, 250: 3, 255: 2}
+    luminance = census.histogram(census.luma)
+    # cream: 0.2126 * 250 + 0.7152 * 240 + 0.0722 * 220 = 240.682; red: 54.213
+    assert {level: int(luminance[level]) for level in np.flatnonzero(luminance)} == {0: 1, 54: 2, 241: 3}
+
+
+def test_a_mask_leaves_the_other_pixels_out():
+    mask = np.array([[True, True, False], [False, True, False]])
+    census = count_colours(PICTURE, mask)
+    assert census.rgb.tolist() == [list(CREAM), list(RED)]
+    assert census.counts.tolist() == [2, 1]
+
+
+def test_an_empty_mask_gives_an_empty_census():
+    census = count_colours(PICTURE, np.zeros((2, 3), bool))
+    assert census.pixel_count == 0
+    assert census.lab.shape == (0, 3)
+
+
+@given(SMALL_PICTURES)
+def test_every_pixel_is_counted_once(rgb: np.ndarray):
+    census = count_colours(rgb)
+    expected = Counter(map(tuple, rgb.reshape(-1, 3).tolist()))
+    assert dict(zip(map(tuple, census.rgb.tolist()), census.counts.tolist(), strict=True)) == expected
+    assert (np.diff(census.codes.astype(np.int64)) > 0).all()
+    for levels in (*census.rgb.T, census.luma):
+        assert census.histogram(levels).sum() == rgb.shape[0] * rgb.shape[1]
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_strips_count_as_the_whole_does(monkeypatch: pytest.MonkeyPatch, is_masked: bool):
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 4, (11, 7, 3), np.uint8)
+    mask = random.random((11, 7)) < 0.5 if is_masked else None
+    whole = count_colours(rgb, mask)
+    monkeypatch.setattr(census_module, "STRIP_PIXELS", 20)
+    in_strips = count_colours(rgb, mask)
+    assert in_strips.codes.dtype == np.uint32
+    np.testing.assert_array_equal(in_strips.codes, whole.codes)
+    np.testing.assert_array_equal(in_strips.counts, whole.counts)
+
+
+def test_arrays_of_another_kind_are_refused():
+    with pytest.raises(ValueError, match=r"uint8 \[H, W, 3\] sRGB, found uint16 \[2, 3, 3\]"):
+        count_colours(PICTURE.astype(np.uint16))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"found uint8 \[2, 3\]"):
+        count_colours(PICTURE[..., 0])
+    with pytest.raises(ValueError, match=r"mask must be bool \[2, 3\], found bool \[3, 2\]"):
+        count_colours(PICTURE, np.ones((3, 2), bool))

@@ -1,0 +1,163 @@
+"""Measures, coding and agreement of masks: closed forms for disc, ring and rectangle, references for the rest."""
+
+import hashlib
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from skimage.measure import euler_number, label, regionprops
+
+from atlas_assets.measures.segments import (
+    EncodedMask,
+    MaskMeasures,
+    decode_mask,
+    encode_mask,
+    intersection_over_union,
+    measure_mask,
+)
+
+MASKS = hnp.arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14)))
+
+
+def disc(size: int, centre_x: float, centre_y: float, radius: float) -> np.ndarray:
+    y, x = np.mgrid[:size, :size] + 0.5
+    return (x - centre_x) ** 2 + (y - centre_y) ** 2 <= radius**2
+
+
+def test_a_rectangle():
+    mask = np.zeros((10, 20), bool)
+    mask[2:5, 4:14] = True
+    assert measure_mask(mask) == MaskMeasures(
+        area_px=30,
+        area_ratio=0.15,
+        x_min=4,
+        y_min=2,
+        x_max=14,
+        y_max=5,
+        centroid_x=0.45,  # (4 + 14) / 2 / 20
+        centroid_y=0.35,  # (2 + 5) / 2 / 10
+        component_count=1,
+        fragmentation_score=0,
+        hole_count=0,
+        is_touching_border=False,
+    )
+
+
+def test_a_disc():
+    measures = measure_mask(disc(400, centre_x=180, centre_y=220, radius=100))
+    # Gauss' circle problem: the pixels differ from pi r ** 2 by less than 2 sqrt(2) pi r.
+    assert abs(measures.area_px - math.pi * 100**2) < 2 * math.sqrt(2) * math.pi * 100
+    assert (measures.x_min, measures.x_max, measures.y_min, measures.y_max) == (80, 280, 120, 320)
+    assert (measures.centroid_x, measures.centroid_y) == pytest.approx((180 / 400, 220 / 400))
+    assert (measures.component_count, measures.hole_count, measures.fragmentation_score) == (1, 0, 0)
+
+
+def test_a_ring_has_a_hole_and_its_centroid_in_it():
+    ring = disc(200, 100, 100, 80) & ~disc(200, 100, 100, 40)
+    measures = measure_mask(ring)
+    assert (measures.component_count, measures.hole_count) == (1, 1)
+    assert (measures.centroid_x, measures.centroid_y) == pytest.approx((0.5, 0.5))
+    assert measures.area_px == pytest.approx(math.pi * (80**2 - 40**2), rel=0.01)
+
+
+def test_fragments_are_what_lies_apart_from_the_largest_piece():
+    mask = np.array(
+        [
+            [1, 1, 1, 0, 0, 1],
+            [1, 1, 1, 0, 0, 0],
+            [0, 0, 0, 1, 0, 0],
+            [0, 0, 0, 0, 0, 1],
+        ],
+        bool,
+    )
+    measures = measure_mask(mask)
+    # 7 pixels hang together (the seventh by its corner), 1 and 1 lie apart: 1 - 7 / 9
+    assert measures.component_count == 3
+    assert measures.fragmentation_score == pytest.approx(2 / 9)
+
+
+def test_a_diagonal_closes_a_hole():
+    # Pixels that touch at corners hang together, so they enclose the background between them.
+    mask = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], bool)
+    measures = measure_mask(mask)
+    assert (measures.component_count, measures.hole_count) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "is_touching"), [(0, 3, True), (3, 0, True), (6, 3, True), (3, 6, True), (1, 5, False)]
+)
+def test_a_segment_touches_the_border_with_its_outermost_pixel(row: int, column: int, is_touching: bool):
+    mask = np.zeros((7, 7), bool)
+    mask[row, column] = True
+    assert measure_mask(mask).is_touching_border is is_touching
+
+
+@given(MASKS)
+def test_measures_are_what_scikit_image_computes(mask: np.ndarray):
+    assume(mask.any())
+    measures = measure_mask(mask)
+    (region,) = regionprops(mask.astype(np.uint8))
+    assert measures.area_px == region.area
+    assert (measures.y_min, measures.x_min, measures.y_max, measures.x_max) == region.bbox
+    centroid = (measures.centroid_y * mask.shape[0] - 0.5, measures.centroid_x * mask.shape[1] - 0.5)
+    assert centroid == pytest.approx(region.centroid)
+    pieces = np.asarray(label(mask, connectivity=2))
+    assert measures.component_count == pieces.max()
+    assert measures.component_count - measures.hole_count == euler_number(mask, connectivity=2)
+    assert measures.fragmentation_score == pytest.approx(1 - np.bincount(pieces.ravel())[1:].max() / mask.sum())
+
+
+@given(MASKS)
+def test_the_centroid_lies_in_the_box(mask: np.ndarray):
+    assume(mask.any())
+    measures = measure_mask(mask)
+    assert measures.x_min < measures.centroid_x * mask.shape[1] < measures.x_max
+    assert measures.y_min < measures.centroid_y * mask.shape[0] < measures.y_max
+
+
+def test_run_lengths_go_down_the_columns():
+    mask = np.array([[0, 1, 1], [0, 1, 0]], bool)
+    # Columns 00 11 10: 2 without, 3 with, 1 without. COCO writes a count below 16 as the character 48 above it.
+    sha256 = hashlib.sha256(b"2x3:231").hexdigest()
+    assert encode_mask(mask) == EncodedMask(height=2, width=3, counts="231", sha256=sha256)
+
+
+# pycocotools 2.0.11 predates the copy keyword of NumPy 2; the array it hands over is its own, so nothing is shared.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+@given(MASKS)
+def test_a_mask_comes_back_as_it_went(mask: np.ndarray):
+    decoded = decode_mask(encode_mask(mask))
+    assert decoded.dtype == np.bool_
+    assert decoded.flags.c_contiguous
+    np.testing.assert_array_equal(decoded, mask)
+
+
+def test_masks_of_one_coding_and_two_sizes_have_two_digests():
+    tall, wide = encode_mask(np.zeros((4, 2), bool)), encode_mask(np.zeros((2, 4), bool))
+    assert tall.counts == wide.counts
+    assert tall.sha256 != wide.sha256
+
+
+def test_intersection_over_union_of_overlapping_squares():
+    one, other = np.zeros((2, 10, 10), bool)
+    one[0:4, 0:4] = True
+    other[2:6, 2:6] = True
+    # 4 in both, 16 + 16 - 4 in either
+    assert intersection_over_union(one, other) == 4 / 28
+    assert intersection_over_union(one, one) == 1
+    assert intersection_over_union(one, ~one) == 0
+
+
+def test_what_is_not_defined_is_refused():
+    empty = np.zeros((3, 4), bool)
+    with pytest.raises(ValueError, match=r"at least one pixel, found an empty mask \[3, 4\]"):
+        measure_mask(empty)
+    with pytest.raises(ValueError, match="two empty masks"):
+        intersection_over_union(empty, empty)
+    with pytest.raises(ValueError, match=r"found \[3, 4\] and \[4, 3\]"):
+        intersection_over_union(empty, empty.T)
+    with pytest.raises(ValueError, match=r"bool \[H, W\], found uint8 \[3, 4\]"):
+        measure_mask(empty.astype(np.uint8))  # pyright: ignore[reportArgumentType]
