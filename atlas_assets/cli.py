@@ -106,7 +106,7 @@ def models_list() -> None:
             spec.model_id,
             revision[:12] if "==" not in revision else revision,
             spec.licence.spdx if spec.licence else "-",
-            "[green]admitted[/]" if not missing else "[yellow]idea[/]: " + "; ".join(missing),
+            f"[green]admitted[/]{', active' if spec.key in registry.active else ''}" if not missing else "[yellow]idea[/]: " + "; ".join(missing),
         )
     for problem in registry.problems:
         table.add_row(problem.file, "", "", "", "", f"[red]broken[/]: {problem.field}")
@@ -161,7 +161,9 @@ def models_show(key: Annotated[str, typer.Argument(help="Key of an instrument.")
 
 @app.command()
 def run(
-    selection: Annotated[str, typer.Argument(help="Assets, in Dagster's selection syntax; `*` is all of them.")] = "*",
+    selection: Annotated[
+        str | None, typer.Argument(help="Assets, in Dagster's selection syntax; by default all, with the active instruments.")
+    ] = None,
     plates: Annotated[str | None, typer.Option(help="Plates, separated by commas; all by default.")] = None,
 ) -> None:
     """Materialise assets in this process, through Dagster, with progress.
@@ -180,7 +182,7 @@ def run(
             for layer in materialize(read_registry(), dataset, instance, selection, chosen, console):
                 is_success &= layer.is_success
                 for failure in layer.failures:
-                    console.print(f"{layer.name}: {failure}", style="red", markup=False, soft_wrap=True)
+                    console.print(failure, style="red", markup=False, soft_wrap=True)
         except ValueError as error:
             raise _fail(str(error)) from None
     if not is_success:

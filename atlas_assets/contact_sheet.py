@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from atlas_assets.pictures import FAINT, TEXT, Rgb, fit_text, open_picture, paste_fitted
+from atlas_assets.picture_encoding import FAINT, TEXT, Rgb, fit_text, open_picture, paste_fitted
 
 CARD_WIDTH_PX, CARD_HEIGHT_PX, GAP_PX = 456, 420, 18
 HEADER_PX = 96

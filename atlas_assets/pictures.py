@@ -1,11 +1,10 @@
 """Pictures that people see in the UI and the report: from pixels and numbers in memory to small JPEG or PNG bytes.
 
-No files, no Dagster, no measuring. Each picture stays under `MAX_PICTURE_BYTES`, because the UI stores it inside the
+No files, no Dagster, no measuring. Each stays under `MAX_PICTURE_BYTES`, because the UI stores it inside the
 metadata of a materialisation.
 """
 
 import base64
-import io
 import math
 from collections.abc import Sequence
 
@@ -13,20 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-Rgb = tuple[int, int, int]
+from atlas_assets.picture_encoding import (
+    CARD,
+    FAINT,
+    TEXT,
+    Rgb,
+    fit_text,
+    jpeg_within,
+    open_picture,
+    paste_fitted,
+    png_within,
+    shrink,
+)
+
 Masks = Sequence[NDArray[np.bool_]] | NDArray[np.integer]
-
-MAX_PICTURE_BYTES = 19_999
-"""Bytes of any one picture: under 20 kB, thus under 27 kB as a data URI."""
-
-CARD: Rgb = (250, 249, 245)
-TEXT: Rgb = (48, 44, 40)
-FAINT: Rgb = (150, 144, 136)
 
 SEGMENT_COLOURS: tuple[Rgb, ...] = (
     (213, 94, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (240, 228, 66),
 )  # fmt: skip
-"""Okabe and Ito's palette (2008), told apart with any colour vision; black left out, strongest contrast to paper first."""
+"""Okabe and Ito's palette (2008), told apart with any colour vision; without black."""
 
 SUPERSAMPLING = 3
 """Plots are drawn this many times too large and reduced, which is what makes their edges smooth."""
@@ -56,7 +60,7 @@ def histogram_plot(red: Sequence[int], green: Sequence[int], blue: Sequence[int]
     Heights are square roots of counts: paper would otherwise dwarf what is printed on it.
     """
     series = [np.sqrt(_require_256(counts)) for counts in (luminance, red, green, blue)]
-    highest = max(1.0, max(float(heights.max()) for heights in series))
+    highest = max(1.0, *(float(heights.max()) for heights in series))
     zoom = SUPERSAMPLING
     plot = Image.new("RGB", (360 * zoom, 160 * zoom), CARD)
     draw = ImageDraw.Draw(plot)
@@ -198,73 +202,6 @@ def scores_plot(labels: Sequence[str], values: Sequence[float], top: int = 5) ->
         draw.rounded_rectangle(bar, radius=2 * zoom, fill=(0, 114, 178) if index == 0 else (126, 170, 200))
         draw.text((bar[2] + 6 * zoom, middle), f"{value:.3f}", fill=TEXT, font=font, anchor="lm")
     return png_within(plot.reduce(zoom))
-
-
-def shrink(image: Image.Image, longest_side_px: int) -> Image.Image:
-    """The RGB image with its longer side at most `longest_side_px`, by Lanczos over a first integer reduction."""
-    if image.mode != "RGB":
-        raise ValueError(
-            f"Picture: expected an image of mode RGB, found {image.mode}; decode it by the colour policy first."
-        )
-    factor = min(1.0, longest_side_px / max(image.size))
-    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-
-
-def jpeg_within(image: Image.Image, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
-    """The best JPEG of an RGB image that fits: quality falls first, then the size, by a fifth at a time."""
-    while True:
-        for quality in (88, 80, 70, 58, 45):
-            encoded = _encoded(image, "JPEG", quality=quality)
-            if len(encoded) <= max_bytes:
-                return encoded
-        if max(image.size) <= 8:
-            raise ValueError(f"Picture: expected at most {max_bytes} bytes, found {len(encoded)} at {image.size} px.")
-        image = image.resize((max(1, image.width * 4 // 5), max(1, image.height * 4 // 5)), Image.Resampling.LANCZOS)
-
-
-def png_within(image: Image.Image, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
-    """The best PNG of an RGB plot that fits: all colours, then ever fewer. Raises ValueError when none does."""
-    encoded = _encoded(image, "PNG", optimize=True)
-    for colours in (128, 32, 8):
-        if len(encoded) <= max_bytes:
-            return encoded
-        encoded = _encoded(image.quantize(colours), "PNG", optimize=True)
-    if len(encoded) > max_bytes:
-        raise ValueError(
-            f"Plot: expected at most {max_bytes} bytes, found {len(encoded)} with 8 colours at {image.size} px."
-        )
-    return encoded
-
-
-def open_picture(picture: bytes) -> Image.Image:
-    """JPEG or PNG bytes made here, as an RGB image."""
-    return Image.open(io.BytesIO(picture)).convert("RGB")
-
-
-def paste_fitted(sheet: Image.Image, picture: Image.Image, box: tuple[int, int, int, int]) -> None:
-    """Pastes a picture centred in a box (x_min, y_min, x_max, y_max), shrunk to fit it. Changes `sheet`."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    factor = min(width / picture.width, height / picture.height)
-    size = (max(1, int(picture.width * factor)), max(1, int(picture.height * factor)))
-    resized = picture.resize(size, Image.Resampling.LANCZOS)
-    sheet.paste(resized, (box[0] + (width - size[0]) // 2, box[1] + (height - size[1]) // 2))
-
-
-def fit_text(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: float) -> str:
-    """The text, or as much of it as fits with three dots after it."""
-    if font.getlength(text) <= width_px:
-        return text
-    while text and font.getlength(text + "...") > width_px:
-        text = text[:-1]
-    return text.rstrip() + "..."
-
-
-def _encoded(image: Image.Image, image_format: str, **options: int | bool) -> bytes:
-    """An image's file as bytes, by Pillow's options for its format."""
-    buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
-    return buffer.getvalue()
 
 
 def _mime_of(picture: bytes) -> str:

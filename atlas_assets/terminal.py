@@ -13,7 +13,10 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from dagster._core.execution.plan.objects import StepFailureData
+
 from atlas_assets.definitions import build_definitions
+from atlas_assets.instruments import asset_key
 from atlas_assets.partitions import PLATES_NAME, add_missing_partitions
 from atlas_resources.dataset import Dataset
 from atlas_resources.provenance import PROJECT_ROOT
@@ -73,8 +76,17 @@ class _ProgressHandler(logging.Handler):
                 self.bars[name] = self.progress.add_task(name, total=self.total if event.partition else 1)
             self.progress.advance(self.bars[name])  # type: ignore[arg-type] # rich's TaskID
         elif event.is_step_failure:
-            error = event.step_failure_data.user_failure_data or event.step_failure_data.error
-            self.failures.append(getattr(error, "description", None) or str(error))
+            self.failures.append(f"{event.step_key}: {_reason(event.step_failure_data)}")
+
+
+def _reason(failure: StepFailureData) -> str:
+    """A failed step's own words: the description of a Failure, else the innermost exception's message."""
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "failed without a reason"
 
 
 def _ranges(all_ids: Sequence[str], wanted: set[str]) -> list[tuple[str, str]]:
@@ -101,7 +113,7 @@ def materialize(
     registry: Registry,
     dataset: Dataset,
     instance: dg.DagsterInstance,
-    selection: str = "*",
+    selection: str | None = None,
     plate_ids: Sequence[str] | None = None,
     console: Console | None = None,
 ) -> Iterator[LayerResult]:
@@ -111,7 +123,8 @@ def materialize(
         registry: the instruments.
         dataset: the dataset.
         instance: where runs and events are recorded.
-        selection: Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`.
+        selection: Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`; if None, everything
+            but the instruments that are not active.
         plate_ids: the plates; all registered ones if None.
         console: where progress is shown.
 
@@ -129,7 +142,7 @@ def materialize(
     ) as progress:
         handler = _ProgressHandler(progress, len(wanted))
         job, graph = _job(registry, dataset, handler)
-        selected = dg.AssetSelection.from_string(selection).resolve(graph)
+        selected = _selection(registry, selection).resolve(graph)
         if not selected:
             raise ValueError(f"the selection {selection!r} names no asset")
         for name, groups in LAYERS:
@@ -137,6 +150,13 @@ def materialize(
             for tags in _tags_of(graph, keys, all_ids, wanted):
                 handler.materialized, handler.failures, handler.bars = 0, [], {}
                 yield _run_layer(job, instance, name, keys, tags, handler)
+
+
+def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
+    if text is not None:
+        return dg.AssetSelection.from_string(text)
+    inactive = [asset_key(spec) for spec in registry.admitted if spec.key not in registry.active]
+    return dg.AssetSelection.all() - dg.AssetSelection.assets(*inactive)
 
 
 def _tags_of(graph, keys: list[dg.AssetKey], all_ids: Sequence[str], wanted: set[str]) -> Iterator[dict[str, str]]:  # noqa: ANN001

@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from atlas_resources.contracts import CONTRACTS, PLATE_ID_PATTERN, PlateManifest, json_schema
-from atlas_resources.durable_files import sync_folder, write_bytes_atomically, write_json_atomically, write_synced
+from atlas_resources.durable_files import fsync_folder, write_bytes_atomically, write_json_atomically, write_durably
 
 __all__ = [
     "Dataset",
@@ -22,10 +22,10 @@ __all__ = [
     "PlateUnknown",
     "dataset_root",
     "read_json",
-    "sync_folder",
+    "fsync_folder",
     "write_bytes_atomically",
     "write_json_atomically",
-    "write_synced",
+    "write_durably",
 ]
 
 ROOT_VARIABLE = "ATLAS_HOME"
@@ -203,7 +203,7 @@ def require_plate_id(plate_id: str) -> None:
 
 
 def read_json(path: Path, model: type[Model]) -> Model:
-    """Read a JSON file as its contract. Raises DatasetBroken, naming file, fields, expected, found and the mend."""
+    """Read a JSON file as its contract. Raises DatasetBroken naming file, fields, expected, found and mend."""
     data = read_whole(path)
     try:
         return model.model_validate_json(data, strict=True)

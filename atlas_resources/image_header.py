@@ -64,7 +64,7 @@ def recognise(path: Path, data: bytes) -> str:
 
 @contextmanager
 def refusing(path: Path, reason: str) -> Iterator[None]:
-    """Turn what Pillow raises on hostile bytes, which is nearly anything, into ImageRefused: `reason`, Pillow's words."""
+    """Turn what Pillow raises on hostile bytes, which is nearly anything, into ImageRefused: `reason` and its words."""
     try:
         yield
     except (ImageRefused, MemoryError):

@@ -5,6 +5,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 from pydantic import Field, ValidationError
@@ -13,7 +14,15 @@ from atlas_resources.contracts import Contract, InstrumentIdentity
 from atlas_resources.specs import Role, Spec, identity, is_admitted
 
 SPECS_DIR = Path(__file__).resolve().parents[1] / "model_specs"
-NOT_SPECS = {"roster.yaml"}
+ROSTER_NAME = "roster.yaml"
+
+Model = TypeVar("Model", bound=Contract)
+
+
+class Roster(Contract):
+    """`roster.yaml`: the instruments that automation acts on."""
+
+    active: list[str]
 
 
 class NoParameters(Contract):
@@ -75,10 +84,11 @@ class SpecProblem:
 
 @dataclass(frozen=True)
 class Registry:
-    """Every instrument that could be read, by key, and the problems of those that could not."""
+    """Every instrument that could be read, by key, the active ones, and the problems of what could not be read."""
 
     folder: Path
     specs: dict[str, Spec]
+    active: frozenset[str]
     problems: tuple[SpecProblem, ...]
 
     @property
@@ -136,19 +146,39 @@ def _check_against_loader(file: str, spec: Spec) -> list[SpecProblem]:
     return []
 
 
-def read_spec(path: Path) -> Spec | list[SpecProblem]:
-    """The spec in a YAML file, or everything that is wrong with it."""
+def _read_yaml(path: Path, model: type[Model]) -> Model | list[SpecProblem]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+        return model.model_validate(content)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         return [SpecProblem(path.name, "(file)", " ".join(str(error).split()), "YAML with each key once")]
-    try:
-        spec = Spec.model_validate(content)
     except ValidationError as error:
         return _problems_of(path.name, error)
+
+
+def read_spec(path: Path) -> Spec | list[SpecProblem]:
+    """The spec in a YAML file, or everything that is wrong with it."""
+    spec = _read_yaml(path, Spec)
+    if not isinstance(spec, Spec):
+        return spec
     if spec.key != path.stem:
         return [SpecProblem(path.name, "key", repr(spec.key), f"the file's stem, {path.stem!r}")]
     return _check_against_loader(path.name, spec) or spec
+
+
+def _read_active(folder: Path, specs: dict[str, Spec]) -> frozenset[str] | list[SpecProblem]:
+    """The roster's active instruments; every admitted one where there is no roster."""
+    path = folder / ROSTER_NAME
+    if not path.is_file():
+        return frozenset(key for key, spec in specs.items() if is_admitted(spec))
+    roster = _read_yaml(path, Roster)
+    if not isinstance(roster, Roster):
+        return roster
+    return [
+        SpecProblem(ROSTER_NAME, "active", repr(key), "an admitted instrument")
+        for key in roster.active
+        if key not in specs or not is_admitted(specs[key])
+    ] or frozenset(roster.active)
 
 
 def read_registry(folder: Path = SPECS_DIR) -> Registry:
@@ -156,14 +186,18 @@ def read_registry(folder: Path = SPECS_DIR) -> Registry:
     specs: dict[str, Spec] = {}
     problems: list[SpecProblem] = []
     for path in sorted(folder.glob("*.yaml")):
-        if path.name in NOT_SPECS:
+        if path.name == ROSTER_NAME:
             continue
         read = read_spec(path)
         if isinstance(read, Spec):
             specs[read.key] = read
         else:
             problems += read
-    return Registry(folder, specs, tuple(problems))
+    active = _read_active(folder, specs)
+    if not isinstance(active, frozenset):
+        problems += active
+        active = frozenset()
+    return Registry(folder, specs, active, tuple(problems))
 
 
 def loader_of(spec: Spec) -> Callable:

@@ -1,4 +1,4 @@
-"""Indexes beside scans (`data.json`, `plates.csv`): reading one, and saying which plate a scan is. No image is opened."""
+"""Indexes beside scans (`data.json`, `plates.csv`): reading one, and saying which plate a scan is. It opens no image."""
 
 import csv
 import json

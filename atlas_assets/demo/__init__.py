@@ -1,1 +1,1 @@
-"""The demonstration plates: drawn, not scanned, so that what is on them is known. No Dagster, no dataset, no measuring."""
+"""The demonstration plates: drawn, so that what is on them is known. No Dagster, no dataset, no measuring."""

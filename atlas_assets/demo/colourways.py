@@ -1,4 +1,4 @@
-"""The pigments of the demonstration plates: four colourways shared by all kinds of subject, and the scenery's own colours."""
+"""The pigments of the demonstration plates: four colourways for all kinds of subject, and the scenery's colours."""
 
 import numpy as np
 

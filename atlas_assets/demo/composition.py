@@ -1,4 +1,4 @@
-"""One plate, composed: sheet, subject, scenery and caption, with the truth about them. How it is stored is for `scans`."""
+"""One plate, composed: sheet, subject, scenery, caption, and the truth about them. Storing it is for `scans`."""
 
 from dataclasses import dataclass
 
@@ -106,7 +106,7 @@ def _drawing_area(sheet: Sheet) -> Box:
 
 
 def _write_caption(layers: Layers, sheet: Sheet, unit_px: float, rng: np.random.Generator) -> None:
-    """Title in script, a line of capitals, a smaller one, the imprint in both corners, and the plate's number on top."""
+    """Title in script, two lines of capitals, the imprint in both corners, and the plate's number on top."""
     x_min, y_min, x_max, y_max = sheet.mark_box
     middle = (x_min + x_max) / 2
     inner = 70 * unit_px

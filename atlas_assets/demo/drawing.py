@@ -1,10 +1,9 @@
-"""The demonstration set as a whole: which plates there are, and their files, index and truth on disk.
+"""The demonstration set on disk: the plates' files, index and truth, drawn where they are missing.
 
 The set is a full table, kind of subject by colourway, so that neighbours mean something: a nearest neighbour by form
 shares the kind, a nearest neighbour by colour shares the colourway.
 """
 
-import hashlib
 import io
 import json
 import multiprocessing
@@ -13,71 +12,15 @@ import tempfile
 from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from atlas_assets.demo.colourways import COLOURWAYS
-from atlas_assets.demo.composition import Composition, compose
-from atlas_assets.demo.scans import MEDIA, as_seen
-from atlas_assets.demo.subjects import SUBJECTS
-
-DRAWING_VERSION = "1"
-"""Raised whenever the pixels of any plate change; a plate of another version is drawn again."""
-
-UNUSUAL_MEDIA = {
-    3: "jpeg with sRGB profile",
-    5: "jpeg, grayscale",
-    8: "jpeg, CMYK",
-    10: "jpeg, progressive",
-    12: "png, 16-bit grayscale",
-    15: "tiff",
-    16: "webp",
-    19: "png, transparent paper",
-    23: "jpeg, EXIF orientation 6",
-}
-"""Plate number to medium, where it is not a plain JPEG."""
-
-
-@dataclass(frozen=True)
-class PlatePlan:
-    """All that decides one plate's pixels, besides this package's version."""
-
-    number: int
-    seed: int
-    scale: float
-
-    @property
-    def plate_id(self) -> str:
-        return f"plate-{self.number:03d}"
-
-    @property
-    def kind(self) -> str:
-        return list(SUBJECTS)[(self.number - 1) % len(SUBJECTS)]
-
-    @property
-    def colourway(self) -> str:
-        """Moves on with each plate and once more with each round of kinds, so that every pair comes up."""
-        step, kind_index = divmod(self.number - 1, len(SUBJECTS))
-        return list(COLOURWAYS)[(step + kind_index) % len(COLOURWAYS)]
-
-    @property
-    def title(self) -> str:
-        return f"{self.colourway} {self.kind}".title()
-
-    @property
-    def slug(self) -> str:
-        return self.title.lower().replace(" ", "-")
-
-    @property
-    def medium(self) -> str:
-        return UNUSUAL_MEDIA.get(self.number, "jpeg")
-
-    @property
-    def file_name(self) -> str:
-        return f"plate-{self.number}-{self.slug}.{MEDIA[self.medium][0]}"
+from atlas_assets.demo.composition import compose
+from atlas_assets.demo.plan import PlatePlan
+from atlas_assets.demo.scans import MEDIA
+from atlas_assets.demo.truth import state_truth
 
 
 @dataclass(frozen=True)
@@ -97,29 +40,13 @@ class DrawnPlate:
     is_new: bool
 
 
-@dataclass(frozen=True)
-class PaletteEntry:
-    """One pigment of a subject.
-
-    Attributes:
-        role: what it colours, such as "primary".
-        pigment_hex: as mixed, laid on white; 8-bit sRGB.
-        srgb_hex: as printed: the mean of its pixels, shading, hatching and paper included; 8-bit sRGB.
-        share: of the subject's area; the shares of a plate sum to 1.
-    """
-
-    role: str
-    pigment_hex: str
-    srgb_hex: str
-    share: float
-
-
 def draw_demo_plates(
     folder: Path,
     truth_folder: Path,
     count: int = 24,
     seed: int = 1827,
     on_plate: Callable[[DrawnPlate], None] | None = None,
+    *,
     scale: float = 1.0,
     processes: int | None = None,
 ) -> list[DrawnPlate]:
@@ -167,7 +94,7 @@ def is_drawn(plan: PlatePlan, folder: Path, truth_folder: Path) -> bool:
         return False
     if not isinstance(truth, dict):
         return False
-    return truth.get("drawn_by") == _marker(plan) and truth.get("file_size_bytes") == path.stat().st_size
+    return truth.get("drawn_by") == plan.marker and truth.get("file_size_bytes") == path.stat().st_size
 
 
 def _draw_missing(
@@ -193,49 +120,8 @@ def _draw_plate(plan: PlatePlan, folder: Path, truth_folder: Path) -> str:
     composition.mask.save(buffer, format="PNG")
     _write_bytes(path, scan)
     _write_bytes(mask_path, buffer.getvalue())
-    _write_json(truth_path, _truth(plan, composition, scan))
+    _write_json(truth_path, state_truth(plan, composition, scan))
     return plan.plate_id
-
-
-def _truth(plan: PlatePlan, composition: Composition, scan: bytes) -> dict[str, object]:
-    """What is known of a plate because it was drawn. Sizes are upright; colours are 8-bit sRGB."""
-    return {
-        "plate_id": plan.plate_id,
-        "kind": plan.kind,
-        "colourway": plan.colourway,
-        "title": plan.title,
-        "medium": plan.medium,
-        "paper": composition.paper,
-        "width": composition.picture.width,
-        "height": composition.picture.height,
-        "palette": [asdict(entry) for entry in measure_palette(composition, as_seen(composition, plan.medium))],
-        "source_sha256": hashlib.sha256(scan).hexdigest(),
-        "file_size_bytes": len(scan),
-        "drawn_by": _marker(plan),
-    }
-
-
-def measure_palette(composition: Composition, seen: Image.Image) -> list[PaletteEntry]:
-    """The subject's pigments as they appear in `seen` (RGB, upright, the composition's size), by falling share."""
-    roles = np.asarray(composition.roles).ravel()
-    counts = np.bincount(roles, minlength=len(composition.pigments) + 1)
-    pixels = np.asarray(seen.reduce(2)).reshape(-1, 3)
-    sums = np.stack([np.bincount(roles, weights=pixels[:, channel], minlength=len(counts)) for channel in range(3)], 1)
-    palette: list[PaletteEntry] = []
-    for number, (role, pigment) in enumerate(composition.pigments.items(), start=1):
-        if counts[number]:
-            printed = [int(value) for value in np.round(sums[number] / counts[number])]
-            share = round(float(counts[number] / counts[1:].sum()), 6)
-            palette.append(PaletteEntry(role, _hex(pigment), _hex(printed), share))
-    return sorted(palette, key=lambda entry: -entry.share)
-
-
-def _hex(colour: tuple[int, ...] | list[int]) -> str:
-    return "#" + "".join(f"{channel:02x}" for channel in colour)
-
-
-def _marker(plan: PlatePlan) -> dict[str, str | int | float]:
-    return {"drawing_version": DRAWING_VERSION, "seed": plan.seed, "scale": plan.scale}
 
 
 def _paths(plan: PlatePlan, folder: Path, truth_folder: Path) -> tuple[Path, Path, Path]:
@@ -256,7 +142,7 @@ def _describe(plan: PlatePlan, folder: Path, truth_folder: Path, is_new: bool) -
 
 
 def _index_entry(plan: PlatePlan) -> dict[str, str | int]:
-    """A plate's entry in the index, with the field names of the Audubon plates' own `data.json`; there is no download."""
+    """A plate's entry in the index, with the field names of the Audubon plates' `data.json`; no download."""
     return {"plate": plan.number, "name": plan.title, "slug": plan.slug, "fileName": plan.file_name}
 
 

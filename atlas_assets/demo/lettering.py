@@ -1,4 +1,6 @@
-"""The caption's lettering: an engraver's script and capitals that look like words and say nothing. Lines in page pixels."""
+"""The caption's lettering: an engraver's script and capitals that look like words and say nothing."""
+
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -40,23 +42,23 @@ def write_script(ink: Image.Image, centre_px: Point, x_height_px: float, words: 
     """A line of slanted script, centred, thick on the down-strokes. Changes `ink` (L, 0 is black)."""
     strokes, x = [], 0.0
     for _ in range(words):
-        word = [np.asarray(SCRIPT_CAPITALS[rng.integers(len(SCRIPT_CAPITALS))]) + [x, 0.0]]
+        word = [np.asarray(SCRIPT_CAPITALS[rng.integers(len(SCRIPT_CAPITALS))]) + np.array([x, 0.0])]
         x = float(word[0][-1, 0])
         for _ in range(int(rng.integers(4, 9))):
-            word.append(np.asarray(SCRIPT[rng.integers(len(SCRIPT))]) + [x, 0.0])
+            word.append(np.asarray(SCRIPT[rng.integers(len(SCRIPT))]) + np.array([x, 0.0]))
             x = float(word[-1][-1, 0])
         strokes.append(smooth(np.concatenate(word), samples=6))
         x += 0.9
     draw = ImageDraw.Draw(ink)
     for stroke in strokes:
-        slanted = np.stack([stroke[:, 0] - 0.42 * stroke[:, 1], stroke[:, 1]], axis=1) - [[x / 2, 0.0]]
+        slanted = np.stack([stroke[:, 0] - 0.42 * stroke[:, 1], stroke[:, 1]], axis=1) - np.array([[x / 2, 0.0]])
         _draw_pen_stroke(draw, slanted * x_height_px + points_of([centre_px]), x_height_px)
 
 
 def _draw_pen_stroke(draw: ImageDraw.ImageDraw, line_px: Points, x_height_px: float) -> None:
     """A line that is a hair going up and swells going down, as a pointed pen writes."""
     corners = [(float(x), float(y)) for x, y in np.round(line_px * 8) / 8]
-    for start, end in zip(corners[:-1], corners[1:], strict=True):
+    for start, end in pairwise(corners):
         fall = (end[1] - start[1]) / max(1e-6, abs(end[0] - start[0]) + abs(end[1] - start[1]))
         draw.line([start, end], fill=0, width=max(1, round(x_height_px * (0.05 + 0.13 * max(0.0, fall)))))
 
@@ -74,6 +76,6 @@ def write_capitals(
     draw = ImageDraw.Draw(ink)
     for glyph, left in spans:
         for stroke in glyph:
-            placed = (points_of(stroke) + [[left - x / 2, 0.0]]) * height_px + points_of([centre_px])
+            placed = (points_of(stroke) + np.array([[left - x / 2, 0.0]])) * height_px + points_of([centre_px])
             corners = [(float(px), float(py)) for px, py in np.round(placed * 8) / 8]
             draw.line(corners, fill=0, width=max(1, round(0.11 * height_px)), joint="curve")

@@ -19,7 +19,7 @@ def feather(base: Point, tip: Point, width: float, pigment: str, bend: float = 0
     )
 
 
-def barbs(base: Point, tip: Point, width: float, bend: float, count: int, slant: float) -> list[Line]:
+def barbs(base: Point, tip: Point, width: float, bend: float, *, count: int, slant: float) -> list[Line]:
     """Fine lines from a blade's middle line outwards and on towards its tip; a leaf's veins, a feather's barbs."""
     middle = midrib(base, tip, bend)
     length = float(np.hypot(tip[0] - base[0], tip[1] - base[1]))
@@ -37,7 +37,7 @@ def barbs(base: Point, tip: Point, width: float, bend: float, count: int, slant:
 
 
 def leaf(
-    base: Point, tip: Point, width: float, bend: float = 0.0, is_subject: bool = False, role: str = "leaf"
+    base: Point, tip: Point, width: float, bend: float = 0.0, *, is_subject: bool = False, role: str = "leaf"
 ) -> Part:
     """A leaf with its midrib and side veins."""
     veins = barbs(base, tip, width, bend, count=8, slant=0.55)

@@ -1,4 +1,4 @@
-"""Curves and outlines in a subject's own units, and the pose that puts them on a page. Geometry only: no pixels, no colour.
+"""Curves and outlines in a subject's own units, and the pose that puts them on a page. Geometry only: no colour.
 
 A subject is drawn about the origin within roughly [-1, 1], x to the right and y down. Points are float64 arrays of
 shape (n, 2).
@@ -82,7 +82,7 @@ def turned(points: Sequence[Point] | Points, angle_deg: float, about: Point = (0
 
 
 def blade(
-    base: Point, tip: Point, width: float, bend: float = 0.0, fullness: float = 0.5, is_pointed: bool = False
+    base: Point, tip: Point, width: float, bend: float = 0.0, *, fullness: float = 0.5, is_pointed: bool = False
 ) -> Points:
     """The closed outline of a leaf, petal or feather between two points.
 

@@ -98,10 +98,10 @@ def print_parts(layers: Layers, parts: Iterable[Part], pose: Pose, pigments: Map
     for part in parts:
         box = _box_of(pose.place(part.outline), layers, margin_px=3 * layers.line_px)
         if box is not None:
-            _print_part(layers, part, pose, box, pigments[part.pigment], role_numbers[part.pigment])
+            _print_part(layers, part, pose, box, pigment=pigments[part.pigment], role_number=role_numbers[part.pigment])
 
 
-def _print_part(layers: Layers, part: Part, pose: Pose, box: Box, pigment: Rgb, role_number: int) -> None:
+def _print_part(layers: Layers, part: Part, pose: Pose, box: Box, *, pigment: Rgb, role_number: int) -> None:
     """Prints one part inside its box: colour, then ink, then mask."""
     outline = _shifted(pose.place(part.outline), box)
     shape = _filled(outline, box)
@@ -183,7 +183,7 @@ def _wash_colour(light: Image.Image, mottle: Image.Image, pigment: Rgb) -> Image
 
 
 def _hatching(light: Image.Image, size: tuple[int, int], part: Part, line_px: float) -> Image.Image:
-    """Engraved shading: parallel lines that swell where the form is dark and bend around it. L at full size, 255 blank."""
+    """Engraved shading: lines that swell where the form is dark and bend around it. L at full size, 255 blank."""
     if part.hatch <= 0:
         return Image.new("L", size, 255)
     tone = np.asarray(light.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)

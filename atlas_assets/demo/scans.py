@@ -14,23 +14,23 @@ ORIENTATION_TAG = 0x0112
 
 
 def _jpeg(composition: Composition) -> bytes:
-    return _saved(composition.picture, format="JPEG", quality=JPEG_QUALITY)
+    return _saved(composition.picture, "JPEG", quality=JPEG_QUALITY)
 
 
 def _jpeg_with_profile(composition: Composition) -> bytes:
-    return _saved(composition.picture, format="JPEG", quality=JPEG_QUALITY, icc_profile=srgb_profile())
+    return _saved(composition.picture, "JPEG", quality=JPEG_QUALITY, icc_profile=srgb_profile())
 
 
 def _jpeg_progressive(composition: Composition) -> bytes:
-    return _saved(composition.picture, format="JPEG", quality=JPEG_QUALITY, progressive=True)
+    return _saved(composition.picture, "JPEG", quality=JPEG_QUALITY, progressive=True)
 
 
 def _jpeg_gray(composition: Composition) -> bytes:
-    return _saved(composition.picture.convert("L"), format="JPEG", quality=JPEG_QUALITY)
+    return _saved(composition.picture.convert("L"), "JPEG", quality=JPEG_QUALITY)
 
 
 def _jpeg_cmyk(composition: Composition) -> bytes:
-    return _saved(composition.picture.convert("CMYK"), format="JPEG", quality=JPEG_QUALITY)
+    return _saved(composition.picture.convert("CMYK"), "JPEG", quality=JPEG_QUALITY)
 
 
 def _jpeg_turned(composition: Composition) -> bytes:
@@ -38,13 +38,13 @@ def _jpeg_turned(composition: Composition) -> bytes:
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = 6
     stored = composition.picture.transpose(Image.Transpose.ROTATE_90)
-    return _saved(stored, format="JPEG", quality=JPEG_QUALITY, exif=exif.tobytes())
+    return _saved(stored, "JPEG", quality=JPEG_QUALITY, exif=exif.tobytes())
 
 
 def _png_gray16(composition: Composition) -> bytes:
     """16 bits whose high byte is the 8-bit gray; the low byte is fixed, for a scanner's noise would only cost space."""
     gray = np.asarray(composition.picture.convert("L"), dtype=np.uint16)
-    return _saved(Image.fromarray(gray * 256 + 128), format="PNG", compress_level=1)
+    return _saved(Image.fromarray(gray * 256 + 128), "PNG", compress_level=1)
 
 
 def _png_alpha(composition: Composition) -> bytes:
@@ -55,15 +55,15 @@ def _png_alpha(composition: Composition) -> bytes:
     divisor = np.maximum(alpha, 1).astype(np.uint16)[:, :, None]
     colour = ((pixels - lift[:, :, None]) * np.uint16(255) + divisor // 2) // divisor
     rgba = np.concatenate([np.minimum(colour, 255).astype(np.uint8), alpha[:, :, None]], axis=2)
-    return _saved(Image.fromarray(rgba), format="PNG", compress_level=1)
+    return _saved(Image.fromarray(rgba), "PNG", compress_level=1)
 
 
 def _tiff(composition: Composition) -> bytes:
-    return _saved(composition.picture, format="TIFF", compression="tiff_lzw")
+    return _saved(composition.picture, "TIFF", compression="tiff_lzw")
 
 
 def _webp(composition: Composition) -> bytes:
-    return _saved(composition.picture, format="WEBP", quality=90, method=1)
+    return _saved(composition.picture, "WEBP", quality=90, method=1)
 
 
 MEDIA: dict[str, tuple[str, Callable[[Composition], bytes]]] = {
@@ -99,8 +99,8 @@ def srgb_profile() -> bytes:
     return bytes(profile)
 
 
-def _saved(image: Image.Image, **options: str | int | bytes) -> bytes:
+def _saved(image: Image.Image, image_format: str, **options: str | int | bytes) -> bytes:
     """The image's file as bytes, by Pillow's options for its format."""
     buffer = io.BytesIO()
-    image.save(buffer, **options)
+    image.save(buffer, image_format, **options)
     return buffer.getvalue()

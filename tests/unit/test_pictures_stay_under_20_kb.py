@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from atlas_assets.picture_encoding import jpeg_within
 from atlas_assets.pictures import (
     data_uri_markdown,
     histogram_plot,
-    jpeg_within,
     mask_overlay,
     neighbours_strip,
     scores_plot,

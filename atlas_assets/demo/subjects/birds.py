@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from atlas_assets.demo.motifs import down, eye, feather, leg, scallops
 from atlas_assets.demo.pen import Point, Points, ellipse, points_of, ribbon, smooth
 from atlas_assets.demo.press import Line, Part
 from atlas_assets.demo.scenery import branch, reeds, shallows
-from atlas_assets.demo.motifs import down, eye, feather, leg, scallops
 
 
 def draw_perched_bird(rng: np.random.Generator) -> list[Part]:

@@ -92,8 +92,8 @@ def _markings(body: Points, depth: float, has_bars: bool) -> list[Part]:
 def _fish_head(body: Points, depth: float) -> list[Part]:
     """Smooth head with its gill cover, mouth, eye, and the near pectoral fin."""
     head = smooth(
-        [(0.95, 0.0), (0.8, -0.9 * depth), (0.55, -1.1 * depth), (0.46, -0.62 * depth), (0.36, 0.02), (0.47, 0.62 * depth),
-         (0.66, 1.0 * depth), (0.85, 0.6 * depth)],
+        [(0.95, 0.0), (0.8, -0.9 * depth), (0.55, -1.1 * depth), (0.46, -0.62 * depth), (0.36, 0.02),
+         (0.47, 0.62 * depth), (0.66, 1.0 * depth), (0.85, 0.6 * depth)],
         is_closed=True,
     )  # fmt: skip
     gill = Line(smooth([(0.62, -0.58 * depth), (0.50, -0.24 * depth), (0.49, 0.2 * depth), (0.60, 0.60 * depth)]), 1.0)

@@ -67,7 +67,7 @@ def _petal_lines(base: Point, tip: Point, width: float) -> list[Line]:
 
 
 def _corolla(centre: Point, petals: int, tilt: float, rng: np.random.Generator) -> list[Part]:
-    """Two rows of petals, the back row darker and longer; `tilt` flattens them, for the flower is seen a little aslant."""
+    """Two rows of petals, the back row darker and longer; `tilt` flattens them, as seen a little aslant."""
     parts = []
     for row, (role, length, width) in enumerate((("secondary", 0.52, 0.50), ("primary", 0.44, 0.56))):
         for index in range(petals):
