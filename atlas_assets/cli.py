@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
     help="""Measure scanned art plates with pinned models, and keep every number traceable.
 
 The dataset lies in **ATLAS_HOME** (default `data/atlas`). A first session:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atlas_resources.dataset import Dataset
-from atlas_resources.durable_files import fsync_folder
+from atlas_resources.durable_files import sync_folder
 from atlas_resources.ledger import ledger_path
 from atlas_resources.registry import Registry
 from atlas_resources.specs import ScoresOutput, VectorOutput
@@ -134,7 +134,7 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     finally:
         beside.unlink(missing_ok=True)
         beside.with_name(f"{beside.name}.wal").unlink(missing_ok=True)
-    fsync_folder(path.parent)
+    sync_folder(path.parent)
     return path
 
 

@@ -13,20 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from atlas_resources.contracts import CONTRACTS, PLATE_ID_PATTERN, PlateManifest, json_schema
-from atlas_resources.durable_files import fsync_folder, write_bytes_atomically, write_json_atomically, write_durably
-
-__all__ = [
-    "Dataset",
-    "DatasetBroken",
-    "PlateIdRefused",
-    "PlateUnknown",
-    "dataset_root",
-    "read_json",
-    "fsync_folder",
-    "write_bytes_atomically",
-    "write_json_atomically",
-    "write_durably",
-]
+from atlas_resources.durable_files import write_bytes_atomically, write_json_atomically
 
 ROOT_VARIABLE = "ATLAS_HOME"
 DEFAULT_ROOT = Path("data/atlas")
@@ -203,7 +190,7 @@ def require_plate_id(plate_id: str) -> None:
 
 
 def read_json(path: Path, model: type[Model]) -> Model:
-    """Read a JSON file as its contract. Raises DatasetBroken naming file, fields, expected, found and mend."""
+    """Read a JSON file as its contract. Raises DatasetBroken: file, fields, expected, found, mend."""
     data = read_whole(path)
     try:
         return model.model_validate_json(data, strict=True)

@@ -20,15 +20,15 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.parent / f".{path.name[:80]}.{secrets.token_hex(4)}.tmp"
     try:
-        write_durably(beside, data)
+        write_synced(beside, data)
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    fsync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_synced(path: Path, data: bytes) -> None:
     """Write a new file and flush it to disk. Raises FileExistsError where there is one already."""
     with path.open("xb") as file:
         file.write(data)
@@ -36,7 +36,7 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def fsync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
     """Flush a folder's entries to disk, so that a rename in it outlives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from atlas_resources.contracts import PlateManifest
 from atlas_resources.dataset import Dataset
-from atlas_resources.durable_files import fsync_folder, write_durably
+from atlas_resources.durable_files import sync_folder, write_synced
 
 CHUNK_BYTES = 1 << 20
 
@@ -32,15 +32,15 @@ def place_plate(dataset: Dataset, incoming: Path, manifest: PlateManifest, scan:
         (building / "source").mkdir(parents=True)
         if copy_durably(scan, building / "source" / manifest.source_image) != sha256:
             raise RegistrationRefused("changed while it was being registered; add it again when it is complete")
-        write_durably(building / "source.sha256", f"{sha256}  source/{manifest.source_image}\n".encode())
-        write_durably(building / "manifest.json", (manifest.model_dump_json(indent=2) + "\n").encode())
-        fsync_folder(building / "source")
-        fsync_folder(building)
+        write_synced(building / "source.sha256", f"{sha256}  source/{manifest.source_image}\n".encode())
+        write_synced(building / "manifest.json", (manifest.model_dump_json(indent=2) + "\n").encode())
+        sync_folder(building / "source")
+        sync_folder(building)
         os.rename(building, dataset.plate_dir(manifest.plate_id))
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
-    fsync_folder(dataset.plates_dir)
+    sync_folder(dataset.plates_dir)
 
 
 def copy_durably(scan: Path, target: Path) -> str:

@@ -24,7 +24,7 @@ from atlas_resources.contracts import (
     StructuredError,
 )
 from atlas_resources.dataset import Dataset
-from atlas_resources.durable_files import fsync_folder, write_bytes_atomically, write_json_atomically, write_durably
+from atlas_resources.durable_files import sync_folder, write_bytes_atomically, write_json_atomically, write_synced
 from atlas_resources.provenance import code_version, environment
 from atlas_resources.specs import Spec
 from atlas_resources.tables import FILE_OF_ROLE, identify_rows
@@ -181,10 +181,10 @@ class Run:
         partial = runs / f".{self.run_id}.partial"
         partial.mkdir()
         for name, content in {**files, MANIFEST_NAME: manifest.model_dump_json(indent=1).encode()}.items():
-            write_durably(partial / name, content)
-        fsync_folder(partial)
+            write_synced(partial / name, content)
+        sync_folder(partial)
         partial.rename(runs / self.run_id)
-        fsync_folder(runs)
+        sync_folder(runs)
         return manifest
 
     def _sweep(self, runs: Path) -> None:

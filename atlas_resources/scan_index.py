@@ -1,4 +1,4 @@
-"""Indexes beside scans (`data.json`, `plates.csv`): reading one, and saying which plate a scan is. It opens no image."""
+"""Indexes beside scans (`data.json`, `plates.csv`): reading one, and saying which plate a scan is. Opens no image."""
 
 import csv
 import json
