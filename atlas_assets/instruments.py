@@ -140,7 +140,7 @@ def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.Asset
             list(context.partition_keys),
             role.work(spec, dataset, lambda: resource.load(spec)),
             is_forced=config.force,
-            dagster_run_id=context.run_id,
+            dagster_run_id=context.run.run_id,
             on_run=lambda run: context.log.info(f"{run.run_id}: {run.folder}"),
         ):
             progress.add(outcome)

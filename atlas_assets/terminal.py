@@ -44,10 +44,14 @@ class LayerResult:
 
 @contextmanager
 def open_instance(dataset: Dataset) -> Iterator[dg.DagsterInstance]:
-    """The dataset's Dagster instance, in DAGSTER_HOME or `<dataset>/.dagster`, with the project's settings."""
-    home = Path(os.environ.get("DAGSTER_HOME") or dataset.root / ".dagster")
+    """The dataset's Dagster instance, with the project's settings.
+
+    It lies in `<dataset>/.dagster`; an operator's own DAGSTER_HOME is used if set, and its dagster.yaml is left alone.
+    """
+    own_home = os.environ.get("DAGSTER_HOME")
+    home = Path(own_home) if own_home else dataset.root / ".dagster"
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
+    if not own_home or not (home / "dagster.yaml").exists():
         shutil.copyfile(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)
     with dg.DagsterInstance.from_config(str(home)) as instance:

@@ -176,7 +176,7 @@ class Dataset:
         write_bytes_atomically(path, data)
 
     def _created_at(self, plate_id: str) -> str:
-        """Time of registration as a string that sorts (ISO 8601, UTC); for a manifest without it, one that sorts last."""
+        """Time of registration as a string that sorts (ISO 8601, UTC); where it is missing, one that sorts last."""
         try:
             return str(json.loads(self.manifest_path(plate_id).read_bytes())["created_at"])
         except (OSError, ValueError, LookupError, TypeError):
@@ -184,7 +184,7 @@ class Dataset:
 
 
 def require_plate_id(plate_id: str) -> None:
-    """Raise PlateIdRefused unless the id is a slug, which no path separator, dot folder, space or capital can be in."""
+    """Raise PlateIdRefused unless the id is a slug, which can hold no path separator and is no dot folder."""
     if not isinstance(plate_id, str) or re.fullmatch(PLATE_ID_PATTERN, plate_id) is None:
         raise PlateIdRefused(f"plate id {plate_id!r}: expected a slug, {PLATE_ID_PATTERN} (such as plate-001)")
 

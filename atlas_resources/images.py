@@ -34,6 +34,9 @@ __all__ = [
 
 MAX_PIXELS = 500_000_000
 
+# The chunk IEND with its checksum, always these bytes (PNG third edition, 11.2.5).
+PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
+
 # Chroma subsampling by the ratio of the luma's to the chroma's sampling factors (ITU-T T.81, A.1.1).
 SUBSAMPLING_NAMES = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0"}
 
@@ -165,10 +168,16 @@ def load(path: Path, data: bytes, max_pixels: int) -> tuple[ImageFile.ImageFile,
         layout = read_layout(image)
     with refusing(path, f"is a truncated or damaged {name}"):
         if name == "PNG":
-            # Pillow ignores the checksums of the pixels and a missing end; a pass over the chunks alone does not.
-            OPENERS[name](BytesIO(data)).verify()
+            require_whole_png(data)
         image.load()
     return image, layout
+
+
+def require_whole_png(data: bytes) -> None:
+    """Raise for a PNG without its end or with a wrong checksum, both of which Pillow's decoding lets pass."""
+    if PNG_END not in data:
+        raise ValueError("its last chunk is missing")
+    OPENERS["PNG"](BytesIO(data)).verify()
 
 
 def format_name(image: ImageFile.ImageFile) -> str:

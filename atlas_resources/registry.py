@@ -115,9 +115,9 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node, deep=False):  # noqa: ANN001, ANN201 - the signature is PyYAML's
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        repeated = {key for key in keys if keys.count(key) > 1}
+        repeated = [key for number, key in enumerate(keys) if key in keys[:number]]
         if repeated:
-            raise yaml.constructor.ConstructorError(None, None, f"repeated key {sorted(repeated)}", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"repeated key {repeated[0]!r}", node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -140,7 +140,7 @@ def _check_against_loader(file: str, spec: Spec) -> list[SpecProblem]:
     if spec.role not in entry.roles:
         return [SpecProblem(file, "role", repr(spec.role), f"{' or '.join(sorted(entry.roles))} for {spec.loader}")]
     try:
-        entry.parameters.model_validate(spec.parameters)
+        entry.parameters.model_validate(spec.parameters, strict=True)  # the loader takes them as they stand
     except ValidationError as error:
         return _problems_of(file, error, "parameters.")
     return []
@@ -149,9 +149,12 @@ def _check_against_loader(file: str, spec: Spec) -> list[SpecProblem]:
 def _read_yaml(path: Path, model: type[Model]) -> Model | list[SpecProblem]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
-        return model.model_validate(content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        return [SpecProblem(path.name, "(file)", error.strerror or type(error).__name__, "a file that can be read")]
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML passes on int's and date's own ValueError
         return [SpecProblem(path.name, "(file)", " ".join(str(error).split()), "YAML with each key once")]
+    try:
+        return model.model_validate(content)
     except ValidationError as error:
         return _problems_of(path.name, error)
 

@@ -4,12 +4,14 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from atlas_resources.contracts import Contract, InstrumentIdentity, Sha256
 
 Role = Literal["embedding", "segmentation", "detection", "probe", "text"]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+Mean = Annotated[float, Field(allow_inf_nan=False)]
+Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class WeightFile(Contract):
@@ -78,8 +80,14 @@ class Preprocessing(Contract):
     resize: Resize | None
     interpolation: Literal["bicubic", "bilinear", "box"]
     crop_px: int | None = Field(default=None, gt=0, description="Side of the centre crop.")
-    mean: tuple[float, float, float] | None = Field(default=None, description="Per channel, after rescaling to 0..1.")
-    std: tuple[float, float, float] | None = None
+    mean: tuple[Mean, Mean, Mean] | None = Field(default=None, description="Per channel, after rescaling to 0..1.")
+    std: tuple[Deviation, Deviation, Deviation] | None = None
+
+    @model_validator(mode="after")
+    def _normalised_by_both(self) -> "Preprocessing":
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std are declared together or not at all")
+        return self
 
 
 class VectorOutput(Contract):
@@ -180,8 +188,10 @@ def missing_for_admission(spec: Spec) -> list[str]:
     if model_sha(spec) is None:
         missing.append("weights: no pinned revision")
     if spec.weights is not None and not isinstance(spec.weights, Algorithm):
-        unpinned = [file.path for file in spec.weights.files if file.format != "json" and file.sha256 is None]
-        missing += [f"weights: no sha256 of {path}" for path in unpinned]
+        weight_files = [file for file in spec.weights.files if file.format != "json"]
+        missing += [f"weights: no sha256 of {file.path}" for file in weight_files if file.sha256 is None]
+        if not weight_files:
+            missing.append("weights: no weight file")
     if spec.licence is None:
         missing.append("licence: neither an SPDX id nor `unknown`")
     if spec.output is None:

@@ -77,6 +77,10 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile) -> Path:
             f"{spec.key}: {file.path} is not on disk; expected {path}. "
             f"Put the file of {spec.model_id} at its pinned revision there (`atlas models show {spec.key}` names it)."
         )
+    if file.sha256 is None and file.format != "json":
+        raise WeightsMismatch(
+            f"{spec.key}: {path}: expected a pinned sha256, found none. Write it into model_specs/{spec.key}.yaml."
+        )
     if file.sha256 is not None:
         found = sha256_of(path)
         if found != file.sha256:
@@ -92,7 +96,7 @@ def require_weights(spec: Spec) -> LocatedWeights:
 
     Raises:
         WeightsMissing: a file is not where its kind of weights lies.
-        WeightsMismatch: a digest or a library's version differs from the spec's.
+        WeightsMismatch: a digest or a library's version differs from the spec's, or the spec gives no digest.
     """
     match spec.weights:
         case Algorithm(library=library, version=version):

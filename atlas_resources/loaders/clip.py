@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from transformers import CLIPVisionModelWithProjection
 
+from atlas_resources.loaders.snapshots import load_whole
 from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights
 
@@ -22,8 +23,5 @@ class ClipVision:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> ClipVision:
-    """Loads the pinned snapshot from disk, safetensors only."""
-    network = CLIPVisionModelWithProjection.from_pretrained(
-        weights.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-    )
-    return ClipVision(network.eval().to(device), device)
+    """Loads the pinned snapshot from disk. See `snapshots.load_whole` for what it raises."""
+    return ClipVision(load_whole(CLIPVisionModelWithProjection, spec, weights).eval().to(device), device)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from transformers import Dinov2Model
 
+from atlas_resources.loaders.snapshots import load_whole
 from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights
 
@@ -22,8 +23,5 @@ class Dinov2:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> Dinov2:
-    """Loads the pinned snapshot from disk, safetensors only."""
-    network = Dinov2Model.from_pretrained(
-        weights.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-    )
-    return Dinov2(network.eval().to(device), device)
+    """Loads the pinned snapshot from disk. See `snapshots.load_whole` for what it raises."""
+    return Dinov2(load_whole(Dinov2Model, spec, weights).eval().to(device), device)

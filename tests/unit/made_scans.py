@@ -18,9 +18,9 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def write_png(
-    path: Path, size: tuple[int, int], depth: int, colour_type: int, rows: list[bytes], extra: bytes = b""
+    path: Path, size: tuple[int, int], depth: int, colour_type: int, rows: list[bytes], *, extra: bytes = b""
 ) -> Path:
-    """A PNG of one IDAT without filtering; `rows` are the packed samples of each row, `extra` chunks before the pixels."""
+    """A PNG of one unfiltered IDAT; `rows` hold the packed samples of each, `extra` chunks before the pixels."""
     header = struct.pack(">IIBBBBB", *size, depth, colour_type, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
     chunks = png_chunk(b"IHDR", header) + extra + png_chunk(b"IDAT", pixels) + png_chunk(b"IEND", b"")
@@ -83,7 +83,10 @@ def linear_gray_icc() -> bytes:
 
 
 def black_only_cmyk_icc() -> bytes:
-    """A CMYK profile by which only black ink shows: a lut8 of 2 grid points, Lab (255, 128, 128) without K and (0, 128, 128) with."""
+    """A CMYK profile by which only black ink shows.
+
+    A lut8 of 2 grid points: encoded Lab (255, 128, 128), which is white, without K and (0, 128, 128), black, with it.
+    """
     identity = struct.pack(">9i", *(0x10000 if i % 4 == 0 else 0 for i in range(9)))
     ramp = bytes(range(256))
     nodes = b"".join(bytes([0 if node & 1 else 255, 128, 128]) for node in range(16))  # K varies fastest

@@ -62,21 +62,22 @@ def test_the_image_says_nothing_that_was_applied_already(tmp_path):
     assert dict(decoded.image.getexif()) == {}
 
 
+# Where EXIF 2.32 (tag 0x0112) says that row 0 and column 0 of the stored picture belong, worked out by hand:
+# the upright size, and red, blue and green at (x, y).
+UPRIGHT = {
+    1: ((3, 2), (0, 0), (2, 0), (0, 1)),
+    2: ((3, 2), (2, 0), (0, 0), (2, 1)),
+    3: ((3, 2), (2, 1), (0, 1), (2, 0)),
+    4: ((3, 2), (0, 1), (2, 1), (0, 0)),
+    5: ((2, 3), (0, 0), (0, 2), (1, 0)),
+    6: ((2, 3), (1, 0), (1, 2), (0, 0)),
+    7: ((2, 3), (1, 2), (1, 0), (0, 2)),
+    8: ((2, 3), (0, 2), (0, 0), (1, 2)),
+}
+
+
 class TestOrientation:
     """Stored: red at the left and blue at the right of the top row of 3 x 2, green at the bottom left."""
-
-    # Where EXIF 2.32 (tag 0x0112) says that row 0 and column 0 of the stored picture belong, worked out by hand:
-    # the upright size, and red, blue, green at (x, y).
-    EXPECTED = {
-        1: ((3, 2), (0, 0), (2, 0), (0, 1)),
-        2: ((3, 2), (2, 0), (0, 0), (2, 1)),
-        3: ((3, 2), (2, 1), (0, 1), (2, 0)),
-        4: ((3, 2), (0, 1), (2, 1), (0, 0)),
-        5: ((2, 3), (0, 0), (0, 2), (1, 0)),
-        6: ((2, 3), (1, 0), (1, 2), (0, 0)),
-        7: ((2, 3), (1, 2), (1, 0), (0, 2)),
-        8: ((2, 3), (0, 2), (0, 0), (1, 2)),
-    }
 
     @staticmethod
     def stored() -> Image.Image:
@@ -86,13 +87,13 @@ class TestOrientation:
         return image
 
     @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
-    @pytest.mark.parametrize("orientation", EXPECTED)
+    @pytest.mark.parametrize("orientation", UPRIGHT)
     def test_each_orientation_is_brought_upright_once(self, tmp_path, kind, orientation):
         exif = Image.Exif()
         exif[0x0112] = orientation
         options = {"lossless": True} if kind == "WEBP" else {}
         decoded = decode_image(tmp_path, self.stored(), kind, exif=exif, **options)
-        size, red, blue, green = self.EXPECTED[orientation]
+        size, red, blue, green = UPRIGHT[orientation]
         assert decoded.image.size == size
         assert [decoded.image.getpixel(place) for place in (red, blue, green)] == [RED, BLUE, GREEN]
         assert actions(decoded) == {"exif_orientation": "identity" if orientation == 1 else "applied"}
@@ -160,8 +161,8 @@ class TestDepth:
         assert (actions(two), actions(four)) == ({"bit_depth": "2_to_8"}, {"bit_depth": "4_to_8"})
 
     def test_a_palette_has_the_depth_of_its_colours(self, tmp_path):
-        palette = png_chunk(b"PLTE", bytes(RED + (1, 2, 3)))
-        decoded = decode(write_png(tmp_path / "a.png", (2, 1), 1, PALETTE, [b"\x40"], palette))
+        palette = png_chunk(b"PLTE", bytes((*RED, 1, 2, 3)))
+        decoded = decode(write_png(tmp_path / "a.png", (2, 1), 1, PALETTE, [b"\x40"], extra=palette))
         assert pixels(decoded) == [RED, (1, 2, 3)]
         assert actions(decoded) == {}
 
@@ -191,7 +192,7 @@ class TestAlpha:
 
     def test_a_palette_may_be_transparent_in_part(self, tmp_path):
         extra = png_chunk(b"PLTE", bytes(RED + RED + BLUE)) + png_chunk(b"tRNS", bytes((0, 128)))
-        decoded = decode(write_png(tmp_path / "a.png", (3, 1), 8, PALETTE, [bytes((0, 1, 2))], extra))
+        decoded = decode(write_png(tmp_path / "a.png", (3, 1), 8, PALETTE, [bytes((0, 1, 2))], extra=extra))
         assert pixels(decoded) == [WHITE, (255, 127, 127), BLUE]
 
     @pytest.mark.parametrize(
@@ -206,12 +207,12 @@ class TestAlpha:
     )
     def test_one_level_of_gray_may_be_transparent_at_any_depth(self, tmp_path, depth, row, transparent, expected):
         extra = png_chunk(b"tRNS", struct.pack(">H", transparent))
-        decoded = decode(write_png(tmp_path / "a.png", (2, 1), depth, GRAY, [row], extra))
+        decoded = decode(write_png(tmp_path / "a.png", (2, 1), depth, GRAY, [row], extra=extra))
         assert pixels(decoded) == expected
 
     def test_one_colour_may_be_transparent(self, tmp_path):
         extra = png_chunk(b"tRNS", struct.pack(">3H", 1, 2, 3))
-        decoded = decode(write_png(tmp_path / "a.png", (2, 1), 8, RGB, [bytes((1, 2, 3, 1, 2, 4))], extra))
+        decoded = decode(write_png(tmp_path / "a.png", (2, 1), 8, RGB, [bytes((1, 2, 3, 1, 2, 4))], extra=extra))
         assert pixels(decoded) == [WHITE, (1, 2, 4)]
 
 

@@ -30,7 +30,7 @@ def test_digest_and_size_are_of_the_files_bytes(described):
 
 @pytest.mark.parametrize(
     ("mode", "kind", "found"),
-    [("RGB", "JPEG", "RGB"), ("L", "JPEG", "L"), ("P", "PNG", "P"), ("1", "TIFF", "1"), ("RGBA", "WEBP", "RGBA")],
+    [("RGB", "JPEG", "RGB"), ("L", "JPEG", "L"), ("P", "PNG", "P"), ("1", "TIFF", "1"), ("CMYK", "TIFF", "CMYK")],
 )
 def test_mode_is_that_of_the_file(described, mode, kind, found):
     assert described(encoded(NOISE.convert(mode), kind)).mode == found

@@ -1,0 +1,33 @@
+"""Fixtures shared by the unit and system tests: a small drawn dataset, fake instruments, and the graph over both."""
+
+import dagster as dg
+import fake_instruments
+import pytest
+from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from made_datasets import Graph, make_dataset
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Five plates, plate-001 to plate-005: red, green, blue, ochre, teal."""
+    return make_dataset(tmp_path, "red", "green", "blue", "ochre", "teal")
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    """The fake instruments, known to the registry as the family `fake`. Gives the keys loaded so far."""
+    fake_instruments.install(monkeypatch)
+    return fake_instruments.LOADED
+
+
+@pytest.fixture
+def instance():
+    """Dagster in memory."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def graph(dataset, fakes, instance):
+    """The whole graph over the five plates, with a fake embedder and a fake segmenter."""
+    return Graph(dataset, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)), instance)

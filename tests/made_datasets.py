@@ -1,0 +1,131 @@
+"""Small datasets for the tests: drawn plates, registered by the project's own code, and the graph over them."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from PIL import Image, ImageDraw
+
+from atlas_assets.definitions import build_definitions
+from atlas_assets.partitions import add_missing_partitions
+from atlas_resources.dataset import Dataset
+from atlas_resources.registration import register_scans
+from atlas_resources.registry import Registry
+
+PAPER = (240, 232, 215)
+COLOURS = {
+    "red": (190, 40, 30),
+    "green": (40, 140, 60),
+    "blue": (40, 70, 180),
+    "ochre": (200, 150, 50),
+    "teal": (20, 130, 140),
+    "brown": (110, 70, 40),
+    "rose": (220, 120, 140),
+    "ink": (25, 25, 30),
+}
+MAGENTA = (255, 0, 255)
+
+
+def draw_scan(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (400, 300)) -> Path:
+    """A plate of paper with one coloured subject and two ink lines; magenta covers everything."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    width, height = size
+    image = Image.new("RGB", size, colour if colour == MAGENTA else PAPER)
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((width // 6, height // 5, width * 2 // 3, height * 4 // 5), fill=colour)
+    if colour != MAGENTA:
+        draw.line((10, height - 20, width - 10, height - 15), fill=(30, 28, 25), width=3)
+        draw.line((width - 60, 20, width - 40, height - 30), fill=(30, 28, 25), width=2)
+    image.save(path)
+    return path
+
+
+def draw_scans(folder: Path, *names: str) -> list[Path]:
+    """A scan per colour name, of sides between 300 and 600 px; named so that they register in this order."""
+    sizes = [(400, 300), (300, 420), (360, 360), (600, 340), (310, 500), (450, 320), (330, 330), (520, 410)]
+    return [
+        draw_scan(folder / f"{number:02d}-{name}.png", {**COLOURS, "magenta": MAGENTA}[name], sizes[(number - 1) % 8])
+        for number, name in enumerate(names, start=1)
+    ]
+
+
+def make_dataset(folder: Path, *names: str) -> Dataset:
+    """A dataset with a plate per colour name: plate-001 has the first."""
+    dataset = Dataset(folder / "atlas")
+    registered = list(register_scans(dataset, draw_scans(folder / "scans", *names)))
+    assert [registration.status for registration in registered] == ["registered"] * len(names)
+    return dataset
+
+
+def alter_source(dataset: Dataset, plate_id: str) -> None:
+    """What must never happen: other bytes under a registered plate."""
+    path = dataset.source_path(plate_id)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b"altered")
+
+
+def source_digests(dataset: Dataset) -> dict[str, str]:
+    """sha256 of the bytes of each source as they are now."""
+    return {
+        plate_id: hashlib.sha256(dataset.source_path(plate_id).read_bytes()).hexdigest()
+        for plate_id in dataset.plate_ids()
+    }
+
+
+def run_folders(dataset: Dataset, plate_id: str) -> list[str]:
+    """Names of everything in a plate's `runs/`, hidden leftovers included."""
+    runs = dataset.runs_dir(plate_id)
+    return sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
+
+
+@dataclass
+class Graph:
+    """The project's own definitions over a dataset, and an instance that remembers."""
+
+    dataset: Dataset
+    registry: Registry
+    instance: dg.DagsterInstance
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        return build_definitions(self.registry, self.dataset.root)
+
+    def materialize(
+        self, *keys: str, plates: Sequence[str] | None = None, forced: Sequence[str] = ()
+    ) -> dg.ExecuteInProcessResult:
+        """One run over a contiguous range of plates (all of them by default); `forced` are op names."""
+        add_missing_partitions(self.instance, self.dataset)
+        plate_ids = plates or self.instance.get_dynamic_partitions("plates")
+        job = self.definitions.resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(key.split("/")) for key in keys],
+            tags={
+                "dagster/asset_partition_range_start": plate_ids[0],
+                "dagster/asset_partition_range_end": plate_ids[-1],
+            },
+            run_config={"ops": {name: {"config": {"force": True}} for name in forced}},
+            raise_on_error=False,
+        )
+
+    def materialize_all(self) -> dg.ExecuteInProcessResult:
+        """Every asset of the unpartitioned layers, in one run."""
+        job = self.definitions.resolve_implicit_global_asset_job_def()
+        graph = self.definitions.resolve_asset_graph()
+        keys = [key for key in graph.materializable_asset_keys if not graph.get(key).is_partitioned]
+        return job.execute_in_process(instance=self.instance, asset_selection=keys, raise_on_error=False)
+
+    def events(self, key: str) -> list[tuple[str | None, dg.AssetMaterialization]]:
+        """Partition and materialisation of each event of an asset, oldest first."""
+        records = self.instance.fetch_materializations(dg.AssetKey(key.split("/")), limit=1000, ascending=True).records
+        return [
+            (record.asset_materialization.partition, record.asset_materialization)
+            for record in records
+            if record.asset_materialization is not None
+        ]
+
+    def materialized(self, key: str) -> set[str]:
+        """Plates that Dagster shows as materialised."""
+        return self.instance.get_materialized_partitions(dg.AssetKey(key.split("/")))
