@@ -9,9 +9,9 @@ import dagster as dg
 
 from atlas_assets.events import PlateEvents, failure_of, step_output
 from atlas_assets.partitions import PLATES
-from atlas_assets.pictures import data_uri_markdown, histogram_plot, thumbnail
+from atlas_assets.pictures import histogram_plot, thumbnail
 from atlas_assets.plates import MANIFEST_KEY
-from atlas_assets.table_metadata import column_schema
+from atlas_assets.ui_metadata import column_schema, picture_metadata
 from atlas_resources.ahead import THREADS, ahead
 from atlas_resources.contracts import ColorHistograms, InputImage
 from atlas_resources.dataset import Dataset
@@ -105,9 +105,8 @@ def _groundwork(dataset: Dataset, plate_id: str, is_forced: bool) -> Groundwork:
 
 
 def _image_metadata(dataset: Dataset, plate: InputImage, is_reused: bool) -> dict[str, Any]:
-    picture = dataset.thumbnail(plate.plate_id)
     return {
-        **({"thumbnail": dg.MetadataValue.md(data_uri_markdown(picture, plate.plate_id))} if picture else {}),
+        **picture_metadata(plate.plate_id, dataset.thumbnail(plate.plate_id)),
         "reused": is_reused,
         "width": plate.width,
         "height": plate.height,
@@ -115,7 +114,7 @@ def _image_metadata(dataset: Dataset, plate: InputImage, is_reused: bool) -> dic
         "mode": plate.mode,
         "luminance_mean": plate.luminance_mean,
         "background_ratio": plate.background_ratio,
-        "colour_policy": plate.colour_policy.model_dump_json(),
+        "colour_policy": dg.MetadataValue.json(plate.colour_policy.model_dump()),
         "file": dg.MetadataValue.path(dataset.derived_path(plate.plate_id, "input_image.json")),
     }
 
@@ -124,7 +123,7 @@ def _histogram_metadata(dataset: Dataset, plate: ColorHistograms, is_reused: boo
     plot = histogram_plot(plate.red, plate.green, plate.blue, plate.luminance)
     colours = " ".join(f"`{colour.srgb_hex}` {colour.share:.0%}" for colour in plate.dominant_colours)
     return {
-        "histogram": dg.MetadataValue.md(data_uri_markdown(plot, f"histogram of {plate.plate_id}")),
+        **picture_metadata(plate.plate_id, plot),
         "reused": is_reused,
         "pixel_count": plate.pixel_count,
         "paper_ratio": plate.paper.paper_ratio,

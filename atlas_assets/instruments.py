@@ -9,10 +9,9 @@ import dagster as dg
 
 from atlas_assets.events import PlateEvents, failed_plates, failure_of, step_output
 from atlas_assets.partitions import PLATES
-from atlas_assets.pictures import data_uri_markdown
 from atlas_assets.plates import MANIFEST_KEY
 from atlas_assets.roles import EmbeddingWork, ProbeWork, SegmentationWork
-from atlas_assets.table_metadata import column_schema
+from atlas_assets.ui_metadata import column_schema, picture_metadata
 from atlas_resources.batches import PlateOutcome, Work, execute_run
 from atlas_resources.contracts import InstrumentIdentity
 from atlas_resources.dataset import Dataset
@@ -66,13 +65,17 @@ def describe(spec: Spec, identity: InstrumentIdentity) -> str:
 def outcome_metadata(dataset: Dataset, outcome: PlateOutcome) -> dict[str, Any]:
     """What the UI shows of one plate's result. Reads the sealed run, so a reused plate shows the same as a new one."""
     manifest = outcome.manifest
-    metadata: dict[str, Any] = {"run_id": manifest.run_id, "reused": outcome.status == "reused"}
-    picture = read_preview(dataset, manifest) or dataset.thumbnail(outcome.plate_id)
-    if picture:
-        metadata["preview"] = dg.MetadataValue.md(data_uri_markdown(picture, outcome.plate_id))
-    metadata |= {name: value for name, value in read_metrics(dataset, manifest).values.items() if value is not None}
-    metadata["folder"] = dg.MetadataValue.path(dataset.runs_dir(outcome.plate_id) / manifest.run_id)
-    return metadata
+    preview, thumbnail = read_preview(dataset, manifest), dataset.thumbnail(outcome.plate_id)
+    metrics = read_metrics(dataset, manifest).values
+    return {
+        **picture_metadata(
+            outcome.plate_id, preview or thumbnail, None if manifest.instrument.role == "segmentation" else thumbnail
+        ),
+        **{name: value for name, value in metrics.items() if value is not None},
+        "run_id": manifest.run_id,
+        "reused": outcome.status == "reused",
+        "folder": dg.MetadataValue.path(dataset.runs_dir(outcome.plate_id) / manifest.run_id),
+    }
 
 
 class _Progress:

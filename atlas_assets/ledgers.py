@@ -10,7 +10,7 @@ import polars as pl
 from atlas_assets.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.instruments import asset_key
 from atlas_assets.plates import MANIFEST_KEY
-from atlas_assets.table_metadata import column_schema
+from atlas_assets.ui_metadata import column_schema
 from atlas_resources.catalogue import MACROS, build_catalogue
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import (

@@ -7,8 +7,7 @@ import dagster as dg
 
 from atlas_assets.events import PlateEvents, failure_of, step_output
 from atlas_assets.partitions import PLATES
-from atlas_assets.pictures import data_uri_markdown
-from atlas_assets.table_metadata import column_schema
+from atlas_assets.ui_metadata import column_schema, picture_metadata
 from atlas_resources.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 from atlas_resources.tables import PLATES as PLATES_TABLE
@@ -34,17 +33,14 @@ def _require_source(dataset: Dataset, plate_id: str) -> str:
 def _metadata(dataset: Dataset, plate_id: str, sha256: str) -> dict[str, Any]:
     manifest = dataset.manifest(plate_id)
     source = dataset.source_path(plate_id)
-    metadata: dict[str, Any] = {
+    return {
+        **picture_metadata(plate_id, dataset.thumbnail(plate_id)),
         "title": manifest.title,
         "source": dg.MetadataValue.path(source),
         "source_sha256": sha256,
         "file_size_bytes": source.stat().st_size,
         "license": manifest.license or "not stated",
     }
-    thumbnail = dataset.thumbnail(plate_id)
-    if thumbnail:
-        metadata["thumbnail"] = dg.MetadataValue.md(data_uri_markdown(thumbnail, plate_id))
-    return metadata
 
 
 @dg.asset(

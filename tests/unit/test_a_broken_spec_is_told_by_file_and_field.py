@@ -1,0 +1,324 @@
+"""What is wrong in a spec is said as file, field, found and expected; the other specs still load."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from made_specs import (
+    PROJECT,
+    WRONG,
+    FieldPath,
+    content_of,
+    copy_of_project,
+    paths_of,
+    project_spec,
+    with_field,
+    without_field,
+    write_spec,
+)
+from pydantic import BaseModel
+
+from atlas_resources.registry import ROSTER_NAME, SpecProblem, read_registry, read_spec
+from atlas_resources.specs import Spec
+
+UNION_TAGS = {"hub", "library", "algorithm", "vector", "scores", "masks"}  # pydantic names the variant in the location
+
+# The first spec of the project that has a field stands for it.
+SPEC_WITH_FIELD: dict[FieldPath, str] = {}
+for key in sorted(PROJECT.specs):
+    kinds = tuple(content_of(key)[name]["kind"] for name in ("weights", "output"))
+    for path in paths_of(content_of(key)):
+        variant = (kinds[0],) if path[0] == "weights" else (kinds[1],) if path[0] == "output" else ()
+        SPEC_WITH_FIELD.setdefault((*variant, "|", *path), key)
+
+
+def problems_of(path: Path) -> list[SpecProblem]:
+    read = read_spec(path)
+    assert isinstance(read, list), f"{path.name} was read without a problem"
+    return read
+
+
+def parts_of(field: str) -> list[str]:
+    return [part for part in field.split(".") if part not in UNION_TAGS]
+
+
+def fields_of(model: type[BaseModel]) -> set[tuple[str, str]]:
+    """(model, field) of a model and of every model in its fields' types."""
+    found = set()
+    for name, field in model.model_fields.items():
+        found.add((model.__name__, name))
+        for inner in models_in(field.annotation):
+            found |= fields_of(inner)
+    return found
+
+
+def models_in(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in models_in(argument)]
+
+
+def declared_fields(value: object) -> set[tuple[str, str]]:
+    """(model, field) of everything a read spec gives a value to."""
+    if isinstance(value, BaseModel):
+        own = {(type(value).__name__, name) for name in value.model_fields_set}
+        return own.union(*(declared_fields(getattr(value, name)) for name in value.model_fields_set))
+    if isinstance(value, list | tuple):
+        return set().union(*(declared_fields(item) for item in value))
+    return set()
+
+
+def test_the_cases_below_cover_every_field_of_the_schema():
+    assert set().union(*(declared_fields(spec) for spec in PROJECT.specs.values())) == fields_of(Spec)
+
+
+@pytest.mark.parametrize("case", SPEC_WITH_FIELD, ids=lambda case: ".".join(map(str, case)))
+def test_a_wrong_value_is_told_by_its_field(case: FieldPath, tmp_path: Path):
+    key, path = SPEC_WITH_FIELD[case], case[case.index("|") + 1 :]
+    problems = problems_of(write_spec(tmp_path, with_field(content_of(key), path, WRONG)))
+    assert {problem.file for problem in problems} == {f"{key}.yaml"}
+    told = [str(part) for part in (path[:-1] if path[-1] == "kind" else path)]  # a wrong kind is told by its holder
+    assert any(parts_of(problem.field)[: len(told)] == told for problem in problems)
+    for problem in problems:
+        assert problem.found
+        assert problem.expected
+    if path[-1] == "kind":
+        assert "'kind'" in problems[0].expected
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, field in Spec.model_fields.items() if field.is_required()], ids=lambda name: name
+)
+def test_a_missing_field_is_told_by_its_name(name: str, tmp_path: Path):
+    (problem,) = problems_of(write_spec(tmp_path, without_field(content_of("otsu_luma"), name), "otsu_luma"))
+    assert str(problem) == f"otsu_luma.yaml: {name}: found nothing, expected field required"
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "value", "line"),
+    [
+        (
+            "clip_vit_base_patch32",
+            ("weights", "revision"),
+            "main",
+            "weights.hub.revision: found 'main', expected string should match pattern '^[0-9a-f]{40}$'",
+        ),
+        (
+            "clip_vit_base_patch32",
+            ("weights", "files", 0, "sha256"),
+            "abc",
+            "weights.hub.files.0.sha256: found 'abc', expected string should match pattern '^[0-9a-f]{64}$'",
+        ),
+        (
+            "clip_vit_base_patch32",
+            ("output", "dim"),
+            0,
+            "output.vector.dim: found 0, expected input should be greater than 0",
+        ),
+        (
+            "sam_vit_base",
+            ("weights", "version"),
+            1.0,  # as YAML reads 1.0 without quotes
+            "weights.library.version: found 1.0, expected input should be a valid string",
+        ),
+        (
+            "otsu_luma",
+            ("licence", "commercial_use"),
+            True,  # as YAML 1.1 reads yes without quotes
+            "licence.commercial_use: found True, expected input should be 'yes', 'no' or 'unknown'",
+        ),
+        (
+            "otsu_luma",
+            ("preprocessing", "interpolation"),
+            "lanczos",
+            "preprocessing.interpolation: found 'lanczos', expected input should be 'bicubic', 'bilinear' or 'box'",
+        ),
+        (
+            "dinov2_base",
+            ("preprocessing", "std", 1),
+            0,
+            "preprocessing.std.1: found 0, expected input should be greater than 0",
+        ),
+        (
+            "dinov2_base",
+            ("preprocessing", "mean", 2),
+            float("nan"),
+            "preprocessing.mean.2: found nan, expected input should be a finite number",
+        ),
+        ("otsu_luma", ("titel",), "x", "titel: found 'x', expected extra inputs are not permitted"),
+        (
+            "otsu_luma",
+            ("loader",),
+            "otsu",
+            "loader: found 'otsu', expected one of clip, dinov2, efficientnet_lite0, otsu_luma, segment_anything",
+        ),
+        (
+            "otsu_luma",
+            ("role",),
+            "embedding",
+            "role: found 'embedding', expected segmentation for otsu_luma",
+        ),
+        (
+            "otsu_luma",
+            ("parameters", "threshold"),
+            7,
+            "parameters.threshold: found 7, expected extra inputs are not permitted",
+        ),
+        (
+            "sam_vit_base",
+            ("parameters", "points_per_side"),
+            "32",
+            "parameters.points_per_side: found '32', expected input should be a valid integer",
+        ),
+        (
+            "sam_vit_base",
+            ("parameters", "pred_iou_thresh"),
+            1.5,
+            "parameters.pred_iou_thresh: found 1.5, expected input should be less than or equal to 1",
+        ),
+        (
+            "otsu_luma",
+            ("parameters", "min_area_ratio"),
+            float("nan"),
+            "parameters.min_area_ratio: found nan, expected input should be greater than 0",
+        ),
+        ("otsu_luma", ("key",), "otsu", "key: found 'otsu', expected the file's stem, 'otsu_luma'"),
+    ],
+)
+def test_the_line_names_file_field_found_and_expected(
+    key: str, path: FieldPath, value: object, line: str, tmp_path: Path
+):
+    (problem,) = problems_of(write_spec(tmp_path, with_field(content_of(key), path, value), key))
+    assert str(problem) == f"{key}.yaml: {line}"
+
+
+def test_a_parameter_that_is_missing_is_told(tmp_path: Path):
+    (problem,) = problems_of(write_spec(tmp_path, with_field(content_of("otsu_luma"), ("parameters",), {"max_regions": 3})))
+    assert str(problem) == "otsu_luma.yaml: parameters.min_area_ratio: found nothing, expected field required"
+
+
+def test_a_mean_without_its_deviation_is_refused(tmp_path: Path):
+    (problem,) = problems_of(write_spec(tmp_path, with_field(content_of("dinov2_base"), ("preprocessing", "std"), None)))
+    assert problem.field == "preprocessing"
+    assert "mean and std are declared together or not at all" in problem.expected
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("key: a\nkey: b\n", "repeated key 'key'"),
+        ("weights: {kind: hub, kind: library}", "repeated key 'kind'"),
+        ("? [a]\n: 1\n? [a]\n: 2\n", "repeated key ['a']"),
+        ("key: [", "expected the node content"),
+        ("key: !!python/object/apply:os.system ['false']", "could not determine a constructor"),
+        ("title: 2024-13-45", "month must be in 1..12"),  # PyYAML lets datetime's own error through
+        ("title: \x07", "special characters are not allowed"),
+        ("title: " + "[" * 5000, "recursion"),
+    ],
+)
+def test_what_is_not_yaml_with_each_key_once_is_told(text: str, found: str, tmp_path: Path):
+    path = tmp_path / "odd.yaml"
+    path.write_text(text, encoding="utf-8")
+    (problem,) = problems_of(path)
+    assert (problem.file, problem.field, problem.expected) == ("odd.yaml", "(file)", "YAML with each key once")
+    assert found in problem.found
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- list\n", "42"])
+def test_what_is_not_a_mapping_is_told(text: str, tmp_path: Path):
+    path = tmp_path / "odd.yaml"
+    path.write_text(text, encoding="utf-8")
+    (problem,) = problems_of(path)
+    assert (problem.field, problem.expected[:45]) == ("(file)", "input should be a valid dictionary or instanc")
+
+
+def test_bytes_that_are_not_utf_8_are_told(tmp_path: Path):
+    path = tmp_path / "odd.yaml"
+    path.write_bytes(b"title: \xff\xfe")
+    (problem,) = problems_of(path)
+    assert "can't decode byte 0xff" in problem.found
+
+
+def test_a_folder_named_as_a_spec_is_told(tmp_path: Path):
+    (tmp_path / "odd.yaml").mkdir()
+    (problem,) = read_registry(tmp_path).problems
+    assert str(problem) == "odd.yaml: (file): found Is a directory, expected a file that can be read"
+
+
+def test_every_problem_of_a_file_is_told_at_once(tmp_path: Path):
+    content = with_field(with_field(content_of("otsu_luma"), ("role",), "guess"), ("batch_size",), 0)
+    assert [problem.field for problem in problems_of(write_spec(tmp_path, content))] == ["role", "batch_size"]
+
+
+def test_the_others_still_load(tmp_path: Path):
+    folder = copy_of_project(tmp_path)
+    write_spec(folder, with_field(content_of("dinov2_base"), ("output", "dim"), "many"))
+    (folder / "half.yaml").write_text("key: half", encoding="utf-8")
+    registry = read_registry(folder)
+    assert sorted(registry.specs) == sorted(set(PROJECT.specs) - {"dinov2_base"})
+    assert {problem.file for problem in registry.problems} == {"dinov2_base.yaml", "half.yaml"}
+    assert registry.active == {"efficientnet_lite0", "efficientnet_lite0_imagenet", "otsu_luma"}
+
+
+@pytest.mark.parametrize("named", ["clip", "otsu_luma "])
+def test_a_roster_that_names_no_instrument_is_told(named: str, tmp_path: Path):
+    folder = copy_of_project(tmp_path)
+    (folder / ROSTER_NAME).write_text(f"active: [otsu_luma, '{named}']\n", encoding="utf-8")
+    registry = read_registry(folder)
+    assert [str(problem) for problem in registry.problems] == [
+        f"roster.yaml: active: found {named!r}, expected an admitted instrument"
+    ]
+    assert sorted(registry.specs) == sorted(PROJECT.specs)
+
+
+def test_a_roster_that_names_an_idea_is_told(tmp_path: Path):
+    folder = copy_of_project(tmp_path)
+    write_spec(folder, without_field(content_of("otsu_luma"), "licence"))
+    assert [str(problem) for problem in read_registry(folder).problems] == [
+        "roster.yaml: active: found 'otsu_luma', expected an admitted instrument"
+    ]
+
+
+def test_without_a_roster_every_admitted_instrument_is_active(tmp_path: Path):
+    folder = copy_of_project(tmp_path)
+    (folder / ROSTER_NAME).unlink()
+    write_spec(folder, without_field(content_of("otsu_luma"), "licence"))
+    assert read_registry(folder).active == set(PROJECT.specs) - {"otsu_luma"}
+
+
+def test_a_name_nearly_right_is_met_with_the_right_one():
+    with pytest.raises(KeyError, match=r"no instrument 'otsu_lumma' in .*model_specs\. Did you mean otsu_luma\?"):
+        PROJECT.require("otsu_lumma")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4) | st.integers(), inner, max_size=3),
+    max_leaves=5,
+)
+CLIP_PATHS = paths_of(content_of("clip_vit_base_patch32"))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from(CLIP_PATHS), value=VALUES)
+def test_any_value_is_either_read_or_told_by_its_file_and_field(path: FieldPath, value: Any, tmp_path: Path):
+    read = read_spec(write_spec(tmp_path, with_field(content_of("clip_vit_base_patch32"), path, value), "clip_vit_base_patch32"))
+    if isinstance(read, Spec):
+        return
+    assert all(problem.file == "clip_vit_base_patch32.yaml" and problem.found and problem.expected for problem in read)
+    holder = str(path[0])
+    assert all(problem.field.split(".")[0] == holder for problem in read)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(alphabet="key: []{}-&*!?|>'\"\n#,0xb_129T.e<", max_size=60))
+def test_no_text_makes_reading_raise(text: str, tmp_path: Path):
+    (tmp_path / "odd.yaml").write_text(text, encoding="utf-8")
+    assert read_registry(tmp_path).problems
+
+
+@pytest.mark.parametrize("key", sorted(PROJECT.specs))
+def test_a_spec_that_is_written_reads_back_the_same(key: str, tmp_path: Path):
+    assert read_spec(write_spec(tmp_path, project_spec(key).model_dump(mode="json"))) == project_spec(key)
