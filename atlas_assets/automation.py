@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -11,8 +12,8 @@ from atlas_assets.partitions import PLATES, missing_partitions
 from atlas_assets.plates import MANIFEST_KEY
 from atlas_resources.dataset import Dataset
 from atlas_resources.registration import register_scans
-from atlas_resources.scan_plan import list_scans as staged_scans
 from atlas_resources.resources import DatasetResource
+from atlas_resources.scan_plan import list_scans
 
 TICK_BUDGET_SECONDS = 30.0  # a sensor's tick is cut off after 60; what is left over is taken up by the next
 
@@ -29,17 +30,20 @@ def _register_staged(dataset: Dataset, seen: dict[str, str]) -> tuple[dict[str, 
     Returns:
         The state of every staged scan dealt with so far, and one line per refused scan.
     """
-    states = {str(path): _state(path) for path in staged_scans(dataset)}
-    waiting = [Path(path) for path, state in states.items() if seen.get(path) != state]
+    states = {str(path): _state(path) for path in list_scans(dataset.staging_dir)}
     dealt_with = {path: state for path, state in states.items() if seen.get(path) == state}
     refused = []
     deadline = time.monotonic() + TICK_BUDGET_SECONDS
-    for registration in register_scans(dataset, waiting):
-        dealt_with[str(registration.path)] = states.get(str(registration.path), "")
-        if registration.status == "refused":
-            refused.append(f"{registration.path.name}: {registration.reason}")
-        if time.monotonic() > deadline:
-            break
+    registrations = register_scans(
+        dataset, [dataset.staging_dir], is_wanted=lambda path: str(path) in states and str(path) not in dealt_with
+    )
+    with closing(registrations):
+        for registration in registrations:
+            dealt_with[str(registration.path)] = states.get(str(registration.path), "")
+            if registration.status == "refused":
+                refused.append(f"{registration.path.name}: {registration.reason}")
+            if time.monotonic() > deadline:
+                break
     return dealt_with, refused
 
 
@@ -49,7 +53,9 @@ def _register_staged(dataset: Dataset, seen: dict[str, str]) -> tuple[dict[str, 
     description="Registers scans that appear in the dataset's plates/ folder, adds their partitions and asks for their "
     "groundwork. Plates registered on the command line are taken up too.",
 )
-def register_new_scans(context: dg.SensorEvaluationContext, dataset: DatasetResource) -> dg.SensorResult | dg.SkipReason:
+def register_new_scans(
+    context: dg.SensorEvaluationContext, dataset: DatasetResource
+) -> dg.SensorResult | dg.SkipReason:
     """One run covers all new plates: they stand together at the end of the partitions."""
     opened = dataset.open()
     seen, refused = _register_staged(opened, json.loads(context.cursor or "{}"))

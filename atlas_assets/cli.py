@@ -1,4 +1,7 @@
-"""The `atlas` command: plates, models, runs and queries from a terminal. Each command is a thin call; imports stand inside, so help is quick."""
+"""The `atlas` command: plates, models, runs and queries from a terminal.
+
+Each command is a thin call; imports stand inside, so help is quick.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,9 +55,10 @@ def plates_add(
 ) -> None:
     """Register scans as plates.
 
-    Accepted: JPEG, PNG, TIFF, WebP. With an index beside the scans (`data.json`: plate, name, slug, fileName, download; or
-    `plates.csv` with any of those columns and license) identity comes from it; else plates are numbered in order. Adding
-    again changes nothing. What is refused is named with its reason, the rest is registered, and the exit code is 1.
+    Accepted: JPEG, PNG, TIFF, WebP. With an index beside the scans (`data.json`: plate, name, slug, fileName, download;
+    or `plates.csv` with any of those columns and license) identity comes from it; else plates are numbered in order.
+    Adding again changes nothing. What is refused is named with its reason, the rest is registered, and the exit code
+    is 1.
     """
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -67,7 +71,9 @@ def plates_add(
             counts[registration.status] += 1
             progress.update(task, description=f"registering: {registration.path.name}")
             if registration.status == "refused":
-                progress.console.print(f"refused {registration.path}: {registration.reason}", style="red", soft_wrap=True)
+                progress.console.print(
+                    f"refused {registration.path}: {registration.reason}", style="red", soft_wrap=True
+                )
             elif registration.status == "registered":
                 progress.console.print(f"{registration.plate_id}  {registration.path}", soft_wrap=True)
         progress.update(task, description="registered")
@@ -107,7 +113,9 @@ def models_list() -> None:
             spec.model_id,
             revision[:12] if "==" not in revision else revision,
             spec.licence.spdx if spec.licence else "-",
-            f"[green]admitted[/]{', active' if spec.key in registry.active else ''}" if not missing else "[yellow]idea[/]: " + "; ".join(missing),
+            f"[green]admitted[/]{', active' if spec.key in registry.active else ''}"
+            if not missing
+            else "[yellow]idea[/]: " + "; ".join(missing),
         )
     for problem in registry.problems:
         table.add_row(problem.file, "", "", "", "", f"[red]broken[/]: {problem.field}")
@@ -116,7 +124,9 @@ def models_list() -> None:
 
 @models_app.command("check")
 def models_check(
-    folder: Annotated[Path | None, typer.Argument(help="Folder of specs; the project's model_specs/ by default.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of specs; the project's model_specs/ by default.")
+    ] = None,
 ) -> None:
     """Check every spec; exit 1 on a broken one, naming file, field, what was found and what is expected."""
     from atlas_resources.registry import SPECS_DIR, read_registry
@@ -124,14 +134,16 @@ def models_check(
     registry = read_registry(folder or SPECS_DIR)
     for problem in registry.problems:
         console.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{len(registry.specs)} specs read, {len(registry.admitted)} admitted, {len(registry.problems)} problems")
+    console.print(
+        f"{len(registry.specs)} specs read, {len(registry.admitted)} admitted, {len(registry.problems)} problems"
+    )
     if registry.problems or not registry.specs:
         raise typer.Exit(1)
 
 
 @models_app.command("show")
 def models_show(key: Annotated[str, typer.Argument(help="Key of an instrument.")]) -> None:
-    """Show one instrument's card: pins, terms, output, preprocessing, known ways to be wrong, and where its weights lie."""
+    """Show one instrument's card: pins, terms, preprocessing, known ways to be wrong, where its weights lie."""
     import yaml
 
     from atlas_resources.registry import read_registry
@@ -143,7 +155,9 @@ def models_show(key: Annotated[str, typer.Argument(help="Key of an instrument.")
         spec = registry.require(key)
     except KeyError as error:
         raise _fail(str(error.args[0])) from None
-    console.print(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110), markup=False)
+    console.print(
+        yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110), markup=False
+    )
     missing = missing_for_admission(spec)
     if missing:
         console.print(f"idea, not admitted: {'; '.join(missing)}", style="yellow")
@@ -163,7 +177,8 @@ def models_show(key: Annotated[str, typer.Argument(help="Key of an instrument.")
 @app.command()
 def run(
     selection: Annotated[
-        str | None, typer.Argument(help="Assets, in Dagster's selection syntax; by default all, with the active instruments.")
+        str | None,
+        typer.Argument(help="Assets, in Dagster's selection syntax; by default all, with the active instruments."),
     ] = None,
     plates: Annotated[str | None, typer.Option(help="Plates, separated by commas; all by default.")] = None,
 ) -> None:
@@ -180,7 +195,9 @@ def run(
     is_success = True
     with open_instance(dataset) as instance:
         try:
-            for layer in materialize(read_registry(), dataset, instance, selection, chosen, console):
+            for layer in materialize(
+                read_registry(), dataset, instance, selection=selection, plate_ids=chosen, console=console
+            ):
                 is_success &= layer.is_success
                 for failure in layer.failures:
                     console.print(failure, style="red", markup=False, soft_wrap=True)
@@ -192,7 +209,10 @@ def run(
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="A query; `SHOW TABLES`, `FROM models` and `FROM duckdb_columns()` are good first ones.")],
+    sql: Annotated[
+        str,
+        typer.Argument(help="A query; `SHOW TABLES`, `FROM models` and `FROM duckdb_columns()` are good first ones."),
+    ],
     limit: Annotated[int, typer.Option(help="Rows to show.")] = 40,
 ) -> None:
     """Ask the catalogue in SQL and print a table."""
@@ -238,7 +258,18 @@ def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> N
         add_missing_partitions(instance, dataset)
     console.print(f"http://127.0.0.1:{port}  dataset {dataset.root}", soft_wrap=True)
     environment = {**os.environ, "ATLAS_HOME": str(dataset.root)}
-    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(PROJECT_ROOT / "workspace.yaml")]
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-w",
+        str(PROJECT_ROOT / "workspace.yaml"),
+    ]
     raise typer.Exit(subprocess.run(command, env=environment, cwd=PROJECT_ROOT, check=False).returncode)
 
 

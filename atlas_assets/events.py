@@ -1,4 +1,7 @@
-"""How a batched step tells Dagster, plate by plate, what it made. See docs/decisions for why it yields events itself."""
+"""How a batched step tells Dagster, plate by plate, what it made.
+
+See docs/decisions for why it yields events itself.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -29,9 +32,7 @@ class PlateEvents:
         self.code_version = code_version
         self._input_tags = _input_tags_by_plate(context.instance, upstream, context.partition_keys)
 
-    def materialized(
-        self, plate_id: str, data_version: str, metadata: Mapping[str, Any]
-    ) -> dg.AssetMaterialization:
+    def materialized(self, plate_id: str, data_version: str, metadata: Mapping[str, Any]) -> dg.AssetMaterialization:
         """The event of one plate."""
         return dg.AssetMaterialization(
             asset_key=self.key,
@@ -48,7 +49,10 @@ class PlateEvents:
 def _input_tags_by_plate(
     instance: dg.DagsterInstance, upstream: Sequence[dg.AssetKey], plate_ids: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    """Data version and event of each upstream asset, per plate, as they are when the step begins. Two queries an asset."""
+    """Data version and event of each upstream asset, per plate, as they are when the step begins.
+
+    Two queries an asset.
+    """
     storage = instance.event_log_storage
     event_type = dg.DagsterEventType.ASSET_MATERIALIZATION
     tags: dict[str, dict[str, str]] = {plate_id: {} for plate_id in plate_ids}
@@ -80,7 +84,9 @@ def failure_of(failed: Sequence[tuple[str, str]], asked: int) -> dg.Failure:
     return dg.Failure(
         description=f"{len(failed)} of {asked} plates failed; the others are materialised.\n{lines}",
         metadata={
-            "failed_plates": dg.MetadataValue.md("\n".join(f"- **{plate_id}**: {reason}" for plate_id, reason in failed)),
+            "failed_plates": dg.MetadataValue.md(
+                "\n".join(f"- **{plate_id}**: {reason}" for plate_id, reason in failed)
+            ),
             "failed_count": len(failed),
         },
         allow_retries=False,

@@ -1,4 +1,7 @@
-"""What the CPU measures without a model: `plate/input_image` and `plate/input_color_histograms`, from one decode of each source."""
+"""What the CPU measures without a model, from one decode of each source.
+
+The assets `plate/input_image` and `plate/input_color_histograms`; the measures themselves are in `measures`.
+"""
 
 import time
 from collections.abc import Iterator
@@ -78,7 +81,9 @@ def measure_plate(dataset: Dataset, plate_id: str) -> Groundwork:
     Raises:
         ImageRefused, SourceChanged: see `images.decode`.
     """
-    from atlas_assets.measures.pixels import measure_pixels  # SciPy and scikit-image load slowly; the graph needs neither
+    from atlas_assets.measures.pixels import (
+        measure_pixels,
+    )  # SciPy and scikit-image load slowly; the graph needs neither
 
     source = dataset.source_path(plate_id)
     decoded = decode(source, expected_sha256=dataset.source_sha256(plate_id))

@@ -1,4 +1,7 @@
-"""One asset per admitted instrument: select what is not done, decode, measure, seal, report. What a role measures is in `roles`."""
+"""One asset per admitted instrument: select what is not done, decode, measure, seal, report.
+
+What a role measures is in `roles`.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -57,7 +60,8 @@ def describe(spec: Spec, identity: InstrumentIdentity) -> str:
     return (
         f"**{spec.title}.** {spec.description}\n\n"
         f"Model `{identity.model_id}` at `{identity.model_sha}`, weights sha256 `{identity.weights_sha256}`.\n\n"
-        f"Licence {identity.licence}, commercial use: {identity.commercial_use}. Preprocessing `{identity.preprocess_tag}`.\n\n"
+        f"Licence {identity.licence}, commercial use: {identity.commercial_use}. "
+        f"Preprocessing `{identity.preprocess_tag}`.\n\n"
         f"Known ways to be wrong:\n{failures}"
     )
 

@@ -1,4 +1,7 @@
-"""The ledgers and the catalogue as assets: unpartitioned, derived, and safe to throw away. How rows are made is in `ledger`."""
+"""The ledgers and the catalogue as assets: unpartitioned, derived, and safe to throw away.
+
+How rows are made is in `ledger`.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -44,7 +47,9 @@ def _metadata(dataset: Dataset, table: Table, rows: pl.DataFrame) -> dict[str, A
     if "instrument" in rows.columns and "is_current" in rows.columns:
         counts = rows.group_by("instrument").agg(pl.len().alias("rows"), pl.col("is_current").sum().alias("current"))
         lines = [f"| {key} | {number} | {current} |" for key, number, current in sorted(counts.iter_rows())]
-        metadata["instruments"] = dg.MetadataValue.md("| instrument | rows | current |\n|---|---|---|\n" + "\n".join(lines))
+        metadata["instruments"] = dg.MetadataValue.md(
+            "| instrument | rows | current |\n|---|---|---|\n" + "\n".join(lines)
+        )
     return metadata
 
 
@@ -95,7 +100,7 @@ def _build_catalogue_asset(registry: Registry) -> dg.AssetsDefinition:
         key=CATALOGUE_KEY,
         deps=[ledger_key(table) for table in LEDGERS.values()],
         group_name="catalogue",
-        description=f"`atlas.duckdb`: every ledger as a documented table, a view per instrument, and macros:\n\n{macros}",
+        description=f"`atlas.duckdb`: ledgers as documented tables, a view per instrument, and macros:\n\n{macros}",
         kinds={"duckdb"},
         owners=["team:atlas"],
     )
@@ -103,7 +108,11 @@ def _build_catalogue_asset(registry: Registry) -> dg.AssetsDefinition:
         opened = dataset.open()
         path = build_catalogue(opened, registry)
         return dg.MaterializeResult(
-            metadata={"dagster/uri": path.as_uri(), "file_size_bytes": path.stat().st_size, "path": dg.MetadataValue.path(path)}
+            metadata={
+                "dagster/uri": path.as_uri(),
+                "file_size_bytes": path.stat().st_size,
+                "path": dg.MetadataValue.path(path),
+            }
         )
 
     return catalogue

@@ -66,7 +66,9 @@ def glance_markdown(picture: bytes, alt: str) -> str:
         markdown = data_uri_markdown(small.getvalue(), alt)
         if len(markdown) < UI_INLINE_CHARACTERS:
             return markdown
-    raise ValueError(f"{alt}: no picture of 40 px fits {UI_INLINE_CHARACTERS} characters of Markdown; give a shorter alt text.")
+    raise ValueError(
+        f"{alt}: no picture of 40 px fits {UI_INLINE_CHARACTERS} characters of Markdown; give a shorter alt text."
+    )
 
 
 def histogram_plot(red: Sequence[int], green: Sequence[int], blue: Sequence[int], luminance: Sequence[int]) -> bytes:

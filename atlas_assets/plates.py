@@ -1,4 +1,7 @@
-"""The asset `plate/manifest`: every registered plate, its identity checked against its source. Registering is `registration`'s."""
+"""The asset `plate/manifest`: every registered plate, its identity checked against its source.
+
+Registering is `registration`'s.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,8 +27,8 @@ def _require_source(dataset: Dataset, plate_id: str) -> str:
     found = sha256_of(path)
     if found != registered:
         raise ValueError(
-            f"{path} has changed: expected sha256 {registered}, found {found}. Put the registered file back, or register "
-            f"the new one as a plate of its own."
+            f"{path} has changed: expected sha256 {registered}, found {found}. Put the registered file back, or "
+            f"register the new one as a plate of its own."
         )
     return registered
 
@@ -47,7 +50,7 @@ def _metadata(dataset: Dataset, plate_id: str, sha256: str) -> dict[str, Any]:
     key=MANIFEST_KEY,
     partitions_def=PLATES,
     group_name="plate",
-    description="Identity of each registered plate. Materialising it holds the source's bytes against the registered sha256.",
+    description="Identity of each registered plate. Materialising it holds the source against the registered sha256.",
     kinds={"json"},
     owners=["team:atlas"],
     code_version=MANIFEST_CODE_VERSION,

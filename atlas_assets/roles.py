@@ -1,4 +1,7 @@
-"""What each role does with plates: prepare one, measure a batch, hold the result against the spec. No Dagster, no runs."""
+"""What each role does with plates: prepare one, measure a batch, hold the result against the spec.
+
+No Dagster, no runs.
+"""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -38,7 +41,9 @@ def _require_finite(spec: Spec, name: str, values: np.ndarray, shape: tuple[int,
         found = f"{values.dtype} {list(values.shape)}"
         raise ContractBroken(f"{spec.key}: expected {name} of float32 {list(shape)}, found {found}")
     if not np.isfinite(values).all():
-        raise ContractBroken(f"{spec.key}: {name} has {np.count_nonzero(~np.isfinite(values))} values that are not finite")
+        raise ContractBroken(
+            f"{spec.key}: {name} has {np.count_nonzero(~np.isfinite(values))} values that are not finite"
+        )
     return values
 
 
@@ -82,7 +87,13 @@ class EmbeddingWork(TensorWork):
     def _measurement(self, vector: np.ndarray) -> Measurement:
         l2_norm = float(np.linalg.norm(vector.astype(np.float64)))
         rows = pl.DataFrame(
-            {"scope": ["plate"], "segment_id": [None], "vector_dim": [vector.size], "vector": [vector], "l2_norm": [l2_norm]},
+            {
+                "scope": ["plate"],
+                "segment_id": [None],
+                "vector_dim": [vector.size],
+                "vector": [vector],
+                "l2_norm": [l2_norm],
+            },
             schema_overrides={"segment_id": pl.String, "vector": pl.List(pl.Float32)},
         )
         return Measurement(rows, {"vector_dim": vector.size, "l2_norm": l2_norm})
@@ -163,7 +174,9 @@ class SegmentationWork:
     def _measure_one(self, raster: WorkingRaster) -> Measurement:
         masks = [mask for mask in self.model.segment(raster.pixels) if mask.pixels.any()]
         measured = [(_segment_row(mask, raster), mask) for mask in masks]
-        measured.sort(key=lambda pair: (-pair[0]["area_px"], pair[0]["y_min"], pair[0]["x_min"], pair[0]["mask_sha256"]))
+        measured.sort(
+            key=lambda pair: (-pair[0]["area_px"], pair[0]["y_min"], pair[0]["x_min"], pair[0]["mask_sha256"])
+        )
         rows = [{"segment_id": f"mask-{number:04d}", **row} for number, (row, _) in enumerate(measured, start=1)]
         metrics = {
             "segment_count": len(rows),
@@ -183,7 +196,9 @@ def at_source_size(mask: np.ndarray, width_px: int, height_px: int) -> np.ndarra
 
 
 def _segment_row(mask: Mask, raster: WorkingRaster) -> dict[str, Any]:
-    from atlas_assets.measures.census import count_colours  # SciPy and scikit-image load slowly; the graph needs neither
+    from atlas_assets.measures.census import (
+        count_colours,
+    )  # SciPy and scikit-image load slowly; the graph needs neither
     from atlas_assets.measures.palette import dominant_colours
     from atlas_assets.measures.segments import encode_mask, measure_mask
 
@@ -200,7 +215,9 @@ def _segment_row(mask: Mask, raster: WorkingRaster) -> dict[str, Any]:
         "width_px": encoded.width,
         "predicted_iou": mask.predicted_iou,
         "stability_score": mask.stability_score,
-        "palette": [asdict(colour) for colour in dominant_colours(count_colours(raster.pixels, mask.pixels), PALETTE_COLOURS)],
+        "palette": [
+            asdict(colour) for colour in dominant_colours(count_colours(raster.pixels, mask.pixels), PALETTE_COLOURS)
+        ],
     }
 
 

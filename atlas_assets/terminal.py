@@ -1,4 +1,7 @@
-"""Materialising from a terminal: the same assets in this process, layer after layer, with progress. No asset is defined here."""
+"""Materialising from a terminal: the same assets in this process, layer after layer, with progress.
+
+No asset is defined here.
+"""
 
 import logging
 import os
@@ -10,10 +13,10 @@ from itertools import groupby
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster._core.execution.plan.objects import StepFailureData
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from dagster._core.execution.plan.objects import StepFailureData
 
 from atlas_assets.definitions import build_definitions
 from atlas_assets.instruments import asset_key
@@ -100,23 +103,11 @@ def _ranges(all_ids: Sequence[str], wanted: set[str]) -> list[tuple[str, str]]:
     return [(group[0], group[-1]) for group in groups]
 
 
-def _run_layer(
-    job: dg.JobDefinition, instance: dg.DagsterInstance, name: str, keys: list[dg.AssetKey], tags: dict[str, str], handler: _ProgressHandler
-) -> LayerResult:
-    result = job.execute_in_process(
-        instance=instance,
-        asset_selection=keys,
-        tags=tags,
-        raise_on_error=False,
-        run_config={"loggers": {"terminal": {}}},
-    )
-    return LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
-
-
 def materialize(
     registry: Registry,
     dataset: Dataset,
     instance: dg.DagsterInstance,
+    *,
     selection: str | None = None,
     plate_ids: Sequence[str] | None = None,
     console: Console | None = None,
@@ -127,8 +118,8 @@ def materialize(
         registry: the instruments.
         dataset: the dataset.
         instance: where runs and events are recorded.
-        selection: Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`; if None, everything
-            but the instruments that are not active.
+        selection: Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`; if None,
+            everything but the instruments that are not active.
         plate_ids: the plates; all registered ones if None.
         console: where progress is shown.
 
@@ -140,7 +131,9 @@ def materialize(
     wanted = set(all_ids if plate_ids is None else plate_ids)
     unknown = wanted - set(all_ids)
     if unknown or not wanted:
-        raise ValueError(f"no such plates: {sorted(unknown)}" if unknown else "no plates are registered: atlas plates add PATH")
+        raise ValueError(
+            f"no such plates: {sorted(unknown)}" if unknown else "no plates are registered: atlas plates add PATH"
+        )
     with Progress(
         TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
     ) as progress:
@@ -153,7 +146,14 @@ def materialize(
             keys = [key for key in selected if graph.get(key).group_name in groups and graph.get(key).is_executable]
             for tags in _tags_of(graph, keys, all_ids, wanted):
                 handler.materialized, handler.failures, handler.bars = 0, [], {}
-                yield _run_layer(job, instance, name, keys, tags, handler)
+                result = job.execute_in_process(
+                    instance=instance,
+                    asset_selection=keys,
+                    tags=tags,
+                    raise_on_error=False,
+                    run_config={"loggers": {"terminal": {}}},
+                )
+                yield LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
 
 
 def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
@@ -163,7 +163,10 @@ def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
     return dg.AssetSelection.all() - dg.AssetSelection.assets(*inactive)
 
 
-def _tags_of(graph, keys: list[dg.AssetKey], all_ids: Sequence[str], wanted: set[str]) -> Iterator[dict[str, str]]:  # noqa: ANN001
+def _tags_of(
+    graph: BaseAssetGraph, keys: list[dg.AssetKey], all_ids: Sequence[str], wanted: set[str]
+) -> Iterator[dict[str, str]]:
+    """The tags of each run of a layer: one run per contiguous range of plates, one without tags for ledgers."""
     if not keys:
         return
     if not any(graph.get(key).is_partitioned for key in keys):
@@ -173,13 +176,15 @@ def _tags_of(graph, keys: list[dg.AssetKey], all_ids: Sequence[str], wanted: set
         yield {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
 
 
-def _job(registry: Registry, dataset: Dataset, handler: logging.Handler):  # noqa: ANN202
-    @dg.logger(description="Progress in a terminal.")
-    def terminal(context: dg.InitLoggerContext) -> logging.Logger:
+def _job(registry: Registry, dataset: Dataset, handler: logging.Handler) -> tuple[dg.JobDefinition, BaseAssetGraph]:
+    """One job over every asset, whose events go to the handler."""
+
+    def open_logger(context: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.Logger("atlas.terminal", level=logging.DEBUG)
         logger.addHandler(handler)
         return logger
 
+    terminal = dg.LoggerDefinition(open_logger, description="Progress in a terminal.")
     definitions = dg.Definitions.merge(
         build_definitions(registry, dataset.root), dg.Definitions(loggers={"terminal": terminal})
     )

@@ -1,7 +1,7 @@
 """Work on items ahead of whoever consumes them, on threads, in order and with bounded memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Iterator[Result]:
+def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Generator[Result, None, None]:
     """`function` of each item, in the items' order, at most `depth` of them begun and not yet consumed.
 
     What the function raises is raised when its item's turn comes. Closing the iterator cancels what has not begun.

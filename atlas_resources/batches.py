@@ -1,4 +1,4 @@
-"""A run over many plates: skip what is done, decode ahead of the model, measure in batches, seal each plate by itself."""
+"""A run over many plates: skip what is done, decode ahead of the model, measure in batches, seal plate by plate."""
 
 import time
 import traceback
@@ -19,7 +19,6 @@ from atlas_resources.contracts import (
 from atlas_resources.dataset import Dataset
 from atlas_resources.runs import Measurement, Run, find_done, open_run
 from atlas_resources.specs import Spec
-
 
 
 class Work(Protocol):
@@ -72,7 +71,9 @@ class Prepared:
 def structured(error: BaseException, stage: Literal["decode", "compute", "seal"]) -> StructuredError:
     """An exception as it is kept in a manifest."""
     text = "".join(traceback.format_exception(error))
-    return StructuredError(type=type(error).__name__, message=str(error) or repr(error), stage=stage, traceback=text[-8000:])
+    return StructuredError(
+        type=type(error).__name__, message=str(error) or repr(error), stage=stage, traceback=text[-8000:]
+    )
 
 
 def source_digest(dataset: Dataset, plate_id: str) -> FileDigest:
@@ -120,7 +121,9 @@ def _seal(run: Run, plate: Prepared, result: Measurement | StructuredError) -> P
     if isinstance(result, Measurement):
         try:
             return PlateOutcome(plate.plate_id, "complete", run.seal(plate.plate_id, plate.source, result))
-        except ValueError as error:  # rows that do not fit the table; a full disk is not the plate's fault and ends the run
+        except (
+            ValueError
+        ) as error:  # rows that do not fit the table; a full disk is not the plate's fault and ends the run
             result = structured(error, "seal")
     return PlateOutcome(plate.plate_id, "failed", run.seal_failure(plate.plate_id, plate.source, result))
 
@@ -132,7 +135,9 @@ def _compute(run: Run, work: Work, plate_ids: list[str], batch_size: int, timing
         timings.decode += sum(plate.decode_seconds for plate in batch)
         readable = [plate for plate in batch if plate.error is None]
         started = time.perf_counter()
-        results = dict(zip((plate.plate_id for plate in readable), _measure(work, readable) if readable else [], strict=True))
+        results = dict(
+            zip((plate.plate_id for plate in readable), _measure(work, readable) if readable else [], strict=True)
+        )
         timings.compute += time.perf_counter() - started
         for plate in batch:
             started = time.perf_counter()
@@ -141,7 +146,9 @@ def _compute(run: Run, work: Work, plate_ids: list[str], batch_size: int, timing
             yield outcome
 
 
-def _report(run: Run, timings: Timings, plate_ids: list[str], skipped: list[str], outcomes: list[PlateOutcome]) -> RunReport:
+def _report(
+    run: Run, timings: Timings, plate_ids: list[str], skipped: list[str], outcomes: list[PlateOutcome]
+) -> RunReport:
     failed = [
         FailedPlate(plate_id=outcome.plate_id, error=outcome.manifest.error)
         for outcome in outcomes
@@ -195,7 +202,10 @@ def execute_run(
     timings = Timings()
     done = {}
     if not is_forced:
-        found = ((plate_id, find_done(dataset, plate_id, identity.fingerprint, dataset.source_sha256(plate_id))) for plate_id in plate_ids)
+        found = (
+            (plate_id, find_done(dataset, plate_id, identity.fingerprint, dataset.source_sha256(plate_id)))
+            for plate_id in plate_ids
+        )
         done = {plate_id: manifest for plate_id, manifest in found if manifest is not None}
     for plate_id, manifest in done.items():
         yield PlateOutcome(plate_id, "reused", manifest)

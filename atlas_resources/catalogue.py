@@ -1,4 +1,7 @@
-"""`atlas.duckdb`: the ledgers as documented tables, a view per instrument, and the macros analysts call. Written beside, then renamed."""
+"""`atlas.duckdb`: the ledgers as documented tables, a view per instrument, and the macros analysts call.
+
+Written beside, then renamed.
+"""
 
 import os
 import secrets
@@ -34,7 +37,7 @@ MACROS = {
         """,
     ),
     "histogram_nearest": (
-        "k plates nearest to a plate by colour: Hellinger distance of the Lab histograms; 0 is equal, 1 has no colour in common",
+        "k plates nearest to a plate by colour: Hellinger distance of the Lab histograms, 0 (equal) to 1 (disjoint)",
         """
         CREATE MACRO histogram_nearest(plate, k) AS TABLE
         WITH roots AS (

@@ -1,4 +1,7 @@
-"""The JSON files of a dataset, one frozen model each, and their JSON Schemas. What is in a file, never how it is made."""
+"""The JSON files of a dataset, one frozen model each, and their JSON Schemas.
+
+What is in a file, never how it is made.
+"""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -29,7 +32,9 @@ class PlateManifest(Contract):
     """`manifest.json`: the identity of a plate, written once at registration."""
 
     plate_id: PlateId
-    plate_number: int | None = Field(ge=0, description="Number of the plate in its series, from the index or the order of registration.")
+    plate_number: int | None = Field(
+        ge=0, description="Number of the plate in its series, from the index or the order of registration."
+    )
     title: str
     slug: str
     source_image: str = Field(description="Name of the one image file in source/.")
@@ -58,11 +63,16 @@ class JpegFacts(Contract):
 
     is_progressive: bool
     subsampling: str = Field(description='Chroma subsampling: "4:4:4", "4:2:2", "4:2:0", "gray" or "other".')
-    quantisation_sha256: Sha256 = Field(description="sha256 over the quantisation tables in table order, one byte pair a value.")
+    quantisation_sha256: Sha256 = Field(
+        description="sha256 over the quantisation tables in table order, one byte pair a value."
+    )
 
 
 class InputImage(Contract):
-    """`derived/input_image.json`: scalar facts of the source. Pixel facts are of 8-bit sRGB pixels after the colour policy, over every pixel."""
+    """`derived/input_image.json`: scalar facts of the source.
+
+    Pixel facts are of 8-bit sRGB pixels after the colour policy, over every pixel.
+    """
 
     plate_id: PlateId
     measure_version: str = Field(description="Version of the code that measured; a new one makes the file stale.")
@@ -81,11 +91,19 @@ class InputImage(Contract):
     std_rgb: Rgb = Field(description="Population standard deviation, 0..127.5, sRGB")
     min_rgb: Rgb
     max_rgb: Rgb
-    luminance_mean: float = Field(description="0..255. Luminance here is Rec. 709 luma of gamma-coded sRGB, rounded to 8 bits.")
+    luminance_mean: float = Field(
+        description="0..255. Luminance here is Rec. 709 luma of gamma-coded sRGB, rounded to 8 bits."
+    )
     luminance_std: float = Field(ge=0)
-    luminance_entropy: float = Field(ge=0, le=8, description="Shannon entropy of the 256-bin luminance histogram, bits.")
-    luminance_p01: int = Field(ge=0, le=255, description="Smallest level at or below which at least 1 % of the pixels lie.")
-    luminance_p99: int = Field(ge=0, le=255, description="Smallest level at or below which at least 99 % of the pixels lie.")
+    luminance_entropy: float = Field(
+        ge=0, le=8, description="Shannon entropy of the 256-bin luminance histogram, bits."
+    )
+    luminance_p01: int = Field(
+        ge=0, le=255, description="Smallest level at or below which at least 1 % of the pixels lie."
+    )
+    luminance_p99: int = Field(
+        ge=0, le=255, description="Smallest level at or below which at least 99 % of the pixels lie."
+    )
     background_ratio: Ratio = Field(description="Share of pixels whose channels are all >= 245.")
     white_ratio: Ratio = Field(description="Share of pixels whose channels are all 255.")
     black_ratio: Ratio = Field(description="Share of pixels whose channels are all <= 10.")
@@ -93,8 +111,12 @@ class InputImage(Contract):
     clipped_high_ratio: Ratio = Field(description="Share of pixels with any channel at 255.")
     rms_contrast: float = Field(ge=0, description="luminance_std / 255 (Peli 1990).")
     grayscale_like: bool = Field(description="At least 99 % of the pixels have max - min of their channels <= 8.")
-    laplacian_variance: float = Field(ge=0, description="Variance of the 4-neighbour Laplacian of luminance (0..255), mirrored border.")
-    edge_density: float = Field(ge=0, description="Mean Sobel gradient magnitude of luminance (0..1), as skimage.filters.sobel has it.")
+    laplacian_variance: float = Field(
+        ge=0, description="Variance of the 4-neighbour Laplacian of luminance (0..255), mirrored border."
+    )
+    edge_density: float = Field(
+        ge=0, description="Mean Sobel gradient magnitude of luminance (0..1), as skimage.filters.sobel has it."
+    )
     ahash: str = Field(pattern=r"^[0-9a-f]{16}$", description="64-bit average hash, hex.")
     dhash: str = Field(pattern=r"^[0-9a-f]{16}$", description="64-bit difference hash, hex.")
     phash: str = Field(pattern=r"^[0-9a-f]{16}$", description="64-bit DCT hash, hex.")
@@ -148,7 +170,9 @@ class ColorHistograms(Contract):
     blue: Histogram256
     luminance: Histogram256
     lab: LabHistogram
-    dominant_colours: list[PaletteColour] = Field(description="k-means in Lab, weighted by pixels; largest share first.")
+    dominant_colours: list[PaletteColour] = Field(
+        description="k-means in Lab, weighted by pixels; largest share first."
+    )
     paper: PaperSplit
 
 

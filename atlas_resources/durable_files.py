@@ -1,4 +1,7 @@
-"""Writing files so that a reader, a kill or a power cut finds them whole or not at all. Nothing here knows what they hold."""
+"""Writing files so that a reader, a kill or a power cut finds them whole or not at all.
+
+Nothing here knows what they hold.
+"""
 
 import os
 import secrets

@@ -86,8 +86,8 @@ def require_device(spec: Spec) -> str:
     device = spec.numeric.device if spec.numeric else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceUnavailable(
-            f"{spec.key} is declared for cuda and this machine has no CUDA device. Run it where there is one, or declare "
-            f"an instrument of its own for the CPU (numeric.device: cpu) in model_specs/."
+            f"{spec.key} is declared for cuda and this machine has no CUDA device. Run it where there is one, or "
+            f"declare an instrument of its own for the CPU (numeric.device: cpu) in model_specs/."
         )
     return device
 

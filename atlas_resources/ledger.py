@@ -1,4 +1,7 @@
-"""Ledgers: Parquet tables derived from plate-local truth. They grow by what is new, and a rebuild from nothing gives the same rows."""
+"""Ledgers: Parquet tables derived from plate-local truth.
+
+They grow by what is new, and a rebuild from nothing gives the same rows.
+"""
 
 import json
 import os
@@ -12,7 +15,14 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.durable_files import write_bytes_atomically
 from atlas_resources.registry import LOADERS, Registry
 from atlas_resources.runs import MANIFEST_NAME, parquet_bytes
-from atlas_resources.specs import VectorOutput, is_admitted, missing_for_admission, model_sha, preprocess_tag, weights_sha256
+from atlas_resources.specs import (
+    VectorOutput,
+    is_admitted,
+    missing_for_admission,
+    model_sha,
+    preprocess_tag,
+    weights_sha256,
+)
 from atlas_resources.tables import (
     FILE_OF_ROLE,
     HISTOGRAMS,
@@ -81,7 +91,15 @@ def _run_row(manifest: RunManifest) -> dict:
         "instrument": instrument.key,
         "role": instrument.role,
         **instrument.model_dump(
-            include={"model_id", "model_sha", "weights_sha256", "preprocess_tag", "fingerprint", "licence", "commercial_use"}
+            include={
+                "model_id",
+                "model_sha",
+                "weights_sha256",
+                "preprocess_tag",
+                "fingerprint",
+                "licence",
+                "commercial_use",
+            }
         ),
         "source_sha256": manifest.source_sha256,
         "status": manifest.status,
@@ -118,8 +136,10 @@ def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> p
 
 def _mark_current(rows: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
     marks = current.with_columns(pl.lit(True).alias(IS_CURRENT.name))
-    return rows.drop(IS_CURRENT.name, strict=False).join(marks, on=["run_id", "plate_id"], how="left").with_columns(
-        pl.col(IS_CURRENT.name).fill_null(False)
+    return (
+        rows.drop(IS_CURRENT.name, strict=False)
+        .join(marks, on=["run_id", "plate_id"], how="left")
+        .with_columns(pl.col(IS_CURRENT.name).fill_null(False))
     )
 
 
@@ -134,13 +154,14 @@ def build_runs(dataset: Dataset, registry: Registry) -> pl.DataFrame:
 
 
 def build_instrument_table(dataset: Dataset, role: str) -> pl.DataFrame:
-    """`ledger/embeddings`, `segments` or `probes`: reads the sealed files it does not hold yet. Wants `ledger/runs` first."""
+    """`ledger/embeddings`, `segments` or `probes`: reads the sealed files it does not hold yet.
+
+    Wants `ledger/runs` first.
+    """
     table = INSTRUMENT_TABLES[role]
     runs = read_ledger(dataset, RUNS)
     complete = set(
-        runs.filter(pl.col("status") == "complete", pl.col("role") == role)
-        .select("run_id", "plate_id")
-        .iter_rows()
+        runs.filter(pl.col("status") == "complete", pl.col("role") == role).select("run_id", "plate_id").iter_rows()
     )
     old = _kept(read_ledger(dataset, table), complete)
     paths = [
@@ -248,4 +269,3 @@ def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
         missing = [str(problem) for problem in registry.problems if problem.file.removesuffix(".yaml") == stem]
         rows.append(dict.fromkeys(MODELS.schema) | {"instrument": stem, "status": "broken", "missing": missing})
     return _write_ledger(dataset, MODELS, pl.DataFrame(rows, schema=MODELS.schema))
-

@@ -8,23 +8,20 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from atlas_resources.ahead import THREADS, ahead
 from atlas_resources.contracts import PlateManifest
 from atlas_resources.dataset import Dataset
 from atlas_resources.images import MAX_PIXELS, ImageRefused, require_decodable
 from atlas_resources.plate_folder import RegistrationRefused, open_incoming, place_plate
 from atlas_resources.scan_index import number_of_id, numbered_id
 from atlas_resources.scan_plan import Scan, plan_scans
-
-VALIDATING_THREADS = 2
-VALIDATED_AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,12 @@ class KnownPlates:
         self.highest_number = max(self.highest_number, number or 0)
 
 
-def register_scans(dataset: Dataset, paths: list[Path], max_pixels: int = MAX_PIXELS) -> Iterator[Registration]:
+def register_scans(
+    dataset: Dataset,
+    paths: list[Path],
+    max_pixels: int = MAX_PIXELS,
+    is_wanted: Callable[[Path], bool] = lambda path: True,
+) -> Generator[Registration, None, None]:
     """Register files, and the scans in folders and below, in the order given; folders in order of their names.
 
     Each scan is decoded once to see that it can be, ahead on two threads and without keeping pixels. A refused scan
@@ -91,6 +93,7 @@ def register_scans(dataset: Dataset, paths: list[Path], max_pixels: int = MAX_PI
         dataset: Its folders are created if need be.
         paths: Files and folders. In a folder, hidden files and those that are no pictures by suffix are passed over.
         max_pixels: Largest width times height of a scan.
+        is_wanted: Scans it says no to are passed over unread; their rows in an index stay theirs.
 
     Yields:
         One Registration for each scan as it is done, and one for each index that cannot be read.
@@ -104,8 +107,11 @@ def register_scans(dataset: Dataset, paths: list[Path], max_pixels: int = MAX_PI
     for index in indexes:
         for row in index.rows:
             known.reserve(row.plate_number)
-    with open_incoming(dataset) as incoming:
-        for scan, validated in validate_ahead(scans, known, max_pixels):
+    registered = frozenset(known.id_of_sha256)
+    wanted = [scan for scan in scans if is_wanted(scan.path)]
+    validated_scans = ahead(lambda scan: (scan, validate(scan, registered, max_pixels)), wanted, 2 * THREADS)
+    with open_incoming(dataset) as incoming, closing(validated_scans):
+        for scan, validated in validated_scans:
             try:
                 yield register_scan(dataset, incoming, known, scan, validated)
             except RegistrationRefused as refusal:
@@ -120,24 +126,6 @@ def read_known_plates(dataset: Dataset) -> KnownPlates:
     for name in os.listdir(dataset.plates_dir):
         known.reserve(number_of_id(name))
     return known
-
-
-def validate_ahead(scans: list[Scan], known: KnownPlates, max_pixels: int) -> Iterator[tuple[Scan, Validated]]:
-    """Each scan with its digest, in order, validated on threads a few scans ahead."""
-    registered = frozenset(known.id_of_sha256)
-    with ThreadPoolExecutor(VALIDATING_THREADS, thread_name_prefix="validate-scan") as pool:
-        ahead: deque[tuple[Scan, Future[Validated]]] = deque()
-        try:
-            for scan in scans:
-                ahead.append((scan, pool.submit(validate, scan, registered, max_pixels)))
-                if len(ahead) > VALIDATED_AHEAD:
-                    first, future = ahead.popleft()
-                    yield first, future.result()
-            while ahead:
-                first, future = ahead.popleft()
-                yield first, future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def validate(scan: Scan, registered: frozenset[str], max_pixels: int) -> Validated:

@@ -1,4 +1,7 @@
-"""Which instruments and loaders there are: reads `model_specs/`, keeps broken specs apart by name. Imports no loader until one is asked for."""
+"""Which instruments and loaders there are: reads `model_specs/`, keeps broken specs apart by name.
+
+Imports no loader until one is asked for.
+"""
 
 import difflib
 import importlib
@@ -48,7 +51,7 @@ class SamParameters(Contract):
 
 @dataclass(frozen=True)
 class LoaderEntry:
-    """A model family's loader: its module, the version of its code (part of the fingerprint), what it serves and takes."""
+    """A family's loader: its module, the version of its code (part of the fingerprint), what it serves and takes."""
 
     module: str
     version: int
@@ -79,6 +82,7 @@ class SpecProblem:
     expected: str
 
     def __str__(self) -> str:
+        """One line for a person."""
         return f"{self.file}: {self.field}: found {self.found}, expected {self.expected}"
 
 
@@ -113,7 +117,7 @@ class Registry:
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML without its silent overwriting of repeated keys."""
 
-    def construct_mapping(self, node, deep=False):  # noqa: ANN001, ANN201 - the signature is PyYAML's
+    def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         repeated = [key for number, key in enumerate(keys) if key in keys[:number]]
         if repeated:

@@ -1,4 +1,7 @@
-"""The Dagster resources: the dataset, and one per admitted instrument with its pins in plain sight. Models load lazily, once a run."""
+"""The Dagster resources: the dataset, and one per admitted instrument with its pins in plain sight.
+
+Models load lazily, once a run.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,10 @@ class DatasetResource(dg.ConfigurableResource):
 
 
 class InstrumentResource(dg.ConfigurableResource):
-    """A pinned instrument. Its fields are what the UI shows; the model is loaded at first use and freed after the run."""
+    """A pinned instrument.
+
+    Its fields are what the UI shows; the model is loaded at first use and freed after the run.
+    """
 
     model_id: str
     revision: str

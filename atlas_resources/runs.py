@@ -1,4 +1,7 @@
-"""Sealed runs: which plates are done, how a plate's folder appears whole or not at all, and how a run is reported. No models here."""
+"""Sealed runs: which plates are done, how a plate's folder appears whole or not at all, and how a run is reported.
+
+No models here.
+"""
 
 import fcntl
 import hashlib
@@ -51,15 +54,21 @@ class Measurement:
 def find_done(dataset: Dataset, plate_id: str, fingerprint: str, source_sha256: str) -> RunManifest | None:
     """The newest sealed complete run of the plate with this fingerprint and source, or None.
 
-    Run folders carry the fingerprint's first 8 hex digits in their name, so a plate without such a run costs one listing.
+    Run folders carry the fingerprint's first 8 hex digits in their name: a plate without such a run costs one listing.
     """
     runs = dataset.runs_dir(plate_id)
     if not runs.is_dir():
         return None
     suffix = f"-{fingerprint[:8]}"
-    for name in sorted((name for name in os.listdir(runs) if name.startswith("run-") and name.endswith(suffix)), reverse=True):
+    for name in sorted(
+        (name for name in os.listdir(runs) if name.startswith("run-") and name.endswith(suffix)), reverse=True
+    ):
         manifest = dataset.read_json(runs / name / MANIFEST_NAME, RunManifest)
-        if (manifest.status, manifest.instrument.fingerprint, manifest.source_sha256) == ("complete", fingerprint, source_sha256):
+        if (manifest.status, manifest.instrument.fingerprint, manifest.source_sha256) == (
+            "complete",
+            fingerprint,
+            source_sha256,
+        ):
             return manifest
     return None
 
@@ -103,7 +112,9 @@ def parquet_bytes(rows: pl.DataFrame) -> bytes:
 class Run:
     """One execution of one instrument: seals each plate by itself, then reports. Made by `open_run`."""
 
-    def __init__(self, dataset: Dataset, spec: Spec, identity: InstrumentIdentity, run_id: str, dagster_run_id: str | None):
+    def __init__(
+        self, dataset: Dataset, spec: Spec, identity: InstrumentIdentity, run_id: str, dagster_run_id: str | None
+    ):
         if spec.numeric is None:
             raise ValueError(f"{spec.key}: numeric is not declared; see `atlas models check`")
         self.dataset = dataset
@@ -137,9 +148,7 @@ class Run:
 
     def seal(self, plate_id: str, source: FileDigest, measurement: Measurement) -> RunManifest:
         """Writes the plate's complete run folder: beside, flushed, then renamed into place."""
-        rows = identify_rows(
-            self.identity.role, measurement.rows, self.identity, self.run_id, plate_id, source.sha256
-        )
+        rows = identify_rows(measurement.rows, self.identity, self.run_id, plate_id, source.sha256)
         metrics = Metrics(run_id=self.run_id, plate_id=plate_id, values=measurement.metrics)
         files = {
             FILE_OF_ROLE[self.identity.role]: parquet_bytes(rows),
@@ -160,7 +169,9 @@ class Run:
         runs.mkdir(exist_ok=True)
         self._sweep(runs)
         outputs = [
-            FileDigest(path=f"runs/{self.run_id}/{name}", sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+            FileDigest(
+                path=f"runs/{self.run_id}/{name}", sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content)
+            )
             for name, content in files.items()
         ]
         manifest = RunManifest(
@@ -190,7 +201,9 @@ class Run:
     def _sweep(self, runs: Path) -> None:
         """Removes what a killed run left half-written on this plate."""
         for partial in runs.glob(".run-*.partial"):
-            if partial.name != f".{self.run_id}.partial" and not is_live(self.dataset, partial.name[1:].removesuffix(".partial")):
+            if partial.name != f".{self.run_id}.partial" and not is_live(
+                self.dataset, partial.name[1:].removesuffix(".partial")
+            ):
                 shutil.rmtree(partial, ignore_errors=True)
 
     def write_report(self, report: RunReport) -> None:

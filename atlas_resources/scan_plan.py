@@ -1,5 +1,6 @@
 """Which files are to be registered, and which row of which index governs each. No image is opened, nothing written."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +60,15 @@ def list_scans(argument: Path) -> Iterator[Path]:
         if path.is_dir():
             if path.resolve() not in entered:
                 entered.add(path.resolve())
-                pending.extend(sorted((p for p in path.iterdir() if not p.name.startswith(".")), reverse=True))
+                visible = (p for p in path.iterdir() if not p.name.startswith("."))
+                pending.extend(sorted(visible, key=natural_order, reverse=True))
         elif path.suffix.lower() in SCAN_SUFFIXES:
             yield path
+
+
+def natural_order(path: Path) -> list[tuple[int, str]]:
+    """Sorts plate-2 before plate-10: runs of digits count as numbers."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def find_row(path: Path, folder: Path, indexes: Indexes) -> IndexRow | None:

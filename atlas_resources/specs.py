@@ -1,4 +1,7 @@
-"""What an instrument is: the frozen schema of `model_specs/*.yaml`, its fingerprint and the admission rules. No files are read here."""
+"""What an instrument is: the frozen schema of `model_specs/*.yaml`, its fingerprint and the admission rules.
+
+No files are read here.
+"""
 
 import hashlib
 import json
@@ -35,7 +38,7 @@ class HubWeights(Contract):
 class LibraryWeights(Contract):
     """Weights that a library distributes: pinned by library, exact version, name and digest.
 
-    `package` means the file lies inside the installed distribution; `torch_hub` that it lies in torch's checkpoint folder.
+    `package` means that the file lies in the installed distribution; `torch_hub`, in torch's checkpoint folder.
     """
 
     kind: Literal["library"]
@@ -138,7 +141,9 @@ class FailureMode(Contract):
 class Spec(Contract):
     """One instrument. A null is allowed wherever a fact could not be sourced: it keeps the instrument an idea."""
 
-    key: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="The file's stem; asset, resource and ledger use it.")
+    key: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,62}$", description="The file's stem; asset, resource and ledger use it."
+    )
     role: Role
     title: str
     description: str
@@ -148,7 +153,9 @@ class Spec(Contract):
     licence: Licence | None = None
     output: Output | None = None
     preprocessing: Preprocessing | None = None
-    parameters: dict[str, int | float | str | bool] = Field(default_factory=dict, description="Checked by the loader's own schema.")
+    parameters: dict[str, int | float | str | bool] = Field(
+        default_factory=dict, description="Checked by the loader's own schema."
+    )
     numeric: Numeric | None = None
     failure_modes: list[FailureMode] = Field(default_factory=list)
     sources: list[str] = Field(default_factory=list)
@@ -172,7 +179,10 @@ def model_sha(spec: Spec) -> str | None:
 
 
 def weights_sha256(spec: Spec) -> str | None:
-    """Digest of the weights: of the file if there is one, else of the sorted list `sha256  path`. None without weights."""
+    """Digest of the weights: of the file if there is one, else of the sorted list `sha256  path`.
+
+    None without weights.
+    """
     if spec.weights is None or isinstance(spec.weights, Algorithm):
         return None
     weight_files = [file for file in spec.weights.files if file.format != "json"]
@@ -235,7 +245,7 @@ def fingerprint(spec: Spec, loader_version: int) -> str:
 
 
 def preprocess_tag(spec: Spec) -> str:
-    """A short name of the preprocessing that tells two of them apart, as `shortest_side256.bicubic.crop224.1a2b3c4d`."""
+    """A short name that tells two preprocessings apart, such as `shortest_side256.bicubic.crop224.1a2b3c4d`."""
     if spec.preprocessing is None:
         return "undeclared"
     steps = spec.preprocessing
@@ -246,11 +256,16 @@ def preprocess_tag(spec: Spec) -> str:
 
 
 def identity(spec: Spec, loader_version: int) -> InstrumentIdentity:
-    """The part of the spec that every sealed run and ledger row carries. Raises ValueError if the spec is not admitted."""
+    """The part of the spec that every sealed run and ledger row carries.
+
+    Raises ValueError if the spec is not admitted.
+    """
     missing = missing_for_admission(spec)
     sha = model_sha(spec)
     if missing or sha is None or spec.licence is None:
-        raise ValueError(f"{spec.key} is an idea, not an instrument: {'; '.join(missing)}. Complete model_specs/{spec.key}.yaml.")
+        raise ValueError(
+            f"{spec.key} is an idea, not an instrument: {'; '.join(missing)}. Complete model_specs/{spec.key}.yaml."
+        )
     return InstrumentIdentity(
         key=spec.key,
         role=spec.role,

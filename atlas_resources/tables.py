@@ -1,4 +1,7 @@
-"""The columns of every table: type, unit and meaning, once. Plate files, ledgers, the UI and the catalogue's comments follow it."""
+"""The columns of every table: type, unit and meaning, once.
+
+Plate files, ledgers, the UI and the catalogue's comments follow it.
+"""
 
 from dataclasses import dataclass
 
@@ -31,8 +34,11 @@ class Table:
         return pl.Schema({column.name: column.dtype for column in self.columns})
 
     def conform(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows with exactly this table's columns and types, in its order. Raises polars' error for what does not fit."""
-        return rows.select(self.schema.names()).cast(dict(self.schema)).sort(self.order_by, nulls_last=True)
+        """The rows with exactly this table's columns and types, in its order.
+
+        Raises polars' error for what does not fit.
+        """
+        return rows.select(self.schema.names()).cast(self.schema).sort(self.order_by, nulls_last=True)
 
 
 COUNTS = pl.List(pl.Int64)
@@ -52,7 +58,9 @@ IDENTITY = (
     Column("commercial_use", pl.String, "yes, no or unknown: whether the licence allows commercial use of the rows."),
 )
 IS_CURRENT = Column(
-    "is_current", pl.Boolean, "Newest complete run of the plate with the instrument's present fingerprint and the present source."
+    "is_current",
+    pl.Boolean,
+    "Newest complete run of the plate with the instrument's present fingerprint and the present source.",
 )
 
 EMBEDDING = (
@@ -119,7 +127,7 @@ FILE_OF_ROLE = {"embedding": "embeddings.parquet", "segmentation": "segments.par
 
 PLATES = Table(
     "plates",
-    "Every registered plate: identity, and the scalar facts of its source. Facts are null until the groundwork is done.",
+    "Every registered plate: identity, and the scalar facts of its source (null until the groundwork is done).",
     (
         Column("plate_id", pl.String, "The plate's id; it never changes."),
         Column("plate_number", pl.Int64, "Number in the series."),
@@ -264,7 +272,9 @@ def plate_file_schema(role: str) -> pl.Schema:
     return pl.Schema({name: dtype for name, dtype in schema.items() if name != IS_CURRENT.name})
 
 
-def identify_rows(role: str, rows: pl.DataFrame, identity: InstrumentIdentity, run_id: str, plate_id: str, source_sha256: str) -> pl.DataFrame:
+def identify_rows(
+    rows: pl.DataFrame, identity: InstrumentIdentity, run_id: str, plate_id: str, source_sha256: str
+) -> pl.DataFrame:
     """A plate's measured rows with the identity columns every instrument's rows carry, in the plate file's schema."""
     columns = {
         "run_id": run_id,
@@ -279,6 +289,6 @@ def identify_rows(role: str, rows: pl.DataFrame, identity: InstrumentIdentity, r
         "licence": identity.licence,
         "commercial_use": identity.commercial_use,
     }
-    schema = plate_file_schema(role)
+    schema = plate_file_schema(identity.role)
     constants = [pl.lit(value, dtype=pl.String).alias(name) for name, value in columns.items()]
-    return rows.with_columns(constants).select(schema.names()).cast(dict(schema))
+    return rows.with_columns(constants).select(schema.names()).cast(schema)

@@ -1,4 +1,7 @@
-"""Where a model's weights lie on disk, and whether they are the pinned ones. No network: what is missing is an error."""
+"""Where a model's weights lie on disk, and whether they are the pinned ones.
+
+No network: what is missing is an error.
+"""
 
 import hashlib
 import importlib.metadata

@@ -1,4 +1,7 @@
-"""The demonstration: plates through the whole graph, then a short report and a contact sheet. Drawing and pictures are elsewhere."""
+"""The demonstration: plates through the whole graph, then a short report and a contact sheet.
+
+Drawing and pictures are elsewhere.
+"""
 
 import statistics
 import time
@@ -28,7 +31,10 @@ EMBEDDER, SEGMENTER = "efficientnet_lite0", "otsu_luma"
 
 
 def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
-    """Draws plates (or takes `scans`), registers and materialises them, and reports. True if every plate went through."""
+    """Draws plates (or takes `scans`), registers and materialises them, and reports.
+
+    True if every plate went through.
+    """
     started = time.monotonic()
     if scans is None:
         _draw(dataset, console)
@@ -143,7 +149,9 @@ def _sheet_rows(
         "SELECT plate_id, title, dominant_colours FROM plates JOIN histograms USING (plate_id) ORDER BY plate_id"
     ).fetchall()
     segmented = dict(
-        connection.execute("SELECT plate_id, run_id FROM runs WHERE instrument = ? AND is_current", [SEGMENTER]).fetchall()
+        connection.execute(
+            "SELECT plate_id, run_id FROM runs WHERE instrument = ? AND is_current", [SEGMENTER]
+        ).fetchall()
     )
     rows = []
     for plate_id, title, colours in plates:

@@ -39,7 +39,9 @@ def _imagenet_labels(spec: Spec) -> list[Label]:
     synsets = info.label_names()
     labels = [Label(synset, info.label_name_to_description(synset, detailed=False)) for synset in synsets]
     if isinstance(spec.output, ScoresOutput) and len(labels) != spec.output.count:
-        raise ValueError(f"{spec.key}: expected {spec.output.count} labels, found {len(labels)} in timm {timm.__version__}")
+        raise ValueError(
+            f"{spec.key}: expected {spec.output.count} labels, found {len(labels)} in timm {timm.__version__}"
+        )
     return labels
 
 

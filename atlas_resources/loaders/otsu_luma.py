@@ -1,4 +1,7 @@
-"""Otsu's threshold on luminance: what is printed as connected regions, the paper as one segment. No torch, no weights."""
+"""Otsu's threshold on luminance: what is printed as connected regions, the paper as one segment.
+
+No torch, no weights.
+"""
 
 import numpy as np
 from skimage.filters import threshold_otsu
@@ -19,7 +22,7 @@ class OtsuLuma:
         self.parameters = parameters
 
     def segment(self, raster: np.ndarray) -> list[Mask]:
-        """Printed regions (8-connected, largest first, small ones left out) and the paper, of one uint8 raster [H, W, 3].
+        """Printed regions (8-connected, largest first, small ones left out) and the paper, of a uint8 raster [H, W, 3].
 
         A raster of a single level has no threshold: it is all paper.
         """

@@ -5,10 +5,15 @@ import torch
 from segment_anything import SamAutomaticMaskGenerator, sam_model_registry
 
 from atlas_resources.inference import Mask
+from atlas_resources.registry import SamParameters
 from atlas_resources.specs import Preprocessing, Spec
 from atlas_resources.weights import LocatedWeights
 
-ARCHITECTURE_OF_FILE = {"sam_vit_b_01ec64.pth": "vit_b", "sam_vit_l_0b3195.pth": "vit_l", "sam_vit_h_4b8939.pth": "vit_h"}
+ARCHITECTURE_OF_FILE = {
+    "sam_vit_b_01ec64.pth": "vit_b",
+    "sam_vit_l_0b3195.pth": "vit_l",
+    "sam_vit_h_4b8939.pth": "vit_h",
+}
 
 
 class SegmentAnything:
@@ -38,7 +43,9 @@ def _require_declared_normalisation(spec: Spec, sam: torch.nn.Module) -> None:
     for name, declared in (("pixel_mean", steps.mean), ("pixel_std", steps.std)):
         actual = getattr(sam, name).flatten().cpu().numpy() / 255
         if not np.allclose(actual, declared, atol=1e-6):
-            raise ValueError(f"{spec.key}: the model's {name} is {actual}, model_specs/{spec.key}.yaml declares {declared}")
+            raise ValueError(
+                f"{spec.key}: the model's {name} is {actual}, model_specs/{spec.key}.yaml declares {declared}"
+            )
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> SegmentAnything:
@@ -47,4 +54,13 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> SegmentAnything:
     sam = sam_model_registry[ARCHITECTURE_OF_FILE[path.name]]()
     sam.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
     _require_declared_normalisation(spec, sam)
-    return SegmentAnything(SamAutomaticMaskGenerator(sam.eval().to(device), **spec.parameters))
+    parameters = SamParameters.model_validate(spec.parameters)
+    generator = SamAutomaticMaskGenerator(
+        sam.eval().to(device),
+        points_per_side=parameters.points_per_side,
+        points_per_batch=parameters.points_per_batch,
+        pred_iou_thresh=parameters.pred_iou_thresh,
+        stability_score_thresh=parameters.stability_score_thresh,
+        box_nms_thresh=parameters.box_nms_thresh,
+    )
+    return SegmentAnything(generator)

@@ -79,9 +79,7 @@ def test_a_plate_not_asked_for_is_missing(graph):
 
 
 def test_a_changed_fingerprint_makes_every_plate_stale_until_it_is_made_again(graph, run):
-    changed = Graph(
-        graph.dataset, fake_registry(fake_spec(EMBEDDER, gain=2.0), fake_spec(SEGMENTER)), graph.instance
-    )
+    changed = Graph(graph.dataset, fake_registry(fake_spec(EMBEDDER, gain=2.0), fake_spec(SEGMENTER)), graph.instance)
     embeddings, segments = f"embeddings/{EMBEDDER}", f"segments/{SEGMENTER}"
     assert stale_status(changed, embeddings, "plate-001") == StaleStatus.STALE
     assert stale_status(changed, segments, "plate-001") == StaleStatus.FRESH

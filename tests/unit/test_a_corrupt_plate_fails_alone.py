@@ -156,12 +156,13 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_and_blames_no_plate(graph):
     assert list(graph.dataset.reports_dir.iterdir()) == []
 
 
-def test_a_broken_file_of_one_plate_costs_that_plate_alone(graph):
-    """Neither a digest file nor a manifest that is no longer readable keeps the other plates from being measured."""
-    (graph.dataset.plate_dir("plate-003") / "source.sha256").write_text("nonsense\n")
-    run = graph.materialize(SEGMENTS)
+@pytest.mark.parametrize("broken", ["source.sha256", "manifest.json"])
+@pytest.mark.parametrize("key", ["plate/manifest", SEGMENTS])
+def test_a_broken_file_of_one_plate_costs_that_plate_alone(graph, broken, key):
+    (graph.dataset.plate_dir("plate-003") / broken).write_text("nonsense\n")
+    run = graph.materialize(key)
     assert not run.success
-    assert graph.materialized(SEGMENTS) == OTHERS
+    assert graph.materialized(key) == OTHERS
 
 
 def test_a_broken_sealed_manifest_of_one_plate_costs_that_plate_alone(graph):

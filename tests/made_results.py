@@ -1,0 +1,105 @@
+"""Sealed runs with results written by hand: the project's own run lifecycle, and vectors that a test can redo in NumPy."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from atlas_assets.groundwork import measure_plate
+from atlas_resources.batches import execute_run
+from atlas_resources.dataset import Dataset
+from atlas_resources.ledger import (
+    build_histograms,
+    build_instrument_table,
+    build_lineage,
+    build_models,
+    build_plates,
+    build_runs,
+)
+from atlas_resources.registry import Registry
+from atlas_resources.runs import Measurement
+from atlas_resources.tables import INSTRUMENT_TABLES, PROBE, SEGMENT
+
+
+class GivenVectors:
+    """An embedder's work whose vectors are given; a plate without one cannot be measured."""
+
+    def __init__(self, vectors: Mapping[str, Sequence[float]]):
+        self.vectors = vectors
+
+    def load(self) -> None:
+        pass
+
+    def prepare(self, plate_id: str) -> str:
+        return plate_id
+
+    def measure(self, batch: list[Any]) -> list[Measurement]:
+        return [self._measurement(plate_id) for plate_id in batch]
+
+    def _measurement(self, plate_id: str) -> Measurement:
+        vector = np.array(self.vectors[plate_id], dtype=np.float32)
+        norm = float(np.linalg.norm(vector.astype(np.float64)))
+        rows = pl.DataFrame(
+            {"scope": ["plate"], "segment_id": [None], "vector_dim": [3], "vector": [vector], "l2_norm": [norm]},
+            schema_overrides={"segment_id": pl.String, "vector": pl.List(pl.Float32)},
+        )
+        return Measurement(rows, {"l2_norm": norm})
+
+
+class GivenRows:
+    """Work whose rows are the same on every plate."""
+
+    def __init__(self, columns: tuple[Any, ...], *rows: Mapping[str, Any]):
+        schema = {column.name: column.dtype for column in columns}
+        self.rows = pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+
+    def load(self) -> None:
+        pass
+
+    def prepare(self, plate_id: str) -> str:
+        return plate_id
+
+    def measure(self, batch: list[Any]) -> list[Measurement]:
+        return [Measurement(self.rows, {"rows": self.rows.height}) for _ in batch]
+
+
+TWO_SEGMENTS = GivenRows(
+    SEGMENT,
+    {"segment_id": "mask-0001", "class_name": "paper", "area_px": 90, "area_ratio": 0.9, "touches_border": True},
+    {"segment_id": "mask-0002", "class_name": "printed", "area_px": 10, "area_ratio": 0.1, "touches_border": False},
+)
+THREE_SCORES = GivenRows(
+    PROBE,
+    *(
+        {"label_index": index, "label_id": f"n{index}", "label": name, "logit": logit, "score": score}
+        for index, (name, logit, score) in enumerate([("jay", 1.0, 0.25), ("heron", 2.0, 0.7), ("fish", 0.0, 0.05)])
+    ),
+)
+
+
+def measure(
+    dataset: Dataset, registry: Registry, key: str, work: Any, plates: Sequence[str] = (), **how: bool
+) -> list[str]:
+    """Runs an instrument; gives each plate's status in the order they came."""
+    identity = registry.identities[key]
+    asked = list(plates) or dataset.plate_ids()
+    return [outcome.status for outcome in execute_run(dataset, registry.specs[key], identity, asked, work, **how)]
+
+
+def measure_groundwork(dataset: Dataset) -> None:
+    for plate_id in dataset.plate_ids():
+        measure_plate(dataset, plate_id)
+
+
+def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:
+    """Every ledger, in the order that the graph builds them."""
+    runs = build_runs(dataset, registry)
+    return {
+        "runs": runs,
+        "plates": build_plates(dataset),
+        "histograms": build_histograms(dataset),
+        "models": build_models(dataset, registry),
+        "lineage": build_lineage(dataset),
+        **{table.name: build_instrument_table(dataset, role) for role, table in INSTRUMENT_TABLES.items()},
+    }

@@ -1,0 +1,54 @@
+"""Run as a program: does work on a dataset, on a disk made slow, until somebody kills it. Says `ready` when it begins."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what the tests share, as conftest.py sees it
+
+import dagster as dg
+import fake_instruments
+import pytest
+from fake_instruments import SEGMENTER, fake_registry, fake_spec
+from made_datasets import Graph
+from made_results import build_ledgers
+
+from atlas_resources.catalogue import build_catalogue
+from atlas_resources.dataset import Dataset
+
+FLUSH_SECONDS = 0.01
+
+
+def slow_down_the_disk() -> None:
+    """Each flush takes long, so that most moments at which the process may die lie in the middle of writing."""
+    flush = os.fsync
+
+    def slow_flush(descriptor: int) -> None:
+        time.sleep(FLUSH_SECONDS)
+        flush(descriptor)
+
+    os.fsync = slow_flush
+
+
+def measure_plates(dataset: Dataset) -> None:
+    """One run of the slow fake segmenter over every plate, through Dagster."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        graph = Graph(dataset, fake_registry(fake_spec(SEGMENTER, delay_seconds=0.01)), instance)
+        graph.materialize(f"segments/{SEGMENTER}")
+
+
+def rebuild_for_ever(dataset: Dataset) -> None:
+    """Ledgers and catalogue from nothing, again and again, over the old files."""
+    registry = fake_registry(fake_spec(SEGMENTER, delay_seconds=0.01))
+    while True:
+        build_ledgers(dataset, registry)
+        build_catalogue(dataset, registry)
+
+
+if __name__ == "__main__":
+    with pytest.MonkeyPatch.context() as patch:
+        fake_instruments.install(patch)
+        slow_down_the_disk()
+        print("ready", flush=True)
+        {"measure": measure_plates, "rebuild": rebuild_for_ever}[sys.argv[1]](Dataset(Path(sys.argv[2])))

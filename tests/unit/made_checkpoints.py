@@ -1,0 +1,110 @@
+"""Architecture-true checkpoints, tiny and seeded, saved by the libraries themselves where the pinned ones would lie."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import pytest
+import torch
+from segment_anything import sam_model_registry
+from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from transformers import CLIPConfig, CLIPModel, CLIPVisionModelWithProjection, Dinov2Config, Dinov2Model
+
+from atlas_resources.specs import Spec
+
+SIDE_PX = 56  # of every tiny model's input
+SEED = 7
+TOWER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+def clip_config() -> CLIPConfig:
+    """As the real config.json has it: the projection's size stands in the vision tower's part too."""
+    text = {"vocab_size": 50, "bos_token_id": 48, "eos_token_id": 49, "pad_token_id": 0, "max_position_embeddings": 8}
+    vision = {"image_size": SIDE_PX, "patch_size": 14, "intermediate_size": 64, "projection_dim": 24}
+    return CLIPConfig(
+        text_config={**TOWER, "intermediate_size": 64, **text}, vision_config={**TOWER, **vision}, projection_dim=24
+    )
+
+
+def full_clip() -> CLIPModel:
+    """Text and vision, as the pinned snapshot has it."""
+    torch.manual_seed(SEED)
+    return spread(CLIPModel(clip_config()))
+
+
+def clip_vision() -> CLIPVisionModelWithProjection:
+    torch.manual_seed(SEED)
+    return spread(CLIPVisionModelWithProjection(clip_config().vision_config))
+
+
+def dinov2() -> Dinov2Model:
+    torch.manual_seed(SEED)
+    return spread(Dinov2Model(Dinov2Config(**TOWER, image_size=SIDE_PX, patch_size=14)))
+
+
+def spread(network: Any) -> Any:
+    """Seeded weights wide enough that different images give clearly different outputs."""
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(torch.randn_like(weight) * 0.2)
+    return network.eval()
+
+
+def tiny_sam() -> Sam:
+    """segment-anything's own modules, small; their roles, normalisation and input side are the real ones' in miniature."""
+    torch.manual_seed(SEED)
+    encoder = ImageEncoderViT(
+        img_size=64, patch_size=16, embed_dim=16, depth=2, num_heads=2, out_chans=16, use_rel_pos=True,
+        window_size=2, global_attn_indexes=(1,),
+    )  # fmt: skip
+    return Sam(
+        image_encoder=encoder,
+        prompt_encoder=PromptEncoder(16, (4, 4), (64, 64), mask_in_chans=4),
+        mask_decoder=MaskDecoder(
+            transformer_dim=16, transformer=TwoWayTransformer(depth=1, embedding_dim=16, num_heads=2, mlp_dim=16)
+        ),
+        pixel_mean=[123.675, 116.28, 103.53],
+        pixel_std=[58.395, 57.12, 57.375],
+    ).eval()
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def snapshot_folder(spec: Spec, cache: Path) -> Path:
+    """`models--<owner>--<name>/snapshots/<revision>`, the hub cache's own layout."""
+    weights: Any = spec.weights
+    return cache / f"models--{weights.repository.replace('/', '--')}" / "snapshots" / weights.revision
+
+
+def put_in_hub_cache(network: Any, spec: Spec, cache: Path, patch: pytest.MonkeyPatch) -> Spec:
+    """Saves a network where the spec's pinned snapshot would lie; gives the spec that pins this one instead."""
+    patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    folder = snapshot_folder(spec, cache)
+    network.save_pretrained(folder)
+    return pinned(spec, folder)
+
+
+def put_in_torch_hub(network: torch.nn.Module, spec: Spec, home: Path, patch: pytest.MonkeyPatch) -> Spec:
+    """Saves a network where torch keeps checkpoints; gives the spec that pins this one instead."""
+    patch.setenv("TORCH_HOME", str(home))
+    weights: Any = spec.weights
+    path = home / "hub" / "checkpoints" / weights.files[0].path
+    path.parent.mkdir(parents=True)
+    torch.save(network.state_dict(), path)
+    return pinned(spec, path.parent)
+
+
+def pinned(spec: Spec, folder: Path, **parameters: float) -> Spec:
+    """The spec with the digest of the weight file that lies in the folder; an embedder's sizes are the tiny model's."""
+    weights: Any = spec.weights
+    first, *rest = weights.files
+    first = first.model_copy(update={"sha256": sha256_of(folder / first.path), "size_bytes": None})
+    return spec.model_copy(update={"weights": weights.model_copy(update={"files": [first, *rest]})})
+
+
+def use_tiny_sam(patch: pytest.MonkeyPatch) -> None:
+    """Makes segment-anything build the small one under the name of ViT-B."""
+    patch.setitem(sam_model_registry, "vit_b", tiny_sam)

@@ -1,0 +1,161 @@
+"""Admission: each thing that is not declared keeps an instrument an idea, by name; ideas and broken specs run nothing."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from made_specs import (
+    PROJECT,
+    FieldPath,
+    content_of,
+    copy_of_project,
+    with_field,
+    without_field,
+    write_spec,
+)
+
+from atlas_assets.definitions import build_definitions
+from atlas_resources.registry import Registry, read_registry, read_spec
+from atlas_resources.specs import Spec, identity, is_admitted, missing_for_admission
+
+HUB, LIBRARY = "clip_vit_base_patch32", "sam_vit_base"
+
+
+def read(folder: Path, content: dict) -> Spec:
+    spec = read_spec(write_spec(folder, content))
+    assert isinstance(spec, Spec), spec
+    return spec
+
+
+@pytest.mark.parametrize("key", sorted(PROJECT.specs))
+def test_every_instrument_of_the_project_is_admitted(key: str):
+    assert missing_for_admission(PROJECT.require(key)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "value", "missing"),
+    [
+        (HUB, ("weights",), None, "weights: no pinned revision"),
+        (HUB, ("weights", "revision"), None, "weights: no pinned revision"),
+        (HUB, ("weights", "files", 0, "sha256"), None, "weights: no sha256 of model.safetensors"),
+        (HUB, ("weights", "files"), [], "weights: no weight file"),
+        (HUB, ("weights", "files"), [{"path": "config.json", "format": "json"}], "weights: no weight file"),
+        (LIBRARY, ("weights", "files", 0, "sha256"), None, "weights: no sha256 of sam_vit_b_01ec64.pth"),
+        (HUB, ("licence",), None, "licence: neither an SPDX id nor `unknown`"),
+        (HUB, ("output",), None, "output: no contract"),
+        (
+            HUB,
+            ("output",),
+            {"kind": "masks", "encoding": "coco_rle", "classes": []},
+            "output: 'masks' is not what the role 'embedding' gives",
+        ),
+        (HUB, ("preprocessing",), None, "preprocessing: not declared"),
+        (HUB, ("numeric",), None, "numeric: dtype and device not declared"),
+        (HUB, ("failure_modes",), [], "failure_modes: none known and sourced"),
+    ],
+)
+def test_without_it_the_instrument_is_an_idea_for_exactly_that(
+    key: str, path: FieldPath, value: object, missing: str, tmp_path: Path
+):
+    spec = read(tmp_path, with_field(content_of(key), path, value))
+    assert missing_for_admission(spec) == [missing]
+    assert not is_admitted(spec)
+    with pytest.raises(ValueError, match=f"{key} is an idea, not an instrument: .* Complete model_specs/{key}.yaml"):
+        identity(spec, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("weights", "weights: no pinned revision"),
+        ("licence", "licence: neither an SPDX id nor `unknown`"),
+        ("output", "output: no contract"),
+        ("preprocessing", "preprocessing: not declared"),
+        ("numeric", "numeric: dtype and device not declared"),
+        ("failure_modes", "failure_modes: none known and sourced"),
+    ],
+)
+def test_a_field_that_is_left_out_is_as_one_that_is_null(name: str, missing: str, tmp_path: Path):
+    assert missing_for_admission(read(tmp_path, without_field(content_of("otsu_luma"), name))) == [missing]
+
+
+def test_everything_that_is_missing_is_named_at_once(tmp_path: Path):
+    content = without_field(content_of(HUB), "licence", "numeric", "failure_modes")
+    assert missing_for_admission(read(tmp_path, with_field(content, ("weights", "revision"), None))) == [
+        "weights: no pinned revision",
+        "licence: neither an SPDX id nor `unknown`",
+        "numeric: dtype and device not declared",
+        "failure_modes: none known and sourced",
+    ]
+
+
+def test_unknown_terms_said_outright_are_admitted(tmp_path: Path):
+    content = with_field(
+        content_of(HUB), ("licence",), {"spdx": "unknown", "commercial_use": "unknown", "source": "none"}
+    )
+    assert is_admitted(read(tmp_path, content))
+
+
+def test_a_configuration_file_needs_no_digest(tmp_path: Path):
+    assert content_of(HUB)["weights"]["files"][1] == {"path": "config.json", "format": "json"}
+    assert is_admitted(read(tmp_path, content_of(HUB)))
+
+
+@pytest.fixture
+def two_ideas_and_a_broken_spec(tmp_path: Path) -> Registry:
+    folder = copy_of_project(tmp_path)
+    write_spec(folder, without_field(content_of(HUB), "licence"))
+    write_spec(folder, without_field(content_of(LIBRARY), "failure_modes"))
+    write_spec(folder, with_field(content_of("dinov2_base"), ("output", "dim"), "many"))
+    return read_registry(folder)
+
+
+def keys_and_resources(definitions: dg.Definitions) -> tuple[set[str], set[str]]:
+    keys = definitions.resolve_asset_graph().get_all_asset_keys()
+    return {key.to_user_string() for key in keys}, set(definitions.resources or {})
+
+
+def test_each_admitted_instrument_is_an_asset_and_a_resource(tmp_path: Path):
+    keys, resources = keys_and_resources(build_definitions(PROJECT, tmp_path))
+    assert {key for key in keys if key.split("/")[0] in {"embeddings", "segments", "probes", "broken_specs"}} == {
+        "embeddings/clip_vit_base_patch32",
+        "embeddings/dinov2_base",
+        "embeddings/efficientnet_lite0",
+        "probes/efficientnet_lite0_imagenet",
+        "segments/otsu_luma",
+        "segments/sam_vit_base",
+    }
+    assert resources == {"dataset", *PROJECT.specs}
+
+
+def test_ideas_are_neither_assets_nor_resources(two_ideas_and_a_broken_spec: Registry, tmp_path: Path):
+    keys, resources = keys_and_resources(build_definitions(two_ideas_and_a_broken_spec, tmp_path))
+    runnable = {"efficientnet_lite0", "efficientnet_lite0_imagenet", "otsu_luma"}
+    assert resources == {"dataset", *runnable}
+    assert {key.split("/")[-1] for key in keys if key.split("/")[0] in {"embeddings", "segments", "probes"}} == runnable
+
+
+def test_a_broken_spec_is_shown_and_cannot_be_run(two_ideas_and_a_broken_spec: Registry, tmp_path: Path):
+    graph = build_definitions(two_ideas_and_a_broken_spec, tmp_path).resolve_asset_graph()
+    broken = graph.get(dg.AssetKey(["broken_specs", "dinov2_base"]))
+    assert not broken.is_executable
+    assert not broken.is_materializable
+    assert "dinov2_base.yaml: output.vector.dim: found 'many', expected input should be a valid integer" in (
+        broken.description or ""
+    )
+
+
+@pytest.mark.parametrize("stem", ["Upper", "two words", "dots.v2", "dash-ed", "größe", "roster2"])
+def test_a_broken_spec_of_any_name_leaves_the_graph_whole(stem: str, tmp_path: Path):
+    folder = copy_of_project(tmp_path)
+    (folder / f"{stem}.yaml").write_text("key: [", encoding="utf-8")
+    keys, _ = keys_and_resources(build_definitions(read_registry(folder), tmp_path))
+    assert "embeddings/efficientnet_lite0" in keys
+    assert len([key for key in keys if key.startswith("broken_specs/")]) == 1
+
+
+def test_a_broken_roster_leaves_the_graph_whole(tmp_path: Path):
+    folder = copy_of_project(tmp_path)
+    (folder / "roster.yaml").write_text("activ: []", encoding="utf-8")
+    keys, _ = keys_and_resources(build_definitions(read_registry(folder), tmp_path))
+    assert {"broken_specs/roster", "embeddings/efficientnet_lite0"} <= keys

@@ -1,0 +1,140 @@
+"""What the UI shows of the graph without running anything: every asset described, every instrument with its pins, no torch."""
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from atlas_assets.definitions import build_definitions
+from atlas_resources.registry import read_registry
+
+HEAVY = ("torch", "transformers", "torchvision", "timm", "segment_anything", "skimage", "sklearn", "scipy")
+PARTITIONED = {
+    "plate/manifest",
+    "plate/input_image",
+    "plate/input_color_histograms",
+    "embeddings/clip_vit_base_patch32",
+    "embeddings/dinov2_base",
+    "embeddings/efficientnet_lite0",
+    "probes/efficientnet_lite0_imagenet",
+    "segments/otsu_luma",
+    "segments/sam_vit_base",
+}
+UNPARTITIONED = {
+    "catalogue",
+    "ledger/embeddings",
+    "ledger/histograms",
+    "ledger/lineage",
+    "ledger/models",
+    "ledger/plates",
+    "ledger/probes",
+    "ledger/runs",
+    "ledger/segments",
+}
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory):
+    return build_definitions(read_registry(), tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.fixture(scope="module")
+def graph(definitions):
+    return definitions.resolve_asset_graph()
+
+
+def test_importing_the_definitions_is_quick_and_imports_nothing_heavy():
+    code = (
+        "import time; started = time.perf_counter(); import atlas_assets.definitions; import sys; "
+        f"print(time.perf_counter() - started, *(name for name in {HEAVY} if name in sys.modules))"
+    )
+    seconds = []
+    for _ in range(3):
+        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        assert answer[1:] == [], "imported with the definitions"
+        seconds.append(float(answer[0]))
+    assert min(seconds) < 2.0
+
+
+def test_there_is_a_node_for_every_artifact_and_model(graph):
+    keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    assert keys >= PARTITIONED | UNPARTITIONED
+    assert {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).is_partitioned} >= PARTITIONED
+
+
+def test_every_asset_has_a_description_a_group_kinds_and_an_owner(graph):
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description, key
+        assert node.group_name != "default", key
+        assert node.kinds, key
+        assert node.owners == ["team:atlas"], key
+
+
+@pytest.mark.parametrize("key", sorted((PARTITIONED - {"plate/manifest"}) | (UNPARTITIONED - {"catalogue"})))
+def test_every_asset_with_a_table_shows_its_columns(graph, key):
+    schema = graph.get(dg.AssetKey(key.split("/"))).metadata["dagster/column_schema"]
+    assert schema.columns
+    assert all(column.description and column.type for column in schema.columns)
+
+
+def test_an_instrument_asset_is_versioned_by_its_fingerprint_and_names_its_faults(graph):
+    registry = read_registry()
+    for spec in registry.admitted:
+        prefix = {"embedding": "embeddings", "probe": "probes", "segmentation": "segments"}[spec.role]
+        node = graph.get(dg.AssetKey([prefix, spec.key]))
+        assert node.code_version == registry.identities[spec.key].fingerprint
+        assert dg.AssetKey(["plate", "manifest"]) in node.parent_keys
+        for mode in spec.failure_modes:
+            assert mode.fact in (node.description or "")
+
+
+def test_every_admitted_instrument_has_a_resource_that_shows_its_pins(definitions):
+    registry = read_registry()
+    resources = definitions.resources or {}
+    assert set(resources) == {"dataset", *(spec.key for spec in registry.admitted)}
+    for spec in registry.admitted:
+        shown = resources[spec.key].model_dump()
+        identity = registry.identities[spec.key]
+        assert shown["model_id"] == identity.model_id
+        assert shown["revision"] == identity.model_sha
+        assert shown["weights_sha256"] == (identity.weights_sha256 or "none: an algorithm without weights")
+
+
+def test_a_gpu_instrument_holds_a_place_in_the_pool_and_groundwork_never_does(definitions):
+    pools = {
+        assets.node_def.name: assets.node_def.pool
+        for assets in definitions.assets or []
+        if isinstance(assets, dg.AssetsDefinition)
+    }
+    for spec in read_registry().admitted:
+        prefix = {"embedding": "embeddings", "probe": "probes", "segmentation": "segments"}[spec.role]
+        is_cuda = spec.numeric is not None and spec.numeric.device == "cuda"
+        assert pools[f"{prefix}__{spec.key}"] == ("gpu" if is_cuda else None)
+    assert pools["groundwork"] is None
+    assert pools["plate__manifest"] is None
+
+
+def test_stages_that_depend_on_each_other_are_never_backfilled_in_one_run(definitions, graph):
+    """With equal backfill policies Dagster puts them into one run and skips the later one where a plate of the earlier failed."""
+    policies = {
+        key: assets.backfill_policy
+        for assets in definitions.assets or []
+        if isinstance(assets, dg.AssetsDefinition)
+        for key in assets.keys
+    }
+    for key, policy in policies.items():
+        if graph.get(key).is_partitioned:
+            for parent in graph.get(key).parent_keys:
+                assert policies[parent] != policy, (key, parent)
+
+
+def test_a_broken_spec_is_a_node_that_says_what_is_wrong_and_the_others_load(tmp_path):
+    (tmp_path / "bad-one.yaml").write_text("key: bad-one\nrole: soothsayer\n")
+    (tmp_path / "otsu_luma.yaml").write_text((read_registry().folder / "otsu_luma.yaml").read_text())
+    graph = build_definitions(read_registry(tmp_path), tmp_path).resolve_asset_graph()
+    node = graph.get(dg.AssetKey(["broken_specs", "bad_one"]))
+    assert not node.is_executable
+    assert "soothsayer" in (node.description or "")
+    assert graph.has(dg.AssetKey(["segments", "otsu_luma"]))
