@@ -144,8 +144,9 @@ def materialize(
             raise ValueError(f"the selection {selection!r} names no asset")
         for name, groups in LAYERS:
             keys = [key for key in selected if graph.get(key).group_name in groups and graph.get(key).is_executable]
+            handler.bars = {}
             for tags in _tags_of(graph, keys, all_ids, wanted):
-                handler.materialized, handler.failures, handler.bars = 0, [], {}
+                handler.materialized, handler.failures = 0, []
                 result = job.execute_in_process(
                     instance=instance,
                     asset_selection=keys,

@@ -26,13 +26,13 @@ from atlas_resources.tables import LEDGERS
 pytestmark = pytest.mark.system
 
 PROGRAM = Path(__file__).with_name("interrupted.py")
-NAMES = ["red", "green", "blue", "ochre", "teal", "brown", "rose", "ink"]
+NAMES = ["red", "green", "blue", "ochre", "teal", "brown", "rose", "ink", "plum", "olive", "slate", "gold"]
 SEGMENTS = f"segments/{SEGMENTER}"
 SPEC = {"delay_seconds": 0.01}  # as in interrupted.py: one fingerprint
 
 
 @pytest.fixture
-def eight_plates(tmp_path):
+def twelve_plates(tmp_path):
     return make_dataset(tmp_path, *NAMES)
 
 
@@ -82,8 +82,8 @@ def require_whole(dataset: Dataset, folder: Path) -> str:
     return manifest.plate_id
 
 
-def test_each_kill_leaves_whole_folders_and_the_next_run_completes_the_rest(eight_plates, monkeypatch, instance):
-    dataset = eight_plates
+def test_each_kill_leaves_whole_folders_and_the_next_run_completes_the_rest(twelve_plates, monkeypatch, instance):
+    dataset = twelve_plates
     sources = source_digests(dataset)
     moments = random.Random(1827)
     for kills in range(4):
@@ -114,15 +114,16 @@ def test_each_kill_leaves_whole_folders_and_the_next_run_completes_the_rest(eigh
 
 
 def test_a_kill_in_the_middle_of_a_plate_leaves_a_leftover_that_the_next_run_sweeps(
-    eight_plates, monkeypatch, instance
+    twelve_plates, monkeypatch, instance
 ):
-    dataset = eight_plates
-    process = start("measure", dataset)
-    deadline = time.monotonic() + 60
-    while not partials(dataset):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-    kill(process)
+    dataset = twelve_plates
+    for _ in range(5):  # a busy machine may rename the folder between the look and the kill
+        process = start("measure", dataset)
+        while not partials(dataset):
+            assert process.poll() is None, "ended before it was killed"
+        kill(process)
+        if partials(dataset):
+            break
     (leftover,) = partials(dataset)
     assert not (leftover.parent / leftover.name[1:].removesuffix(".partial")).exists()
 
@@ -133,9 +134,9 @@ def test_a_kill_in_the_middle_of_a_plate_leaves_a_leftover_that_the_next_run_swe
     assert len(sealed(dataset)) == len(NAMES)
 
 
-def test_the_leftover_of_a_run_that_lives_is_left_to_it(eight_plates, monkeypatch, instance):
+def test_the_leftover_of_a_run_that_lives_is_left_to_it(twelve_plates, monkeypatch, instance):
     """Two processes at once on the same plates: neither takes away what the other is writing."""
-    dataset = eight_plates
+    dataset = twelve_plates
     process = start("measure", dataset)
     wait_until_sealed(dataset, 1, process)
     fake_instruments.install(monkeypatch)
@@ -150,15 +151,15 @@ def test_the_leftover_of_a_run_that_lives_is_left_to_it(eight_plates, monkeypatc
         assert '"status": "complete"' in report.read_text()
 
 
-def test_a_kill_while_ledgers_and_catalogue_are_written_leaves_whole_ones(eight_plates, monkeypatch, instance):
-    dataset = eight_plates
+def test_a_kill_while_ledgers_and_catalogue_are_written_leaves_whole_ones(twelve_plates, monkeypatch, instance):
+    dataset = twelve_plates
     fake_instruments.install(monkeypatch)
     registry = fake_registry(fake_spec(SEGMENTER, **SPEC))
     Graph(dataset, registry, instance).materialize(SEGMENTS)
     build_ledgers(dataset, registry)
     build_catalogue(dataset, registry)
     expected = {name: pl.read_parquet(ledger_path(dataset, table)).height for name, table in LEDGERS.items()}
-    assert expected["segments"] == 16
+    assert expected["segments"] == 24
     moments = random.Random(1838)
     for _ in range(3):
         process = start("rebuild", dataset)
@@ -167,7 +168,7 @@ def test_a_kill_while_ledgers_and_catalogue_are_written_leaves_whole_ones(eight_
         for name, table in LEDGERS.items():
             assert pl.read_parquet(ledger_path(dataset, table)).height == expected[name], name
         with duckdb.connect(str(dataset.catalogue_path), read_only=True) as connection:
-            assert connection.execute("SELECT count(*) FROM segments WHERE is_current").fetchone() == (16,)
+            assert connection.execute("SELECT count(*) FROM segments WHERE is_current").fetchone() == (24,)
             assert connection.execute(f"SELECT count(*) FROM why('plate-003', '{SEGMENTER}')").fetchone() == (1,)
     build_ledgers(dataset, registry)
     build_catalogue(dataset, registry)

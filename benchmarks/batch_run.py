@@ -1,0 +1,119 @@
+"""A batch run against the bare loop over the same plates and model: what sealing, provenance and Dagster's events add.
+
+Run: python -m benchmarks.batch_run [PLATES] ; plates are drawn into a temporary folder, nothing else is touched.
+"""
+
+import itertools
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import torch
+
+from atlas_assets.definitions import build_definitions
+from atlas_assets.demo.drawing import draw_demo_plates
+from atlas_assets.instruments import asset_key
+from atlas_assets.partitions import add_missing_partitions
+from atlas_assets.roles import EmbeddingWork
+from atlas_resources.ahead import THREADS, ahead
+from atlas_resources.batches import execute_run
+from atlas_resources.dataset import Dataset
+from atlas_resources.images import decode
+from atlas_resources.inference import build_preprocess, load_model
+from atlas_resources.registration import register_scans
+from atlas_resources.registry import Registry, read_registry
+
+KEY = "efficientnet_lite0"
+ROUNDS = 3
+
+
+def bare_loop(registry: Registry, dataset: Dataset, threads: int) -> np.ndarray:
+    """The floor: load, decode, embed in batches; the vectors are kept in memory and nothing is recorded.
+
+    Args:
+        registry: the instruments.
+        dataset: the plates.
+        threads: 1 decodes and embeds in turn; with more, plates are decoded ahead of the model, as a run does.
+    """
+    spec = registry.require(KEY)
+    model, steps = load_model(spec), spec.preprocessing
+    assert steps is not None
+    preprocess = build_preprocess(steps)
+
+    def prepare(plate_id: str) -> torch.Tensor:
+        return preprocess(decode(dataset.source_path(plate_id)).image)
+
+    plate_ids = dataset.plate_ids()
+    prepared = map(prepare, plate_ids) if threads == 1 else ahead(prepare, plate_ids, spec.batch_size + threads)
+    batches = iter(lambda: list(itertools.islice(prepared, spec.batch_size)), [])
+    return np.concatenate([model.embed(torch.stack(batch)) for batch in batches])  # type: ignore[union-attr]
+
+
+def sealed_run(registry: Registry, dataset: Dataset) -> None:
+    """The same plates through the run lifecycle: decoded ahead, sealed plate by plate, reported. No Dagster."""
+    spec = registry.require(KEY)
+    work = EmbeddingWork(spec, dataset, lambda: load_model(spec))
+    outcomes = list(execute_run(dataset, spec, registry.identities[KEY], dataset.plate_ids(), work, is_forced=True))
+    assert all(outcome.status == "complete" for outcome in outcomes)
+
+
+def dagster_run(registry: Registry, dataset: Dataset, instance: dg.DagsterInstance) -> None:
+    """The same as a Dagster run in this process, with SQLite event storage: one event and one picture a plate."""
+    plate_ids = dataset.plate_ids()
+    job = build_definitions(registry, dataset.root).resolve_implicit_global_asset_job_def()
+    key = asset_key(registry.require(KEY))
+    result = job.execute_in_process(
+        instance=instance,
+        asset_selection=[key],
+        tags={
+            "dagster/asset_partition_range_start": plate_ids[0],
+            "dagster/asset_partition_range_end": plate_ids[-1],
+        },
+        run_config={
+            "ops": {key.to_python_identifier(): {"config": {"force": True}}},
+            "loggers": {"console": {"config": {"log_level": "ERROR"}}},
+        },
+    )
+    assert result.success
+
+
+def main(count: int) -> None:
+    """Prints the median seconds of each and its ratio to the bare loop that decodes ahead, measured in turn."""
+    registry = read_registry()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        dg.DagsterInstance.local_temp(overrides={"telemetry": {"enabled": False}}) as instance,
+    ):
+        dataset = Dataset(Path(folder))
+        draw_demo_plates(dataset.staging_dir, Path(folder) / "truth", count)
+        list(register_scans(dataset, [dataset.staging_dir]))
+        add_missing_partitions(instance, dataset)
+        ways = {
+            "bare loop, one thread": lambda: bare_loop(registry, dataset, 1),
+            "bare loop, decoding ahead": lambda: bare_loop(registry, dataset, THREADS),
+            "sealed run": lambda: sealed_run(registry, dataset),
+            "Dagster run": lambda: dagster_run(registry, dataset, instance),
+        }
+        for way in ways.values():
+            way()
+        seconds = {name: [] for name in ways}
+        for _ in range(ROUNDS):
+            for name, way in ways.items():
+                started = time.perf_counter()
+                way()
+                seconds[name].append(time.perf_counter() - started)
+    floor = statistics.median(seconds["bare loop, decoding ahead"])
+    print(f"{count} drawn plates of 2000 to 3400 px, {KEY}, medians of {ROUNDS}")
+    for name, times in seconds.items():
+        median = statistics.median(times)
+        print(
+            f"{name:26} {median:6.2f} s  {1000 * median / count:6.1f} ms a plate  {median / floor:5.2f} x the bare loop"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 48)
