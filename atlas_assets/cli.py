@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from atlas_assets.cli_models import models_app
+from atlas_assets.cli_output import console, fail
 
 if TYPE_CHECKING:
     from atlas_resources.dataset import Dataset
@@ -28,10 +30,8 @@ The dataset lies in **ATLAS_HOME** (default `data/atlas`). A first session:
 """,
 )
 plates_app = typer.Typer(no_args_is_help=True, help="Register and list plates.")
-models_app = typer.Typer(no_args_is_help=True, help="List and check the instruments of model_specs/.")
 app.add_typer(plates_app, name="plates")
 app.add_typer(models_app, name="models")
-console = Console()
 
 
 def _dataset() -> "Dataset":
@@ -40,12 +40,6 @@ def _dataset() -> "Dataset":
     dataset = Dataset(dataset_root())
     dataset.ensure()
     return dataset
-
-
-def _fail(message: str) -> typer.Exit:
-    """Says what is wrong on standard error; raise what it returns."""
-    Console(stderr=True).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
-    return typer.Exit(1)
 
 
 @plates_app.command("add")
@@ -79,7 +73,7 @@ def plates_add(
         progress.update(task, description="registered")
     console.print(", ".join(f"{number} {status.replace('_', ' ')}" for status, number in counts.items()))
     if not sum(counts.values()):
-        raise _fail(f"no scans found in {', '.join(map(str, paths))}")
+        raise fail(f"no scans found in {', '.join(map(str, paths))}")
     if counts["refused"]:
         raise typer.Exit(1)
 
@@ -94,84 +88,6 @@ def plates_list() -> None:
         number = "" if manifest.plate_number is None else str(manifest.plate_number)
         table.add_row(plate_id, number, manifest.title, manifest.source_image, manifest.license or "")
     console.print(table if table.row_count else "no plates yet: atlas plates add PATH")
-
-
-@models_app.command("list")
-def models_list() -> None:
-    """List every instrument: role, revision, licence, and whether it is admitted or what is missing."""
-    from atlas_resources.registry import read_registry
-    from atlas_resources.specs import missing_for_admission, model_sha
-
-    registry = read_registry()
-    table = Table("instrument", "role", "model", "revision", "licence", "status")
-    for spec in registry.specs.values():
-        missing = missing_for_admission(spec)
-        revision = model_sha(spec) or "-"
-        table.add_row(
-            spec.key,
-            spec.role,
-            spec.model_id,
-            revision[:12] if "==" not in revision else revision,
-            spec.licence.spdx if spec.licence else "-",
-            f"[green]admitted[/]{', active' if spec.key in registry.active else ''}"
-            if not missing
-            else "[yellow]idea[/]: " + "; ".join(missing),
-        )
-    for problem in registry.problems:
-        table.add_row(problem.file, "", "", "", "", f"[red]broken[/]: {problem.field}")
-    console.print(table)
-
-
-@models_app.command("check")
-def models_check(
-    folder: Annotated[
-        Path | None, typer.Argument(help="Folder of specs; the project's model_specs/ by default.")
-    ] = None,
-) -> None:
-    """Check every spec; exit 1 on a broken one, naming file, field, what was found and what is expected."""
-    from atlas_resources.registry import SPECS_DIR, read_registry
-
-    registry = read_registry(folder or SPECS_DIR)
-    for problem in registry.problems:
-        console.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"{len(registry.specs)} specs read, {len(registry.admitted)} admitted, {len(registry.problems)} problems"
-    )
-    if registry.problems or not registry.specs:
-        raise typer.Exit(1)
-
-
-@models_app.command("show")
-def models_show(key: Annotated[str, typer.Argument(help="Key of an instrument.")]) -> None:
-    """Show one instrument's card: pins, terms, preprocessing, known ways to be wrong, where its weights lie."""
-    import yaml
-
-    from atlas_resources.registry import read_registry
-    from atlas_resources.specs import fingerprint, missing_for_admission
-    from atlas_resources.weights import WeightsMismatch, WeightsMissing, require_weights
-
-    registry = read_registry()
-    try:
-        spec = registry.require(key)
-    except KeyError as error:
-        raise _fail(str(error.args[0])) from None
-    console.print(
-        yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110), markup=False
-    )
-    missing = missing_for_admission(spec)
-    if missing:
-        console.print(f"idea, not admitted: {'; '.join(missing)}", style="yellow")
-        return
-    from atlas_resources.registry import LOADERS
-
-    console.print(f"fingerprint {fingerprint(spec, LOADERS[spec.loader].version)}")
-    try:
-        weights = require_weights(spec)
-    except (WeightsMissing, WeightsMismatch) as error:
-        console.print(str(error), style="yellow", markup=False, soft_wrap=True)
-    else:
-        for path in weights.files.values():
-            console.print(f"on disk, digest right: {path}", style="green", soft_wrap=True)
 
 
 @app.command()
@@ -202,7 +118,7 @@ def run(
                 for failure in layer.failures:
                     console.print(failure, style="red", markup=False, soft_wrap=True)
         except ValueError as error:
-            raise _fail(str(error)) from None
+            raise fail(str(error)) from None
     if not is_success:
         raise typer.Exit(1)
 
@@ -226,7 +142,7 @@ def query(
             names = [column[0] for column in result.description or []]
             rows = result.fetchmany(limit + 1)
     except (FileNotFoundError, duckdb.Error) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     table = Table(*names)
     for row in rows[:limit]:
         table.add_row(*(_cell(value) for value in row))

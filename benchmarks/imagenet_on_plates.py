@@ -1,7 +1,7 @@
 """How often the ImageNet probe names the bird on a plate: `python -m benchmarks.imagenet_on_plates FOLDER`.
 
-The folder holds scans and a `manifest.csv` with the columns `file` and `expected_imagenet`; rows without an expected class
-are left out. An expected class counts as named when it is one of the label's names, as ImageNet has them.
+The folder holds scans and a `manifest.csv` with the columns `file` and `expected_imagenet`; rows without an expected
+class are left out. An expected class counts as named when it is one of the label's names, as ImageNet has them.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""Fake instruments: real specs, the project's own loading path, and arithmetic a person can redo. They count their loads and refuse magenta."""
+"""Fake instruments: real specs, the project's own loading path, arithmetic a person can redo. They refuse magenta."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sealed runs with results written by hand: the project's own run lifecycle, and vectors that a test can redo in NumPy."""
+"""Sealed runs with results written by hand: the project's run lifecycle, and vectors a test can redo in NumPy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -79,12 +79,15 @@ THREE_SCORES = GivenRows(
 
 
 def measure(
-    dataset: Dataset, registry: Registry, key: str, work: Any, plates: Sequence[str] = (), **how: bool
+    dataset: Dataset, registry: Registry, key: str, work: Any, plates: Sequence[str] = (), *, is_forced: bool = False
 ) -> list[str]:
     """Runs an instrument; gives each plate's status in the order they came."""
     identity = registry.identities[key]
     asked = list(plates) or dataset.plate_ids()
-    return [outcome.status for outcome in execute_run(dataset, registry.specs[key], identity, asked, work, **how)]
+    return [
+        outcome.status
+        for outcome in execute_run(dataset, registry.specs[key], identity, asked, work, is_forced=is_forced)
+    ]
 
 
 def measure_groundwork(dataset: Dataset) -> None:

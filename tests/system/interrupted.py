@@ -1,4 +1,4 @@
-"""Run as a program: does work on a dataset, on a disk made slow, until somebody kills it. Says `ready` when it begins."""
+"""Run as a program: works on a dataset, on a disk made slow, until somebody kills it. Says `ready` first."""
 
 import os
 import sys

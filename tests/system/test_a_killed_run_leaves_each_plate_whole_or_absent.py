@@ -1,4 +1,4 @@
-"""A batch is killed with SIGKILL at seeded moments. What is there is whole, what is not is made by the next run, no source changes."""
+"""Kill -9 at seeded moments: what is there is whole, the next run makes the rest, no source changes."""
 
 import hashlib
 import random
@@ -38,7 +38,9 @@ def twelve_plates(tmp_path):
 
 def start(work: str, dataset: Dataset) -> subprocess.Popen:
     """The program, once it has begun to work."""
-    process = subprocess.Popen([sys.executable, PROGRAM, work, dataset.root], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, PROGRAM, work, dataset.root], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
@@ -74,7 +76,9 @@ def require_whole(dataset: Dataset, folder: Path) -> str:
     plate_dir = folder.parents[1]
     assert manifest.status == "complete"
     assert (manifest.plate_id, manifest.run_id) == (plate_dir.name, folder.name)
-    assert {path.name for path in folder.iterdir()} == {Path(out.path).name for out in manifest.outputs} | {MANIFEST_NAME}
+    assert {path.name for path in folder.iterdir()} == {Path(out.path).name for out in manifest.outputs} | {
+        MANIFEST_NAME
+    }
     for output in manifest.outputs:
         content = (plate_dir / output.path).read_bytes()
         assert hashlib.sha256(content).hexdigest() == output.sha256

@@ -1,4 +1,4 @@
-"""The demonstration with four small plates: from drawing to the contact sheet, with real weights, and nothing left out."""
+"""The demonstration with four small plates: from drawing to the contact sheet, with real weights."""
 
 import re
 
@@ -53,9 +53,9 @@ def test_every_plate_went_through(toured, connection):
 def test_the_catalogue_holds_real_measurements(connection):
     assert connection.execute("SELECT count(*) FROM plates WHERE width IS NOT NULL").fetchone() == (4,)
     assert connection.execute("SELECT count(*) FROM histograms").fetchone() == (4,)
-    assert connection.execute("SELECT typeof(vector), count(*) FROM embeddings_efficientnet_lite0 GROUP BY 1").fetchall() == [
-        ("FLOAT[1280]", 4)
-    ]
+    assert connection.execute(
+        "SELECT typeof(vector), count(*) FROM embeddings_efficientnet_lite0 GROUP BY 1"
+    ).fetchall() == [("FLOAT[1280]", 4)]
     assert connection.execute("SELECT count(*) FROM probes").fetchone() == (4000,)
     sums = connection.execute("SELECT sum(score) FROM probes_efficientnet_lite0_imagenet GROUP BY plate_id").fetchall()
     assert [row[0] for row in sums] == pytest.approx([1.0] * 4, abs=1e-4)  # a softmax

@@ -1,4 +1,4 @@
-"""Dagster's real web server over the project's workspace: the graph, the state of each plate, and a run launched from it."""
+"""Dagster's real web server over the project's workspace: the graph, the state of each plate, and runs from it."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from atlas_resources.registry import read_registry
 pytestmark = pytest.mark.system
 
 BIN = Path(sys.executable).parent
+WORKSPACE = PROJECT_ROOT / "workspace.yaml"
 START_SECONDS = 90
-RUN_SECONDS = 120
+RUN_SECONDS = 90
 LOCATION = {"repositoryLocationName": "atlas", "repositoryName": "__repository__"}
 
 
@@ -54,7 +56,7 @@ class Server:
         """Plates that the UI shows as materialised."""
         answer = self.ask(
             """query($path: [String!]!) { assetNodeOrError(assetKey: {path: $path}) { ... on AssetNode {
-                assetPartitionStatuses { ... on DefaultPartitionStatuses { materializedPartitions unmaterializedPartitions } }
+                assetPartitionStatuses { ... on DefaultPartitionStatuses { materializedPartitions } }
             } } }""",
             path=list(path),
         )
@@ -73,6 +75,29 @@ class Server:
             time.sleep(0.5)
         return status
 
+    def launch_backfill(self, paths: list[list[str]], plates: list[str]) -> str:
+        """Asks for a backfill as the UI does for a choice of plates; gives its id."""
+        answer = self.ask(
+            """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+                __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+            } }""",
+            params={"assetSelection": [{"path": path} for path in paths], "partitionNames": plates},
+        )["launchPartitionBackfill"]
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+        return answer["backfillId"]
+
+    def runs_of_backfill(self, backfill_id: str) -> list[str]:
+        """Ids of a backfill's runs, once there are any."""
+        runs: list[dict[str, str]] = []
+        deadline = time.monotonic() + RUN_SECONDS
+        while not runs and time.monotonic() < deadline:
+            time.sleep(0.5)
+            runs = self.ask(
+                "query($filter: RunsFilter!) { runsOrError(filter: $filter) { ... on Runs { results { runId } } } }",
+                filter={"tags": [{"key": "dagster/backfill", "value": backfill_id}]},
+            )["runsOrError"]["results"]
+        return [run["runId"] for run in runs]
+
     def launch(self, path: list[str], tags: dict[str, str]) -> str:
         """Asks for a materialisation as the UI does for one run; gives the run's id."""
         answer = self.ask(
@@ -88,6 +113,12 @@ class Server:
         )["launchPipelineExecution"]
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return answer["run"]["runId"]
+
+
+def sealed(dataset: Dataset, plate_id: str) -> list[str]:
+    """Names of what lies in the plate's `runs/`."""
+    runs = dataset.runs_dir(plate_id)
+    return sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
 
 
 def free_port() -> int:
@@ -119,38 +150,51 @@ def home(tmp_path_factory) -> Iterator[Dataset]:
         yield dataset
 
 
+@contextmanager
+def program(home: Dataset, *command: str | Path) -> Iterator[subprocess.Popen]:
+    """A process and all it starts, ended with the block. What it says is in `<dataset>/<its name>.log`."""
+    with (home.root / f"{Path(command[0]).name}.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=log, stderr=log, start_new_session=True)
+        try:
+            yield process
+        finally:
+            for signal_number in (signal.SIGTERM, signal.SIGKILL):
+                with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                    os.killpg(process.pid, signal_number)
+                    process.wait(timeout=20)
+
+
 @pytest.fixture(scope="module")
 def server(home) -> Iterator[Server]:
     port = free_port()
-    log = (home.root / "server.log").open("w")
-    process = subprocess.Popen(
-        [BIN / "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), "-w", PROJECT_ROOT / "workspace.yaml"],
-        cwd=PROJECT_ROOT,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
     server = Server(port)
-    try:
+    command = (BIN / "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), "-w", WORKSPACE)
+    with program(home, *command) as process:
         deadline = time.monotonic() + START_SECONDS
         while not server.is_up():
-            assert process.poll() is None, (home.root / "server.log").read_text()
-            assert time.monotonic() < deadline, (home.root / "server.log").read_text()
+            said = (home.root / "dagster-webserver.log").read_text()
+            assert process.poll() is None, said
+            assert time.monotonic() < deadline, said
             time.sleep(0.3)
         yield server
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=20)
-        log.close()
+
+
+@pytest.fixture(scope="module")
+def backfill_id(server, home) -> str:
+    """A backfill of the groundwork over every plate, asked for before there is a daemon, which looks every 30 s."""
+    return server.launch_backfill([["plate", "input_image"], ["plate", "input_color_histograms"]], home.plate_ids())
+
+
+@pytest.fixture(scope="module")
+def _daemon(home, backfill_id) -> Iterator[None]:
+    """Starts what the web server queues; `dagster dev` has one beside it."""
+    with program(home, BIN / "dagster-daemon", "run", "-w", WORKSPACE):
+        yield
 
 
 def test_the_workspace_validates(home):
     done = subprocess.run(
-        [BIN / "dagster", "definitions", "validate", "-w", PROJECT_ROOT / "workspace.yaml"],
+        [BIN / "dagster", "definitions", "validate", "-w", WORKSPACE],
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,
@@ -176,7 +220,7 @@ def test_every_asset_is_there_with_its_group(server):
 
 def test_the_state_of_each_plate_is_shown(server):
     assert server.plates("plate", "manifest") == {"plate-001", "plate-002", "plate-003", "plate-004"}
-    assert server.plates("segments", "otsu_luma") >= {"plate-001", "plate-002"}
+    assert server.plates("segments", "otsu_luma") == {"plate-001", "plate-002"}
     assert server.plates("embeddings", "efficientnet_lite0") == set()
 
 
@@ -209,13 +253,15 @@ def test_the_sensor_is_shown(server):
     assert "register_new_scans" in [sensor["name"] for sensor in answer["sensorsOrError"]["results"]]
 
 
+@pytest.mark.usefixtures("_daemon")
 def test_one_plate_is_materialised_from_the_ui(server, home):
     run_id = server.launch(["segments", "otsu_luma"], {"dagster/partition": "plate-003"})
     assert server.wait_for_run(run_id) == "SUCCESS"
-    assert "plate-003" in server.plates("segments", "otsu_luma")
-    assert len([path for path in home.runs_dir("plate-003").iterdir() if path.name.startswith("run-")]) == 1
+    assert server.plates("segments", "otsu_luma") == {"plate-001", "plate-002", "plate-003"}
+    assert len(sealed(home, "plate-003")) == 1
 
 
+@pytest.mark.usefixtures("_daemon")
 def test_a_range_over_done_plates_is_materialised_from_the_ui(server, home):
     run_id = server.launch(
         ["segments", "otsu_luma"],
@@ -223,4 +269,11 @@ def test_a_range_over_done_plates_is_materialised_from_the_ui(server, home):
     )
     assert server.wait_for_run(run_id) == "SUCCESS"
     assert server.plates("segments", "otsu_luma") == {"plate-001", "plate-002", "plate-003", "plate-004"}
-    assert [len(list(home.runs_dir(plate_id).iterdir())) for plate_id in home.plate_ids()] == [1, 1, 1, 1]
+    assert [len(sealed(home, plate_id)) for plate_id in home.plate_ids()] == [1, 1, 1, 1]
+
+
+@pytest.mark.usefixtures("_daemon")
+def test_a_whole_backfill_from_the_ui_is_one_run(server, backfill_id):
+    (run_id,) = server.runs_of_backfill(backfill_id)
+    assert server.wait_for_run(run_id) == "SUCCESS"
+    assert server.plates("plate", "input_image") == {"plate-001", "plate-002", "plate-003", "plate-004"}

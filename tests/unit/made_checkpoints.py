@@ -9,22 +9,27 @@ import pytest
 import torch
 from segment_anything import sam_model_registry
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
-from transformers import CLIPConfig, CLIPModel, CLIPVisionModelWithProjection, Dinov2Config, Dinov2Model
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    Dinov2Config,
+    Dinov2Model,
+)
 
 from atlas_resources.specs import Spec
 
 SIDE_PX = 56  # of every tiny model's input
 SEED = 7
-TOWER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+TOWER: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+VISION = {**TOWER, "image_size": SIDE_PX, "patch_size": 14, "intermediate_size": 64, "projection_dim": 24}
 
 
 def clip_config() -> CLIPConfig:
     """As the real config.json has it: the projection's size stands in the vision tower's part too."""
     text = {"vocab_size": 50, "bos_token_id": 48, "eos_token_id": 49, "pad_token_id": 0, "max_position_embeddings": 8}
-    vision = {"image_size": SIDE_PX, "patch_size": 14, "intermediate_size": 64, "projection_dim": 24}
-    return CLIPConfig(
-        text_config={**TOWER, "intermediate_size": 64, **text}, vision_config={**TOWER, **vision}, projection_dim=24
-    )
+    return CLIPConfig(text_config={**TOWER, "intermediate_size": 64, **text}, vision_config=VISION, projection_dim=24)
 
 
 def full_clip() -> CLIPModel:
@@ -35,7 +40,7 @@ def full_clip() -> CLIPModel:
 
 def clip_vision() -> CLIPVisionModelWithProjection:
     torch.manual_seed(SEED)
-    return spread(CLIPVisionModelWithProjection(clip_config().vision_config))
+    return spread(CLIPVisionModelWithProjection(CLIPVisionConfig(**VISION)))
 
 
 def dinov2() -> Dinov2Model:
@@ -43,16 +48,16 @@ def dinov2() -> Dinov2Model:
     return spread(Dinov2Model(Dinov2Config(**TOWER, image_size=SIDE_PX, patch_size=14)))
 
 
-def spread(network: Any) -> Any:
+def spread(network: Any, deviation: float = 0.2) -> Any:
     """Seeded weights wide enough that different images give clearly different outputs."""
     with torch.no_grad():
         for weight in network.parameters():
-            weight.add_(torch.randn_like(weight) * 0.2)
+            weight.add_(torch.randn_like(weight) * deviation)
     return network.eval()
 
 
 def tiny_sam() -> Sam:
-    """segment-anything's own modules, small; their roles, normalisation and input side are the real ones' in miniature."""
+    """segment-anything's own modules in miniature, with the real normalisation."""
     torch.manual_seed(SEED)
     encoder = ImageEncoderViT(
         img_size=64, patch_size=16, embed_dim=16, depth=2, num_heads=2, out_chans=16, use_rel_pos=True,
@@ -97,8 +102,8 @@ def put_in_torch_hub(network: torch.nn.Module, spec: Spec, home: Path, patch: py
     return pinned(spec, path.parent)
 
 
-def pinned(spec: Spec, folder: Path, **parameters: float) -> Spec:
-    """The spec with the digest of the weight file that lies in the folder; an embedder's sizes are the tiny model's."""
+def pinned(spec: Spec, folder: Path) -> Spec:
+    """The spec with the digest of the weight file that lies in the folder."""
     weights: Any = spec.weights
     first, *rest = weights.files
     first = first.model_copy(update={"sha256": sha256_of(folder / first.path), "size_bytes": None})

@@ -1,4 +1,4 @@
-"""Real scans in the folder `shared` beside the repository, where there is one; tests that want them are skipped where not."""
+"""Real scans in the folder `shared` beside the repository; tests that want them are skipped where it is absent."""
 
 import csv
 from pathlib import Path

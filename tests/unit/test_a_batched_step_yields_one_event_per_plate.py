@@ -1,4 +1,4 @@
-"""What a run over a range of plates tells Dagster: one event per plate and asset, with tags that make staleness right."""
+"""What a run over a range of plates tells Dagster: one event per plate and asset, with right tags for staleness."""
 
 from collections import Counter
 

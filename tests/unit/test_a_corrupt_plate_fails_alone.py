@@ -6,6 +6,7 @@ import pytest
 from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, alter_source, make_dataset, run_folders
 
+from atlas_assets.partitions import add_missing_partitions
 from atlas_resources.contracts import RunManifest, RunReport
 from atlas_resources.ledger import build_instrument_table, build_runs
 from atlas_resources.runs import MANIFEST_NAME
@@ -157,12 +158,23 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_and_blames_no_plate(graph):
 
 
 @pytest.mark.parametrize("broken", ["source.sha256", "manifest.json"])
-@pytest.mark.parametrize("key", ["plate/manifest", SEGMENTS])
-def test_a_broken_file_of_one_plate_costs_that_plate_alone(graph, broken, key):
+@pytest.mark.parametrize(
+    ("key", "step"),
+    [
+        ("plate/manifest", "plate__manifest"),
+        ("plate/input_image", "groundwork"),
+        (SEGMENTS, f"segments__{SEGMENTER}"),
+    ],
+)
+def test_a_broken_file_of_one_plate_costs_that_plate_alone(graph, broken, key, step):
+    add_missing_partitions(graph.instance, graph.dataset)
     (graph.dataset.plate_dir("plate-003") / broken).write_text("nonsense\n")
-    run = graph.materialize(key)
+    run = graph.materialize(*(["plate/input_image", "plate/input_color_histograms"] if step == "groundwork" else [key]))
     assert not run.success
     assert graph.materialized(key) == OTHERS
+    summary = summary_of(run, step)
+    assert summary.startswith("1 of 5 plates failed; the others are materialised.\nplate-003: ")
+    assert broken in summary
 
 
 def test_a_broken_sealed_manifest_of_one_plate_costs_that_plate_alone(graph):

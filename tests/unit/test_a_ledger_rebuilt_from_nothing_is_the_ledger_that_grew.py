@@ -1,4 +1,4 @@
-"""Ledgers are derived: however they came to be, their rows are those that plate-local truth gives, and are marked current alike."""
+"""However ledgers came to be, their rows are those that plate-local truth gives, marked current alike."""
 
 import hashlib
 import shutil

@@ -1,4 +1,4 @@
-"""Admission: each thing that is not declared keeps an instrument an idea, by name; ideas and broken specs run nothing."""
+"""Each thing that is not declared keeps an instrument an idea, by name; ideas and broken specs run nothing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A plate that is done for an instrument costs a look, not a computation, unless it is forced or the instrument changed."""
+"""A plate that is done for an instrument costs a look, unless it is forced or the instrument changed."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""timm's architecture under the original weights gives the original package's numbers, and its state dict fits entry by entry."""
+"""The original weights fit timm's architecture entry by entry, and give the original package's numbers."""
 
 import hashlib
 from pathlib import Path
@@ -130,7 +130,7 @@ def test_a_state_dict_of_other_shapes_is_refused(tmp_path: Path):
     entries = original_entries()
     names = list(entries)
     entries[names[0]], entries[names[5]] = entries[names[5]], entries[names[0]]
-    with pytest.raises(RuntimeError, match="size mismatch for conv_stem.weight"):
+    with pytest.raises(RuntimeError, match=r"size mismatch for conv_stem\.weight"):
         load_altered(tmp_path / "swapped.pth", entries)
 
 

@@ -1,4 +1,4 @@
-"""CLIP and DINOv2 embed as transformers does: architecture-true tiny checkpoints take the whole way from spec to vector."""
+"""CLIP and DINOv2 embed as transformers does: tiny checkpoints take the whole way from spec to vector."""
 
 import shutil
 from collections.abc import Callable
@@ -169,7 +169,9 @@ def test_another_family_under_the_name_is_refused(tmp_path: Path, monkeypatch: p
     clip_folder = snapshot_folder(clip.spec, tmp_path / "clip" / "hub")
     other_folder = snapshot_folder(other.spec, tmp_path / "dinov2" / "hub")
     shutil.copy(other_folder / "model.safetensors", clip_folder / "model.safetensors")
-    with pytest.raises(WeightsMismatch, match=r"expected every weight of CLIPVisionModelWithProjection, .* and \d+ more"):
+    with pytest.raises(
+        WeightsMismatch, match=r"expected every weight of CLIPVisionModelWithProjection, .* and \d+ more"
+    ):
         load_model(pinned(clip.spec, clip_folder))
 
 

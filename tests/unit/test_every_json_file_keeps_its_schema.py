@@ -1,4 +1,4 @@
-"""The dataset's `schemas/` describe every JSON file in it, strictly: what validates as a contract validates as a schema and back."""
+"""The dataset's `schemas/` describe every JSON file in it, strictly, and as the contracts do."""
 
 import json
 

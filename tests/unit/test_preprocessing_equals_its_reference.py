@@ -16,7 +16,8 @@ from atlas_resources.images import decode
 from atlas_resources.inference import build_preprocess, centre_crop, resize
 from atlas_resources.specs import Preprocessing
 
-# openai/clip-vit-base-patch32, preprocessor_config.json, sha256 910e70b3956ac9879ebc90b22fb3bc8a75b6a0677814500101a4c072bd7857bd
+# openai/clip-vit-base-patch32, preprocessor_config.json, sha256
+# 910e70b3956ac9879ebc90b22fb3bc8a75b6a0677814500101a4c072bd7857bd
 CLIP = CLIPImageProcessorPil(
     size={"shortest_edge": 224},
     crop_size={"height": 224, "width": 224},
@@ -24,7 +25,8 @@ CLIP = CLIPImageProcessorPil(
     image_mean=[0.48145466, 0.4578275, 0.40821073],
     image_std=[0.26862954, 0.26130258, 0.27577711],
 )
-# facebook/dinov2-base, preprocessor_config.json, sha256 14e780d86fa1861f8751f868d7f45425b5feb55c38ca26f152ca5097ab30f828
+# facebook/dinov2-base, preprocessor_config.json, sha256
+# 14e780d86fa1861f8751f868d7f45425b5feb55c38ca26f152ca5097ab30f828
 DINOV2 = BitImageProcessorPil(
     size={"shortest_edge": 256},
     crop_size={"height": 224, "width": 224},
@@ -51,7 +53,9 @@ def declared(key: str) -> Preprocessing:
 
 
 def noise(width: int, height: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(width * 10_000 + height).integers(0, 256, (height, width, 3), np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(width * 10_000 + height).integers(0, 256, (height, width, 3), np.uint8)
+    )
 
 
 def distance(key: str, image: Image.Image) -> float:

@@ -1,6 +1,8 @@
-"""`atlas.duckdb`: documented tables, fixed-size vectors, macros that agree with NumPy, and a rebuild no reader notices."""
+"""`atlas.duckdb`: documented tables, fixed-size vectors, macros as in NumPy, a rebuild no reader notices."""
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -84,11 +86,12 @@ class TestRebuild:
 
 
 def count_in_another_process(path: Path) -> int:
-    import subprocess
-    import sys
-
-    code = f"import duckdb; print(duckdb.connect({str(path)!r}, read_only=True).execute('SELECT count(*) FROM plates').fetchone()[0])"
-    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    code = (
+        "import duckdb, sys; connection = duckdb.connect(sys.argv[1], read_only=True); "
+        "print(connection.execute('SELECT count(*) FROM plates').fetchone()[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    return int(done.stdout)
 
 
 class TestDocumentation:

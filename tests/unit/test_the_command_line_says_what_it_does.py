@@ -213,7 +213,7 @@ class TestQuery:
         assert "atlas run catalogue" in result.output
 
     def test_the_mend_that_it_names_works(self, home, scans):
-        """`atlas run catalogue`, on a dataset where nothing has been built yet, does what its message promises or says what to do."""
+        """Where nothing has been built yet, `atlas run catalogue` builds it, or says what to run instead."""
         atlas("plates", "add", scans)
         result = atlas("run", "catalogue")
         if result.exit_code:

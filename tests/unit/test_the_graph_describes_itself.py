@@ -1,4 +1,4 @@
-"""What the UI shows of the graph without running anything: every asset described, every instrument with its pins, no torch."""
+"""What the UI shows of the graph before anything runs: assets described, instruments with their pins, no torch."""
 
 import subprocess
 import sys
@@ -104,9 +104,7 @@ def test_every_admitted_instrument_has_a_resource_that_shows_its_pins(definition
 
 def test_a_gpu_instrument_holds_a_place_in_the_pool_and_groundwork_never_does(definitions):
     pools = {
-        assets.node_def.name: assets.node_def.pool
-        for assets in definitions.assets or []
-        if isinstance(assets, dg.AssetsDefinition)
+        assets.op.name: assets.op.pool for assets in definitions.assets or [] if isinstance(assets, dg.AssetsDefinition)
     }
     for spec in read_registry().admitted:
         prefix = {"embedding": "embeddings", "probe": "probes", "segmentation": "segments"}[spec.role]
@@ -117,7 +115,7 @@ def test_a_gpu_instrument_holds_a_place_in_the_pool_and_groundwork_never_does(de
 
 
 def test_stages_that_depend_on_each_other_are_never_backfilled_in_one_run(definitions, graph):
-    """With equal backfill policies Dagster puts them into one run and skips the later one where a plate of the earlier failed."""
+    """With equal policies they share a run, where the later is skipped if a plate of the earlier failed."""
     policies = {
         key: assets.backfill_policy
         for assets in definitions.assets or []

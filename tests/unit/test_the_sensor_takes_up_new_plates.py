@@ -1,4 +1,4 @@
-"""A tick of the sensor registers what was put into the staging folder, adds partitions, and asks for one run over the new plates."""
+"""A tick of the sensor registers staged scans, adds partitions, and asks for one run over the new plates."""
 
 import json
 

@@ -1,0 +1,88 @@
+"""Every loader loads and runs with the network shut: not one socket is opened."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from made_checkpoints import SIDE_PX, dinov2, full_clip, put_in_hub_cache, put_in_torch_hub, tiny_sam, use_tiny_sam
+from made_specs import project_spec
+
+from atlas_resources.inference import Embedder, Scorer, Segmenter, load_model
+from atlas_resources.registry import LOADERS
+from atlas_resources.specs import Spec
+
+
+class NetworkUsed(AssertionError):
+    """Something reached for the network."""
+
+
+@pytest.fixture
+def shut_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise NetworkUsed(f"{arguments} {options}")
+
+    for name in ("connect", "connect_ex", "sendto", "bind"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    for name in ("create_connection", "getaddrinfo", "gethostbyname"):
+        monkeypatch.setattr(socket, name, refuse)
+
+
+def lite0(key: str) -> Callable[[Path, pytest.MonkeyPatch], Spec]:
+    return lambda folder, patch: project_spec(key)
+
+
+def tiny_sam_spec(folder: Path, patch: pytest.MonkeyPatch) -> Spec:
+    use_tiny_sam(patch)
+    spec = project_spec("sam_vit_base")
+    parameters = {**spec.parameters, "points_per_side": 2, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
+    return put_in_torch_hub(tiny_sam(), spec.model_copy(update={"parameters": parameters}), folder, patch)
+
+
+INSTRUMENTS: dict[str, Callable[[Path, pytest.MonkeyPatch], Spec]] = {
+    "clip_vit_base_patch32": lambda folder, patch: put_in_hub_cache(
+        full_clip(), project_spec("clip_vit_base_patch32"), folder, patch
+    ),
+    "dinov2_base": lambda folder, patch: put_in_hub_cache(dinov2(), project_spec("dinov2_base"), folder, patch),
+    "efficientnet_lite0": lite0("efficientnet_lite0"),
+    "efficientnet_lite0_imagenet": lite0("efficientnet_lite0_imagenet"),
+    "otsu_luma": lambda folder, patch: project_spec("otsu_luma"),
+    "sam_vit_base": tiny_sam_spec,
+}
+
+
+def test_every_loader_is_among_the_cases():
+    assert {project_spec(key).loader for key in INSTRUMENTS} == set(LOADERS)
+
+
+def test_the_network_is_shut(shut_network: None):
+    with pytest.raises(NetworkUsed), socket.socket() as opened:
+        opened.connect(("127.0.0.1", 9))
+
+
+@pytest.mark.parametrize("key", INSTRUMENTS)
+def test_it_loads_and_runs_without_a_socket(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shut_network: None
+):
+    model = load_model(INSTRUMENTS[key](tmp_path, monkeypatch))
+    batch = torch.zeros(2, 3, SIDE_PX, SIDE_PX)
+    if isinstance(model, Scorer) and key.endswith("_imagenet"):
+        assert len(model.score(batch)[0]) == 2
+    elif isinstance(model, Embedder):
+        assert len(model.embed(batch)) == 2
+    else:
+        assert isinstance(model, Segmenter)
+        assert model.segment(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize("key", ["clip_vit_base_patch32", "dinov2_base", "sam_vit_base"])
+def test_missing_weights_are_an_error_and_not_a_download(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shut_network: None
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="is not on disk; expected"):
+        load_model(project_spec(key))
