@@ -152,3 +152,14 @@ def test_a_tick_that_runs_out_of_time_is_taken_up_by_the_next(ticks, monkeypatch
         ticks.tick_with_news()
         assert len(ticks.dataset.plate_ids()) == number
     assert ticks.tick_without_news() == "no new plates"
+
+
+def test_scans_behind_an_index_that_cannot_be_read_wait_until_it_is_mended(ticks):
+    (scan,) = draw_scans(ticks.dataset.staging_dir / "birds", "red")
+    index = scan.parent / "data.json"
+    index.write_text("[{")
+    assert "refused data.json: " in ticks.tick_without_news()
+    assert ticks.dataset.plate_ids() == []
+    index.write_text(json.dumps([{"plate": 17, "name": "Dove", "slug": "dove", "fileName": scan.name}]))
+    ticks.tick_with_news()
+    assert ticks.dataset.plate_ids() == ["plate-017"]
