@@ -13,14 +13,16 @@ from atlas_assets.plates import MANIFEST_KEY
 from atlas_resources.dataset import Dataset
 from atlas_resources.registration import register_scans
 from atlas_resources.resources import DatasetResource
-from atlas_resources.scan_plan import list_scans
 
 TICK_BUDGET_SECONDS = 30.0  # a sensor's tick is cut off after 60; what is left over is taken up by the next
 
 
 def _state(path: Path) -> str:
-    """Changes whenever the file does."""
-    stat = path.stat()
+    """Changes whenever the file does; empty for none."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return ""
     return f"{stat.st_size}-{stat.st_mtime_ns}"
 
 
@@ -28,18 +30,15 @@ def _register_staged(dataset: Dataset, seen: dict[str, str]) -> tuple[dict[str, 
     """Registers staged scans that are new or changed since the last tick.
 
     Returns:
-        The state of every staged scan dealt with so far, and one line per refused scan.
+        The state of every staged file dealt with so far, and one line per refused one.
     """
-    states = {str(path): _state(path) for path in list_scans(dataset.staging_dir)}
-    dealt_with = {path: state for path, state in states.items() if seen.get(path) == state}
+    dealt_with = {path: state for path, state in seen.items() if _state(Path(path)) == state}
     refused = []
     deadline = time.monotonic() + TICK_BUDGET_SECONDS
-    registrations = register_scans(
-        dataset, [dataset.staging_dir], is_wanted=lambda path: str(path) in states and str(path) not in dealt_with
-    )
+    registrations = register_scans(dataset, [dataset.staging_dir], is_wanted=lambda path: str(path) not in dealt_with)
     with closing(registrations):
         for registration in registrations:
-            dealt_with[str(registration.path)] = states.get(str(registration.path), "")
+            dealt_with[str(registration.path)] = _state(registration.path)
             if registration.status == "refused":
                 refused.append(f"{registration.path.name}: {registration.reason}")
             if time.monotonic() > deadline:

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from atlas_assets.cli_models import models_app
-from atlas_assets.cli_output import console, fail
+from atlas_assets.cli_output import cell, console, fail
 
 if TYPE_CHECKING:
     from atlas_resources.dataset import Dataset
@@ -86,7 +86,7 @@ def plates_list() -> None:
     for plate_id in dataset.plate_ids():
         manifest = dataset.manifest(plate_id)
         number = "" if manifest.plate_number is None else str(manifest.plate_number)
-        table.add_row(plate_id, number, manifest.title, manifest.source_image, manifest.license or "")
+        table.add_row(*map(cell, (plate_id, number, manifest.title, manifest.source_image, manifest.license or "")))
     console.print(table if table.row_count else "no plates yet: atlas plates add PATH")
 
 
@@ -145,17 +145,10 @@ def query(
         raise fail(str(error)) from None
     table = Table(*names)
     for row in rows[:limit]:
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(cell(value) for value in row))
     console.print(table)
     if len(rows) > limit:
         console.print(f"the first {limit} rows; more with --limit")
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 @app.command()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from atlas_assets.cli_output import console, fail
@@ -30,10 +31,10 @@ def models_list() -> None:
             spec.licence.spdx if spec.licence else "-",
             f"[green]admitted[/]{', active' if spec.key in registry.active else ''}"
             if not missing
-            else "[yellow]idea[/]: " + "; ".join(missing),
+            else "[yellow]idea[/]: " + escape("; ".join(missing)),
         )
     for problem in registry.problems:
-        table.add_row(problem.file, "", "", "", "", f"[red]broken[/]: {problem.field}")
+        table.add_row(problem.file, "", "", "", "", f"[red]broken[/]: {escape(problem.field)}")
     console.print(table)
 
 

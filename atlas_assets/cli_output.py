@@ -2,6 +2,7 @@
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 console = Console()
 
@@ -10,3 +11,9 @@ def fail(message: str) -> typer.Exit:
     """Says what is wrong on standard error; raise what it returns."""
     Console(stderr=True).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(1)
+
+
+def cell(value: object, width: int = 80) -> str:
+    """A value as a table shows it: floats to six digits, long text cut, brackets as they are."""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return escape(text if len(text) <= width else f"{text[: width - 3]}...")

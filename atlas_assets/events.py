@@ -96,6 +96,6 @@ def failure_of(failed: Sequence[tuple[str, str]], asked: int) -> dg.Failure:
 def failed_plates(outcomes: Sequence[PlateOutcome]) -> Iterator[tuple[str, str]]:
     """Name and one-line reason of each failed plate."""
     for outcome in outcomes:
-        error = outcome.manifest.error
-        if error is not None:
-            yield outcome.plate_id, f"{error.type} while {error.stage}: {error.message.splitlines()[0]}"
+        if outcome.error is not None:
+            reason = outcome.error.message.splitlines()[0]
+            yield outcome.plate_id, f"{outcome.error.type} ({outcome.error.stage}): {reason}"

@@ -16,7 +16,7 @@ from atlas_assets.plates import MANIFEST_KEY
 from atlas_assets.roles import EmbeddingWork, ProbeWork, SegmentationWork
 from atlas_assets.ui_metadata import column_schema, picture_metadata
 from atlas_resources.batches import PlateOutcome, Work, execute_run
-from atlas_resources.contracts import InstrumentIdentity
+from atlas_resources.contracts import InstrumentIdentity, RunManifest
 from atlas_resources.dataset import Dataset
 from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs import read_metrics, read_preview
@@ -66,19 +66,18 @@ def describe(spec: Spec, identity: InstrumentIdentity) -> str:
     )
 
 
-def outcome_metadata(dataset: Dataset, outcome: PlateOutcome) -> dict[str, Any]:
+def outcome_metadata(dataset: Dataset, manifest: RunManifest, is_reused: bool) -> dict[str, Any]:
     """What the UI shows of one plate's result. Reads the sealed run, so a reused plate shows the same as a new one."""
-    manifest = outcome.manifest
-    preview, thumbnail = read_preview(dataset, manifest), dataset.thumbnail(outcome.plate_id)
+    preview, thumbnail = read_preview(dataset, manifest), dataset.thumbnail(manifest.plate_id)
     metrics = read_metrics(dataset, manifest).values
     return {
         **picture_metadata(
-            outcome.plate_id, preview or thumbnail, None if manifest.instrument.role == "segmentation" else thumbnail
+            manifest.plate_id, preview or thumbnail, None if manifest.instrument.role == "segmentation" else thumbnail
         ),
         **{name: value for name, value in metrics.items() if value is not None},
         "run_id": manifest.run_id,
-        "reused": outcome.status == "reused",
-        "folder": dg.MetadataValue.path(dataset.runs_dir(outcome.plate_id) / manifest.run_id),
+        "reused": is_reused,
+        "folder": dg.MetadataValue.path(dataset.runs_dir(manifest.plate_id) / manifest.run_id),
     }
 
 
@@ -151,11 +150,12 @@ def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.Asset
             on_run=lambda run: context.log.info(f"{run.run_id}: {run.folder}"),
         ):
             progress.add(outcome)
-            if outcome.status == "failed":
+            if outcome.manifest is None or outcome.status == "failed":
                 failed.append(outcome)
                 continue
             data_version = f"{identity.fingerprint[:16]}-{outcome.manifest.source_sha256[:16]}"
-            yield events.materialized(outcome.plate_id, data_version, outcome_metadata(dataset, outcome))
+            metadata = outcome_metadata(dataset, outcome.manifest, outcome.status == "reused")
+            yield events.materialized(outcome.plate_id, data_version, metadata)
         progress.say()
         if failed:
             raise failure_of(list(failed_plates(failed)), len(context.partition_keys))

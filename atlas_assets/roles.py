@@ -16,7 +16,7 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.images import decode
 from atlas_resources.inference import Embedder, Mask, Scorer, Segmenter, build_preprocess, resize
 from atlas_resources.runs import Measurement
-from atlas_resources.specs import Preprocessing, ScoresOutput, Spec, VectorOutput
+from atlas_resources.specs import MasksOutput, Preprocessing, ScoresOutput, Spec, VectorOutput
 
 PALETTE_COLOURS = 5  # per segment
 
@@ -109,6 +109,8 @@ class ProbeWork(TensorWork):
         output = self.spec.output
         if not isinstance(output, ScoresOutput):
             raise ContractBroken(f"{self.spec.key}: a probe declares scores")
+        if len(self.model.labels) != output.count:
+            raise ContractBroken(f"{self.spec.key}: expected {output.count} labels, found {len(self.model.labels)}")
         logits, scores = self.model.score(self.stack(batch))
         shape = (output.count,)
         return [
@@ -172,20 +174,35 @@ class SegmentationWork:
         return [self._measure_one(raster) for raster in batch]
 
     def _measure_one(self, raster: WorkingRaster) -> Measurement:
-        masks = [mask for mask in self.model.segment(raster.pixels) if mask.pixels.any()]
-        measured = [(_segment_row(mask, raster), mask) for mask in masks]
-        measured.sort(
-            key=lambda pair: (-pair[0]["area_px"], pair[0]["y_min"], pair[0]["x_min"], pair[0]["mask_sha256"])
-        )
-        rows = [{"segment_id": f"mask-{number:04d}", **row} for number, (row, _) in enumerate(measured, start=1)]
+        masks = [_require_mask(self.spec, mask, raster) for mask in self.model.segment(raster.pixels)]
+        rows = [(row, mask) for mask in masks if (row := _segment_row(mask, raster)) is not None]
+        rows.sort(key=lambda pair: (-pair[0]["area_px"], pair[0]["y_min"], pair[0]["x_min"], pair[0]["mask_sha256"]))
+        for number, (row, _) in enumerate(rows, start=1):
+            row["segment_id"] = f"mask-{number:04d}"
+        covered = np.any([mask.pixels for _, mask in rows], axis=0) if rows else np.zeros(1, dtype=bool)
         metrics = {
             "segment_count": len(rows),
-            "covered_ratio": float(np.mean(np.any([mask.pixels for mask in masks], axis=0))) if masks else 0.0,
-            "largest_area_ratio": rows[0]["area_ratio"] if rows else 0.0,
+            "covered_ratio": float(np.mean(covered)),
+            "largest_area_ratio": rows[0][0]["area_ratio"] if rows else 0.0,
         }
-        shown = [mask.pixels for _, mask in measured if mask.class_name != "paper"]
+        shown = [mask.pixels for _, mask in rows if mask.class_name != "paper"]
         preview = mask_overlay(Image.fromarray(raster.pixels), shown)
-        return Measurement(_segment_frame(rows), metrics, preview)
+        return Measurement(_segment_frame([row for row, _ in rows]), metrics, preview)
+
+
+def _require_mask(spec: Spec, mask: Mask, raster: WorkingRaster) -> Mask:
+    """The mask, if it is what the spec declares."""
+    shape = raster.pixels.shape[:2]
+    if mask.pixels.shape != shape or mask.pixels.dtype != np.bool_:
+        found = f"{mask.pixels.dtype} {list(mask.pixels.shape)}"
+        raise ContractBroken(f"{spec.key}: expected a mask of bool {list(shape)}, found {found}")
+    classes = spec.output.classes if isinstance(spec.output, MasksOutput) else []
+    if mask.class_name not in (classes or [None]):
+        raise ContractBroken(f"{spec.key}: expected a class of {classes or 'none'}, found {mask.class_name!r}")
+    for name, value in (("predicted_iou", mask.predicted_iou), ("stability_score", mask.stability_score)):
+        if value is not None and not np.isfinite(value):
+            raise ContractBroken(f"{spec.key}: expected a finite {name}, found {value}")
+    return mask
 
 
 def at_source_size(mask: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
@@ -195,7 +212,8 @@ def at_source_size(mask: np.ndarray, width_px: int, height_px: int) -> np.ndarra
     return mask[rows[:, None], columns[None, :]]
 
 
-def _segment_row(mask: Mask, raster: WorkingRaster) -> dict[str, Any]:
+def _segment_row(mask: Mask, raster: WorkingRaster) -> dict[str, Any] | None:
+    """What is measured of one mask; None for one that has no pixel at the source's size."""
     from atlas_assets.measures.census import (
         count_colours,
     )  # SciPy and scikit-image load slowly; the graph needs neither
@@ -203,6 +221,8 @@ def _segment_row(mask: Mask, raster: WorkingRaster) -> dict[str, Any]:
     from atlas_assets.measures.segments import encode_mask, measure_mask
 
     source_mask = at_source_size(mask.pixels, raster.source_width_px, raster.source_height_px)
+    if not source_mask.any():
+        return None
     encoded = encode_mask(source_mask)
     shape = asdict(measure_mask(source_mask))
     return {

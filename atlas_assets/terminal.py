@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.asset_selection import DagsterInvalidAssetSelectionError
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.execution.plan.objects import StepFailureData
 from rich.console import Console
@@ -159,7 +160,10 @@ def materialize(
 
 def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
     if text is not None:
-        return dg.AssetSelection.from_string(text)
+        try:
+            return dg.AssetSelection.from_string(text)
+        except DagsterInvalidAssetSelectionError as error:
+            raise ValueError(f"{text!r} is no selection: {error}") from error
     inactive = [asset_key(spec) for spec in registry.admitted if spec.key not in registry.active]
     return dg.AssetSelection.all() - dg.AssetSelection.assets(*inactive)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
+import polars as pl
+
 from atlas_resources.ahead import THREADS, ahead
 from atlas_resources.contracts import (
     FailedPlate,
@@ -17,7 +19,7 @@ from atlas_resources.contracts import (
     StructuredError,
 )
 from atlas_resources.dataset import Dataset
-from atlas_resources.runs import Measurement, Run, find_done, open_run
+from atlas_resources.runs import Measurement, Run, find_done, open_run, sweep_dead
 from atlas_resources.specs import Spec
 
 
@@ -39,11 +41,20 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class PlateOutcome:
-    """How one plate ended. `manifest` is the run it is done by: this one, or an earlier one if it was reused."""
+    """How one plate ended.
+
+    Attributes:
+        plate_id: the plate.
+        status: `reused` if an earlier run had done it.
+        manifest: of the run it was sealed in, this one or an earlier one; None if the plate's own files are unreadable,
+            so that not even its failure could be sealed.
+        error: why it failed.
+    """
 
     plate_id: str
     status: Literal["complete", "reused", "failed"]
-    manifest: RunManifest
+    manifest: RunManifest | None
+    error: StructuredError | None = None
 
 
 @dataclass
@@ -62,8 +73,8 @@ class Prepared:
     """A plate on its way to the model, or the error that stopped it."""
 
     plate_id: str
-    source: FileDigest
     decode_seconds: float
+    source: FileDigest | None = None
     payload: Any = None
     error: StructuredError | None = None
 
@@ -88,12 +99,13 @@ def source_digest(dataset: Dataset, plate_id: str) -> FileDigest:
 
 def _prepare(work: Work, dataset: Dataset, plate_id: str) -> Prepared:
     started = time.perf_counter()
-    source = source_digest(dataset, plate_id)
+    source = None
     try:
+        source = source_digest(dataset, plate_id)
         payload = work.prepare(plate_id)
     except Exception as error:  # noqa: BLE001 - whatever a bad scan raises, it costs this plate alone
-        return Prepared(plate_id, source, time.perf_counter() - started, error=structured(error, "decode"))
-    return Prepared(plate_id, source, time.perf_counter() - started, payload=payload)
+        return Prepared(plate_id, time.perf_counter() - started, source, error=structured(error, "decode"))
+    return Prepared(plate_id, time.perf_counter() - started, source, payload=payload)
 
 
 def _batches(prepared: Iterator[Prepared], size: int) -> Iterator[list[Prepared]]:
@@ -110,22 +122,26 @@ def _batches(prepared: Iterator[Prepared], size: int) -> Iterator[list[Prepared]
 def _measure(work: Work, batch: list[Prepared]) -> list[Measurement | StructuredError]:
     """Measures a batch; if it fails as a whole, each plate alone, so that a bad one fails alone."""
     try:
-        return list(work.measure([plate.payload for plate in batch]))
+        results = list(work.measure([plate.payload for plate in batch]))
+        if len(results) != len(batch):
+            raise ValueError(f"the model gave {len(results)} results for {len(batch)} plates")
     except Exception as error:  # noqa: BLE001 - recorded per plate, below
         if len(batch) == 1:
             return [structured(error, "compute")]
-    return [result for plate in batch for result in _measure(work, [plate])]
+        return [result for plate in batch for result in _measure(work, [plate])]
+    return [*results]
 
 
 def _seal(run: Run, plate: Prepared, result: Measurement | StructuredError) -> PlateOutcome:
+    """Seals a result or a failure. A full disk is not the plate's fault and ends the run; rows that do not fit are."""
+    if plate.source is None:
+        return PlateOutcome(plate.plate_id, "failed", None, plate.error)
     if isinstance(result, Measurement):
         try:
             return PlateOutcome(plate.plate_id, "complete", run.seal(plate.plate_id, plate.source, result))
-        except (
-            ValueError
-        ) as error:  # rows that do not fit the table; a full disk is not the plate's fault and ends the run
+        except (ValueError, pl.exceptions.PolarsError) as error:
             result = structured(error, "seal")
-    return PlateOutcome(plate.plate_id, "failed", run.seal_failure(plate.plate_id, plate.source, result))
+    return PlateOutcome(plate.plate_id, "failed", run.seal_failure(plate.plate_id, plate.source, result), result)
 
 
 def _compute(run: Run, work: Work, plate_ids: list[str], batch_size: int, timings: Timings) -> Iterator[PlateOutcome]:
@@ -146,13 +162,9 @@ def _compute(run: Run, work: Work, plate_ids: list[str], batch_size: int, timing
             yield outcome
 
 
-def _report(
-    run: Run, timings: Timings, plate_ids: list[str], skipped: list[str], outcomes: list[PlateOutcome]
-) -> RunReport:
+def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: list[PlateOutcome]) -> RunReport:
     failed = [
-        FailedPlate(plate_id=outcome.plate_id, error=outcome.manifest.error)
-        for outcome in outcomes
-        if outcome.manifest.error is not None
+        FailedPlate(plate_id=outcome.plate_id, error=outcome.error) for outcome in outcomes if outcome.error is not None
     ]
     return RunReport(
         run_id=run.run_id,
@@ -160,7 +172,7 @@ def _report(
         status="failed" if failed else "complete",
         selected=plate_ids,
         done=[outcome.plate_id for outcome in outcomes if outcome.status == "complete"],
-        skipped=skipped,
+        skipped=[outcome.plate_id for outcome in outcomes if outcome.status == "reused"],
         failed=failed,
         finished_at=datetime.now(UTC),
         load_seconds=timings.load,
@@ -169,6 +181,16 @@ def _report(
         seal_seconds=timings.seal,
         wall_seconds=time.perf_counter() - timings.started,
     )
+
+
+def _look_up(dataset: Dataset, identity: InstrumentIdentity, plate_id: str, is_forced: bool) -> PlateOutcome | None:
+    """The outcome of a plate that is done, or whose own files are unreadable; None for one that is to be measured."""
+    try:
+        sweep_dead(dataset, plate_id)
+        manifest = None if is_forced else find_done(dataset, plate_id, identity)
+    except (OSError, ValueError, LookupError) as error:
+        return PlateOutcome(plate_id, "failed", None, structured(error, "decode"))
+    return None if manifest is None else PlateOutcome(plate_id, "reused", manifest)
 
 
 def execute_run(
@@ -200,16 +222,15 @@ def execute_run(
         Whatever `work.load` raises, before any plate is touched. OSError if the disk fails.
     """
     timings = Timings()
-    done = {}
-    if not is_forced:
-        found = (
-            (plate_id, find_done(dataset, plate_id, identity.fingerprint, dataset.source_sha256(plate_id)))
-            for plate_id in plate_ids
-        )
-        done = {plate_id: manifest for plate_id, manifest in found if manifest is not None}
-    for plate_id, manifest in done.items():
-        yield PlateOutcome(plate_id, "reused", manifest)
-    missing = [plate_id for plate_id in plate_ids if plate_id not in done]
+    outcomes = []
+    missing = []
+    for plate_id in plate_ids:
+        outcome = _look_up(dataset, identity, plate_id, is_forced)
+        if outcome is None:
+            missing.append(plate_id)
+            continue
+        outcomes.append(outcome)
+        yield outcome
     if not missing:
         return
     started = time.perf_counter()
@@ -218,8 +239,7 @@ def execute_run(
     with open_run(dataset, spec, identity, dagster_run_id) as run:
         run.write_config(spec, plate_ids, is_forced)
         on_run(run)
-        outcomes = []
         for outcome in _compute(run, work, missing, spec.batch_size, timings):
             outcomes.append(outcome)
             yield outcome
-        run.write_report(_report(run, timings, plate_ids, list(done), outcomes))
+        run.write_report(_report(run, timings, plate_ids, outcomes))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atlas_resources.dataset import Dataset
-from atlas_resources.durable_files import sync_folder
+from atlas_resources.durable_files import sweep_leftovers, sync_folder
 from atlas_resources.ledger import ledger_path
 from atlas_resources.registry import Registry
 from atlas_resources.specs import ScoresOutput, VectorOutput
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 MACROS = {
     "nearest": (
-        "k plates nearest to a plate by cosine of an embedding; 1 is the same direction",
+        "k plates nearest to a plate by cosine of an embedding; 1 is the same direction, vectors of length 0 have none",
         """
         CREATE MACRO nearest(plate, instrument_key, k) AS TABLE
         WITH vectors AS (
             SELECT plate_id, vector FROM embeddings
-            WHERE instrument = instrument_key AND scope = 'plate' AND is_current
+            WHERE instrument = instrument_key AND scope = 'plate' AND is_current AND l2_norm > 0
         )
         SELECT other.plate_id, plates.title, list_cosine_similarity(query.vector, other.vector) AS cosine
         FROM vectors AS query
@@ -121,11 +121,16 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     An open connection keeps the file it opened; whoever connects next sees the new one.
 
     Raises:
-        duckdb.IOException: a ledger is missing; materialise `ledger/<table>` first.
+        FileNotFoundError: a ledger is missing.
     """
     import duckdb
 
+    missing = [name for name, table in LEDGERS.items() if not ledger_path(dataset, table).is_file()]
+    if missing:
+        mend = """atlas run 'key:"ledger/*" or key:"catalogue"'"""
+        raise FileNotFoundError(f"{dataset.ledger_dir}: no ledger yet of {', '.join(missing)}. Build them: {mend}")
     path = dataset.catalogue_path
+    sweep_leftovers(path.parent)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with duckdb.connect(str(beside)) as connection:
@@ -146,5 +151,5 @@ def connect(dataset: Dataset) -> "duckdb.DuckDBPyConnection":
     import duckdb
 
     if not dataset.catalogue_path.is_file():
-        raise FileNotFoundError(f"{dataset.catalogue_path} is not there yet. Build it: atlas run catalogue")
+        raise FileNotFoundError(f"{dataset.catalogue_path} is not there yet. Build it: atlas run")
     return duckdb.connect(str(dataset.catalogue_path), read_only=True)

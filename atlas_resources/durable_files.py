@@ -5,9 +5,12 @@ Nothing here knows what they hold.
 
 import os
 import secrets
+import time
 from pathlib import Path
 
 from pydantic import BaseModel
+
+LEFTOVER_SECONDS = 3600
 
 
 def write_json_atomically(path: Path, model: BaseModel) -> None:
@@ -46,3 +49,10 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sweep_leftovers(folder: Path) -> None:
+    """Remove what killed processes left beside: hidden `.tmp` files that nobody has written to for an hour."""
+    for path in folder.glob(".*.tmp*"):
+        if path.is_file() and time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+            path.unlink(missing_ok=True)

@@ -81,15 +81,16 @@ class Segmenter(Protocol):
 
 def require_device(spec: Spec) -> str:
     """The spec's device. Raises DeviceUnavailable at once when it is not there: nothing falls back to another."""
+    if spec.numeric is None or spec.numeric.device == "cpu":
+        return "cpu"
     import torch
 
-    device = spec.numeric.device if spec.numeric else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
+    if not torch.cuda.is_available():
         raise DeviceUnavailable(
             f"{spec.key} is declared for cuda and this machine has no CUDA device. Run it where there is one, or "
             f"declare an instrument of its own for the CPU (numeric.device: cpu) in model_specs/."
         )
-    return device
+    return "cuda"
 
 
 def load_model(spec: Spec) -> Embedder | Scorer | Segmenter:

@@ -12,7 +12,7 @@ import polars as pl
 
 from atlas_resources.contracts import ColorHistograms, InputImage, RunManifest
 from atlas_resources.dataset import Dataset
-from atlas_resources.durable_files import write_bytes_atomically
+from atlas_resources.durable_files import sweep_leftovers, write_bytes_atomically
 from atlas_resources.registry import LOADERS, Registry
 from atlas_resources.runs import MANIFEST_NAME, parquet_bytes
 from atlas_resources.specs import (
@@ -53,6 +53,7 @@ def read_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
 
 def _write_ledger(dataset: Dataset, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     conformed = table.conform(rows)
+    sweep_leftovers(dataset.ledger_dir)
     write_bytes_atomically(ledger_path(dataset, table), parquet_bytes(conformed))
     return conformed
 
@@ -119,14 +120,19 @@ def _run_row(manifest: RunManifest) -> dict:
 
 def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> pl.DataFrame:
     """run_id and plate_id of the newest complete run per plate and instrument, of present fingerprints and sources."""
-    fingerprints = [identity.fingerprint for identity in registry.identities.values()]
+    present = pl.DataFrame(
+        [(identity.key, identity.fingerprint) for identity in registry.identities.values()],
+        schema={"instrument": pl.String, "fingerprint": pl.String},
+        orient="row",
+    )
     sources = pl.DataFrame(
         [(plate_id, dataset.source_sha256(plate_id)) for plate_id in dataset.plate_ids()],
         schema={"plate_id": pl.String, "source_sha256": pl.String},
         orient="row",
     )
     return (
-        runs.filter(pl.col("status") == "complete", pl.col("fingerprint").is_in(fingerprints))
+        runs.filter(pl.col("status") == "complete")
+        .join(present, on=["instrument", "fingerprint"], how="semi")
         .join(sources, on=["plate_id", "source_sha256"], how="semi")
         .group_by("instrument", "plate_id")
         .agg(pl.col("run_id").max())

@@ -51,24 +51,22 @@ class Measurement:
     preview: bytes | None = None
 
 
-def find_done(dataset: Dataset, plate_id: str, fingerprint: str, source_sha256: str) -> RunManifest | None:
-    """The newest sealed complete run of the plate with this fingerprint and source, or None.
+def find_done(dataset: Dataset, plate_id: str, identity: InstrumentIdentity) -> RunManifest | None:
+    """The newest sealed complete run of the plate by this very instrument on its present source, or None.
 
     Run folders carry the fingerprint's first 8 hex digits in their name: a plate without such a run costs one listing.
     """
     runs = dataset.runs_dir(plate_id)
     if not runs.is_dir():
         return None
-    suffix = f"-{fingerprint[:8]}"
+    wanted = ("complete", identity.key, identity.fingerprint, dataset.source_sha256(plate_id))
+    suffix = f"-{identity.fingerprint[:8]}"
     for name in sorted(
         (name for name in os.listdir(runs) if name.startswith("run-") and name.endswith(suffix)), reverse=True
     ):
         manifest = dataset.read_json(runs / name / MANIFEST_NAME, RunManifest)
-        if (manifest.status, manifest.instrument.fingerprint, manifest.source_sha256) == (
-            "complete",
-            fingerprint,
-            source_sha256,
-        ):
+        instrument = manifest.instrument
+        if (manifest.status, instrument.key, instrument.fingerprint, manifest.source_sha256) == wanted:
             return manifest
     return None
 
@@ -96,6 +94,13 @@ def is_live(dataset: Dataset, run_id: str) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def sweep_dead(dataset: Dataset, plate_id: str) -> None:
+    """Removes what killed runs left half-written on the plate."""
+    for partial in dataset.runs_dir(plate_id).glob(".run-*.partial"):
+        if not is_live(dataset, partial.name[1:].removesuffix(".partial")):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _preview_name(picture: bytes) -> str:
@@ -167,7 +172,7 @@ class Run:
     ) -> RunManifest:
         runs = self.dataset.runs_dir(plate_id)
         runs.mkdir(exist_ok=True)
-        self._sweep(runs)
+        sweep_dead(self.dataset, plate_id)
         outputs = [
             FileDigest(
                 path=f"runs/{self.run_id}/{name}", sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content)
@@ -197,14 +202,6 @@ class Run:
         partial.rename(runs / self.run_id)
         sync_folder(runs)
         return manifest
-
-    def _sweep(self, runs: Path) -> None:
-        """Removes what a killed run left half-written on this plate."""
-        for partial in runs.glob(".run-*.partial"):
-            if partial.name != f".{self.run_id}.partial" and not is_live(
-                self.dataset, partial.name[1:].removesuffix(".partial")
-            ):
-                shutil.rmtree(partial, ignore_errors=True)
 
     def write_report(self, report: RunReport) -> None:
         """Writes how the run ended. A run without a report was killed."""

@@ -88,8 +88,8 @@ SEGMENT = (
     Column("predicted_iou", pl.Float64, "The model's own estimate of the mask's quality, 0..1; null if it gives none."),
     Column("stability_score", pl.Float64, "Stability under a shifted threshold, 0..1; null if the model gives none."),
     Column("fragmentation_score", pl.Float64, "1 - largest connected component's share of the area, 0..1."),
-    Column("component_count", pl.Int32, "Connected components (8-connectivity), on the working raster."),
-    Column("hole_count", pl.Int32, "Holes in the mask, on the working raster."),
+    Column("component_count", pl.Int32, "Connected components (8-connectivity)."),
+    Column("hole_count", pl.Int32, "Holes in the mask (4-connectivity of what is outside)."),
     Column("touches_border", pl.Boolean, "Whether the mask reaches the image's edge."),
     Column("palette", COLOURS, "Dominant colours inside the mask on the working raster: Lab (D65), sRGB hex, share."),
 )

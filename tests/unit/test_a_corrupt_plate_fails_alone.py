@@ -95,7 +95,7 @@ class TestPlateThatCannotBeMeasured:
         assert graph_with_magenta.materialized(EMBEDDINGS) == OTHERS
         assert summary_of(run, f"embeddings__{EMBEDDER}") == (
             "1 of 5 plates failed; the others are materialised.\n"
-            "plate-003: ArithmeticError while compute: magenta cannot be measured"
+            "plate-003: ArithmeticError (compute): magenta cannot be measured"
         )
 
     def test_its_folder_says_that_computing_failed(self, graph_with_magenta):

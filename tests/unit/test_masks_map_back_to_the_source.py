@@ -19,6 +19,7 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.inference import Mask, load_model
 from atlas_resources.registration import register_scans
 from atlas_resources.runs import Measurement
+from atlas_resources.specs import MasksOutput
 from atlas_resources.tables import SEGMENT
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)
@@ -45,7 +46,11 @@ def box(size: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]) 
 
 
 def work_of(model: object, dataset: Dataset | None = None) -> SegmentationWork:
-    work = SegmentationWork(project_spec("otsu_luma"), dataset or Dataset(Path()), lambda: model)
+    spec = project_spec("otsu_luma")
+    if isinstance(model, GivesMasks):
+        classes = sorted({mask.class_name for mask in model.masks if mask.class_name})
+        spec = spec.model_copy(update={"output": MasksOutput(kind="masks", encoding="coco_rle", classes=classes)})
+    work = SegmentationWork(spec, dataset or Dataset(Path()), lambda: model)
     work.load()
     return work
 
@@ -122,7 +127,7 @@ def decoded(row: dict[str, Any]) -> np.ndarray:
 
 @decodes
 def test_the_run_lengths_are_the_mask_its_area_and_its_digest():
-    masks = [Mask(box((30, 40), (10, 20), (4, 12))), Mask(box((30, 40), (0, 30), (20, 40)), "right")]
+    masks = [Mask(box((30, 40), (10, 20), (4, 12)), "left"), Mask(box((30, 40), (0, 30), (20, 40)), "right")]
     found = measure(masks, source=(80, 60))
     for row in found.rows.to_dicts():
         text = f"{row['height_px']}x{row['width_px']}:{row['mask_rle']}"

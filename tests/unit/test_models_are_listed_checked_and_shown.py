@@ -7,14 +7,14 @@ from made_specs import PROJECT, content_of, copy_of_project, with_field, without
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from atlas_assets import cli
+from atlas_assets import cli, cli_models
 from atlas_resources.registry import LOADERS
 from atlas_resources.specs import fingerprint
 
 
 @pytest.fixture(autouse=True)
 def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "console", Console(width=400))
+    monkeypatch.setattr(cli_models, "console", Console(width=400))
 
 
 def atlas(*arguments: object) -> Result:

@@ -105,7 +105,7 @@ def test_markdown_holds_the_picture_itself_with_its_type() -> None:
 
 
 def test_bytes_that_are_no_picture_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected JPEG or PNG bytes"):
+    with pytest.raises(ValueError, match="expected JPEG, PNG or WebP bytes"):
         data_uri_markdown(b"GIF89a", "x")
 
 

@@ -210,7 +210,7 @@ class TestQuery:
     def test_without_a_catalogue_it_says_how_to_build_one(self, home):
         result = atlas("query", "SELECT 1")
         assert result.exit_code == 1
-        assert "atlas run catalogue" in result.output
+        assert "Build it: atlas run" in result.output
 
     def test_the_mend_that_it_names_works(self, home, scans):
         """Where nothing has been built yet, `atlas run catalogue` builds it, or says what to run instead."""
