@@ -60,14 +60,14 @@ def glance_markdown(picture: bytes, alt: str) -> str:
     The UI (1.13) puts Markdown of 1,000 characters and more behind a link; see MarkdownMetadataEntry in its source.
     """
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    for side_px in (112, 88, 64, 40):
+    for side_px, quality in ((112, 30), (88, 30), (64, 30), (40, 20), (24, 10)):
         small = io.BytesIO()
-        shrink(image, side_px).save(small, "WEBP", quality=30)
+        shrink(image, side_px).save(small, "WEBP", quality=quality)
         markdown = data_uri_markdown(small.getvalue(), alt)
         if len(markdown) < UI_INLINE_CHARACTERS:
             return markdown
     raise ValueError(
-        f"{alt}: no picture of 40 px fits {UI_INLINE_CHARACTERS} characters of Markdown; give a shorter alt text."
+        f"{alt}: no picture of 24 px fits {UI_INLINE_CHARACTERS} characters of Markdown; give a shorter alt text."
     )
 
 
