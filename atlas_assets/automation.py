@@ -1,80 +1,163 @@
-"""What happens without being asked: the sensor that registers new scans and asks for their groundwork."""
+"""What happens without being asked: owed plates, stale ledgers, the nightly retry. All off until switched on.
 
+The sensors are level-triggered: each tick reads plate-local truth and asks for what is owed. A work list is asked for
+once, by its run key, so a run that dies before it does anything is not asked for for ever; the nightly schedule asks
+again. Taking in new scans is in `new_scans`.
+"""
+
+import hashlib
 import json
-import time
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
+import yaml
+from pydantic import Field
 
-from atlas_assets.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
-from atlas_assets.partitions import PLATES, missing_partitions
-from atlas_assets.plates import MANIFEST_KEY
+from atlas_assets.new_scans import register_new_scans
+from atlas_assets.partitions import missing_partitions
+from atlas_assets.work_lists import Standing, read_standings, run_config_of, tags_of, work_lists
+from atlas_resources.contracts import Contract
 from atlas_resources.dataset import Dataset
-from atlas_resources.registration import register_scans
+from atlas_resources.ledger import why_behind
+from atlas_resources.provenance import PROJECT_ROOT
+from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource
 
-TICK_BUDGET_SECONDS = 30.0  # a sensor's tick is cut off after 60; what is left over is taken up by the next
+AUTOMATION_TAG = "atlas/automation"
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
-def _state(path: Path) -> str:
-    """Changes whenever the file does; empty for none."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return ""
-    return f"{stat.st_size}-{stat.st_mtime_ns}"
+class Nightly(Contract):
+    """When the nightly schedule runs."""
+
+    cron: str
+    timezone: str
 
 
-def _register_staged(dataset: Dataset, seen: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Registers staged scans that are new or changed since the last tick.
+class AutomationSettings(Contract):
+    """`automation.yaml`."""
 
-    Returns:
-        The state of every staged file dealt with so far, and one line per refused one.
+    nightly: Nightly
+    most_attempts: int = Field(gt=0)
+
+
+def read_settings(path: Path = PROJECT_ROOT / "automation.yaml") -> AutomationSettings:
+    """The settings. Raises pydantic's error, which names field, found and expected."""
+    return AutomationSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _key_of(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) -> Iterator[dg.RunRequest]:
+    """A run per work list. The same list for the same versions on the same occasion is asked for once."""
+    version_of = {key: standing.version for standing in standings for key in standing.keys}
+    for work in work_lists(standings, most_attempts):
+        versions = [(key.to_user_string(), version_of[key]) for key in work.keys]
+        yield dg.RunRequest(
+            run_key=_key_of(occasion, versions, work.plate_ids),
+            asset_selection=list(work.keys),
+            run_config=run_config_of(work),
+            tags={**tags_of(work), AUTOMATION_TAG: occasion},
+        )
+
+
+def _unfinished(instance: dg.DagsterInstance) -> int:
+    """Runs that automation asked for and that are not over yet."""
+    filters = dg.RunsFilter(statuses=UNFINISHED)
+    return sum(AUTOMATION_TAG in run.tags for run in instance.get_runs(filters))
+
+
+def _known_only(instance: dg.DagsterInstance, dataset: Dataset, standings: Sequence[Standing]) -> list[Standing]:
+    """Standings without the plates Dagster has no partition for yet: `register_new_scans` adds those first."""
+    unknown = set(missing_partitions(instance, dataset))
+    return [
+        Standing(
+            standing.keys,
+            standing.version,
+            standing.plates_per_run,
+            tuple(plate for plate in standing.plates if plate.plate_id not in unknown),
+        )
+        for standing in standings
+    ]
+
+
+def build_automation(
+    registry: Registry, settings: AutomationSettings, ledgers: Sequence[dg.AssetKey]
+) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
+    """The sensors and the schedule over the active instruments.
+
+    Args:
+        registry: the instruments; only active ones are acted on.
+        settings: when, and how often a plate may fail.
+        ledgers: the ledgers and the catalogue.
     """
-    dealt_with = {path: state for path, state in seen.items() if _state(Path(path)) == state}
-    refused = []
-    deadline = time.monotonic() + TICK_BUDGET_SECONDS
-    registrations = register_scans(dataset, [dataset.staging_dir], is_wanted=lambda path: str(path) not in dealt_with)
-    with closing(registrations):
-        for registration in registrations:
-            dealt_with[str(registration.path)] = _state(registration.path)
-            if registration.status == "refused":
-                refused.append(f"{registration.path.name}: {registration.reason}")
-            if time.monotonic() > deadline:
-                break
-    return dealt_with, refused
+    active = sorted(registry.active)
 
-
-@dg.sensor(
-    target=dg.AssetSelection.assets(MANIFEST_KEY, INPUT_IMAGE_KEY, HISTOGRAMS_KEY),
-    minimum_interval_seconds=30,
-    description="Registers scans that appear in the dataset's plates/ folder, adds their partitions and asks for their "
-    "groundwork. Plates registered on the command line are taken up too.",
-)
-def register_new_scans(
-    context: dg.SensorEvaluationContext, dataset: DatasetResource
-) -> dg.SensorResult | dg.SkipReason:
-    """One run covers all new plates: they stand together at the end of the partitions."""
-    opened = dataset.open()
-    seen, refused = _register_staged(opened, json.loads(context.cursor or "{}"))
-    context.update_cursor(json.dumps(seen))
-    for line in refused:
-        context.log.error(f"refused {line}")
-    new = missing_partitions(context.instance, opened)
-    if not new:
-        return dg.SkipReason("; ".join(["no new plates", *(f"refused {line}" for line in refused)]))
-    context.log.info(f"{len(new)} new plates: {new[0]} to {new[-1]}")
-    return dg.SensorResult(
-        dynamic_partitions_requests=[PLATES.build_add_request(new)],
-        run_requests=[
-            dg.RunRequest(
-                run_key=f"groundwork:{new[0]}:{new[-1]}",
-                asset_selection=[MANIFEST_KEY, INPUT_IMAGE_KEY, HISTOGRAMS_KEY],
-                tags={
-                    "dagster/asset_partition_range_start": new[0],
-                    "dagster/asset_partition_range_end": new[-1],
-                },
-            )
-        ],
+    @dg.sensor(
+        target=dg.AssetSelection.all(),
+        minimum_interval_seconds=60,
+        description="Asks for what plates still owe: groundwork and every active instrument, in few runs over just "
+        f"these plates. A plate that failed is left to the nightly schedule. Active: {', '.join(active)}.",
     )
+    def fill_missing(context: dg.SensorEvaluationContext, dataset: DatasetResource) -> dg.SensorResult | dg.SkipReason:
+        waiting_for = _unfinished(context.instance)
+        if waiting_for:
+            return dg.SkipReason(f"{waiting_for} runs are under way")
+        opened = dataset.open()
+        standings = _known_only(context.instance, opened, read_standings(registry, opened, active))
+        requests = list(_requests(standings, 1, "fill_missing"))
+        failed = sum(len(standing.failed) for standing in standings)
+        if not requests:
+            return dg.SkipReason(f"nothing is owed; {failed} failures wait for the nightly schedule")
+        return dg.SensorResult(run_requests=requests)
+
+    @dg.sensor(
+        target=dg.AssetSelection.assets(*ledgers),
+        minimum_interval_seconds=60,
+        description="Rebuilds ledgers and catalogue when what the plates hold has changed and no run is under way.",
+    )
+    def refresh_ledgers(
+        context: dg.SensorEvaluationContext, dataset: DatasetResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        waiting_for = _unfinished(context.instance)
+        if waiting_for:
+            return dg.SkipReason(f"{waiting_for} runs are under way")
+        reason = why_behind(dataset.open(), registry)
+        if not reason:
+            return dg.SkipReason("the ledgers are what the plates hold")
+        context.log.info(reason)
+        request = dg.RunRequest(
+            run_key=_key_of(reason), asset_selection=list(ledgers), tags={AUTOMATION_TAG: "refresh_ledgers"}
+        )
+        return dg.SensorResult(run_requests=[request])
+
+    @dg.schedule(
+        cron_schedule=settings.nightly.cron,
+        execution_timezone=settings.nightly.timezone,
+        target=dg.AssetSelection.all(),
+        description=f"Asks for all that is owed, failures included, up to {settings.most_attempts} attempts a plate.",
+    )
+    def nightly(
+        context: dg.ScheduleEvaluationContext, dataset: DatasetResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        opened = dataset.open()
+        standings = _known_only(context.instance, opened, read_standings(registry, opened, active))
+        occasion = f"nightly {context.scheduled_execution_time:%Y-%m-%d %H:%M}"
+        requests = list(_requests(standings, settings.most_attempts, occasion))
+        given_up = [
+            plate for standing in standings for plate in standing.failed if plate.attempts >= settings.most_attempts
+        ]
+        for plate in given_up:
+            context.log.warning(f"{plate.plate_id} is left alone after {plate.attempts} attempts: {plate.reason}")
+        yield from requests or [dg.SkipReason(f"nothing is owed; {len(given_up)} plates are left alone")]
+
+    return [register_new_scans, fill_missing, refresh_ledgers], [nightly]

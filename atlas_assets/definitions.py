@@ -12,7 +12,7 @@ from atlas_resources.resources import DatasetResource, build_instrument_resource
 # `backfill_policy=` is what the batched assets stand on; Dagster 1.13 still calls it beta at every use.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
-from atlas_assets.automation import register_new_scans  # noqa: E402 - after the filter above
+from atlas_assets.automation import build_automation, read_settings  # noqa: E402 - after the filter above
 from atlas_assets.broken_specs import build_broken_spec_assets  # noqa: E402
 from atlas_assets.groundwork import groundwork  # noqa: E402
 from atlas_assets.instruments import build_instrument_asset  # noqa: E402
@@ -28,19 +28,22 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
         root: the dataset root.
     """
     identities = registry.identities
+    ledgers = build_ledger_assets(registry)
+    sensors, schedules = build_automation(registry, read_settings(), [assets.key for assets in ledgers])
     return dg.Definitions(
         assets=[
             plate_manifest,
             groundwork,
             *(build_instrument_asset(spec, identities[spec.key]) for spec in registry.admitted),
-            *build_ledger_assets(registry),
+            *ledgers,
             *build_broken_spec_assets(registry),
         ],
         resources={
             "dataset": DatasetResource(root=str(root)),
             **{spec.key: build_instrument_resource(spec, identities[spec.key]) for spec in registry.admitted},
         },
-        sensors=[register_new_scans],
+        sensors=sensors,
+        schedules=schedules,
     )
 
 

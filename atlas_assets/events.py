@@ -14,8 +14,25 @@ from dagster._core.definitions.data_version import (  # no public names for thes
     INPUT_EVENT_POINTER_TAG_PREFIX,
 )
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
+from pydantic import Field
 
 from atlas_resources.batches import PlateOutcome
+
+
+class PlateRun(dg.Config):
+    """What may be asked of one run over plates."""
+
+    force: bool = Field(default=False, description="Measure plates that are done again, under a new run id.")
+    plates: list[str] = Field(
+        default=[],
+        description="A work list: any plates, in one run, whatever lies between them. Empty: the run's partitions.",
+    )
+
+
+def plates_of(context: dg.AssetExecutionContext, config: PlateRun) -> list[str]:
+    """The plates a step is asked for, each once: its work list, or else the partitions of its run."""
+    return list(dict.fromkeys(config.plates)) or list(context.partition_keys)
 
 
 class PlateEvents:
@@ -26,11 +43,13 @@ class PlateEvents:
         context: dg.AssetExecutionContext,
         key: dg.AssetKey,
         code_version: str,
-        upstream: Sequence[dg.AssetKey],
+        *,
+        plate_ids: Sequence[str],
+        upstream: Sequence[dg.AssetKey] = (),
     ):
         self.key = key
         self.code_version = code_version
-        self._input_tags = _input_tags_by_plate(context.instance, upstream, context.partition_keys)
+        self._input_tags = _input_tags_by_plate(context.instance, upstream, plate_ids)
 
     def materialized(self, plate_id: str, data_version: str, metadata: Mapping[str, Any]) -> dg.AssetMaterialization:
         """The event of one plate."""
@@ -78,8 +97,23 @@ def step_output(key: dg.AssetKey) -> dg.MaterializeResult:
     return dg.MaterializeResult(asset_key=key, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
 
 
-def failure_of(failed: Sequence[tuple[str, str]], asked: int) -> dg.Failure:
-    """The end of a step some of whose plates failed: says which and why. A retry computes only those."""
+def failure_of(
+    context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey], failed: Sequence[tuple[str, str]], asked: int
+) -> dg.Failure:
+    """The end of a step some of whose plates failed: says which and why. A retry computes only those.
+
+    Dagster does not know the plates of a work list, and would show the failed ones as missing: each is put down as
+    planned, which with the run's failure shows it as failed.
+    """
+    unplanned = {plate_id for plate_id, _ in failed} - set(context.partition_keys)
+    for key in keys:
+        for plate_id in sorted(unplanned):
+            planned = DagsterEvent.build_asset_materialization_planned_event(
+                context.job_name,
+                context.get_step_execution_context().step.key,
+                AssetMaterializationPlannedData(key, partition=plate_id),
+            )
+            context.instance.report_dagster_event(planned, context.run.run_id)
     lines = "\n".join(f"{plate_id}: {reason}" for plate_id, reason in failed)
     return dg.Failure(
         description=f"{len(failed)} of {asked} plates failed; the others are materialised.\n{lines}",

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from atlas_assets.events import PlateEvents, failure_of, step_output
+from atlas_assets.events import PlateEvents, PlateRun, failure_of, plates_of, step_output
 from atlas_assets.partitions import PLATES
 from atlas_assets.pictures import histogram_plot, thumbnail
 from atlas_assets.plates import MANIFEST_KEY
@@ -26,6 +26,7 @@ from atlas_resources.tables import PLATES as PLATES_TABLE
 
 INPUT_IMAGE_KEY = dg.AssetKey(["plate", "input_image"])
 HISTOGRAMS_KEY = dg.AssetKey(["plate", "input_color_histograms"])
+KEYS = (INPUT_IMAGE_KEY, HISTOGRAMS_KEY)
 MEASURE_VERSION = f"1.{POLICY_NAME}"
 PROGRESS_SECONDS = 5.0
 
@@ -137,12 +138,6 @@ def _histogram_metadata(dataset: Dataset, plate: ColorHistograms, is_reused: boo
     }
 
 
-class GroundworkRun(dg.Config):
-    """What may be asked of one materialisation."""
-
-    force: bool = False
-
-
 def _spec(key: dg.AssetKey, description: str, table: Any) -> dg.AssetSpec:
     return dg.AssetSpec(
         key,
@@ -166,12 +161,13 @@ def _spec(key: dg.AssetKey, description: str, table: Any) -> dg.AssetSpec:
     ],
     backfill_policy=dg.BackfillPolicy.multi_run(500),
 )
-def groundwork(context: dg.AssetExecutionContext, config: GroundworkRun, dataset: DatasetResource) -> Iterator[Any]:
+def groundwork(context: dg.AssetExecutionContext, config: PlateRun, dataset: DatasetResource) -> Iterator[Any]:
     """Yields both events of each plate as soon as it is measured; a bad scan fails alone."""
     opened = dataset.open()
-    image_events = PlateEvents(context, INPUT_IMAGE_KEY, MEASURE_VERSION, [MANIFEST_KEY])
-    histogram_events = PlateEvents(context, HISTOGRAMS_KEY, MEASURE_VERSION, [MANIFEST_KEY])
-    plate_ids = context.partition_keys
+    plate_ids = plates_of(context, config)
+    image_events, histogram_events = (
+        PlateEvents(context, key, MEASURE_VERSION, plate_ids=plate_ids, upstream=[MANIFEST_KEY]) for key in KEYS
+    )
     failed = []
     said = time.monotonic()
     made = ahead(lambda plate_id: _groundwork(opened, plate_id, config.force), plate_ids, 2 * THREADS)
@@ -189,6 +185,5 @@ def groundwork(context: dg.AssetExecutionContext, config: GroundworkRun, dataset
             said = time.monotonic()
             context.log.info(f"{number} of {len(plate_ids)} plates, {len(failed)} failed")
     if failed:
-        raise failure_of(failed, len(plate_ids))
-    yield step_output(INPUT_IMAGE_KEY)
-    yield step_output(HISTOGRAMS_KEY)
+        raise failure_of(context, KEYS, failed, len(plate_ids))
+    yield from map(step_output, KEYS)

@@ -10,14 +10,15 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
-from atlas_assets.events import PlateEvents, failed_plates, failure_of, step_output
+from atlas_assets.events import PlateEvents, PlateRun, failed_plates, failure_of, plates_of, step_output
 from atlas_assets.partitions import PLATES
 from atlas_assets.plates import MANIFEST_KEY
 from atlas_assets.roles import EmbeddingWork, ProbeWork, SegmentationWork
 from atlas_assets.ui_metadata import column_schema, picture_metadata
-from atlas_resources.batches import PlateOutcome, Work, execute_run
+from atlas_resources.batches import PlateOutcome, execute_run
 from atlas_resources.contracts import InstrumentIdentity, RunManifest
 from atlas_resources.dataset import Dataset
+from atlas_resources.measuring import Work
 from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs import read_metrics, read_preview
 from atlas_resources.specs import Spec
@@ -41,12 +42,6 @@ ROLES = {
     "probe": RoleAssets("probes", ProbeWork),
     "segmentation": RoleAssets("segments", SegmentationWork),
 }
-
-
-class InstrumentRun(dg.Config):
-    """What may be asked of one materialisation."""
-
-    force: bool = False
 
 
 def asset_key(spec: Spec) -> dg.AssetKey:
@@ -133,21 +128,22 @@ def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.Asset
         required_resource_keys={"dataset", spec.key},
         output_required=False,
     )
-    def instrument_asset(context: dg.AssetExecutionContext, config: InstrumentRun) -> Iterator[Any]:
+    def instrument_asset(context: dg.AssetExecutionContext, config: PlateRun) -> Iterator[Any]:
         dataset = _require(context, "dataset", DatasetResource).open()
         resource = _require(context, spec.key, InstrumentResource)
-        events = PlateEvents(context, key, identity.fingerprint, [MANIFEST_KEY])
-        progress = _Progress(context, len(context.partition_keys))
+        plate_ids = plates_of(context, config)
+        events = PlateEvents(context, key, identity.fingerprint, plate_ids=plate_ids, upstream=[MANIFEST_KEY])
+        progress = _Progress(context, len(plate_ids))
         failed = []
         for outcome in execute_run(
             dataset,
             spec,
             identity,
-            list(context.partition_keys),
+            plate_ids,
             role.work(spec, dataset, lambda: resource.load(spec)),
             is_forced=config.force,
             dagster_run_id=context.run.run_id,
-            on_run=lambda run: context.log.info(f"{run.run_id}: {run.folder}"),
+            on_notice=context.log.warning,
         ):
             progress.add(outcome)
             if outcome.manifest is None or outcome.status == "failed":
@@ -158,7 +154,7 @@ def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.Asset
             yield events.materialized(outcome.plate_id, data_version, metadata)
         progress.say()
         if failed:
-            raise failure_of(list(failed_plates(failed)), len(context.partition_keys))
+            raise failure_of(context, [key], list(failed_plates(failed)), len(plate_ids))
         yield step_output(key)
 
     return instrument_asset

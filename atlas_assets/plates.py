@@ -8,13 +8,13 @@ from typing import Any
 
 import dagster as dg
 
-from atlas_assets.events import PlateEvents, failure_of, step_output
+from atlas_assets.events import PlateEvents, PlateRun, failure_of, plates_of, step_output
 from atlas_assets.partitions import PLATES
 from atlas_assets.ui_metadata import column_schema, picture_metadata
 from atlas_resources.dataset import Dataset
+from atlas_resources.digests import sha256_of
 from atlas_resources.resources import DatasetResource
 from atlas_resources.tables import PLATES as PLATES_TABLE
-from atlas_resources.weights import sha256_of
 
 MANIFEST_KEY = dg.AssetKey(["plate", "manifest"])
 MANIFEST_CODE_VERSION = "1"
@@ -58,12 +58,13 @@ def _metadata(dataset: Dataset, plate_id: str, sha256: str) -> dict[str, Any]:
     backfill_policy=dg.BackfillPolicy.single_run(),
     output_required=False,
 )
-def plate_manifest(context: dg.AssetExecutionContext, dataset: DatasetResource) -> Iterator[Any]:
+def plate_manifest(context: dg.AssetExecutionContext, config: PlateRun, dataset: DatasetResource) -> Iterator[Any]:
     """Yields one event per plate; a plate whose source changed or is gone fails alone."""
     opened = dataset.open()
-    events = PlateEvents(context, MANIFEST_KEY, MANIFEST_CODE_VERSION, [])
+    plate_ids = plates_of(context, config)
+    events = PlateEvents(context, MANIFEST_KEY, MANIFEST_CODE_VERSION, plate_ids=plate_ids)
     failed = []
-    for plate_id in context.partition_keys:
+    for plate_id in plate_ids:
         try:
             sha256 = _require_source(opened, plate_id)
         except (OSError, ValueError) as error:
@@ -72,5 +73,5 @@ def plate_manifest(context: dg.AssetExecutionContext, dataset: DatasetResource) 
             continue
         yield events.materialized(plate_id, sha256, _metadata(opened, plate_id, sha256))
     if failed:
-        raise failure_of(failed, len(context.partition_keys))
+        raise failure_of(context, [MANIFEST_KEY], failed, len(plate_ids))
     yield step_output(MANIFEST_KEY)

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import dagster as dg
@@ -22,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from atlas_assets.definitions import build_definitions
 from atlas_assets.instruments import asset_key
 from atlas_assets.partitions import PLATES_NAME, add_missing_partitions
+from atlas_assets.work_lists import WorkList, run_config_of, tags_of
 from atlas_resources.dataset import Dataset
 from atlas_resources.provenance import PROJECT_ROOT
 from atlas_resources.registry import Registry
@@ -97,13 +97,6 @@ def _reason(failure: StepFailureData) -> str:
     return error.message.strip() if error else "failed without a reason"
 
 
-def _ranges(all_ids: Sequence[str], wanted: set[str]) -> list[tuple[str, str]]:
-    """Contiguous ranges of the partitions that cover just the wanted ones."""
-    runs = groupby(((plate_id, plate_id in wanted) for plate_id in all_ids), key=lambda pair: pair[1])
-    groups = [[plate_id for plate_id, _ in group] for is_wanted, group in runs if is_wanted]
-    return [(group[0], group[-1]) for group in groups]
-
-
 def materialize(
     registry: Registry,
     dataset: Dataset,
@@ -129,8 +122,8 @@ def materialize(
     """
     add_missing_partitions(instance, dataset)
     all_ids = instance.get_dynamic_partitions(PLATES_NAME)
-    wanted = set(all_ids if plate_ids is None else plate_ids)
-    unknown = wanted - set(all_ids)
+    wanted = tuple(all_ids if plate_ids is None else plate_ids)
+    unknown = set(wanted) - set(all_ids)
     if unknown or not wanted:
         raise ValueError(
             f"no such plates: {sorted(unknown)}" if unknown else "no plates are registered: atlas plates add PATH"
@@ -145,17 +138,19 @@ def materialize(
             raise ValueError(f"the selection {selection!r} names no asset")
         for name, groups in LAYERS:
             keys = [key for key in selected if graph.get(key).group_name in groups and graph.get(key).is_executable]
-            handler.bars = {}
-            for tags in _tags_of(graph, keys, all_ids, wanted):
-                handler.materialized, handler.failures = 0, []
-                result = job.execute_in_process(
-                    instance=instance,
-                    asset_selection=keys,
-                    tags=tags,
-                    raise_on_error=False,
-                    run_config={"loggers": {"terminal": {}}},
-                )
-                yield LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
+            if not keys:
+                continue
+            is_of_plates = any(graph.get(key).is_partitioned for key in keys)
+            work = WorkList(tuple(keys), wanted)
+            handler.materialized, handler.failures, handler.bars = 0, [], {}
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=keys,
+                raise_on_error=False,
+                tags=tags_of(work) if is_of_plates else {},
+                run_config={**(run_config_of(work) if is_of_plates else {}), "loggers": {"terminal": {}}},
+            )
+            yield LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
 
 
 def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
@@ -166,19 +161,6 @@ def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
             raise ValueError(f"{text!r} is no selection: {error}") from error
     inactive = [asset_key(spec) for spec in registry.admitted if spec.key not in registry.active]
     return dg.AssetSelection.all() - dg.AssetSelection.assets(*inactive)
-
-
-def _tags_of(
-    graph: BaseAssetGraph, keys: list[dg.AssetKey], all_ids: Sequence[str], wanted: set[str]
-) -> Iterator[dict[str, str]]:
-    """The tags of each run of a layer: one run per contiguous range of plates, one without tags for ledgers."""
-    if not keys:
-        return
-    if not any(graph.get(key).is_partitioned for key in keys):
-        yield {}
-        return
-    for first, last in _ranges(all_ids, wanted):
-        yield {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
 
 
 def _job(registry: Registry, dataset: Dataset, handler: logging.Handler) -> tuple[dg.JobDefinition, BaseAssetGraph]:

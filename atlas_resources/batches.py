@@ -1,11 +1,10 @@
 """A run over many plates: skip what is done, decode ahead of the model, measure in batches, seal plate by plate."""
 
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import polars as pl
 
@@ -19,24 +18,9 @@ from atlas_resources.contracts import (
     StructuredError,
 )
 from atlas_resources.dataset import Dataset
-from atlas_resources.runs import Measurement, Run, find_done, open_run, sweep_dead
+from atlas_resources.measuring import Measurer, Work, structured
+from atlas_resources.runs import Claim, Measurement, Run, claim_plate, find_done, open_run, sweep_dead
 from atlas_resources.specs import Spec
-
-
-class Work(Protocol):
-    """What an instrument does with plates."""
-
-    def load(self) -> None:
-        """Loads the model. What it raises ends the run before any plate is touched."""
-        ...
-
-    def prepare(self, plate_id: str) -> Any:
-        """Decodes one plate into the model's input; called on decoding threads."""
-        ...
-
-    def measure(self, batch: list[Any]) -> list[Measurement]:
-        """Measures prepared plates, in their order."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -70,21 +54,25 @@ class Timings:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A plate on its way to the model, or the error that stopped it."""
+    """A plate on its way to the model.
+
+    Attributes:
+        plate_id: the plate.
+        seconds: spent decoding.
+        claim: the right to measure it; None if another run has it just now.
+        source: its source, None if that could not be read.
+        payload: the model's input.
+        error: what stopped it.
+        done: the run that another process did it by meanwhile.
+    """
 
     plate_id: str
-    decode_seconds: float
+    seconds: float
+    claim: Claim | None = None
     source: FileDigest | None = None
     payload: Any = None
     error: StructuredError | None = None
-
-
-def structured(error: BaseException, stage: Literal["decode", "compute", "seal"]) -> StructuredError:
-    """An exception as it is kept in a manifest."""
-    text = "".join(traceback.format_exception(error))
-    return StructuredError(
-        type=type(error).__name__, message=str(error) or repr(error), stage=stage, traceback=text[-8000:]
-    )
+    done: RunManifest | None = None
 
 
 def source_digest(dataset: Dataset, plate_id: str) -> FileDigest:
@@ -95,17 +83,6 @@ def source_digest(dataset: Dataset, plate_id: str) -> FileDigest:
         sha256=dataset.source_sha256(plate_id),
         size_bytes=path.stat().st_size if path.exists() else 0,
     )
-
-
-def _prepare(work: Work, dataset: Dataset, plate_id: str) -> Prepared:
-    started = time.perf_counter()
-    source = None
-    try:
-        source = source_digest(dataset, plate_id)
-        payload = work.prepare(plate_id)
-    except Exception as error:  # noqa: BLE001 - whatever a bad scan raises, it costs this plate alone
-        return Prepared(plate_id, time.perf_counter() - started, source, error=structured(error, "decode"))
-    return Prepared(plate_id, time.perf_counter() - started, source, payload=payload)
 
 
 def _batches(prepared: Iterator[Prepared], size: int) -> Iterator[list[Prepared]]:
@@ -119,47 +96,78 @@ def _batches(prepared: Iterator[Prepared], size: int) -> Iterator[list[Prepared]
         yield batch
 
 
-def _measure(work: Work, batch: list[Prepared]) -> list[Measurement | StructuredError]:
-    """Measures a batch; if it fails as a whole, each plate alone, so that a bad one fails alone."""
-    try:
-        results = list(work.measure([plate.payload for plate in batch]))
-        if len(results) != len(batch):
-            raise ValueError(f"the model gave {len(results)} results for {len(batch)} plates")
-    except Exception as error:  # noqa: BLE001 - recorded per plate, below
-        if len(batch) == 1:
-            return [structured(error, "compute")]
-        return [result for plate in batch for result in _measure(work, [plate])]
-    return [*results]
+class Batches:
+    """One run's way through its plates."""
 
+    def __init__(self, run: Run, work: Work, measurer: Measurer, timings: Timings, *, is_forced: bool):
+        self.run = run
+        self.work = work
+        self.measurer = measurer
+        self.timings = timings
+        self.is_forced = is_forced
+        self._claims: list[Claim] = []
 
-def _seal(run: Run, plate: Prepared, result: Measurement | StructuredError) -> PlateOutcome:
-    """Seals a result or a failure. A full disk is not the plate's fault and ends the run; rows that do not fit are."""
-    if plate.source is None:
-        return PlateOutcome(plate.plate_id, "failed", None, plate.error)
-    if isinstance(result, Measurement):
+    def outcomes(self, plate_ids: list[str], batch_size: int) -> Iterator[PlateOutcome]:
+        """Outcome of each plate as it is sealed.
+
+        Plates that another run has just now come last, one by one: whoever waits for a plate holds no other.
+        """
+        busy = []
         try:
-            return PlateOutcome(plate.plate_id, "complete", run.seal(plate.plate_id, plate.source, result))
-        except (ValueError, pl.exceptions.PolarsError) as error:
-            result = structured(error, "seal")
-    return PlateOutcome(plate.plate_id, "failed", run.seal_failure(plate.plate_id, plate.source, result), result)
+            for batch in _batches(ahead(self._prepare, plate_ids, batch_size + THREADS), batch_size):
+                busy += [plate.plate_id for plate in batch if plate.claim is None]
+                yield from self._finish([plate for plate in batch if plate.claim is not None])
+            for plate_id in busy:
+                yield from self._finish([self._prepare(plate_id, is_patient=True)])
+        finally:
+            for claim in self._claims:
+                claim.release()
 
-
-def _compute(run: Run, work: Work, plate_ids: list[str], batch_size: int, timings: Timings) -> Iterator[PlateOutcome]:
-    """Outcomes of plates that are not done, in order within each batch."""
-    prepared = ahead(lambda plate_id: _prepare(work, run.dataset, plate_id), plate_ids, batch_size + THREADS)
-    for batch in _batches(prepared, batch_size):
-        timings.decode += sum(plate.decode_seconds for plate in batch)
-        readable = [plate for plate in batch if plate.error is None]
+    def _prepare(self, plate_id: str, is_patient: bool = False) -> Prepared:
+        dataset, identity = self.run.dataset, self.run.identity
+        claim = claim_plate(dataset, plate_id, identity, is_patient=is_patient)
+        if claim is None:
+            return Prepared(plate_id, 0.0)
+        self._claims.append(claim)
         started = time.perf_counter()
-        results = dict(
-            zip((plate.plate_id for plate in readable), _measure(work, readable) if readable else [], strict=True)
-        )
-        timings.compute += time.perf_counter() - started
+        source = payload = error = done = None
+        try:
+            source = source_digest(dataset, plate_id)
+            done = None if self.is_forced else find_done(dataset, plate_id, identity)
+            payload = None if done else self.work.prepare(plate_id)
+        except Exception as caught:  # noqa: BLE001 - whatever a bad scan raises, it costs this plate alone
+            error = structured(caught, "decode")
+        return Prepared(plate_id, time.perf_counter() - started, claim, source, payload, error, done)
+
+    def _finish(self, batch: list[Prepared]) -> Iterator[PlateOutcome]:
+        self.timings.decode += sum(plate.seconds for plate in batch)
+        ready = [plate for plate in batch if plate.error is None and plate.done is None]
+        started = time.perf_counter()
+        measured = self.measurer.measure([plate.payload for plate in ready])
+        results = dict(zip((plate.plate_id for plate in ready), measured, strict=True))
+        self.timings.compute += time.perf_counter() - started
         for plate in batch:
             started = time.perf_counter()
-            outcome = _seal(run, plate, plate.error or results[plate.plate_id])
-            timings.seal += time.perf_counter() - started
+            outcome = self._seal(plate, plate.error or results.get(plate.plate_id))
+            if plate.claim is not None:
+                plate.claim.release()
+            self.timings.seal += time.perf_counter() - started
             yield outcome
+
+    def _seal(self, plate: Prepared, result: Measurement | StructuredError | None) -> PlateOutcome:
+        """Seals a result or a failure. Rows that do not fit are the plate's fault; a full disk ends the run."""
+        if plate.done is not None:
+            return PlateOutcome(plate.plate_id, "reused", plate.done)
+        if plate.source is None or result is None:
+            return PlateOutcome(plate.plate_id, "failed", None, plate.error)
+        if isinstance(result, Measurement):
+            try:
+                return PlateOutcome(plate.plate_id, "complete", self.run.seal(plate.plate_id, plate.source, result))
+            except (ValueError, pl.exceptions.PolarsError) as error:
+                result = structured(error, "seal")
+        return PlateOutcome(
+            plate.plate_id, "failed", self.run.seal_failure(plate.plate_id, plate.source, result), result
+        )
 
 
 def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: list[PlateOutcome]) -> RunReport:
@@ -202,7 +210,7 @@ def execute_run(
     *,
     is_forced: bool = False,
     dagster_run_id: str | None = None,
-    on_run: Callable[[Run], None] = lambda run: None,
+    on_notice: Callable[[str], None] = lambda notice: None,
 ) -> Iterator[PlateOutcome]:
     """Measures every plate that is not done; yields each plate's outcome as soon as it is sealed, done plates first.
 
@@ -216,7 +224,7 @@ def execute_run(
         work: the instrument's work.
         is_forced: measure done plates again.
         dagster_run_id: recorded in every manifest.
-        on_run: told of the run once it is open.
+        on_notice: told, in one line, where the run is kept and what it had to change on its way.
 
     Raises:
         Whatever `work.load` raises, before any plate is touched. OSError if the disk fails.
@@ -238,8 +246,9 @@ def execute_run(
     timings.load = time.perf_counter() - started
     with open_run(dataset, spec, identity, dagster_run_id) as run:
         run.write_config(spec, plate_ids, is_forced)
-        on_run(run)
-        for outcome in _compute(run, work, missing, spec.batch_size, timings):
+        on_notice(f"{run.run_id}: {run.folder}")
+        batches = Batches(run, work, Measurer(work, spec.batch_size, on_notice), timings, is_forced=is_forced)
+        for outcome in batches.outcomes(missing, spec.batch_size):
             outcomes.append(outcome)
             yield outcome
         run.write_report(_report(run, timings, plate_ids, outcomes))

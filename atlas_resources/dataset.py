@@ -74,6 +74,11 @@ class Dataset:
         return self.root / "reports"
 
     @property
+    def locks_dir(self) -> Path:
+        """Empty files that running processes hold kernel locks on; safe to delete when nothing runs."""
+        return self.root / ".locks"
+
+    @property
     def ledger_dir(self) -> Path:
         """Derived Parquet tables."""
         return self.root / "ledger"

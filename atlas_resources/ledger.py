@@ -28,6 +28,7 @@ from atlas_resources.tables import (
     HISTOGRAMS,
     INSTRUMENT_TABLES,
     IS_CURRENT,
+    LEDGERS,
     LINEAGE,
     MODELS,
     PLATES,
@@ -275,3 +276,32 @@ def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
         missing = [str(problem) for problem in registry.problems if problem.file.removesuffix(".yaml") == stem]
         rows.append(dict.fromkeys(MODELS.schema) | {"instrument": stem, "status": "broken", "missing": missing})
     return _write_ledger(dataset, MODELS, pl.DataFrame(rows, schema=MODELS.schema))
+
+
+def why_behind(dataset: Dataset, registry: Registry) -> str:
+    """Why the ledgers are not what plate-local truth would give now; empty if they are.
+
+    Reads names and times only: run folders, the groundwork's files, and three columns of the ledgers.
+    """
+    return next(_reasons_behind(dataset, registry), "")
+
+
+def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
+    built = [ledger_path(dataset, table) for table in LEDGERS.values()] + [dataset.catalogue_path]
+    missing = [path.name for path in built if not path.is_file()]
+    if missing:
+        yield f"not built yet: {', '.join(missing)}"
+        return
+    changed = sealed_runs(dataset) ^ _known(read_ledger(dataset, RUNS))
+    if changed:
+        yield f"{len(changed)} sealed runs came or went; the newest is {max(changed)[0]}"
+    plate_ids = dataset.plate_ids()
+    if set(read_ledger(dataset, PLATES)["plate_id"]) != set(plate_ids):
+        yield f"plates came or went; there are {len(plate_ids)}"
+    measured = [dataset.derived_path(plate_id, "input_image.json") for plate_id in plate_ids]
+    newest_ns = max((path.stat().st_mtime_ns for path in measured if path.is_file()), default=0)
+    if newest_ns > ledger_path(dataset, PLATES).stat().st_mtime_ns:
+        yield f"groundwork is newer, of {newest_ns}"
+    present = {identity.fingerprint for identity in registry.identities.values()}
+    if set(read_ledger(dataset, MODELS)["fingerprint"].drop_nulls()) != present:
+        yield f"instruments changed: {', '.join(sorted(fingerprint[:8] for fingerprint in present))}"

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -51,24 +52,30 @@ class Measurement:
     preview: bytes | None = None
 
 
-def find_done(dataset: Dataset, plate_id: str, identity: InstrumentIdentity) -> RunManifest | None:
-    """The newest sealed complete run of the plate by this very instrument on its present source, or None.
+def _sealed(dataset: Dataset, plate_id: str, identity: InstrumentIdentity) -> Iterator[RunManifest]:
+    """Manifests of the plate's sealed runs by this very instrument on its present source, newest first.
 
     Run folders carry the fingerprint's first 8 hex digits in their name: a plate without such a run costs one listing.
     """
     runs = dataset.runs_dir(plate_id)
     if not runs.is_dir():
-        return None
-    wanted = ("complete", identity.key, identity.fingerprint, dataset.source_sha256(plate_id))
-    suffix = f"-{identity.fingerprint[:8]}"
-    for name in sorted(
-        (name for name in os.listdir(runs) if name.startswith("run-") and name.endswith(suffix)), reverse=True
-    ):
+        return
+    wanted = (identity.key, identity.fingerprint, dataset.source_sha256(plate_id))
+    names = (name for name in os.listdir(runs) if name.startswith("run-") and name.endswith(identity.fingerprint[:8]))
+    for name in sorted(names, reverse=True):
         manifest = dataset.read_json(runs / name / MANIFEST_NAME, RunManifest)
-        instrument = manifest.instrument
-        if (manifest.status, instrument.key, instrument.fingerprint, manifest.source_sha256) == wanted:
-            return manifest
-    return None
+        if (manifest.instrument.key, manifest.instrument.fingerprint, manifest.source_sha256) == wanted:
+            yield manifest
+
+
+def find_done(dataset: Dataset, plate_id: str, identity: InstrumentIdentity) -> RunManifest | None:
+    """The newest complete run of the plate by this very instrument on its present source, or None."""
+    return next((run for run in _sealed(dataset, plate_id, identity) if run.status == "complete"), None)
+
+
+def find_failures(dataset: Dataset, plate_id: str, identity: InstrumentIdentity) -> list[RunManifest]:
+    """The plate's failed runs by this very instrument on its present source, newest first."""
+    return [run for run in _sealed(dataset, plate_id, identity) if run.status == "failed"]
 
 
 def read_preview(dataset: Dataset, manifest: RunManifest) -> bytes | None:
@@ -94,6 +101,35 @@ def is_live(dataset: Dataset, run_id: str) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+class Claim:
+    """The right to measure one plate with one instrument: one run has it at a time, and it goes with its process."""
+
+    def __init__(self, lock: BinaryIO):
+        self._lock = lock
+
+    def release(self) -> None:
+        """Lets another run have the plate."""
+        self._lock.close()
+
+
+def claim_plate(
+    dataset: Dataset, plate_id: str, identity: InstrumentIdentity, *, is_patient: bool = False
+) -> Claim | None:
+    """Claims a plate for an instrument. None if another run has it, unless one is patient and waits until it has not.
+
+    The lock is the kernel's, on an empty file: a dead process holds none.
+    """
+    folder = dataset.locks_dir / dataset.plate_dir(plate_id).name
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / identity.key).open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if is_patient else fcntl.LOCK_NB))
+    except BlockingIOError:
+        lock.close()
+        return None
+    return Claim(lock)
 
 
 def sweep_dead(dataset: Dataset, plate_id: str) -> None:
