@@ -1,23 +1,19 @@
 """Assembles the graph, and does nothing else. Importing it reads `model_specs/` and imports no torch."""
 
-import warnings
 from pathlib import Path
 
 import dagster as dg
 
+from atlas_assets.automation import build_automation, read_settings
+from atlas_assets.broken_specs import build_broken_spec_assets
+from atlas_assets.checks import build_checks
+from atlas_assets.groundwork import groundwork
+from atlas_assets.instruments import build_instrument_asset
+from atlas_assets.ledgers import build_ledger_assets
+from atlas_assets.plates import plate_manifest
 from atlas_resources.dataset import dataset_root
 from atlas_resources.registry import Registry, read_registry
 from atlas_resources.resources import DatasetResource, build_instrument_resource
-
-# `backfill_policy=` is what the batched assets stand on; Dagster 1.13 still calls it beta at every use.
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
-
-from atlas_assets.automation import build_automation, read_settings  # noqa: E402 - after the filter above
-from atlas_assets.broken_specs import build_broken_spec_assets  # noqa: E402
-from atlas_assets.groundwork import groundwork  # noqa: E402
-from atlas_assets.instruments import build_instrument_asset  # noqa: E402
-from atlas_assets.ledgers import build_ledger_assets  # noqa: E402
-from atlas_assets.plates import plate_manifest  # noqa: E402
 
 
 def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
@@ -42,6 +38,7 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
             "dataset": DatasetResource(root=str(root)),
             **{spec.key: build_instrument_resource(spec, identities[spec.key]) for spec in registry.admitted},
         },
+        asset_checks=build_checks(registry),
         sensors=sensors,
         schedules=schedules,
     )

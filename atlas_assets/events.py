@@ -114,9 +114,10 @@ def failure_of(
                 AssetMaterializationPlannedData(key, partition=plate_id),
             )
             context.instance.report_dagster_event(planned, context.run.run_id)
+    others = "; the others are materialised" if len(failed) < asked else ""
     lines = "\n".join(f"{plate_id}: {reason}" for plate_id, reason in failed)
     return dg.Failure(
-        description=f"{len(failed)} of {asked} plates failed; the others are materialised.\n{lines}",
+        description=f"{len(failed)} of {asked} plates failed{others}.\n{lines}",
         metadata={
             "failed_plates": dg.MetadataValue.md(
                 "\n".join(f"- **{plate_id}**: {reason}" for plate_id, reason in failed)

@@ -143,7 +143,7 @@ def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.Asset
             role.work(spec, dataset, lambda: resource.load(spec)),
             is_forced=config.force,
             dagster_run_id=context.run.run_id,
-            on_notice=context.log.warning,
+            log=context.log,
         ):
             progress.add(outcome)
             if outcome.manifest is None or outcome.status == "failed":

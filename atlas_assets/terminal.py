@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 from dagster._core.definitions.asset_selection import DagsterInvalidAssetSelectionError
@@ -21,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from atlas_assets.definitions import build_definitions
 from atlas_assets.instruments import asset_key
 from atlas_assets.partitions import PLATES_NAME, add_missing_partitions
-from atlas_assets.work_lists import WorkList, run_config_of, tags_of
+from atlas_assets.work_lists import WorkList, read_standings, run_config_of, tags_of
 from atlas_resources.dataset import Dataset
 from atlas_resources.provenance import PROJECT_ROOT
 from atlas_resources.registry import Registry
@@ -104,6 +105,7 @@ def materialize(
     *,
     selection: str | None = None,
     plate_ids: Sequence[str] | None = None,
+    which: Literal["all", "missing", "failed"] = "all",
     console: Console | None = None,
 ) -> Iterator[LayerResult]:
     """Materialises a selection, layer after layer; yields how each ended.
@@ -115,6 +117,7 @@ def materialize(
         selection: Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`; if None,
             everything but the instruments that are not active.
         plate_ids: the plates; all registered ones if None.
+        which: of these, those that an asset still owes, or whose last attempt failed; each asset its own.
         console: where progress is shown.
 
     Raises:
@@ -141,16 +144,39 @@ def materialize(
             if not keys:
                 continue
             is_of_plates = any(graph.get(key).is_partitioned for key in keys)
-            work = WorkList(tuple(keys), wanted)
-            handler.materialized, handler.failures, handler.bars = 0, [], {}
-            result = job.execute_in_process(
-                instance=instance,
-                asset_selection=keys,
-                raise_on_error=False,
-                tags=tags_of(work) if is_of_plates else {},
-                run_config={**(run_config_of(work) if is_of_plates else {}), "loggers": {"terminal": {}}},
-            )
-            yield LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
+            handler.bars = {}
+            works = _works(registry, dataset, keys, wanted, which) if is_of_plates else [None]
+            for work in works:
+                handler.materialized, handler.failures = 0, []
+                handler.total = len(work.plate_ids) if work else 1
+                result = job.execute_in_process(
+                    instance=instance,
+                    asset_selection=list(work.keys) if work else keys,
+                    raise_on_error=False,
+                    tags=tags_of(work) if work else {},
+                    run_config={**(run_config_of(work) if work else {}), "loggers": {"terminal": {}}},
+                )
+                yield LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
+
+
+def _works(
+    registry: Registry, dataset: Dataset, keys: list[dg.AssetKey], wanted: tuple[str, ...], which: str
+) -> Iterator[WorkList]:
+    """The runs of one layer: one over all wanted plates, or one for each set of plates that some assets owe."""
+    if which == "all":
+        yield WorkList(tuple(keys), wanted)
+        return
+    instruments = [spec.key for spec in registry.admitted if asset_key(spec) in keys]
+    owing: dict[tuple[str, ...], list[dg.AssetKey]] = {}
+    for standing in read_standings(registry, dataset, instruments):
+        if not set(standing.keys) & set(keys):
+            continue
+        plates = standing.failed if which == "failed" else [plate for plate in standing.plates if not plate.is_done]
+        plate_ids = tuple(plate.plate_id for plate in plates if plate.plate_id in wanted)
+        owing.setdefault(plate_ids, []).extend(standing.keys)
+    for plate_ids, owing_keys in owing.items():
+        if plate_ids:
+            yield WorkList(tuple(owing_keys), plate_ids)
 
 
 def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:

@@ -1,7 +1,8 @@
 """A run over many plates: skip what is done, decode ahead of the model, measure in batches, seal plate by plate."""
 
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -21,6 +22,8 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.measuring import Measurer, Work, structured
 from atlas_resources.runs import Claim, Measurement, Run, claim_plate, find_done, open_run, sweep_dead
 from atlas_resources.specs import Spec
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ def execute_run(
     *,
     is_forced: bool = False,
     dagster_run_id: str | None = None,
-    on_notice: Callable[[str], None] = lambda notice: None,
+    log: logging.Logger = LOG,
 ) -> Iterator[PlateOutcome]:
     """Measures every plate that is not done; yields each plate's outcome as soon as it is sealed, done plates first.
 
@@ -224,7 +227,7 @@ def execute_run(
         work: the instrument's work.
         is_forced: measure done plates again.
         dagster_run_id: recorded in every manifest.
-        on_notice: told, in one line, where the run is kept and what it had to change on its way.
+        log: told where the run is kept, what it had to change on its way, and where the time went.
 
     Raises:
         Whatever `work.load` raises, before any plate is touched. OSError if the disk fails.
@@ -246,9 +249,15 @@ def execute_run(
     timings.load = time.perf_counter() - started
     with open_run(dataset, spec, identity, dagster_run_id) as run:
         run.write_config(spec, plate_ids, is_forced)
-        on_notice(f"{run.run_id}: {run.folder}")
-        batches = Batches(run, work, Measurer(work, spec.batch_size, on_notice), timings, is_forced=is_forced)
+        log.info(f"{run.run_id}: {run.folder}")
+        batches = Batches(run, work, Measurer(work, spec.batch_size, log.warning), timings, is_forced=is_forced)
         for outcome in batches.outcomes(missing, spec.batch_size):
             outcomes.append(outcome)
             yield outcome
-        run.write_report(_report(run, timings, plate_ids, outcomes))
+        report = _report(run, timings, plate_ids, outcomes)
+        run.write_report(report)
+        log.info(
+            f"{run.run_id}: {len(report.done)} done, {len(report.skipped)} reused, {len(report.failed)} failed in "
+            f"{report.wall_seconds:.1f} s: loading {report.load_seconds:.1f} s, computing {report.compute_seconds:.1f} s, "
+            f"sealing {report.seal_seconds:.1f} s; decoding ahead, summed over threads, {report.decode_seconds:.1f} s"
+        )

@@ -305,3 +305,15 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
     present = {identity.fingerprint for identity in registry.identities.values()}
     if set(read_ledger(dataset, MODELS)["fingerprint"].drop_nulls()) != present:
         yield f"instruments changed: {', '.join(sorted(fingerprint[:8] for fingerprint in present))}"
+
+
+def read_sealed_rows(dataset: Dataset, role: str) -> pl.DataFrame:
+    """The rows of a role's complete runs that `ledger/runs` knows, from the plates' own files."""
+    table = INSTRUMENT_TABLES[role]
+    runs = read_ledger(dataset, RUNS).filter(pl.col("status") == "complete", pl.col("role") == role)
+    paths = [
+        dataset.runs_dir(plate_id) / run_id / FILE_OF_ROLE[role]
+        for run_id, plate_id in sorted(_known(runs) & sealed_runs(dataset))
+    ]
+    empty = table.schema.to_frame().drop(IS_CURRENT.name)
+    return pl.concat([empty, pl.read_parquet(paths)]) if paths else empty
