@@ -258,6 +258,6 @@ def execute_run(
         run.write_report(report)
         log.info(
             f"{run.run_id}: {len(report.done)} done, {len(report.skipped)} reused, {len(report.failed)} failed in "
-            f"{report.wall_seconds:.1f} s: loading {report.load_seconds:.1f} s, computing {report.compute_seconds:.1f} s, "
-            f"sealing {report.seal_seconds:.1f} s; decoding ahead, summed over threads, {report.decode_seconds:.1f} s"
+            f"{report.wall_seconds:.1f} s: loading {report.load_seconds:.1f} s, computing "
+            f"{report.compute_seconds:.1f} s, sealing {report.seal_seconds:.1f} s; decoding ahead, summed over threads, {report.decode_seconds:.1f} s"
         )
