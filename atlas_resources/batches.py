@@ -194,6 +194,13 @@ def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: list[Pla
     )
 
 
+def _summary(report: RunReport) -> str:
+    counts = f"{len(report.done)} done, {len(report.skipped)} reused, {len(report.failed)} failed"
+    stages = f"loading {report.load_seconds:.1f} s, computing {report.compute_seconds:.1f} s"
+    ahead_of = f"decoding ahead, summed over threads, {report.decode_seconds:.1f} s"
+    return f"{counts} in {report.wall_seconds:.1f} s: {stages}, sealing {report.seal_seconds:.1f} s; {ahead_of}"
+
+
 def _look_up(dataset: Dataset, identity: InstrumentIdentity, plate_id: str, is_forced: bool) -> PlateOutcome | None:
     """The outcome of a plate that is done, or whose own files are unreadable; None for one that is to be measured."""
     try:
@@ -256,8 +263,4 @@ def execute_run(
             yield outcome
         report = _report(run, timings, plate_ids, outcomes)
         run.write_report(report)
-        log.info(
-            f"{run.run_id}: {len(report.done)} done, {len(report.skipped)} reused, {len(report.failed)} failed in "
-            f"{report.wall_seconds:.1f} s: loading {report.load_seconds:.1f} s, computing "
-            f"{report.compute_seconds:.1f} s, sealing {report.seal_seconds:.1f} s; decoding ahead, summed over threads, {report.decode_seconds:.1f} s"
-        )
+        log.info(f"{run.run_id}: {_summary(report)}")
