@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from atlas_assets.cli_models import models_app
+from atlas_assets.cli_export import export
+from atlas_assets.cli_hub import models_app
 from atlas_assets.cli_output import cell, console, fail
 
 if TYPE_CHECKING:
@@ -23,15 +24,16 @@ app = typer.Typer(
 
 The dataset lies in **ATLAS_HOME** (default `data/atlas`). A first session:
 
-    atlas plates add ~/scans        register scans; the files are copied, never altered
-    atlas run                       materialise the whole graph
-    atlas query "FROM nearest('plate-001', 'efficientnet_lite0', 5)"
-    atlas ui                        the Dagster UI, on loopback
+- `atlas plates add ~/scans` registers scans; the files are copied, never altered
+- `atlas run` materialises the whole graph
+- `atlas query "FROM nearest('plate-001', 'efficientnet_lite0', 5)"` asks in SQL
+- `atlas ui` opens the Dagster UI, on loopback
 """,
 )
 plates_app = typer.Typer(no_args_is_help=True, help="Register and list plates.")
 app.add_typer(plates_app, name="plates")
 app.add_typer(models_app, name="models")
+app.command()(export)
 
 
 def _dataset() -> "Dataset":
@@ -97,22 +99,34 @@ def run(
         typer.Argument(help="Assets, in Dagster's selection syntax; by default all, with the active instruments."),
     ] = None,
     plates: Annotated[str | None, typer.Option(help="Plates, separated by commas; all by default.")] = None,
+    missing: Annotated[bool, typer.Option("--missing", help="Only plates that an asset still owes.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only plates that failed and are not done since.")] = False,
 ) -> None:
     """Materialise assets in this process, through Dagster, with progress.
 
     Examples: `atlas run`, `atlas run 'group:embeddings'`, `atlas run 'key:"ledger/*" or key:"catalogue"'`,
-    `atlas run 'key:"segments/otsu_luma"' --plates plate-001,plate-007`. Plates that are done cost next to nothing.
+    `atlas run 'key:"segments/otsu_luma"' --plates plate-001,plate-007`, `atlas run --failed`. Plates that are done cost
+    next to nothing. The exit code is 1 if any plate failed.
     """
     from atlas_assets.terminal import materialize, open_instance
     from atlas_resources.registry import read_registry
 
+    if sum((bool(plates), missing, failed)) > 1:
+        raise fail("--plates, --missing and --failed exclude one another")
     dataset = _dataset()
     chosen = [plate_id.strip() for plate_id in plates.split(",")] if plates else None
+    which = "missing" if missing else "failed" if failed else "all"
     is_success = True
     with open_instance(dataset) as instance:
         try:
             for layer in materialize(
-                read_registry(), dataset, instance, selection=selection, plate_ids=chosen, console=console
+                read_registry(),
+                dataset,
+                instance,
+                selection=selection,
+                plate_ids=chosen,
+                which=which,
+                console=console,
             ):
                 is_success &= layer.is_success
                 for failure in layer.failures:
@@ -120,6 +134,35 @@ def run(
         except ValueError as error:
             raise fail(str(error)) from None
     if not is_success:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status() -> None:
+    """Show how many plates each active asset has done, failed and still owes, and whether the ledgers are up to date.
+
+    The exit code is 1 if a plate failed. What is read is on disk; nothing is materialised.
+    """
+    from atlas_assets.work_lists import read_standings
+    from atlas_resources.ledger import why_behind
+    from atlas_resources.registry import read_registry
+
+    dataset, registry = _dataset(), read_registry()
+    standings = read_standings(registry, dataset, sorted(registry.active))
+    table = Table("asset", "done", "failed", "missing", title=f"{len(dataset.plate_ids())} plates in {dataset.root}")
+    for standing in standings:
+        done = sum(plate.is_done for plate in standing.plates)
+        failed = len(standing.failed)
+        names = "\n".join(key.to_user_string() for key in standing.keys)
+        table.add_row(names, str(done), str(failed), str(len(standing.plates) - done - failed))
+    console.print(table)
+    failures = [(standing.keys[0].to_user_string(), plate) for standing in standings for plate in standing.failed]
+    for name, plate in failures:
+        times = "once" if plate.attempts == 1 else f"{plate.attempts} times"
+        console.print(f"{plate.plate_id} failed {times} in {name}: {plate.reason}", style="red", markup=False)
+    behind = why_behind(dataset, registry)
+    console.print(f"ledgers: {behind or 'up to date'}", markup=False, soft_wrap=True)
+    if failures:
         raise typer.Exit(1)
 
 

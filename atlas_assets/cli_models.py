@@ -1,41 +1,41 @@
 """`atlas models`: the instruments of model_specs/ from a terminal. Imports stand inside, so help is quick."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from atlas_assets.cli_output import console, fail
+
+if TYPE_CHECKING:
+    from atlas_resources.specs import Spec
 
 models_app = typer.Typer(no_args_is_help=True, help="List and check the instruments of model_specs/.")
 
 
 @models_app.command("list")
-def models_list() -> None:
-    """List every instrument: role, revision, licence, and whether it is admitted or what is missing."""
+def models_list(
+    named_set: Annotated[
+        str | None, typer.Option("--set", help="Only a set of the roster: offline, minimum, full.")
+    ] = None,
+    status: Annotated[str | None, typer.Option(help="Only admitted, idea, refused or broken.")] = None,
+) -> None:
+    """List every instrument: role, revision, licence, and whether it is admitted, or what is missing, or why not."""
+    from atlas_assets.model_tables import COLOURS, count_line, list_table
     from atlas_resources.registry import read_registry
-    from atlas_resources.specs import missing_for_admission, model_sha
 
     registry = read_registry()
-    table = Table("instrument", "role", "model", "revision", "licence", "status")
-    for spec in registry.specs.values():
-        missing = missing_for_admission(spec)
-        revision = model_sha(spec) or "-"
-        table.add_row(
-            spec.key,
-            spec.role,
-            spec.model_id,
-            revision[:12] if "==" not in revision else revision,
-            spec.licence.spdx if spec.licence else "-",
-            f"[green]admitted[/]{', active' if spec.key in registry.active else ''}"
-            if not missing
-            else "[yellow]idea[/]: " + escape("; ".join(missing)),
-        )
-    for problem in registry.problems:
-        table.add_row(problem.file, "", "", "", "", f"[red]broken[/]: {escape(problem.field)}")
-    console.print(table)
+    if status and status not in COLOURS:
+        raise fail(f"no status {status!r}; there are {', '.join(COLOURS)}.")
+    try:
+        specs = registry.named_set(named_set) if named_set else list(registry.specs.values())
+    except KeyError as error:
+        raise fail(str(error.args[0])) from None
+    if status:
+        specs = [spec for spec in specs if registry.status(spec.key).name == status]
+    with_broken = not named_set and status in {None, "broken"}
+    console.print(list_table(registry, specs, console.width, with_broken))
+    console.print(count_line(registry, specs), highlight=False)
 
 
 @models_app.command("check")
@@ -58,29 +58,31 @@ def models_check(
 
 
 @models_app.command("show")
-def models_show(key: Annotated[str, typer.Argument(help="Key of an instrument.")]) -> None:
-    """Show one instrument's card: pins, terms, preprocessing, known ways to be wrong, where its weights lie."""
-    import yaml
-
+def models_show(name: Annotated[str, typer.Argument(help="Key, model id or alias of an instrument.")]) -> None:
+    """Show one instrument's card: pins, terms, preprocessing, known ways to be wrong, sources, status."""
+    from atlas_assets.model_tables import card
     from atlas_resources.registry import read_registry
-    from atlas_resources.specs import fingerprint, missing_for_admission
-    from atlas_resources.weights import WeightsMismatch, WeightsMissing, require_weights
 
     registry = read_registry()
     try:
-        spec = registry.require(key)
+        found = registry.resolve(name)
     except KeyError as error:
         raise fail(str(error.args[0])) from None
-    console.print(
-        yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110), markup=False
-    )
-    missing = missing_for_admission(spec)
-    if missing:
-        console.print(f"idea, not admitted: {'; '.join(missing)}", style="yellow")
+    if found.notice:
+        console.print(found.notice, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    console.print(card(found.spec, min(console.width, 110)), markup=False, soft_wrap=True)
+    status = registry.status(found.spec.key)
+    if status.name != "admitted":
+        words = "idea, not admitted" if status.name == "idea" else status.name
+        console.print(f"{words}: {status.reason}", style="yellow", markup=False, soft_wrap=True)
         return
-    from atlas_resources.registry import LOADERS
+    console.print(f"fingerprint {registry.identities[found.spec.key].fingerprint}")
+    _say_where_weights_are(found.spec)
 
-    console.print(f"fingerprint {fingerprint(spec, LOADERS[spec.loader].version)}")
+
+def _say_where_weights_are(spec: "Spec") -> None:
+    from atlas_resources.weights import WeightsMismatch, WeightsMissing, require_weights
+
     try:
         weights = require_weights(spec)
     except (WeightsMissing, WeightsMismatch) as error:
@@ -88,3 +90,18 @@ def models_show(key: Annotated[str, typer.Argument(help="Key of an instrument.")
     else:
         for path in weights.files.values():
             console.print(f"on disk, digest right: {path}", style="green", soft_wrap=True)
+
+
+@models_app.command("docs")
+def models_docs(
+    path: Annotated[
+        Path | None, typer.Argument(help="Where to write; the project's docs/models.md by default.")
+    ] = None,
+) -> None:
+    """Write docs/models.md, the table of instruments for people who read claims, from the specs."""
+    from atlas_assets.model_docs import DOCS_PATH, models_page
+    from atlas_resources.registry import read_registry
+
+    target = path or DOCS_PATH
+    target.write_text(models_page(read_registry()), encoding="utf-8")
+    console.print(f"wrote {target}", markup=False, soft_wrap=True)

@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atlas_resources.commercial import create_commercial_views
 from atlas_resources.dataset import Dataset
 from atlas_resources.durable_files import sweep_leftovers, sync_folder
 from atlas_resources.ledger import ledger_path
@@ -136,6 +137,7 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
         with duckdb.connect(str(beside)) as connection:
             _create_tables(connection, dataset)
             _create_views(connection, registry)
+            create_commercial_views(connection)
             _create_macros(connection)
             connection.execute("CHECKPOINT")
         os.replace(beside, path)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from atlas_resources.registry import loader_of
 from atlas_resources.specs import Preprocessing, Spec
-from atlas_resources.weights import require_weights
+from atlas_resources.weights import hub_shut, require_weights
 
 if TYPE_CHECKING:
     import torch
@@ -93,15 +93,20 @@ def require_device(spec: Spec) -> str:
     return "cuda"
 
 
-def load_model(spec: Spec) -> Embedder | Scorer | Segmenter:
-    """Loads the pinned weights, digests checked, on the declared device.
+def load_model(spec: Spec, paranoid: bool = False) -> Embedder | Scorer | Segmenter:
+    """Loads the pinned weights, digests checked, on the declared device. Nothing connects to a network.
+
+    Args:
+        spec: the instrument.
+        paranoid: hash every file again, even one whose digest is remembered.
 
     Raises:
         WeightsMissing, WeightsMismatch: see `weights.require_weights`.
         DeviceUnavailable: see `require_device`.
     """
     device = require_device(spec)
-    return loader_of(spec)(spec, require_weights(spec), device)
+    with hub_shut():
+        return loader_of(spec)(spec, require_weights(spec, paranoid), device)
 
 
 def resize(image: Image.Image, steps: Preprocessing) -> Image.Image:

@@ -13,16 +13,11 @@ import polars as pl
 from atlas_resources.contracts import ColorHistograms, InputImage, RunManifest
 from atlas_resources.dataset import Dataset
 from atlas_resources.durable_files import sweep_leftovers, write_bytes_atomically
-from atlas_resources.registry import LOADERS, Registry
+from atlas_resources.fingerprints import preprocess_tag
+from atlas_resources.pins import model_sha, weights_sha256
+from atlas_resources.registry import Registry, loader_version
 from atlas_resources.runs import MANIFEST_NAME, parquet_bytes
-from atlas_resources.specs import (
-    VectorOutput,
-    is_admitted,
-    missing_for_admission,
-    model_sha,
-    preprocess_tag,
-    weights_sha256,
-)
+from atlas_resources.specs import VectorOutput
 from atlas_resources.tables import (
     FILE_OF_ROLE,
     HISTOGRAMS,
@@ -242,16 +237,16 @@ def build_lineage(dataset: Dataset) -> pl.DataFrame:
 
 
 def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
-    """`ledger/models`: every spec, admitted, idea or broken."""
+    """`ledger/models`: every spec, admitted, idea, refused or broken."""
     rows = []
     for spec in registry.specs.values():
-        steps = spec.preprocessing
+        steps, status = spec.preprocessing or spec.own_preprocessing, registry.status(spec.key)
         rows.append(
             {
                 "instrument": spec.key,
                 "role": spec.role,
-                "status": "admitted" if is_admitted(spec) else "idea",
-                "missing": missing_for_admission(spec),
+                "status": status.name,
+                "missing": list(status.reasons),
                 "title": spec.title,
                 "model_id": spec.model_id,
                 "model_sha": model_sha(spec),
@@ -265,8 +260,8 @@ def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
                 "parameters": json.dumps(spec.parameters),
                 "device": spec.numeric and spec.numeric.device,
                 "dtype": spec.numeric and spec.numeric.dtype,
-                "loader": f"{spec.loader} {LOADERS[spec.loader].version}",
-                "fingerprint": registry.identities[spec.key].fingerprint if is_admitted(spec) else None,
+                "loader": spec.loader and f"{spec.loader} {loader_version(spec)}",
+                "fingerprint": registry.identities[spec.key].fingerprint if status.name == "admitted" else None,
                 "failure_modes": [f"{mode.fact} ({mode.source})" for mode in spec.failure_modes],
                 "sources": spec.sources,
             }

@@ -1,20 +1,25 @@
-"""What an instrument is: the frozen schema of `model_specs/*.yaml`, its fingerprint and the admission rules.
+"""What an instrument is: the frozen schema of `model_specs/*.yaml`.
 
-No files are read here.
+No files are read here. What a spec must declare is in `admission`, what it is known by in `fingerprints`.
 """
 
-import hashlib
-import json
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from atlas_resources.contracts import Contract, InstrumentIdentity, Sha256
+from atlas_resources.contracts import Contract, Sha256
 
-Role = Literal["embedding", "segmentation", "detection", "probe", "text"]
+Role = Literal["embedding", "segmentation", "detection", "probe", "text", "generative"]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Mean = Annotated[float, Field(allow_inf_nan=False)]
 Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Channels = tuple[Mean, Mean, Mean]
+Deviations = tuple[Deviation, Deviation, Deviation]
+Interpolation = Literal["bicubic", "bilinear", "box"]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class WeightFile(Contract):
@@ -24,6 +29,12 @@ class WeightFile(Contract):
     format: Literal["safetensors", "pickle", "json"]
     sha256: Sha256 | None = None
     size_bytes: int | None = None
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        exclude_if=_is_none,
+        description="Where `atlas models pull` fetches a library's file from; a hub's file has its address by its repository.",
+    )
 
 
 class HubWeights(Contract):
@@ -62,7 +73,7 @@ Weights = Annotated[HubWeights | LibraryWeights | Algorithm, Field(discriminator
 class Licence(Contract):
     """Terms that follow every row made with the instrument."""
 
-    spdx: str = Field(description="SPDX id, or `unknown` said outright.")
+    spdx: str = Field(description="SPDX id, `LicenseRef-` for terms without one, or `unknown` said outright.")
     commercial_use: Literal["yes", "no", "unknown"]
     source: str
 
@@ -72,19 +83,31 @@ class Resize(Contract):
 
     mode: Literal["shortest_side", "longest_side", "exact"]
     size_px: int = Field(gt=0)
+    max_px: int | None = Field(
+        default=None, gt=0, exclude_if=_is_none, description="With `shortest_side`: limit of the other side."
+    )
 
 
 class Preprocessing(Contract):
-    """From the source's sRGB pixels to the model's input, in this order: resize, crop, rescale to 0..1, normalise."""
+    """From the source's sRGB pixels to the model's input, in this order: resize, crop, rescale, normalise, pad.
+
+    A field that came later is left out of what is written while it is null, so that it moves no older fingerprint.
+    """
 
     raster: Literal["source"] = Field(description="The pixels that are resized: the source at full size.")
     colour_policy: Literal["srgb8-v1"]
     backend: Literal["pillow"]
     resize: Resize | None
-    interpolation: Literal["bicubic", "bilinear", "box"]
+    interpolation: Interpolation
     crop_px: int | None = Field(default=None, gt=0, description="Side of the centre crop.")
-    mean: tuple[Mean, Mean, Mean] | None = Field(default=None, description="Per channel, after rescaling to 0..1.")
-    std: tuple[Deviation, Deviation, Deviation] | None = None
+    mean: Channels | None = Field(default=None, description="Per channel, after rescaling to 0..1.")
+    std: Deviations | None = None
+    rescale: Literal["image_maximum"] | None = Field(
+        default=None, exclude_if=_is_none, description="What pixels are divided by; 255 unless said otherwise."
+    )
+    pad: Literal["square_right_bottom", "batch_right_bottom"] | None = Field(
+        default=None, exclude_if=_is_none, description="Zeros after normalising, to a square or the batch's largest."
+    )
 
     @model_validator(mode="after")
     def _normalised_by_both(self) -> "Preprocessing":
@@ -93,20 +116,46 @@ class Preprocessing(Contract):
         return self
 
 
+class OwnPreprocessing(Contract):
+    """What the model's own processor does where no fixed preprocessing can say it."""
+
+    form: Literal["dynamic", "none"]
+    description: str
+    settings: dict[str, int] = Field(default_factory=dict, description="The processor's own names; pixels.")
+    interpolation: Interpolation | None = None
+    mean: Channels | None = None
+    std: Deviations | None = None
+
+
 class VectorOutput(Contract):
     """An embedding."""
 
     kind: Literal["vector"]
     dim: int = Field(gt=0)
-    dtype: Literal["float32"]
-    pooled_feature: Literal["global_average_pool", "projected_image_embedding", "cls_token"]
+    dtype: Literal["float32", "float16"]
+    pooled_feature: Literal[
+        "global_average_pool",
+        "global_average_pool_layer_norm",
+        "projected_image_embedding",
+        "cls_token",
+        "attention_pool",
+        "patch_token_mean",
+    ]
 
 
 class ScoresOutput(Contract):
-    """A score per label."""
+    """A score per label; a single one for a rating."""
 
     kind: Literal["scores"]
-    labels: Literal["imagenet_1k"]
+    labels: Literal[
+        "imagenet_1k",
+        "places365",
+        "wikiart",
+        "wikiart_style",
+        "wikiart_genre",
+        "aesthetic_rating",
+        "memorability_rating",
+    ]
     count: int = Field(gt=0)
     dtype: Literal["float32"]
     calibration: str = Field(description="What the scores are calibrated to, or `uncalibrated`.")
@@ -118,16 +167,52 @@ class MasksOutput(Contract):
     kind: Literal["masks"]
     encoding: Literal["coco_rle"]
     classes: list[str] = Field(description="Class names; empty for class-agnostic masks.")
+    vocabulary: Literal["ade20k_150"] | None = Field(
+        default=None, exclude_if=_is_none, description="Name of a class list too long to stand in `classes`."
+    )
 
 
-Output = Annotated[VectorOutput | ScoresOutput | MasksOutput, Field(discriminator="kind")]
-OUTPUT_OF_ROLE = {"embedding": "vector", "probe": "scores", "segmentation": "masks"}
+class BoxesOutput(Contract):
+    """Labelled boxes, by centre and size as shares of the image's sides."""
+
+    kind: Literal["boxes"]
+    box_format: Literal["cxcywh_ratio"]
+    labels: Literal["coco_91", "text_prompt"]
+    max_boxes: int = Field(gt=0, description="Boxes the model proposes for one image, before any threshold.")
+    dtype: Literal["float32"]
+
+
+class TextOutput(Contract):
+    """Text the model writes."""
+
+    kind: Literal["text"]
+    form: Literal["transcription", "caption", "caption_and_regions", "answer"]
+
+
+class ImageOutput(Contract):
+    """An image the model draws."""
+
+    kind: Literal["image"]
+    width_px: int = Field(gt=0)
+    height_px: int = Field(gt=0)
+
+
+Output = Annotated[
+    VectorOutput | ScoresOutput | MasksOutput | BoxesOutput | TextOutput | ImageOutput, Field(discriminator="kind")
+]
+Objective = Literal[
+    "contrastive_image_text",
+    "contrastive_multimodal",
+    "autoregressive_image_text",
+    "self_supervised",
+    "supervised_classification",
+]
 
 
 class Numeric(Contract):
     """How numbers are computed. An instrument declared for `cuda` never runs on the CPU instead."""
 
-    dtype: Literal["float32"]
+    dtype: Literal["float32", "float16", "bfloat16"]
     device: Literal["cpu", "cuda"]
 
 
@@ -135,6 +220,13 @@ class FailureMode(Contract):
     """A known way to be wrong, and who says so."""
 
     fact: str
+    source: str
+
+
+class Refusal(Contract):
+    """Why an instrument will not run however complete its spec is, and who says so."""
+
+    reason: str
     source: str
 
 
@@ -148,16 +240,21 @@ class Spec(Contract):
     title: str
     description: str
     model_id: str
-    loader: str
+    loader: str | None = Field(description="Family that loads it; null where none does yet.")
+    refusal: Refusal | None = None
+    objective: Objective | None = Field(default=None, description="What an embedding was trained for.")
+    parameter_count: int | None = Field(default=None, gt=0, description="Values in the network, as its source counts.")
     weights: Weights | None = None
     licence: Licence | None = None
     output: Output | None = None
     preprocessing: Preprocessing | None = None
+    own_preprocessing: OwnPreprocessing | None = None
     parameters: dict[str, int | float | str | bool] = Field(
         default_factory=dict, description="Checked by the loader's own schema."
     )
     numeric: Numeric | None = None
     failure_modes: list[FailureMode] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list, description="Where sources contradict each other, and what is open.")
     sources: list[str] = Field(default_factory=list)
     batch_size: int = Field(default=8, gt=0)
     max_partitions_per_run: int = Field(default=200, gt=0)
@@ -166,116 +263,3 @@ class Spec(Contract):
     @classmethod
     def _sorted(cls, parameters: dict) -> dict:
         return dict(sorted(parameters.items()))
-
-
-def model_sha(spec: Spec) -> str | None:
-    """The pin of the model's weights or, without weights, of its code. None if it is not pinned."""
-    match spec.weights:
-        case HubWeights(revision=revision):
-            return revision
-        case LibraryWeights(library=library, version=version) | Algorithm(library=library, version=version):
-            return f"{library}=={version}"
-    return None
-
-
-def weights_sha256(spec: Spec) -> str | None:
-    """Digest of the weights: of the file if there is one, else of the sorted list `sha256  path`.
-
-    None without weights.
-    """
-    if spec.weights is None or isinstance(spec.weights, Algorithm):
-        return None
-    weight_files = [file for file in spec.weights.files if file.format != "json"]
-    if len(weight_files) == 1:
-        return weight_files[0].sha256
-    lines = sorted(f"{file.sha256}  {file.path}\n" for file in weight_files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def missing_for_admission(spec: Spec) -> list[str]:
-    """What the spec must still declare before the instrument may run; empty means admitted."""
-    missing = []
-    if model_sha(spec) is None:
-        missing.append("weights: no pinned revision")
-    if spec.weights is not None and not isinstance(spec.weights, Algorithm):
-        weight_files = [file for file in spec.weights.files if file.format != "json"]
-        missing += [f"weights: no sha256 of {file.path}" for file in weight_files if file.sha256 is None]
-        if not weight_files:
-            missing.append("weights: no weight file")
-    if spec.licence is None:
-        missing.append("licence: neither an SPDX id nor `unknown`")
-    if spec.output is None:
-        missing.append("output: no contract")
-    elif OUTPUT_OF_ROLE.get(spec.role) != spec.output.kind:
-        missing.append(f"output: {spec.output.kind!r} is not what the role {spec.role!r} gives")
-    if spec.preprocessing is None:
-        missing.append("preprocessing: not declared")
-    if spec.numeric is None:
-        missing.append("numeric: dtype and device not declared")
-    if not spec.failure_modes:
-        missing.append("failure_modes: none known and sourced")
-    return missing
-
-
-def is_admitted(spec: Spec) -> bool:
-    """Whether the instrument may run."""
-    return not missing_for_admission(spec)
-
-
-def fingerprint(spec: Spec, loader_version: int) -> str:
-    """sha256 over everything that can change a result. Prose, licence and batch size are not part of it.
-
-    Args:
-        spec: the instrument.
-        loader_version: version of the loader's code, from the registry.
-    """
-    weights = [] if spec.weights is None or isinstance(spec.weights, Algorithm) else spec.weights.files
-    payload = {
-        "model_id": spec.model_id,
-        "model_sha": model_sha(spec),
-        "weights": {file.path: file.sha256 for file in weights},
-        "preprocessing": spec.preprocessing and spec.preprocessing.model_dump(),
-        "output": spec.output and spec.output.model_dump(),
-        "parameters": spec.parameters,
-        "numeric": spec.numeric and spec.numeric.model_dump(),
-        "loader": [spec.loader, loader_version],
-        "role": spec.role,
-    }
-    return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def preprocess_tag(spec: Spec) -> str:
-    """A short name that tells two preprocessings apart, such as `shortest_side256.bicubic.crop224.1a2b3c4d`."""
-    if spec.preprocessing is None:
-        return "undeclared"
-    steps = spec.preprocessing
-    digest = hashlib.sha256(steps.model_dump_json().encode()).hexdigest()[:8]
-    resize = f"{steps.resize.mode}{steps.resize.size_px}" if steps.resize else "unresized"
-    crop = f"crop{steps.crop_px}" if steps.crop_px else "uncropped"
-    return f"{resize}.{steps.interpolation}.{crop}.{digest}"
-
-
-def identity(spec: Spec, loader_version: int) -> InstrumentIdentity:
-    """The part of the spec that every sealed run and ledger row carries.
-
-    Raises ValueError if the spec is not admitted.
-    """
-    missing = missing_for_admission(spec)
-    sha = model_sha(spec)
-    if missing or sha is None or spec.licence is None:
-        raise ValueError(
-            f"{spec.key} is an idea, not an instrument: {'; '.join(missing)}. Complete model_specs/{spec.key}.yaml."
-        )
-    return InstrumentIdentity(
-        key=spec.key,
-        role=spec.role,
-        model_id=spec.model_id,
-        model_sha=sha,
-        weights_sha256=weights_sha256(spec),
-        preprocess_tag=preprocess_tag(spec),
-        loader=spec.loader,
-        loader_version=loader_version,
-        fingerprint=fingerprint(spec, loader_version),
-        licence=spec.licence.spdx,
-        commercial_use=spec.licence.commercial_use,
-    )

@@ -6,6 +6,16 @@ import pytest
 from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, make_dataset
 
+from atlas_resources import digests
+
+
+@pytest.fixture(autouse=True)
+def digest_memory(tmp_path_factory, monkeypatch):
+    """A memory of digests of the test's own, in place of the user's. Gives its path."""
+    path = tmp_path_factory.mktemp("memory") / "digests.json"
+    monkeypatch.setattr(digests, "memory_path", lambda: path)
+    return path
+
 
 @pytest.fixture
 def dataset(tmp_path):

@@ -11,6 +11,7 @@ from atlas_resources.registry import SPECS_DIR, read_registry
 from atlas_resources.specs import Spec
 
 PROJECT = read_registry()
+ADMITTED = {spec.key for spec in PROJECT.admitted}
 WRONG: dict[str, object] = {"no": "such thing"}
 
 FieldPath = tuple[str | int, ...]

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from made_specs import (
+    ADMITTED,
     PROJECT,
     FieldPath,
     content_of,
@@ -15,8 +16,10 @@ from made_specs import (
 )
 
 from atlas_assets.definitions import build_definitions
+from atlas_resources.admission import is_admitted, missing_for_admission, status_of
+from atlas_resources.fingerprints import identity
 from atlas_resources.registry import Registry, read_registry, read_spec
-from atlas_resources.specs import Spec, identity, is_admitted, missing_for_admission
+from atlas_resources.specs import Spec
 
 HUB, LIBRARY = "clip_vit_base_patch32", "sam_vit_base"
 
@@ -27,9 +30,79 @@ def read(folder: Path, content: dict) -> Spec:
     return spec
 
 
+def test_these_instruments_of_the_project_are_admitted():
+    assert {
+        "clip_vit_base_patch32",
+        "clip_vit_large_patch14",
+        "dinov2_base",
+        "dinov2_giant",
+        "dinov2_large",
+        "efficientnet_lite0",
+        "efficientnet_lite0_imagenet",
+        "otsu_luma",
+        "sam_vit_base",
+        "sam_vit_huge",
+        "sam_vit_large",
+    } == ADMITTED
+
+
 @pytest.mark.parametrize("key", sorted(PROJECT.specs))
-def test_every_instrument_of_the_project_is_admitted(key: str):
-    assert missing_for_admission(PROJECT.require(key)) == []
+def test_what_is_not_admitted_says_why(key: str):
+    status = PROJECT.status(key)
+    assert (status.name == "admitted") == (key in ADMITTED)
+    assert bool(status.reasons) == (key not in ADMITTED)
+
+
+def test_these_are_refused_for_the_code_they_need():
+    refused = {key for key in PROJECT.specs if PROJECT.status(key).name == "refused"}
+    assert refused == {
+        "eva_clip_8b",
+        "florence_2_base",
+        "florence_2_large",
+        "imagebind_huge",
+        "perceptclip_memorability",
+    }
+    assert all("code from its repository" in PROJECT.status(key).reason for key in refused)
+
+
+def test_a_refusal_outweighs_a_complete_spec(tmp_path: Path):
+    refusal = {"reason": "needs code from its repository", "source": "its card"}
+    spec = read(tmp_path, content_of("otsu_luma") | {"refusal": refusal})
+    assert (status_of(spec).name, status_of(spec).reason) == ("refused", "needs code from its repository")
+    assert missing_for_admission(spec) == ["refused: needs code from its repository"]
+    with pytest.raises(ValueError, match=r"otsu_luma is refused: needs code .* `atlas models show otsu_luma` says why"):
+        identity(spec, 1)
+
+
+def test_a_generative_model_waits_however_complete_it_is():
+    assert "role: generative models come only after segmentation and embeddings are stable" in (
+        PROJECT.status("sdxl_base").reasons
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "missing"),
+    [
+        (("resize", "max_px"), 1333, "preprocessing: nothing computes resize.max_px 1333 yet"),
+        (("pad",), "square_right_bottom", "preprocessing: nothing computes pad square_right_bottom yet"),
+        (("rescale",), "image_maximum", "preprocessing: nothing computes rescale image_maximum yet"),
+    ],
+)
+def test_what_may_be_declared_and_nothing_computes_is_never_left_out_in_silence(
+    path: FieldPath, value: object, missing: str, tmp_path: Path
+):
+    spec = read(tmp_path, with_field(content_of(HUB), ("preprocessing", *path), value))
+    assert missing_for_admission(spec) == [missing]
+
+
+def test_preprocessing_is_fixed_or_the_models_own(tmp_path: Path):
+    own = {"own_preprocessing": {"form": "dynamic", "description": "as it likes"}}
+    assert missing_for_admission(read(tmp_path, content_of(HUB) | own)) == [
+        "preprocessing: declared both fixed and the model's own"
+    ]
+    assert missing_for_admission(read(tmp_path, without_field(content_of(HUB), "preprocessing") | own)) == [
+        "own_preprocessing: no loader computes it yet"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +125,7 @@ def test_every_instrument_of_the_project_is_admitted(key: str):
         (HUB, ("preprocessing",), None, "preprocessing: not declared"),
         (HUB, ("numeric",), None, "numeric: dtype and device not declared"),
         (HUB, ("failure_modes",), [], "failure_modes: none known and sourced"),
+        (HUB, ("loader",), None, "loader: none serves this family yet"),
     ],
 )
 def test_without_it_the_instrument_is_an_idea_for_exactly_that(
@@ -119,18 +193,23 @@ def test_each_admitted_instrument_is_an_asset_and_a_resource(tmp_path: Path):
     keys, resources = keys_and_resources(build_definitions(PROJECT, tmp_path))
     assert {key for key in keys if key.split("/")[0] in {"embeddings", "segments", "probes", "broken_specs"}} == {
         "embeddings/clip_vit_base_patch32",
+        "embeddings/clip_vit_large_patch14",
         "embeddings/dinov2_base",
+        "embeddings/dinov2_giant",
+        "embeddings/dinov2_large",
         "embeddings/efficientnet_lite0",
         "probes/efficientnet_lite0_imagenet",
         "segments/otsu_luma",
         "segments/sam_vit_base",
+        "segments/sam_vit_huge",
+        "segments/sam_vit_large",
     }
-    assert resources == {"dataset", *PROJECT.specs}
+    assert resources == {"dataset", *ADMITTED}
 
 
 def test_ideas_are_neither_assets_nor_resources(two_ideas_and_a_broken_spec: Registry, tmp_path: Path):
     keys, resources = keys_and_resources(build_definitions(two_ideas_and_a_broken_spec, tmp_path))
-    runnable = {"efficientnet_lite0", "efficientnet_lite0_imagenet", "otsu_luma"}
+    runnable = ADMITTED - {HUB, LIBRARY, "dinov2_base"}
     assert resources == {"dataset", *runnable}
     assert {key.split("/")[-1] for key in keys if key.split("/")[0] in {"embeddings", "segments", "probes"}} == runnable
 

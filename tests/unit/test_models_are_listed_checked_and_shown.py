@@ -8,8 +8,8 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from atlas_assets import cli, cli_models
+from atlas_resources.fingerprints import fingerprint
 from atlas_resources.registry import LOADERS
-from atlas_resources.specs import fingerprint
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def atlas(*arguments: object) -> Result:
 
 def test_the_projects_own_specs_are_right():
     result = atlas("check")
-    assert result.stdout == "6 specs read, 6 admitted, 0 problems\n"
+    assert result.stdout == f"{len(PROJECT.specs)} specs read, 11 admitted, 0 problems\n"
     assert result.exit_code == 0
 
 
@@ -33,7 +33,7 @@ def test_a_broken_spec_is_printed_and_the_exit_code_is_1(tmp_path: Path):
     result = atlas("check", folder)
     assert result.stdout.splitlines() == [
         "dinov2_base.yaml: weights.hub.revision: found 'main', expected string should match pattern '^[0-9a-f]{40}$'",
-        "5 specs read, 5 admitted, 1 problems",
+        f"{len(PROJECT.specs) - 1} specs read, 10 admitted, 1 problems",
     ]
     assert result.exit_code == 1
 
@@ -108,6 +108,61 @@ def test_ideas_are_listed_with_what_is_missing_and_broken_specs_with_the_field(
     assert row_of("sam_vit_base.yaml", output)[-1] == "broken: loader"
 
 
+def test_only_a_set_of_the_roster_is_listed():
+    result = atlas("list", "--set", "minimum")
+    listed = [line.split("│")[1].strip() for line in result.stdout.splitlines() if line.startswith("│")]
+    assert listed == [
+        "aesthetics_v1_vit_large_patch14",
+        "clip_vit_large_patch14",
+        "dinov2_large",
+        "sam_vit_large",
+        "wikiart_style",
+    ]
+    assert result.stdout.endswith("5 instruments: 3 admitted, 2 idea\n")
+
+
+@pytest.mark.parametrize("status", ["admitted", "idea", "refused"])
+def test_only_one_status_is_listed(status: str):
+    lines = [line.split("│") for line in atlas("list", "--status", status).stdout.splitlines() if "│" in line]
+    rows = {cells[1].strip(): cells[-2].strip() for cells in lines if cells[1].strip()}
+    assert list(rows) == [key for key in PROJECT.specs if PROJECT.status(key).name == status]
+    assert all(row.startswith(status) for row in rows.values())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--set", "maximum", "no set 'maximum'"),
+        ("--set", "maximum", "it names offline, minimum, full."),
+        ("--status", "ready", "no status 'ready'; there are admitted, idea, refused, broken."),
+    ],
+)
+def test_a_set_or_status_that_is_not_there_is_met_with_those_that_are(option: str, value: str, said: str):
+    result = atlas("list", option, value)
+    assert said in result.stderr
+    assert result.exit_code == 1
+
+
+def test_at_80_columns_every_key_stands_on_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cli_models, "console", Console(width=80))
+    lines = atlas("list").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    words = {line.split("│")[1].strip() for line in lines if line.startswith("│")}
+    assert set(PROJECT.specs) <= words
+
+
+def test_a_card_says_what_an_alias_means_and_what_is_missing():
+    output = atlas("show", "facebook/sam-vit-h").stdout
+    assert "facebook/sam-vit-h means facebook/sam-vit-huge, instrument sam_vit_huge_hub" in output
+    assert "idea, not admitted: weights: no sha256 of model.safetensors; " in output
+
+
+def test_a_card_says_why_an_instrument_is_refused_and_on_whose_word():
+    output = atlas("show", "BAAI/EVA-CLIP-8B").stdout
+    assert "refused: needs code from its repository, which is never run" in output
+    assert "baaivision/EVA EVA-CLIP-18B/README.md" in output
+
+
 def test_a_card_shows_pins_terms_and_known_ways_to_be_wrong():
     result = atlas("show", "otsu_luma")
     for line in (
@@ -139,7 +194,7 @@ def test_a_card_says_which_weights_are_missing(tmp_path: Path, monkeypatch: pyte
 def test_an_unknown_name_is_met_with_the_nearest():
     result = atlas("show", "clip_vit_base_patch16")
     assert "no instrument 'clip_vit_base_patch16'" in result.stderr
-    assert "Did you mean clip_vit_base_patch32?" in result.stderr
+    assert "Did you mean clip_vit_base_patch32 or " in result.stderr
     assert result.exit_code == 1
 
 

@@ -108,7 +108,14 @@ class TestDocumentation:
 
     def test_every_view_has_a_comment(self, connection):
         rows = connection.execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").fetchall()
-        assert [name for name, _ in rows] == ["embeddings_embedder"]
+        assert sorted(name for name, _ in rows) == [
+            "commercial_embeddings",
+            "commercial_probes",
+            "commercial_segments",
+            "embeddings_embedder",
+            "rows_for_commercial_use",
+            "rows_not_for_commercial_use",
+        ]
         assert all(comment for _, comment in rows)
 
     def test_macros_have_a_comment(self, connection):

@@ -15,11 +15,16 @@ PARTITIONED = {
     "plate/input_image",
     "plate/input_color_histograms",
     "embeddings/clip_vit_base_patch32",
+    "embeddings/clip_vit_large_patch14",
     "embeddings/dinov2_base",
+    "embeddings/dinov2_giant",
+    "embeddings/dinov2_large",
     "embeddings/efficientnet_lite0",
     "probes/efficientnet_lite0_imagenet",
     "segments/otsu_luma",
     "segments/sam_vit_base",
+    "segments/sam_vit_huge",
+    "segments/sam_vit_large",
 }
 UNPARTITIONED = {
     "catalogue",

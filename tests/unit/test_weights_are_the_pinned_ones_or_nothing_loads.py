@@ -80,9 +80,8 @@ def test_a_missing_file_is_told_with_its_place_and_how_to_mend_it(hub: Path):
     with pytest.raises(WeightsMissing) as told:
         require_weights(project_spec(HUB))
     assert str(told.value) == (
-        f"clip_vit_base_patch32: model.safetensors is not on disk; expected {hub}/model.safetensors. Put the file of "
-        "openai/clip-vit-base-patch32 at its pinned revision there "
-        "(`atlas models show clip_vit_base_patch32` names it)."
+        f"clip_vit_base_patch32: model.safetensors is not on disk; expected {hub}/model.safetensors. "
+        "Mend: `atlas models pull clip_vit_base_patch32` fetches it, or says where to get it."
     )
 
 
@@ -98,7 +97,8 @@ def test_another_files_digest_is_told_with_both_and_how_to_mend_it(hub: Path):
         require_weights(project_spec(HUB))
     assert str(told.value) == (
         f"clip_vit_base_patch32: {hub}/model.safetensors is not the pinned file: expected sha256 {CLIP_SHA256}, "
-        f"found {ABC_SHA256}. Remove it and put the pinned file there."
+        f"found {ABC_SHA256}. Mend: `atlas models pull clip_vit_base_patch32` puts the pinned file in its place, "
+        "or says how."
     )
 
 

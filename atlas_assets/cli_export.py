@@ -1,0 +1,34 @@
+"""`atlas export`: the ledgers as files to hand on. Imports stand inside, so help is quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atlas_assets.cli_output import console, fail
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder to write to, outside the dataset.")],
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Leave out rows whose licence is not known to allow commercial use.")
+    ] = False,
+) -> None:
+    """Write the ledgers as Parquet files, on request without what may not be used commercially.
+
+    What is left out is named, with its licence. The scans' own licences stand in `plates`; they are not judged.
+    """
+    from atlas_resources.dataset import Dataset, dataset_root
+    from atlas_resources.export import export_ledgers
+
+    try:
+        written, left_out = export_ledgers(Dataset(dataset_root()), folder, commercial)
+    except (FileNotFoundError, ValueError) as error:
+        raise fail(str(error)) from None
+    for file in written:
+        console.print(f"{file.path}: {file.rows} rows", markup=False, highlight=False, soft_wrap=True)
+    for rows in left_out:
+        line = f"left out of {rows.table}: {rows.rows} rows of {rows.instrument}: {rows.reason}"
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if commercial and not left_out:
+        console.print("nothing was left out: every row's licence allows commercial use", highlight=False)

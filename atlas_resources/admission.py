@@ -1,0 +1,113 @@
+"""Which instruments may run: what each spec must still declare, and what is refused however complete it is.
+
+The status is computed here and written nowhere.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from atlas_resources.pins import model_sha, weight_files
+from atlas_resources.specs import Algorithm, Preprocessing, Spec
+
+OUTPUT_OF_ROLE = {
+    "embedding": "vector",
+    "probe": "scores",
+    "segmentation": "masks",
+    "detection": "boxes",
+    "text": "text",
+    "generative": "image",
+}
+GENERATIVE_LATER = "role: generative models come only after segmentation and embeddings are stable"
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether an instrument may run, and what keeps it from that."""
+
+    name: Literal["admitted", "idea", "refused"]
+    reasons: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """The reasons in one line; empty for an admitted instrument."""
+        return "; ".join(self.reasons)
+
+    def mend(self, key: str) -> str:
+        """What a person can do about it."""
+        if self.name == "refused":
+            return f"`atlas models show {key}` says why and on whose word."
+        return f"Complete model_specs/{key}.yaml."
+
+
+def _missing_pins(spec: Spec) -> list[str]:
+    missing = [] if model_sha(spec) else ["weights: no pinned revision"]
+    if spec.weights is None or isinstance(spec.weights, Algorithm):
+        return missing
+    files = weight_files(spec)
+    without = [file.path for file in files if file.sha256 is None]
+    if len(without) > 1:
+        missing.append(f"weights: no sha256 of {without[0]} and {len(without) - 1} more")
+    elif without:
+        missing.append(f"weights: no sha256 of {without[0]}")
+    if not files:
+        missing.append("weights: no weight file")
+    return missing
+
+
+def _missing_output(spec: Spec) -> list[str]:
+    if spec.output is None:
+        return ["output: no contract"]
+    if OUTPUT_OF_ROLE[spec.role] != spec.output.kind:
+        return [f"output: {spec.output.kind!r} is not what the role {spec.role!r} gives"]
+    return []
+
+
+def _not_computed(steps: Preprocessing) -> list[str]:
+    """What may be declared and `inference.build_preprocess` does not do: it would be left out in silence."""
+    declared = {
+        "rescale": steps.rescale,
+        "pad": steps.pad,
+        "resize.max_px": steps.resize and steps.resize.max_px,
+    }
+    return [f"preprocessing: nothing computes {name} {value} yet" for name, value in declared.items() if value]
+
+
+def _missing_preprocessing(spec: Spec) -> list[str]:
+    if spec.preprocessing and spec.own_preprocessing:
+        return ["preprocessing: declared both fixed and the model's own"]
+    if spec.own_preprocessing:
+        return ["own_preprocessing: no loader computes it yet"]
+    if spec.preprocessing is None:
+        return ["preprocessing: not declared"]
+    return _not_computed(spec.preprocessing)
+
+
+def missing_for_admission(spec: Spec) -> list[str]:
+    """What the spec must still declare, or the project still build, before the instrument may run.
+
+    Empty means admitted.
+    """
+    return [
+        *([f"refused: {spec.refusal.reason}"] if spec.refusal else []),
+        *([GENERATIVE_LATER] if spec.role == "generative" else []),
+        *_missing_pins(spec),
+        *([] if spec.licence else ["licence: neither an SPDX id nor `unknown`"]),
+        *_missing_output(spec),
+        *_missing_preprocessing(spec),
+        *([] if spec.numeric else ["numeric: dtype and device not declared"]),
+        *([] if spec.failure_modes else ["failure_modes: none known and sourced"]),
+        *([] if spec.loader else ["loader: none serves this family yet"]),
+    ]
+
+
+def is_admitted(spec: Spec) -> bool:
+    """Whether the instrument may run."""
+    return not missing_for_admission(spec)
+
+
+def status_of(spec: Spec) -> Status:
+    """The instrument's status, computed from what its spec declares."""
+    if spec.refusal:
+        return Status("refused", (spec.refusal.reason,))
+    missing = missing_for_admission(spec)
+    return Status("idea", tuple(missing)) if missing else Status("admitted", ())

@@ -1,0 +1,72 @@
+"""What an instrument is known by: its pins, its fingerprint, and the identity that every result carries."""
+
+import hashlib
+import json
+
+from atlas_resources.admission import missing_for_admission, status_of
+from atlas_resources.contracts import InstrumentIdentity
+from atlas_resources.pins import model_sha, weights_sha256
+from atlas_resources.specs import Algorithm, Spec
+
+
+def fingerprint(spec: Spec, loader_version: int) -> str:
+    """sha256 over everything that can change a result. Prose, licence and batch size are not part of it.
+
+    Args:
+        spec: the instrument.
+        loader_version: version of the loader's code, from the registry.
+    """
+    weights = [] if spec.weights is None or isinstance(spec.weights, Algorithm) else spec.weights.files
+    payload = {
+        "model_id": spec.model_id,
+        "model_sha": model_sha(spec),
+        "weights": {file.path: file.sha256 for file in weights},
+        "preprocessing": spec.preprocessing and spec.preprocessing.model_dump(),
+        "output": spec.output and spec.output.model_dump(),
+        "parameters": spec.parameters,
+        "numeric": spec.numeric and spec.numeric.model_dump(),
+        "loader": [spec.loader, loader_version],
+        "role": spec.role,
+    }
+    if spec.own_preprocessing:
+        payload["own_preprocessing"] = spec.own_preprocessing.model_dump()
+    return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def preprocess_tag(spec: Spec) -> str:
+    """A short name that tells two preprocessings apart, such as `shortest_side256.bicubic.crop224.1a2b3c4d`."""
+    if own := spec.own_preprocessing:
+        return f"own.{own.form}.{hashlib.sha256(own.model_dump_json().encode()).hexdigest()[:8]}"
+    if spec.preprocessing is None:
+        return "undeclared"
+    steps = spec.preprocessing
+    digest = hashlib.sha256(steps.model_dump_json().encode()).hexdigest()[:8]
+    resize = f"{steps.resize.mode}{steps.resize.size_px}" if steps.resize else "unresized"
+    crop = f"crop{steps.crop_px}" if steps.crop_px else "uncropped"
+    return f"{resize}.{steps.interpolation}.{crop}.{digest}"
+
+
+def identity(spec: Spec, loader_version: int) -> InstrumentIdentity:
+    """The part of the spec that every sealed run and ledger row carries.
+
+    Raises ValueError if the spec is not admitted.
+    """
+    missing = missing_for_admission(spec)
+    sha = model_sha(spec)
+    if missing or sha is None or spec.licence is None or spec.loader is None:
+        status = status_of(spec)
+        what = "refused" if status.name == "refused" else "an idea, not an instrument"
+        raise ValueError(f"{spec.key} is {what}: {status.reason}. {status.mend(spec.key)}")
+    return InstrumentIdentity(
+        key=spec.key,
+        role=spec.role,
+        model_id=spec.model_id,
+        model_sha=sha,
+        weights_sha256=weights_sha256(spec),
+        preprocess_tag=preprocess_tag(spec),
+        loader=spec.loader,
+        loader_version=loader_version,
+        fingerprint=fingerprint(spec, loader_version),
+        licence=spec.licence.spdx,
+        commercial_use=spec.licence.commercial_use,
+    )

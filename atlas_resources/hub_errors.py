@@ -1,0 +1,73 @@
+"""What a hub's refusals and failures mean to a person, in one line each, with what mends it. Asks nothing of a hub.
+
+The words are the project's own: a server's may echo what it was sent, and the cause's text may hold a signed address.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import httpx2
+
+UNAUTHORISED, FORBIDDEN, NOT_FOUND, TOO_MANY, UNAVAILABLE = 401, 403, 404, 429, 503
+KEPT = "run this again: what was fetched is kept."
+
+
+class HubError(RuntimeError):
+    """Something could not be had. One line: what, why, and what mends it."""
+
+
+class HubUnreachable(HubError):
+    """The hub itself does not answer: asking for the next file would fail as well."""
+
+
+def told(error: Exception, endpoint: str, is_token_sent: bool, tried: int) -> str:
+    """Why a request to a hub failed, and the mend.
+
+    Args:
+        error: what the hub's library raised.
+        endpoint: the hub.
+        is_token_sent: whether a token went with the request.
+        tried: how many times it was tried.
+    """
+    from huggingface_hub import errors
+
+    sentences: list[tuple[type[Exception], str]] = [  # the first that fits
+        (errors.OfflineModeIsEnabled, "HF_HUB_OFFLINE is set. Unset it and run this again."),
+        (errors.HFValidationError, "this is no id of a repository. Write it as owner/name."),
+        (errors.RevisionNotFoundError, "there is no such revision. `atlas models pin ID` names the one there is now."),
+        (
+            errors.RemoteEntryNotFoundError,
+            "there is no such file at this revision. Correct weights.files, or pin a revision that has it.",
+        ),
+        (errors.GatedRepoError, f"the model is gated. {_mend_of_access(endpoint, is_token_sent)}"),
+        (errors.FileMetadataError, f"{endpoint} does not answer as a hub does. Check HF_ENDPOINT."),
+    ]
+    for kind, sentence in sentences:
+        if isinstance(error, kind):
+            return sentence
+    if isinstance(error, errors.HfHubHTTPError):
+        return _told_by_status(error.response, endpoint, is_token_sent, tried)
+    return (
+        f"the connection to {endpoint} failed ({type(error).__name__}), tried {tried} times. "
+        f"Check the network and HF_ENDPOINT, and {KEPT}"
+    )
+
+
+def _mend_of_access(endpoint: str, is_token_sent: bool) -> str:
+    if is_token_sent:
+        return (
+            f"A token was sent and not let in: accept the terms at {endpoint} with its account, or set HF_TOKEN anew."
+        )
+    return f"Accept its terms on its page at {endpoint} and set HF_TOKEN to a token of that account."
+
+
+def _told_by_status(response: "httpx2.Response", endpoint: str, is_token_sent: bool, tried: int) -> str:
+    status, code = response.status_code, response.headers.get("X-Error-Code")
+    if status in {UNAUTHORISED, FORBIDDEN} and code != "RepoNotFound":
+        return f"access is refused ({status}). {_mend_of_access(endpoint, is_token_sent)}"
+    if status in {UNAUTHORISED, FORBIDDEN, NOT_FOUND}:
+        return f"{endpoint} knows no such model, or keeps it private. Check the id; for a private one set HF_TOKEN."
+    if status == TOO_MANY:
+        asked = response.headers.get("Retry-After", "")
+        return f"too many requests (429). Wait {f'{asked} seconds' if asked.isdigit() else 'some minutes'} and {KEPT}"
+    return f"{endpoint} answered {status}, tried {tried} times. Wait some minutes and {KEPT}"

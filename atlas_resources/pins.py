@@ -1,0 +1,36 @@
+"""What a spec's weights are pinned by: revision or version, and digest."""
+
+import hashlib
+
+from atlas_resources.specs import Algorithm, HubWeights, LibraryWeights, Spec, WeightFile
+
+
+def weight_files(spec: Spec) -> list[WeightFile]:
+    """The files that hold weights: all but the configuration."""
+    if spec.weights is None or isinstance(spec.weights, Algorithm):
+        return []
+    return [file for file in spec.weights.files if file.format != "json"]
+
+
+def model_sha(spec: Spec) -> str | None:
+    """The pin of the model's weights or, without weights, of its code. None if it is not pinned."""
+    match spec.weights:
+        case HubWeights(revision=revision):
+            return revision
+        case LibraryWeights(library=library, version=version) | Algorithm(library=library, version=version):
+            return f"{library}=={version}"
+    return None
+
+
+def weights_sha256(spec: Spec) -> str | None:
+    """Digest of the weights: of the file if there is one, else of the sorted list `sha256  path`.
+
+    None without weights, and while a file has no digest.
+    """
+    files = weight_files(spec)
+    if not files or any(file.sha256 is None for file in files):
+        return None
+    if len(files) == 1:
+        return files[0].sha256
+    lines = sorted(f"{file.sha256}  {file.path}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
