@@ -33,7 +33,7 @@ class WeightFile(Contract):
         default=None,
         pattern=r"^https?://",
         exclude_if=_is_none,
-        description="Where `atlas models pull` fetches a library's file from; a hub's file has its address by its repository.",
+        description="Where `atlas models pull` fetches a library's file from. A hub's file needs none.",
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-BLOCK = re.compile(r"```sql\n(?P<sql>.*?)```\n+(?P<table>(?:\|.*\n)+)", re.DOTALL)
+BLOCK = re.compile(r"```sql\n(?P<sql>.*?)```\n+(?P<table>(?:\|[^\n]*\n)+)", re.DOTALL)
 
 
 def shown() -> list[tuple[str, list[list[str]]]]:

@@ -1,0 +1,36 @@
+"""Run as a program: one run of a slow instrument over every plate of a dataset, when told to. Says how each ended."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what the tests share, as conftest.py sees it
+
+import fake_instruments
+import pytest
+from fake_instruments import SEGMENTER, fake_registry, fake_spec
+
+from atlas_assets.roles import SegmentationWork
+from atlas_resources.batches import execute_run
+from atlas_resources.dataset import Dataset
+from atlas_resources.inference import load_model
+
+
+def main(root: Path, order: str) -> None:
+    """Measures every plate, in order of registration or `backwards`."""
+    dataset = Dataset(root)
+    registry = fake_registry(fake_spec(SEGMENTER, delay_seconds=0.2))
+    spec, identity = registry.specs[SEGMENTER], registry.identities[SEGMENTER]
+    plate_ids = dataset.plate_ids()
+    if order == "backwards":
+        plate_ids.reverse()
+    work = SegmentationWork(spec, dataset, lambda: load_model(spec))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for outcome in execute_run(dataset, spec, identity, plate_ids, work):
+        print(outcome.plate_id, outcome.status, flush=True)
+
+
+if __name__ == "__main__":
+    with pytest.MonkeyPatch.context() as patch:
+        fake_instruments.install(patch)
+        main(Path(sys.argv[1]), sys.argv[2])
