@@ -12,11 +12,11 @@ from pathlib import Path
 
 import dagster as dg
 import yaml
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from atlas_assets.new_scans import register_new_scans
 from atlas_assets.partitions import missing_partitions
-from atlas_assets.work_lists import Standing, read_standings, run_config_of, tags_of, work_lists
+from atlas_assets.work_lists import AUTOMATION_TAG, Standing, read_standings, run_config_of, tags_of, work_lists
 from atlas_resources.contracts import Contract
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import why_behind
@@ -24,7 +24,6 @@ from atlas_resources.provenance import PROJECT_ROOT
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource
 
-AUTOMATION_TAG = "atlas/automation"
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -49,8 +48,11 @@ class AutomationSettings(Contract):
 
 
 def read_settings(path: Path = PROJECT_ROOT / "automation.yaml") -> AutomationSettings:
-    """The settings. Raises pydantic's error, which names field, found and expected."""
-    return AutomationSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    """The settings. Raises ValueError, which names file, field, found and expected."""
+    try:
+        return AutomationSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _key_of(*parts: object) -> str:
@@ -98,7 +100,7 @@ def build_automation(
     Args:
         registry: the instruments; only active ones are acted on.
         settings: when, and how often a plate may fail.
-        ledgers: the ledgers and the catalogue.
+        ledgers: the ledgers, and last the catalogue.
     """
     active = sorted(registry.active)
 
@@ -135,8 +137,12 @@ def build_automation(
         if not reason:
             return dg.SkipReason("the ledgers are what the plates hold")
         context.log.info(reason)
+        # Asked for once per reason since the catalogue was last built: a refresh that fails is not asked for for ever.
+        built = context.instance.get_latest_materialization_event(ledgers[-1])
         request = dg.RunRequest(
-            run_key=_key_of(reason), asset_selection=list(ledgers), tags={AUTOMATION_TAG: "refresh_ledgers"}
+            run_key=_key_of(reason, built and built.timestamp),
+            asset_selection=list(ledgers),
+            tags={AUTOMATION_TAG: "refresh_ledgers"},
         )
         return dg.SensorResult(run_requests=[request])
 
@@ -153,11 +159,10 @@ def build_automation(
         standings = _known_only(context.instance, opened, read_standings(registry, opened, active))
         occasion = f"nightly {context.scheduled_execution_time:%Y-%m-%d %H:%M}"
         requests = list(_requests(standings, settings.most_attempts, occasion))
-        given_up = [
-            plate for standing in standings for plate in standing.failed if plate.attempts >= settings.most_attempts
-        ]
+        failed = [plate for standing in standings for plate in standing.failed]
+        given_up = [plate for plate in failed if plate.is_left_alone(settings.most_attempts)]
         for plate in given_up:
             context.log.warning(f"{plate.plate_id} is left alone after {plate.attempts} attempts: {plate.reason}")
-        yield from requests or [dg.SkipReason(f"nothing is owed; {len(given_up)} plates are left alone")]
+        yield from requests or [dg.SkipReason(f"nothing is owed; {len(given_up)} failures are left alone")]
 
     return [register_new_scans, fill_missing, refresh_ledgers], [nightly]

@@ -5,7 +5,9 @@ The assets `plate/input_image` and `plate/input_color_histograms`; the measures 
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -16,7 +18,7 @@ from atlas_assets.pictures import histogram_plot, thumbnail
 from atlas_assets.plates import MANIFEST_KEY
 from atlas_assets.ui_metadata import column_schema, picture_metadata
 from atlas_resources.ahead import THREADS, ahead
-from atlas_resources.contracts import ColorHistograms, InputImage
+from atlas_resources.contracts import ColorHistograms, GroundworkFailure, InputImage
 from atlas_resources.dataset import Dataset
 from atlas_resources.durable_files import write_bytes_atomically, write_json_atomically
 from atlas_resources.images import POLICY_NAME, DecodedImage, decode
@@ -28,6 +30,7 @@ INPUT_IMAGE_KEY = dg.AssetKey(["plate", "input_image"])
 HISTOGRAMS_KEY = dg.AssetKey(["plate", "input_color_histograms"])
 KEYS = (INPUT_IMAGE_KEY, HISTOGRAMS_KEY)
 MEASURE_VERSION = f"1.{POLICY_NAME}"
+FAILURE_NAME = "groundwork_failure.json"
 PROGRESS_SECONDS = 5.0
 
 
@@ -102,12 +105,41 @@ def measure_plate(dataset: Dataset, plate_id: str) -> Groundwork:
     return Groundwork(plate_id, input_image, histograms)
 
 
+def read_failure(dataset: Dataset, plate_id: str) -> GroundworkFailure | None:
+    """The failure of this version of the code on the present source, if there is one."""
+    path = dataset.derived_path(plate_id, FAILURE_NAME)
+    if not path.is_file():
+        return None
+    failure = dataset.read_json(path, GroundworkFailure)
+    present = (MEASURE_VERSION, dataset.source_sha256(plate_id))
+    return failure if (failure.measure_version, failure.source_sha256) == present else None
+
+
+def _keep_failure(dataset: Dataset, plate_id: str, error: Exception) -> None:
+    """Keeps the failure as evidence. Raises what reading the plate's identity raises: then there is nothing to keep."""
+    before = read_failure(dataset, plate_id)
+    failure = GroundworkFailure(
+        plate_id=plate_id,
+        measure_version=MEASURE_VERSION,
+        source_sha256=dataset.source_sha256(plate_id),
+        attempts=before.attempts + 1 if before else 1,
+        error_type=type(error).__name__,
+        message=str(error) or repr(error),
+        failed_at=datetime.now(UTC),
+    )
+    write_json_atomically(dataset.derived_path(plate_id, FAILURE_NAME), failure)
+
+
 def _groundwork(dataset: Dataset, plate_id: str, is_forced: bool) -> Groundwork:
     try:
         present = None if is_forced else read_groundwork(dataset, plate_id)
-        return present or measure_plate(dataset, plate_id)
+        made = present or measure_plate(dataset, plate_id)
+        dataset.derived_path(plate_id, FAILURE_NAME).unlink(missing_ok=True)
     except Exception as error:  # noqa: BLE001 - whatever a bad scan raises, it costs this plate alone and is named
+        with suppress(OSError, ValueError, LookupError):
+            _keep_failure(dataset, plate_id, error)
         return Groundwork(plate_id, error=f"{type(error).__name__}: {error}")
+    return made
 
 
 def _image_metadata(dataset: Dataset, plate: InputImage, is_reused: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import dagster as dg
 from atlas_assets.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.partitions import PLATES, missing_partitions
 from atlas_assets.plates import MANIFEST_KEY
+from atlas_assets.work_lists import AUTOMATION_TAG
 from atlas_resources.dataset import Dataset
 from atlas_resources.registration import register_scans
 from atlas_resources.resources import DatasetResource
@@ -74,6 +75,7 @@ def register_new_scans(
                 tags={
                     "dagster/asset_partition_range_start": new[0],
                     "dagster/asset_partition_range_end": new[-1],
+                    AUTOMATION_TAG: "register_new_scans",
                 },
             )
         ],

@@ -9,14 +9,16 @@ from itertools import islice
 
 import dagster as dg
 
-from atlas_assets.groundwork import INPUT_IMAGE_KEY, KEYS, read_groundwork
+from atlas_assets.groundwork import INPUT_IMAGE_KEY, KEYS, read_failure, read_groundwork
 from atlas_assets.instruments import asset_key
+from atlas_resources.batches import source_digest
 from atlas_resources.contracts import InstrumentIdentity
 from atlas_resources.dataset import Dataset
 from atlas_resources.registry import Registry
 from atlas_resources.runs import find_done, find_failures
 
 GROUNDWORK_PLATES_PER_RUN = 500
+AUTOMATION_TAG = "atlas/automation"  # on every run that was not asked for by a person: which sensor or schedule asked
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,22 @@ class PlateStanding:
     """Where one plate stands with one asset.
 
     Attributes:
-        attempts: sealed failures with the asset's present fingerprint on the present source.
+        plate_id: the plate.
+        is_done: whether it owes the asset nothing.
+        attempts: failures with the asset's present version on the present source.
+        is_broken: its own files are unreadable; trying again mends nothing.
         reason: of the last failure, one line.
     """
 
     plate_id: str
     is_done: bool
     attempts: int = 0
+    is_broken: bool = False
     reason: str = ""
+
+    def is_left_alone(self, most_attempts: int) -> bool:
+        """Whether it failed too often, or in a way that trying again does not mend."""
+        return not self.is_done and (self.is_broken or self.attempts >= most_attempts)
 
 
 @dataclass(frozen=True)
@@ -45,12 +55,13 @@ class Standing:
 
     def owed(self, most_attempts: int) -> list[str]:
         """Plates that are not done and have failed fewer times than `most_attempts`."""
-        return [plate.plate_id for plate in self.plates if not plate.is_done and plate.attempts < most_attempts]
+        owing = (plate for plate in self.plates if not plate.is_done)
+        return [plate.plate_id for plate in owing if not plate.is_left_alone(most_attempts)]
 
     @property
     def failed(self) -> list[PlateStanding]:
         """Plates that failed and are not done since."""
-        return [plate for plate in self.plates if not plate.is_done and plate.attempts]
+        return [plate for plate in self.plates if not plate.is_done and (plate.attempts or plate.is_broken)]
 
 
 @dataclass(frozen=True)
@@ -66,17 +77,24 @@ def _stand(dataset: Dataset, identity: InstrumentIdentity, plate_id: str) -> Pla
         if find_done(dataset, plate_id, identity):
             return PlateStanding(plate_id, is_done=True)
         failures = find_failures(dataset, plate_id, identity)
+        source_digest(dataset, plate_id)
     except (OSError, ValueError, LookupError) as error:
-        return PlateStanding(plate_id, is_done=False, attempts=1, reason=str(error))
+        return PlateStanding(plate_id, is_done=False, is_broken=True, reason=str(error))
     reason = failures[0].error.message.splitlines()[0] if failures and failures[0].error else ""
     return PlateStanding(plate_id, is_done=False, attempts=len(failures), reason=reason)
 
 
 def _stand_groundwork(dataset: Dataset, plate_id: str) -> PlateStanding:
     try:
-        return PlateStanding(plate_id, is_done=read_groundwork(dataset, plate_id) is not None)
+        if read_groundwork(dataset, plate_id):
+            return PlateStanding(plate_id, is_done=True)
+        failure = read_failure(dataset, plate_id)
+        source_digest(dataset, plate_id)
     except (OSError, ValueError, LookupError) as error:
-        return PlateStanding(plate_id, is_done=False, attempts=1, reason=str(error))
+        return PlateStanding(plate_id, is_done=False, is_broken=True, reason=str(error))
+    if failure is None:
+        return PlateStanding(plate_id, is_done=False)
+    return PlateStanding(plate_id, is_done=False, attempts=failure.attempts, reason=failure.message.splitlines()[0])
 
 
 def read_standings(registry: Registry, dataset: Dataset, instruments: Sequence[str]) -> list[Standing]:

@@ -1,6 +1,7 @@
 """A run over many plates: skip what is done, decode ahead of the model, measure in batches, seal plate by plate."""
 
 import logging
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import polars as pl
 
 from atlas_resources.ahead import THREADS, ahead
 from atlas_resources.contracts import (
+    PLATE_ID_PATTERN,
     FailedPlate,
     FileDigest,
     InstrumentIdentity,
@@ -255,12 +257,13 @@ def execute_run(
     work.load()
     timings.load = time.perf_counter() - started
     with open_run(dataset, spec, identity, dagster_run_id) as run:
-        run.write_config(spec, plate_ids, is_forced)
+        named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]
+        run.write_config(spec, named, is_forced)
         log.info(f"{run.run_id}: {run.folder}")
         batches = Batches(run, work, Measurer(work, spec.batch_size, log.warning), timings, is_forced=is_forced)
         for outcome in batches.outcomes(missing, spec.batch_size):
             outcomes.append(outcome)
             yield outcome
-        report = _report(run, timings, plate_ids, outcomes)
+        report = _report(run, timings, named, [outcome for outcome in outcomes if outcome.plate_id in named])
         run.write_report(report)
         log.info(f"{run.run_id}: {_summary(report)}")

@@ -176,6 +176,18 @@ class ColorHistograms(Contract):
     paper: PaperSplit
 
 
+class GroundworkFailure(Contract):
+    """`derived/groundwork_failure.json`: why the present source's groundwork failed, and how often; gone once done."""
+
+    plate_id: PlateId
+    measure_version: str
+    source_sha256: Sha256
+    attempts: int = Field(gt=0)
+    error_type: str
+    message: str
+    failed_at: datetime
+
+
 class FileDigest(Contract):
     """A file of the dataset (path relative to the plate's folder) or of a model, by content."""
 
@@ -295,6 +307,7 @@ CONTRACTS: dict[str, type[Contract]] = {
     "manifest": PlateManifest,
     "input_image": InputImage,
     "input_color_histograms": ColorHistograms,
+    "groundwork_failure": GroundworkFailure,
     "run.manifest": RunManifest,
     "metrics": Metrics,
     "config": RunConfig,

@@ -34,8 +34,13 @@ def structured(error: BaseException, stage: Literal["decode", "compute", "seal"]
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether the machine or the accelerator had no memory left; torch is asked by name, since it may not be loaded."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    """Whether the machine or the accelerator had no memory left.
+
+    torch raises OutOfMemoryError for an accelerator, and a plain RuntimeError of its DefaultCPUAllocator for the
+    machine. Both are recognised by name: torch may not be loaded.
+    """
+    is_torch = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or is_torch
 
 
 class Measurer:
@@ -51,15 +56,18 @@ class Measurer:
         results: list[Measurement | StructuredError] = []
         while len(results) < len(payloads):
             batch = payloads[len(results) : len(results) + self.most]
+            failure, is_out_of_memory = None, False
             try:
                 results += self._whole(batch)
             except Exception as error:  # noqa: BLE001 - recorded per plate, below
-                if len(batch) == 1:
-                    results.append(structured(error, "compute"))
-                elif _is_out_of_memory(error):
-                    self._halve(len(batch), error)
-                else:
-                    results += [self._alone(payload) for payload in batch]
+                failure, is_out_of_memory = structured(error, "compute"), _is_out_of_memory(error)
+            # Outside the handler, whose traceback would keep the batch's tensors alive.
+            if failure is not None and len(batch) == 1:
+                results.append(failure)
+            elif failure is not None and is_out_of_memory:
+                self._halve(len(batch), failure.message)
+            elif failure is not None:
+                results += [self._alone(payload) for payload in batch]
         return results
 
     def _whole(self, batch: list[Any]) -> list[Measurement]:
@@ -74,9 +82,9 @@ class Measurer:
         except Exception as error:  # noqa: BLE001 - whatever it is, it costs this plate alone
             return structured(error, "compute")
 
-    def _halve(self, tried: int, error: Exception) -> None:
+    def _halve(self, tried: int, message: str) -> None:
         self.most = max(1, tried // 2)
-        self.on_notice(f"out of memory with {tried} plates at a time; going on with {self.most}. {error}")
+        self.on_notice(f"out of memory with {tried} plates at a time; going on with {self.most}. {message}")
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_available():
             torch.cuda.empty_cache()

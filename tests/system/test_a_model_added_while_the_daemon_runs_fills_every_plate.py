@@ -192,7 +192,6 @@ def test_each_instrument_was_asked_for_in_one_run(deployed, settled):
     assert deployed.runs_of("embeddings", "efficientnet_lite0") == ["FAILURE"]
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="failed groundwork is not counted as an attempt")
 def test_the_groundwork_was_asked_for_in_one_run(deployed, settled):
     assert deployed.runs_of("plate", "input_image") == ["FAILURE"]
 

@@ -183,7 +183,6 @@ class TestUnknownPlates:
         assert "no such plate" in said
         assert materialized(graph, SEGMENTS) == {"plate-001", "plate-002"}
 
-    @pytest.mark.xfail(strict=True, raises=AssertionError, reason="the run's own config refuses it, and all are lost")
     @pytest.mark.parametrize("name", ["../plate-002", "Plate 2", ""])
     def test_one_that_is_no_name_of_a_plate_fails_by_name(self, graph, name):
         result = run(graph, [SEGMENTS], "plate-001", name)

@@ -17,6 +17,7 @@ PLACES = {
     "input_image": "plates_structured/*/derived/input_image.json",
     "input_color_histograms": "plates_structured/*/derived/input_color_histograms.json",
     "run.manifest": "plates_structured/*/runs/*/run.manifest.json",
+    "groundwork_failure": "plates_structured/*/derived/groundwork_failure.json",
     "metrics": "plates_structured/*/runs/*/metrics.json",
     "config": "reports/*/config.json",
     "report": "reports/*/report.json",
@@ -32,6 +33,7 @@ def made(tmp_path_factory):
         graph = Graph(dataset, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)), instance)
         graph.materialize("plate/input_image", "plate/input_color_histograms")
         alter_source(dataset, "plate-003")
+        graph.materialize("plate/input_image", "plate/input_color_histograms", forced=["groundwork"])
         graph.materialize(f"embeddings/{EMBEDDER}")
         graph.materialize(f"segments/{SEGMENTER}")
         yield dataset
