@@ -101,6 +101,7 @@ def run(
     plates: Annotated[str | None, typer.Option(help="Plates, separated by commas; all by default.")] = None,
     missing: Annotated[bool, typer.Option("--missing", help="Only plates that an asset still owes.")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Only plates that failed and are not done since.")] = False,
+    paranoid: Annotated[bool, typer.Option("--paranoid", help="Hash weights again, even remembered ones.")] = False,
 ) -> None:
     """Materialise assets in this process, through Dagster, with progress.
 
@@ -126,6 +127,7 @@ def run(
                 selection=selection,
                 plate_ids=chosen,
                 which=which,
+                paranoid=paranoid,
                 console=console,
             ):
                 is_success &= layer.is_success

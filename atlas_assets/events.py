@@ -24,6 +24,7 @@ class PlateRun(dg.Config):
     """What may be asked of one run over plates."""
 
     force: bool = Field(default=False, description="Measure plates that are done again, under a new run id.")
+    paranoid: bool = Field(default=False, description="Hash weights again, even those whose digest is remembered.")
     plates: list[str] = Field(
         default=[],
         description="A work list: any plates, in one run, whatever lies between them. Empty: the run's partitions.",

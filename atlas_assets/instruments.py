@@ -140,7 +140,7 @@ def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.Asset
             spec,
             identity,
             plate_ids,
-            role.work(spec, dataset, lambda: resource.load(spec)),
+            role.work(spec, dataset, lambda: resource.load(spec, paranoid=config.paranoid)),
             is_forced=config.force,
             dagster_run_id=context.run.run_id,
             log=context.log,

@@ -11,7 +11,7 @@ from atlas_resources.registry import Registry
 from atlas_resources.specs import Spec
 
 WIDE = 140
-"""Columns from which model and revision have room beside the rest."""
+"""Columns from which everything has room side by side."""
 COLOURS = {"admitted": "green", "idea": "yellow", "refused": "red", "broken": "red"}
 
 
@@ -38,13 +38,14 @@ def _wide_table(registry: Registry, specs: Iterable[Spec]) -> Table:
 
 
 def _narrow_table(registry: Registry, specs: Iterable[Spec]) -> Table:
-    """Key, role and licence above each other, so that no key is cut in two and the reason has room."""
+    """Key, role, licence and revision above each other, so that no key is cut in two and the reason has room."""
     table = Table(show_lines=True)
     table.add_column("instrument", no_wrap=True)
     table.add_column("status", overflow="fold", ratio=1)
     for spec in specs:
         terms = spec.licence.spdx if spec.licence else "licence not stated"
-        table.add_row(f"{spec.key}\n[dim]{spec.role}, {terms}[/]", _status(registry, spec))
+        facts = "\n".join((spec.role, terms, escape(short_revision(spec))))
+        table.add_row(f"{spec.key}\n[dim]{facts}[/]", _status(registry, spec))
     return table
 
 
@@ -54,7 +55,7 @@ def list_table(registry: Registry, specs: Iterable[Spec], width: int, with_broke
     Args:
         registry: where the instruments come from.
         specs: those to list.
-        width: the terminal's columns; model and revision are left out of a narrow one.
+        width: the terminal's columns; the model is left out of a narrow one.
         with_broken: whether broken specs are listed too.
     """
     table = _wide_table(registry, specs) if width >= WIDE else _narrow_table(registry, specs)

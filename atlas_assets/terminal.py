@@ -106,6 +106,7 @@ def materialize(
     selection: str | None = None,
     plate_ids: Sequence[str] | None = None,
     which: Literal["all", "missing", "failed"] = "all",
+    paranoid: bool = False,
     console: Console | None = None,
 ) -> Iterator[LayerResult]:
     """Materialises a selection, layer after layer; yields how each ended.
@@ -118,6 +119,7 @@ def materialize(
             everything but the instruments that are not active.
         plate_ids: the plates; all registered ones if None.
         which: of these, those that an asset still owes, or whose last attempt failed; each asset its own.
+        paranoid: hash weights again, even those whose digest is remembered.
         console: where progress is shown.
 
     Raises:
@@ -154,7 +156,10 @@ def materialize(
                     asset_selection=list(work.keys) if work else keys,
                     raise_on_error=False,
                     tags=tags_of(work) if work else {},
-                    run_config={**(run_config_of(work) if work else {}), "loggers": {"terminal": {}}},
+                    run_config={
+                        **(run_config_of(work, paranoid=paranoid) if work else {}),
+                        "loggers": {"terminal": {}},
+                    },
                 )
                 yield LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
 

@@ -140,7 +140,8 @@ def tags_of(work: WorkList) -> dict[str, str]:
     }
 
 
-def run_config_of(work: WorkList) -> dict:
-    """The run configuration that hands a work list to the steps of its assets."""
+def run_config_of(work: WorkList, *, paranoid: bool = False) -> dict:
+    """The run configuration that hands a work list to the steps of its assets; `paranoid` as in `PlateRun`."""
     ops = {"groundwork" if key in KEYS else key.to_python_identifier() for key in work.keys}
-    return {"ops": {op: {"config": {"plates": list(work.plate_ids)}} for op in sorted(ops)}}
+    config = {"plates": list(work.plate_ids), **({"paranoid": True} if paranoid else {})}
+    return {"ops": {op: {"config": config} for op in sorted(ops)}}

@@ -42,12 +42,12 @@ class InstrumentResource(dg.ConfigurableResource):
 
     _model: Any = PrivateAttr(default=None)
 
-    def load(self, spec: Spec) -> Any:
-        """The loaded model (see `inference.load_model` for what it raises)."""
+    def load(self, spec: Spec, *, paranoid: bool = False) -> Any:
+        """The loaded model (see `inference.load_model` for `paranoid` and for what it raises)."""
         from atlas_resources.inference import load_model
 
         if self._model is None:
-            self._model = load_model(spec)
+            self._model = load_model(spec, paranoid)
         return self._model
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
