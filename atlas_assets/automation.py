@@ -92,16 +92,7 @@ def _known_only(instance: dg.DagsterInstance, dataset: Dataset, standings: Seque
     ]
 
 
-def build_automation(
-    registry: Registry, settings: AutomationSettings, ledgers: Sequence[dg.AssetKey]
-) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
-    """The sensors and the schedule over the active instruments.
-
-    Args:
-        registry: the instruments; only active ones are acted on.
-        settings: when, and how often a plate may fail.
-        ledgers: the ledgers, and last the catalogue.
-    """
+def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
     active = sorted(registry.active)
 
     @dg.sensor(
@@ -122,6 +113,10 @@ def build_automation(
             return dg.SkipReason(f"nothing is owed; {failed} failures wait for the nightly schedule")
         return dg.SensorResult(run_requests=requests)
 
+    return fill_missing
+
+
+def _build_refresh_ledgers(registry: Registry, ledgers: Sequence[dg.AssetKey]) -> dg.SensorDefinition:
     @dg.sensor(
         target=dg.AssetSelection.assets(*ledgers),
         minimum_interval_seconds=60,
@@ -146,6 +141,12 @@ def build_automation(
         )
         return dg.SensorResult(run_requests=[request])
 
+    return refresh_ledgers
+
+
+def _build_nightly(registry: Registry, settings: AutomationSettings) -> dg.ScheduleDefinition:
+    active = sorted(registry.active)
+
     @dg.schedule(
         cron_schedule=settings.nightly.cron,
         execution_timezone=settings.nightly.timezone,
@@ -165,4 +166,18 @@ def build_automation(
             context.log.warning(f"{plate.plate_id} is left alone after {plate.attempts} attempts: {plate.reason}")
         yield from requests or [dg.SkipReason(f"nothing is owed; {len(given_up)} failures are left alone")]
 
-    return [register_new_scans, fill_missing, refresh_ledgers], [nightly]
+    return nightly
+
+
+def build_automation(
+    registry: Registry, settings: AutomationSettings, ledgers: Sequence[dg.AssetKey]
+) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
+    """The sensors and the schedule over the active instruments.
+
+    Args:
+        registry: the instruments; only active ones are acted on.
+        settings: when, and how often a plate may fail.
+        ledgers: the ledgers, and last the catalogue.
+    """
+    sensors = [register_new_scans, _build_fill_missing(registry), _build_refresh_ledgers(registry, ledgers)]
+    return sensors, [_build_nightly(registry, settings)]
