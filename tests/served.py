@@ -18,8 +18,8 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.provenance import PROJECT_ROOT
 
 BIN = Path(sys.executable).parent
-START_SECONDS = 90
-RUN_SECONDS = 90
+START_SECONDS = 180
+RUN_SECONDS = 180
 LOCATION = {"repositoryLocationName": "atlas", "repositoryName": "__repository__"}
 
 

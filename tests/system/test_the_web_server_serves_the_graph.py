@@ -12,7 +12,7 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.provenance import PROJECT_ROOT
 from atlas_resources.registry import read_registry
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 WORKSPACE = PROJECT_ROOT / "workspace.yaml"
 
