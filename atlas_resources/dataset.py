@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from atlas_resources.contracts import CONTRACTS, PLATE_ID_PATTERN, PlateManifest, json_schema
-from atlas_resources.durable_files import write_bytes_atomically, write_json_atomically
+from atlas_resources.durable_files import write_bytes_atomically
 
 ROOT_VARIABLE = "ATLAS_HOME"
 DEFAULT_ROOT = Path("data/atlas")
@@ -171,14 +171,6 @@ class Dataset:
     def read_json(self, path: Path, model: type[Model]) -> Model:
         """`read_json`, as a method."""
         return read_json(path, model)
-
-    def write_json_atomically(self, path: Path, model: BaseModel) -> None:
-        """`write_json_atomically`, as a method."""
-        write_json_atomically(path, model)
-
-    def write_bytes_atomically(self, path: Path, data: bytes) -> None:
-        """`write_bytes_atomically`, as a method."""
-        write_bytes_atomically(path, data)
 
     def _created_at(self, plate_id: str) -> str:
         """Time of registration as a string that sorts (ISO 8601, UTC); where it is missing, one that sorts last."""

@@ -69,7 +69,7 @@ def refusing(path: Path, reason: str) -> Iterator[None]:
         yield
     except (ImageRefused, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # hostile bytes make Pillow raise nearly anything; all of it refuses this file alone
         raise ImageRefused(path, f"{reason}: {error or type(error).__name__}") from error
 
 

@@ -4,7 +4,6 @@ Finding scans and their rows is in `scan_plan` and `scan_index`, placing a plate
 acceptable image is for `images` to say.
 """
 
-import hashlib
 import os
 import re
 import unicodedata
@@ -18,6 +17,7 @@ from typing import Literal
 from atlas_resources.ahead import THREADS, ahead
 from atlas_resources.contracts import PlateManifest
 from atlas_resources.dataset import Dataset
+from atlas_resources.digests import sha256_of
 from atlas_resources.images import MAX_PIXELS, ImageRefused, require_decodable
 from atlas_resources.plate_folder import RegistrationRefused, open_incoming, place_plate
 from atlas_resources.scan_index import number_of_id, numbered_id
@@ -133,7 +133,7 @@ def validate(scan: Scan, registered: frozenset[str], max_pixels: int) -> Validat
     if scan.refusal is not None:
         return Validated(None, scan.refusal)
     try:
-        if scan.path.is_file() and (sha256 := hash_file(scan.path)) in registered:
+        if scan.path.is_file() and (sha256 := sha256_of(scan.path)) in registered:
             return Validated(sha256, None)
         return Validated(require_decodable(scan.path, max_pixels), None)
     except ImageRefused as refusal:
@@ -222,9 +222,3 @@ def slugify(text: str) -> str:
 def is_safe_name(name: str) -> bool:
     """A file name that tools list and `sha256sum` writes without escapes: not hidden, printable, no backslash."""
     return not name.startswith(".") and "\\" not in name and name.isprintable()
-
-
-def hash_file(path: Path) -> str:
-    """sha256 of a file, read in chunks."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,8 +19,8 @@ from atlas_resources.dataset import (
     PlateUnknown,
     dataset_root,
     write_bytes_atomically,
-    write_json_atomically,
 )
+from atlas_resources.durable_files import write_json_atomically
 from atlas_resources.registration import register_scans
 
 
@@ -184,7 +184,7 @@ def test_a_missing_digest_file_is_named_with_its_mend(dataset):
 def test_what_is_written_is_read_back(dataset):
     write_plate(dataset, "plate-001", 1)
     manifest = dataset.manifest("plate-001")
-    dataset.write_json_atomically(dataset.root / "copy.json", manifest)
+    write_json_atomically(dataset.root / "copy.json", manifest)
     assert dataset.read_json(dataset.root / "copy.json", PlateManifest) == manifest
 
 
