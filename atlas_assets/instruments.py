@@ -13,7 +13,9 @@ import dagster as dg
 from atlas_assets.events import PlateEvents, PlateRun, failed_plates, failure_of, plates_of, step_output
 from atlas_assets.partitions import PLATES
 from atlas_assets.plates import MANIFEST_KEY
-from atlas_assets.roles import EmbeddingWork, ProbeWork, SegmentationWork
+from atlas_assets.roles.embedding import EmbeddingWork
+from atlas_assets.roles.probe import ProbeWork
+from atlas_assets.roles.segmentation import SegmentationWork
 from atlas_assets.ui_metadata import column_schema, picture_metadata
 from atlas_resources.batches import PlateOutcome, execute_run
 from atlas_resources.contracts import InstrumentIdentity, RunManifest

@@ -18,7 +18,7 @@ from atlas_assets.definitions import build_definitions
 from atlas_assets.demo.drawing import draw_demo_plates
 from atlas_assets.instruments import asset_key
 from atlas_assets.partitions import add_missing_partitions
-from atlas_assets.roles import EmbeddingWork
+from atlas_assets.roles.embedding import EmbeddingWork
 from atlas_resources.ahead import THREADS, ahead
 from atlas_resources.batches import execute_run
 from atlas_resources.dataset import Dataset

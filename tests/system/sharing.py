@@ -9,7 +9,7 @@ import fake_instruments
 import pytest
 from fake_instruments import SEGMENTER, fake_registry, fake_spec
 
-from atlas_assets.roles import SegmentationWork
+from atlas_assets.roles.segmentation import SegmentationWork
 from atlas_resources.batches import execute_run
 from atlas_resources.dataset import Dataset
 from atlas_resources.inference import load_model

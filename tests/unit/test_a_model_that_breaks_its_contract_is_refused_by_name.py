@@ -9,7 +9,9 @@ import pytest
 import torch
 from made_specs import project_spec
 
-from atlas_assets.roles import ContractBroken, EmbeddingWork, ProbeWork
+from atlas_assets.roles.contract import ContractBroken
+from atlas_assets.roles.embedding import EmbeddingWork
+from atlas_assets.roles.probe import ProbeWork
 from atlas_resources.dataset import Dataset
 from atlas_resources.inference import Label
 from atlas_resources.runs import Measurement

@@ -14,7 +14,7 @@ from made_specs import project_spec
 from PIL import Image
 from pycocotools import mask as coco
 
-from atlas_assets.roles import SegmentationWork, WorkingRaster, at_source_size
+from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster, at_source_size
 from atlas_resources.dataset import Dataset
 from atlas_resources.inference import Mask, load_model
 from atlas_resources.registration import register_scans

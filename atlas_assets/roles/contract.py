@@ -1,0 +1,36 @@
+"""What every role needs: a plate's pixels, and the errors of a model that breaks its declared contract."""
+
+import numpy as np
+from PIL import Image
+
+from atlas_resources.dataset import Dataset
+from atlas_resources.images import decode
+from atlas_resources.specs import Preprocessing, Spec
+
+
+class ContractBroken(ValueError):
+    """A model gave something other than its spec declares."""
+
+
+def declared_preprocessing(spec: Spec) -> Preprocessing:
+    """The spec's fixed preprocessing. Raises ContractBroken without one."""
+    if spec.preprocessing is None:
+        raise ContractBroken(f"{spec.key}: preprocessing is not declared; see `atlas models check`")
+    return spec.preprocessing
+
+
+def source_pixels(dataset: Dataset, plate_id: str) -> Image.Image:
+    """The plate's 8-bit sRGB pixels, its bytes held against the registered digest."""
+    return decode(dataset.source_path(plate_id), expected_sha256=dataset.source_sha256(plate_id)).image
+
+
+def require_finite(spec: Spec, name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The values, if they are finite float32 of that shape. Raises ContractBroken."""
+    if values.shape != shape or values.dtype != np.float32:
+        found = f"{values.dtype} {list(values.shape)}"
+        raise ContractBroken(f"{spec.key}: expected {name} of float32 {list(shape)}, found {found}")
+    if not np.isfinite(values).all():
+        raise ContractBroken(
+            f"{spec.key}: {name} has {np.count_nonzero(~np.isfinite(values))} values that are not finite"
+        )
+    return values
