@@ -93,7 +93,8 @@ def _create_views(connection: "duckdb.DuckDBPyConnection", registry: Registry) -
                 view, meaning = f"embeddings_{spec.key}", f"Current vectors of {spec.title}, fixed-size arrays."
                 connection.execute(f"""
                     CREATE VIEW {view} AS
-                    SELECT plate_id, scope, segment_id, vector::FLOAT[{dim}] AS vector,
+                    SELECT plate_id, scope, segment_id, tile_id, x_min, y_min, x_max, y_max,
+                           vector::FLOAT[{dim}] AS vector,
                            list_transform(vector, lambda x: x / l2_norm)::FLOAT[{dim}] AS vector_unit, l2_norm, run_id
                     FROM embeddings WHERE instrument = {_text(spec.key)} AND is_current
                 """)

@@ -39,11 +39,15 @@ def ledger_path(dataset: Dataset, table: Table) -> Path:
     return dataset.ledger_dir / f"{table.name}.parquet"
 
 
+def _has_present_columns(dataset: Dataset, table: Table) -> bool:
+    path = ledger_path(dataset, table)
+    return path.is_file() and pl.read_parquet_schema(path) == dict(table.schema)
+
+
 def read_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
     """A ledger's rows; none if it has not been built. One with other columns than today's is as good as none."""
-    path = ledger_path(dataset, table)
-    if path.is_file() and pl.read_parquet_schema(path) == dict(table.schema):
-        return pl.read_parquet(path)
+    if _has_present_columns(dataset, table):
+        return pl.read_parquet(ledger_path(dataset, table))
     return table.schema.to_frame()
 
 
@@ -52,6 +56,12 @@ def _write_ledger(dataset: Dataset, table: Table, rows: pl.DataFrame) -> pl.Data
     sweep_leftovers(dataset.ledger_dir)
     write_bytes_atomically(ledger_path(dataset, table), parquet_bytes(conformed))
     return conformed
+
+
+def _read_sealed_files(paths: list[Path], table: Table) -> pl.DataFrame:
+    """The rows of sealed Parquet files, without `is_current`. A column that is younger than a file is null in it."""
+    schema = pl.Schema({name: dtype for name, dtype in table.schema.items() if name != IS_CURRENT.name})
+    return pl.read_parquet(paths, schema=schema, missing_columns="insert") if paths else schema.to_frame()
 
 
 def sealed_runs(dataset: Dataset) -> set[RunKey]:
@@ -169,8 +179,7 @@ def build_instrument_table(dataset: Dataset, role: str) -> pl.DataFrame:
     paths = [
         dataset.runs_dir(plate_id) / run_id / FILE_OF_ROLE[role] for run_id, plate_id in sorted(complete - _known(old))
     ]
-    new = pl.read_parquet(paths) if paths else old.drop(IS_CURRENT.name).clear()
-    rows = pl.concat([old.drop(IS_CURRENT.name), new])
+    rows = pl.concat([old.drop(IS_CURRENT.name), _read_sealed_files(paths, table)])
     current = runs.filter(pl.col(IS_CURRENT.name)).select("run_id", "plate_id")
     return _write_ledger(dataset, table, _mark_current(rows, current))
 
@@ -287,6 +296,8 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
     if missing:
         yield f"not built yet: {', '.join(missing)}"
         return
+    if outdated := [name for name, table in LEDGERS.items() if not _has_present_columns(dataset, table)]:
+        yield f"made by an earlier version, with other columns: {', '.join(outdated)}"
     changed = sealed_runs(dataset) ^ _known(read_ledger(dataset, RUNS))
     if changed:
         yield f"{len(changed)} sealed runs came or went; the newest is {max(changed)[0]}"
@@ -310,5 +321,4 @@ def read_sealed_rows(dataset: Dataset, role: str) -> pl.DataFrame:
         dataset.runs_dir(plate_id) / run_id / FILE_OF_ROLE[role]
         for run_id, plate_id in sorted(_known(runs) & sealed_runs(dataset))
     ]
-    empty = table.schema.to_frame().drop(IS_CURRENT.name)
-    return pl.concat([empty, pl.read_parquet(paths)]) if paths else empty
+    return _read_sealed_files(paths, table)

@@ -65,7 +65,14 @@ IS_CURRENT = Column(
 
 EMBEDDING = (
     Column("scope", pl.String, "What was embedded: plate, segment or tile."),
-    Column("segment_id", pl.String, "Segment that was embedded; null for a whole plate."),
+    Column("segment_id", pl.String, "Segment that was embedded; null unless the scope is segment."),
+    Column(
+        "tile_id", pl.String, "Tile that was embedded, as 4x4-r1c2: grid, row, column; null unless the scope is tile."
+    ),
+    Column("x_min", pl.Int32, "Left edge of what was embedded, source pixels, inclusive; null for a whole plate."),
+    Column("y_min", pl.Int32, "Top edge of what was embedded, source pixels, inclusive; null for a whole plate."),
+    Column("x_max", pl.Int32, "Right edge of what was embedded, source pixels, exclusive; null for a whole plate."),
+    Column("y_max", pl.Int32, "Bottom edge of what was embedded, source pixels, exclusive; null for a whole plate."),
     Column("vector_dim", pl.Int32, "Length of the vector."),
     Column("vector", pl.List(pl.Float32), "Raw vector as the model gave it, not normalised."),
     Column("l2_norm", pl.Float64, "Euclidean length of the vector."),
@@ -106,9 +113,9 @@ PROBE = (
 INSTRUMENT_TABLES = {
     "embedding": Table(
         "embeddings",
-        "Vectors of plates, raw; the views embeddings_<instrument> give fixed-size arrays.",
+        "Vectors of plates, their tiles and segments, raw; the views embeddings_<instrument> give fixed-size arrays.",
         (*IDENTITY, *EMBEDDING, IS_CURRENT),
-        ("instrument", "plate_id", "run_id", "scope", "segment_id"),
+        ("instrument", "plate_id", "run_id", "scope", "segment_id", "tile_id"),
     ),
     "segmentation": Table(
         "segments",

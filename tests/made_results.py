@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from atlas_assets.groundwork import measure_plate
+from atlas_assets.roles.embedding import WHOLE_PLATE, embedding_rows
 from atlas_resources.batches import execute_run
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import (
@@ -39,12 +40,8 @@ class GivenVectors:
 
     def _measurement(self, plate_id: str) -> Measurement:
         vector = np.array(self.vectors[plate_id], dtype=np.float32)
-        norm = float(np.linalg.norm(vector.astype(np.float64)))
-        rows = pl.DataFrame(
-            {"scope": ["plate"], "segment_id": [None], "vector_dim": [3], "vector": [vector], "l2_norm": [norm]},
-            schema_overrides={"segment_id": pl.String, "vector": pl.List(pl.Float32)},
-        )
-        return Measurement(rows, {"l2_norm": norm})
+        rows = embedding_rows([WHOLE_PLATE], [vector])
+        return Measurement(rows, {"l2_norm": rows["l2_norm"][0]})
 
 
 class GivenRows:

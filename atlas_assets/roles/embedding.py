@@ -1,6 +1,8 @@
-"""Embeddings: a vector per plate."""
+"""Embeddings: a vector per plate, and the rows that hold vectors of plates and of their parts."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -10,6 +12,47 @@ from atlas_assets.roles.tensors import TensorWork
 from atlas_resources.inference import Embedder
 from atlas_resources.runs import Measurement
 from atlas_resources.specs import VectorOutput
+from atlas_resources.tables import EMBEDDING
+
+
+class Box(NamedTuple):
+    """A box in source pixels: left and top inclusive, right and bottom exclusive."""
+
+    x_min: int
+    y_min: int
+    x_max: int
+    y_max: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a vector is of: a whole plate, or the box of a segment or a tile in it."""
+
+    scope: Literal["plate", "segment", "tile"]
+    box: Box | None = None
+    segment_id: str | None = None
+    tile_id: str | None = None
+
+
+WHOLE_PLATE = Part("plate")
+
+
+def embedding_rows(parts: Sequence[Part], vectors: Sequence[np.ndarray]) -> pl.DataFrame:
+    """One row of `tables.EMBEDDING` per part, with its raw float32 vector and that vector's length in float64."""
+    rows = [
+        {
+            "scope": part.scope,
+            "segment_id": part.segment_id,
+            "tile_id": part.tile_id,
+            **(part.box._asdict() if part.box else {}),
+            "vector_dim": vector.size,
+            "vector": vector,
+            "l2_norm": float(np.linalg.norm(vector.astype(np.float64))),
+        }
+        for part, vector in zip(parts, vectors, strict=True)
+    ]
+    schema = {column.name: column.dtype for column in EMBEDDING}
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
 
 
 class EmbeddingWork(TensorWork):
@@ -26,15 +69,5 @@ class EmbeddingWork(TensorWork):
         return [self._measurement(require_finite(self.spec, "a vector", vector, (dim,))) for vector in vectors]
 
     def _measurement(self, vector: np.ndarray) -> Measurement:
-        l2_norm = float(np.linalg.norm(vector.astype(np.float64)))
-        rows = pl.DataFrame(
-            {
-                "scope": ["plate"],
-                "segment_id": [None],
-                "vector_dim": [vector.size],
-                "vector": [vector],
-                "l2_norm": [l2_norm],
-            },
-            schema_overrides={"segment_id": pl.String, "vector": pl.List(pl.Float32)},
-        )
-        return Measurement(rows, {"vector_dim": vector.size, "l2_norm": l2_norm})
+        rows = embedding_rows([WHOLE_PLATE], [vector])
+        return Measurement(rows, {"vector_dim": vector.size, "l2_norm": rows["l2_norm"][0]})

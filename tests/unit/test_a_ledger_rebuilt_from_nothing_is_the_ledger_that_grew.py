@@ -10,8 +10,9 @@ from made_datasets import draw_scan, run_folders
 from made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
 from polars.testing import assert_frame_equal
 
+from atlas_resources.catalogue import build_catalogue
 from atlas_resources.dataset import Dataset
-from atlas_resources.ledger import ledger_path, read_ledger
+from atlas_resources.ledger import ledger_path, read_ledger, read_sealed_rows, why_behind
 from atlas_resources.registration import register_scans
 from atlas_resources.runs import MANIFEST_NAME
 from atlas_resources.tables import IDENTITY, INSTRUMENT_TABLES, LEDGERS
@@ -193,3 +194,27 @@ def test_a_ledger_of_other_columns_is_built_anew(measured, two_instruments):
     right = read_ledger(measured, LEDGERS["embeddings"])
     right.drop("l2_norm").write_parquet(ledger_path(measured, LEDGERS["embeddings"]))
     assert_frame_equal(build_ledgers(measured, two_instruments)["embeddings"], right)
+
+
+YOUNGER = ["tile_id", "x_min", "y_min", "x_max", "y_max"]  # columns that sealed embeddings of version 0.1.0 lack
+
+
+def test_sealed_files_of_an_earlier_version_are_read_beside_todays(measured, two_instruments):
+    """plate-001 and plate-004 are sealed as version 0.1.0 did it: the first file of all, and one in between."""
+    right = read_ledger(measured, LEDGERS["embeddings"])
+    for plate_id in ("plate-001", "plate-004"):
+        (sealed,) = measured.runs_dir(plate_id).glob("run-*/embeddings.parquet")
+        pl.read_parquet(sealed).drop(YOUNGER).write_parquet(sealed)
+    rebuilt = assert_same_from_nothing(measured, two_instruments)["embeddings"]
+    assert_frame_equal(rebuilt, right)
+    assert rebuilt.select(YOUNGER).null_count().row(0) == (5,) * 5
+    sealed_rows = LEDGERS["embeddings"].conform(read_sealed_rows(measured, "embedding").with_columns(is_current=True))
+    assert_frame_equal(sealed_rows, right)
+
+
+def test_a_ledger_of_an_earlier_version_is_said_to_be_behind(measured, two_instruments):
+    build_catalogue(measured, two_instruments)
+    assert why_behind(measured, two_instruments) == ""
+    path = ledger_path(measured, LEDGERS["embeddings"])
+    pl.read_parquet(path).drop(YOUNGER).write_parquet(path)
+    assert why_behind(measured, two_instruments) == "made by an earlier version, with other columns: embeddings"

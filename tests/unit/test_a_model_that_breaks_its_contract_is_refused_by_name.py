@@ -120,8 +120,9 @@ def test_an_undeclared_preprocessing_is_refused(key: str):
 def test_a_vector_is_stored_raw_with_its_length():
     """3, 4, 12 has length 13."""
     first, second = embed(float32([3, 4, 12], [0, 0, 0.5]))
+    of_whole_plate = dict.fromkeys(("segment_id", "tile_id", "x_min", "y_min", "x_max", "y_max"))
     assert first.rows.to_dicts() == [
-        {"scope": "plate", "segment_id": None, "vector_dim": 3, "vector": [3.0, 4.0, 12.0], "l2_norm": 13.0}
+        {"scope": "plate", **of_whole_plate, "vector_dim": 3, "vector": [3.0, 4.0, 12.0], "l2_norm": 13.0}
     ]
     assert second.rows["vector"].to_list() == [[0.0, 0.0, 0.5]]
     assert first.metrics == {"vector_dim": 3, "l2_norm": 13.0}
