@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from atlas_resources.pins import model_sha, weight_files
-from atlas_resources.specs import Algorithm, Preprocessing, Spec
+from atlas_resources.specs import Algorithm, Preprocessing, Role, Spec
 
 OUTPUT_OF_ROLE = {
     "embedding": "vector",
@@ -62,14 +62,11 @@ def _missing_output(spec: Spec) -> list[str]:
     return []
 
 
-def _not_computed(steps: Preprocessing) -> list[str]:
-    """What may be declared and `inference.build_preprocess` does not do: it would be left out in silence."""
-    declared = {
-        "rescale": steps.rescale,
-        "pad": steps.pad,
-        "resize.max_px": steps.resize and steps.resize.max_px,
-    }
-    return [f"preprocessing: nothing computes {name} {value} yet" for name, value in declared.items() if value]
+def _not_computed(role: Role, steps: Preprocessing) -> list[str]:
+    """What may be declared and is not done: a model that gives one vector or score list is told of no padding."""
+    if steps.pad == "batch_right_bottom" and role in {"embedding", "probe"}:
+        return [f"preprocessing: pad {steps.pad} lets a plate's neighbours in the batch change its result"]
+    return []
 
 
 def _missing_preprocessing(spec: Spec) -> list[str]:
@@ -79,7 +76,7 @@ def _missing_preprocessing(spec: Spec) -> list[str]:
         return ["own_preprocessing: no loader computes it yet"]
     if spec.preprocessing is None:
         return ["preprocessing: not declared"]
-    return _not_computed(spec.preprocessing)
+    return _not_computed(spec.role, spec.preprocessing)
 
 
 def missing_for_admission(spec: Spec) -> list[str]:

@@ -1,24 +1,16 @@
-"""From a spec to a loaded model and from pixels to its input. The one place, beside the loaders, that touches torch."""
+"""From a spec to a loaded model, and what a model of each role does. What it is fed is in `preprocessing`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image
 
 from atlas_resources.registry import loader_of
-from atlas_resources.specs import Preprocessing, Spec
+from atlas_resources.specs import Spec
 from atlas_resources.weights import hub_shut, require_weights
 
 if TYPE_CHECKING:
     import torch
-
-PILLOW_FILTERS = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "box": Image.Resampling.BOX,
-}
 
 
 class DeviceUnavailable(RuntimeError):
@@ -107,52 +99,3 @@ def load_model(spec: Spec, paranoid: bool = False) -> Embedder | Scorer | Segmen
     device = require_device(spec)
     with hub_shut():
         return loader_of(spec)(spec, require_weights(spec, paranoid), device)
-
-
-def resize(image: Image.Image, steps: Preprocessing) -> Image.Image:
-    """The RGB image at the declared working size.
-
-    The other side rounds as each mode's reference has it. With `shortest_side` it truncates: torchvision's Resize, and
-    `get_resize_output_image_size` in image_transforms.py of transformers 5.23. With `longest_side` it rounds half up:
-    `ResizeLongestSide.get_preprocess_shape` in utils/transforms.py of segment-anything 1.0.
-    """
-    if steps.resize is None:
-        return image
-    width, height = image.size
-    size_px = steps.resize.size_px
-    if steps.resize.mode == "exact":
-        size = (size_px, size_px)
-    elif steps.resize.mode == "shortest_side":
-        short = min(width, height)
-        size = (size_px, int(size_px * height / short)) if width == short else (int(size_px * width / short), size_px)
-    else:
-        scale = size_px / max(width, height)
-        size = (max(1, int(width * scale + 0.5)), max(1, int(height * scale + 0.5)))
-    return image.resize(size, PILLOW_FILTERS[steps.interpolation])
-
-
-def centre_crop(image: Image.Image, side_px: int) -> Image.Image:
-    """The square in the middle, black where the image is too small.
-
-    Where the margin is odd, the extra pixel stays on the right and below, as in `center_crop` of transformers 5.23
-    (image_transforms.py); torchvision's CenterCrop would round the margin half to even.
-    """
-    left, top = (image.width - side_px) // 2, (image.height - side_px) // 2
-    return image.crop((left, top, left + side_px, top + side_px))
-
-
-def build_preprocess(steps: Preprocessing) -> Callable[[Image.Image], "torch.Tensor"]:
-    """Pixels to model input as declared: float32 [3, H, W], resized and cropped by Pillow, normalised by torchvision.
-
-    Equal to transformers' image processors of the Pillow backend within float rounding.
-    """
-    import torch
-    from torchvision.transforms import v2
-
-    stages: list[Callable] = [lambda image: resize(image, steps)]
-    if crop_px := steps.crop_px:
-        stages.append(lambda image: centre_crop(image, crop_px))
-    stages += [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]
-    if steps.mean and steps.std:
-        stages.append(v2.Normalize(list(steps.mean), list(steps.std)))
-    return v2.Compose(stages)

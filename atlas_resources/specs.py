@@ -15,7 +15,7 @@ Mean = Annotated[float, Field(allow_inf_nan=False)]
 Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Channels = tuple[Mean, Mean, Mean]
 Deviations = tuple[Deviation, Deviation, Deviation]
-Interpolation = Literal["bicubic", "bilinear", "box"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
 
 
 def _is_none(value: object) -> bool:
@@ -100,6 +100,11 @@ class Preprocessing(Contract):
     resize: Resize | None
     interpolation: Interpolation
     crop_px: int | None = Field(default=None, gt=0, description="Side of the centre crop.")
+    crop_rounding: Literal["half_to_even"] | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="How half of an odd margin is rounded: down as transformers does, or as torchvision does.",
+    )
     mean: Channels | None = Field(default=None, description="Per channel, after rescaling to 0..1.")
     std: Deviations | None = None
     rescale: Literal["image_maximum"] | None = Field(

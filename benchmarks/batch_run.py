@@ -23,7 +23,8 @@ from atlas_resources.ahead import THREADS, ahead
 from atlas_resources.batches import execute_run
 from atlas_resources.dataset import Dataset
 from atlas_resources.images import decode
-from atlas_resources.inference import build_preprocess, load_model
+from atlas_resources.inference import load_model
+from atlas_resources.preprocessing import build_preprocess
 from atlas_resources.registration import register_scans
 from atlas_resources.registry import Registry, read_registry
 

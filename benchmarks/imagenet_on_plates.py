@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from atlas_resources.images import decode
-from atlas_resources.inference import Scorer, build_preprocess, load_model
+from atlas_resources.inference import Scorer, load_model
+from atlas_resources.preprocessing import build_preprocess
 from atlas_resources.registry import read_registry
 from atlas_resources.specs import Spec
 

@@ -11,7 +11,8 @@ from PIL import Image
 from atlas_assets.pictures import mask_overlay
 from atlas_assets.roles.contract import ContractBroken, declared_preprocessing, source_pixels
 from atlas_resources.dataset import Dataset
-from atlas_resources.inference import Mask, Segmenter, resize
+from atlas_resources.inference import Mask, Segmenter
+from atlas_resources.preprocessing import resize
 from atlas_resources.runs import Measurement
 from atlas_resources.specs import MasksOutput, Spec
 

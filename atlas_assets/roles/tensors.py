@@ -5,7 +5,7 @@ from typing import Any
 
 from atlas_assets.roles.contract import declared_preprocessing, source_pixels
 from atlas_resources.dataset import Dataset
-from atlas_resources.inference import build_preprocess
+from atlas_resources.preprocessing import build_preprocess
 from atlas_resources.specs import Spec
 
 

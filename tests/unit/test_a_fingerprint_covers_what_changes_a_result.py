@@ -62,6 +62,7 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (HUB, ("preprocessing", "rescale"), "image_maximum"),
     (HUB, ("preprocessing", "pad"), "square_right_bottom"),
     (HUB, ("preprocessing", "resize", "max_px"), 1333),
+    (HUB, ("preprocessing", "crop_rounding"), "half_to_even"),
     (MASKS, ("output", "vocabulary"), "ade20k_150"),
     (BOXES, ("output", "labels"), "text_prompt"),
     (BOXES, ("output", "max_boxes"), 101),

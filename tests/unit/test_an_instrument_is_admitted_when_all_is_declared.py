@@ -80,19 +80,11 @@ def test_a_generative_model_waits_however_complete_it_is():
     )
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "missing"),
-    [
-        (("resize", "max_px"), 1333, "preprocessing: nothing computes resize.max_px 1333 yet"),
-        (("pad",), "square_right_bottom", "preprocessing: nothing computes pad square_right_bottom yet"),
-        (("rescale",), "image_maximum", "preprocessing: nothing computes rescale image_maximum yet"),
-    ],
-)
-def test_what_may_be_declared_and_nothing_computes_is_never_left_out_in_silence(
-    path: FieldPath, value: object, missing: str, tmp_path: Path
-):
-    spec = read(tmp_path, with_field(content_of(HUB), ("preprocessing", *path), value))
-    assert missing_for_admission(spec) == [missing]
+def test_a_vector_does_not_depend_on_a_plates_neighbours(tmp_path: Path):
+    spec = read(tmp_path, with_field(content_of(HUB), ("preprocessing", "pad"), "batch_right_bottom"))
+    assert missing_for_admission(spec) == [
+        "preprocessing: pad batch_right_bottom lets a plate's neighbours in the batch change its result"
+    ]
 
 
 def test_preprocessing_is_fixed_or_the_models_own(tmp_path: Path):

@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from transformers import BitImageProcessorPil, CLIPImageProcessorPil
 
 from atlas_resources.images import decode
-from atlas_resources.inference import Embedder, build_preprocess, load_model
+from atlas_resources.inference import Embedder, load_model
+from atlas_resources.preprocessing import build_preprocess
 from atlas_resources.registry import read_spec
 from atlas_resources.specs import Resize, Spec
 from atlas_resources.weights import WeightsMismatch, require_weights

@@ -13,7 +13,8 @@ from scipy.ndimage import label
 from skimage.filters import threshold_otsu
 
 from atlas_resources.images import decode
-from atlas_resources.inference import Mask, Segmenter, load_model, resize
+from atlas_resources.inference import Mask, Segmenter, load_model
+from atlas_resources.preprocessing import resize
 
 PAPER, INK, BROWN = (240, 232, 215), (25, 25, 30), (110, 70, 40)
 HEIGHT, WIDTH = 300, 400

@@ -10,11 +10,17 @@ from PIL import Image
 from real_plates import one_of_each_family, wants_real_plates
 from segment_anything.utils.transforms import ResizeLongestSide
 from torchvision.transforms import v2
-from transformers import BitImageProcessorPil, CLIPImageProcessorPil
+from transformers import (
+    BitImageProcessorPil,
+    CLIPImageProcessorPil,
+    DetrImageProcessorPil,
+    SamImageProcessorPil,
+    ViTImageProcessorPil,
+)
 
 from atlas_resources.images import decode
-from atlas_resources.inference import build_preprocess, centre_crop, resize
-from atlas_resources.specs import Preprocessing
+from atlas_resources.preprocessing import build_preprocess, centre_crop, resize, stack_padded
+from atlas_resources.specs import Interpolation, Preprocessing, Resize
 
 # openai/clip-vit-base-patch32, preprocessor_config.json, sha256
 # 910e70b3956ac9879ebc90b22fb3bc8a75b6a0677814500101a4c072bd7857bd
@@ -104,11 +110,18 @@ def test_an_odd_margin_leaves_its_extra_pixel_on_the_right(width: int, left: int
     assert int(np.asarray(centre_crop(Image.fromarray(ramp), 224))[0, 0, 0]) == left
 
 
-def test_torchvisions_own_crop_would_differ():
-    """Why the crop is the project's own: at a margin of 3 torchvision keeps the pixels one further to the right."""
+@settings(max_examples=60, deadline=None)
+@given(width=st.integers(1, 40), height=st.integers(1, 40), side=st.integers(1, 40))
+def test_rounded_half_to_even_the_crop_is_torchvisions(width: int, height: int, side: int):
+    image = noise(width, height)
+    assert np.array_equal(np.asarray(centre_crop(image, side, "half_to_even")), np.asarray(v2.CenterCrop(side)(image)))
+
+
+def test_the_two_ways_to_crop_differ():
+    """Why it is declared: at a margin of 3 torchvision keeps the pixels one further to the right."""
     ramp = Image.fromarray(np.arange(227, dtype=np.uint8)[None, :].repeat(227, axis=0))
     assert np.asarray(centre_crop(ramp, 224))[0, 0] == 1
-    assert np.asarray(v2.CenterCrop(224)(ramp))[0, 0] == 2
+    assert np.asarray(centre_crop(ramp, 224, "half_to_even"))[0, 0] == 2
 
 
 def test_an_image_smaller_than_the_crop_lies_in_the_middle_of_black():
@@ -146,6 +159,60 @@ def test_sides_round_by_hand(mode: str, size: tuple[int, int], expected: tuple[i
     steps = declared("otsu_luma").model_copy(update={"resize": {"mode": mode, "size_px": 100}})
     steps = Preprocessing.model_validate(steps.model_dump(warnings=False))
     assert resize(Image.new("RGB", size), steps).size == expected
+
+
+DETR = DetrImageProcessorPil(size={"shortest_edge": 80, "longest_edge": 133})
+SIZES_NEAR_THE_LIMIT = [(300, 400), (400, 300), (100, 167), (101, 200), (90, 150), (80, 200), (500, 81), (60, 100)]
+
+
+def detr_steps() -> Preprocessing:
+    resize_to = Resize(mode="shortest_side", size_px=80, max_px=133)
+    return declared("detr_resnet50").model_copy(update={"resize": resize_to})
+
+
+@pytest.mark.parametrize("size", SIZES_NEAR_THE_LIMIT)
+def test_a_longest_side_has_its_limit_as_in_the_reference(size: tuple[int, int]):
+    expected = DETR(noise(*size), return_tensors="np")["pixel_values"][0]
+    given = build_preprocess(detr_steps())(noise(*size)).numpy()
+    assert given.shape == expected.shape
+    assert np.abs(given - expected).max() < FLOAT_ROUNDING
+
+
+def test_a_batch_is_padded_and_masked_as_in_the_reference():
+    images = [noise(*size) for size in SIZES_NEAR_THE_LIMIT]
+    expected = DETR(images, return_tensors="np")
+    preprocess = build_preprocess(detr_steps())
+    pixels, masks = stack_padded([preprocess(image) for image in images])
+    assert np.abs(pixels.numpy() - expected["pixel_values"]).max() < FLOAT_ROUNDING
+    assert np.array_equal(masks.numpy(), expected["pixel_mask"])
+
+
+@pytest.mark.parametrize("size", [(160, 120), (120, 160), (1000, 333), (64, 64)])
+def test_a_square_is_padded_as_in_the_reference(size: tuple[int, int]):
+    reference = SamImageProcessorPil(size={"longest_edge": 64}, pad_size={"height": 64, "width": 64})
+    resize_to = Resize(mode="longest_side", size_px=64)
+    steps = declared("sam_vit_base_hub").model_copy(update={"resize": resize_to})
+    expected = reference(noise(*size), return_tensors="np")["pixel_values"][0]
+    assert np.abs(build_preprocess(steps)(noise(*size)).numpy() - expected).max() < FLOAT_ROUNDING
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos", "box"])
+def test_each_filter_is_the_references(interpolation: Interpolation):
+    number = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4}[interpolation]
+    reference = ViTImageProcessorPil(size={"height": 48, "width": 48}, resample=number)
+    steps = declared("siglip_so400m_patch14_384").model_copy(
+        update={"resize": Resize(mode="exact", size_px=48), "interpolation": interpolation}
+    )
+    expected = reference(noise(131, 90), return_tensors="np")["pixel_values"][0]
+    assert np.abs(build_preprocess(steps)(noise(131, 90)).numpy() - expected).max() < FLOAT_ROUNDING
+
+
+def test_pixels_are_divided_by_the_images_maximum():
+    """Level 50 of at most 200 is 0.25; what is black throughout stays 0."""
+    steps = declared("otsu_luma").model_copy(update={"resize": None, "rescale": "image_maximum"})
+    preprocess = build_preprocess(steps)
+    assert preprocess(Image.new("RGB", (1, 1), (0, 50, 200))).flatten().tolist() == [0, 0.25, 1]
+    assert preprocess(Image.new("RGB", (1, 1))).flatten().tolist() == [0, 0, 0]
 
 
 def test_without_a_resize_the_pixels_stay():
