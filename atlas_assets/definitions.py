@@ -30,7 +30,7 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
         assets=[
             plate_manifest,
             groundwork,
-            *(build_instrument_asset(spec, identities[spec.key]) for spec in registry.admitted),
+            *(build_instrument_asset(registry, spec) for spec in registry.admitted),
             *ledgers,
             *build_broken_spec_assets(registry),
         ],

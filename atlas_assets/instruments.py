@@ -21,6 +21,7 @@ from atlas_resources.batches import PlateOutcome, execute_run
 from atlas_resources.contracts import InstrumentIdentity, RunManifest
 from atlas_resources.dataset import Dataset
 from atlas_resources.measuring import Work
+from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs import read_metrics, read_preview
 from atlas_resources.specs import Spec
@@ -102,16 +103,20 @@ class _Progress:
         self.context.log.info(f"{sum(self.counts.values())} of {self.asked} plates: {counts}; {rate:.1f} plates/s")
 
 
-def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.AssetsDefinition:
+def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinition:
     """The partitioned, batched, idempotent asset of one admitted instrument."""
+    identity, upstream = registry.identities[spec.key], registry.identities.get(spec.upstream or "")
     key = asset_key(spec)
+    inputs = [MANIFEST_KEY, *([asset_key(registry.specs[upstream.key])] if upstream else [])]
+    # Dagster puts assets of equal policy into one run, where a plate that fails upstream holds back the whole step.
+    plates_per_run = spec.max_partitions_per_run + registry.depth(spec.key)
     role = ROLES[spec.role]
     is_gpu = spec.numeric is not None and spec.numeric.device == "cuda"
 
     @dg.asset(
         key=key,
         partitions_def=PLATES,
-        deps=[MANIFEST_KEY],
+        deps=inputs,
         group_name=role.prefix,
         description=describe(spec, identity),
         kinds={"torch" if identity.weights_sha256 else "python", "gpu" if is_gpu else "cpu"},
@@ -125,7 +130,7 @@ def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.Asset
             "fingerprint": identity.fingerprint,
         },
         tags={"atlas/role": spec.role, "atlas/commercial_use": identity.commercial_use},
-        backfill_policy=dg.BackfillPolicy.multi_run(spec.max_partitions_per_run),
+        backfill_policy=dg.BackfillPolicy.multi_run(plates_per_run),
         pool="gpu" if is_gpu else None,
         required_resource_keys={"dataset", spec.key},
         output_required=False,
@@ -134,7 +139,7 @@ def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.Asset
         dataset = _require(context, "dataset", DatasetResource).open()
         resource = _require(context, spec.key, InstrumentResource)
         plate_ids = plates_of(context, config)
-        events = PlateEvents(context, key, identity.fingerprint, plate_ids=plate_ids, upstream=[MANIFEST_KEY])
+        events = PlateEvents(context, key, identity.fingerprint, plate_ids=plate_ids, upstream=inputs)
         progress = _Progress(context, len(plate_ids))
         failed = []
         for outcome in execute_run(
@@ -143,6 +148,7 @@ def build_instrument_asset(spec: Spec, identity: InstrumentIdentity) -> dg.Asset
             identity,
             plate_ids,
             role.work(spec, dataset, lambda: resource.load(spec, paranoid=config.paranoid)),
+            upstream=upstream,
             is_forced=config.force,
             dagster_run_id=context.run.run_id,
             log=context.log,

@@ -6,7 +6,7 @@ No asset is defined here.
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,10 +141,7 @@ def materialize(
         selected = _selection(registry, selection).resolve(graph)
         if not selected:
             raise ValueError(f"the selection {selection!r} names no asset")
-        for name, groups in LAYERS:
-            keys = [key for key in selected if graph.get(key).group_name in groups and graph.get(key).is_executable]
-            if not keys:
-                continue
+        for name, keys in _stages(registry, graph, selected):
             is_of_plates = any(graph.get(key).is_partitioned for key in keys)
             handler.bars = {}
             works = _works(registry, dataset, keys, wanted, which) if is_of_plates else [None]
@@ -164,6 +161,18 @@ def materialize(
                 yield LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
 
 
+def _stages(
+    registry: Registry, graph: BaseAssetGraph, selected: Iterable[dg.AssetKey]
+) -> Iterator[tuple[str, list[dg.AssetKey]]]:
+    """The layers' selected assets, in order; instruments that read other instruments' results come after these."""
+    depths = {asset_key(spec): registry.depth(spec.key) for spec in registry.admitted}
+    for name, groups in LAYERS:
+        keys = [key for key in selected if graph.get(key).group_name in groups and graph.get(key).is_executable]
+        for depth in sorted({depths.get(key, 0) for key in keys}):
+            stage = name if depth == 0 else f"{name} that read results"
+            yield stage, [key for key in keys if depths.get(key, 0) == depth]
+
+
 def _works(
     registry: Registry, dataset: Dataset, keys: list[dg.AssetKey], wanted: tuple[str, ...], which: str
 ) -> Iterator[WorkList]:
@@ -176,7 +185,7 @@ def _works(
     for standing in read_standings(registry, dataset, instruments):
         if not set(standing.keys) & set(keys):
             continue
-        plates = standing.failed if which == "failed" else [plate for plate in standing.plates if not plate.is_done]
+        plates = standing.failed if which == "failed" else standing.missing
         plate_ids = tuple(plate.plate_id for plate in plates if plate.plate_id in wanted)
         owing.setdefault(plate_ids, []).extend(standing.keys)
     for plate_ids, owing_keys in owing.items():

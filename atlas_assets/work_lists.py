@@ -31,6 +31,7 @@ class PlateStanding:
         attempts: failures with the asset's present version on the present source.
         is_broken: its own files are unreadable; trying again mends nothing.
         reason: of the last failure, one line.
+        is_waiting: whether the asset reads another's result of the plate, which is not there yet.
     """
 
     plate_id: str
@@ -38,6 +39,7 @@ class PlateStanding:
     attempts: int = 0
     is_broken: bool = False
     reason: str = ""
+    is_waiting: bool = False
 
     def is_left_alone(self, most_attempts: int) -> bool:
         """Whether it failed too often, or in a way that trying again does not mend."""
@@ -54,9 +56,13 @@ class Standing:
     plates: tuple[PlateStanding, ...]
 
     def owed(self, most_attempts: int) -> list[str]:
-        """Plates that are not done and have failed fewer times than `most_attempts`."""
-        owing = (plate for plate in self.plates if not plate.is_done)
-        return [plate.plate_id for plate in owing if not plate.is_left_alone(most_attempts)]
+        """Missing plates that have failed fewer times than `most_attempts`."""
+        return [plate.plate_id for plate in self.missing if not plate.is_left_alone(most_attempts)]
+
+    @property
+    def missing(self) -> list[PlateStanding]:
+        """Plates that are not done and wait for nothing."""
+        return [plate for plate in self.plates if not plate.is_done and not plate.is_waiting]
 
     @property
     def failed(self) -> list[PlateStanding]:
@@ -72,10 +78,14 @@ class WorkList:
     plate_ids: tuple[str, ...]
 
 
-def _stand(dataset: Dataset, identity: InstrumentIdentity, plate_id: str) -> PlateStanding:
+def _stand(
+    dataset: Dataset, identity: InstrumentIdentity, upstream: InstrumentIdentity | None, plate_id: str
+) -> PlateStanding:
     try:
         if find_done(dataset, plate_id, identity):
             return PlateStanding(plate_id, is_done=True)
+        if upstream and not find_done(dataset, plate_id, upstream):
+            return PlateStanding(plate_id, is_done=False, is_waiting=True)
         failures = find_failures(dataset, plate_id, identity)
         source_digest(dataset, plate_id)
     except (OSError, ValueError, LookupError) as error:
@@ -107,8 +117,8 @@ def read_standings(registry: Registry, dataset: Dataset, instruments: Sequence[s
     standings = [Standing(KEYS, INPUT_IMAGE_KEY.to_user_string(), GROUNDWORK_PLATES_PER_RUN, groundwork)]
     for spec in registry.admitted:
         if spec.key in instruments:
-            identity = registry.identities[spec.key]
-            plates = tuple(_stand(dataset, identity, plate_id) for plate_id in plate_ids)
+            identity, upstream = registry.identities[spec.key], registry.identities.get(spec.upstream or "")
+            plates = tuple(_stand(dataset, identity, upstream, plate_id) for plate_id in plate_ids)
             standings.append(Standing((asset_key(spec),), identity.fingerprint, spec.max_partitions_per_run, plates))
     return standings
 

@@ -3,7 +3,9 @@
 The status is computed here and written nowhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from atlas_resources.pins import model_sha, weight_files
@@ -17,6 +19,7 @@ OUTPUT_OF_ROLE = {
     "text": "text",
     "generative": "image",
 }
+NO_OTHERS: Mapping[str, Spec] = MappingProxyType({})
 GENERATIVE_LATER = "role: generative models come only after segmentation and embeddings are stable"
 
 
@@ -75,15 +78,27 @@ def _missing_preprocessing(spec: Spec) -> list[str]:
     if spec.own_preprocessing:
         return ["own_preprocessing: no loader computes it yet"]
     if spec.preprocessing is None:
-        return ["preprocessing: not declared"]
+        return [] if spec.upstream else ["preprocessing: not declared"]
     return _not_computed(spec.role, spec.preprocessing)
 
 
-def missing_for_admission(spec: Spec) -> list[str]:
-    """What the spec must still declare, or the project still build, before the instrument may run.
+def _missing_upstream(spec: Spec, others: Mapping[str, Spec]) -> list[str]:
+    """What keeps the instrument that this one reads from running."""
+    seen, key = [spec.key], spec.upstream
+    while key is not None:
+        if key not in others:
+            return [f"upstream: there is no instrument {key!r}"]
+        if key in seen:
+            return [f"upstream: {' reads '.join([*seen, key])}"]
+        seen.append(key)
+        key = others[key].upstream
+    if spec.upstream is None or not missing_for_admission(others[spec.upstream], others):
+        return []
+    return [f"upstream: {spec.upstream} is not admitted"]
 
-    Empty means admitted.
-    """
+
+def missing_of_itself(spec: Spec) -> list[str]:
+    """What the spec must still declare, or the project still build, whatever stands beside it."""
     return [
         *([f"refused: {spec.refusal.reason}"] if spec.refusal else []),
         *([GENERATIVE_LATER] if spec.role == "generative" else []),
@@ -97,14 +112,24 @@ def missing_for_admission(spec: Spec) -> list[str]:
     ]
 
 
-def is_admitted(spec: Spec) -> bool:
+def missing_for_admission(spec: Spec, others: Mapping[str, Spec] = NO_OTHERS) -> list[str]:
+    """What keeps the instrument from running, a line per thing; none if it is admitted.
+
+    Args:
+        spec: the instrument.
+        others: the specs beside it, by key; one of them may be the instrument it reads.
+    """
+    return missing_of_itself(spec) + _missing_upstream(spec, others)
+
+
+def is_admitted(spec: Spec, others: Mapping[str, Spec] = NO_OTHERS) -> bool:
     """Whether the instrument may run."""
-    return not missing_for_admission(spec)
+    return not missing_for_admission(spec, others)
 
 
-def status_of(spec: Spec) -> Status:
-    """The instrument's status, computed from what its spec declares."""
+def status_of(spec: Spec, others: Mapping[str, Spec] = NO_OTHERS) -> Status:
+    """The instrument's status, computed from what its spec declares, and those beside it."""
     if spec.refusal:
         return Status("refused", (spec.refusal.reason,))
-    missing = missing_for_admission(spec)
+    missing = missing_for_admission(spec, others)
     return Status("idea", tuple(missing)) if missing else Status("admitted", ())

@@ -24,6 +24,7 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.measuring import Measurer, Work, structured
 from atlas_resources.runs import Claim, Measurement, Run, claim_plate, find_done, open_run, sweep_dead
 from atlas_resources.specs import Spec
+from atlas_resources.upstream import UpstreamMissing, require_sealed
 
 LOG = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Prepared:
         plate_id: the plate.
         seconds: spent decoding.
         claim: the right to measure it; None if another run has it just now.
-        source: its source, None if that could not be read.
+        inputs: its source, then what else was read; none if the source could not be, or the upstream result is missing.
         payload: the model's input.
         error: what stopped it.
         done: the run that another process did it by meanwhile.
@@ -74,7 +75,7 @@ class Prepared:
     plate_id: str
     seconds: float
     claim: Claim | None = None
-    source: FileDigest | None = None
+    inputs: tuple[FileDigest, ...] = ()
     payload: Any = None
     error: StructuredError | None = None
     done: RunManifest | None = None
@@ -104,9 +105,19 @@ def _batches(prepared: Iterator[Prepared], size: int) -> Iterator[list[Prepared]
 class Batches:
     """One run's way through its plates."""
 
-    def __init__(self, run: Run, work: Work, measurer: Measurer, timings: Timings, *, is_forced: bool):
+    def __init__(
+        self,
+        run: Run,
+        work: Work,
+        measurer: Measurer,
+        timings: Timings,
+        *,
+        upstream: InstrumentIdentity | None,
+        is_forced: bool,
+    ):
         self.run = run
         self.work = work
+        self.upstream = upstream
         self.measurer = measurer
         self.timings = timings
         self.is_forced = is_forced
@@ -135,14 +146,20 @@ class Batches:
             return Prepared(plate_id, 0.0)
         self._claims.append(claim)
         started = time.perf_counter()
-        source = payload = error = done = None
+        inputs: tuple[FileDigest, ...] = ()
+        payload = error = done = None
         try:
-            source = source_digest(dataset, plate_id)
+            inputs = (source_digest(dataset, plate_id),)
             done = None if self.is_forced else find_done(dataset, plate_id, identity)
-            payload = None if done else self.work.prepare(plate_id)
+            if done is None:
+                sealed = require_sealed(dataset, plate_id, self.upstream) if self.upstream else None
+                payload = self.work.prepare(plate_id, sealed)
+                inputs += (sealed.file,) if sealed else ()
+        except UpstreamMissing as caught:
+            inputs, error = (), structured(caught, "decode")
         except Exception as caught:  # noqa: BLE001 - whatever a bad scan raises, it costs this plate alone
             error = structured(caught, "decode")
-        return Prepared(plate_id, time.perf_counter() - started, claim, source, payload, error, done)
+        return Prepared(plate_id, time.perf_counter() - started, claim, inputs, payload, error, done)
 
     def _finish(self, batch: list[Prepared]) -> Iterator[PlateOutcome]:
         self.timings.decode += sum(plate.seconds for plate in batch)
@@ -163,15 +180,15 @@ class Batches:
         """Seals a result or a failure. Rows that do not fit are the plate's fault; a full disk ends the run."""
         if plate.done is not None:
             return PlateOutcome(plate.plate_id, "reused", plate.done)
-        if plate.source is None or result is None:
+        if not plate.inputs or result is None:
             return PlateOutcome(plate.plate_id, "failed", None, plate.error)
         if isinstance(result, Measurement):
             try:
-                return PlateOutcome(plate.plate_id, "complete", self.run.seal(plate.plate_id, plate.source, result))
+                return PlateOutcome(plate.plate_id, "complete", self.run.seal(plate.plate_id, plate.inputs, result))
             except (ValueError, pl.exceptions.PolarsError) as error:
                 result = structured(error, "seal")
         return PlateOutcome(
-            plate.plate_id, "failed", self.run.seal_failure(plate.plate_id, plate.source, result), result
+            plate.plate_id, "failed", self.run.seal_failure(plate.plate_id, plate.inputs[0], result), result
         )
 
 
@@ -220,6 +237,7 @@ def execute_run(
     plate_ids: list[str],
     work: Work,
     *,
+    upstream: InstrumentIdentity | None = None,
     is_forced: bool = False,
     dagster_run_id: str | None = None,
     log: logging.Logger = LOG,
@@ -234,6 +252,7 @@ def execute_run(
         identity: its identity, fingerprint included.
         plate_ids: the plates asked for.
         work: the instrument's work.
+        upstream: the instrument whose sealed results it reads.
         is_forced: measure done plates again.
         dagster_run_id: recorded in every manifest.
         log: told where the run is kept, what it had to change on its way, and where the time went.
@@ -260,7 +279,8 @@ def execute_run(
         named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]
         run.write_config(spec, named, is_forced)
         log.info(f"{run.run_id}: {run.folder}")
-        batches = Batches(run, work, Measurer(work, spec.batch_size, log.warning), timings, is_forced=is_forced)
+        measurer = Measurer(work, spec.batch_size, log.warning)
+        batches = Batches(run, work, measurer, timings, upstream=upstream, is_forced=is_forced)
         for outcome in batches.outcomes(missing, spec.batch_size):
             outcomes.append(outcome)
             yield outcome

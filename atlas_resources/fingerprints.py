@@ -3,18 +3,19 @@
 import hashlib
 import json
 
-from atlas_resources.admission import missing_for_admission, status_of
+from atlas_resources.admission import missing_of_itself, status_of
 from atlas_resources.contracts import InstrumentIdentity
 from atlas_resources.pins import model_sha, weights_sha256
-from atlas_resources.specs import Algorithm, Spec
+from atlas_resources.specs import Algorithm, Licence, Spec
 
 
-def fingerprint(spec: Spec, loader_version: int) -> str:
+def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | None = None) -> str:
     """sha256 over everything that can change a result. Prose, licence and batch size are not part of it.
 
     Args:
         spec: the instrument.
         loader_version: version of the loader's code, from the registry.
+        upstream: the instrument that it reads.
     """
     weights = [] if spec.weights is None or isinstance(spec.weights, Algorithm) else spec.weights.files
     payload = {
@@ -30,6 +31,8 @@ def fingerprint(spec: Spec, loader_version: int) -> str:
     }
     if spec.own_preprocessing:
         payload["own_preprocessing"] = spec.own_preprocessing.model_dump()
+    if spec.upstream:
+        payload["upstream"] = [spec.upstream, upstream and upstream.fingerprint]
     return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -38,7 +41,7 @@ def preprocess_tag(spec: Spec) -> str:
     if own := spec.own_preprocessing:
         return f"own.{own.form}.{hashlib.sha256(own.model_dump_json().encode()).hexdigest()[:8]}"
     if spec.preprocessing is None:
-        return "undeclared"
+        return f"sealed.{spec.upstream}" if spec.upstream else "undeclared"
     steps = spec.preprocessing
     digest = hashlib.sha256(steps.model_dump_json().encode()).hexdigest()[:8]
     resize = f"{steps.resize.mode}{steps.resize.size_px}" if steps.resize else "unresized"
@@ -46,17 +49,36 @@ def preprocess_tag(spec: Spec) -> str:
     return f"{resize}.{steps.interpolation}.{crop}.{digest}"
 
 
-def identity(spec: Spec, loader_version: int) -> InstrumentIdentity:
+def _terms(licence: Licence, upstream: InstrumentIdentity | None) -> Licence:
+    """The terms of what is made from another instrument's rows: both licences hold, the narrower use counts."""
+    if upstream is None:
+        return licence
+    both = sorted({licence.spdx, *upstream.licence.split(" AND ")})
+    uses = (licence.commercial_use, upstream.commercial_use)
+    narrower = next(use for use in ("no", "unknown", "yes") if use in uses)
+    return licence.model_copy(update={"spdx": " AND ".join(both), "commercial_use": narrower})
+
+
+def identity(spec: Spec, loader_version: int, upstream: InstrumentIdentity | None = None) -> InstrumentIdentity:
     """The part of the spec that every sealed run and ledger row carries.
 
-    Raises ValueError if the spec is not admitted.
+    Args:
+        spec: the instrument.
+        loader_version: version of the loader's code, from the registry.
+        upstream: the instrument that it reads.
+
+    Raises:
+        ValueError: the spec is not admitted, or `upstream` is not the instrument it declares.
     """
-    missing = missing_for_admission(spec)
+    missing = missing_of_itself(spec)
     sha = model_sha(spec)
     if missing or sha is None or spec.licence is None or spec.loader is None:
         status = status_of(spec)
         what = "refused" if status.name == "refused" else "an idea, not an instrument"
         raise ValueError(f"{spec.key} is {what}: {status.reason}. {status.mend(spec.key)}")
+    if (upstream and upstream.key) != spec.upstream:
+        raise ValueError(f"{spec.key}: expected the identity of {spec.upstream}, found {upstream and upstream.key}")
+    terms = _terms(spec.licence, upstream)
     return InstrumentIdentity(
         key=spec.key,
         role=spec.role,
@@ -66,7 +88,7 @@ def identity(spec: Spec, loader_version: int) -> InstrumentIdentity:
         preprocess_tag=preprocess_tag(spec),
         loader=spec.loader,
         loader_version=loader_version,
-        fingerprint=fingerprint(spec, loader_version),
-        licence=spec.licence.spdx,
-        commercial_use=spec.licence.commercial_use,
+        fingerprint=fingerprint(spec, loader_version, upstream),
+        licence=terms.spdx,
+        commercial_use=terms.commercial_use,
     )

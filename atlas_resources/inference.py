@@ -58,7 +58,7 @@ class Scorer(Protocol):
     labels: list[Label]
 
     def score(self, batch: "torch.Tensor") -> tuple[np.ndarray, np.ndarray]:
-        """Logits and probabilities, each float32 [N, labels], of float32 [N, 3, H, W]."""
+        """Logits and probabilities, each float32 [N, labels], of float32 [N, 3, H, W] or of vectors [N, dim]."""
         ...
 
 

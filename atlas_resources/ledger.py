@@ -250,6 +250,7 @@ def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
     rows = []
     for spec in registry.specs.values():
         steps, status = spec.preprocessing or spec.own_preprocessing, registry.status(spec.key)
+        identity = registry.identities.get(spec.key)
         rows.append(
             {
                 "instrument": spec.key,
@@ -260,8 +261,8 @@ def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
                 "model_id": spec.model_id,
                 "model_sha": model_sha(spec),
                 "weights_sha256": weights_sha256(spec),
-                "licence": spec.licence and spec.licence.spdx,
-                "commercial_use": spec.licence and spec.licence.commercial_use,
+                "licence": identity.licence if identity else spec.licence and spec.licence.spdx,
+                "commercial_use": identity.commercial_use if identity else spec.licence and spec.licence.commercial_use,
                 "output_kind": spec.output and spec.output.kind,
                 "vector_dim": spec.output.dim if isinstance(spec.output, VectorOutput) else None,
                 "preprocess_tag": preprocess_tag(spec),
@@ -270,7 +271,8 @@ def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
                 "device": spec.numeric and spec.numeric.device,
                 "dtype": spec.numeric and spec.numeric.dtype,
                 "loader": spec.loader and f"{spec.loader} {loader_version(spec)}",
-                "fingerprint": registry.identities[spec.key].fingerprint if status.name == "admitted" else None,
+                "upstream": spec.upstream,
+                "fingerprint": identity.fingerprint if identity else None,
                 "failure_modes": [f"{mode.fact} ({mode.source})" for mode in spec.failure_modes],
                 "sources": spec.sources,
             }

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from atlas_resources.contracts import StructuredError
 from atlas_resources.runs import Measurement
+from atlas_resources.upstream import SealedResult
 
 TRACEBACK_CHARACTERS = 8000
 
@@ -18,8 +19,8 @@ class Work(Protocol):
         """Loads the model. What it raises ends the run before any plate is touched."""
         ...
 
-    def prepare(self, plate_id: str) -> Any:
-        """Decodes one plate into the model's input; called on decoding threads."""
+    def prepare(self, plate_id: str, upstream: SealedResult | None) -> Any:
+        """Makes one plate the model's input, from its pixels or an upstream result; called on decoding threads."""
         ...
 
     def measure(self, batch: list[Any]) -> list[Measurement]:

@@ -46,12 +46,17 @@ class SamParameters(Contract):
 
 @dataclass(frozen=True)
 class LoaderEntry:
-    """A family's loader: its module, the version of its code (part of the fingerprint), what it serves and takes."""
+    """A family's loader: its module, the version of its code (part of the fingerprint), what it serves and takes.
+
+    Attributes:
+        reads: role of the upstream instrument whose sealed results it takes; None if it takes pixels.
+    """
 
     module: str
     version: int
     roles: frozenset[Role]
     parameters: type[Contract]
+    reads: Role | None = None
 
 
 LOADERS: dict[str, LoaderEntry] = {
@@ -81,16 +86,24 @@ class Registry:
     @cached_property
     def admitted(self) -> list[Spec]:
         """The instruments that may run, by key."""
-        return [spec for _, spec in sorted(self.specs.items()) if is_admitted(spec)]
+        return [spec for _, spec in sorted(self.specs.items()) if is_admitted(spec, self.specs)]
 
     @cached_property
     def identities(self) -> dict[str, InstrumentIdentity]:
-        """Identity of each admitted instrument, by key."""
-        return {spec.key: identity(spec, loader_version(spec)) for spec in self.admitted}
+        """Identity of each admitted instrument, by key; an instrument stands after the one it reads."""
+        found: dict[str, InstrumentIdentity] = {}
+        for spec in sorted(self.admitted, key=lambda spec: self.depth(spec.key)):
+            found[spec.key] = identity(spec, loader_version(spec), found.get(spec.upstream or ""))
+        return found
+
+    def depth(self, key: str) -> int:
+        """Instruments between an admitted instrument and the pixels."""
+        upstream = self.specs[key].upstream
+        return 0 if upstream is None else 1 + self.depth(upstream)
 
     def status(self, key: str) -> Status:
         """Whether an instrument is admitted, an idea or refused, and why. Raises KeyError for one that is not there."""
-        return status_of(self.specs[key])
+        return status_of(self.specs[key], self.specs)
 
     def resolve(self, name: str) -> Resolution:
         """What a key, a model id or an alias means, with a notice where that is not plain.
@@ -124,6 +137,9 @@ def _check_against_loader(file: str, spec: Spec) -> list[FileProblem]:
         return [FileProblem(file, "loader", repr(spec.loader), f"one of {', '.join(sorted(LOADERS))}")]
     if spec.role not in entry.roles:
         return [FileProblem(file, "role", repr(spec.role), f"{' or '.join(sorted(entry.roles))} for {spec.loader}")]
+    if (entry.reads is None) != (spec.upstream is None):
+        expected = f"an instrument of role {entry.reads!r}" if entry.reads else "null: its loader takes pixels"
+        return [FileProblem(file, "upstream", repr(spec.upstream), expected)]
     try:
         entry.parameters.model_validate(spec.parameters, strict=True)  # the loader takes them as they stand
     except ValidationError as error:
@@ -141,6 +157,17 @@ def read_spec(path: Path) -> Spec | list[FileProblem]:
     return _check_against_loader(path.name, spec) or spec
 
 
+def _check_upstreams(specs: dict[str, Spec]) -> list[FileProblem]:
+    """Specs that read an instrument of another role than their loader takes. One that is not there is no fault here."""
+    problems = []
+    for spec in specs.values():
+        entry, upstream = LOADERS.get(spec.loader or ""), specs.get(spec.upstream or "")
+        if entry and upstream and upstream.role != entry.reads:
+            expected = f"an instrument of role {entry.reads!r}"
+            problems.append(FileProblem(f"{spec.key}.yaml", "upstream", f"{upstream.key!r}, {upstream.role}", expected))
+    return problems
+
+
 def read_registry(folder: Path = SPECS_DIR) -> Registry:
     """Reads every spec of a folder. A broken one becomes problems, never an exception: the others still load."""
     specs: dict[str, Spec] = {}
@@ -153,6 +180,7 @@ def read_registry(folder: Path = SPECS_DIR) -> Registry:
             specs[read.key] = read
         else:
             problems += read
+    problems += _check_upstreams(specs)
     unreadable = {problem.file.removesuffix(".yaml") for problem in problems}
     roster, active, wrong_in_roster = read_roster(folder, specs, unreadable)
     names, wrong_in_names = read_names(folder, specs, unreadable)

@@ -63,14 +63,19 @@ def read_roster(
     """
     path = folder / ROSTER_NAME
     if not path.is_file():
-        return Roster(), frozenset(key for key, spec in specs.items() if is_admitted(spec)), []
+        return Roster(), frozenset(key for key, spec in specs.items() if is_admitted(spec, specs)), []
     roster = read_yaml(path, Roster)
     if not isinstance(roster, Roster):
         return Roster(), frozenset(), roster
     problems = [
         FileProblem(ROSTER_NAME, "active", repr(key), "an admitted instrument")
         for key in roster.active
-        if key not in specs or not is_admitted(specs[key])
+        if key not in specs or not is_admitted(specs[key], specs)
+    ]
+    problems += [
+        FileProblem(ROSTER_NAME, "active", f"{key!r} without {specs[key].upstream!r}", "what it reads beside it")
+        for key in roster.active
+        if key in specs and specs[key].upstream not in (None, *roster.active)
     ]
     active = frozenset() if problems else frozenset(roster.active)
     for name, one in roster.sets.items():

@@ -9,7 +9,7 @@ import io
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -187,9 +187,15 @@ class Run:
         self.config_sha256 = hashlib.sha256(content).hexdigest()
         write_bytes_atomically(self.folder / "config.json", content)
 
-    def seal(self, plate_id: str, source: FileDigest, measurement: Measurement) -> RunManifest:
-        """Writes the plate's complete run folder: beside, flushed, then renamed into place."""
-        rows = identify_rows(measurement.rows, self.identity, self.run_id, plate_id, source.sha256)
+    def seal(self, plate_id: str, inputs: Sequence[FileDigest], measurement: Measurement) -> RunManifest:
+        """Writes the plate's complete run folder: beside, flushed, then renamed into place.
+
+        Args:
+            plate_id: the plate.
+            inputs: what was read: the plate's source, then other sealed files.
+            measurement: what was found.
+        """
+        rows = identify_rows(measurement.rows, self.identity, self.run_id, plate_id, inputs[0].sha256)
         metrics = Metrics(run_id=self.run_id, plate_id=plate_id, values=measurement.metrics)
         files = {
             FILE_OF_ROLE[self.identity.role]: parquet_bytes(rows),
@@ -197,14 +203,14 @@ class Run:
         }
         if measurement.preview:
             files[_preview_name(measurement.preview)] = measurement.preview
-        return self._seal_files(plate_id, source, files, None)
+        return self._seal_files(plate_id, inputs, files, None)
 
     def seal_failure(self, plate_id: str, source: FileDigest, error: StructuredError) -> RunManifest:
         """Keeps the failure as evidence: a folder with a manifest that says why, and no outputs."""
-        return self._seal_files(plate_id, source, {}, error)
+        return self._seal_files(plate_id, [source], {}, error)
 
     def _seal_files(
-        self, plate_id: str, source: FileDigest, files: dict[str, bytes], error: StructuredError | None
+        self, plate_id: str, inputs: Sequence[FileDigest], files: dict[str, bytes], error: StructuredError | None
     ) -> RunManifest:
         runs = self.dataset.runs_dir(plate_id)
         runs.mkdir(exist_ok=True)
@@ -219,9 +225,9 @@ class Run:
             run_id=self.run_id,
             plate_id=plate_id,
             status="failed" if error else "complete",
-            source_sha256=source.sha256,
+            source_sha256=inputs[0].sha256,
             instrument=self.identity,
-            inputs=[source],
+            inputs=list(inputs),
             outputs=outputs,
             environment=self.environment,
             code=code_version(),

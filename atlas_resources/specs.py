@@ -246,6 +246,11 @@ class Spec(Contract):
     description: str
     model_id: str
     loader: str | None = Field(description="Family that loads it; null where none does yet.")
+    upstream: str | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="Key of the instrument whose sealed results it reads, plate by plate; null if it reads pixels.",
+    )
     refusal: Refusal | None = None
     objective: Objective | None = Field(default=None, description="What an embedding was trained for.")
     parameter_count: int | None = Field(default=None, gt=0, description="Values in the network, as its source counts.")

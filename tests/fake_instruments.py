@@ -9,14 +9,14 @@ import pytest
 
 from atlas_resources import inference
 from atlas_resources.contracts import Contract
-from atlas_resources.inference import Mask
+from atlas_resources.inference import Label, Mask
 from atlas_resources.registry import LOADERS, LoaderEntry, Registry
 from atlas_resources.specs import Spec
 
 LOADED: list[str] = []
 """Key of each instrument loaded, in order; emptied for each test."""
 
-EMBEDDER, SEGMENTER = "fake_embedder", "fake_segmenter"
+EMBEDDER, SEGMENTER, READER = "fake_embedder", "fake_segmenter", "fake_reader"
 
 
 class FakeParameters(Contract):
@@ -60,9 +60,22 @@ class FakeSegmenter:
         return [Mask(left, "printed"), Mask(~left, "paper")]
 
 
-def load(spec: Spec, weights: object, device: str) -> FakeEmbedder | FakeSegmenter:
+class FakeReader:
+    """Scores the three values of the embedder's vector: each one's share of their sum. It takes no pixels."""
+
+    def __init__(self):
+        self.labels = [Label(name, name) for name in ("red", "green", "blue")]
+
+    def score(self, batch: Any) -> tuple[np.ndarray, np.ndarray]:
+        vectors = np.asarray(batch, dtype=np.float32)
+        return vectors, vectors / vectors.sum(axis=1, keepdims=True)
+
+
+def load(spec: Spec, weights: object, device: str) -> FakeEmbedder | FakeSegmenter | FakeReader:
     LOADED.append(spec.key)
     parameters = FakeParameters.model_validate(spec.parameters)
+    if spec.role == "probe":
+        return FakeReader()
     return FakeEmbedder(parameters) if spec.role == "embedding" else FakeSegmenter(parameters)
 
 
@@ -99,6 +112,14 @@ def fake_spec(key: str, **parameters: float) -> Spec:
     )
 
 
+def reader_spec(**changes: Any) -> Spec:
+    """An admitted probe that reads the fake embedder's sealed vectors."""
+    content = fake_spec(EMBEDDER).model_dump(mode="json", exclude={"preprocessing", "output", "parameters"})
+    scores = {"kind": "scores", "labels": "imagenet_1k", "count": 3, "dtype": "float32", "calibration": "uncalibrated"}
+    own = {"key": READER, "role": "probe", "loader": "fake_reader", "upstream": EMBEDDER, "output": scores}
+    return Spec.model_validate({**content, **own, **changes})
+
+
 def fake_registry(*specs: Spec) -> Registry:
     """These instruments and no others, all active."""
     by_key = {spec.key: spec for spec in specs}
@@ -110,4 +131,6 @@ def install(patch: pytest.MonkeyPatch) -> None:
     LOADED.clear()
     entry = LoaderEntry("fake_instruments", 1, frozenset({"embedding", "segmentation"}), FakeParameters)
     patch.setitem(LOADERS, "fake", entry)
+    reader = LoaderEntry("fake_instruments", 1, frozenset({"probe"}), FakeParameters, reads="embedding")
+    patch.setitem(LOADERS, "fake_reader", reader)
     patch.setattr(inference, "require_device", lambda spec: "cpu")

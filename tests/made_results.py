@@ -32,7 +32,7 @@ class GivenVectors:
     def load(self) -> None:
         pass
 
-    def prepare(self, plate_id: str) -> str:
+    def prepare(self, plate_id: str, upstream: object = None) -> str:
         return plate_id
 
     def measure(self, batch: list[Any]) -> list[Measurement]:
@@ -54,7 +54,7 @@ class GivenRows:
     def load(self) -> None:
         pass
 
-    def prepare(self, plate_id: str) -> str:
+    def prepare(self, plate_id: str, upstream: object = None) -> str:
         return plate_id
 
     def measure(self, batch: list[Any]) -> list[Measurement]:

@@ -15,6 +15,7 @@ from atlas_resources.inference import Mask, Segmenter
 from atlas_resources.preprocessing import resize
 from atlas_resources.runs import Measurement
 from atlas_resources.specs import MasksOutput, Spec
+from atlas_resources.upstream import SealedResult
 
 PALETTE_COLOURS = 5  # per segment
 
@@ -40,7 +41,7 @@ class SegmentationWork:
         """Loads the model."""
         self.model: Segmenter = self._load()
 
-    def prepare(self, plate_id: str) -> WorkingRaster:
+    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> WorkingRaster:
         """The declared working raster."""
         source = source_pixels(self.dataset, plate_id)
         working = resize(source, declared_preprocessing(self.spec))

@@ -1,16 +1,19 @@
-"""The way of a plate to a model that takes one tensor."""
+"""The way of a plate to a model that takes one tensor: of its pixels, or of a vector that is sealed already."""
 
 from collections.abc import Callable
 from typing import Any
 
-from atlas_assets.roles.contract import declared_preprocessing, source_pixels
+import polars as pl
+
+from atlas_assets.roles.contract import ContractBroken, declared_preprocessing, source_pixels
 from atlas_resources.dataset import Dataset
 from atlas_resources.preprocessing import build_preprocess
 from atlas_resources.specs import Spec
+from atlas_resources.upstream import SealedResult
 
 
 class TensorWork:
-    """Shared way of a plate to a model that takes one tensor: decode, preprocess as declared, stack."""
+    """Decode and preprocess as declared, or take the upstream instrument's vector of the plate; stack."""
 
     def __init__(self, spec: Spec, dataset: Dataset, load: Callable[[], Any]):
         self.spec = spec
@@ -20,14 +23,29 @@ class TensorWork:
     def load(self) -> None:
         """Loads the model and builds the preprocessing."""
         self.model = self._load()
-        self._preprocess = build_preprocess(declared_preprocessing(self.spec))
+        self._preprocess = None if self.spec.upstream else build_preprocess(declared_preprocessing(self.spec))
 
-    def prepare(self, plate_id: str) -> Any:
-        """float32 [3, H, W]."""
+    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> Any:
+        """float32 [3, H, W] of the pixels, or float32 [dim]: the raw vector of the whole plate."""
+        if self._preprocess is None:
+            return _plate_vector(self.spec, plate_id, upstream)
         return self._preprocess(source_pixels(self.dataset, plate_id))
 
     def stack(self, batch: list[Any]) -> Any:
-        """float32 [N, 3, H, W]."""
+        """float32 [N, 3, H, W] or [N, dim]."""
         import torch
 
         return torch.stack(batch)
+
+
+def _plate_vector(spec: Spec, plate_id: str, upstream: SealedResult | None) -> Any:
+    import torch
+
+    if upstream is None:
+        raise ContractBroken(f"{spec.key}: reads {spec.upstream}, and was given no result of it for {plate_id}")
+    vectors = upstream.rows.filter(pl.col("scope") == "plate")["vector"]
+    if len(vectors) != 1:
+        raise ContractBroken(
+            f"{spec.key}: expected one vector of {plate_id} from {spec.upstream}, found {len(vectors)}"
+        )
+    return torch.tensor(vectors[0].to_numpy())

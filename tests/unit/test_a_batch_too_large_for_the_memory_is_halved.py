@@ -27,7 +27,7 @@ class FakeWork:
     def load(self) -> None:
         pass
 
-    def prepare(self, plate_id: str) -> int:
+    def prepare(self, plate_id: str, upstream: object = None) -> int:
         return int(plate_id)
 
     def measure(self, batch: list[Any]) -> list[Measurement]:
