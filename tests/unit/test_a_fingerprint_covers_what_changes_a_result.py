@@ -27,6 +27,7 @@ HUB, LIBRARY, SCORES, MASKS, SAM = (
     "sam_vit_base",
 )
 REFUSED = "eva_clip_8b"
+READER = "aesthetics_improved_clip_vit_large_patch14"
 OTHER_SHA256 = "0" * 64
 PINNED_JSON = {"path": "config.json", "format": "json", "sha256": OTHER_SHA256}
 
@@ -103,6 +104,7 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (SAM, ("parameters", "stability_score_thresh"), 0.94),
     (SAM, ("parameters", "box_nms_thresh"), 0.6),
     (HUB, ("numeric", "device"), "cuda"),
+    (READER, ("upstream",), "clip_vit_base_patch32"),
 ]
 NO_CHANGES: list[tuple[str, FieldPath, object]] = [
     (HUB, ("title",), "Another title"),
