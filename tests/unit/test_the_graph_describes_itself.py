@@ -49,17 +49,19 @@ def graph(definitions):
     return definitions.resolve_asset_graph()
 
 
-def test_importing_the_definitions_is_quick_and_imports_nothing_heavy():
+def test_importing_the_definitions_costs_little_beside_dagster_and_imports_nothing_heavy():
+    """Against Dagster's own import in the same process, so that a busy machine counts for nothing."""
     code = (
-        "import time; started = time.perf_counter(); import atlas_assets.definitions; import sys; "
-        f"print(time.perf_counter() - started, *(name for name in {HEAVY} if name in sys.modules))"
+        "import sys, time; started = time.perf_counter(); import dagster; imported = time.perf_counter(); "
+        "import atlas_assets.definitions; ended = time.perf_counter(); "
+        f"print((ended - imported) / (imported - started), *(name for name in {HEAVY} if name in sys.modules))"
     )
-    seconds = []
+    ratios = []
     for _ in range(3):
         answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
         assert answer[1:] == [], "imported with the definitions"
-        seconds.append(float(answer[0]))
-    assert min(seconds) < 2.0
+        ratios.append(float(answer[0]))
+    assert min(ratios) < 2.0
 
 
 def test_there_is_a_node_for_every_artifact_and_model(graph):
