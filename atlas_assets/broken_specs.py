@@ -1,5 +1,7 @@
 """Specs that could not be read, as nodes that cannot run: the graph shows what is broken instead of leaving it out."""
 
+import re
+
 import dagster as dg
 
 from atlas_resources.registry import Registry
@@ -12,7 +14,7 @@ def build_broken_spec_assets(registry: Registry) -> list[dg.AssetSpec]:
         by_file.setdefault(problem.file, []).append(str(problem))
     return [
         dg.AssetSpec(
-            dg.AssetKey(["broken_specs", file.removesuffix(".yaml").replace("-", "_")]),
+            dg.AssetKey(["broken_specs", *re.sub(r"[^a-z0-9_/]", "_", file.removesuffix(".yaml").lower()).split("/")]),
             group_name="broken_specs",
             description="This spec could not be read; mend it, see `atlas models check`, and reload:\n\n"
             + "\n".join(f"- {problem}" for problem in problems),

@@ -12,6 +12,7 @@ from rich.table import Table
 from atlas_assets.cli_export import export
 from atlas_assets.cli_hub import models_app
 from atlas_assets.cli_output import cell, console, fail
+from atlas_assets.cli_prompts import prompts_app
 
 if TYPE_CHECKING:
     from atlas_resources.dataset import Dataset
@@ -32,6 +33,7 @@ The dataset lies in **ATLAS_HOME** (default `data/atlas`). A first session:
 )
 plates_app = typer.Typer(no_args_is_help=True, help="Register and list plates.")
 app.add_typer(plates_app, name="plates")
+models_app.add_typer(prompts_app, name="prompts")
 app.add_typer(models_app, name="models")
 app.command()(export)
 

@@ -34,22 +34,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RoleAssets:
-    """How the assets of a role are named and what they do."""
+    """What the assets of a role do, and whether their preview shows the plate itself."""
 
-    prefix: str
     work: Callable[[Spec, Dataset, Callable[[], Any]], Work]
+    is_drawn_on_plate: bool = False
 
 
 ROLES = {
-    "embedding": RoleAssets("embeddings", EmbeddingWork),
-    "probe": RoleAssets("probes", ProbeWork),
-    "segmentation": RoleAssets("segments", SegmentationWork),
+    "embedding": RoleAssets(EmbeddingWork),
+    "probe": RoleAssets(ProbeWork),
+    "segmentation": RoleAssets(SegmentationWork, is_drawn_on_plate=True),
 }
+GROUPS = tuple(INSTRUMENT_TABLES[role].name for role in ROLES)
 
 
 def asset_key(spec: Spec) -> dg.AssetKey:
-    """`embeddings/<key>`, `probes/<key>` or `segments/<key>`."""
-    return dg.AssetKey([ROLES[spec.role].prefix, spec.key])
+    """`<table>/<key>`, such as `embeddings/clip_vit_base_patch32`."""
+    return dg.AssetKey([INSTRUMENT_TABLES[spec.role].name, spec.key])
 
 
 def describe(spec: Spec, identity: InstrumentIdentity) -> str:
@@ -67,11 +68,10 @@ def describe(spec: Spec, identity: InstrumentIdentity) -> str:
 def outcome_metadata(dataset: Dataset, manifest: RunManifest, is_reused: bool) -> dict[str, Any]:
     """What the UI shows of one plate's result. Reads the sealed run, so a reused plate shows the same as a new one."""
     preview, thumbnail = read_preview(dataset, manifest), dataset.thumbnail(manifest.plate_id)
+    shows_plate = ROLES[manifest.instrument.role].is_drawn_on_plate
     metrics = read_metrics(dataset, manifest).values
     return {
-        **picture_metadata(
-            manifest.plate_id, preview or thumbnail, None if manifest.instrument.role == "segmentation" else thumbnail
-        ),
+        **picture_metadata(manifest.plate_id, preview or thumbnail, None if shows_plate else thumbnail),
         **{name: value for name, value in metrics.items() if value is not None},
         "run_id": manifest.run_id,
         "reused": is_reused,
@@ -117,7 +117,7 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
         key=key,
         partitions_def=PLATES,
         deps=inputs,
-        group_name=role.prefix,
+        group_name=INSTRUMENT_TABLES[spec.role].name,
         description=describe(spec, identity),
         kinds={"torch" if identity.weights_sha256 else "python", "gpu" if is_gpu else "cpu"},
         owners=["team:atlas"],

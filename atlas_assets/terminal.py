@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from atlas_assets.definitions import build_definitions
-from atlas_assets.instruments import asset_key
+from atlas_assets.instruments import GROUPS, asset_key
 from atlas_assets.partitions import PLATES_NAME, add_missing_partitions
 from atlas_assets.work_lists import WorkList, read_standings, run_config_of, tags_of
 from atlas_resources.dataset import Dataset
@@ -31,7 +31,7 @@ from atlas_resources.registry import Registry
 LAYERS = (
     ("plates", ("plate",)),
     ("groundwork", ("groundwork",)),
-    ("instruments", ("embeddings", "probes", "segments")),
+    ("instruments", GROUPS),
     ("ledgers", ("ledger", "catalogue")),
 )
 

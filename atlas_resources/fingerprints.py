@@ -33,6 +33,8 @@ def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | 
         payload["own_preprocessing"] = spec.own_preprocessing.model_dump()
     if spec.upstream:
         payload["upstream"] = [spec.upstream, upstream and upstream.fingerprint]
+    if spec.prompts:
+        payload["prompts"] = [pin.model_dump() for pin in spec.prompts]
     return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -5,7 +5,7 @@ Imports no loader until one is asked for.
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from atlas_resources.admission import Status, is_admitted, status_of
 from atlas_resources.contracts import Contract, InstrumentIdentity
 from atlas_resources.fingerprints import identity
 from atlas_resources.names import ALIASES_NAME, Names, Resolution, read_names, resolve
+from atlas_resources.prompts import PROMPTS_DIR, PromptSets, PromptsMismatch, read_prompts
 from atlas_resources.roster import ROSTER_NAME, Roster, read_roster
 from atlas_resources.specs import Role, Spec
 from atlas_resources.yaml_files import FileProblem, problems_of, read_yaml
@@ -82,6 +83,7 @@ class Registry:
     problems: tuple[FileProblem, ...]
     roster: Roster = field(default_factory=Roster)
     names: Names = field(default_factory=Names)
+    prompts: PromptSets = field(default_factory=PromptSets)
 
     @cached_property
     def admitted(self) -> list[Spec]:
@@ -168,23 +170,38 @@ def _check_upstreams(specs: dict[str, Spec]) -> list[FileProblem]:
     return problems
 
 
+def _check_prompts(file: str, spec: Spec, prompts: PromptSets) -> list[FileProblem]:
+    """What is wrong with a spec's pins of prompts: a set that cannot be read, or is another than the pinned one."""
+    try:
+        prompts.require(spec.prompts or [])
+    except PromptsMismatch as error:
+        pins = ", ".join(f"{pin.set} version {pin.version} {pin.sha256}" for pin in spec.prompts or [])
+        return [FileProblem(file, "prompts", pins, str(error))]
+    return []
+
+
 def read_registry(folder: Path = SPECS_DIR) -> Registry:
     """Reads every spec of a folder. A broken one becomes problems, never an exception: the others still load."""
     specs: dict[str, Spec] = {}
-    problems: list[FileProblem] = []
+    prompts = read_prompts(folder / PROMPTS_DIR.name)
+    problems: list[FileProblem] = [
+        replace(problem, file=f"{PROMPTS_DIR.name}/{problem.file}") for problem in prompts.problems
+    ]
     for path in sorted(folder.glob("*.yaml")):
         if path.name in NOT_SPECS:
             continue
         read = read_spec(path)
-        if isinstance(read, Spec):
+        wrong = _check_prompts(path.name, read, prompts) if isinstance(read, Spec) else read
+        problems += wrong
+        if isinstance(read, Spec) and not wrong:
             specs[read.key] = read
-        else:
-            problems += read
     problems += _check_upstreams(specs)
+
     unreadable = {problem.file.removesuffix(".yaml") for problem in problems}
     roster, active, wrong_in_roster = read_roster(folder, specs, unreadable)
     names, wrong_in_names = read_names(folder, specs, unreadable)
-    return Registry(folder, specs, active, (*problems, *wrong_in_roster, *wrong_in_names), roster, names)
+    all_problems = (*problems, *wrong_in_roster, *wrong_in_names)
+    return Registry(folder, specs, active, all_problems, roster, names, prompts)
 
 
 def loader_of(spec: Spec) -> Callable:

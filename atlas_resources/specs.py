@@ -235,6 +235,14 @@ class Refusal(Contract):
     source: str
 
 
+class PromptPin(Contract):
+    """One version of a prompt set, pinned by digest as weights are: what an instrument is asked with is part of it."""
+
+    set: str
+    version: int = Field(ge=1)
+    sha256: Sha256
+
+
 class Spec(Contract):
     """One instrument. A null is allowed wherever a fact could not be sourced: it keeps the instrument an idea."""
 
@@ -261,6 +269,9 @@ class Spec(Contract):
     own_preprocessing: OwnPreprocessing | None = None
     parameters: dict[str, int | float | str | bool] = Field(
         default_factory=dict, description="Checked by the loader's own schema."
+    )
+    prompts: list[PromptPin] | None = Field(
+        default=None, exclude_if=_is_none, description="Prompt sets of model_specs/prompts/, in order."
     )
     numeric: Numeric | None = None
     failure_modes: list[FailureMode] = Field(default_factory=list)

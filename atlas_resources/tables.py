@@ -21,12 +21,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A ledger table. Rows are ordered by `order_by`, so that a rebuild gives the same file content."""
+    """A ledger table. Rows are ordered by `order_by`, so that a rebuild gives the same file content.
+
+    `plate_file` is the name of a plate's own rows in a sealed run; only what instruments measure has one.
+    """
 
     name: str
     meaning: str
     columns: tuple[Column, ...]
     order_by: tuple[str, ...]
+    plate_file: str = ""
 
     @property
     def schema(self) -> pl.Schema:
@@ -110,27 +114,30 @@ PROBE = (
     Column("failure_modes", pl.String, "Known ways to be wrong, from the spec."),
 )
 
-INSTRUMENT_TABLES = {
+INSTRUMENT_TABLES = {  # by role: a role is known everywhere by being here, and in `instruments.ROLES`
     "embedding": Table(
         "embeddings",
         "Vectors of plates, their tiles and segments, raw; the views embeddings_<instrument> give fixed-size arrays.",
         (*IDENTITY, *EMBEDDING, IS_CURRENT),
         ("instrument", "plate_id", "run_id", "scope", "segment_id", "tile_id"),
+        "embeddings.parquet",
     ),
     "segmentation": Table(
         "segments",
         "Masks of plates at source size, with what is measured of their shape and colour.",
         (*IDENTITY, *SEGMENT, IS_CURRENT),
         ("instrument", "plate_id", "run_id", "segment_id"),
+        "segments.parquet",
     ),
     "probe": Table(
         "probes",
         "Scores of plates, every label, not only the winner. Weak signals: read calibration and failure_modes.",
         (*IDENTITY, *PROBE, IS_CURRENT),
         ("instrument", "plate_id", "run_id", "label_index"),
+        "probe_scores.parquet",
     ),
 }
-FILE_OF_ROLE = {"embedding": "embeddings.parquet", "segmentation": "segments.parquet", "probe": "probe_scores.parquet"}
+FILE_OF_ROLE = {role: table.plate_file for role, table in INSTRUMENT_TABLES.items()}
 
 PLATES = Table(
     "plates",

@@ -26,6 +26,7 @@ HUB, LIBRARY, SCORES, MASKS, SAM = (
     "otsu_luma",
     "sam_vit_base",
 )
+PROMPTED = "grounding_dino_base"
 REFUSED = "eva_clip_8b"
 READER = "aesthetics_improved_clip_vit_large_patch14"
 OTHER_SHA256 = "0" * 64
@@ -105,6 +106,9 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (SAM, ("parameters", "box_nms_thresh"), 0.6),
     (HUB, ("numeric", "device"), "cuda"),
     (READER, ("upstream",), "clip_vit_base_patch32"),
+    (PROMPTED, ("prompts", 0, "set"), "medium"),
+    (PROMPTED, ("prompts", 0, "version"), 2),
+    (PROMPTED, ("prompts", 0, "sha256"), OTHER_SHA256),
 ]
 NO_CHANGES: list[tuple[str, FieldPath, object]] = [
     (HUB, ("title",), "Another title"),
