@@ -5,6 +5,7 @@ No asset is defined here.
 
 import logging
 import os
+import platform
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from atlas_assets.work_lists import WorkList, read_standings, run_config_of, tag
 from atlas_resources.dataset import Dataset
 from atlas_resources.provenance import PROJECT_ROOT
 from atlas_resources.registry import Registry
+from atlas_resources.run_launcher import HOST_TAG
 
 # Each layer is a run of its own, so that a plate that fails in one does not hold up the others in the next.
 LAYERS = (
@@ -34,6 +36,9 @@ LAYERS = (
     ("instruments", GROUPS),
     ("ledgers", ("ledger", "catalogue")),
 )
+
+# A killed `atlas run` is shown as failed; the daemon, which did not launch it, does not try it again.
+OWN_PROCESS_TAGS = {HOST_TAG: platform.node(), "dagster/max_retries": "0"}
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ def materialize(
                     instance=instance,
                     asset_selection=list(work.keys) if work else keys,
                     raise_on_error=False,
-                    tags=tags_of(work) if work else {},
+                    tags={**(tags_of(work) if work else {}), **OWN_PROCESS_TAGS},
                     run_config={
                         **(run_config_of(work, paranoid=paranoid) if work else {}),
                         "loggers": {"terminal": {}},
