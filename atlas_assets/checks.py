@@ -10,16 +10,16 @@ import dagster as dg
 import polars as pl
 
 from atlas_assets.ledgers import ledger_key
+from atlas_assets.plate_checks import changed_source
+from atlas_assets.soundness import unsound_masks, unsound_scores, unsound_vectors
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import read_ledger, read_sealed_rows
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource
 from atlas_resources.specs import VectorOutput
-from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, IS_CURRENT, MODELS, Table
+from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, IS_CURRENT, MODELS, PLATES, RUNS, Table
 
 EMBEDDINGS, SEGMENTS, PROBES = (INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "probe"))
-NORM_TOLERANCE = 1e-4  # relative; vectors are float32, their length is summed in float64
-SUM_TOLERANCE = 1e-4  # of 1000 float32 probabilities
 
 Finding = Callable[[Dataset], tuple[int, list[str]]]  # rows looked at, and a line per wrong one
 
@@ -41,48 +41,19 @@ def _unsound_vectors(registry: Registry) -> Finding:
 
     def find(dataset: Dataset) -> tuple[int, list[str]]:
         rows = read_ledger(dataset, EMBEDDINGS).filter(IS_CURRENT.name)
-        wrong = []
-        for row in rows.select("plate_id", "instrument", "vector", "l2_norm").iter_rows(named=True):
-            name, declared = f"{row['plate_id']} {row['instrument']}", dims.get(row["instrument"])
-            vector = pl.Series(row["vector"], dtype=pl.Float64)
-            length = float((vector * vector).sum()) ** 0.5
-            if len(vector) != declared:
-                wrong.append(f"{name}: {len(vector)} values, declared {declared}")
-            elif not vector.is_finite().all() or not length > 0:
-                wrong.append(f"{name}: not finite, or of length 0")
-            elif abs(length - row["l2_norm"]) > NORM_TOLERANCE * length:
-                wrong.append(f"{name}: l2_norm {row['l2_norm']}, found {length}")
-        return rows.height, wrong
+        return rows.height, list(unsound_vectors(rows, dims))
 
     return find
 
 
 def _unsound_masks(dataset: Dataset) -> tuple[int, list[str]]:
-    """Area by pycocotools from the run lengths, and their digest: no mask is unpacked."""
-    from hashlib import sha256
-
-    from pycocotools import mask as coco
-
     rows = read_ledger(dataset, SEGMENTS).filter(IS_CURRENT.name)
-    wrong = []
-    for row in rows.iter_rows(named=True):
-        size = [row["height_px"], row["width_px"]]
-        area_px = int(coco.area({"size": size, "counts": row["mask_rle"].encode()}))
-        digest = sha256(f"{size[0]}x{size[1]}:{row['mask_rle']}".encode()).hexdigest()
-        if (area_px, digest) != (row["area_px"], row["mask_sha256"]):
-            wrong.append(
-                f"{row['plate_id']} {row['instrument']} {row['segment_id']}: area {area_px}, recorded {row['area_px']}"
-            )
-    return rows.height, wrong
+    return rows.height, list(unsound_masks(rows))
 
 
 def _unsound_scores(dataset: Dataset) -> tuple[int, list[str]]:
     rows = read_ledger(dataset, PROBES).filter(IS_CURRENT.name)
-    sums = rows.group_by("plate_id", "instrument").agg(pl.col("score").cast(pl.Float64).sum())
-    wrong = sums.filter((pl.col("score") - 1).abs().fill_nan(1) > SUM_TOLERANCE)
-    return rows.height, [
-        f"{plate_id} {key}: scores sum to {total}" for plate_id, key, total in wrong.sort("plate_id").iter_rows()
-    ]
+    return rows.height, list(unsound_scores(rows))
 
 
 def _unsound_histograms(dataset: Dataset) -> tuple[int, list[str]]:
@@ -95,6 +66,52 @@ def _unsound_histograms(dataset: Dataset) -> tuple[int, list[str]]:
             for plate_id, count in bad.select("plate_id", "pixel_count").iter_rows()
         ]
     return rows.height, wrong
+
+
+def _too_few_objectives(registry: Registry) -> Finding:
+    """Two embeddings trained alike err alike: what they agree on proves little."""
+    objective_of = {spec.key: spec.objective for spec in registry.admitted if spec.role == "embedding"}
+
+    def find(dataset: Dataset) -> tuple[int, list[str]]:
+        rows = read_ledger(dataset, EMBEDDINGS).filter(IS_CURRENT.name)
+        keys = [key for key in sorted(registry.active & objective_of.keys()) if (rows["instrument"] == key).any()]
+        found = {objective for key in keys if (objective := objective_of[key]) is not None}
+        if len(found) >= 2:
+            return len(keys), []
+        held = ", ".join(f"{key} ({objective_of[key] or 'objective not declared'})" for key in keys) or "none"
+        return len(keys), [
+            f"expected active embeddings of 2 training objectives at least, found {len(found)}: {held}. "
+            f"Mend: name another in model_specs/roster.yaml; `atlas models list --set minimum` shows two that differ"
+        ]
+
+    return find
+
+
+def _foreign_weights(registry: Registry) -> Finding:
+    """Current rows are of present fingerprints, which cover the weights: only a ledger written otherwise differs."""
+    pinned = {key: identity.weights_sha256 for key, identity in registry.identities.items()}
+
+    def find(dataset: Dataset) -> tuple[int, list[str]]:
+        rows = read_ledger(dataset, RUNS).filter(IS_CURRENT.name)
+        found = rows.select("instrument", "weights_sha256").unique().sort("instrument").iter_rows()
+        return rows.height, [
+            f"{key}: weights {sha256}, the spec pins {pinned.get(key)}"
+            for key, sha256 in found
+            if key not in pinned or sha256 != pinned[key]
+        ]
+
+    return find
+
+
+def _changed_sources(dataset: Dataset) -> tuple[int, list[str]]:
+    plate_ids = dataset.plate_ids()
+    wrong: list[str] = []
+    for plate_id in plate_ids:
+        try:
+            wrong += changed_source(dataset, plate_id)
+        except (OSError, ValueError, LookupError) as error:
+            wrong.append(f"{plate_id}: {error}")
+    return len(plate_ids), wrong
 
 
 def _broken_specs(dataset: Dataset) -> tuple[int, list[str]]:
@@ -152,6 +169,23 @@ def build_checks(registry: Registry) -> list[Any]:
         _build_check(PROBES, "scores_sum_to_one", "The scores of a plate's labels sum to 1.", _unsound_scores),
         _build_check(
             HISTOGRAMS, "counts_sum_to_pixels", "Each histogram sums to the plate's pixels.", _unsound_histograms
+        ),
+        _build_check(
+            EMBEDDINGS,
+            "two_embedding_families",
+            "Active embeddings were trained for two objectives at least, so that they can disagree.",
+            _too_few_objectives(registry),
+            is_blocking=False,
+        ),
+        _build_check(
+            RUNS, "weights_are_the_pinned_ones", "Digests of weights equal the specs'.", _foreign_weights(registry)
+        ),
+        _build_check(
+            PLATES,
+            "sources_are_unchanged",
+            "Each source is the registered file; one that was touched since is hashed again.",
+            _changed_sources,
+            is_blocking=False,
         ),
         _build_check(MODELS, "specs_are_readable", "No spec is broken.", _broken_specs, is_blocking=False),
         _build_check(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import dagster as dg
@@ -15,7 +16,9 @@ import dagster as dg
 from atlas_assets.events import PlateEvents, PlateRun, failure_of, plates_of, step_output
 from atlas_assets.partitions import PLATES
 from atlas_assets.pictures import histogram_plot, thumbnail
+from atlas_assets.plate_checks import PlateChecks, changed_source, sound_spec
 from atlas_assets.plates import MANIFEST_KEY
+from atlas_assets.soundness import unsound_groundwork
 from atlas_assets.ui_metadata import column_schema, picture_metadata
 from atlas_resources.ahead import THREADS, ahead
 from atlas_resources.contracts import ColorHistograms, GroundworkFailure, InputImage
@@ -191,6 +194,9 @@ def _spec(key: dg.AssetKey, description: str, table: Any) -> dg.AssetSpec:
         _spec(INPUT_IMAGE_KEY, "Scalar facts of the source: exact, over every pixel of 8-bit sRGB.", PLATES_TABLE),
         _spec(HISTOGRAMS_KEY, "Exact colour counts, dominant colours, paper against print.", HISTOGRAMS),
     ],
+    check_specs=[
+        sound_spec(HISTOGRAMS_KEY, "Counts sum to the plate's pixels, both files agree, the source is unchanged.")
+    ],
     backfill_policy=dg.BackfillPolicy.multi_run(500),
 )
 def groundwork(context: dg.AssetExecutionContext, config: PlateRun, dataset: DatasetResource) -> Iterator[Any]:
@@ -200,6 +206,7 @@ def groundwork(context: dg.AssetExecutionContext, config: PlateRun, dataset: Dat
     image_events, histogram_events = (
         PlateEvents(context, key, MEASURE_VERSION, plate_ids=plate_ids, upstream=[MANIFEST_KEY]) for key in KEYS
     )
+    checks = PlateChecks(context, HISTOGRAMS_KEY)
     failed = []
     said = time.monotonic()
     made = ahead(lambda plate_id: _groundwork(opened, plate_id, config.force), plate_ids, 2 * THREADS)
@@ -213,9 +220,12 @@ def groundwork(context: dg.AssetExecutionContext, config: PlateRun, dataset: Dat
         histogram_metadata = _histogram_metadata(opened, plate.histograms, plate.is_reused)
         yield image_events.materialized(plate.plate_id, version, image_metadata)
         yield histogram_events.materialized(plate.plate_id, version, histogram_metadata)
+        found = chain(unsound_groundwork(plate.input_image, plate.histograms), changed_source(opened, plate.plate_id))
+        yield checks.evaluated(plate.plate_id, found)
         if time.monotonic() - said >= PROGRESS_SECONDS:
             said = time.monotonic()
             context.log.info(f"{number} of {len(plate_ids)} plates, {len(failed)} failed")
+    yield checks.result()
     if failed:
         raise failure_of(context, KEYS, failed, len(plate_ids))
     yield from map(step_output, KEYS)

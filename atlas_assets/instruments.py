@@ -12,6 +12,7 @@ import dagster as dg
 
 from atlas_assets.events import PlateEvents, PlateRun, failed_plates, failure_of, plates_of, step_output
 from atlas_assets.partitions import PLATES
+from atlas_assets.plate_checks import PlateChecks, sound_spec, unsound_result
 from atlas_assets.plates import MANIFEST_KEY
 from atlas_assets.roles.embedding import EmbeddingWork
 from atlas_assets.roles.probe import ProbeWork
@@ -130,6 +131,9 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
             "fingerprint": identity.fingerprint,
         },
         tags={"atlas/role": spec.role, "atlas/commercial_use": identity.commercial_use},
+        check_specs=[
+            sound_spec(key, "Sealed files, their rows and the plate's source are what they were when they were sealed.")
+        ],
         backfill_policy=dg.BackfillPolicy.multi_run(plates_per_run),
         pool="gpu" if is_gpu else None,
         required_resource_keys={"dataset", spec.key},
@@ -140,7 +144,7 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
         resource = _require(context, spec.key, InstrumentResource)
         plate_ids = plates_of(context, config)
         events = PlateEvents(context, key, identity.fingerprint, plate_ids=plate_ids, upstream=inputs)
-        progress = _Progress(context, len(plate_ids))
+        checks, progress = PlateChecks(context, key), _Progress(context, len(plate_ids))
         failed = []
         for outcome in execute_run(
             dataset,
@@ -160,7 +164,9 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
             data_version = f"{identity.fingerprint[:16]}-{outcome.manifest.source_sha256[:16]}"
             metadata = outcome_metadata(dataset, outcome.manifest, outcome.status == "reused")
             yield events.materialized(outcome.plate_id, data_version, metadata)
+            yield checks.evaluated(outcome.plate_id, unsound_result(dataset, spec, outcome.manifest))
         progress.say()
+        yield checks.result()
         if failed:
             raise failure_of(context, [key], list(failed_plates(failed)), len(plate_ids))
         yield step_output(key)

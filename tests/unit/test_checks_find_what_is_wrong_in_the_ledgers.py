@@ -1,12 +1,15 @@
 """Each check passes on what the graph made and fails, by name, on one wrong value."""
 
+import dagster as dg
 import polars as pl
 import pytest
+from fake_instruments import EMBEDDER, fake_registry, fake_spec
+from made_datasets import Graph, alter_source
 
 from atlas_assets.checks import build_checks
 from atlas_resources.ledger import ledger_path, read_ledger
 from atlas_resources.resources import DatasetResource
-from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, MODELS, Table
+from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, MODELS, RUNS, Table
 
 EMBEDDINGS, SEGMENTS = INSTRUMENT_TABLES["embedding"], INSTRUMENT_TABLES["segmentation"]
 LEDGERS = ("plates", "histograms", "runs", "lineage", "models", "embeddings", "segments", "probes")
@@ -50,7 +53,11 @@ CHECKS = (
     "histograms:counts_sum_to_pixels",
     "models:specs_are_readable",
     "models:licences_are_known",
+    "runs:weights_are_the_pinned_ones",
+    "plates:sources_are_unchanged",
+    "embeddings:two_embedding_families",
 )
+ALONE = "embeddings:two_embedding_families"  # which the one embedding of these tests fails
 
 
 def test_these_are_the_checks_there_are(made):
@@ -61,7 +68,7 @@ def test_these_are_the_checks_there_are(made):
 
 
 def test_every_check_passes_on_what_the_graph_made(made):
-    assert {name: result_of(made, name).passed for name in CHECKS} == dict.fromkeys(CHECKS, True)
+    assert {name: result_of(made, name).passed for name in CHECKS} == {name: name != ALONE for name in CHECKS}
 
 
 @pytest.mark.parametrize(
@@ -78,6 +85,7 @@ def test_every_check_passes_on_what_the_graph_made(made):
         ("segments:masks_are_sound", SEGMENTS, {"area_px": pl.lit(3)}, "recorded 3"),
         ("segments:masks_are_sound", SEGMENTS, {"mask_sha256": pl.lit("0" * 64)}, "mask-0001"),
         ("histograms:counts_sum_to_pixels", HISTOGRAMS, {"pixel_count": pl.lit(7)}, "red does not sum to 7"),
+        ("runs:weights_are_the_pinned_ones", RUNS, {"weights_sha256": pl.lit("f" * 64)}, f"weights {'f' * 64}"),
         ("models:specs_are_readable", MODELS, {"status": pl.lit("broken"), "missing": pl.lit(["gone"])}, "gone"),
     ],
 )  # fmt: skip
@@ -86,6 +94,49 @@ def test_a_check_fails_and_names_what_is_wrong(made, name, table, columns, said)
     result = result_of(made, name)
     assert not result.passed
     assert said in result.metadata["first"].value
+
+
+def test_a_source_that_changed_is_named_and_the_catalogue_is_built_all_the_same(made):
+    """What was measured of the registered source stands."""
+    alter_source(made.dataset, "plate-003")
+    result = result_of(made, "plates:sources_are_unchanged")
+    assert not result.passed
+    assert result.severity == dg.AssetCheckSeverity.WARN
+    assert "plate-003" in result.metadata["first"].value
+    assert made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+
+
+class TestFamilies:
+    """Embeddings trained alike err alike; it warns and blocks nothing."""
+
+    def verdict(self, made, *objectives: str | None):
+        """Of embeddings of the same vectors, as if trained for these."""
+        specs = [
+            fake_spec(key).model_copy(update={"objective": objective})
+            for key, objective in zip((EMBEDDER, "second_fake_embedder"), objectives, strict=False)
+        ]
+        graph = Graph(made.dataset, fake_registry(*specs), made.instance)
+        graph.materialize(*(f"embeddings/{spec.key}" for spec in specs))
+        graph.materialize("ledger/runs", "ledger/embeddings")
+        return result_of(graph, "embeddings:two_embedding_families")
+
+    def test_two_objectives_are_enough(self, made):
+        assert self.verdict(made, "self_supervised", "contrastive_image_text").passed
+
+    @pytest.mark.parametrize(
+        ("objectives", "said"),
+        [
+            (("self_supervised",), "found 1: fake_embedder (self_supervised)"),
+            (("self_supervised", "self_supervised"), "found 1: fake_embedder (self_supervised), second_fake_embedder"),
+            ((None, "self_supervised"), "fake_embedder (objective not declared)"),
+        ],
+    )
+    def test_one_is_not(self, made, objectives, said):
+        result = self.verdict(made, *objectives)
+        assert not result.passed
+        assert result.severity == dg.AssetCheckSeverity.WARN
+        assert said in result.metadata["first"].value
+        assert "model_specs/roster.yaml" in result.metadata["first"].value
 
 
 def test_an_altered_sealed_file_keeps_the_catalogue_from_being_rebuilt(made):

@@ -1,0 +1,111 @@
+"""The check `sound` of each plate asset: what lies on disk of a plate is held against what it says it is.
+
+Recorded per plate as it is made or reused, one event each; what may be wrong in rows is in `soundness`.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from itertools import islice
+
+import dagster as dg
+import polars as pl
+
+from atlas_assets.soundness import unsound_masks, unsound_scores, unsound_vectors
+from atlas_resources.contracts import RunManifest
+from atlas_resources.dataset import Dataset
+from atlas_resources.digests import sha256_of
+from atlas_resources.specs import Spec, VectorOutput
+from atlas_resources.tables import FILE_OF_ROLE
+
+CHECK_NAME = "sound"
+MEND = "Delete the plate's run folder and materialise the plate again; restore a source that changed."
+SHOWN = 20
+
+
+def sound_spec(key: dg.AssetKey, description: str) -> dg.AssetCheckSpec:
+    """The check as the asset declares it."""
+    return dg.AssetCheckSpec(CHECK_NAME, asset=key, description=f"{description} Recorded per plate.")
+
+
+def _unsound_embedding(spec: Spec, rows: pl.DataFrame) -> Iterator[str]:
+    return unsound_vectors(rows, {spec.key: spec.output.dim} if isinstance(spec.output, VectorOutput) else {})
+
+
+ROW_CHECKS: dict[str, Callable[[Spec, pl.DataFrame], Iterator[str]]] = {
+    "embedding": _unsound_embedding,
+    "probe": lambda spec, rows: unsound_scores(rows),
+    "segmentation": lambda spec, rows: unsound_masks(rows),
+}
+"""What is held against the rows of a role, beside their file's digest."""
+
+
+def unsound_result(dataset: Dataset, spec: Spec, manifest: RunManifest) -> Iterator[str]:
+    """What is wrong in a plate's sealed result: files that changed since, unsound rows, a source that changed."""
+    plate_dir = dataset.plate_dir(manifest.plate_id)
+    for output in manifest.outputs:
+        path = plate_dir / output.path
+        content = path.read_bytes() if path.is_file() else b""
+        if not path.is_file() or sha256(content).hexdigest() != output.sha256:
+            yield f"{output.path}: {'changed since it was sealed' if content else 'is gone or empty'}"
+        elif path.name == FILE_OF_ROLE.get(spec.role) and spec.role in ROW_CHECKS:
+            yield from ROW_CHECKS[spec.role](spec, pl.read_parquet(io.BytesIO(content)))
+    yield from changed_source(dataset, manifest.plate_id)
+
+
+def changed_source(dataset: Dataset, plate_id: str) -> Iterator[str]:
+    """A line if the source is not the registered file.
+
+    A source is written before its `source.sha256`, and never again: only one with a later time of change is hashed.
+    """
+    path = dataset.source_path(plate_id)
+    if not path.is_file():
+        yield f"{path} is gone"
+    elif path.stat().st_ctime_ns >= (dataset.plate_dir(plate_id) / "source.sha256").stat().st_mtime_ns:
+        registered, found = dataset.source_sha256(plate_id), sha256_of(path)
+        if found != registered:
+            yield f"{path} has changed: expected sha256 {registered}, found {found}"
+
+
+class PlateChecks:
+    """What the check `sound` of one asset finds, plate by plate, as events for its step to yield."""
+
+    def __init__(self, context: dg.AssetExecutionContext, key: dg.AssetKey):
+        self.context = context
+        self.key = key
+        self.plates_count = 0
+        self.wrong: list[str] = []
+
+    def evaluated(self, plate_id: str, findings: Iterator[str]) -> dg.AssetCheckEvaluation:
+        """The event of one plate: passed if nothing is found. Whatever cannot be read is a finding."""
+        try:
+            lines = list(islice(findings, SHOWN))
+        except (OSError, ValueError, LookupError, pl.exceptions.PolarsError) as error:
+            lines = [f"{plate_id}: {type(error).__name__}: {error}"]
+        self.plates_count += 1
+        self.wrong += lines
+        for line in lines:
+            self.context.log.error(f"unsound: {line}")
+        return dg.AssetCheckEvaluation(
+            asset_key=self.key,
+            check_name=CHECK_NAME,
+            passed=not lines,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata=_metadata(lines) if lines else {},
+            partition=plate_id,
+        )
+
+    def result(self) -> dg.AssetCheckResult:
+        """What the check comes to over all plates of the run."""
+        return dg.AssetCheckResult(
+            asset_key=self.key,
+            check_name=CHECK_NAME,
+            passed=not self.wrong,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={"plates": self.plates_count, **(_metadata(self.wrong[:SHOWN]) if self.wrong else {})},
+        )
+
+
+def _metadata(lines: list[str]) -> dict[str, dg.MetadataValue]:
+    wrong = "\n".join(f"- {line}" for line in lines)
+    return {"wrong": dg.MetadataValue.md(wrong), "mend": dg.MetadataValue.text(MEND)}

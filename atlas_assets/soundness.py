@@ -1,0 +1,97 @@
+"""What can be wrong in rows, whatever made them: a line for each row that is not what it says. No files, no Dagster.
+
+Plates are held against it as they are sealed (`plate_checks`), the ledgers before the catalogue is built (`checks`).
+"""
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+
+import polars as pl
+
+from atlas_resources.contracts import ColorHistograms, InputImage
+
+NORM_TOLERANCE = 1e-4  # relative; vectors are float32, their length is summed in float64
+NORM_RANGE = (1e-3, 1e6)  # a length beyond these is a model's that gives all zeros, or overflows
+SUM_TOLERANCE = 1e-4  # of 1000 float32 probabilities
+
+
+def unsound_vectors(rows: pl.DataFrame, dims: Mapping[str, int]) -> Iterator[str]:
+    """Vectors that are not float32 of the declared length, not finite, or not of the recorded and a possible norm.
+
+    Args:
+        rows: of `tables.EMBEDDING`, with plate_id and instrument.
+        dims: declared length, by instrument.
+    """
+    if rows.schema["vector"] != pl.List(pl.Float32):
+        yield f"vectors are {rows.schema['vector']}, expected a list of float32"
+        return
+    for row in rows.select("plate_id", "instrument", "vector", "l2_norm").iter_rows(named=True):
+        name, declared = f"{row['plate_id']} {row['instrument']}", dims.get(row["instrument"])
+        vector = pl.Series(row["vector"], dtype=pl.Float64)
+        norm = float((vector * vector).sum()) ** 0.5
+        if len(vector) != declared:
+            yield f"{name}: {len(vector)} values, declared {declared}"
+        elif not vector.is_finite().all():
+            yield f"{name}: not finite"
+        elif not NORM_RANGE[0] <= norm <= NORM_RANGE[1]:
+            yield f"{name}: of length {norm:.6g}, expected {NORM_RANGE[0]:g} to {NORM_RANGE[1]:g}"
+        elif not abs(norm - row["l2_norm"]) <= NORM_TOLERANCE * norm:
+            yield f"{name}: l2_norm {row['l2_norm']}, found {norm}"
+
+
+def unsound_masks(rows: pl.DataFrame) -> Iterator[str]:
+    """Masks whose run lengths have another area, box or digest than recorded. No mask is unpacked.
+
+    Args:
+        rows: of `tables.SEGMENT`, with plate_id and instrument.
+    """
+    from pycocotools import mask as coco
+
+    for row in rows.iter_rows(named=True):
+        name = f"{row['plate_id']} {row['instrument']} {row['segment_id']}"
+        size, run_lengths = [row["height_px"], row["width_px"]], row["mask_rle"].encode()
+        area_px = int(coco.area({"size": size, "counts": run_lengths}))
+        digest = sha256(f"{size[0]}x{size[1]}:{row['mask_rle']}".encode()).hexdigest()
+        if area_px != row["area_px"]:
+            yield f"{name}: area {area_px}, recorded {row['area_px']}"
+        elif digest != row["mask_sha256"]:
+            yield f"{name}: sha256 {digest[:12]}..., recorded {row['mask_sha256'][:12]}..."
+        else:
+            box = coco.toBbox({"size": size, "counts": run_lengths})
+            x_min, y_min, width, height = (int(side) for side in box)
+            found = (x_min, y_min, x_min + width, y_min + height)
+            if found != (row["x_min"], row["y_min"], row["x_max"], row["y_max"]):
+                yield f"{name}: box {found}, recorded {(row['x_min'], row['y_min'], row['x_max'], row['y_max'])}"
+
+
+def unsound_scores(rows: pl.DataFrame) -> Iterator[str]:
+    """Plates with a score that is not finite, or with scores over several labels that do not sum to 1.
+
+    Args:
+        rows: of `tables.PROBE`, with plate_id and instrument.
+    """
+    scores = pl.col("score").cast(pl.Float64)
+    plates = rows.group_by("plate_id", "instrument").agg(
+        scores.sum().alias("sum"), (scores.is_finite() & pl.col("logit").is_finite()).all().alias("is_finite"), pl.len()
+    )
+    for plate_id, key, total, is_finite, count in plates.sort("plate_id", "instrument").iter_rows():
+        if not is_finite:
+            yield f"{plate_id} {key}: a score is not finite"
+        elif count > 1 and not abs(total - 1) <= SUM_TOLERANCE:
+            yield f"{plate_id} {key}: scores sum to {total}"
+
+
+def unsound_groundwork(image: InputImage, histograms: ColorHistograms) -> Iterator[str]:
+    """Counts that do not sum to the plate's pixels, and files of one plate that contradict each other."""
+    name = histograms.plate_id
+    if not image.pixel_count == histograms.pixel_count == image.width * image.height:
+        yield (
+            f"{name}: {image.width} x {image.height} pixels, pixel_count {image.pixel_count} in input_image.json, "
+            f"{histograms.pixel_count} in input_color_histograms.json"
+        )
+    counts = {channel: getattr(histograms, channel) for channel in ("red", "green", "blue", "luminance")}
+    for channel, levels in {**counts, "lab": histograms.lab.counts}.items():
+        if sum(levels) != histograms.pixel_count:
+            yield f"{name}: {channel} sums to {sum(levels)}, expected {histograms.pixel_count}"
+    if image.source_sha256 != histograms.source_sha256:
+        yield f"{name}: its files are of different sources, {image.source_sha256} and {histograms.source_sha256}"
