@@ -82,6 +82,12 @@ def _missing_preprocessing(spec: Spec) -> list[str]:
     return _not_computed(spec.role, spec.preprocessing)
 
 
+def _misplaced_tiles(spec: Spec) -> list[str]:
+    if spec.tiles and spec.role != "embedding":
+        return ["tiles: only an embedding has a vector per tile"]
+    return ["tiles: what reads another's vectors has no pixels to cut"] if spec.tiles and spec.upstream else []
+
+
 def _missing_upstream(spec: Spec, others: Mapping[str, Spec]) -> list[str]:
     """What keeps the instrument that this one reads from running."""
     seen, key = [spec.key], spec.upstream
@@ -106,6 +112,7 @@ def missing_of_itself(spec: Spec) -> list[str]:
         *([] if spec.licence else ["licence: neither an SPDX id nor `unknown`"]),
         *_missing_output(spec),
         *_missing_preprocessing(spec),
+        *_misplaced_tiles(spec),
         *([] if spec.numeric else ["numeric: dtype and device not declared"]),
         *([] if spec.failure_modes else ["failure_modes: none known and sourced"]),
         *([] if spec.loader else ["loader: none serves this family yet"]),

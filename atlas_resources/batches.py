@@ -279,9 +279,9 @@ def execute_run(
         named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]
         run.write_config(spec, named, is_forced)
         log.info(f"{run.run_id}: {run.folder}")
-        measurer = Measurer(work, spec.batch_size, log.warning)
+        measurer = Measurer(work, spec.plates_at_once, log.warning)
         batches = Batches(run, work, measurer, timings, upstream=upstream, is_forced=is_forced)
-        for outcome in batches.outcomes(missing, spec.batch_size):
+        for outcome in batches.outcomes(missing, spec.plates_at_once):
             outcomes.append(outcome)
             yield outcome
         report = _report(run, timings, named, [outcome for outcome in outcomes if outcome.plate_id in named])

@@ -37,6 +37,24 @@ MACROS = {
         LIMIT k
         """,
     ),
+    "nearest_tiles": (
+        "k tiles of other plates nearest to a tile by cosine of an embedding with tiles; null asks by the whole plate",
+        """
+        CREATE MACRO nearest_tiles(plate, tile, instrument_key, k) AS TABLE
+        WITH vectors AS (
+            SELECT plate_id, scope, tile_id, x_min, y_min, x_max, y_max, vector FROM embeddings
+            WHERE instrument = instrument_key AND scope IN ('plate', 'tile') AND is_current AND l2_norm > 0
+        )
+        SELECT other.plate_id, plates.title, other.tile_id, other.x_min, other.y_min, other.x_max, other.y_max,
+               list_cosine_similarity(query.vector, other.vector) AS cosine
+        FROM vectors AS query
+        JOIN vectors AS other ON other.plate_id <> query.plate_id
+        LEFT JOIN plates ON plates.plate_id = other.plate_id
+        WHERE query.plate_id = plate AND query.tile_id IS NOT DISTINCT FROM tile AND other.scope = 'tile'
+        ORDER BY cosine DESC, other.plate_id, other.tile_id
+        LIMIT k
+        """,
+    ),
     "histogram_nearest": (
         "k plates nearest to a plate by colour: Hellinger distance of the Lab histograms, 0 (equal) to 1 (disjoint)",
         """

@@ -35,6 +35,8 @@ def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | 
         payload["upstream"] = [spec.upstream, upstream and upstream.fingerprint]
     if spec.prompts:
         payload["prompts"] = [pin.model_dump() for pin in spec.prompts]
+    if spec.tiles:
+        payload["tiles"] = spec.tiles.model_dump()
     return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -34,7 +34,7 @@ def structured(error: BaseException, stage: Literal["decode", "compute", "seal"]
     return StructuredError(type=type(error).__name__, message=str(error) or repr(error), stage=stage, traceback=text)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether the machine or the accelerator had no memory left.
 
     torch raises OutOfMemoryError for an accelerator, and a plain RuntimeError of its DefaultCPUAllocator for the
@@ -57,15 +57,15 @@ class Measurer:
         results: list[Measurement | StructuredError] = []
         while len(results) < len(payloads):
             batch = payloads[len(results) : len(results) + self.most]
-            failure, is_out_of_memory = None, False
+            failure, is_too_large = None, False
             try:
                 results += self._whole(batch)
             except Exception as error:  # noqa: BLE001 - recorded per plate, below
-                failure, is_out_of_memory = structured(error, "compute"), _is_out_of_memory(error)
+                failure, is_too_large = structured(error, "compute"), is_out_of_memory(error)
             # Outside the handler, whose traceback would keep the batch's tensors alive.
             if failure is not None and len(batch) == 1:
                 results.append(failure)
-            elif failure is not None and is_out_of_memory:
+            elif failure is not None and is_too_large:
                 self._halve(len(batch), failure.message)
             elif failure is not None:
                 results += [self._alone(payload) for payload in batch]

@@ -132,6 +132,20 @@ class OwnPreprocessing(Contract):
     std: Deviations | None = None
 
 
+class Tiles(Contract):
+    """Parts of a plate that are embedded beside the whole: for each grid, so many tiles along either side."""
+
+    grids: list[Annotated[int, Field(ge=2, le=32)]] = Field(min_length=1)
+    overlap_ratio: float = Field(ge=0, le=0.9, description="Share of a tile's side that its neighbour shares.")
+
+    @field_validator("grids", mode="after")
+    @classmethod
+    def _ascending(cls, grids: list[int]) -> list[int]:
+        if grids != sorted(set(grids)):
+            raise ValueError("grids ascend, each named once")
+        return grids
+
+
 class VectorOutput(Contract):
     """An embedding."""
 
@@ -267,6 +281,9 @@ class Spec(Contract):
     output: Output | None = None
     preprocessing: Preprocessing | None = None
     own_preprocessing: OwnPreprocessing | None = None
+    tiles: Tiles | None = Field(
+        default=None, exclude_if=_is_none, description="Of an embedding; preprocessed as a plate is."
+    )
     parameters: dict[str, int | float | str | bool] = Field(
         default_factory=dict, description="Checked by the loader's own schema."
     )
@@ -279,6 +296,16 @@ class Spec(Contract):
     sources: list[str] = Field(default_factory=list)
     batch_size: int = Field(default=8, gt=0)
     max_partitions_per_run: int = Field(default=200, gt=0)
+
+    @property
+    def inputs_per_plate(self) -> int:
+        """How often the model sees a plate: whole, and each tile."""
+        return 1 + sum(grid**2 for grid in self.tiles.grids) if self.tiles else 1
+
+    @property
+    def plates_at_once(self) -> int:
+        """How many plates are held and measured together, so that their inputs are about `batch_size`."""
+        return max(1, self.batch_size // self.inputs_per_plate)
 
     @field_validator("parameters", mode="after")
     @classmethod

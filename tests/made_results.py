@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from atlas_assets.groundwork import measure_plate
-from atlas_assets.roles.embedding import WHOLE_PLATE, embedding_rows
+from atlas_assets.roles.parts import WHOLE_PLATE, embedding_rows
 from atlas_resources.batches import execute_run
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import (

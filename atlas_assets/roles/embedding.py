@@ -1,73 +1,104 @@
-"""Embeddings: a vector per plate, and the rows that hold vectors of plates and of their parts."""
+"""Embeddings: a vector per plate, and one per tile where the spec declares a grid."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
+from PIL import Image
 
-from atlas_assets.roles.contract import ContractBroken, require_finite
+from atlas_assets.measures.tiles import tile_grid
+from atlas_assets.roles.contract import ContractBroken, require_finite, source_pixels
+from atlas_assets.roles.parts import WHOLE_PLATE, Box, Part, embedding_rows
 from atlas_assets.roles.tensors import TensorWork
 from atlas_resources.inference import Embedder
+from atlas_resources.measuring import is_out_of_memory
 from atlas_resources.runs import Measurement
-from atlas_resources.specs import VectorOutput
-from atlas_resources.tables import EMBEDDING
+from atlas_resources.specs import Spec, VectorOutput
+from atlas_resources.upstream import SealedResult
 
-
-class Box(NamedTuple):
-    """A box in source pixels: left and top inclusive, right and bottom exclusive."""
-
-    x_min: int
-    y_min: int
-    x_max: int
-    y_max: int
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
-class Part:
-    """What a vector is of: a whole plate, or the box of a segment or a tile in it."""
+class PreparedParts:
+    """What of a plate is embedded, the whole plate first, and a float32 [3, H, W] for each."""
 
-    scope: Literal["plate", "segment", "tile"]
-    box: Box | None = None
-    segment_id: str | None = None
-    tile_id: str | None = None
+    parts: list[Part]
+    inputs: "list[torch.Tensor]"
 
 
-WHOLE_PLATE = Part("plate")
-
-
-def embedding_rows(parts: Sequence[Part], vectors: Sequence[np.ndarray]) -> pl.DataFrame:
-    """One row of `tables.EMBEDDING` per part, with its raw float32 vector and that vector's length in float64."""
-    rows = [
-        {
-            "scope": part.scope,
-            "segment_id": part.segment_id,
-            "tile_id": part.tile_id,
-            **(part.box._asdict() if part.box else {}),
-            "vector_dim": vector.size,
-            "vector": vector,
-            "l2_norm": float(np.linalg.norm(vector.astype(np.float64))),
-        }
-        for part, vector in zip(parts, vectors, strict=True)
+def parts_of(spec: Spec, width_px: int, height_px: int) -> list[Part]:
+    """The whole plate, then the tiles of each declared grid. Raises ValueError for a plate too small to be cut."""
+    if spec.tiles is None:
+        return [WHOLE_PLATE]
+    tiles = [
+        tile for grid in spec.tiles.grids for tile in tile_grid(width_px, height_px, grid, spec.tiles.overlap_ratio)
     ]
-    schema = {column.name: column.dtype for column in EMBEDDING}
-    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+    return [WHOLE_PLATE, *(Part("tile", Box(*tile[1:]), tile_id=tile.tile_id) for tile in tiles)]
+
+
+def prepare_parts(spec: Spec, image: Image.Image, preprocess: "Callable[[Image.Image], torch.Tensor]") -> PreparedParts:
+    """Cuts a plate's pixels and preprocesses each part as if it were a plate. One part at a time lies beside them."""
+    parts = parts_of(spec, *image.size)
+    return PreparedParts(parts, [preprocess(image.crop(part.box) if part.box else image) for part in parts])
 
 
 class EmbeddingWork(TensorWork):
-    """A vector per plate."""
+    """A vector per plate and tile."""
 
     model: Embedder
 
-    def measure(self, batch: list[Any]) -> list[Measurement]:
-        """One row a plate: raw vector, its length."""
+    def load(self) -> None:
+        """Loads the model and builds the preprocessing."""
+        super().load()
+        self._most = self.spec.batch_size
+
+    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> PreparedParts:
+        """Decodes the plate once for all of its parts; what stays is as large as the model's inputs."""
+        if self._preprocess is None:
+            return PreparedParts([WHOLE_PLATE], [super().prepare(plate_id, upstream)])
+        return prepare_parts(self.spec, source_pixels(self.dataset, plate_id), self._preprocess)
+
+    def measure(self, batch: list[PreparedParts]) -> list[Measurement]:
+        """One row a part: raw vector, its length."""
         if not isinstance(self.spec.output, VectorOutput):
             raise ContractBroken(f"{self.spec.key}: an embedding declares a vector")
         dim = self.spec.output.dim
-        vectors = self.model.embed(self.stack(batch))
-        return [self._measurement(require_finite(self.spec, "a vector", vector, (dim,))) for vector in vectors]
+        inputs = [tensor for plate in batch for tensor in plate.inputs]
+        found = iter(self._embed(inputs, is_alone=len(batch) == 1))
+        measured = []
+        for plate in batch:
+            vectors = [require_finite(self.spec, "a vector", next(found), (dim,)) for _ in plate.parts]
+            measured.append(self._measurement(plate.parts, vectors))
+        return measured
 
-    def _measurement(self, vector: np.ndarray) -> Measurement:
-        rows = embedding_rows([WHOLE_PLATE], [vector])
-        return Measurement(rows, {"vector_dim": vector.size, "l2_norm": rows["l2_norm"][0]})
+    def _embed(self, inputs: "list[torch.Tensor]", *, is_alone: bool) -> list[np.ndarray]:
+        """A vector per input, `batch_size` at a time; fewer where the parts of one plate do not fit into the memory."""
+        vectors: list[np.ndarray] = []
+        while len(vectors) < len(inputs):
+            some = inputs[len(vectors) : len(vectors) + self._most]
+            is_too_large = False
+            try:
+                vectors += self._embed_together(some)
+            except Exception as error:
+                is_too_large = is_alone and len(some) > 1 and is_out_of_memory(error)
+                if not is_too_large:
+                    raise
+            if is_too_large:  # outside the handler, whose traceback would keep the inputs alive
+                self._most = len(some) // 2
+        return vectors
+
+    def _embed_together(self, inputs: "list[torch.Tensor]") -> list[np.ndarray]:
+        found = list(self.model.embed(self.stack(inputs)))
+        if len(found) != len(inputs):
+            raise ContractBroken(f"{self.spec.key}: expected {len(inputs)} vectors, found {len(found)}")
+        return found
+
+    def _measurement(self, parts: Sequence[Part], vectors: list[np.ndarray]) -> Measurement:
+        rows = embedding_rows(parts, vectors)
+        metrics: dict[str, Any] = {"vector_dim": vectors[0].size, "l2_norm": rows["l2_norm"][0]}
+        if self.spec.tiles:
+            metrics["tile_count"] = len(parts) - 1
+        return Measurement(rows, metrics)

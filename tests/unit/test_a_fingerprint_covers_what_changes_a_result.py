@@ -27,6 +27,7 @@ HUB, LIBRARY, SCORES, MASKS, SAM = (
     "sam_vit_base",
 )
 PROMPTED = "grounding_dino_base"
+TILED = "efficientnet_lite0_tiles"
 REFUSED = "eva_clip_8b"
 READER = "aesthetics_improved_clip_vit_large_patch14"
 OTHER_SHA256 = "0" * 64
@@ -109,6 +110,9 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (PROMPTED, ("prompts", 0, "set"), "medium"),
     (PROMPTED, ("prompts", 0, "version"), 2),
     (PROMPTED, ("prompts", 0, "sha256"), OTHER_SHA256),
+    (TILED, ("tiles", "grids"), [2]),
+    (TILED, ("tiles", "overlap_ratio"), 0.25),
+    (LIBRARY, ("tiles",), {"grids": [2, 4], "overlap_ratio": 0.0}),
 ]
 NO_CHANGES: list[tuple[str, FieldPath, object]] = [
     (HUB, ("title",), "Another title"),

@@ -10,13 +10,16 @@ import torch
 from made_specs import project_spec
 
 from atlas_assets.roles.contract import ContractBroken
-from atlas_assets.roles.embedding import EmbeddingWork
+from atlas_assets.roles.embedding import EmbeddingWork, PreparedParts
+from atlas_assets.roles.parts import WHOLE_PLATE
 from atlas_assets.roles.probe import ProbeWork
 from atlas_resources.dataset import Dataset
 from atlas_resources.inference import Label
 from atlas_resources.runs import Measurement
 from atlas_resources.specs import Spec
 from atlas_resources.tables import EMBEDDING, PROBE
+
+WHOLE = PreparedParts([WHOLE_PLATE], [torch.zeros(3, 4, 4)])
 
 
 class GivesVectors:
@@ -51,7 +54,7 @@ def embed(vectors: np.ndarray) -> list[Measurement]:
     """Through the work of an embedder that declares 3 numbers."""
     work = EmbeddingWork(with_output("efficientnet_lite0", dim=3), Dataset(Path()), lambda: GivesVectors(vectors))
     work.load()
-    return work.measure([torch.zeros(3, 4, 4)] * len(vectors))
+    return work.measure([WHOLE] * len(vectors))
 
 
 def probe(logits: np.ndarray, scores: np.ndarray) -> list[Measurement]:
@@ -66,6 +69,7 @@ def float32(*rows: list[float]) -> np.ndarray:
     return np.array(rows, dtype=np.float32)
 
 
+ONE_VECTOR = float32([1, 2, 3])
 LOGITS = float32([1, 2, 3, 4], [4, 3, 2, 1])
 SCORES = float32([0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1])
 
@@ -87,6 +91,13 @@ def test_a_vector_that_is_not_as_declared_is_refused(vectors: np.ndarray, told: 
         embed(vectors)
 
 
+def test_another_number_of_vectors_than_of_images_is_refused():
+    work = EmbeddingWork(with_output("efficientnet_lite0", dim=3), Dataset(Path()), lambda: GivesVectors(ONE_VECTOR))
+    work.load()
+    with pytest.raises(ContractBroken, match="efficientnet_lite0: expected 2 vectors, found 1"):
+        work.measure([WHOLE, WHOLE])
+
+
 @pytest.mark.parametrize(
     ("logits", "scores", "told"),
     [
@@ -102,12 +113,17 @@ def test_scores_that_are_not_as_declared_are_refused(logits: np.ndarray, scores:
         probe(logits, scores)
 
 
-@pytest.mark.parametrize(("work", "key"), [(EmbeddingWork, "otsu_luma"), (ProbeWork, "efficientnet_lite0")])
-def test_a_role_and_an_output_that_do_not_fit_are_refused(work: type[EmbeddingWork] | type[ProbeWork], key: str):
+@pytest.mark.parametrize(
+    ("work", "key", "prepared"),
+    [(EmbeddingWork, "otsu_luma", WHOLE), (ProbeWork, "efficientnet_lite0", torch.zeros(3, 4, 4))],
+)
+def test_a_role_and_an_output_that_do_not_fit_are_refused(
+    work: type[EmbeddingWork] | type[ProbeWork], key: str, prepared: Any
+):
     made = work(project_spec(key), Dataset(Path()), lambda: GivesVectors(float32([1, 2, 3])))
     made.load()
     with pytest.raises(ContractBroken, match=f"{key}: an? (embedding|probe) declares"):
-        made.measure([torch.zeros(3, 4, 4)])
+        made.measure([prepared])
 
 
 @pytest.mark.parametrize("key", ["efficientnet_lite0", "efficientnet_lite0_imagenet"])
