@@ -1,4 +1,7 @@
-"""How neighbouring pixels of luminance differ: sharpness and edges, over every pixel, a strip of rows at a time."""
+"""How neighbouring pixels of luminance differ: sharpness and edges, over every pixel, a strip of rows at a time.
+
+The same inside a mask alone is in `texture`.
+"""
 
 import math
 from collections.abc import Iterator
@@ -11,6 +14,9 @@ from atlas_assets.measures.strips import row_strips
 
 # Strips of this size stay in a core's cache.
 STRIP_PIXELS = 1 << 18
+
+# scikit-image divides each kernel by 4 and takes the root mean square of two directions; levels are 0..255.
+SOBEL_SCALE = 4 * math.sqrt(2) * 255
 
 
 def laplacian_variance(luma: NDArray[np.uint8]) -> float:
@@ -27,7 +33,7 @@ def laplacian_variance(luma: NDArray[np.uint8]) -> float:
     """
     total = total_of_squares = 0
     for padded in _padded_strips(luma, "reflect"):
-        laplacian = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:] - 4 * padded[1:-1, 1:-1]
+        laplacian = laplacian_of(padded)
         total += int(laplacian.sum(dtype=np.int64))
         total_of_squares += int(np.square(laplacian, dtype=np.int32).sum(dtype=np.int64))
     return (luma.size * total_of_squares - total * total) / luma.size**2
@@ -47,13 +53,25 @@ def edge_density(luma: NDArray[np.uint8]) -> float:
     """
     total = 0.0
     for padded in _padded_strips(luma, "symmetric"):
-        smoothed = padded[:-2] + 2 * padded[1:-1] + padded[2:]
-        across = smoothed[:, 2:] - smoothed[:, :-2]
-        differences = padded[2:] - padded[:-2]
-        down = differences[:, :-2] + 2 * differences[:, 1:-1] + differences[:, 2:]
-        squares = np.square(across, dtype=np.int32) + np.square(down, dtype=np.int32)
-        total += float(np.sqrt(squares, dtype=np.float32).sum(dtype=np.float64))
-    return total / (4 * math.sqrt(2) * 255 * luma.size)
+        total += float(np.sqrt(squared_gradient_of(padded), dtype=np.float32).sum(dtype=np.float64))
+    return total / (SOBEL_SCALE * luma.size)
+
+
+def laplacian_of(padded: NDArray[np.int16]) -> NDArray[np.int16]:
+    """The 4-neighbour Laplacian of all but the outermost pixels: int16 [H - 2, W - 2] of int16 [H, W], H and W > 2."""
+    return padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:] - 4 * padded[1:-1, 1:-1]
+
+
+def squared_gradient_of(padded: NDArray[np.int16]) -> NDArray[np.int32]:
+    """Sum of squares of both integer Sobel responses of all but the outermost pixels: int32 [H - 2, W - 2].
+
+    Its root over SOBEL_SCALE is the magnitude of `skimage.filters.sobel` of luma / 255.
+    """
+    smoothed = padded[:-2] + 2 * padded[1:-1] + padded[2:]
+    across = smoothed[:, 2:] - smoothed[:, :-2]
+    differences = padded[2:] - padded[:-2]
+    down = differences[:, :-2] + 2 * differences[:, 1:-1] + differences[:, 2:]
+    return np.square(across, dtype=np.int32) + np.square(down, dtype=np.int32)
 
 
 def _padded_strips(luma: NDArray[np.uint8], border: Literal["reflect", "symmetric"]) -> Iterator[NDArray[np.int16]]:

@@ -1,0 +1,150 @@
+"""Which segments of a set are kept, by rules that are declared. The set itself is never changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ranking = Literal["area", "predicted_iou", "stability_score"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the rules ask of a segment; None where it is not known.
+
+    Attributes:
+        segment_id: its name in the set.
+        area_ratio: its share of the picture's pixels.
+        touches_border: whether it reaches the picture's edge.
+        class_name: its class.
+        predicted_iou, stability_score: the segmenter's own estimates, 0..1.
+        paper_ratio: share of its pixels that are as light as the plate's paper.
+    """
+
+    segment_id: str
+    area_ratio: float
+    touches_border: bool
+    class_name: str | None = None
+    predicted_iou: float | None = None
+    stability_score: float | None = None
+    paper_ratio: float | None = None
+
+
+@dataclass(frozen=True)
+class PruningRules:
+    """The rules, in the order in which they are applied; None or False switches a rule off.
+
+    A rule that asks for a number which a segment has not got is an error, not a pass.
+
+    Attributes:
+        drop_class: segments of this class go.
+        max_paper_ratio: segments with a larger share of paper go.
+        drop_touching_border: segments that reach the picture's edge go.
+        min_area_ratio, max_area_ratio: smaller and larger segments go.
+        min_predicted_iou, min_stability_score: segments that the segmenter itself trusts less go.
+        max_mask_iou: of two that overlap more, the later in rank goes.
+        top_k: so many of what is left stay.
+        rank_by: the order of rank, the largest first; of equals the earlier in the set.
+    """
+
+    rank_by: Ranking = "area"
+    drop_class: str | None = None
+    max_paper_ratio: float | None = None
+    drop_touching_border: bool = False
+    min_area_ratio: float | None = None
+    max_area_ratio: float | None = None
+    min_predicted_iou: float | None = None
+    min_stability_score: float | None = None
+    max_mask_iou: float | None = None
+    top_k: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one segment.
+
+    Attributes:
+        segment_id: its name in the set.
+        rank: its place among the kept, from 1; None for one that was dropped.
+        reason: the rule that dropped it and the number that broke it; None for one that was kept.
+        duplicate_of: the kept segment that it overlaps too much, if that dropped it.
+    """
+
+    segment_id: str
+    rank: int | None
+    reason: str | None
+    duplicate_of: str | None = None
+
+
+def prune(candidates: Sequence[Candidate], overlaps: NDArray[np.float64], rules: PruningRules) -> list[Verdict]:
+    """Judges every segment of a set.
+
+    Args:
+        candidates: the set, in its own order.
+        overlaps: float64 [N, N], intersection over union of every two (see `overlaps`).
+        rules: what is kept.
+
+    Returns:
+        A verdict per segment, in the set's order.
+
+    Raises:
+        ValueError: a rule asks for what a segment has not got, or the overlaps are not of this set.
+    """
+    if overlaps.shape != (len(candidates), len(candidates)):
+        raise ValueError(f"overlaps of {len(candidates)} segments are needed, found {list(overlaps.shape)}")
+    verdicts: dict[int, Verdict] = {}
+    kept: list[int] = []
+    for index in _ranked(candidates, rules.rank_by):
+        name = candidates[index].segment_id
+        reason = _broken_rule(candidates[index], rules)
+        twin = None if reason else _twin(index, kept, overlaps, rules.max_mask_iou)
+        if twin is not None:
+            reason = f"max_mask_iou: {overlaps[index, twin]:.3f}"
+        elif reason is None and rules.top_k is not None and len(kept) == rules.top_k:
+            reason = f"top_k: {rules.top_k}"
+        if reason is None:
+            kept.append(index)
+        rank = len(kept) if reason is None else None
+        verdicts[index] = Verdict(name, rank, reason, None if twin is None else candidates[twin].segment_id)
+    return [verdicts[index] for index in range(len(candidates))]
+
+
+def _ranked(candidates: Sequence[Candidate], rank_by: Ranking) -> list[int]:
+    field = "area_ratio" if rank_by == "area" else rank_by
+    return sorted(range(len(candidates)), key=lambda index: (-_known(candidates[index], field, "rank_by"), index))
+
+
+def _twin(index: int, kept: Sequence[int], overlaps: NDArray[np.float64], most: float | None) -> int | None:
+    """The kept segment that this one overlaps most, if that is more than is allowed."""
+    if most is None or not kept:
+        return None
+    closest = max(kept, key=lambda other: overlaps[index, other])
+    return closest if overlaps[index, closest] > most else None
+
+
+def _broken_rule(candidate: Candidate, rules: PruningRules) -> str | None:
+    """The first rule, of those that look at one segment alone, that drops it."""
+    if rules.drop_class is not None and candidate.class_name == rules.drop_class:
+        return f"drop_class: {candidate.class_name}"
+    if rules.max_paper_ratio is not None:
+        ratio = _known(candidate, "paper_ratio", "max_paper_ratio")
+        if ratio > rules.max_paper_ratio:
+            return f"max_paper_ratio: {ratio:.3f}"
+    if rules.drop_touching_border and candidate.touches_border:
+        return "drop_touching_border"
+    if rules.max_area_ratio is not None and candidate.area_ratio > rules.max_area_ratio:
+        return f"max_area_ratio: {candidate.area_ratio:.5f}"
+    for field in ("area_ratio", "predicted_iou", "stability_score"):
+        least = getattr(rules, f"min_{field}")
+        if least is not None and (value := _known(candidate, field, f"min_{field}")) < least:
+            return f"min_{field}: {value:.5f}"
+    return None
+
+
+def _known(candidate: Candidate, field: str, rule: str) -> float:
+    value = getattr(candidate, field)
+    if value is None:
+        raise ValueError(f"{candidate.segment_id}: the rule {rule} needs {field}, and the segment has none")
+    return value
