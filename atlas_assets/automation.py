@@ -33,6 +33,10 @@ UNFINISHED = [
 ]
 
 
+# Ledgers and checks are twenty short steps: a process for each, as Dagster has it by default, mostly starts and ends.
+ONE_PROCESS = {"execution": {"config": {"in_process": {}}}}
+
+
 class Nightly(Contract):
     """When the nightly schedule runs."""
 
@@ -137,6 +141,7 @@ def _build_refresh_ledgers(registry: Registry, ledgers: Sequence[dg.AssetKey]) -
         request = dg.RunRequest(
             run_key=_key_of(reason, built and built.timestamp),
             asset_selection=list(ledgers),
+            run_config=ONE_PROCESS,
             tags={AUTOMATION_TAG: "refresh_ledgers"},
         )
         return dg.SensorResult(run_requests=[request])
