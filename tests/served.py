@@ -128,11 +128,11 @@ def program(home: Dataset, *command: str | Path) -> Iterator[subprocess.Popen]:
 
 
 @contextmanager
-def web_server(home: Dataset, workspace: Path) -> Iterator[Server]:
+def web_server(home: Dataset, workspace: Path, *options: str) -> Iterator[Server]:
     """The web server over a workspace, once it answers."""
     port = free_port()
     server = Server(port)
-    command = (BIN / "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), "-w", workspace)
+    command = (BIN / "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), "-w", workspace, *options)
     with program(home, *command) as process:
         deadline = time.monotonic() + START_SECONDS
         while not server.is_up():
