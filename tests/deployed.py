@@ -78,10 +78,10 @@ class Deployment:
         assert answer["locationOrLoadError"]["__typename"] == "RepositoryLocation", answer
 
     def runs(self) -> list[dict[str, Any]]:
-        """Status, assets and tags of each run, newest first."""
+        """Status, times, assets and tags of each run, newest first."""
         return self.server.ask(
             """{ runsOrError { ... on Runs { results {
-                runId status tags { key value } assetSelection { path } } } } }"""
+                runId status startTime endTime tags { key value } assetSelection { path } } } } }"""
         )["runsOrError"]["results"]
 
     def runs_of(self, *path: str) -> list[str]:
@@ -121,10 +121,12 @@ class Deployment:
         }
 
     def wait_until(self, is_so: Callable[[], bool], what: str, *, seconds: float = SETTLE_SECONDS) -> None:
-        deadline = time.monotonic() + seconds
+        asked = time.monotonic()
+        deadline = asked + seconds
         while not is_so():
             assert time.monotonic() < deadline, f"{what}: {self.standing()}; {self.runs()}"
-            time.sleep(1)
+            time.sleep(max(1.0, 4 * (time.monotonic() - asked)))  # asking must not be what the machine is busy with
+            asked = time.monotonic()
 
     def is_idle(self) -> bool:
         return all(run["status"] in ENDED for run in self.runs())
@@ -133,7 +135,9 @@ class Deployment:
         """Waits until every good plate is done, every bad one has failed, and the ledgers say so."""
         wanted = {instrument: (good, bad) for instrument in instruments}
         self.wait_until(lambda: self.standing() == wanted, "plates", seconds=seconds)
-        self.wait_until(lambda: not why_behind(self.dataset, self.registry) and self.is_idle(), "ledgers")
+        self.wait_until(
+            lambda: not why_behind(self.dataset, self.registry) and self.is_idle(), "ledgers", seconds=seconds
+        )
 
 
 @contextmanager
