@@ -1,0 +1,146 @@
+"""What orchestrating costs: a backfill against the bare loop and against a run per plate; loading a large graph.
+
+Run: python -m benchmarks.orchestration [PLATES]; plates are drawn into a temporary folder, nothing else is touched.
+"""
+
+import contextlib
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import yaml
+from rich.console import Console
+
+from atlas_assets.demo.drawing import draw_demo_plates
+from atlas_assets.terminal import materialize
+from atlas_resources.ahead import THREADS
+from atlas_resources.dataset import Dataset
+from atlas_resources.provenance import PROJECT_ROOT
+from atlas_resources.registration import register_scans
+from atlas_resources.registry import SPECS_DIR, Registry, read_registry
+from benchmarks.batch_run import KEY, bare_loop
+
+SELECTION = f'key:"embeddings/{KEY}"'
+SCALE = 0.5  # plates of 1000 to 1700 px
+RUNS_PER_PLATE = 20
+ROUNDS = 3
+INSTRUMENTS = 60
+EVENT_SECONDS = 0.025  # the goal's allowance for Dagster's events, per plate
+
+LOAD = """
+from pathlib import Path
+from atlas_assets.definitions import build_definitions
+from atlas_resources.registry import read_registry
+import sys
+definitions = build_definitions(read_registry(Path(sys.argv[1])), Path(sys.argv[2]))
+assert len(definitions.get_repository_def().asset_graph.get_all_asset_keys()) > int(sys.argv[3])
+"""
+
+
+def draw_library(folder: Path, count: int) -> Dataset:
+    """Registered plates with nothing measured yet."""
+    dataset = Dataset(folder / "atlas")
+    draw_demo_plates(folder / "scans", folder / "truth", count, scale=SCALE)
+    list(register_scans(dataset, [folder / "scans"]))
+    return dataset
+
+
+def forget(dataset: Dataset) -> None:
+    """Removes what runs have sealed, so that a plate is measured and not reused."""
+    for runs in dataset.plates_dir.glob("*/runs"):
+        subprocess.run(["rm", "-r", runs], check=True)
+
+
+def timed(way: Callable[[], object]) -> float:
+    """Seconds a way takes."""
+    started = time.perf_counter()
+    way()
+    return time.perf_counter() - started
+
+
+def backfill(registry: Registry, dataset: Dataset) -> None:
+    """What is missing, as work lists, in this process; SQLite event storage, an event with its pictures a plate."""
+    forget(dataset)
+    quiet = Console(file=io.StringIO())
+    with fresh_instance() as instance, contextlib.redirect_stderr(io.StringIO()):
+        layers = list(materialize(registry, dataset, instance, selection=SELECTION, which="missing", console=quiet))
+    assert sum(layer.materialized_count for layer in layers) == len(dataset.plate_ids())
+
+
+@contextlib.contextmanager
+def fresh_instance() -> Iterator[dg.DagsterInstance]:
+    """An instance on disk that remembers nothing yet."""
+    with dg.DagsterInstance.local_temp(overrides={"telemetry": {"enabled": False}}) as instance:
+        yield instance
+
+
+def command(dataset: Dataset, *options: str) -> None:
+    """`atlas run` over the instrument, as a process of its own: start, imports and model are paid each time."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = {**os.environ, "ATLAS_HOME": str(dataset.root), "DAGSTER_HOME": home}
+        atlas = [sys.executable, "-m", "atlas_assets.cli", "run", SELECTION, *options]
+        subprocess.run(atlas, env=environment, cwd=PROJECT_ROOT, check=True, capture_output=True)
+
+
+def all_in_one_command(dataset: Dataset) -> None:
+    """Every plate in one command."""
+    forget(dataset)
+    command(dataset, "--missing")
+
+
+def a_command_per_plate(dataset: Dataset) -> None:
+    """A run, and a process, for each of a few plates: what a launcher does that is given one partition a run."""
+    forget(dataset)
+    for plate_id in dataset.plate_ids()[:RUNS_PER_PLATE]:
+        command(dataset, "--plates", plate_id)
+
+
+def load_seconds(folder: Path) -> float:
+    """Median seconds of a process that does nothing but load the graph over 60 instruments."""
+    specs = folder / "model_specs"
+    specs.mkdir()
+    spec = yaml.safe_load((SPECS_DIR / f"{KEY}.yaml").read_text(encoding="utf-8"))
+    for number in range(INSTRUMENTS):
+        key = f"{KEY}_{number:02d}"
+        (specs / f"{key}.yaml").write_text(yaml.safe_dump({**spec, "key": key}), encoding="utf-8")
+    load = [sys.executable, "-c", LOAD, str(specs), str(folder / "atlas"), str(INSTRUMENTS)]
+    return statistics.median(timed(lambda: subprocess.run(load, check=True, cwd=PROJECT_ROOT)) for _ in range(ROUNDS))
+
+
+def main(count: int) -> None:
+    """Prints each figure with the goal it is held to. The ways take turns, so that they share the machine's moods."""
+    registry = read_registry()
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = draw_library(Path(folder), count)
+        bare_loop(registry, dataset, THREADS)  # imports, and the files into the page cache
+        loops, backfills = [], []
+        for _ in range(ROUNDS):
+            loops.append(timed(lambda: bare_loop(registry, dataset, THREADS)))
+            backfills.append(timed(lambda: backfill(registry, dataset)))
+        together = timed(lambda: all_in_one_command(dataset)) / count
+        alone = timed(lambda: a_command_per_plate(dataset)) / RUNS_PER_PLATE
+        loading = load_seconds(Path(folder))
+    loop, filled = statistics.median(loops), statistics.median(backfills)
+    goal = 1.15 * loop + EVENT_SECONDS * count
+    print(f"{count} drawn plates of 1000 to 1700 px, {KEY}, medians of {ROUNDS}; load average {os.getloadavg()[0]:.1f}")
+    for name, seconds, plates in (
+        ("(a) bare loop, decoding ahead", loop, count),
+        ("a backfill of what is missing", filled, count),
+        ("its goal: 1.15 x (a) + 25 ms a plate", goal, count),
+        ("the backfill as a command", together * count, count),
+        ("(b) a command per plate", alone * RUNS_PER_PLATE, RUNS_PER_PLATE),
+    ):
+        print(f"{name:37} {seconds:7.1f} s for {plates:3} plates  {1000 * seconds / plates:6.0f} ms a plate")
+    print(f"the backfill is {alone / together:.0f} x faster than (b); goal: 30 x")
+    print(f"loading {INSTRUMENTS} instruments, process start and all: {loading:.2f} s; goal: 3 s")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 435)
