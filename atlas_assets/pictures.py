@@ -11,13 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from atlas_assets.picture_encoding import (
     CARD,
     FAINT,
     TEXT,
-    Rgb,
     fit_text,
     jpeg_within,
     open_picture,
@@ -25,13 +24,6 @@ from atlas_assets.picture_encoding import (
     png_within,
     shrink,
 )
-
-Masks = Sequence[NDArray[np.bool_]] | NDArray[np.integer]
-
-SEGMENT_COLOURS: tuple[Rgb, ...] = (
-    (213, 94, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (240, 228, 66),
-)  # fmt: skip
-"""Okabe and Ito's palette (2008), told apart with any colour vision; without black."""
 
 UI_INLINE_CHARACTERS = 1000
 
@@ -110,71 +102,6 @@ def _require_256(counts: Sequence[int]) -> NDArray[np.float64]:
             f"Histogram: expected 256 counts, none negative, found shape {array.shape}, least {array.min()}."
         )
     return array
-
-
-def mask_overlay(image: Image.Image, masks: Masks, longest_side_px: int = 320) -> bytes:
-    """The plate with its paper veiled and its segments outlined and numbered from 1, as a JPEG.
-
-    Args:
-        image: RGB, sRGB.
-        masks: bool arrays of shape (height, width) at any one working size, or one label image with 0 for paper.
-            Segments are numbered in their order. Those too small for a number are outlined only.
-    """
-    small = shrink(image, longest_side_px)
-    shapes = [_mask_at(mask, small.size) for mask in _separate(masks)]
-    paper = Image.new("L", small.size, 255)
-    for shape in shapes:
-        paper.paste(0, mask=shape)
-    veiled = Image.blend(small, Image.new("RGB", small.size, (236, 236, 240)), 0.62)
-    picture = Image.composite(veiled, small, paper)
-    for index, shape in enumerate(shapes):
-        colour = SEGMENT_COLOURS[index % len(SEGMENT_COLOURS)]
-        picture.paste(colour, mask=_outline(shape))
-    for index, shape in enumerate(shapes):
-        _number_segment(picture, shape, index)
-    return jpeg_within(picture)
-
-
-def _separate(masks: Masks) -> list[NDArray[np.bool_]]:
-    """One bool array for each segment, or an error naming what is wrong with them."""
-    if isinstance(masks, np.ndarray) and masks.ndim == 2 and np.issubdtype(masks.dtype, np.integer):
-        return [masks == number for number in np.unique(masks) if number != 0]
-    separate = [np.asarray(mask) for mask in masks]
-    for mask in separate:
-        if mask.ndim != 2 or mask.dtype != np.bool_:
-            raise ValueError(
-                "Mask overlay: expected bool masks of shape (height, width) or one integer label image, "
-                f"found {mask.dtype} of shape {mask.shape}."
-            )
-    return separate
-
-
-def _mask_at(mask: NDArray[np.bool_], size: tuple[int, int]) -> Image.Image:
-    """A mask as L, 0 or 255, at the given (width, height): set where at least half of it is covered."""
-    resized = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
-    return resized.point([0] * 128 + [255] * 128)
-
-
-def _outline(shape: Image.Image) -> Image.Image:
-    """A line 2 px wide around a mask, outside it, as L. Gaps that hatching leaves inside are closed first."""
-    closed = shape.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MinFilter(5))
-    return ImageChops.subtract(closed.filter(ImageFilter.MaxFilter(5)), closed)
-
-
-def _number_segment(picture: Image.Image, shape: Image.Image, index: int) -> None:
-    """Puts a segment's number on its pixel nearest to its centroid, when there is room. Changes `picture`."""
-    rows, columns = np.nonzero(np.asarray(shape))
-    if len(rows) < 120:
-        return
-    nearest = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
-    centre = (float(columns[nearest]), float(rows[nearest]))
-    draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(size=11)
-    half = 4 + draw.textlength(str(index + 1), font=font) / 2
-    colour = SEGMENT_COLOURS[index % len(SEGMENT_COLOURS)]
-    badge = (centre[0] - half, centre[1] - 8, centre[0] + half, centre[1] + 8)
-    draw.rounded_rectangle(badge, radius=5, fill=(255, 255, 255), outline=colour, width=2)
-    draw.text(centre, str(index + 1), fill=TEXT, font=font, anchor="mm")
 
 
 def neighbours_strip(items: Sequence[tuple[bytes, str]]) -> bytes:

@@ -69,6 +69,8 @@ def _not_computed(role: Role, steps: Preprocessing) -> list[str]:
     """What may be declared and is not done: a model that gives one vector or score list is told of no padding."""
     if steps.pad == "batch_right_bottom" and role in {"embedding", "probe"}:
         return [f"preprocessing: pad {steps.pad} lets a plate's neighbours in the batch change its result"]
+    if steps.tiling and role != "segmentation":
+        return [f"preprocessing: tiling is of masks; nothing joins what the role {role!r} gives of tiles"]
     return []
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from atlas_resources import run_lengths
 from atlas_resources.registry import loader_of
 from atlas_resources.specs import Spec
 from atlas_resources.weights import hub_shut, require_weights
@@ -19,19 +20,36 @@ class DeviceUnavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class Mask:
-    """One mask of a segmenter, on its working raster.
+    """One mask of a segmenter, on its working raster, kept as run lengths: a thousand of them fit any memory.
 
     Attributes:
-        pixels: bool [H, W], True inside.
+        counts: COCO's compressed run lengths, column by column, ASCII.
+        height_px, width_px: of the raster.
         class_name: name of its class, None for class-agnostic masks.
+        class_id: id of its class in the model's vocabulary, if it has one.
         predicted_iou: the model's own estimate of its quality, 0..1, if it gives one.
         stability_score: stability of the mask under a shifted threshold, 0..1, if it gives one.
     """
 
-    pixels: np.ndarray
+    counts: str
+    height_px: int
+    width_px: int
     class_name: str | None = None
+    class_id: int | None = None
     predicted_iou: float | None = None
     stability_score: float | None = None
+
+    @classmethod
+    def encode(cls, pixels: np.ndarray, class_name: str | None = None, class_id: int | None = None) -> "Mask":
+        """The mask of bool [H, W], True inside. Raises ValueError for an array of another kind."""
+        counts = run_lengths.encode(pixels)
+        height_px, width_px = pixels.shape
+        return cls(counts, height_px, width_px, class_name, class_id)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """bool [H, W], True inside, decoded at each call."""
+        return run_lengths.decode(self.counts, self.height_px, self.width_px)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from atlas_resources.admission import Status, is_admitted, status_of
 from atlas_resources.contracts import Contract, InstrumentIdentity
@@ -36,13 +37,31 @@ class OtsuParameters(Contract):
 
 
 class SamParameters(Contract):
-    """Parameters of segment-anything's automatic mask generator, by its own names."""
+    """Parameters of automatic mask generation, by the names and with the defaults of segment-anything 1.0."""
 
     points_per_side: int = Field(gt=0)
     points_per_batch: int = Field(gt=0)
     pred_iou_thresh: float = Field(ge=0, le=1)
     stability_score_thresh: float = Field(ge=0, le=1)
+    stability_score_offset: float = Field(default=1.0, gt=0, description="Of the logits' threshold, up and down.")
     box_nms_thresh: float = Field(ge=0, le=1)
+    crop_n_layers: int = Field(default=0, ge=0, le=4)
+    crop_overlap_ratio: float = Field(default=512 / 1500, gt=0, lt=1)
+    crop_n_points_downscale_factor: int = Field(default=1, gt=0)
+    crop_nms_thresh: float = Field(default=0.7, ge=0, le=1)
+    crop_nms_order: Literal["smaller_crops_first", "predicted_iou"] = Field(
+        default="smaller_crops_first", description="Which of two alike is kept; transformers' pipeline has the latter."
+    )
+    min_mask_region_area: int = Field(default=0, ge=0, description="Pixels of the working raster.")
+
+    @model_validator(mode="after")
+    def _every_layer_has_points(self) -> "SamParameters":
+        factor = self.crop_n_points_downscale_factor**self.crop_n_layers
+        if self.points_per_side < factor:
+            raise ValueError(
+                f"points_per_side is at least {factor}, found {self.points_per_side}: no point would be left"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,8 @@ LOADERS: dict[str, LoaderEntry] = {
     "segment_anything": LoaderEntry(
         "atlas_resources.loaders.segment_anything", 1, frozenset({"segmentation"}), SamParameters
     ),
+    "sam": LoaderEntry("atlas_resources.loaders.sam", 1, frozenset({"segmentation"}), SamParameters),
+    "sam_hq": LoaderEntry("atlas_resources.loaders.sam", 1, frozenset({"segmentation"}), SamParameters),
     "otsu_luma": LoaderEntry("atlas_resources.loaders.otsu_luma", 1, frozenset({"segmentation"}), OtsuParameters),
 }
 

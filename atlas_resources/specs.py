@@ -88,6 +88,20 @@ class Resize(Contract):
     )
 
 
+class Tiling(Contract):
+    """Overlapping square tiles of the working raster, for a segmenter whose own raster is smaller than the plate's."""
+
+    tile_px: int = Field(gt=0, description="Side of a tile.")
+    overlap_px: int = Field(gt=0, description="What neighbouring tiles have in common; at the raster's end, more.")
+    merge_iou: float = Field(gt=0, le=1, description="Masks of two tiles that agree so far in the overlap are one.")
+
+    @model_validator(mode="after")
+    def _tiles_advance(self) -> "Tiling":
+        if self.overlap_px >= self.tile_px:
+            raise ValueError(f"overlap_px is less than tile_px, found {self.overlap_px} of {self.tile_px}")
+        return self
+
+
 class Preprocessing(Contract):
     """From the source's sRGB pixels to the model's input, in this order: resize, crop, rescale, normalise, pad.
 
@@ -112,6 +126,9 @@ class Preprocessing(Contract):
     )
     pad: Literal["square_right_bottom", "batch_right_bottom"] | None = Field(
         default=None, exclude_if=_is_none, description="Zeros after normalising, to a square or the batch's largest."
+    )
+    tiling: Tiling | None = Field(
+        default=None, exclude_if=_is_none, description="Of the resized raster, for segmentation only."
     )
 
     @model_validator(mode="after")

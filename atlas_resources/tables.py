@@ -83,6 +83,7 @@ EMBEDDING = (
 )
 SEGMENT = (
     Column("segment_id", pl.String, "mask-0001 ...: by area descending, then position."),
+    Column("class_id", pl.Int32, "Id of the class in the model's vocabulary; null where masks or classes have none."),
     Column("class_name", pl.String, "Class of the mask; null for class-agnostic masks."),
     Column("mask_rle", pl.String, "COCO run-length encoding at source size (pycocotools counts, column-major)."),
     Column("mask_sha256", pl.String, "sha256 of `<height>x<width>:<mask_rle>`."),
@@ -101,6 +102,7 @@ SEGMENT = (
     Column("fragmentation_score", pl.Float64, "1 - largest connected component's share of the area, 0..1."),
     Column("component_count", pl.Int32, "Connected components (8-connectivity)."),
     Column("hole_count", pl.Int32, "Holes in the mask (4-connectivity of what is outside)."),
+    Column("solidity", pl.Float64, "area_px over the area of the convex hull of the mask's pixel squares, 0..1."),
     Column("touches_border", pl.Boolean, "Whether the mask reaches the image's edge."),
     Column("palette", COLOURS, "Dominant colours inside the mask on the working raster: Lab (D65), sRGB hex, share."),
 )

@@ -57,7 +57,7 @@ class FakeSegmenter:
         time.sleep(self.parameters.delay_seconds)
         left = np.zeros(raster.shape[:2], dtype=bool)
         left[:, : raster.shape[1] // 2] = True
-        return [Mask(left, "printed"), Mask(~left, "paper")]
+        return [Mask.encode(left, "printed"), Mask.encode(~left, "paper")]
 
 
 class FakeReader:

@@ -13,6 +13,7 @@ from pycocotools import mask as coco
 from skimage.measure import label
 
 from atlas_assets.measures.boxes import bounding_box
+from atlas_assets.measures.convexity import convex_area
 
 Mask = NDArray[np.bool_]
 
@@ -30,6 +31,7 @@ class MaskMeasures:
         component_count: connected pieces.
         fragmentation_score: 1 - area of the largest piece / area_px; 0 for one piece, towards 1 for dust.
         hole_count: pieces of background (4-connected) that the segment encloses.
+        solidity: area_px over the area of the convex hull of all its pixels' squares, 0..1; 1 for what is convex.
         is_touching_border: has a pixel in the picture's outermost rows or columns.
     """
 
@@ -44,7 +46,25 @@ class MaskMeasures:
     component_count: int
     fragmentation_score: float
     hole_count: int
+    solidity: float
     is_touching_border: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """A mask kept as its smallest box: large pictures have many small segments.
+
+    Attributes:
+        pixels: bool [h, w], True on the segment; each edge has a True pixel.
+        top, left: of the box in the picture, pixels.
+        height, width: of the picture, pixels.
+    """
+
+    pixels: Mask
+    top: int
+    left: int
+    height: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -63,20 +83,28 @@ class EncodedMask:
     sha256: str
 
 
-def measure_mask(mask: Mask) -> MaskMeasures:
-    """Measures a segment. Only its bounding box is searched for pieces and holes.
-
-    Args:
-        mask: bool [H, W], True on the segment.
+def part_of(mask: Mask) -> Part:
+    """A mask, bool [H, W], as its smallest box.
 
     Raises:
         ValueError: the array is not a mask, or no pixel of it is True.
     """
     height, width = _require_mask(mask).shape
     rows, columns = bounding_box(mask)
-    crop = mask[rows, columns]
-    if crop.size == 0:
+    if rows.stop == 0:
         raise ValueError(f"a segment has at least one pixel, found an empty mask {list(mask.shape)}")
+    return Part(mask[rows, columns], rows.start, columns.start, height, width)
+
+
+def measure_mask(mask: Mask) -> MaskMeasures:
+    """Measures a segment, bool [H, W]. Raises what `part_of` raises."""
+    return measure_part(part_of(mask))
+
+
+def measure_part(part: Part) -> MaskMeasures:
+    """Measures a segment by its box alone."""
+    crop, top, left = part.pixels, part.top, part.left
+    bottom, right = top + crop.shape[0], left + crop.shape[1]
     pixels_by_column = np.count_nonzero(crop, axis=0)
     pixels_by_row = np.count_nonzero(crop, axis=1)
     area_px = int(pixels_by_column.sum())
@@ -84,28 +112,44 @@ def measure_mask(mask: Mask) -> MaskMeasures:
     px_by_piece = np.bincount(pieces[crop])[1:]
     return MaskMeasures(
         area_px=area_px,
-        area_ratio=area_px / mask.size,
-        x_min=columns.start,
-        y_min=rows.start,
-        x_max=columns.stop,
-        y_max=rows.stop,
-        centroid_x=(columns.start + _mean_position(pixels_by_column)) / width,
-        centroid_y=(rows.start + _mean_position(pixels_by_row)) / height,
+        area_ratio=area_px / (part.height * part.width),
+        x_min=left,
+        y_min=top,
+        x_max=right,
+        y_max=bottom,
+        centroid_x=(left + _mean_position(pixels_by_column)) / part.width,
+        centroid_y=(top + _mean_position(pixels_by_row)) / part.height,
         component_count=len(px_by_piece),
         fragmentation_score=1 - int(px_by_piece.max()) / area_px,
         hole_count=len(px_by_piece) - _euler_number(crop),
-        is_touching_border=rows.start == 0 or columns.start == 0 or rows.stop == height or columns.stop == width,
+        solidity=min(1.0, area_px / convex_area(crop)),  # the hull's area is rounded, the segment's is not
+        is_touching_border=top == 0 or left == 0 or bottom == part.height or right == part.width,
     )
 
 
 def encode_mask(mask: Mask) -> EncodedMask:
     """Encodes a mask, bool [H, W], which may be empty; an array of another kind raises ValueError."""
-    height, width = _require_mask(mask).shape
-    # COCO runs down the columns: only the segment's own box is turned into that order.
-    by_column = np.zeros((height, width), np.uint8, order="F")
-    box = bounding_box(mask)
-    by_column[box] = mask[box]
-    counts = str(cast(bytes, coco.encode(by_column)["counts"]), "ascii")
+    if _require_mask(mask).any():
+        return encode_part(part_of(mask))
+    height, width = mask.shape
+    return _encoded(height, width, np.array([mask.size]))
+
+
+def encode_part(part: Part) -> EncodedMask:
+    """Encodes a segment by its box alone."""
+    # COCO runs down the columns: those of the box, at the picture's height.
+    columns = np.zeros((part.pixels.shape[1], part.height), bool)
+    columns[:, part.top : part.top + part.pixels.shape[0]] = part.pixels.T
+    turns = np.flatnonzero(np.diff(columns.ravel(), prepend=False, append=False)) + part.left * part.height
+    total = part.height * part.width
+    ends = turns if turns[-1] == total else np.append(turns, total)
+    return _encoded(part.height, part.width, np.diff(ends, prepend=0))
+
+
+def _encoded(height: int, width: int, runs: NDArray[np.integer]) -> EncodedMask:
+    """Run lengths, the first without the segment, in COCO's coding."""
+    packed = coco.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)  # type: ignore[arg-type]
+    counts = str(cast(bytes, packed["counts"]), "ascii")
     digest = hashlib.sha256(f"{height}x{width}:{counts}".encode("ascii")).hexdigest()
     return EncodedMask(height, width, counts, digest)
 

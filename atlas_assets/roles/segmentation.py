@@ -1,15 +1,17 @@
-"""Segmentation: masks of a plate, mapped back to its source's pixels and measured."""
+"""Segmentation: masks of a plate, mapped back to its source's pixels and measured one at a time."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
 from PIL import Image
 
-from atlas_assets.pictures import mask_overlay
+from atlas_assets.mask_pictures import mask_overlay
 from atlas_assets.roles.contract import ContractBroken, declared_preprocessing, source_pixels
+from atlas_assets.roles.tiles import segment_tiles
 from atlas_resources.dataset import Dataset
 from atlas_resources.inference import Mask, Segmenter
 from atlas_resources.preprocessing import resize
@@ -18,6 +20,7 @@ from atlas_resources.specs import MasksOutput, Spec
 from atlas_resources.upstream import SealedResult
 
 PALETTE_COLOURS = 5  # per segment
+PREVIEW_SIDE_PX = 320
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,16 @@ class WorkingRaster:
     pixels: np.ndarray
     source_width_px: int
     source_height_px: int
+
+    @cached_property
+    def row_of(self) -> np.ndarray:
+        """int64 [source_height_px]: the working row in which the centre of each source row lies."""
+        return _nearest(self.pixels.shape[0], self.source_height_px)
+
+    @cached_property
+    def column_of(self) -> np.ndarray:
+        """int64 [source_width_px]: likewise of columns."""
+        return _nearest(self.pixels.shape[1], self.source_width_px)
 
 
 class SegmentationWork:
@@ -52,60 +65,82 @@ class SegmentationWork:
         return [self._measure_one(raster) for raster in batch]
 
     def _measure_one(self, raster: WorkingRaster) -> Measurement:
-        masks = [_require_mask(self.spec, mask, raster) for mask in self.model.segment(raster.pixels)]
-        rows = [(row, mask) for mask in masks if (row := _segment_row(mask, raster)) is not None]
-        rows.sort(key=lambda pair: (-pair[0]["area_px"], pair[0]["y_min"], pair[0]["x_min"], pair[0]["mask_sha256"]))
-        for number, (row, _) in enumerate(rows, start=1):
+        tiling = declared_preprocessing(self.spec).tiling
+        masks = segment_tiles(self.model, raster.pixels, tiling) if tiling else self.model.segment(raster.pixels)
+        covered = np.zeros(raster.pixels.shape[:2], dtype=bool)
+        found = []
+        for mask in masks:
+            row = _segment_row(_require_mask(self.spec, mask, raster), raster, covered)
+            if row is not None:
+                found.append((row, mask))
+        found.sort(key=lambda pair: (-pair[0]["area_px"], pair[0]["y_min"], pair[0]["x_min"], pair[0]["mask_sha256"]))
+        for number, (row, _) in enumerate(found, start=1):
             row["segment_id"] = f"mask-{number:04d}"
-        covered = np.any([mask.pixels for _, mask in rows], axis=0) if rows else np.zeros(1, dtype=bool)
+        rows = [row for row, _ in found]
         metrics = {
             "segment_count": len(rows),
             "covered_ratio": float(np.mean(covered)),
-            "largest_area_ratio": rows[0][0]["area_ratio"] if rows else 0.0,
+            "largest_area_ratio": rows[0]["area_ratio"] if rows else 0.0,
         }
-        shown = [mask.pixels for _, mask in rows if mask.class_name != "paper"]
-        preview = mask_overlay(Image.fromarray(raster.pixels), shown)
-        return Measurement(_segment_frame([row for row, _ in rows]), metrics, preview)
+        # Numbered as in their ids: the paper, which is not outlined, keeps its number.
+        shown = [(number, mask) for number, (_, mask) in enumerate(found, start=1) if mask.class_name != "paper"]
+        preview = mask_overlay(
+            Image.fromarray(raster.pixels),
+            (mask.pixels for _, mask in shown),
+            PREVIEW_SIDE_PX,
+            [number for number, _ in shown],
+        )
+        return Measurement(_segment_frame(rows), metrics, preview)
 
 
 def _require_mask(spec: Spec, mask: Mask, raster: WorkingRaster) -> Mask:
     """The mask, if it is what the spec declares."""
     shape = raster.pixels.shape[:2]
-    if mask.pixels.shape != shape or mask.pixels.dtype != np.bool_:
-        found = f"{mask.pixels.dtype} {list(mask.pixels.shape)}"
-        raise ContractBroken(f"{spec.key}: expected a mask of bool {list(shape)}, found {found}")
-    classes = spec.output.classes if isinstance(spec.output, MasksOutput) else []
-    if mask.class_name not in (classes or [None]):
-        raise ContractBroken(f"{spec.key}: expected a class of {classes or 'none'}, found {mask.class_name!r}")
+    if (mask.height_px, mask.width_px) != shape:
+        raise ContractBroken(f"{spec.key}: expected a mask of {list(shape)}, found {[mask.height_px, mask.width_px]}")
+    output = spec.output if isinstance(spec.output, MasksOutput) else None
+    if output and output.vocabulary:
+        if mask.class_id is None or mask.class_name is None:
+            found = f"class {mask.class_id}, {mask.class_name!r}"
+            raise ContractBroken(f"{spec.key}: expected id and name of a class of {output.vocabulary}, found {found}")
+    elif mask.class_name not in ((output and output.classes) or [None]):
+        classes = (output and output.classes) or "none"
+        raise ContractBroken(f"{spec.key}: expected a class of {classes}, found {mask.class_name!r}")
     for name, value in (("predicted_iou", mask.predicted_iou), ("stability_score", mask.stability_score)):
         if value is not None and not np.isfinite(value):
             raise ContractBroken(f"{spec.key}: expected a finite {name}, found {value}")
     return mask
 
 
-def at_source_size(mask: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
-    """A working mask bool [h, w] on the source's pixels [height_px, width_px]: each takes the nearest working pixel."""
-    rows = (np.arange(height_px) * 2 + 1) * mask.shape[0] // (2 * height_px)
-    columns = (np.arange(width_px) * 2 + 1) * mask.shape[1] // (2 * width_px)
-    return mask[rows[:, None], columns[None, :]]
+def _nearest(working_px: int, source_px: int) -> np.ndarray:
+    """Index of the working pixel in which the centre of each source pixel lies, int64 [source_px], along one side."""
+    return (np.arange(source_px) * 2 + 1) * working_px // (2 * source_px)
 
 
-def _segment_row(mask: Mask, raster: WorkingRaster) -> dict[str, Any] | None:
-    """What is measured of one mask; None for one that has no pixel at the source's size."""
-    from atlas_assets.measures.census import (
-        count_colours,
-    )  # SciPy and scikit-image load slowly; the graph needs neither
+def _segment_row(mask: Mask, raster: WorkingRaster, covered: np.ndarray) -> dict[str, Any] | None:
+    """What is measured of one mask; None for one that has no pixel at the source's size. Marks it in `covered`.
+
+    The mask is unpacked here and nowhere else, and only its box is looked at.
+    """
+    # SciPy and scikit-image load slowly; the graph needs neither.
+    from atlas_assets.measures.boxes import bounding_box
+    from atlas_assets.measures.census import count_colours
     from atlas_assets.measures.palette import dominant_colours
-    from atlas_assets.measures.segments import encode_mask, measure_mask
+    from atlas_assets.measures.segments import encode_part, measure_part
 
-    source_mask = at_source_size(mask.pixels, raster.source_width_px, raster.source_height_px)
-    if not source_mask.any():
+    pixels = mask.pixels
+    box = bounding_box(pixels)
+    part = part_on_source(pixels, box, raster)
+    if part is None:
         return None
-    encoded = encode_mask(source_mask)
-    shape = asdict(measure_mask(source_mask))
+    covered[box] |= pixels[box]
+    encoded = encode_part(part)
+    shape = asdict(measure_part(part))
+    colours = dominant_colours(count_colours(raster.pixels[box], pixels[box]), PALETTE_COLOURS)
     return {
         **shape,
         "touches_border": shape["is_touching_border"],
+        "class_id": mask.class_id,
         "class_name": mask.class_name,
         "mask_rle": encoded.counts,
         "mask_sha256": encoded.sha256,
@@ -113,10 +148,33 @@ def _segment_row(mask: Mask, raster: WorkingRaster) -> dict[str, Any] | None:
         "width_px": encoded.width,
         "predicted_iou": mask.predicted_iou,
         "stability_score": mask.stability_score,
-        "palette": [
-            asdict(colour) for colour in dominant_colours(count_colours(raster.pixels, mask.pixels), PALETTE_COLOURS)
-        ],
+        "palette": [asdict(colour) for colour in colours],
     }
+
+
+def part_on_source(pixels: np.ndarray, box: tuple[slice, slice], raster: WorkingRaster) -> Any:
+    """A working mask on the source's pixels, each of which takes the nearest working pixel.
+
+    Args:
+        pixels: bool [h, w], on the working raster.
+        box: rows and columns of the smallest box around its True pixels.
+        raster: the working raster.
+
+    Returns:
+        `measures.segments.Part`, or None where no source pixel takes a True one.
+    """
+    from atlas_assets.measures.segments import Part, part_of
+
+    rows, columns = (
+        slice(*np.searchsorted(nearest, (side.start, side.stop)).tolist())
+        for nearest, side in ((raster.row_of, box[0]), (raster.column_of, box[1]))
+    )
+    on_source = pixels[raster.row_of[rows, None], raster.column_of[None, columns]]
+    if not on_source.any():
+        return None
+    tight = part_of(on_source)
+    size = (raster.source_height_px, raster.source_width_px)
+    return Part(tight.pixels, rows.start + tight.top, columns.start + tight.left, *size)
 
 
 def _segment_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:

@@ -28,14 +28,14 @@ class OtsuLuma:
         """
         luma = np.rint(raster.astype(np.float32) @ REC_709).astype(np.uint8)
         if luma.min() == luma.max():
-            return [Mask(np.ones(luma.shape, dtype=bool), "paper")]
+            return [Mask.encode(np.ones(luma.shape, dtype=bool), "paper")]
         printed = luma <= threshold_otsu(luma)
         labels = label(printed, connectivity=2)
         floor_px = self.parameters.min_area_ratio * luma.size
         regions = [region for region in regionprops(labels) if region.area >= floor_px]
         regions.sort(key=lambda region: (-region.area, region.bbox))
-        masks = [Mask(labels == region.label, "printed") for region in regions[: self.parameters.max_regions]]
-        return [*masks, Mask(~printed, "paper")]
+        masks = [Mask.encode(labels == region.label, "printed") for region in regions[: self.parameters.max_regions]]
+        return [*masks, Mask.encode(~printed, "paper")]
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> OtsuLuma:

@@ -1,10 +1,13 @@
-"""Segment Anything by its reference implementation and original checkpoints: masks of everything."""
+"""Segment Anything by its reference implementation's network and original checkpoints: masks of everything."""
+
+from typing import Any
 
 import numpy as np
 import torch
-from segment_anything import SamAutomaticMaskGenerator, sam_model_registry
+from segment_anything import sam_model_registry
 
-from atlas_resources.inference import Mask
+from atlas_resources.loaders.mask_generation import MaskGenerator
+from atlas_resources.loaders.point_prompts import encoder_input
 from atlas_resources.registry import SamParameters
 from atlas_resources.specs import Preprocessing, Spec
 from atlas_resources.weights import LocatedWeights
@@ -17,22 +20,32 @@ ARCHITECTURE_OF_FILE = {
 
 
 class SegmentAnything:
-    """Segments a raster by a grid of point prompts."""
+    """Decodes masks from points, with the modules of segment-anything."""
 
-    def __init__(self, generator: SamAutomaticMaskGenerator):
-        self.generator = generator
+    point_dtype: type[np.floating] = np.float64
 
-    @torch.inference_mode()
-    def segment(self, raster: np.ndarray) -> list[Mask]:
-        """Masks [H, W] of one uint8 sRGB raster [H, W, 3]."""
-        return [
-            Mask(
-                pixels=record["segmentation"],
-                predicted_iou=float(record["predicted_iou"]),
-                stability_score=float(record["stability_score"]),
-            )
-            for record in self.generator.generate(raster)
-        ]
+    def __init__(self, sam: Any, device: str):
+        self.sam = sam
+        self.device = device
+        self.side_px: int = sam.image_encoder.img_size
+
+    def embed(self, raster: np.ndarray) -> torch.Tensor:
+        """The image embedding [1, channels, h, w] of a uint8 sRGB raster [H, W, 3]."""
+        mean, std = self.sam.pixel_mean.flatten().cpu(), self.sam.pixel_std.flatten().cpu()
+        return self.sam.image_encoder(encoder_input(raster, self.side_px, mean, std).to(self.device))
+
+    def decode(self, embedding: torch.Tensor, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [N, 3, h, w] and predicted IoU [N, 3] of points, float64 [N, 2]."""
+        prompts = torch.from_numpy(points)[:, None].to(self.device)
+        labels = torch.ones(len(points), 1, dtype=torch.int, device=self.device)
+        sparse, dense = self.sam.prompt_encoder(points=(prompts, labels), boxes=None, masks=None)
+        return self.sam.mask_decoder(
+            image_embeddings=embedding,
+            image_pe=self.sam.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=True,
+        )
 
 
 def _require_declared_normalisation(spec: Spec, sam: torch.nn.Module) -> None:
@@ -48,19 +61,11 @@ def _require_declared_normalisation(spec: Spec, sam: torch.nn.Module) -> None:
             )
 
 
-def load(spec: Spec, weights: LocatedWeights, device: str) -> SegmentAnything:
+def load(spec: Spec, weights: LocatedWeights, device: str) -> MaskGenerator:
     """Builds the reference architecture and loads the original checkpoint: tensors only, strictly."""
     path = weights.only_file()
     sam = sam_model_registry[ARCHITECTURE_OF_FILE[path.name]]()
     sam.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
     _require_declared_normalisation(spec, sam)
     parameters = SamParameters.model_validate(spec.parameters)
-    generator = SamAutomaticMaskGenerator(
-        sam.eval().to(device),
-        points_per_side=parameters.points_per_side,
-        points_per_batch=parameters.points_per_batch,
-        pred_iou_thresh=parameters.pred_iou_thresh,
-        stability_score_thresh=parameters.stability_score_thresh,
-        box_nms_thresh=parameters.box_nms_thresh,
-    )
-    return SegmentAnything(generator)
+    return MaskGenerator(SegmentAnything(sam.eval().to(device), device), parameters)

@@ -16,6 +16,10 @@ from transformers import (
     CLIPVisionModelWithProjection,
     Dinov2Config,
     Dinov2Model,
+    SamConfig,
+    SamHQConfig,
+    SamHQModel,
+    SamModel,
 )
 
 from atlas_resources.specs import Spec
@@ -113,3 +117,33 @@ def pinned(spec: Spec, folder: Path) -> Spec:
 def use_tiny_sam(patch: pytest.MonkeyPatch) -> None:
     """Makes segment-anything build the small one under the name of ViT-B."""
     patch.setitem(sam_model_registry, "vit_b", tiny_sam)
+
+
+def sam_parts(vision: dict[str, Any]) -> dict[str, Any]:
+    """The three parts of a SAM configuration: 64 px in, patches of 16, as narrow as the architecture allows."""
+    return {
+        "vision_config": {
+            "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "image_size": 64, "patch_size": 16, "window_size": 2, "global_attn_indexes": [1], "mlp_dim": 32,
+            "num_pos_feats": 8, **vision,
+        },
+        "prompt_encoder_config": {"hidden_size": 16, "image_size": 64, "patch_size": 16, "mask_input_channels": 4},
+        "mask_decoder_config": {
+            "hidden_size": 16, "mlp_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "iou_head_hidden_dim": 16,
+        },
+    }  # fmt: skip
+
+
+def tiny_hub_sam() -> SamModel:
+    """SAM as transformers has it, in miniature."""
+    torch.manual_seed(SEED)
+    return spread(SamModel(SamConfig(**sam_parts({}))), 0.5)
+
+
+def tiny_sam_hq() -> SamHQModel:
+    """SAM-HQ likewise; its decoder takes the encoder's own width too."""
+    torch.manual_seed(SEED)
+    parts = sam_parts({})
+    parts["mask_decoder_config"]["vit_dim"] = 16
+    return spread(SamHQModel(SamHQConfig(**parts)), 0.5)

@@ -28,6 +28,7 @@ HUB, LIBRARY, SCORES, MASKS, SAM = (
 )
 PROMPTED = "grounding_dino_base"
 TILED = "efficientnet_lite0_tiles"
+HUB_SAM = "sam_vit_base_hub"
 REFUSED = "eva_clip_8b"
 READER = "aesthetics_improved_clip_vit_large_patch14"
 OTHER_SHA256 = "0" * 64
@@ -113,6 +114,14 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (TILED, ("tiles", "grids"), [2]),
     (TILED, ("tiles", "overlap_ratio"), 0.25),
     (LIBRARY, ("tiles",), {"grids": [2, 4], "overlap_ratio": 0.0}),
+    (HUB_SAM, ("parameters", "stability_score_offset"), 0.9),
+    (HUB_SAM, ("parameters", "crop_n_layers"), 1),
+    (HUB_SAM, ("parameters", "crop_overlap_ratio"), 0.3),
+    (HUB_SAM, ("parameters", "crop_n_points_downscale_factor"), 2),
+    (HUB_SAM, ("parameters", "crop_nms_thresh"), 0.6),
+    (HUB_SAM, ("parameters", "crop_nms_order"), "predicted_iou"),
+    (HUB_SAM, ("parameters", "min_mask_region_area"), 100),
+    (MASKS, ("preprocessing", "tiling"), {"tile_px": 512, "overlap_px": 64, "merge_iou": 0.5}),
 ]
 NO_CHANGES: list[tuple[str, FieldPath, object]] = [
     (HUB, ("title",), "Another title"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from made_specs import project_spec
 from PIL import Image
 from pycocotools import mask as coco
 
-from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster, at_source_size
+from atlas_assets.measures.boxes import bounding_box
+from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster, part_on_source
 from atlas_resources.dataset import Dataset
 from atlas_resources.inference import Mask, load_model
 from atlas_resources.registration import register_scans
@@ -43,6 +45,17 @@ def box(size: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]) 
     mask = np.zeros(size, dtype=bool)
     mask[slice(*rows), slice(*columns)] = True
     return mask
+
+
+def at_source_size(working: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A working mask bool [h, w] on the source's pixels [height, width], as it is measured and stored."""
+    raster = WorkingRaster(np.zeros((*working.shape, 3), dtype=np.uint8), width, height)
+    part = part_on_source(working, bounding_box(working), raster)
+    whole = np.zeros((height, width), dtype=bool)
+    if part is not None:
+        rows, columns = part.pixels.shape
+        whole[part.top : part.top + rows, part.left : part.left + columns] = part.pixels
+    return whole
 
 
 def work_of(model: object, dataset: Dataset | None = None) -> SegmentationWork:
@@ -127,7 +140,10 @@ def decoded(row: dict[str, Any]) -> np.ndarray:
 
 @decodes
 def test_the_run_lengths_are_the_mask_its_area_and_its_digest():
-    masks = [Mask(box((30, 40), (10, 20), (4, 12)), "left"), Mask(box((30, 40), (0, 30), (20, 40)), "right")]
+    masks = [
+        Mask.encode(box((30, 40), (10, 20), (4, 12)), "left"),
+        Mask.encode(box((30, 40), (0, 30), (20, 40)), "right"),
+    ]
     found = measure(masks, source=(80, 60))
     for row in found.rows.to_dicts():
         text = f"{row['height_px']}x{row['width_px']}:{row['mask_rle']}"
@@ -139,11 +155,13 @@ def test_the_run_lengths_are_the_mask_its_area_and_its_digest():
 
 def test_a_row_says_where_and_what_the_mask_is():
     """By hand: columns 4..11 and rows 10..19 of 40 x 30 are columns 8..23 and rows 20..39 of 80 x 60."""
-    mask = Mask(box((30, 40), (10, 20), (4, 12)), "printed", predicted_iou=0.9, stability_score=0.8)
+    drawn = Mask.encode(box((30, 40), (10, 20), (4, 12)), "printed")
+    mask = replace(drawn, predicted_iou=0.9, stability_score=0.8)
     found = measure([mask], source=(80, 60))
     (row,) = found.rows.drop("mask_rle", "mask_sha256", "palette").to_dicts()
     assert row == {
         "segment_id": "mask-0001",
+        "class_id": None,
         "class_name": "printed",
         "height_px": 60,
         "width_px": 80,
@@ -160,6 +178,7 @@ def test_a_row_says_where_and_what_the_mask_is():
         "fragmentation_score": 0.0,
         "component_count": 1,
         "hole_count": 0,
+        "solidity": 1.0,
         "touches_border": False,
     }
     assert found.rows.columns == [column.name for column in SEGMENT]
@@ -168,7 +187,7 @@ def test_a_row_says_where_and_what_the_mask_is():
 
 def test_a_palette_is_of_the_masks_own_pixels():
     """The raster's red grows to the right: a mask of its first column alone is black."""
-    (row,) = measure([Mask(box((30, 40), (0, 30), (0, 1)))]).rows.to_dicts()
+    (row,) = measure([Mask.encode(box((30, 40), (0, 30), (0, 1)))]).rows.to_dicts()
     assert [(colour["srgb_hex"], colour["share"]) for colour in row["palette"]] == [("#000000", 1.0)]
 
 
@@ -176,10 +195,10 @@ def test_ids_go_by_area_then_by_place_whatever_the_models_order():
     """Areas 100, 25, 25, 25; of those that are alike the upper comes first, then the left."""
     size = (30, 40)
     masks = [
-        Mask(box(size, (20, 30), (20, 30)), "large"),
-        Mask(box(size, (0, 5), (20, 25)), "upper"),
-        Mask(box(size, (10, 15), (0, 5)), "left"),
-        Mask(box(size, (10, 15), (20, 25)), "right"),
+        Mask.encode(box(size, (20, 30), (20, 30)), "large"),
+        Mask.encode(box(size, (0, 5), (20, 25)), "upper"),
+        Mask.encode(box(size, (10, 15), (0, 5)), "left"),
+        Mask.encode(box(size, (10, 15), (20, 25)), "right"),
     ]
     expected = [("mask-0001", "large"), ("mask-0002", "upper"), ("mask-0003", "left"), ("mask-0004", "right")]
     first = measure(masks)
@@ -193,14 +212,14 @@ def test_ids_go_by_area_then_by_place_whatever_the_models_order():
 def test_masks_of_one_box_are_ordered_by_their_digest():
     """A diagonal and its mirror have one area and one box; their order must not hang on the model's."""
     one, other = np.eye(8, dtype=bool), np.eye(8, dtype=bool)[::-1]
-    there, back = measure([Mask(one), Mask(other)]), measure([Mask(other), Mask(one)])
+    there, back = measure([Mask.encode(one), Mask.encode(other)]), measure([Mask.encode(other), Mask.encode(one)])
     assert there.rows.equals(back.rows)
     digests = there.rows["mask_sha256"].to_list()
     assert digests == sorted(digests)
 
 
 def test_empty_masks_are_left_out():
-    found = measure([Mask(np.zeros((30, 40), dtype=bool)), Mask(box((30, 40), (0, 5), (0, 5)))])
+    found = measure([Mask.encode(np.zeros((30, 40), dtype=bool)), Mask.encode(box((30, 40), (0, 5), (0, 5)))])
     assert found.rows["segment_id"].to_list() == ["mask-0001"]
 
 
@@ -213,5 +232,5 @@ def test_a_plate_without_masks_has_no_rows_and_the_same_columns():
 
 def test_covered_is_what_any_mask_covers_once():
     """Two overlapping halves of 30 x 40: columns 0..24 and 15..39 cover everything."""
-    found = measure([Mask(box((30, 40), (0, 30), (0, 25))), Mask(box((30, 40), (0, 30), (15, 40)))])
+    found = measure([Mask.encode(box((30, 40), (0, 30), (0, 25))), Mask.encode(box((30, 40), (0, 30), (15, 40)))])
     assert found.metrics["covered_ratio"] == 1.0

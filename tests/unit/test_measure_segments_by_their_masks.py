@@ -2,12 +2,15 @@
 
 import hashlib
 import math
+from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pycocotools import mask as coco
+from scipy.spatial import ConvexHull
 from skimage.measure import euler_number, label, regionprops
 
 from atlas_assets.measures.segments import (
@@ -42,6 +45,7 @@ def test_a_rectangle():
         component_count=1,
         fragmentation_score=0,
         hole_count=0,
+        solidity=1,
         is_touching_border=False,
     )
 
@@ -116,6 +120,52 @@ def test_the_centroid_lies_in_the_box(mask: np.ndarray):
     measures = measure_mask(mask)
     assert measures.x_min < measures.centroid_x * mask.shape[1] < measures.x_max
     assert measures.y_min < measures.centroid_y * mask.shape[0] < measures.y_max
+
+
+def test_what_is_convex_in_pixels_is_solid():
+    for size in ((1, 1), (1, 9), (7, 1), (5, 8)):
+        assert measure_mask(np.ones(size, bool)).solidity == pytest.approx(1)
+
+
+def test_a_corner_fills_six_sevenths_of_its_hull():
+    """Three squares of side a in an L: 3 a ** 2 of a hull that lacks half a square of 4 a ** 2."""
+    for side in (1, 5, 40):
+        corner = np.ones((2 * side, 2 * side), bool)
+        corner[:side, side:] = False
+        assert measure_mask(corner).solidity == pytest.approx(6 / 7)
+
+
+def test_two_dots_fill_little_of_what_lies_between_them():
+    """The hull of two unit squares at the ends of a row of n is the row."""
+    dots = np.zeros((1, 10), bool)
+    dots[0, [0, 9]] = True
+    assert measure_mask(dots).solidity == pytest.approx(2 / 10)
+
+
+def test_a_disc_is_solid_and_a_ring_is_what_its_hole_leaves():
+    """The hull goes from square to square: within a pixel of the circle, so 2 / r of the area."""
+    whole, hole = disc(400, 200, 200, 150), disc(400, 200, 200, 90)
+    assert 1 - 2 / 150 < measure_mask(whole).solidity < 1
+    ratio = measure_mask(whole & ~hole).solidity / measure_mask(whole).solidity
+    assert ratio == pytest.approx(1 - hole.sum() / whole.sum())
+    assert ratio == pytest.approx(1 - 90**2 / 150**2, abs=0.002)
+
+
+@given(MASKS)
+def test_the_hull_is_that_of_every_pixels_square(mask: np.ndarray):
+    """Against the hull of all corners of all pixels, by its shoelace formula."""
+    assume(mask.any())
+    rows, columns = np.nonzero(mask)
+    corners = np.concatenate([np.stack([rows + down, columns + across], 1) for down in (0, 1) for across in (0, 1)])
+    y, x = corners[ConvexHull(corners).vertices].T
+    area = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+    assert measure_mask(mask).solidity == pytest.approx(mask.sum() / area)
+
+
+@given(MASKS)
+def test_run_lengths_are_those_of_pycocotools(mask: np.ndarray):
+    counts = coco.encode(np.asfortranarray(mask.view(np.uint8)))["counts"]
+    assert encode_mask(mask).counts == str(cast(bytes, counts), "ascii")
 
 
 def test_run_lengths_go_down_the_columns():

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from atlas_assets.mask_pictures import area_histogram, mask_overlay
 from atlas_assets.picture_encoding import jpeg_within
 from atlas_assets.pictures import (
     data_uri_markdown,
     histogram_plot,
-    mask_overlay,
     neighbours_strip,
     scores_plot,
     thumbnail,
@@ -46,7 +46,13 @@ def test_a_thumbnail_keeps_proportions_and_does_not_enlarge() -> None:
 
 def test_an_overlay_of_noise_with_forty_segments_fits() -> None:
     labels = np.arange(40).repeat(10)[None, :].repeat(300, axis=0)
-    assert len(mask_overlay(noise(900, 700), labels)) < LIMIT_BYTES
+    masks = [labels == number for number in range(40)]
+    assert len(mask_overlay(noise(900, 700), masks)) < LIMIT_BYTES
+
+
+@pytest.mark.parametrize("count", [0, 1, 5000])
+def test_a_histogram_of_any_number_of_areas_fits(count: int) -> None:
+    assert len(area_histogram((10 ** np.random.default_rng(0).uniform(-7, 0, count)).tolist())) < LIMIT_BYTES
 
 
 def test_a_strip_of_noise_fits() -> None:

@@ -1,17 +1,25 @@
 """`segment_anything` gives the masks that SamAutomaticMaskGenerator gives; so does the real ViT-B, seeded."""
 
+import sys
+import types
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from made_checkpoints import put_in_torch_hub, spread, tiny_sam, use_tiny_sam
-from made_specs import project_spec, write_spec
-from segment_anything import SamAutomaticMaskGenerator, sam_model_registry
+from made_specs import content_of, project_spec, write_spec
+from scipy import ndimage
+from segment_anything import SamAutomaticMaskGenerator, automatic_mask_generator, sam_model_registry
 from segment_anything.modeling import Sam
+from segment_anything.utils import amg
 
 from atlas_resources.inference import Mask, Segmenter, load_model
+from atlas_resources.loaders import mask_generation
+from atlas_resources.loaders.point_prompts import Crop, boxes_of, is_cut_off, lay_crops, point_grid
 from atlas_resources.registry import read_spec
 from atlas_resources.specs import Spec
 
@@ -83,6 +91,94 @@ def test_parameters_reach_the_generator(tmp_path: Path, monkeypatch: pytest.Monk
     threshold = stability[len(stability) // 2]
     strict = spec.model_copy(update={"parameters": {**spec.parameters, "stability_score_thresh": threshold}})
     assert 0 < len(segment(strict, raster())) < len(masks)
+
+
+def keep_what_is_cut_off(patch: pytest.MonkeyPatch) -> None:
+    """Seeded weights draw masks that fill their crop, which generator and reference alike would drop as cut off."""
+    nothing = lambda boxes, *_: torch.zeros(len(boxes), dtype=torch.bool)  # noqa: E731
+    patch.setattr(automatic_mask_generator, "is_box_near_crop_edge", nothing)
+    patch.setattr(mask_generation, "is_cut_off", nothing)
+
+
+def test_crops_give_the_same_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Suppressed within each crop by predicted IoU, then between crops with the smaller crop's first."""
+    use_tiny_sam(monkeypatch)
+    keep_what_is_cut_off(monkeypatch)
+    network = spread(tiny_sam(), 0.5)
+    crops = {"points_per_side": 4, "crop_n_layers": 1, "crop_n_points_downscale_factor": 2}
+    thresholds = {"box_nms_thresh": 0.95, "crop_nms_thresh": 0.9, "stability_score_thresh": 0.05}
+    spec = read_pinned(network, tmp_path, monkeypatch, **crops, **thresholds)
+    records = reference(network, raster(100, 140), spec.parameters)
+    assert len({tuple(record["crop_box"]) for record in records}) > 1
+    require_same(segment(spec, raster(100, 140)), records)
+
+
+def fake_opencv() -> types.ModuleType:
+    """The one function of OpenCV that the reference asks for, by SciPy: regions, and their sizes in the last column."""
+
+    def connected_components(mask: np.ndarray, connectivity: int) -> tuple[int, np.ndarray, np.ndarray, None]:
+        assert connectivity == 8
+        regions = np.empty(mask.shape, np.int32)
+        ndimage.label(mask, structure=np.ones((3, 3)), output=regions)
+        sizes = np.bincount(regions.ravel())
+        return len(sizes), regions, np.stack([np.zeros_like(sizes), sizes], axis=1), None
+
+    module = types.ModuleType("cv2")
+    module.connectedComponentsWithStats = connected_components  # type: ignore[attr-defined]
+    return module
+
+
+@pytest.mark.parametrize("min_area", [4, 40, 4000])
+def test_small_regions_are_taken_away_as_the_reference_does(
+    min_area: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    use_tiny_sam(monkeypatch)
+    monkeypatch.setitem(sys.modules, "cv2", fake_opencv())
+    network = spread(tiny_sam(), 0.5)
+    asked = {"points_per_side": 3, "stability_score_thresh": 0.05, "box_nms_thresh": 0.99}
+    spec = read_pinned(network, tmp_path, monkeypatch, **asked)
+    untouched = reference(network, raster(), spec.parameters)
+    spec = spec.model_copy(update={"parameters": {**spec.parameters, "min_mask_region_area": min_area}})
+    records = reference(network, raster(), spec.parameters)
+    assert [record["area"] for record in records] != [record["area"] for record in untouched]
+    require_same(segment(spec, raster()), records)
+
+
+@given(st.integers(30, 900), st.integers(30, 900), st.integers(0, 3), st.floats(0.05, 0.6))
+def test_crops_lie_where_the_reference_lays_them(height: int, width: int, layers: int, overlap: float):
+    boxes, numbers = amg.generate_crop_boxes((height, width), layers, overlap)
+    crops = lay_crops(height, width, layers, overlap)
+    assert [[crop.left, crop.top, crop.right, crop.bottom] for crop in crops] == boxes
+    assert [crop.layer for crop in crops] == numbers
+
+
+@given(st.integers(1, 40))
+def test_points_lie_where_the_reference_lays_them(points_per_side: int):
+    assert np.array_equal(point_grid(points_per_side), amg.build_point_grid(points_per_side))
+
+
+@given(st.data())
+def test_boxes_and_what_cuts_them_off_are_the_references(data: st.DataObject):
+    """Masks in one crop of 120 x 150 within a raster of 200 x 300."""
+    crop = Crop(1, *data.draw(st.sampled_from([(0, 0, 150, 120), (150, 80, 300, 200), (60, 40, 210, 160)])))
+    corners = st.tuples(*[st.integers(0, 119), st.integers(0, 149)] * 2)
+    drawn = data.draw(st.lists(corners, min_size=1, max_size=4))
+    masks = torch.zeros(len(drawn), crop.height, crop.width, dtype=torch.bool)
+    for mask, (y, x, other_y, other_x) in zip(masks, drawn, strict=True):
+        mask[y, x] = mask[other_y, other_x] = True
+    boxes = boxes_of(masks)
+    assert torch.equal(boxes, amg.batched_mask_to_box(masks).float())
+    box = [crop.left, crop.top, crop.right, crop.bottom]
+    in_raster = boxes + torch.tensor([crop.left, crop.top] * 2)
+    expected = amg.is_box_near_crop_edge(boxes, box, [0, 0, 300, 200])
+    assert torch.equal(is_cut_off(in_raster, crop, 200, 300), expected)
+
+
+def test_more_layers_than_points_are_refused(tmp_path: Path):
+    content = content_of("sam_vit_base")
+    content["parameters"] |= {"points_per_side": 4, "crop_n_layers": 3, "crop_n_points_downscale_factor": 2}
+    (problem,) = cast(list, read_spec(write_spec(tmp_path, content)))
+    assert "points_per_side is at least 8, found 4" in str(problem)
 
 
 @pytest.mark.parametrize("name", ["mean", "std"])
