@@ -99,7 +99,7 @@ def test_ideas_are_listed_with_what_is_missing_and_broken_specs_with_the_field(
 ):
     folder = copy_of_project(tmp_path)
     write_spec(folder, without_field(content_of("dinov2_base"), "licence", "numeric"))
-    write_spec(folder, with_field(content_of("sam_vit_base"), ("loader",), "sam"))
+    write_spec(folder, with_field(content_of("sam_vit_base"), ("loader",), "no_such_family"))
     monkeypatch.setattr("atlas_resources.registry.read_registry.__defaults__", (folder,))
     output = atlas("list").stdout
     assert row_of("dinov2_base", output)[-1] == (
@@ -154,7 +154,7 @@ def test_at_80_columns_every_key_stands_on_a_line_of_its_own(monkeypatch: pytest
 def test_a_card_says_what_an_alias_means_and_what_is_missing():
     output = atlas("show", "facebook/sam-vit-h").stdout
     assert "facebook/sam-vit-h means facebook/sam-vit-huge, instrument sam_vit_huge_hub" in output
-    assert "idea, not admitted: weights: no sha256 of model.safetensors; " in output
+    assert "idea, not admitted: weights: no sha256 of model.safetensors\n" in output
 
 
 def test_a_card_says_why_an_instrument_is_refused_and_on_whose_word():
