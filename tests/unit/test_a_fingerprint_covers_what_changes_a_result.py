@@ -28,7 +28,7 @@ HUB, LIBRARY, SCORES, MASKS, SAM = (
 )
 PROMPTED = "grounding_dino_base"
 TILED = "efficientnet_lite0_tiles"
-HUB_SAM = "sam_vit_base_hub"
+HUB_SAM, TILED_SAM = "sam_vit_base_hub", "sam_vit_base_tiles"
 REFUSED = "eva_clip_8b"
 READER = "aesthetics_improved_clip_vit_large_patch14"
 OTHER_SHA256 = "0" * 64
@@ -122,6 +122,9 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (HUB_SAM, ("parameters", "crop_nms_order"), "predicted_iou"),
     (HUB_SAM, ("parameters", "min_mask_region_area"), 100),
     (MASKS, ("preprocessing", "tiling"), {"tile_px": 512, "overlap_px": 64, "merge_iou": 0.5}),
+    (TILED_SAM, ("preprocessing", "tiling", "tile_px"), 512),
+    (TILED_SAM, ("preprocessing", "tiling", "overlap_px"), 128),
+    (TILED_SAM, ("preprocessing", "tiling", "merge_iou"), 0.6),
 ]
 NO_CHANGES: list[tuple[str, FieldPath, object]] = [
     (HUB, ("title",), "Another title"),

@@ -41,6 +41,7 @@ def test_these_instruments_of_the_project_are_admitted():
         "efficientnet_lite0_imagenet",
         "otsu_luma",
         "sam_vit_base",
+        "sam_vit_base_tiles",
         "sam_vit_huge",
         "sam_vit_large",
     } == ADMITTED
@@ -193,6 +194,7 @@ def test_each_admitted_instrument_is_an_asset_and_a_resource(tmp_path: Path):
         "probes/efficientnet_lite0_imagenet",
         "segments/otsu_luma",
         "segments/sam_vit_base",
+        "segments/sam_vit_base_tiles",
         "segments/sam_vit_huge",
         "segments/sam_vit_large",
     }

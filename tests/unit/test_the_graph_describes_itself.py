@@ -23,6 +23,7 @@ PARTITIONED = {
     "probes/efficientnet_lite0_imagenet",
     "segments/otsu_luma",
     "segments/sam_vit_base",
+    "segments/sam_vit_base_tiles",
     "segments/sam_vit_huge",
     "segments/sam_vit_large",
 }
