@@ -162,7 +162,8 @@ def test_a_missing_field_is_told_by_its_name(name: str, tmp_path: Path):
             "otsu_luma",
             ("loader",),
             "otsu",
-            "loader: found 'otsu', expected one of clip, dinov2, efficientnet_lite0, otsu_luma, sam, sam_hq, segment_anything",
+            "loader: found 'otsu', expected one of clip, dinov2, efficientnet_lite0, otsu_luma, sam, sam_hq, "
+            "segment_anything",
         ),
         (
             "otsu_luma",
