@@ -4,18 +4,17 @@ Each command is a thin call; imports stand inside, so help is quick.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from atlas_assets.cli_backfill import backfill, selections
 from atlas_assets.cli_export import export
 from atlas_assets.cli_hub import models_app
-from atlas_assets.cli_output import cell, console, fail
+from atlas_assets.cli_output import cell, console, fail, open_dataset
 from atlas_assets.cli_prompts import prompts_app
-
-if TYPE_CHECKING:
-    from atlas_resources.dataset import Dataset
+from atlas_assets.cli_run import run, status
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,7 +25,7 @@ app = typer.Typer(
 The dataset lies in **ATLAS_HOME** (default `data/atlas`). A first session:
 
 - `atlas plates add ~/scans` registers scans; the files are copied, never altered
-- `atlas run` materialises the whole graph
+- `atlas run` materialises the whole graph in this process; `atlas backfill NAME` asks a running Dagster for it
 - `atlas query "FROM nearest('plate-001', 'efficientnet_lite0', 5)"` asks in SQL
 - `atlas ui` opens the Dagster UI, on loopback
 """,
@@ -35,15 +34,8 @@ plates_app = typer.Typer(no_args_is_help=True, help="Register and list plates.")
 app.add_typer(plates_app, name="plates")
 models_app.add_typer(prompts_app, name="prompts")
 app.add_typer(models_app, name="models")
-app.command()(export)
-
-
-def _dataset() -> "Dataset":
-    from atlas_resources.dataset import Dataset, dataset_root
-
-    dataset = Dataset(dataset_root())
-    dataset.ensure()
-    return dataset
+for command in (run, status, backfill, selections, export):
+    app.command()(command)
 
 
 @plates_app.command("add")
@@ -65,7 +57,7 @@ def plates_add(
     counts = {"registered": 0, "already_registered": 0, "refused": 0}
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("registering")
-        for registration in register_scans(_dataset(), paths, int(max_megapixels * 1e6)):
+        for registration in register_scans(open_dataset(), paths, int(max_megapixels * 1e6)):
             counts[registration.status] += 1
             progress.update(task, description=f"registering: {registration.path.name}")
             if registration.status == "refused":
@@ -85,89 +77,13 @@ def plates_add(
 @plates_app.command("list")
 def plates_list() -> None:
     """List the registered plates."""
-    dataset = _dataset()
+    dataset = open_dataset()
     table = Table("plate", "number", "title", "source", "licence")
     for plate_id in dataset.plate_ids():
         manifest = dataset.manifest(plate_id)
         number = "" if manifest.plate_number is None else str(manifest.plate_number)
         table.add_row(*map(cell, (plate_id, number, manifest.title, manifest.source_image, manifest.license or "")))
     console.print(table if table.row_count else "no plates yet: atlas plates add PATH")
-
-
-@app.command()
-def run(
-    selection: Annotated[
-        str | None,
-        typer.Argument(help="Assets, in Dagster's selection syntax; by default all, with the active instruments."),
-    ] = None,
-    plates: Annotated[str | None, typer.Option(help="Plates, separated by commas; all by default.")] = None,
-    missing: Annotated[bool, typer.Option("--missing", help="Only plates that an asset still owes.")] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="Only plates that failed and are not done since.")] = False,
-    paranoid: Annotated[bool, typer.Option("--paranoid", help="Hash weights again, even remembered ones.")] = False,
-) -> None:
-    """Materialise assets in this process, through Dagster, with progress.
-
-    Examples: `atlas run`, `atlas run 'group:embeddings'`, `atlas run 'key:"ledger/*" or key:"catalogue"'`,
-    `atlas run 'key:"segments/otsu_luma"' --plates plate-001,plate-007`, `atlas run --failed`. Plates that are done cost
-    next to nothing. The exit code is 1 if any plate failed.
-    """
-    from atlas_assets.terminal import materialize, open_instance
-    from atlas_resources.registry import read_registry
-
-    if sum((bool(plates), missing, failed)) > 1:
-        raise fail("--plates, --missing and --failed exclude one another")
-    dataset = _dataset()
-    chosen = [plate_id.strip() for plate_id in plates.split(",")] if plates else None
-    which = "missing" if missing else "failed" if failed else "all"
-    is_success = True
-    with open_instance(dataset) as instance:
-        try:
-            for layer in materialize(
-                read_registry(),
-                dataset,
-                instance,
-                selection=selection,
-                plate_ids=chosen,
-                which=which,
-                paranoid=paranoid,
-                console=console,
-            ):
-                is_success &= layer.is_success
-                for failure in layer.failures:
-                    console.print(failure, style="red", markup=False, soft_wrap=True)
-        except ValueError as error:
-            raise fail(str(error)) from None
-    if not is_success:
-        raise typer.Exit(1)
-
-
-@app.command()
-def status() -> None:
-    """Show how many plates each active asset has done, failed and still owes, and whether the ledgers are up to date.
-
-    The exit code is 1 if a plate failed. What is read is on disk; nothing is materialised.
-    """
-    from atlas_assets.work_lists import read_standings
-    from atlas_resources.ledger import why_behind
-    from atlas_resources.registry import read_registry
-
-    dataset, registry = _dataset(), read_registry()
-    standings = read_standings(registry, dataset, sorted(registry.active))
-    table = Table("asset", "done", "failed", "missing", title=f"{len(dataset.plate_ids())} plates in {dataset.root}")
-    for standing in standings:
-        done = sum(plate.is_done for plate in standing.plates)
-        failed = len(standing.failed)
-        names = "\n".join(key.to_user_string() for key in standing.keys)
-        table.add_row(names, str(done), str(failed), str(len(standing.plates) - done - failed))
-    console.print(table)
-    failures = [(standing.keys[0].to_user_string(), plate) for standing in standings for plate in standing.failed]
-    for name, plate in failures:
-        times = "once" if plate.attempts == 1 else f"{plate.attempts} times"
-        console.print(f"{plate.plate_id} failed {times} in {name}: {plate.reason}", style="red", markup=False)
-    behind = why_behind(dataset, registry)
-    console.print(f"ledgers: {behind or 'up to date'}", markup=False, soft_wrap=True)
-    if failures:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -184,7 +100,7 @@ def query(
     from atlas_resources.catalogue import connect
 
     try:
-        with connect(_dataset()) as connection:
+        with connect(open_dataset()) as connection:
             result = connection.execute(sql)
             names = [column[0] for column in result.description or []]
             rows = result.fetchmany(limit + 1)
@@ -209,7 +125,7 @@ def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> N
     from atlas_assets.terminal import open_instance
     from atlas_resources.provenance import PROJECT_ROOT
 
-    dataset = _dataset()
+    dataset = open_dataset()
     with open_instance(dataset) as instance:
         add_missing_partitions(instance, dataset)
     console.print(f"http://127.0.0.1:{port}  dataset {dataset.root}", soft_wrap=True)
@@ -236,7 +152,7 @@ def demo(
     """Take plates through the whole graph: draw 24 of them (or take --plates), register, materialise, report."""
     from atlas_assets.demo.tour import tour
 
-    if not tour(_dataset(), plates, console):
+    if not tour(open_dataset(), plates, console):
         raise typer.Exit(1)
 
 

@@ -1,10 +1,24 @@
-"""How the `atlas` command speaks: results on standard output, what went wrong on standard error."""
+"""How the `atlas` command speaks, results on standard output, what went wrong on standard error; on which dataset."""
+
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+if TYPE_CHECKING:
+    from atlas_resources.dataset import Dataset
+
 console = Console()
+
+
+def open_dataset() -> "Dataset":
+    """The dataset in ATLAS_HOME, with its folders in place."""
+    from atlas_resources.dataset import Dataset, dataset_root
+
+    dataset = Dataset(dataset_root())
+    dataset.ensure()
+    return dataset
 
 
 def fail(message: str) -> typer.Exit:

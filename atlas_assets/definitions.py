@@ -11,6 +11,7 @@ from atlas_assets.groundwork import groundwork
 from atlas_assets.instruments import build_instrument_asset
 from atlas_assets.ledgers import build_ledger_assets
 from atlas_assets.plates import plate_manifest
+from atlas_assets.selections import build_jobs
 from atlas_resources.dataset import dataset_root
 from atlas_resources.registry import Registry, read_registry
 from atlas_resources.resources import DatasetResource, build_instrument_resource
@@ -39,6 +40,7 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
             **{spec.key: build_instrument_resource(spec, identities[spec.key]) for spec in registry.admitted},
         },
         asset_checks=build_checks(registry),
+        jobs=build_jobs(registry),
         sensors=sensors,
         schedules=schedules,
     )

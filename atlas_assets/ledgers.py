@@ -37,6 +37,9 @@ def ledger_key(table: Table) -> dg.AssetKey:
     return dg.AssetKey(["ledger", table.name])
 
 
+LEDGER_KEYS = (*(ledger_key(table) for table in LEDGERS.values()), CATALOGUE_KEY)
+
+
 def _metadata(dataset: Dataset, table: Table, rows: pl.DataFrame) -> dict[str, Any]:
     path = ledger_path(dataset, table)
     metadata: dict[str, Any] = {

@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from atlas_assets.definitions import build_definitions
 from atlas_assets.instruments import GROUPS, asset_key
 from atlas_assets.partitions import PLATES_NAME, add_missing_partitions
+from atlas_assets.selections import expand
 from atlas_assets.work_lists import WorkList, read_standings, run_config_of, tags_of
 from atlas_resources.dataset import Dataset
 from atlas_resources.provenance import PROJECT_ROOT
@@ -120,8 +121,8 @@ def materialize(
         registry: the instruments.
         dataset: the dataset.
         instance: where runs and events are recorded.
-        selection: Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`; if None,
-            everything but the instruments that are not active.
+        selection: Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`, with saved
+            selections as `@name`; if None, everything but the instruments that are not active.
         plate_ids: the plates; all registered ones if None.
         which: of these, those that an asset still owes, or whose last attempt failed; each asset its own.
         paranoid: hash weights again, even those whose digest is remembered.
@@ -201,7 +202,7 @@ def _works(
 def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
     if text is not None:
         try:
-            return dg.AssetSelection.from_string(text)
+            return dg.AssetSelection.from_string(expand(registry, text))
         except DagsterInvalidAssetSelectionError as error:
             raise ValueError(f"{text!r} is no selection: {error}") from error
     inactive = [asset_key(spec) for spec in registry.admitted if spec.key not in registry.active]

@@ -19,6 +19,7 @@ from atlas_resources.runs import find_done, find_failures
 
 GROUNDWORK_PLATES_PER_RUN = 500
 AUTOMATION_TAG = "atlas/automation"  # on every run that was not asked for by a person: which sensor or schedule asked
+BACKFILL_TAG = "atlas/backfill"  # on every run that `atlas backfill` asked for: by which name
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,10 @@ class Standing:
     plates_per_run: int
     plates: tuple[PlateStanding, ...]
 
-    def owed(self, most_attempts: int) -> list[str]:
-        """Missing plates that have failed fewer times than `most_attempts`."""
-        return [plate.plate_id for plate in self.missing if not plate.is_left_alone(most_attempts)]
+    def owed(self, most_attempts: int | None) -> list[str]:
+        """Missing plates that have failed fewer times than `most_attempts`; all that are missing if None."""
+        missing = (plate for plate in self.missing if most_attempts is None or not plate.is_left_alone(most_attempts))
+        return [plate.plate_id for plate in missing]
 
     @property
     def missing(self) -> list[PlateStanding]:
@@ -123,7 +125,7 @@ def read_standings(registry: Registry, dataset: Dataset, instruments: Sequence[s
     return standings
 
 
-def work_lists(standings: Sequence[Standing], most_attempts: int) -> Iterator[WorkList]:
+def work_lists(standings: Sequence[Standing], most_attempts: int | None) -> Iterator[WorkList]:
     """Few runs over just what is owed: each asset's plates in chunks of its own size, equal chunks together.
 
     Scattered plates share a run: 200 missing of 1,000 are one chunk of 200.

@@ -1,6 +1,7 @@
 """Dagster's real web server over the project's workspace: the graph, the state of each plate, and runs from it."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -150,3 +151,26 @@ def test_a_whole_backfill_from_the_ui_is_one_run(server, backfill_id):
     (run_id,) = server.runs_of_backfill(backfill_id)
     assert server.wait_for_run(run_id) == "SUCCESS"
     assert server.plates("plate", "input_image") == {"plate-001", "plate-002", "plate-003", "plate-004"}
+
+
+def test_the_saved_selections_are_jobs(server):
+    answer = server.ask(
+        "query($selector: RepositorySelector!) { repositoryOrError(repositorySelector: $selector) "
+        "{ ... on Repository { jobs { name description } } } }",
+        selector=LOCATION,
+    )
+    said = {job["name"]: job["description"] for job in answer["repositoryOrError"]["jobs"]}
+    assert "atlas run @groundwork" in said["materialise_groundwork"]
+    assert "and all it feeds" in said["materialise_otsu_luma"]
+
+
+@pytest.mark.usefixtures("_daemon")
+def test_a_backfill_from_a_terminal_goes_through_the_daemons_queue(server, home):
+    """Of what is owed when it is asked: the plates that the tests before it have not had made."""
+    command = [sys.executable, "-m", "atlas_assets.cli", "backfill", "otsu_luma", "--url", server.url]
+    done = subprocess.run(
+        [*command, "--follow"], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert server.plates("segments", "otsu_luma") == {"plate-001", "plate-002", "plate-003", "plate-004"}
+    assert all(len(sealed(home, plate_id)) == 1 for plate_id in home.plate_ids())
