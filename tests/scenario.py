@@ -10,7 +10,6 @@ import shutil
 import signal
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ import dagster as dg
 import polars as pl
 from deployed import Deployment, add_spec, deployment
 from plate_truth import ledgers_that_differ, sealed_statuses
+from processes import descendants
 
 from atlas_assets.demo.drawing import draw_demo_plates
 from atlas_resources.dataset import Dataset
@@ -116,21 +116,6 @@ def await_sealed(running: Deployment, share: float, seconds: float) -> int:
         time.sleep(max(0.02, 4 * (time.monotonic() - asked)))  # asking must not be what the machine is busy with
         asked = time.monotonic()
     return sealed
-
-
-def descendants(pid: int) -> list[int]:
-    """Processes that a process started, and those that they started."""
-    children = defaultdict(list)
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        children[parent].append(int(stat.parent.name))
-    found = [pid]
-    for one in found:
-        found += children[one]
-    return found[1:]
 
 
 def worker_of(instance: dg.DagsterInstance, run_id: str) -> int:

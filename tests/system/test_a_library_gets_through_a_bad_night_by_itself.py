@@ -19,14 +19,17 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 PLATES, BAD = 48, 3
 SETTLE_SECONDS = 600  # a wait, not a claim of speed
+CANARY = "hf_a-token-that-is-nobodys"
 
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory) -> Iterator[Outcome]:
     folder = tmp_path_factory.mktemp("night")
     dataset, bad, late = make_library(folder, PLATES, BAD)
-    with deployment(dataset, folder, *FIRST) as running:
-        yield play(running, bad, late, seconds=SETTLE_SECONDS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_TOKEN", CANARY)
+        with deployment(dataset, folder, *FIRST) as running:
+            yield play(running, bad, late, seconds=SETTLE_SECONDS)
 
 
 def test_every_good_plate_was_done_once(night):
@@ -66,6 +69,12 @@ def test_no_run_leaves_a_pickle(night):
     """No value passes from step to step, so that no IO manager, whose default pickles, has anything to keep."""
     dataset = night.deployment.dataset
     assert list(pickles_in(dataset.root, dataset.root.parent / "dagster")) == []
+
+
+def test_no_secret_of_the_environment_is_written_down(night):
+    """Not into run configuration, events, logs or manifests."""
+    folder = night.deployment.dataset.root.parent
+    assert [path for path in folder.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()] == []
 
 
 def test_no_more_runs_came_in_the_next_ticks(night):

@@ -5,6 +5,7 @@ Screenshots are kept in `build/screenshots/`. What would change anything is refu
 
 import json
 import math
+import os
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,6 +15,7 @@ import pytest
 from browser import count_green, count_red, find_chromium, keep_screenshot, open_page, pixels_of
 from made_datasets import COLOURS, alter_source, draw_scan
 from playwright.sync_api import Locator, Page, expect
+from processes import descendants, listening_addresses
 from served import LOCATION, Server, web_server
 
 from atlas_assets.terminal import materialize, open_instance
@@ -146,6 +148,11 @@ def test_the_resource_page_shows_the_revision_and_the_digest(server, page, key):
 def json_post(url: str, body: object) -> urllib.request.Request:
     headers = {"Content-Type": "application/json"}
     return urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310 - loopback
+
+
+def test_nothing_is_reached_from_other_machines(server):
+    """The web server, and the code server it has started for itself."""
+    assert listening_addresses(descendants(os.getpid())) == {"127.0.0.1"}
 
 
 START = "mutation($selector: SensorSelector!) { startSensor(sensorSelector: $selector) { __typename } }"
