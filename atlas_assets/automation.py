@@ -15,8 +15,17 @@ import yaml
 from pydantic import Field, ValidationError
 
 from atlas_assets.new_scans import register_new_scans
-from atlas_assets.partitions import missing_partitions
-from atlas_assets.work_lists import AUTOMATION_TAG, Standing, read_standings, run_config_of, tags_of, work_lists
+from atlas_assets.partitions import PLATES_NAME, missing_partitions
+from atlas_assets.plates import MANIFEST_KEY, untried_plates
+from atlas_assets.work_lists import (
+    AUTOMATION_TAG,
+    Standing,
+    WorkList,
+    read_standings,
+    run_config_of,
+    tags_of,
+    work_lists,
+)
 from atlas_resources.contracts import Contract
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import why_behind
@@ -76,6 +85,17 @@ def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) 
         )
 
 
+def _manifests_first(plate_ids: Sequence[str]) -> dg.RunRequest:
+    """A run over the manifests, which everything else depends on; in a run of its own, for a bad plate fails it."""
+    work = WorkList((MANIFEST_KEY,), tuple(plate_ids))
+    return dg.RunRequest(
+        run_key=_key_of("manifests", work.plate_ids),
+        asset_selection=[MANIFEST_KEY],
+        run_config=run_config_of(work),
+        tags={**tags_of(work), AUTOMATION_TAG: "fill_missing"},
+    )
+
+
 def _unfinished(instance: dg.DagsterInstance) -> int:
     """Runs that automation asked for and that are not over yet."""
     filters = dg.RunsFilter(statuses=UNFINISHED)
@@ -109,6 +129,9 @@ def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
         waiting_for = _unfinished(context.instance)
         if waiting_for:
             return dg.SkipReason(f"{waiting_for} runs are under way")
+        untried = untried_plates(context.instance, context.instance.get_dynamic_partitions(PLATES_NAME))
+        if untried:
+            return dg.SensorResult(run_requests=[_manifests_first(untried)])
         opened = dataset.open()
         standings = _known_only(context.instance, opened, read_standings(registry, opened, active))
         requests = list(_requests(standings, 1, "fill_missing"))

@@ -3,7 +3,7 @@
 Registering is `registration`'s.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -44,6 +44,12 @@ def _metadata(dataset: Dataset, plate_id: str, sha256: str) -> dict[str, Any]:
         "file_size_bytes": source.stat().st_size,
         "license": manifest.license or "not stated",
     }
+
+
+def untried_plates(instance: dg.DagsterInstance, plate_ids: Sequence[str]) -> list[str]:
+    """Those whose manifest was never materialised, nor tried: what is made of them would be shown as stale."""
+    statuses = instance.get_status_by_partition(MANIFEST_KEY, plate_ids, PLATES) or {}
+    return [plate_id for plate_id in plate_ids if statuses.get(plate_id) is None]
 
 
 @dg.asset(

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster import DefaultScheduleStatus, DefaultSensorStatus
+from dagster._core.definitions.data_version import INPUT_DATA_VERSION_TAG_PREFIX
 from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, alter_source, draw_scans, make_dataset, run_folders
 
@@ -15,6 +16,7 @@ from atlas_assets.automation import AutomationSettings, Nightly, build_automatio
 from atlas_assets.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.ledgers import build_ledger_assets
 from atlas_assets.partitions import add_missing_partitions
+from atlas_assets.plates import MANIFEST_KEY
 from atlas_resources.ledger import why_behind
 from atlas_resources.registration import register_scans
 from atlas_resources.registry import Registry
@@ -35,7 +37,8 @@ class Automation:
         sensors, (self.schedule,) = build_automation(registry, SETTINGS, self.ledgers)
         self.sensors = {sensor.name: sensor for sensor in sensors}
         self.said: list[str] = []
-        add_missing_partitions(graph.instance, graph.dataset)
+        if add_missing_partitions(graph.instance, graph.dataset):
+            self.graph.materialize("plate/manifest")
 
     def tick(self, name: str) -> list[dg.RunRequest]:
         """What a sensor asks for."""
@@ -158,7 +161,25 @@ class TestFillMissing:
         list(register_scans(automation.graph.dataset, draw_scans(tmp_path / "late", "plum")))
         assert automation.idle_tick("fill_missing") == "nothing is owed; 0 failures wait for the nightly schedule"
         add_missing_partitions(automation.graph.instance, automation.graph.dataset)
+        manifest = automation.tick("fill_missing")
+        assert asked(manifest) == [({MANIFEST_KEY}, ["plate-006"])]
+        assert automation.execute(manifest) == [True]
         assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ["plate-006"])]
+
+    def test_a_plate_whose_manifest_failed_holds_up_no_other(self, dataset, fakes, instance):
+        alter_source(dataset, "plate-003")
+        add_missing_partitions(instance, dataset)
+        automation = Automation(Graph(dataset, fake_registry(), instance), fake_registry(fake_spec(SEGMENTER)))
+        manifests = automation.tick("fill_missing")
+        assert asked(manifests) == [({MANIFEST_KEY}, ALL)]
+        assert automation.execute(manifests) == [False]
+        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+
+    def test_what_it_made_is_up_to_date_in_the_ui(self, automation):
+        """Without its manifest's event a plate is shown as stale, whatever was made of it."""
+        automation.execute(automation.tick("fill_missing"))
+        tags = automation.graph.events(f"segments/{SEGMENTER}")[0][1].tags
+        assert f"{INPUT_DATA_VERSION_TAG_PREFIX}/plate/manifest" in tags
 
     def test_an_instrument_that_is_not_active_is_not_asked_for(self, graph):
         both = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
