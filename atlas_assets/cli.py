@@ -11,7 +11,7 @@ from rich.table import Table
 
 from atlas_assets.cli_backfill import backfill, selections
 from atlas_assets.cli_export import export
-from atlas_assets.cli_hub import models_app
+from atlas_assets.cli_golden import models_app
 from atlas_assets.cli_output import cell, console, fail, open_dataset
 from atlas_assets.cli_prompts import prompts_app
 from atlas_assets.cli_run import run, status

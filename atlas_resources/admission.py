@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from atlas_resources.golden import missing_golden, too_far
 from atlas_resources.pins import model_sha, weight_files
 from atlas_resources.specs import Algorithm, Preprocessing, Role, Spec
 
@@ -116,6 +117,7 @@ def missing_of_itself(spec: Spec) -> list[str]:
         *_missing_preprocessing(spec),
         *_misplaced_tiles(spec),
         *([] if spec.numeric else ["numeric: dtype and device not declared"]),
+        *missing_golden(spec),
         *([] if spec.failure_modes else ["failure_modes: none known and sourced"]),
         *([] if spec.loader else ["loader: none serves this family yet"]),
     ]
@@ -140,5 +142,7 @@ def status_of(spec: Spec, others: Mapping[str, Spec] = NO_OTHERS) -> Status:
     """The instrument's status, computed from what its spec declares, and those beside it."""
     if spec.refusal:
         return Status("refused", (spec.refusal.reason,))
+    if reason := too_far(spec):
+        return Status("refused", (reason,))
     missing = missing_for_admission(spec, others)
     return Status("idea", tuple(missing)) if missing else Status("admitted", ())

@@ -25,7 +25,7 @@ def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | 
         "preprocessing": spec.preprocessing and spec.preprocessing.model_dump(),
         "output": spec.output and spec.output.model_dump(),
         "parameters": spec.parameters,
-        "numeric": spec.numeric and spec.numeric.model_dump(),
+        "numeric": spec.numeric and spec.numeric.model_dump(exclude={"golden"}),
         "loader": [spec.loader, loader_version],
         "role": spec.role,
     }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from atlas_resources import run_lengths
+from atlas_resources.numeric_modes import in_mode, numeric_mode
 from atlas_resources.registry import loader_of
 from atlas_resources.specs import Spec
 from atlas_resources.weights import hub_shut, require_weights
@@ -104,7 +105,7 @@ def require_device(spec: Spec) -> str:
 
 
 def load_model(spec: Spec, paranoid: bool = False) -> Embedder | Scorer | Segmenter:
-    """Loads the pinned weights, digests checked, on the declared device. Nothing connects to a network.
+    """Loads the pinned weights, digests checked, on the declared device and in its numeric mode. Opens no connection.
 
     Args:
         spec: the instrument.
@@ -115,5 +116,6 @@ def load_model(spec: Spec, paranoid: bool = False) -> Embedder | Scorer | Segmen
         DeviceUnavailable: see `require_device`.
     """
     device = require_device(spec)
-    with hub_shut():
-        return loader_of(spec)(spec, require_weights(spec, paranoid), device)
+    with hub_shut(), numeric_mode(spec.numeric):
+        model = loader_of(spec)(spec, require_weights(spec, paranoid), device)
+    return in_mode(model, spec.numeric)

@@ -70,6 +70,7 @@ class LoaderEntry:
 
     Attributes:
         reads: role of the upstream instrument whose sealed results it takes; None if it takes pixels.
+        has_attention: whether a declared attention kernel reaches its network (see `snapshots.load_whole`).
     """
 
     module: str
@@ -77,14 +78,17 @@ class LoaderEntry:
     roles: frozenset[Role]
     parameters: type[Contract]
     reads: Role | None = None
+    has_attention: bool = False
 
 
 LOADERS: dict[str, LoaderEntry] = {
     "efficientnet_lite0": LoaderEntry(
         "atlas_resources.loaders.efficientnet_lite0", 1, frozenset({"embedding", "probe"}), NoParameters
     ),
-    "clip": LoaderEntry("atlas_resources.loaders.clip", 1, frozenset({"embedding"}), NoParameters),
-    "dinov2": LoaderEntry("atlas_resources.loaders.dinov2", 1, frozenset({"embedding"}), NoParameters),
+    "clip": LoaderEntry("atlas_resources.loaders.clip", 1, frozenset({"embedding"}), NoParameters, has_attention=True),
+    "dinov2": LoaderEntry(
+        "atlas_resources.loaders.dinov2", 1, frozenset({"embedding"}), NoParameters, has_attention=True
+    ),
     "segment_anything": LoaderEntry(
         "atlas_resources.loaders.segment_anything", 1, frozenset({"segmentation"}), SamParameters
     ),
@@ -163,6 +167,17 @@ def _check_against_loader(file: str, spec: Spec) -> list[FileProblem]:
     if (entry.reads is None) != (spec.upstream is None):
         expected = f"an instrument of role {entry.reads!r}" if entry.reads else "null: its loader takes pixels"
         return [FileProblem(file, "upstream", repr(spec.upstream), expected)]
+    return _check_mode(file, spec, entry) or _check_parameters(file, spec, entry)
+
+
+def _check_mode(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
+    attention = spec.numeric and spec.numeric.attention
+    if attention is None or entry.has_attention:
+        return []
+    return [FileProblem(file, "numeric.attention", repr(attention), f"null: {spec.loader} has no choice of it")]
+
+
+def _check_parameters(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
     try:
         entry.parameters.model_validate(spec.parameters, strict=True)  # the loader takes them as they stand
     except ValidationError as error:

@@ -11,6 +11,7 @@ from pydantic import PrivateAttr
 
 from atlas_resources.contracts import InstrumentIdentity
 from atlas_resources.dataset import Dataset
+from atlas_resources.golden import mode_name
 from atlas_resources.specs import Spec
 
 
@@ -63,6 +64,6 @@ def build_instrument_resource(spec: Spec, identity: InstrumentIdentity) -> Instr
         weights_sha256=identity.weights_sha256 or "none: an algorithm without weights",
         licence=identity.licence,
         device=spec.numeric.device if spec.numeric else "undeclared",
-        dtype=spec.numeric.dtype if spec.numeric else "undeclared",
+        dtype=mode_name(spec.numeric),
         fingerprint=identity.fingerprint,
     )

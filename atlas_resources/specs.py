@@ -245,11 +245,29 @@ Objective = Literal[
 ]
 
 
+class Golden(Contract):
+    """How near a mode faster than float32 comes to it on golden plates, as `atlas models golden KEY` measured it."""
+
+    cosine_min: float = Field(ge=-1, le=1, description="Of the vectors or logits of the farthest plate.")
+    farthest: str = Field(description="The plate it was found on.")
+    plates: int = Field(gt=0)
+    subject: Sha256 = Field(description="Of all that the figure depends on: see `golden.golden_subject`.")
+
+
 class Numeric(Contract):
     """How numbers are computed. An instrument declared for `cuda` never runs on the CPU instead."""
 
-    dtype: Literal["float32", "float16", "bfloat16"]
+    dtype: Literal["float32", "float16", "bfloat16"] = Field(
+        description="Weights stay float32; in the narrow types torch.autocast says what is computed in them."
+    )
     device: Literal["cpu", "cuda"]
+    attention: Literal["eager", "sdpa", "flash_attention_2"] | None = Field(
+        default=None, exclude_if=_is_none, description="Kernel of a transformers network; its library's choice if null."
+    )
+    matmul_precision: Literal["highest", "high", "medium"] | None = Field(
+        default=None, exclude_if=_is_none, description="Of float32 products, as torch names it; torch's own if null."
+    )
+    golden: Golden | None = Field(default=None, exclude_if=_is_none, description="No part of the fingerprint.")
 
 
 class FailureMode(Contract):

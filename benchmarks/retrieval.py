@@ -1,8 +1,8 @@
 """What an embedding knows beyond colour: `python -m benchmarks.retrieval [--plates FOLDER] [--instruments KEY ...]`.
 
-Each task but one asks without colour; the colour histograms of the groundwork stand in the same table. A detail in colour
-is there to tell what colour alone does for it. By default the plates are those in `../shared/plates`; a `manifest.csv` with the columns `file` and
-`expected_imagenet` among them adds the task of land against water birds.
+Each task but one asks without colour; the colour histograms of the groundwork stand in the same table. A detail in
+colour is there to tell what colour alone does for it. By default the plates are those in `../shared/plates`; a
+`manifest.csv` with the columns `file` and `expected_imagenet` among them adds the task of land against water birds.
 """
 
 import argparse

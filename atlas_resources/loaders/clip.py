@@ -19,7 +19,7 @@ class ClipVision:
     @torch.inference_mode()
     def embed(self, batch: torch.Tensor) -> np.ndarray:
         """The projected image embedding: float32 [N, dim] of float32 [N, 3, H, W]."""
-        return self.network(pixel_values=batch.to(self.device)).image_embeds.cpu().numpy()
+        return self.network(pixel_values=batch.to(self.device)).image_embeds.float().cpu().numpy()
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> ClipVision:

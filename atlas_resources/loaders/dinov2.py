@@ -19,7 +19,7 @@ class Dinov2:
     @torch.inference_mode()
     def embed(self, batch: torch.Tensor) -> np.ndarray:
         """The class token after the final layer norm: float32 [N, dim] of float32 [N, 3, H, W]."""
-        return self.network(pixel_values=batch.to(self.device)).pooler_output.cpu().numpy()
+        return self.network(pixel_values=batch.to(self.device)).pooler_output.float().cpu().numpy()
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> Dinov2:

@@ -24,13 +24,13 @@ class EfficientNetLite0:
     def embed(self, batch: torch.Tensor) -> np.ndarray:
         """Global average of the last feature map: float32 [N, 1280] of float32 [N, 3, 224, 224]."""
         features = self.network.forward_features(batch.to(self.device))  # type: ignore[operator] # timm adds the method
-        return self.network.forward_head(features, pre_logits=True).cpu().numpy()  # type: ignore[operator] # likewise
+        return self.network.forward_head(features, pre_logits=True).float().cpu().numpy()  # type: ignore[operator] # likewise
 
     @torch.inference_mode()
     def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """ImageNet logits and their softmax, each float32 [N, 1000], of float32 [N, 3, 224, 224]."""
         logits = self.network(batch.to(self.device))
-        return logits.cpu().numpy(), torch.softmax(logits, dim=1).cpu().numpy()
+        return logits.float().cpu().numpy(), torch.softmax(logits, dim=1).float().cpu().numpy()
 
 
 def _imagenet_labels(spec: Spec) -> list[Label]:

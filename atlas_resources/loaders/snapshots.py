@@ -22,7 +22,12 @@ def load_whole(architecture: type[Any], spec: Spec, weights: LocatedWeights) -> 
         WeightsMismatch: the snapshot lacks a weight of the architecture, which transformers would draw at random.
     """
     network, info = architecture.from_pretrained(
-        weights.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        weights.folder,
+        local_files_only=True,
+        use_safetensors=True,
+        dtype=torch.float32,
+        attn_implementation=spec.numeric and spec.numeric.attention,
+        output_loading_info=True,
     )
     if missing := sorted(info["missing_keys"]):
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""

@@ -27,6 +27,7 @@ HUB, LIBRARY, SCORES, MASKS, SAM = (
     "sam_vit_base",
 )
 PROMPTED = "grounding_dino_base"
+FAST = "efficientnet_lite0_bf16"
 TILED = "efficientnet_lite0_tiles"
 HUB_SAM, TILED_SAM = "sam_vit_base_hub", "sam_vit_base_tiles"
 REFUSED = "eva_clip_8b"
@@ -107,6 +108,8 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (SAM, ("parameters", "stability_score_thresh"), 0.94),
     (SAM, ("parameters", "box_nms_thresh"), 0.6),
     (HUB, ("numeric", "device"), "cuda"),
+    (HUB, ("numeric", "attention"), "eager"),
+    (HUB, ("numeric", "matmul_precision"), "highest"),
     (READER, ("upstream",), "clip_vit_base_patch32"),
     (PROMPTED, ("prompts", 0, "set"), "medium"),
     (PROMPTED, ("prompts", 0, "version"), 2),
@@ -127,6 +130,11 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (TILED_SAM, ("preprocessing", "tiling", "merge_iou"), 0.6),
 ]
 NO_CHANGES: list[tuple[str, FieldPath, object]] = [
+    (FAST, ("numeric", "golden"), None),
+    (FAST, ("numeric", "golden", "cosine_min"), 0.5),
+    (FAST, ("numeric", "golden", "farthest"), "another"),
+    (FAST, ("numeric", "golden", "plates"), 1),
+    (FAST, ("numeric", "golden", "subject"), OTHER_SHA256),
     (HUB, ("title",), "Another title"),
     (HUB, ("description",), "Another description."),
     (HUB, ("licence",), None),
