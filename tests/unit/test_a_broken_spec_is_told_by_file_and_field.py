@@ -80,8 +80,13 @@ def test_the_project_has_every_kind_of_weights_and_output():
     assert {case[0] for case in SPEC_WITH_FIELD if case[0] != "|"} == UNION_TAGS
 
 
+DECLARED_BY_NONE = {("Numeric", "attention"), ("Numeric", "matmul_precision")}  # no spec of the project wants them yet
+
+
 def test_the_cases_below_cover_every_field_of_the_schema():
-    assert set().union(*(declared_fields(spec) for spec in PROJECT.specs.values())) == fields_of(Spec)
+    declared = set().union(*(declared_fields(spec) for spec in PROJECT.specs.values()))
+    assert declared | DECLARED_BY_NONE == fields_of(Spec)
+    assert not declared & DECLARED_BY_NONE
 
 
 @pytest.mark.parametrize("case", SPEC_WITH_FIELD, ids=lambda case: ".".join(map(str, case)))

@@ -39,6 +39,7 @@ def test_these_instruments_of_the_project_are_admitted():
         "dinov2_large",
         "efficientnet_lite0",
         "efficientnet_lite0_imagenet",
+        "efficientnet_lite0_tiles",
         "otsu_luma",
         "sam_vit_base",
         "sam_vit_base_tiles",
@@ -55,7 +56,7 @@ def test_what_is_not_admitted_says_why(key: str):
 
 
 def test_these_are_refused_for_the_code_they_need():
-    refused = {key for key in PROJECT.specs if PROJECT.status(key).name == "refused"}
+    refused = {key for key, spec in PROJECT.specs.items() if spec.refusal}
     assert refused == {
         "eva_clip_8b",
         "florence_2_base",
@@ -64,6 +65,13 @@ def test_these_are_refused_for_the_code_they_need():
         "perceptclip_memorability",
     }
     assert all("code from its repository" in PROJECT.status(key).reason for key in refused)
+    assert {PROJECT.status(key).name for key in refused} == {"refused"}
+
+
+def test_this_is_refused_for_its_golden_test():
+    refused = {key for key, spec in PROJECT.specs.items() if PROJECT.status(key).name == "refused" and not spec.refusal}
+    assert refused == {"efficientnet_lite0_bf16"}
+    assert "bfloat16 gives cosine 0.99" in PROJECT.status("efficientnet_lite0_bf16").reason
 
 
 def test_a_refusal_outweighs_a_complete_spec(tmp_path: Path):
@@ -191,6 +199,7 @@ def test_each_admitted_instrument_is_an_asset_and_a_resource(tmp_path: Path):
         "embeddings/dinov2_giant",
         "embeddings/dinov2_large",
         "embeddings/efficientnet_lite0",
+        "embeddings/efficientnet_lite0_tiles",
         "probes/efficientnet_lite0_imagenet",
         "segments/otsu_luma",
         "segments/sam_vit_base",

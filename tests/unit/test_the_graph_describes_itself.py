@@ -20,6 +20,7 @@ PARTITIONED = {
     "embeddings/dinov2_giant",
     "embeddings/dinov2_large",
     "embeddings/efficientnet_lite0",
+    "embeddings/efficientnet_lite0_tiles",
     "probes/efficientnet_lite0_imagenet",
     "segments/otsu_luma",
     "segments/sam_vit_base",
