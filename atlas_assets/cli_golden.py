@@ -1,4 +1,4 @@
-"""`atlas models golden`: the golden test of a fast numeric mode from a terminal. Imports stand inside, so help is quick."""
+"""`atlas models golden`: the golden test of a fast numeric mode. Imports stand inside, so help is quick."""
 
 from pathlib import Path
 from typing import Annotated
