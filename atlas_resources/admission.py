@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from atlas_resources.golden import missing_golden, too_far
-from atlas_resources.pins import model_sha, weight_files
-from atlas_resources.specs import Algorithm, Preprocessing, Role, Spec
+from atlas_resources.pins import is_pinned, model_sha, weight_files
+from atlas_resources.specs import Algorithm, Preprocessing, Role, ScoresOutput, Spec
 
 OUTPUT_OF_ROLE = {
     "embedding": "vector",
@@ -66,6 +66,13 @@ def _missing_output(spec: Spec) -> list[str]:
     return []
 
 
+def _missing_labels(spec: Spec) -> list[str]:
+    """A classifier's labels stand in its configuration: it must be pinned, or they must be declared."""
+    if spec.loader != "image_classifier" or not isinstance(spec.output, ScoresOutput) or spec.output.label_names:
+        return []
+    return [] if is_pinned(spec, "config.json") else ["output: neither label_names nor the sha256 of config.json"]
+
+
 def _not_computed(role: Role, steps: Preprocessing) -> list[str]:
     """What may be declared and is not done: a model that gives one vector or score list is told of no padding."""
     if steps.pad == "batch_right_bottom" and role in {"embedding", "probe"}:
@@ -114,6 +121,7 @@ def missing_of_itself(spec: Spec) -> list[str]:
         *_missing_pins(spec),
         *([] if spec.licence else ["licence: neither an SPDX id nor `unknown`"]),
         *_missing_output(spec),
+        *_missing_labels(spec),
         *_missing_preprocessing(spec),
         *_misplaced_tiles(spec),
         *([] if spec.numeric else ["numeric: dtype and device not declared"]),

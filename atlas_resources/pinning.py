@@ -11,8 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from atlas_resources.captures import Capture, needed_files
+from atlas_resources.families import LOADERS
 from atlas_resources.hub_errors import HubError
-from atlas_resources.registry import LOADERS
 from atlas_resources.specs import Preprocessing, Role, Spec
 
 ROLE_OF_PIPELINE: dict[str, Role] = {  # the hub's pipeline tags
@@ -41,7 +41,13 @@ SPDX_OF_TAG = {  # the hub's licence tags whose terms are plain: SPDX id, commer
     "cc-by-nc-sa-4.0": ("CC-BY-NC-SA-4.0", "no"),
     "cc-by-nc-nd-4.0": ("CC-BY-NC-ND-4.0", "no"),
 }
-FILTER_OF_RESAMPLE = {2: "bilinear", 3: "bicubic", 4: "box"}  # numbers of PIL.Image.Resampling
+FILTER_OF_RESAMPLE = {
+    0: "nearest",
+    1: "lanczos",
+    2: "bilinear",
+    3: "bicubic",
+    4: "box",
+}  # numbers of PIL.Image.Resampling
 DIMENSIONS = ("projection_dim", "hidden_size", "embed_dim", "hidden_sizes", "num_labels", "image_size", "patch_size")
 
 
@@ -65,8 +71,10 @@ def _format_of(path: str) -> str:
 
 
 def _loader_of(seen: Capture, role: Role) -> str | None:
-    """The project's loader of the same name as config.json's model_type, if it serves the role."""
-    name = str(seen.configurations.get("config.json", {}).get("model_type"))
+    """The loader of all classifiers, or that of the same name as config.json's model_type, if it serves the role."""
+    is_classifier = (seen.pipeline_tag, seen.library_name) == ("image-classification", "transformers")
+    model_type = str(seen.configurations.get("config.json", {}).get("model_type"))
+    name = "image_classifier" if is_classifier else model_type
     return name if name in LOADERS and role in LOADERS[name].roles else None
 
 

@@ -12,6 +12,13 @@ def weight_files(spec: Spec) -> list[WeightFile]:
     return [file for file in spec.weights.files if file.format != "json"]
 
 
+def is_pinned(spec: Spec, path: str) -> bool:
+    """Whether the spec names this file and gives its digest."""
+    if spec.weights is None or isinstance(spec.weights, Algorithm):
+        return False
+    return any(file.path == path and file.sha256 for file in spec.weights.files)
+
+
 def model_sha(spec: Spec) -> str | None:
     """The pin of the model's weights or, without weights, of its code. None if it is not pinned."""
     match spec.weights:

@@ -8,94 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field, ValidationError, model_validator
 
 from atlas_resources.admission import Status, is_admitted, status_of
-from atlas_resources.contracts import Contract, InstrumentIdentity
+from atlas_resources.contracts import InstrumentIdentity
+from atlas_resources.families import LOADERS, problems_with_loader
 from atlas_resources.fingerprints import identity
 from atlas_resources.names import ALIASES_NAME, Names, Resolution, read_names, resolve
 from atlas_resources.prompts import PROMPTS_DIR, PromptSets, PromptsMismatch, read_prompts
 from atlas_resources.roster import ROSTER_NAME, Roster, read_roster
-from atlas_resources.specs import Role, Spec
-from atlas_resources.yaml_files import FileProblem, problems_of, read_yaml
+from atlas_resources.specs import Spec
+from atlas_resources.yaml_files import FileProblem, read_yaml
 
 SPECS_DIR = Path(__file__).resolve().parents[1] / "model_specs"
 NOT_SPECS = (ROSTER_NAME, ALIASES_NAME)
-
-
-class NoParameters(Contract):
-    """A loader without parameters."""
-
-
-class OtsuParameters(Contract):
-    """Parameters of `otsu_luma`. Ratios are of the working raster's area."""
-
-    min_area_ratio: float = Field(gt=0, lt=1)
-    max_regions: int = Field(gt=0)
-
-
-class SamParameters(Contract):
-    """Parameters of automatic mask generation, by the names and with the defaults of segment-anything 1.0."""
-
-    points_per_side: int = Field(gt=0)
-    points_per_batch: int = Field(gt=0)
-    pred_iou_thresh: float = Field(ge=0, le=1)
-    stability_score_thresh: float = Field(ge=0, le=1)
-    stability_score_offset: float = Field(default=1.0, gt=0, description="Of the logits' threshold, up and down.")
-    box_nms_thresh: float = Field(ge=0, le=1)
-    crop_n_layers: int = Field(default=0, ge=0, le=4)
-    crop_overlap_ratio: float = Field(default=512 / 1500, gt=0, lt=1)
-    crop_n_points_downscale_factor: int = Field(default=1, gt=0)
-    crop_nms_thresh: float = Field(default=0.7, ge=0, le=1)
-    crop_nms_order: Literal["smaller_crops_first", "predicted_iou"] = Field(
-        default="smaller_crops_first", description="Which of two alike is kept; transformers' pipeline has the latter."
-    )
-    min_mask_region_area: int = Field(default=0, ge=0, description="Pixels of the working raster.")
-
-    @model_validator(mode="after")
-    def _every_layer_has_points(self) -> "SamParameters":
-        factor = self.crop_n_points_downscale_factor**self.crop_n_layers
-        if self.points_per_side < factor:
-            raise ValueError(
-                f"points_per_side is at least {factor}, found {self.points_per_side}: no point would be left"
-            )
-        return self
-
-
-@dataclass(frozen=True)
-class LoaderEntry:
-    """A family's loader: its module, the version of its code (part of the fingerprint), what it serves and takes.
-
-    Attributes:
-        reads: role of the upstream instrument whose sealed results it takes; None if it takes pixels.
-        has_attention: whether a declared attention kernel reaches its network (see `snapshots.load_whole`).
-    """
-
-    module: str
-    version: int
-    roles: frozenset[Role]
-    parameters: type[Contract]
-    reads: Role | None = None
-    has_attention: bool = False
-
-
-LOADERS: dict[str, LoaderEntry] = {
-    "efficientnet_lite0": LoaderEntry(
-        "atlas_resources.loaders.efficientnet_lite0", 1, frozenset({"embedding", "probe"}), NoParameters
-    ),
-    "clip": LoaderEntry("atlas_resources.loaders.clip", 1, frozenset({"embedding"}), NoParameters, has_attention=True),
-    "dinov2": LoaderEntry(
-        "atlas_resources.loaders.dinov2", 1, frozenset({"embedding"}), NoParameters, has_attention=True
-    ),
-    "segment_anything": LoaderEntry(
-        "atlas_resources.loaders.segment_anything", 1, frozenset({"segmentation"}), SamParameters
-    ),
-    "sam": LoaderEntry("atlas_resources.loaders.sam", 1, frozenset({"segmentation"}), SamParameters),
-    "sam_hq": LoaderEntry("atlas_resources.loaders.sam", 1, frozenset({"segmentation"}), SamParameters),
-    "otsu_luma": LoaderEntry("atlas_resources.loaders.otsu_luma", 1, frozenset({"segmentation"}), OtsuParameters),
-}
 
 
 @dataclass(frozen=True)
@@ -156,35 +81,6 @@ def loader_version(spec: Spec) -> int:
     return LOADERS[spec.loader or "(none)"].version
 
 
-def _check_against_loader(file: str, spec: Spec) -> list[FileProblem]:
-    if spec.loader is None:
-        return []
-    entry = LOADERS.get(spec.loader)
-    if entry is None:
-        return [FileProblem(file, "loader", repr(spec.loader), f"one of {', '.join(sorted(LOADERS))}")]
-    if spec.role not in entry.roles:
-        return [FileProblem(file, "role", repr(spec.role), f"{' or '.join(sorted(entry.roles))} for {spec.loader}")]
-    if (entry.reads is None) != (spec.upstream is None):
-        expected = f"an instrument of role {entry.reads!r}" if entry.reads else "null: its loader takes pixels"
-        return [FileProblem(file, "upstream", repr(spec.upstream), expected)]
-    return _check_mode(file, spec, entry) or _check_parameters(file, spec, entry)
-
-
-def _check_mode(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
-    attention = spec.numeric and spec.numeric.attention
-    if attention is None or entry.has_attention:
-        return []
-    return [FileProblem(file, "numeric.attention", repr(attention), f"null: {spec.loader} has no choice of it")]
-
-
-def _check_parameters(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
-    try:
-        entry.parameters.model_validate(spec.parameters, strict=True)  # the loader takes them as they stand
-    except ValidationError as error:
-        return problems_of(file, error, "parameters.")
-    return []
-
-
 def read_spec(path: Path) -> Spec | list[FileProblem]:
     """The spec in a YAML file, or everything that is wrong with it."""
     spec = read_yaml(path, Spec)
@@ -192,7 +88,7 @@ def read_spec(path: Path) -> Spec | list[FileProblem]:
         return spec
     if spec.key != path.stem:
         return [FileProblem(path.name, "key", repr(spec.key), f"the file's stem, {path.stem!r}")]
-    return _check_against_loader(path.name, spec) or spec
+    return problems_with_loader(path.name, spec) or spec
 
 
 def _check_upstreams(specs: dict[str, Spec]) -> list[FileProblem]:

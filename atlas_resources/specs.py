@@ -149,6 +149,16 @@ class OwnPreprocessing(Contract):
     std: Deviations | None = None
 
 
+PooledFeature = Literal[
+    "global_average_pool",
+    "global_average_pool_layer_norm",
+    "projected_image_embedding",
+    "cls_token",
+    "attention_pool",
+    "patch_token_mean",
+]
+
+
 class Tiles(Contract):
     """Parts of a plate that are embedded beside the whole: for each grid, so many tiles along either side."""
 
@@ -169,14 +179,7 @@ class VectorOutput(Contract):
     kind: Literal["vector"]
     dim: int = Field(gt=0)
     dtype: Literal["float32", "float16"]
-    pooled_feature: Literal[
-        "global_average_pool",
-        "global_average_pool_layer_norm",
-        "projected_image_embedding",
-        "cls_token",
-        "attention_pool",
-        "patch_token_mean",
-    ]
+    pooled_feature: PooledFeature
 
 
 class ScoresOutput(Contract):
@@ -195,6 +198,17 @@ class ScoresOutput(Contract):
     count: int = Field(gt=0)
     dtype: Literal["float32"]
     calibration: str = Field(description="What the scores are calibrated to, or `uncalibrated`.")
+    label_names: list[str] | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="The labels in the model's order, where they are known; its configuration must have the same.",
+    )
+
+    @model_validator(mode="after")
+    def _as_many_names_as_labels(self) -> "ScoresOutput":
+        if self.label_names is not None and len(self.label_names) != self.count:
+            raise ValueError(f"{len(self.label_names)} label_names for a count of {self.count}")
+        return self
 
 
 class MasksOutput(Contract):

@@ -32,8 +32,8 @@ class LocatedWeights:
     folder: Path | None
 
     def only_file(self) -> Path:
-        """The one weight file of a model that has a single file."""
-        (path,) = self.files.values()
+        """The one weight file of a model that has a single one, whatever configuration lies beside it."""
+        (path,) = (path for name, path in self.files.items() if not name.endswith(".json"))
         return path
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from atlas_resources import inference
 from atlas_resources.contracts import Contract
+from atlas_resources.families import LOADERS, LoaderEntry
 from atlas_resources.inference import Label, Mask
-from atlas_resources.registry import LOADERS, LoaderEntry, Registry
+from atlas_resources.registry import Registry
 from atlas_resources.specs import Spec
 
 LOADED: list[str] = []

@@ -14,10 +14,10 @@ from torch.nn.functional import interpolate
 from torchvision.ops import nms
 
 from atlas_resources import run_lengths
+from atlas_resources.families import SamParameters
 from atlas_resources.inference import Mask
 from atlas_resources.loaders.point_prompts import Crop, boxes_of, fitted_size, is_cut_off, lay_crops, point_grid
 from atlas_resources.loaders.small_regions import without_small_regions
-from atlas_resources.registry import SamParameters
 
 MASK_THRESHOLD = 0.0  # of the logits: `Sam.mask_threshold` in modeling/sam.py of segment-anything 1.0
 CHUNK_BYTES = 128 << 20

@@ -7,8 +7,8 @@ import numpy as np
 from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops
 
+from atlas_resources.families import OtsuParameters
 from atlas_resources.inference import Mask
-from atlas_resources.registry import OtsuParameters
 from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights
 

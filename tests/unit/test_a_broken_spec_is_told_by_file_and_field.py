@@ -21,6 +21,7 @@ from made_specs import (
 )
 from pydantic import BaseModel
 
+from atlas_resources.families import LOADERS
 from atlas_resources.registry import read_registry, read_spec
 from atlas_resources.roster import ROSTER_NAME
 from atlas_resources.specs import Spec
@@ -145,10 +146,17 @@ def test_a_missing_field_is_told_by_its_name(name: str, tmp_path: Path):
             "licence.commercial_use: found True, expected input should be 'yes', 'no' or 'unknown'",
         ),
         (
+            "dinov2_base",
+            ("output", "pooled_feature"),
+            "attention_pool",
+            "output.pooled_feature: found 'attention_pool', expected cls_token for dinov2",
+        ),
+        (
             "otsu_luma",
             ("preprocessing", "interpolation"),
-            "lanczos",
-            "preprocessing.interpolation: found 'lanczos', expected input should be 'bicubic', 'bilinear' or 'box'",
+            "hamming",
+            "preprocessing.interpolation: found 'hamming', expected input should be 'nearest', 'bilinear', 'bicubic', "
+            "'lanczos' or 'box'",
         ),
         (
             "dinov2_base",
@@ -167,8 +175,7 @@ def test_a_missing_field_is_told_by_its_name(name: str, tmp_path: Path):
             "otsu_luma",
             ("loader",),
             "otsu",
-            "loader: found 'otsu', expected one of clip, dinov2, efficientnet_lite0, otsu_luma, sam, sam_hq, "
-            "segment_anything",
+            f"loader: found 'otsu', expected one of {', '.join(sorted(LOADERS))}",
         ),
         (
             "otsu_luma",

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from made_specs import PROJECT, FieldPath, content_of, paths_of, project_spec, with_field, write_spec
 
+from atlas_resources.families import LOADERS
 from atlas_resources.fingerprints import fingerprint, identity, preprocess_tag
 from atlas_resources.pins import model_sha, weights_sha256
-from atlas_resources.registry import LOADERS, read_spec
+from atlas_resources.registry import read_spec
 from atlas_resources.specs import Spec
 
 BOXES, TEXT, LLAVA, IDEFICS, IMAGE = (
@@ -30,8 +31,8 @@ PROMPTED = "grounding_dino_base"
 FAST = "efficientnet_lite0_bf16"
 TILED = "efficientnet_lite0_tiles"
 HUB_SAM, TILED_SAM = "sam_vit_base_hub", "sam_vit_base_tiles"
-REFUSED = "eva_clip_8b"
 READER = "aesthetics_improved_clip_vit_large_patch14"
+REFUSED, OPEN_CLIP = "eva_clip_8b", "clip_vit_huge_patch14_laion2b"
 OTHER_SHA256 = "0" * 64
 PINNED_JSON = {"path": "config.json", "format": "json", "sha256": OTHER_SHA256}
 
@@ -91,6 +92,7 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (SCORES, ("output", "labels"), "places365"),
     (SCORES, ("output", "count"), 999),
     (SCORES, ("output", "calibration"), "temperature 1.3"),
+    (SCORES, ("output", "label_names"), [str(index) for index in range(1000)]),
     (MASKS, ("output", "classes"), ["print", "paper"]),
     (HUB, ("preprocessing", "resize"), None),
     (HUB, ("preprocessing", "resize", "mode"), "exact"),
@@ -107,6 +109,8 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (SAM, ("parameters", "pred_iou_thresh"), 0.87),
     (SAM, ("parameters", "stability_score_thresh"), 0.94),
     (SAM, ("parameters", "box_nms_thresh"), 0.6),
+    (OPEN_CLIP, ("parameters", "architecture"), "ViT-L-14"),
+    (OPEN_CLIP, ("parameters", "pretrained_tag"), "laion400m_e32"),
     (HUB, ("numeric", "device"), "cuda"),
     (HUB, ("numeric", "attention"), "eager"),
     (HUB, ("numeric", "matmul_precision"), "highest"),

@@ -13,11 +13,11 @@ from pycocotools import mask as coco
 from atlas_assets.roles.segmentation import SegmentationWork
 from atlas_assets.roles.tiles import lay_tiles, segment_tiles
 from atlas_resources.dataset import Dataset
+from atlas_resources.families import SamParameters
 from atlas_resources.inference import Mask, load_model
 from atlas_resources.loaders.mask_generation import MaskGenerator
 from atlas_resources.loaders.point_prompts import fitted_size
 from atlas_resources.registration import register_scans
-from atlas_resources.registry import SamParameters
 from atlas_resources.specs import Resize, Tiling
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)

@@ -32,19 +32,25 @@ def read(folder: Path, content: dict) -> Spec:
 
 def test_these_instruments_of_the_project_are_admitted():
     assert {
+        "biomedclip",
         "clip_vit_base_patch32",
+        "clip_vit_huge_patch14_laion2b",
         "clip_vit_large_patch14",
         "dinov2_base",
         "dinov2_giant",
         "dinov2_large",
+        "efficientnet_b0_imagenet1k_v1",
         "efficientnet_lite0",
         "efficientnet_lite0_imagenet",
         "efficientnet_lite0_tiles",
         "otsu_luma",
+        "resnet50_imagenet1k_v1",
         "sam_vit_base",
         "sam_vit_base_tiles",
         "sam_vit_huge",
         "sam_vit_large",
+        "siglip_so400m_patch14_384",
+        "vgg16_imagenet1k_v1",
     } == ADMITTED
 
 
@@ -192,20 +198,9 @@ def keys_and_resources(definitions: dg.Definitions) -> tuple[set[str], set[str]]
 
 def test_each_admitted_instrument_is_an_asset_and_a_resource(tmp_path: Path):
     keys, resources = keys_and_resources(build_definitions(PROJECT, tmp_path))
-    assert {key for key in keys if key.split("/")[0] in {"embeddings", "segments", "probes", "broken_specs"}} == {
-        "embeddings/clip_vit_base_patch32",
-        "embeddings/clip_vit_large_patch14",
-        "embeddings/dinov2_base",
-        "embeddings/dinov2_giant",
-        "embeddings/dinov2_large",
-        "embeddings/efficientnet_lite0",
-        "embeddings/efficientnet_lite0_tiles",
-        "probes/efficientnet_lite0_imagenet",
-        "segments/otsu_luma",
-        "segments/sam_vit_base",
-        "segments/sam_vit_base_tiles",
-        "segments/sam_vit_huge",
-        "segments/sam_vit_large",
+    layers = {"embedding": "embeddings", "probe": "probes", "segmentation": "segments", "detection": "detections"}
+    assert {key for key in keys if key.split("/")[0] in {*layers.values(), "broken_specs"}} == {
+        f"{layers[spec.role]}/{spec.key}" for spec in PROJECT.admitted
     }
     assert resources == {"dataset", *ADMITTED}
 

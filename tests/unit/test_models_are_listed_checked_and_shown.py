@@ -8,8 +8,8 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from atlas_assets import cli, cli_models
+from atlas_resources.families import LOADERS
 from atlas_resources.fingerprints import fingerprint
-from atlas_resources.registry import LOADERS
 
 
 @pytest.fixture(autouse=True)

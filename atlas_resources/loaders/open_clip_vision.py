@@ -1,0 +1,74 @@
+"""Vision towers of open_clip, with their projection: what is not in the layout that transformers reads.
+
+The text tower is not built: BiomedCLIP's would want a second repository.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.model import CLIPTextCfg, CLIPVisionCfg
+
+from atlas_resources.families import OPEN_CLIP_SNAPSHOT, OpenClipParameters
+from atlas_resources.loaders.state_dicts import build_empty, fill, read_tensors
+from atlas_resources.pins import is_pinned
+from atlas_resources.specs import Spec
+from atlas_resources.weights import LocatedWeights, WeightsMismatch
+
+CONFIGURATION = "open_clip_config.json"
+LEAST_TEXT = CLIPTextCfg(context_length=1, vocab_size=1, width=1, heads=1, layers=1)  # built and thrown away
+
+
+class OpenClipVision:
+    """Embeds images in the space they share with text."""
+
+    def __init__(self, network: torch.nn.Module, device: str):
+        self.network = network
+        self.device = device
+
+    @torch.inference_mode()
+    def embed(self, batch: torch.Tensor) -> np.ndarray:
+        """The projected image embedding: float32 [N, dim] of float32 [N, 3, H, W]."""
+        return self.network(batch.to(self.device)).cpu().numpy()
+
+
+def model_configuration(spec: Spec, weights: LocatedWeights) -> dict[str, Any]:
+    """Sizes of the model: open_clip's own of the declared name, or those in the pinned snapshot.
+
+    Raises:
+        WeightsMismatch: the snapshot's configuration is not pinned by a digest, or the library has no such name.
+    """
+    name = OpenClipParameters.model_validate(spec.parameters).architecture
+    if name != OPEN_CLIP_SNAPSHOT:
+        known = open_clip.get_model_config(name)
+        if known is None:
+            raise WeightsMismatch(f"{spec.key}: open_clip {open_clip.__version__} has no architecture {name!r}")
+        return known
+    path = weights.files.get(CONFIGURATION)
+    if path is None or not is_pinned(spec, CONFIGURATION):
+        raise WeightsMismatch(
+            f"{spec.key}: expected {CONFIGURATION} with its sha256 among weights.files of model_specs/{spec.key}.yaml, "
+            f"found none: the activation follows from it and from nothing else."
+        )
+    return json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
+
+
+def _vision_tower(configuration: dict[str, Any]) -> torch.nn.Module:
+    """The library's own reading of the configuration. Weights are never fetched, whatever it says."""
+    vision = CLIPVisionCfg(**{**configuration["vision_cfg"], "timm_model_pretrained": False})
+    quick_gelu = configuration.get("quick_gelu", False)
+    return open_clip.CLIP(configuration["embed_dim"], vision, LEAST_TEXT, quick_gelu=quick_gelu).visual
+
+
+def load(spec: Spec, weights: LocatedWeights, device: str) -> OpenClipVision:
+    """Builds the declared vision tower and fills it from the `visual.` part of the weights.
+
+    Raises:
+        WeightsMismatch: see `state_dicts.fill` and `model_configuration`.
+    """
+    configuration = model_configuration(spec, weights)
+    path = weights.only_file()
+    network = fill(build_empty(lambda: _vision_tower(configuration)), read_tensors(path, "visual."), spec, path)
+    return OpenClipVision(network.to(device), device)
