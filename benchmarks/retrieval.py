@@ -19,13 +19,15 @@ from PIL import Image, ImageOps
 
 from atlas_assets.measures.census import count_colours
 from atlas_assets.measures.lab import lab_histogram
+from atlas_assets.roles.contract import declared_preprocessing
 from atlas_assets.roles.embedding import prepare_parts
 from atlas_resources.images import ImageRefused, decode
-from atlas_resources.inference import Embedder, load_model
+from atlas_resources.inference import DeviceUnavailable, Embedder, load_model
 from atlas_resources.preprocessing import build_preprocess
 from atlas_resources.registry import read_registry
 from atlas_resources.scan_plan import list_scans
 from atlas_resources.specs import Spec
+from atlas_resources.weights import WeightsMismatch, WeightsMissing
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "plates"
 HISTOGRAMS = "colour histograms"
@@ -120,12 +122,34 @@ def encode_histogram(image: Image.Image) -> np.ndarray:
     return np.sqrt(counts / counts.sum())[None]
 
 
+class NotMeasured(ValueError):
+    """An instrument that the benchmark does not take."""
+
+
+def read_admitted(names: Sequence[str]) -> list[Spec]:
+    """The embeddings of these names. Raises NotMeasured for one that is not there, not admitted, or gives no vector."""
+    registry = read_registry()
+    specs = []
+    for name in names:
+        try:
+            spec = registry.require(name)
+        except KeyError as error:
+            raise NotMeasured(str(error.args[0])) from None
+        status = registry.status(spec.key)
+        if spec.role != "embedding" or spec.preprocessing is None or status.name != "admitted":
+            raise NotMeasured(
+                f"{spec.key}: expected an admitted embedding, found {spec.role}, {status.name} {status.reason}"
+            )
+        specs.append(spec)
+    return specs
+
+
 def build_encoder(spec: Spec) -> Encoder:
     """An instrument by the project's own way: loader, preprocessing, and tiles of the plates where it declares them."""
     model = load_model(spec)
-    if not isinstance(model, Embedder) or spec.preprocessing is None:
-        raise TypeError(f"{spec.key}: expected an embedding with declared preprocessing, found {type(model).__name__}")
-    preprocess = build_preprocess(spec.preprocessing)
+    if not isinstance(model, Embedder):
+        raise NotMeasured(f"{spec.key}: expected an embedder, found {type(model).__name__}")
+    preprocess = build_preprocess(declared_preprocessing(spec))
 
     def encode(cut: Spec, image: Image.Image) -> np.ndarray:
         inputs = prepare_parts(cut, image, preprocess).inputs
@@ -217,13 +241,11 @@ def main(arguments: list[str]) -> int:
     if len(plates) < 2:
         print(f"{options.plates}: expected at least two scans, found {len(plates)}. Name a folder: --plates FOLDER")
         return 1
-    registry = read_registry()
-    encoders = {HISTOGRAMS: Encoder(encode_histogram, encode_histogram)} | {
-        key: build_encoder(registry.require(key)) for key in options.instruments
-    }
     try:
+        instruments = {spec.key: build_encoder(spec) for spec in read_admitted(options.instruments)}
+        encoders = {HISTOGRAMS: Encoder(encode_histogram, encode_histogram), **instruments}
         rows = build_table(plates, list(encode_plates(plates, encoders)))
-    except ImageRefused as error:
+    except (ImageRefused, WeightsMissing, WeightsMismatch, DeviceUnavailable, NotMeasured) as error:
         print(error)
         return 1
     print(f"{len(plates)} plates of {options.plates}\n")

@@ -1,6 +1,7 @@
 """A declared numeric mode is in force while a model loads and works, and nothing of it is left behind."""
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import torch
 from made_checkpoints import SIDE_PX, clip_vision, put_in_hub_cache
 from made_specs import content_of, project_spec, with_field, write_spec
 
+from atlas_resources import inference
 from atlas_resources.inference import Embedder, load_model
-from atlas_resources.numeric_modes import in_mode, numeric_mode
+from atlas_resources.numeric_modes import VERBS, in_mode, numeric_mode
 from atlas_resources.registry import read_spec
 from atlas_resources.specs import Numeric, Spec
 
@@ -57,6 +59,13 @@ def test_only_the_verbs_of_a_model_work_in_its_mode():
 
     model = in_mode(Model(), BFLOAT16)
     assert (model.embed(), model.embed(), model.name()) == (torch.bfloat16, torch.bfloat16, torch.float32)
+
+
+def test_every_verb_of_every_kind_of_model_works_in_its_mode():
+    kinds = [kind for kind in vars(inference).values() if getattr(kind, "_is_protocol", False) and kind is not Protocol]
+    verbs = {name for kind in kinds for name, value in vars(kind).items() if callable(value) and name[0] != "_"}
+    assert verbs >= {"embed", "score", "segment"}
+    assert verbs <= set(VERBS)
 
 
 def tiny_clip(folder: Path, patch: pytest.MonkeyPatch, numeric: Numeric) -> Spec:

@@ -111,3 +111,17 @@ def test_it_prints_a_row_a_task_with_the_histograms_beside(tmp_path: Path, capsy
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--plates", str(tmp_path / "none")]) == 1
     assert "expected at least two scans, found 0. Name a folder: --plates FOLDER" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("otsu_luma", "otsu_luma: expected an admitted embedding, found segmentation, admitted"),
+        ("efficientnet_lite0_bf16", "expected an admitted embedding, found embedding, refused numeric: bfloat16 gives"),
+        ("no_such_thing", "no_such_thing"),
+    ],
+)
+def test_only_admitted_embeddings_are_measured(key: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    draw_scans(tmp_path, "red", "blue")
+    assert main(["--plates", str(tmp_path), "--instruments", key]) == 1
+    assert told in capsys.readouterr().out
