@@ -22,7 +22,7 @@ class Aimv2:
     @torch.inference_mode()
     def embed(self, batch: torch.Tensor) -> np.ndarray:
         """Mean over the patch tokens after the final norm: float32 [N, dim] of float32 [N, 3, H, W]."""
-        return self.network(batch.to(self.device)).cpu().numpy()
+        return self.network(batch.to(self.device)).float().cpu().numpy()
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> Aimv2:

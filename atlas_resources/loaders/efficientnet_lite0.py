@@ -29,8 +29,8 @@ class EfficientNetLite0:
     @torch.inference_mode()
     def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """ImageNet logits and their softmax, each float32 [N, 1000], of float32 [N, 3, 224, 224]."""
-        logits = self.network(batch.to(self.device))
-        return logits.float().cpu().numpy(), torch.softmax(logits, dim=1).float().cpu().numpy()
+        logits = self.network(batch.to(self.device)).float()
+        return logits.cpu().numpy(), torch.softmax(logits, dim=1).cpu().numpy()
 
 
 def _imagenet_labels(spec: Spec) -> list[Label]:

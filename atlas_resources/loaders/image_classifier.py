@@ -24,7 +24,7 @@ class ImageClassifier:
     @torch.inference_mode()
     def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Logits, and their softmax (sigmoid where labels are independent): float32 [N, labels] of [N, 3, H, W]."""
-        logits = self.network(pixel_values=batch.to(self.device)).logits
+        logits = self.network(pixel_values=batch.to(self.device)).logits.float()
         scores = torch.sigmoid(logits) if self.has_independent_labels else torch.softmax(logits, dim=1)
         return logits.cpu().numpy(), scores.cpu().numpy()
 

@@ -31,7 +31,7 @@ class OpenClipVision:
     @torch.inference_mode()
     def embed(self, batch: torch.Tensor) -> np.ndarray:
         """The projected image embedding: float32 [N, dim] of float32 [N, 3, H, W]."""
-        return self.network(batch.to(self.device)).cpu().numpy()
+        return self.network(batch.to(self.device)).float().cpu().numpy()
 
 
 def model_configuration(spec: Spec, weights: LocatedWeights) -> dict[str, Any]:

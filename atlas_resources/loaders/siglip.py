@@ -19,7 +19,7 @@ class SiglipVision:
     @torch.inference_mode()
     def embed(self, batch: torch.Tensor) -> np.ndarray:
         """What the head attends to: float32 [N, dim] of float32 [N, 3, H, W]. No projection follows it."""
-        return self.network(pixel_values=batch.to(self.device)).pooler_output.cpu().numpy()
+        return self.network(pixel_values=batch.to(self.device)).pooler_output.float().cpu().numpy()
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> SiglipVision:

@@ -41,7 +41,7 @@ class TorchvisionFeatures:
     @torch.inference_mode()
     def embed(self, batch: torch.Tensor) -> np.ndarray:
         """Mean of the last feature map, normed where the network does so: float32 [N, dim] of float32 [N, 3, H, W]."""
-        return self.network(batch.to(self.device)).cpu().numpy()
+        return self.network(batch.to(self.device)).float().cpu().numpy()
 
 
 def _require_declared(spec: Spec, own: WeightsEnum, architecture: Architecture, weights: LocatedWeights) -> None:

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import torch
 from made_checkpoints import SIDE_PX, clip_vision, put_in_hub_cache
+from made_instruments import MINIATURES
 from made_specs import content_of, project_spec, with_field, write_spec
+from PIL import Image
 
+from atlas_assets.golden import cosines
 from atlas_resources import inference
-from atlas_resources.inference import Embedder, load_model
+from atlas_resources.inference import Embedder, Scorer, load_model
 from atlas_resources.numeric_modes import VERBS, in_mode, numeric_mode
+from atlas_resources.preprocessing import build_preprocess
 from atlas_resources.registry import read_spec
 from atlas_resources.specs import Numeric, Spec
 
@@ -87,6 +91,34 @@ def test_a_loaded_model_gives_float32_vectors_computed_in_bfloat16(tmp_path: Pat
     apart = np.linalg.norm(exact - fast, axis=1) / np.linalg.norm(exact, axis=1)
     assert (apart > 1e-4).all()
     assert (apart < 0.05).all()
+
+
+# torch 2.14 says that it takes the slower way where autocast gives AIMv2's RMS norm two types.
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")
+@pytest.mark.parametrize("name", MINIATURES)
+def test_every_family_gives_float32_whatever_it_computes_in(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of a probe also the scores, which sum to 1 as they would not after rounding to 8 bits."""
+    spec = MINIATURES[name](tmp_path, monkeypatch).spec
+    assert spec.preprocessing is not None
+    preprocess = build_preprocess(spec.preprocessing)
+    image = Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 120, 3), np.uint8))
+    exact, fast = (computed(load_model(with_mode(spec, mode)), preprocess(image)[None]) for mode in (PLAIN, BFLOAT16))
+    assert all(array.dtype == np.float32 for array in fast)
+    assert not np.array_equal(exact[0], fast[0])
+    assert cosines(exact[0], fast[0])[0] > 0.99
+    if spec.role == "probe" and fast[1].shape[1] > 1:
+        assert fast[1].sum() == pytest.approx(1, abs=1e-5)
+
+
+def with_mode(spec: Spec, numeric: Numeric) -> Spec:
+    return spec.model_copy(update={"numeric": numeric})
+
+
+def computed(model: object, batch: torch.Tensor) -> tuple[np.ndarray, ...]:
+    if isinstance(model, Scorer):
+        return model.score(batch)
+    assert isinstance(model, Embedder)
+    return (model.embed(batch),)
 
 
 @pytest.mark.parametrize(("attention", "found"), [(None, "sdpa"), ("sdpa", "sdpa"), ("eager", "eager")])
