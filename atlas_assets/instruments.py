@@ -17,6 +17,7 @@ from atlas_assets.plates import MANIFEST_KEY
 from atlas_assets.roles.embedding import EmbeddingWork
 from atlas_assets.roles.probe import ProbeWork
 from atlas_assets.roles.segmentation import SegmentationWork
+from atlas_assets.segment_metadata import segment_metadata
 from atlas_assets.ui_metadata import column_schema, picture_metadata
 from atlas_resources.batches import PlateOutcome, execute_run
 from atlas_resources.contracts import InstrumentIdentity, RunManifest
@@ -74,6 +75,7 @@ def outcome_metadata(dataset: Dataset, manifest: RunManifest, is_reused: bool) -
     return {
         **picture_metadata(manifest.plate_id, preview or thumbnail, None if shows_plate else thumbnail),
         **{name: value for name, value in metrics.items() if value is not None},
+        **(segment_metadata(dataset, manifest) if manifest.instrument.role == "segmentation" else {}),
         "run_id": manifest.run_id,
         "reused": is_reused,
         "folder": dg.MetadataValue.path(dataset.runs_dir(manifest.plate_id) / manifest.run_id),

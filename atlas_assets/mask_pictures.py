@@ -119,6 +119,8 @@ def _number_segment(picture: Image.Image, shape: Shape, taken: NDArray[np.bool_]
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=11)
     half_width, half_height = int(4 + draw.textlength(str(shape.number), font=font) / 2), BADGE_HEIGHT_PX // 2
+    x = min(max(x, half_width), picture.width - 1 - half_width)  # a number is not cut off by the picture's edge
+    y = min(max(y, half_height), picture.height - 1 - half_height)
     badge = (x - half_width, y - half_height, x + half_width, y + half_height)
     draw.rounded_rectangle(badge, radius=5, fill=(255, 255, 255), outline=shape.colour, width=2)
     draw.text((x, y), str(shape.number), fill=TEXT, font=font, anchor="mm")

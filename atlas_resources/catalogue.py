@@ -13,6 +13,7 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.durable_files import sweep_leftovers, sync_folder
 from atlas_resources.ledger import ledger_path
 from atlas_resources.registry import Registry
+from atlas_resources.segment_sets import create_segment_sets
 from atlas_resources.specs import ScoresOutput, VectorOutput
 from atlas_resources.tables import LEDGERS
 
@@ -157,6 +158,7 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
             _create_tables(connection, dataset)
             _create_views(connection, registry)
             create_commercial_views(connection)
+            create_segment_sets(connection, dataset)
             _create_macros(connection)
             connection.execute("CHECKPOINT")
         os.replace(beside, path)

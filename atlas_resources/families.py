@@ -54,6 +54,12 @@ class SamParameters(Contract):
         return self
 
 
+class U2NetParameters(Contract):
+    """Parameters of `u2net`."""
+
+    saliency_threshold: float = Field(gt=0, lt=1, description="Of saliency stretched from its least to its greatest.")
+
+
 class OpenClipParameters(Contract):
     """Parameters of `open_clip`: where the sizes of the model stand, and what its preprocessing is held against."""
 
@@ -141,6 +147,8 @@ LOADERS: dict[str, LoaderEntry] = {
     ),
     "sam": LoaderEntry("atlas_resources.loaders.sam", 1, frozenset({"segmentation"}), SamParameters),
     "sam_hq": LoaderEntry("atlas_resources.loaders.sam", 1, frozenset({"segmentation"}), SamParameters),
+    "mask2former": LoaderEntry("atlas_resources.loaders.mask2former", 1, frozenset({"segmentation"}), NoParameters),
+    "u2net": LoaderEntry("atlas_resources.loaders.u2net", 1, frozenset({"segmentation"}), U2NetParameters),
     "otsu_luma": LoaderEntry("atlas_resources.loaders.otsu_luma", 1, frozenset({"segmentation"}), OtsuParameters),
 }
 

@@ -1,6 +1,6 @@
 """COCO's compressed run lengths: how a mask is kept small. What it means is not for here."""
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -32,3 +32,28 @@ def area_px(counts: str, height_px: int, width_px: int) -> int:
     from pycocotools import mask as coco
 
     return int(coco.area({"size": [height_px, width_px], "counts": counts.encode("ascii")}))
+
+
+def union(masks: list[str], height_px: int, width_px: int) -> str:
+    """Run lengths of everything that any of the masks covers; of none, an empty mask. Nothing is unpacked."""
+    from pycocotools import mask as coco
+
+    if not masks:
+        return encode(np.zeros((height_px, width_px), dtype=bool))
+    return str(cast(bytes, coco.merge(_coco(masks, height_px, width_px))["counts"]), "ascii")
+
+
+def common_px(masks: list[str], other: str, height_px: int, width_px: int) -> np.ndarray:
+    """Pixels that each of the masks has in common with another, int64 [N]. Nothing is unpacked."""
+    from pycocotools import mask as coco
+
+    if not masks:
+        return np.zeros(0, dtype=np.int64)
+    each = _coco(masks, height_px, width_px)
+    # Against a crowd, pycocotools divides what is common by the mask's own area, which undoes without a remainder.
+    shares = np.asarray(coco.iou(each, _coco([other], height_px, width_px), [1]))[:, 0]
+    return np.rint(shares * np.asarray(coco.area(each), dtype=np.float64)).astype(np.int64)
+
+
+def _coco(masks: list[str], height_px: int, width_px: int) -> Any:
+    return [{"size": [height_px, width_px], "counts": counts.encode("ascii")} for counts in masks]

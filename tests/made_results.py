@@ -8,6 +8,7 @@ import polars as pl
 
 from atlas_assets.groundwork import measure_plate
 from atlas_assets.roles.parts import WHOLE_PLATE, embedding_rows
+from atlas_resources import run_lengths
 from atlas_resources.batches import execute_run
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import (
@@ -61,10 +62,24 @@ class GivenRows:
         return [Measurement(self.rows, {"rows": self.rows.height}) for _ in batch]
 
 
+NINE_COLUMNS = np.arange(100).reshape(10, 10) % 10 < 9
+
+
+def _segment(segment_id: str, class_name: str, mask: np.ndarray) -> dict[str, Any]:
+    return {
+        "segment_id": segment_id,
+        "class_name": class_name,
+        "mask_rle": run_lengths.encode(mask),
+        "height_px": 10,
+        "width_px": 10,
+        "area_px": int(mask.sum()),
+        "area_ratio": float(mask.mean()),
+        "touches_border": True,
+    }
+
+
 TWO_SEGMENTS = GivenRows(
-    SEGMENT,
-    {"segment_id": "mask-0001", "class_name": "paper", "area_px": 90, "area_ratio": 0.9, "touches_border": True},
-    {"segment_id": "mask-0002", "class_name": "printed", "area_px": 10, "area_ratio": 0.1, "touches_border": False},
+    SEGMENT, _segment("mask-0001", "paper", NINE_COLUMNS), _segment("mask-0002", "printed", ~NINE_COLUMNS)
 )
 THREE_SCORES = GivenRows(
     PROBE,

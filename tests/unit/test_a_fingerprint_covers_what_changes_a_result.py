@@ -130,6 +130,7 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (HUB_SAM, ("parameters", "min_mask_region_area"), 100),
     (MASKS, ("preprocessing", "tiling"), {"tile_px": 512, "overlap_px": 64, "merge_iou": 0.5}),
     (TILED_SAM, ("preprocessing", "tiling", "tile_px"), 512),
+    ("u2net", ("parameters", "saliency_threshold"), 0.4),
     (TILED_SAM, ("preprocessing", "tiling", "overlap_px"), 128),
     (TILED_SAM, ("preprocessing", "tiling", "merge_iou"), 0.6),
 ]

@@ -15,6 +15,7 @@ from made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, mea
 from atlas_resources.catalogue import build_catalogue, connect
 from atlas_resources.ledger import ledger_path
 from atlas_resources.registration import register_scans
+from atlas_resources.segment_sets import SEGMENT_SETS
 from atlas_resources.tables import LEDGERS, RUNS
 
 VECTORS = {
@@ -97,7 +98,8 @@ def count_in_another_process(path: Path) -> int:
 class TestDocumentation:
     def test_every_table_has_a_comment(self, connection):
         comments = dict(connection.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall())
-        assert comments == {name: table.meaning for name, table in LEDGERS.items()}
+        tables = LEDGERS | {SEGMENT_SETS.name: SEGMENT_SETS}
+        assert comments == {name: table.meaning for name, table in tables.items()}
 
     def test_every_column_of_every_table_has_a_comment(self, connection):
         without = connection.execute(
@@ -115,6 +117,7 @@ class TestDocumentation:
             "embeddings_embedder",
             "rows_for_commercial_use",
             "rows_not_for_commercial_use",
+            "segment_set_flags",
         ]
         assert all(comment for _, comment in rows)
 

@@ -23,10 +23,12 @@ PARTITIONED = {
     "embeddings/efficientnet_lite0_tiles",
     "probes/efficientnet_lite0_imagenet",
     "segments/otsu_luma",
+    "segments/mask2former_swin_large_ade",
     "segments/sam_vit_base",
     "segments/sam_vit_base_tiles",
     "segments/sam_vit_huge",
     "segments/sam_vit_large",
+    "segments/u2net",
 }
 UNPARTITIONED = {
     "catalogue",
