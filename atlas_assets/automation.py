@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from atlas_assets.new_scans import register_new_scans
 from atlas_assets.partitions import PLATES_NAME, missing_partitions
 from atlas_assets.plates import MANIFEST_KEY, untried_plates
+from atlas_assets.under_way import automation_runs, plates_under_way
 from atlas_assets.work_lists import (
     AUTOMATION_TAG,
     Standing,
@@ -32,15 +33,6 @@ from atlas_resources.ledger import why_behind
 from atlas_resources.provenance import PROJECT_ROOT
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource
-
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-
 
 # Ledgers and checks are twenty short steps: a process for each, as Dagster has it by default, mostly starts and ends.
 ONE_PROCESS = {"execution": {"config": {"in_process": {}}}}
@@ -96,24 +88,13 @@ def _manifests_first(plate_ids: Sequence[str]) -> dg.RunRequest:
     )
 
 
-def _unfinished(instance: dg.DagsterInstance) -> int:
-    """Runs that automation asked for and that are not over yet."""
-    filters = dg.RunsFilter(statuses=UNFINISHED)
-    return sum(AUTOMATION_TAG in run.tags for run in instance.get_runs(filters))
+def _askable(instance: dg.DagsterInstance, dataset: Dataset, standings: Sequence[Standing]) -> list[Standing]:
+    """Standings without plates that a run is about to make, and without those Dagster has no partition for yet.
 
-
-def _known_only(instance: dg.DagsterInstance, dataset: Dataset, standings: Sequence[Standing]) -> list[Standing]:
-    """Standings without the plates Dagster has no partition for yet: `register_new_scans` adds those first."""
-    unknown = set(missing_partitions(instance, dataset))
-    return [
-        Standing(
-            standing.keys,
-            standing.version,
-            standing.plates_per_run,
-            tuple(plate for plate in standing.plates if plate.plate_id not in unknown),
-        )
-        for standing in standings
-    ]
+    `register_new_scans` adds the latter first.
+    """
+    unknown, asked = set(missing_partitions(instance, dataset)), plates_under_way(instance)
+    return [standing.without(unknown | asked.get(standing.keys[0], set())) for standing in standings]
 
 
 def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
@@ -126,14 +107,14 @@ def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
         f"these plates. A plate that failed is left to the nightly schedule. Active: {', '.join(active)}.",
     )
     def fill_missing(context: dg.SensorEvaluationContext, dataset: DatasetResource) -> dg.SensorResult | dg.SkipReason:
-        waiting_for = _unfinished(context.instance)
+        waiting_for = automation_runs(context.instance)
         if waiting_for:
             return dg.SkipReason(f"{waiting_for} runs are under way")
         untried = untried_plates(context.instance, context.instance.get_dynamic_partitions(PLATES_NAME))
         if untried:
             return dg.SensorResult(run_requests=[_manifests_first(untried)])
         opened = dataset.open()
-        standings = _known_only(context.instance, opened, read_standings(registry, opened, active))
+        standings = _askable(context.instance, opened, read_standings(registry, opened, active))
         requests = list(_requests(standings, 1, "fill_missing"))
         failed = sum(len(standing.failed) for standing in standings)
         if not requests:
@@ -152,7 +133,7 @@ def _build_refresh_ledgers(registry: Registry, ledgers: Sequence[dg.AssetKey]) -
     def refresh_ledgers(
         context: dg.SensorEvaluationContext, dataset: DatasetResource
     ) -> dg.SensorResult | dg.SkipReason:
-        waiting_for = _unfinished(context.instance)
+        waiting_for = automation_runs(context.instance)
         if waiting_for:
             return dg.SkipReason(f"{waiting_for} runs are under way")
         reason = why_behind(dataset.open(), registry)
@@ -179,13 +160,14 @@ def _build_nightly(registry: Registry, settings: AutomationSettings) -> dg.Sched
         cron_schedule=settings.nightly.cron,
         execution_timezone=settings.nightly.timezone,
         target=dg.AssetSelection.all(),
-        description=f"Asks for all that is owed, failures included, up to {settings.most_attempts} attempts a plate.",
+        description=f"Asks for all that is owed, failures included, up to {settings.most_attempts} attempts a plate. "
+        "What a run is about to make is left to it.",
     )
     def nightly(
         context: dg.ScheduleEvaluationContext, dataset: DatasetResource
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         opened = dataset.open()
-        standings = _known_only(context.instance, opened, read_standings(registry, opened, active))
+        standings = _askable(context.instance, opened, read_standings(registry, opened, active))
         occasion = f"nightly {context.scheduled_execution_time:%Y-%m-%d %H:%M}"
         requests = list(_requests(standings, settings.most_attempts, occasion))
         failed = [plate for standing in standings for plate in standing.failed]

@@ -68,7 +68,8 @@ def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Se
         for standing in standings
         if (count := sum(plate.is_waiting for plate in standing.plates))
     ]
-    wanted = [_only(standing, plate_ids) for standing in standings]
+    others = set(dataset.plate_ids()) - set(plate_ids) if plate_ids else set()
+    wanted = [standing.without(others) for standing in standings]
     works = work_lists(wanted, most_attempts=None)
     return Backfill(selection.name, tuple(key for each in wanted for key in each.keys), tuple(works), tuple(waiting))
 
@@ -85,11 +86,6 @@ def read_backfill_standings(registry: Registry, dataset: Dataset, name: str) -> 
         }
     instruments = [spec.key for spec in registry.admitted if asset_key(spec) in keys]
     return [each for each in read_standings(registry, dataset, instruments) if keys & set(each.keys)]
-
-
-def _only(standing: Standing, plate_ids: Sequence[str] | None) -> Standing:
-    chosen = [plate for plate in standing.plates if plate_ids is None or plate.plate_id in plate_ids]
-    return Standing(standing.keys, standing.version, standing.plates_per_run, tuple(chosen))
 
 
 def launch_backfill(server: DagsterServer, backfill: Backfill) -> Iterator[str]:

@@ -26,6 +26,7 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.durable_files import write_bytes_atomically, write_json_atomically
 from atlas_resources.images import POLICY_NAME, DecodedImage, decode
 from atlas_resources.resources import DatasetResource
+from atlas_resources.runs import claim_plate
 from atlas_resources.tables import HISTOGRAMS
 from atlas_resources.tables import PLATES as PLATES_TABLE
 
@@ -34,6 +35,7 @@ HISTOGRAMS_KEY = dg.AssetKey(["plate", "input_color_histograms"])
 KEYS = (INPUT_IMAGE_KEY, HISTOGRAMS_KEY)
 MEASURE_VERSION = f"1.{POLICY_NAME}"
 FAILURE_NAME = "groundwork_failure.json"
+OP_NAME = "groundwork"
 PROGRESS_SECONDS = 5.0
 
 
@@ -133,7 +135,7 @@ def _keep_failure(dataset: Dataset, plate_id: str, error: Exception) -> None:
     write_json_atomically(dataset.derived_path(plate_id, FAILURE_NAME), failure)
 
 
-def _groundwork(dataset: Dataset, plate_id: str, is_forced: bool) -> Groundwork:
+def _reuse_or_measure(dataset: Dataset, plate_id: str, is_forced: bool) -> Groundwork:
     try:
         present = None if is_forced else read_groundwork(dataset, plate_id)
         made = present or measure_plate(dataset, plate_id)
@@ -143,6 +145,35 @@ def _groundwork(dataset: Dataset, plate_id: str, is_forced: bool) -> Groundwork:
             _keep_failure(dataset, plate_id, error)
         return Groundwork(plate_id, error=f"{type(error).__name__}: {error}")
     return made
+
+
+def _claimed(dataset: Dataset, plate_id: str, is_forced: bool, is_patient: bool = False) -> Groundwork | None:
+    """The plate's groundwork; None if another run has the plate just now, unless one is patient."""
+    try:
+        claim = claim_plate(dataset, plate_id, OP_NAME, is_patient=is_patient)
+    except (OSError, ValueError) as error:
+        return Groundwork(plate_id, error=f"{type(error).__name__}: {error}")
+    if claim is None:
+        return None
+    try:
+        return _reuse_or_measure(dataset, plate_id, is_forced)
+    finally:
+        claim.release()
+
+
+def make_groundwork(dataset: Dataset, plate_ids: list[str], is_forced: bool) -> Iterator[Groundwork]:
+    """Groundwork of each plate in order; those that another run has just now come last, one by one."""
+    busy = []
+    ahead_of = ahead(lambda plate_id: _claimed(dataset, plate_id, is_forced), plate_ids, 2 * THREADS)
+    for plate_id, made in zip(plate_ids, ahead_of, strict=True):
+        if made is None:
+            busy.append(plate_id)
+        else:
+            yield made
+    for plate_id in busy:
+        made = _claimed(dataset, plate_id, is_forced, is_patient=True)
+        if made is not None:
+            yield made
 
 
 def _image_metadata(dataset: Dataset, plate: InputImage, is_reused: bool) -> dict[str, Any]:
@@ -189,7 +220,7 @@ def _spec(key: dg.AssetKey, description: str, table: Any) -> dg.AssetSpec:
 
 
 @dg.multi_asset(
-    name="groundwork",
+    name=OP_NAME,
     specs=[
         _spec(INPUT_IMAGE_KEY, "Scalar facts of the source: exact, over every pixel of 8-bit sRGB.", PLATES_TABLE),
         _spec(HISTOGRAMS_KEY, "Exact colour counts, dominant colours, paper against print.", HISTOGRAMS),
@@ -209,8 +240,7 @@ def groundwork(context: dg.AssetExecutionContext, config: PlateRun, dataset: Dat
     checks = PlateChecks(context, HISTOGRAMS_KEY)
     failed = []
     said = time.monotonic()
-    made = ahead(lambda plate_id: _groundwork(opened, plate_id, config.force), plate_ids, 2 * THREADS)
-    for number, plate in enumerate(made, start=1):
+    for number, plate in enumerate(make_groundwork(opened, plate_ids, config.force), start=1):
         if plate.input_image is None or plate.histograms is None:
             context.log.error(f"{plate.plate_id}: {plate.error}")
             failed.append((plate.plate_id, plate.error))

@@ -3,8 +3,8 @@
 Who asks for them, and when, is in `automation` and `terminal`.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import dagster as dg
@@ -65,6 +65,10 @@ class Standing:
     def missing(self) -> list[PlateStanding]:
         """Plates that are not done and wait for nothing."""
         return [plate for plate in self.plates if not plate.is_done and not plate.is_waiting]
+
+    def without(self, plate_ids: Set[str]) -> "Standing":
+        """The same, less some plates."""
+        return replace(self, plates=tuple(plate for plate in self.plates if plate.plate_id not in plate_ids))
 
     @property
     def failed(self) -> list[PlateStanding]:

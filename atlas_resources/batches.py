@@ -141,7 +141,7 @@ class Batches:
 
     def _prepare(self, plate_id: str, is_patient: bool = False) -> Prepared:
         dataset, identity = self.run.dataset, self.run.identity
-        claim = claim_plate(dataset, plate_id, identity, is_patient=is_patient)
+        claim = claim_plate(dataset, plate_id, identity.key, is_patient=is_patient)
         if claim is None:
             return Prepared(plate_id, 0.0)
         self._claims.append(claim)

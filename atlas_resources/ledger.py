@@ -3,6 +3,7 @@
 They grow by what is new, and a rebuild from nothing gives the same rows.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ import polars as pl
 
 from atlas_resources.contracts import ColorHistograms, InputImage, RunManifest
 from atlas_resources.dataset import Dataset
+from atlas_resources.digests import sha256_of
 from atlas_resources.durable_files import sweep_leftovers, write_bytes_atomically
 from atlas_resources.fingerprints import preprocess_tag
 from atlas_resources.pins import model_sha, weights_sha256
@@ -191,6 +193,7 @@ def build_plates(dataset: Dataset) -> pl.DataFrame:
         row = {"source_sha256": dataset.source_sha256(plate_id), **dataset.manifest(plate_id).model_dump()}
         path = dataset.derived_path(plate_id, "input_image.json")
         if path.is_file():
+            row["input_image_sha256"] = sha256_of(path)  # before it is read: what is written meanwhile is told by it
             facts = dataset.read_json(path, InputImage)
             row |= {**facts.model_dump(exclude={"colour_policy"}), "colour_policy": facts.colour_policy.name}
         rows.append({name: row.get(name) for name in PLATES.schema})
@@ -215,7 +218,8 @@ def build_histograms(dataset: Dataset) -> pl.DataFrame:
     for plate_id in dataset.plate_ids():
         path = dataset.derived_path(plate_id, "input_color_histograms.json")
         if path.is_file():
-            rows.append(_histogram_row(dataset.read_json(path, ColorHistograms)))
+            digest = sha256_of(path)  # before it is read, as with the plates
+            rows.append({**_histogram_row(dataset.read_json(path, ColorHistograms)), "file_sha256": digest})
     frame = pl.DataFrame([{name: row[name] for name in HISTOGRAMS.schema} for row in rows], schema=HISTOGRAMS.schema)
     return _write_ledger(dataset, HISTOGRAMS, frame)
 
@@ -287,7 +291,8 @@ def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
 def why_behind(dataset: Dataset, registry: Registry) -> str:
     """Why the ledgers are not what plate-local truth would give now; empty if they are.
 
-    Reads names and times only: run folders, the groundwork's files, and three columns of the ledgers.
+    Lists run folders, hashes the groundwork's files, and reads a few columns of the ledgers: by content, not by time,
+    so that nothing written while a refresh reads is missed.
     """
     return next(_reasons_behind(dataset, registry), "")
 
@@ -306,13 +311,29 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
     plate_ids = dataset.plate_ids()
     if set(read_ledger(dataset, PLATES)["plate_id"]) != set(plate_ids):
         yield f"plates came or went; there are {len(plate_ids)}"
-    measured = [dataset.derived_path(plate_id, "input_image.json") for plate_id in plate_ids]
-    newest_ns = max((path.stat().st_mtime_ns for path in measured if path.is_file()), default=0)
-    if newest_ns > ledger_path(dataset, PLATES).stat().st_mtime_ns:
-        yield f"groundwork is newer, of {newest_ns}"
+    yield from _changed_groundwork(dataset, plate_ids)
     present = {identity.fingerprint for identity in registry.identities.values()}
     if set(read_ledger(dataset, MODELS)["fingerprint"].drop_nulls()) != present:
         yield f"instruments changed: {', '.join(sorted(fingerprint[:8] for fingerprint in present))}"
+
+
+def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]:
+    for table, column, name in (
+        (PLATES, "input_image_sha256", "input_image.json"),
+        (HISTOGRAMS, "file_sha256", "input_color_histograms.json"),
+    ):
+        held = read_ledger(dataset, table).select("plate_id", column).drop_nulls().rows()
+        differing = set(held) ^ _present_digests(dataset, plate_ids, name)
+        if differing:
+            # The reason is part of a run key: as it changes, so is the refresh asked for again.
+            which = hashlib.sha256(repr(sorted(differing)).encode()).hexdigest()[:8]
+            yield f"{name} of {len({plate_id for plate_id, _ in differing})} plates came, went or changed ({which})"
+
+
+def _present_digests(dataset: Dataset, plate_ids: list[str], name: str) -> set[tuple[str, str]]:
+    """Plate and sha256 of each file of this name in `derived/`."""
+    paths = {plate_id: dataset.derived_path(plate_id, name) for plate_id in plate_ids}
+    return {(plate_id, sha256_of(path)) for plate_id, path in paths.items() if path.is_file()}
 
 
 def read_sealed_rows(dataset: Dataset, role: str) -> pl.DataFrame:

@@ -114,16 +114,15 @@ class Claim:
         self._lock.close()
 
 
-def claim_plate(
-    dataset: Dataset, plate_id: str, identity: InstrumentIdentity, *, is_patient: bool = False
-) -> Claim | None:
-    """Claims a plate for an instrument. None if another run has it, unless one is patient and waits until it has not.
+def claim_plate(dataset: Dataset, plate_id: str, key: str, *, is_patient: bool = False) -> Claim | None:
+    """Claims a plate for an instrument, by its key, or for the groundwork.
 
-    The lock is the kernel's, on an empty file: a dead process holds none.
+    None if another run has it, unless one is patient and waits until it has not. The lock is the kernel's, on an empty
+    file: a dead process holds none.
     """
     folder = dataset.locks_dir / dataset.plate_dir(plate_id).name
     folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / identity.key).open("wb")
+    lock = (folder / key).open("wb")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | (0 if is_patient else fcntl.LOCK_NB))
     except BlockingIOError:

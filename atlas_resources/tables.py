@@ -184,6 +184,7 @@ PLATES = Table(
         Column("has_icc", pl.Boolean, "Whether the source carries an ICC profile."),
         Column("has_exif", pl.Boolean, "Whether the source carries EXIF data."),
         Column("colour_policy", pl.String, "Name of the decode and colour-conversion policy."),
+        Column("input_image_sha256", pl.String, "sha256 of the file the facts come from, derived/input_image.json."),
     ),
     ("plate_id",),
 )
@@ -206,6 +207,7 @@ HISTOGRAMS = Table(
         Column("paper_ratio", pl.Float64, "Share of the pixels that are paper."),
         Column("paper_lab", pl.List(pl.Float64), "Mean Lab of the paper."),
         Column("foreground_lab", pl.List(pl.Float64), "Mean Lab of what is printed."),
+        Column("file_sha256", pl.String, "sha256 of the counts' file, derived/input_color_histograms.json."),
     ),
     ("plate_id",),
 )

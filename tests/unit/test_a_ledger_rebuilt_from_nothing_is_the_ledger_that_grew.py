@@ -1,6 +1,7 @@
 """However ledgers came to be, their rows are those that plate-local truth gives, marked current alike."""
 
 import hashlib
+import os
 import shutil
 
 import polars as pl
@@ -218,3 +219,18 @@ def test_a_ledger_of_an_earlier_version_is_said_to_be_behind(measured, two_instr
     path = ledger_path(measured, LEDGERS["embeddings"])
     pl.read_parquet(path).drop(YOUNGER).write_parquet(path)
     assert why_behind(measured, two_instruments) == "made by an earlier version, with other columns: embeddings"
+
+
+@pytest.mark.parametrize("name", ["input_image", "input_color_histograms"])
+def test_groundwork_that_was_written_while_the_ledgers_were_is_not_missed(measured, two_instruments, name):
+    """It is told by its content: here it is older than the ledgers that do not hold it."""
+    build_catalogue(measured, two_instruments)
+    path = measured.derived_path("plate-002", f"{name}.json")
+    before = path.read_bytes()
+    path.write_bytes(before + b"\n")
+    os.utime(path, (0, 0))
+    assert f"{name}.json of 1 plates came, went or changed" in why_behind(measured, two_instruments)
+    path.unlink()
+    assert f"{name}.json of 1 plates came, went or changed" in why_behind(measured, two_instruments)
+    path.write_bytes(before)
+    assert why_behind(measured, two_instruments) == "", "the same content, however new, is no change"

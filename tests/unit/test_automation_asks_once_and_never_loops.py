@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from atlas_assets.ledgers import build_ledger_assets
 from atlas_assets.partitions import add_missing_partitions
 from atlas_assets.plates import MANIFEST_KEY
 from atlas_resources.ledger import why_behind
+from atlas_resources.provenance import PROJECT_ROOT
 from atlas_resources.registration import register_scans
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource
@@ -262,7 +264,36 @@ class TestNightly:
         assert automation.idle_night(4).startswith("nothing is owed")
 
 
+RANGE = {"start": 2, "end": 4}
+
+
+def ask_for_segments(automation: Automation, status: dg.DagsterRunStatus, config: dict, tags: dict[str, str]) -> None:
+    """A run over segments that has come as far as its status says."""
+    job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
+    automation.graph.instance.create_run_for_job(
+        job, status=status, run_config=config, tags=tags, asset_selection=frozenset({SEGMENTS})
+    )
+
+
 class TestRunsUnderWay:
+    @pytest.fixture
+    def instance(self, tmp_path):
+        """Dagster on disk, with the project's settings: a schedule's context opens it for itself."""
+        shutil.copy(PROJECT_ROOT / "dagster.yaml", tmp_path)
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            yield instance
+
+    def test_a_killed_run_that_will_be_started_again_is_under_way(self, automation):
+        """Else its plates are asked for a second time before it is."""
+        tags = {"atlas/automation": "fill_missing", "dagster/will_retry": "true"}
+        ask_for_segments(automation, dg.DagsterRunStatus.FAILURE, {}, tags)
+        assert automation.idle_tick("fill_missing") == "1 runs are under way"
+
+    def test_one_that_was_started_again_is_not(self, automation):
+        tags = {"atlas/automation": "fill_missing", "dagster/will_retry": "true", "dagster/auto_retry_run_id": "next"}
+        ask_for_segments(automation, dg.DagsterRunStatus.FAILURE, {}, tags)
+        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+
     @pytest.mark.parametrize("name", ["fill_missing", "refresh_ledgers"])
     @pytest.mark.parametrize(
         "status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -282,6 +313,28 @@ class TestRunsUnderWay:
         job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
         automation.graph.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
         assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+
+    @pytest.mark.parametrize(
+        ("config", "tags"),
+        [
+            ({"ops": {f"segments__{SEGMENTER}": {"config": {"plates": ["plate-002", "plate-004"]}}}}, {}),
+            (
+                {},
+                {"dagster/asset_partition_range_start": "plate-002", "dagster/asset_partition_range_end": "plate-004"},
+            ),
+            ({}, {"dagster/partition": "plate-004"}),
+        ],
+    )
+    def test_plates_that_a_persons_run_is_about_to_make_are_left_to_it(self, automation, config, tags):
+        ask_for_segments(automation, dg.DagsterRunStatus.STARTED, config, tags)
+        (of_segments,) = (plates for keys, plates in asked(automation.tick("fill_missing")) if keys == {SEGMENTS})
+        assert "plate-004" not in of_segments
+        assert {"plate-001", "plate-005"} <= set(of_segments)
+
+    def test_the_night_leaves_to_runs_under_way_what_they_are_about_to_make(self, automation):
+        listed = {"ops": {f"segments__{SEGMENTER}": {"config": {"plates": ["plate-002", "plate-004"]}}}}
+        ask_for_segments(automation, dg.DagsterRunStatus.STARTED, listed, {"atlas/automation": "fill_missing"})
+        assert asked(automation.night(1)) == [(GROUNDWORK, ALL), ({SEGMENTS}, ["plate-001", "plate-003", "plate-005"])]
 
     def test_the_run_that_takes_in_new_scans_is_one_of_automation(self, automation, tmp_path):
         """Else its groundwork is asked for a second time while it waits in the queue."""
