@@ -28,10 +28,10 @@ def models_golden(
     from atlas_assets.model_docs import DOCS_PATH
     from atlas_resources.registry import read_registry
 
-    registry = read_registry()
+    registry, scans = read_registry(), _scans(plates)
     try:
         spec = registry.require(name)
-        golden, found = measure_golden(spec, _scans(plates))
+        golden, found = measure_golden(spec, scans)
     except KeyError as error:
         raise fail(str(error.args[0])) from None
     except (ValueError, RuntimeError, OSError) as error:

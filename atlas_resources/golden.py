@@ -18,10 +18,15 @@ def is_fast(numeric: Numeric | None) -> bool:
 
 
 def exact_twin(spec: Spec) -> Spec:
-    """The same instrument in plain float32 on the same device. Raises ValueError where no mode is declared."""
+    """The same instrument in float32 on the same device, its convolutions not rounded to TF32 either.
+
+    Raises ValueError where no mode is declared.
+    """
     if spec.numeric is None:
         raise ValueError(f"{spec.key}: numeric is not declared; see `atlas models check`")
-    return spec.model_copy(update={"numeric": Numeric(dtype="float32", device=spec.numeric.device)})
+    return spec.model_copy(
+        update={"numeric": Numeric(dtype="float32", device=spec.numeric.device, matmul_precision="highest")}
+    )
 
 
 def golden_subject(spec: Spec) -> str:

@@ -12,7 +12,7 @@ from atlas_assets.cli import app
 from atlas_assets.golden import PlateCosine, compare, cosines, measure_golden, record_golden
 from atlas_resources.admission import missing_for_admission, status_of
 from atlas_resources.fingerprints import fingerprint
-from atlas_resources.golden import golden_subject
+from atlas_resources.golden import exact_twin, golden_subject, is_fast
 from atlas_resources.registry import read_registry, read_spec
 from atlas_resources.specs import Golden, Numeric, Spec
 
@@ -120,6 +120,12 @@ def test_the_project_s_fast_mode_stands_as_its_figure_says():
     assert read_registry().status(FAST).name == expected
 
 
+def test_it_is_held_against_float32_that_rounds_nowhere():
+    twin = exact_twin(with_numeric("clip_vit_base_patch32", Numeric(dtype="bfloat16", device="cuda", attention="sdpa")))
+    assert twin.numeric == Numeric(dtype="float32", device="cuda", matmul_precision="highest")
+    assert not is_fast(twin.numeric)
+
+
 @pytest.mark.parametrize("key", [FAST, "efficientnet_lite0_imagenet"])
 def test_real_weights_in_bfloat16_are_near_and_not_equal(key: str, tmp_path: Path):
     scans = draw_scans(tmp_path, "red", "teal")
@@ -155,6 +161,10 @@ class TestCommand:
         assert spec.numeric.golden.plates == 2
         assert f"{spec.numeric.golden.cosine_min:.6f}" in told.output
         assert ("admitted" in told.output) is (told.exit_code == 0)
+
+    def test_a_folder_without_scans_is_told_once(self, folder: Path):
+        told = CliRunner().invoke(app, ["models", "golden", "fast", "--plates", str(folder / "none")])
+        assert (told.exit_code, told.output) == (1, f"no scans found in {folder / 'none'}\n")
 
     def test_float32_has_nothing_to_test(self, folder: Path):
         told = CliRunner().invoke(app, ["models", "golden", EXACT])

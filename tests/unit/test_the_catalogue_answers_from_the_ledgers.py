@@ -125,7 +125,7 @@ class TestDocumentation:
         rows = connection.execute(
             "SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal ORDER BY ALL"
         ).fetchall()
-        assert [name for name, _ in rows] == ["histogram_nearest", "nearest", "why"]
+        assert [name for name, _ in rows] == ["histogram_nearest", "nearest", "nearest_tiles", "why"]
         assert all(comment for _, comment in rows)
 
 
