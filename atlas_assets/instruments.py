@@ -23,10 +23,11 @@ from atlas_resources.batches import PlateOutcome, execute_run
 from atlas_resources.contracts import InstrumentIdentity, RunManifest
 from atlas_resources.dataset import Dataset
 from atlas_resources.measuring import Work
+from atlas_resources.pins import revision_url
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs import read_metrics, read_preview
-from atlas_resources.specs import Spec
+from atlas_resources.specs import MasksOutput, ScoresOutput, Spec, VectorOutput
 from atlas_resources.tables import INSTRUMENT_TABLES
 
 PROGRESS_SECONDS = 5.0
@@ -56,15 +57,42 @@ def asset_key(spec: Spec) -> dg.AssetKey:
 
 
 def describe(spec: Spec, identity: InstrumentIdentity) -> str:
-    """The asset's description: what it is, its pins, its terms and its known ways to be wrong, in Markdown."""
-    failures = "\n".join(f"- {mode.fact} ({mode.source})" for mode in spec.failure_modes)
-    return (
-        f"**{spec.title}.** {spec.description}\n\n"
-        f"Model `{identity.model_id}` at `{identity.model_sha}`, weights sha256 `{identity.weights_sha256}`.\n\n"
-        f"Licence {identity.licence}, commercial use: {identity.commercial_use}. "
-        f"Preprocessing `{identity.preprocess_tag}`.\n\n"
-        f"Known ways to be wrong:\n{failures}"
+    """The asset's description, in Markdown: what it is and is for, its pins, its terms, its known ways to be wrong."""
+    url = revision_url(spec)
+    revision = f"[`{identity.model_sha}`]({url})" if url else f"`{identity.model_sha}`"
+    weights = f"weights sha256 `{identity.weights_sha256}`" if identity.weights_sha256 else "no weights: an algorithm"
+    licence = f"{identity.licence} ({spec.licence.source})" if spec.licence else identity.licence
+    facts = {
+        "Gives": _gives(spec),
+        "Trained for": spec.objective and spec.objective.replace("_", " "),
+        "Parameters": spec.parameter_count and f"{spec.parameter_count:,}",
+        "Model": f"`{identity.model_id}` at {revision}, {weights}",
+        "Licence": f"{licence}; commercial use of its rows: {identity.commercial_use}",
+        "Preprocessing": f"`{identity.preprocess_tag}`",
+    }
+    lists = {
+        "Known ways to be wrong": [f"{mode.fact} ({mode.source})" for mode in spec.failure_modes],
+        "Open": spec.notes,
+        "Sources": spec.sources,
+    }
+    return "\n\n".join(
+        [
+            f"**{spec.title}.** {spec.description}",
+            "\n".join(f"- {name}: {fact}" for name, fact in facts.items() if fact),
+            *(f"{name}:\n" + "\n".join(f"- {line}" for line in lines) for name, lines in lists.items() if lines),
+        ]
     )
+
+
+def _gives(spec: Spec) -> str:
+    match spec.output:
+        case VectorOutput(dim=dim, pooled_feature=feature):
+            return f"a vector of {dim}, {feature.replace('_', ' ')}"
+        case ScoresOutput(count=count, calibration=calibration):
+            return f"{count} scores, {calibration}"
+        case MasksOutput(classes=classes):
+            return f"masks, {', '.join(classes) or 'of no class'}"
+    return spec.output.kind if spec.output else "not declared"
 
 
 def outcome_metadata(dataset: Dataset, manifest: RunManifest, is_reused: bool) -> dict[str, Any]:

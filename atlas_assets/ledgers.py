@@ -12,6 +12,8 @@ import polars as pl
 
 from atlas_assets.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.instruments import asset_key
+from atlas_assets.neighbour_pictures import neighbour_pictures
+from atlas_assets.pictures import data_uri_markdown
 from atlas_assets.plates import MANIFEST_KEY
 from atlas_assets.ui_metadata import column_schema
 from atlas_resources.catalogue import MACROS, build_catalogue
@@ -53,6 +55,11 @@ def _metadata(dataset: Dataset, table: Table, rows: pl.DataFrame) -> dict[str, A
         metadata["instruments"] = dg.MetadataValue.md(
             "| instrument | rows | current |\n|---|---|---|\n" + "\n".join(lines)
         )
+    if table.name == "embeddings":
+        current = rows.filter(pl.col("is_current"))
+        for shown in neighbour_pictures(current, dataset.thumbnail):
+            name = f"nearest to {shown.plate_id} ({shown.instrument})"
+            metadata[name] = dg.MetadataValue.md(data_uri_markdown(shown.picture, name))
     return metadata
 
 

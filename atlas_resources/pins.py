@@ -29,6 +29,15 @@ def model_sha(spec: Spec) -> str | None:
     return None
 
 
+def revision_url(spec: Spec) -> str | None:
+    """Where the hub shows the pinned revision, for a person to open; None for what comes from no hub."""
+    from huggingface_hub import constants
+
+    if not isinstance(spec.weights, HubWeights) or spec.weights.revision is None:
+        return None
+    return f"{constants.ENDPOINT}/{spec.weights.repository}/tree/{spec.weights.revision}"
+
+
 def weights_sha256(spec: Spec) -> str | None:
     """Digest of the weights: of the file if there is one, else of the sorted list `sha256  path`.
 

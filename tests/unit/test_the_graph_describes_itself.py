@@ -147,3 +147,15 @@ def test_a_broken_spec_is_a_node_that_says_what_is_wrong_and_the_others_load(tmp
     assert not node.is_executable
     assert "soothsayer" in (node.description or "")
     assert graph.has(dg.AssetKey(["segments", "otsu_luma"]))
+
+
+def test_an_instruments_description_leads_to_its_revision_at_the_hub_and_names_its_terms(graph):
+    """A link for a person to open; `test_only_one_module_talks_to_a_hub` holds that nothing here follows it."""
+    said = graph.get(dg.AssetKey(["embeddings", "dinov2_base"])).description
+    revision = "f9e44c814b77203eaa57a6bdbbd535f21ede1415"
+    assert f"[`{revision}`](https://huggingface.co/facebook/dinov2-base/tree/{revision})" in said
+    assert "- Licence: Apache-2.0 (facebookresearch/dinov2 MODEL_CARD.md" in said
+    assert "Known ways to be wrong:\n- " in said
+    without_hub = graph.get(dg.AssetKey(["segments", "otsu_luma"])).description
+    assert "no weights: an algorithm" in without_hub
+    assert "](http" not in without_hub
