@@ -251,11 +251,11 @@ def groundwork(context: dg.AssetExecutionContext, config: PlateRun, dataset: Dat
         yield image_events.materialized(plate.plate_id, version, image_metadata)
         yield histogram_events.materialized(plate.plate_id, version, histogram_metadata)
         found = chain(unsound_groundwork(plate.input_image, plate.histograms), changed_source(opened, plate.plate_id))
-        yield checks.evaluated(plate.plate_id, found)
+        yield from checks.evaluated(plate.plate_id, found)
         if time.monotonic() - said >= PROGRESS_SECONDS:
             said = time.monotonic()
             context.log.info(f"{number} of {len(plate_ids)} plates, {len(failed)} failed")
-    yield checks.result()
+    yield from checks.concluded()
     if failed:
         raise failure_of(context, KEYS, failed, len(plate_ids))
     yield from map(step_output, KEYS)

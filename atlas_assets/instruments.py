@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import dagster as dg
+import polars as pl
 
 from atlas_assets.events import PlateEvents, PlateRun, failed_plates, failure_of, plates_of, step_output
 from atlas_assets.partitions import PLATES
@@ -96,7 +97,18 @@ def _gives(spec: Spec) -> str:
 
 
 def outcome_metadata(dataset: Dataset, manifest: RunManifest, is_reused: bool) -> dict[str, Any]:
-    """What the UI shows of one plate's result. Reads the sealed run, so a reused plate shows the same as a new one."""
+    """What the UI shows of one plate's result. Reads the sealed run, so a reused plate shows the same as a new one.
+
+    Of one whose sealed files cannot be read it says that; the check `sound` fails.
+    """
+    known = {"run_id": manifest.run_id, "reused": is_reused}
+    try:
+        return {**_sealed_metadata(dataset, manifest), **known}
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        return {**known, "unreadable": f"{type(error).__name__}: {error}"}
+
+
+def _sealed_metadata(dataset: Dataset, manifest: RunManifest) -> dict[str, Any]:
     preview, thumbnail = read_preview(dataset, manifest), dataset.thumbnail(manifest.plate_id)
     shows_plate = ROLES[manifest.instrument.role].is_drawn_on_plate
     metrics = read_metrics(dataset, manifest).values
@@ -104,8 +116,6 @@ def outcome_metadata(dataset: Dataset, manifest: RunManifest, is_reused: bool) -
         **picture_metadata(manifest.plate_id, preview or thumbnail, None if shows_plate else thumbnail),
         **{name: value for name, value in metrics.items() if value is not None},
         **(segment_metadata(dataset, manifest) if manifest.instrument.role == "segmentation" else {}),
-        "run_id": manifest.run_id,
-        "reused": is_reused,
         "folder": dg.MetadataValue.path(dataset.runs_dir(manifest.plate_id) / manifest.run_id),
     }
 
@@ -194,9 +204,9 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
             data_version = f"{identity.fingerprint[:16]}-{outcome.manifest.source_sha256[:16]}"
             metadata = outcome_metadata(dataset, outcome.manifest, outcome.status == "reused")
             yield events.materialized(outcome.plate_id, data_version, metadata)
-            yield checks.evaluated(outcome.plate_id, unsound_result(dataset, spec, outcome.manifest))
+            yield from checks.evaluated(outcome.plate_id, unsound_result(dataset, spec, outcome.manifest))
         progress.say()
-        yield checks.result()
+        yield from checks.concluded()
         if failed:
             raise failure_of(context, [key], list(failed_plates(failed)), len(plate_ids))
         yield step_output(key)

@@ -68,44 +68,57 @@ def changed_source(dataset: Dataset, plate_id: str) -> Iterator[str]:
 
 
 class PlateChecks:
-    """What the check `sound` of one asset finds, plate by plate, as events for its step to yield."""
+    """What the check `sound` of one asset finds, plate by plate, as events for its step to yield.
+
+    Dagster (1.13) shows the event that came last as the check's state: those of unsound plates come after the others.
+    """
 
     def __init__(self, context: dg.AssetExecutionContext, key: dg.AssetKey):
         self.context = context
         self.key = key
         self.plates_count = 0
-        self.wrong: list[str] = []
+        self.unsound: dict[str, list[str]] = {}
 
-    def evaluated(self, plate_id: str, findings: Iterator[str]) -> dg.AssetCheckEvaluation:
-        """The event of one plate: passed if nothing is found. Whatever cannot be read is a finding."""
+    def evaluated(self, plate_id: str, findings: Iterator[str]) -> Iterator[dg.AssetCheckEvaluation]:
+        """The event of a plate in which nothing is found. Whatever cannot be read is a finding."""
         try:
             lines = list(islice(findings, SHOWN))
         except (OSError, ValueError, LookupError, pl.exceptions.PolarsError) as error:
             lines = [f"{plate_id}: {type(error).__name__}: {error}"]
         self.plates_count += 1
-        self.wrong += lines
         for line in lines:
             self.context.log.error(f"unsound: {line}")
+        if lines:
+            self.unsound[plate_id] = lines
+        else:
+            yield self._event(plate_id, lines)
+
+    def concluded(self) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
+        """The events of unsound plates, and what the check comes to over all plates of the run."""
+        for plate_id, lines in self.unsound.items():
+            yield self._event(plate_id, lines)
+        wrong = [line for lines in self.unsound.values() for line in lines]
+        yield dg.AssetCheckResult(
+            asset_key=self.key,
+            check_name=CHECK_NAME,
+            passed=not wrong,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={"plates": self.plates_count, "unsound": len(self.unsound), **_metadata(wrong[:SHOWN])},
+        )
+
+    def _event(self, plate_id: str, lines: list[str]) -> dg.AssetCheckEvaluation:
         return dg.AssetCheckEvaluation(
             asset_key=self.key,
             check_name=CHECK_NAME,
             passed=not lines,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata=_metadata(lines) if lines else {},
+            metadata=_metadata(lines),
             partition=plate_id,
-        )
-
-    def result(self) -> dg.AssetCheckResult:
-        """What the check comes to over all plates of the run."""
-        return dg.AssetCheckResult(
-            asset_key=self.key,
-            check_name=CHECK_NAME,
-            passed=not self.wrong,
-            severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"plates": self.plates_count, **(_metadata(self.wrong[:SHOWN]) if self.wrong else {})},
         )
 
 
 def _metadata(lines: list[str]) -> dict[str, dg.MetadataValue]:
+    if not lines:
+        return {}
     wrong = "\n".join(f"- {line}" for line in lines)
     return {"wrong": dg.MetadataValue.md(wrong), "mend": dg.MetadataValue.text(MEND)}

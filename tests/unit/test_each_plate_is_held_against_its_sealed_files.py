@@ -69,6 +69,15 @@ def test_a_sealed_file_that_was_tampered_with_fails_the_check_of_its_plate_alone
     assert "embeddings.parquet: changed since it was sealed" in said(result, EMBEDDINGS, None)
 
 
+def test_the_state_that_dagster_shows_is_failed_though_sound_plates_came_after(graph):
+    graph.materialize(EMBEDDINGS)
+    sealed_file(graph.dataset, "plate-001", "metrics.json").write_text("{}")
+    graph.materialize(EMBEDDINGS)
+    key = dg.AssetCheckKey(dg.AssetKey(EMBEDDINGS.split("/")), "sound")
+    shown = graph.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert (shown.status.value, shown.partition) == ("FAILED", "plate-001")
+
+
 def test_rows_that_were_sealed_wrong_fail_the_check_though_their_digest_is_right(graph, monkeypatch):
     """As when the code that measures has a fault: what it sealed is read back and counted again."""
     monkeypatch.setattr("atlas_assets.measures.segments.coco.area", lambda encoded: 1)
