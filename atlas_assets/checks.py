@@ -11,7 +11,7 @@ import polars as pl
 
 from atlas_assets.ledgers import ledger_key
 from atlas_assets.plate_checks import changed_source
-from atlas_assets.soundness import unsound_masks, unsound_scores, unsound_vectors
+from atlas_assets.soundness import unsound_boxes, unsound_masks, unsound_scores, unsound_vectors
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import read_ledger, read_sealed_rows
 from atlas_resources.registry import Registry
@@ -19,7 +19,9 @@ from atlas_resources.resources import DatasetResource
 from atlas_resources.specs import VectorOutput
 from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, IS_CURRENT, MODELS, PLATES, RUNS, Table
 
-EMBEDDINGS, SEGMENTS, PROBES = (INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "probe"))
+EMBEDDINGS, SEGMENTS, PROBES, DETECTIONS = (
+    INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "probe", "detection")
+)
 
 Finding = Callable[[Dataset], tuple[int, list[str]]]  # rows looked at, and a line per wrong one
 
@@ -54,6 +56,11 @@ def _unsound_masks(dataset: Dataset) -> tuple[int, list[str]]:
 def _unsound_scores(dataset: Dataset) -> tuple[int, list[str]]:
     rows = read_ledger(dataset, PROBES).filter(IS_CURRENT.name)
     return rows.height, list(unsound_scores(rows))
+
+
+def _unsound_boxes(dataset: Dataset) -> tuple[int, list[str]]:
+    rows = read_ledger(dataset, DETECTIONS).filter(IS_CURRENT.name)
+    return rows.height, list(unsound_boxes(rows, read_ledger(dataset, PLATES)))
 
 
 def _unsound_histograms(dataset: Dataset) -> tuple[int, list[str]]:
@@ -167,6 +174,12 @@ def build_checks(registry: Registry) -> list[Any]:
         ),
         _build_check(SEGMENTS, "masks_are_sound", "Run lengths have the recorded area and digest.", _unsound_masks),
         _build_check(PROBES, "scores_sum_to_one", "The scores of a plate's labels sum to 1.", _unsound_scores),
+        _build_check(
+            DETECTIONS,
+            "boxes_are_sound",
+            "Edges in order, the same in pixels and as shares of the plate, scores 0 to 1.",
+            _unsound_boxes,
+        ),
         _build_check(
             HISTOGRAMS, "counts_sum_to_pixels", "Each histogram sums to the plate's pixels.", _unsound_histograms
         ),

@@ -15,6 +15,7 @@ from atlas_assets.events import PlateEvents, PlateRun, failed_plates, failure_of
 from atlas_assets.partitions import PLATES
 from atlas_assets.plate_checks import PlateChecks, sound_spec, unsound_result
 from atlas_assets.plates import MANIFEST_KEY
+from atlas_assets.roles.detection import DetectionWork
 from atlas_assets.roles.embedding import EmbeddingWork
 from atlas_assets.roles.probe import ProbeWork
 from atlas_assets.roles.segmentation import SegmentationWork
@@ -48,6 +49,7 @@ ROLES = {
     "embedding": RoleAssets(EmbeddingWork),
     "probe": RoleAssets(ProbeWork),
     "segmentation": RoleAssets(SegmentationWork, is_drawn_on_plate=True),
+    "detection": RoleAssets(DetectionWork, is_drawn_on_plate=True),
 }
 GROUPS = tuple(INSTRUMENT_TABLES[role].name for role in ROLES)
 

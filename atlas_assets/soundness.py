@@ -12,6 +12,7 @@ from atlas_resources.contracts import ColorHistograms, InputImage
 
 NORM_TOLERANCE = 1e-4  # relative; vectors are float32, their length is summed in float64
 NORM_RANGE = (1e-3, 1e6)  # a length beyond these is a model's that gives all zeros, or overflows
+PIXEL_TOLERANCE = 1e-6  # of float64 arithmetic on sides below 10^5 pixels
 SUM_TOLERANCE = 1e-4  # of 1000 float32 probabilities
 
 
@@ -79,6 +80,26 @@ def unsound_scores(rows: pl.DataFrame) -> Iterator[str]:
             yield f"{plate_id} {key}: a score is not finite"
         elif count > 1 and not abs(total - 1) <= SUM_TOLERANCE:
             yield f"{plate_id} {key}: scores sum to {total}"
+
+
+def unsound_boxes(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
+    """Boxes whose edges are out of order, or not the share of the plate they say, or whose score is none.
+
+    Args:
+        rows: of `tables.DETECTION`, with plate_id and instrument.
+        plates: plate_id, width and height in pixels; a plate that is not there, or has no size yet, is not held so.
+    """
+    sides = rows.join(plates.select("plate_id", "width", "height"), on="plate_id", how="left")
+    differ = [
+        (pl.col(f"{axis}_{end}") - pl.col(f"{axis}_{end}_ratio") * pl.col(side)).abs() > PIXEL_TOLERANCE
+        for axis, side in (("x", "width"), ("y", "height"))
+        for end in ("min", "max")
+    ]
+    is_out_of_order = (pl.col("x_min") > pl.col("x_max")) | (pl.col("y_min") > pl.col("y_max"))
+    is_wrong = pl.any_horizontal(is_out_of_order, ~pl.col("score").is_between(0, 1), *differ)
+    wrong = sides.filter(is_wrong.fill_null(False)).select("plate_id", "instrument", "detection_id", "score")
+    for plate_id, key, name, score in wrong.iter_rows():
+        yield f"{plate_id} {key} {name}: edges out of order, or not the share of the plate they say, or score {score}"
 
 
 def unsound_groundwork(image: InputImage, histograms: ColorHistograms) -> Iterator[str]:

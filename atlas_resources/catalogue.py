@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from atlas_resources.commercial import create_commercial_views
 from atlas_resources.dataset import Dataset
+from atlas_resources.detection_views import create_detection_views
 from atlas_resources.durable_files import sweep_leftovers, sync_folder
 from atlas_resources.ledger import ledger_path
 from atlas_resources.registry import Registry
@@ -159,6 +160,7 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
             _create_views(connection, registry)
             create_commercial_views(connection)
             create_segment_sets(connection, dataset)
+            create_detection_views(connection)
             _create_macros(connection)
             connection.execute("CHECKPOINT")
         os.replace(beside, path)

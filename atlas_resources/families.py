@@ -60,6 +60,19 @@ class U2NetParameters(Contract):
     saliency_threshold: float = Field(gt=0, lt=1, description="Of saliency stretched from its least to its greatest.")
 
 
+class DetrParameters(Contract):
+    """Parameter of DETR's own post-processing: boxes whose score is not above it are dropped."""
+
+    threshold: float = Field(ge=0, le=1)
+
+
+class GroundingDinoParameters(Contract):
+    """Parameters of GroundingDINO's own post-processing: the least score of a box, and of a word to be its label."""
+
+    box_threshold: float = Field(ge=0, le=1)
+    text_threshold: float = Field(ge=0, le=1)
+
+
 class OpenClipParameters(Contract):
     """Parameters of `open_clip`: where the sizes of the model stand, and what its preprocessing is held against."""
 
@@ -142,6 +155,10 @@ LOADERS: dict[str, LoaderEntry] = {
         frozenset({"global_average_pool", "global_average_pool_layer_norm"}),
     ),
     "image_classifier": LoaderEntry("atlas_resources.loaders.image_classifier", 1, frozenset({"probe"}), NoParameters),
+    "detr": LoaderEntry("atlas_resources.loaders.detr", 1, frozenset({"detection"}), DetrParameters),
+    "grounding_dino": LoaderEntry(
+        "atlas_resources.loaders.grounding_dino", 1, frozenset({"detection"}), GroundingDinoParameters
+    ),
     "segment_anything": LoaderEntry(
         "atlas_resources.loaders.segment_anything", 1, frozenset({"segmentation"}), SamParameters
     ),

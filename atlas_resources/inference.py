@@ -7,6 +7,7 @@ import numpy as np
 
 from atlas_resources import run_lengths
 from atlas_resources.numeric_modes import in_mode, numeric_mode
+from atlas_resources.prompts import AskedPrompt
 from atlas_resources.registry import loader_of
 from atlas_resources.specs import Spec
 from atlas_resources.weights import hub_shut, require_weights
@@ -61,6 +62,26 @@ class Label:
     name: str
 
 
+@dataclass(frozen=True)
+class Detection:
+    """One box of a detector.
+
+    Attributes:
+        corners: float32 [4], left, top, right, bottom as shares of the image's width and height; they may reach a
+            little beyond it.
+        label: what the model calls it.
+        score: 0..1, the model's own.
+        label_id: the label's id in the model's vocabulary, None where it is words.
+        prompt: what it was asked for, if it was asked.
+    """
+
+    corners: np.ndarray
+    label: str
+    score: float
+    label_id: str | None = None
+    prompt: AskedPrompt | None = None
+
+
 @runtime_checkable
 class Embedder(Protocol):
     """Gives a vector per image."""
@@ -90,6 +111,15 @@ class Segmenter(Protocol):
         ...
 
 
+@runtime_checkable
+class Detector(Protocol):
+    """Gives boxes."""
+
+    def detect(self, image: "torch.Tensor") -> list[Detection]:
+        """Boxes of one image, float32 [3, H, W], in any order."""
+        ...
+
+
 def require_device(spec: Spec) -> str:
     """The spec's device. Raises DeviceUnavailable at once when it is not there: nothing falls back to another."""
     if spec.numeric is None or spec.numeric.device == "cpu":
@@ -104,7 +134,7 @@ def require_device(spec: Spec) -> str:
     return "cuda"
 
 
-def load_model(spec: Spec, paranoid: bool = False) -> Embedder | Scorer | Segmenter:
+def load_model(spec: Spec, paranoid: bool = False) -> Embedder | Scorer | Segmenter | Detector:
     """Loads the pinned weights, digests checked, on the declared device and in its numeric mode. Opens no connection.
 
     Args:

@@ -82,6 +82,17 @@ class RecordedPrompts(Contract):
 
 
 @dataclass(frozen=True)
+class AskedPrompt:
+    """One prompt that an instrument is asked with, and where it stands."""
+
+    set: str
+    version: int
+    id: str
+    text: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class PromptSets:
     """Every version of every set that could be read and is as it was recorded, by its file's stem."""
 
@@ -163,6 +174,25 @@ def read_prompts(folder: Path = PROMPTS_DIR) -> PromptSets:
         for name in gone
     ]
     return PromptSets(folder, {name: one for name, one in sets.items() if not wrong[name]}, tuple(problems))
+
+
+def asked_prompts(pins: Iterable[PromptPin]) -> list[AskedPrompt]:
+    """The prompts of pinned sets of the project, in order. Raises PromptsMismatch as `PromptSets.require` does."""
+    return [
+        AskedPrompt(one.set, one.version, prompt.id, prompt.text, prompt.sha256)
+        for one in read_prompts().require(pins)
+        for prompt in one.prompts
+    ]
+
+
+def prompt_columns(prompt: AskedPrompt | None) -> dict[str, str | int | None]:
+    """The columns `tables.PROMPT` of a row, null without a prompt."""
+    return {
+        "prompt_set": prompt and prompt.set,
+        "prompt_version": prompt and prompt.version,
+        "prompt_id": prompt and prompt.id,
+        "prompt_sha256": prompt and prompt.sha256,
+    }
 
 
 def record_prompts(folder: Path = PROMPTS_DIR) -> list[str]:

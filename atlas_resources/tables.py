@@ -106,6 +106,37 @@ SEGMENT = (
     Column("touches_border", pl.Boolean, "Whether the mask reaches the image's edge."),
     Column("palette", COLOURS, "Dominant colours inside the mask on the working raster: Lab (D65), sRGB hex, share."),
 )
+PROMPT = (
+    Column("prompt_set", pl.String, "Prompt set it was asked with (model_specs/prompts/); null without prompts."),
+    Column("prompt_version", pl.Int32, "Version of the prompt set; null without prompts."),
+    Column("prompt_id", pl.String, "Id of the prompt in its set; null without prompts."),
+    Column("prompt_sha256", pl.String, "sha256 of the prompt's text, UTF-8; null without prompts."),
+)
+DETECTION = (
+    Column("detection_id", pl.String, "box-0001 ...: by score descending, then position."),
+    Column(
+        "label",
+        pl.String,
+        "What the detector calls it, a weak signal: it knows photographs, and names the nearest class it has. For "
+        "words of a prompt, the tokens above the text threshold, empty if none is.",
+    ),
+    Column("label_id", pl.String, "Id of the label in the model's vocabulary; null for words of a prompt."),
+    Column(
+        "score",
+        pl.Float32,
+        "The model's own score, 0..1, above the instrument's threshold. A weak signal, calibrated to nothing; not to "
+        "be compared between instruments.",
+    ),
+    Column("x_min", pl.Float64, "Left edge, source pixels. A box may reach a little beyond the plate."),
+    Column("y_min", pl.Float64, "Top edge, source pixels."),
+    Column("x_max", pl.Float64, "Right edge, source pixels."),
+    Column("y_max", pl.Float64, "Bottom edge, source pixels."),
+    Column("x_min_ratio", pl.Float64, "Left edge over the source's width, 0..1."),
+    Column("y_min_ratio", pl.Float64, "Top edge over the source's height, 0..1."),
+    Column("x_max_ratio", pl.Float64, "Right edge over the source's width, 0..1."),
+    Column("y_max_ratio", pl.Float64, "Bottom edge over the source's height, 0..1."),
+    *PROMPT,
+)
 PROBE = (
     Column("label_index", pl.Int32, "Index of the label in the model's output."),
     Column("label_id", pl.String, "Id of the label in its vocabulary (a WordNet synset for ImageNet)."),
@@ -137,6 +168,13 @@ INSTRUMENT_TABLES = {  # by role: a role is known everywhere by being here, and 
         (*IDENTITY, *PROBE, IS_CURRENT),
         ("instrument", "plate_id", "run_id", "label_index"),
         "probe_scores.parquet",
+    ),
+    "detection": Table(
+        "detections",
+        "Labelled boxes on plates, above the instrument's threshold. Weak signals on engravings: read label and score.",
+        (*IDENTITY, *DETECTION, IS_CURRENT),
+        ("instrument", "plate_id", "run_id", "detection_id"),
+        "detections.parquet",
     ),
 }
 FILE_OF_ROLE = {role: table.plate_file for role, table in INSTRUMENT_TABLES.items()}

@@ -1,0 +1,102 @@
+"""Detections: labelled boxes of a plate, in its source's pixels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from PIL import Image
+
+from atlas_assets.box_picture import box_overlay
+from atlas_assets.picture_encoding import shrink
+from atlas_assets.roles.contract import ContractBroken, declared_preprocessing, require_finite, source_pixels
+from atlas_resources.dataset import Dataset
+from atlas_resources.inference import Detection, Detector
+from atlas_resources.preprocessing import build_preprocess
+from atlas_resources.prompts import prompt_columns
+from atlas_resources.runs import Measurement
+from atlas_resources.specs import BoxesOutput, Spec
+from atlas_resources.tables import DETECTION
+
+PREVIEW_PX = 320
+
+
+@dataclass(frozen=True)
+class PlateToSearch:
+    """A plate as a detector sees it, float32 [3, H, W], a small picture of it, and its source's size."""
+
+    pixels: Any
+    picture: Image.Image
+    source_width_px: int
+    source_height_px: int
+
+
+class DetectionWork:
+    """Boxes of a plate, by its model alone: no plate is padded to its neighbours in a batch."""
+
+    def __init__(self, spec: Spec, dataset: Dataset, load: Callable[[], Any]):
+        self.spec = spec
+        self.dataset = dataset
+        self._load = load
+
+    def load(self) -> None:
+        """Loads the model and builds the preprocessing."""
+        self.model: Detector = self._load()
+        self._preprocess = build_preprocess(declared_preprocessing(self.spec))
+
+    def prepare(self, plate_id: str) -> PlateToSearch:
+        """Pixels as declared, and what the preview needs."""
+        source = source_pixels(self.dataset, plate_id)
+        return PlateToSearch(self._preprocess(source), shrink(source, PREVIEW_PX), *source.size)
+
+    def measure(self, batch: list[PlateToSearch]) -> list[Measurement]:
+        """One row a box, the best first."""
+        return [self._measure_one(plate) for plate in batch]
+
+    def _measure_one(self, plate: PlateToSearch) -> Measurement:
+        if not isinstance(self.spec.output, BoxesOutput):
+            raise ContractBroken(f"{self.spec.key}: a detection declares boxes")
+        found = [_require_box(self.spec, box) for box in self.model.detect(plate.pixels)]
+        if len(found) > self.spec.output.max_boxes:
+            raise ContractBroken(f"{self.spec.key}: expected {self.spec.output.max_boxes} boxes, found {len(found)}")
+        found.sort(key=lambda box: (-box.score, *box.corners.tolist(), box.label))
+        rows = [_row(number, box, plate) for number, box in enumerate(found, start=1)]
+        schema = {column.name: column.dtype for column in DETECTION}
+        metrics = {
+            "detection_count": len(found),
+            "label_count": len({box.label for box in found}),
+            "top_label": found[0].label if found else None,
+            "top_score": found[0].score if found else None,
+        }
+        shown = [(tuple(box.corners.tolist()), f"{box.label} {box.score:.2f}") for box in found]
+        return Measurement(pl.DataFrame(rows, schema=schema), metrics, box_overlay(plate.picture, shown))
+
+
+def _require_box(spec: Spec, box: Detection) -> Detection:
+    """The box, if it is one and its score is a share."""
+    left, top, right, bottom = require_finite(spec, "a box", box.corners, (4,))
+    if not (left <= right and top <= bottom):
+        raise ContractBroken(f"{spec.key}: expected left, top, right, bottom, found {box.corners}")
+    if not 0 <= box.score <= 1:
+        raise ContractBroken(f"{spec.key}: expected a score of 0 to 1, found {box.score}")
+    return box
+
+
+def _row(number: int, box: Detection, plate: PlateToSearch) -> dict[str, Any]:
+    left, top, right, bottom = box.corners.astype(np.float64).tolist()
+    return {
+        "detection_id": f"box-{number:04d}",
+        "label": box.label,
+        "label_id": box.label_id,
+        "score": box.score,
+        "x_min": left * plate.source_width_px,
+        "y_min": top * plate.source_height_px,
+        "x_max": right * plate.source_width_px,
+        "y_max": bottom * plate.source_height_px,
+        "x_min_ratio": left,
+        "y_min_ratio": top,
+        "x_max_ratio": right,
+        "y_max_ratio": bottom,
+        **prompt_columns(box.prompt),
+    }
