@@ -29,7 +29,7 @@ COUNTS_MEANING = (
 RELATIONS = f"""
     CREATE VIEW detection_relations AS
     WITH boxes AS (
-        SELECT detections.*, hypot(plates.width, plates.height) AS diagonal_px
+        SELECT detections.*, sqrt(plates.width ** 2 + plates.height ** 2) AS diagonal_px
         FROM detections JOIN plates USING (plate_id) WHERE is_current
     ), pairs AS (
         SELECT a.plate_id, a.instrument, a.detection_id, a.label, a.score,
@@ -38,8 +38,8 @@ RELATIONS = f"""
                greatest(0, least(a.y_max, b.y_max) - greatest(a.y_min, b.y_min)) AS shared_height,
                least(a.x_max - a.x_min, b.x_max - b.x_min) AS narrower_width,
                least((a.x_max - a.x_min) * (a.y_max - a.y_min), (b.x_max - b.x_min) * (b.y_max - b.y_min)) AS smaller,
-               hypot(greatest(0, a.x_min - b.x_max, b.x_min - a.x_max),
-                     greatest(0, a.y_min - b.y_max, b.y_min - a.y_max)) / a.diagonal_px AS gap_ratio,
+               sqrt(greatest(0, a.x_min - b.x_max, b.x_min - a.x_max) ** 2
+                    + greatest(0, a.y_min - b.y_max, b.y_min - a.y_max) ** 2) / a.diagonal_px AS gap_ratio,
                a.y_max <= b.y_min AS is_higher
         FROM boxes AS a
         JOIN boxes AS b ON b.plate_id = a.plate_id AND b.instrument = a.instrument AND b.detection_id <> a.detection_id

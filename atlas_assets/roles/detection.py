@@ -18,6 +18,7 @@ from atlas_resources.prompts import prompt_columns
 from atlas_resources.runs import Measurement
 from atlas_resources.specs import BoxesOutput, Spec
 from atlas_resources.tables import DETECTION
+from atlas_resources.upstream import SealedResult
 
 PREVIEW_PX = 320
 
@@ -45,7 +46,7 @@ class DetectionWork:
         self.model: Detector = self._load()
         self._preprocess = build_preprocess(declared_preprocessing(self.spec))
 
-    def prepare(self, plate_id: str) -> PlateToSearch:
+    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> PlateToSearch:
         """Pixels as declared, and what the preview needs."""
         source = source_pixels(self.dataset, plate_id)
         return PlateToSearch(self._preprocess(source), shrink(source, PREVIEW_PX), *source.size)

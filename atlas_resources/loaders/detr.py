@@ -18,7 +18,7 @@ LABEL_COUNT = {"coco_91": 91}  # COCO's ids with their gaps, as config.json of f
 class Detr:
     """Finds everyday objects."""
 
-    def __init__(self, network: torch.nn.Module, device: str, labels: dict[int, str], parameters: DetrParameters):
+    def __init__(self, network: Any, device: str, labels: dict[int, str], parameters: DetrParameters):
         self.network = network
         self.device = device
         self.labels = labels
@@ -33,7 +33,7 @@ class Detr:
         """
         outputs = self.network(pixel_values=image[None].to(self.device))
         scores, label_ids = torch.softmax(outputs.logits[0], dim=-1)[:, :-1].max(dim=-1)
-        corners = center_to_corners_format(outputs.pred_boxes[0])
+        corners: Any = center_to_corners_format(outputs.pred_boxes[0])
         kept = scores > self.parameters.threshold
         found = zip(corners[kept].cpu().numpy(), scores[kept].tolist(), label_ids[kept].tolist(), strict=True)
         return [Detection(box, self.labels[label_id], score, str(label_id)) for box, score, label_id in found]

@@ -53,7 +53,7 @@ class WordsToFind:
 class GroundingDino:
     """Finds what words name."""
 
-    def __init__(self, network: torch.nn.Module, device: str, words: WordsToFind, parameters: GroundingDinoParameters):
+    def __init__(self, network: Any, device: str, words: WordsToFind, parameters: GroundingDinoParameters):
         self.network = network
         self.device = device
         self.words = words
@@ -70,7 +70,7 @@ class GroundingDino:
         outputs = self.network(pixel_values=image[None].to(self.device), **inputs)
         by_token = torch.sigmoid(outputs.logits[0]).cpu()
         scores = by_token.max(dim=-1).values
-        corners = center_to_corners_format(outputs.pred_boxes[0]).cpu()
+        corners: Any = center_to_corners_format(outputs.pred_boxes[0].cpu())
         kept = scores > self.parameters.box_threshold
         return [
             self._detection(*found) for found in zip(corners[kept], scores[kept].tolist(), by_token[kept], strict=True)

@@ -12,7 +12,7 @@ from atlas_resources.resources import DatasetResource
 from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, MODELS, RUNS, Table
 
 EMBEDDINGS, SEGMENTS = INSTRUMENT_TABLES["embedding"], INSTRUMENT_TABLES["segmentation"]
-LEDGERS = ("plates", "histograms", "runs", "lineage", "models", "embeddings", "segments", "probes")
+LEDGERS = ("plates", "histograms", "runs", "lineage", "models", "embeddings", "segments", "probes", "detections")
 
 
 @pytest.fixture
@@ -47,9 +47,11 @@ CHECKS = (
     "embeddings:equals_sealed_files",
     "segments:equals_sealed_files",
     "probes:equals_sealed_files",
+    "detections:equals_sealed_files",
     "embeddings:vectors_are_sound",
     "segments:masks_are_sound",
     "probes:scores_sum_to_one",
+    "detections:boxes_are_sound",
     "histograms:counts_sum_to_pixels",
     "models:specs_are_readable",
     "models:licences_are_known",
