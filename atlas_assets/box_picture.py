@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from atlas_assets.mask_pictures import SEGMENT_COLOURS
 from atlas_assets.picture_encoding import fit_text, jpeg_within, shrink
-from atlas_assets.pictures import SEGMENT_COLOURS
 
 SHOWN = 12
 """Boxes that are drawn: more would hide the plate."""

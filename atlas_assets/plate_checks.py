@@ -11,12 +11,12 @@ from itertools import islice
 import dagster as dg
 import polars as pl
 
-from atlas_assets.soundness import unsound_masks, unsound_scores, unsound_vectors
+from atlas_assets.soundness import unsound_boxes, unsound_masks, unsound_scores, unsound_vectors
 from atlas_resources.contracts import RunManifest
 from atlas_resources.dataset import Dataset
 from atlas_resources.digests import sha256_of
 from atlas_resources.specs import Spec, VectorOutput
-from atlas_resources.tables import FILE_OF_ROLE
+from atlas_resources.tables import FILE_OF_ROLE, PLATES
 
 CHECK_NAME = "sound"
 MEND = "Delete the plate's run folder and materialise the plate again; restore a source that changed."
@@ -36,6 +36,7 @@ ROW_CHECKS: dict[str, Callable[[Spec, pl.DataFrame], Iterator[str]]] = {
     "embedding": _unsound_embedding,
     "probe": lambda spec, rows: unsound_scores(rows),
     "segmentation": lambda spec, rows: unsound_masks(rows),
+    "detection": lambda spec, rows: unsound_boxes(rows, PLATES.schema.to_frame()),  # sizes wait for the groundwork
 }
 """What is held against the rows of a role, beside their file's digest."""
 
