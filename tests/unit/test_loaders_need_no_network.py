@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from made_checkpoints import put_in_torch_hub, tiny_sam, use_tiny_sam
+from made_detectors import detr, grounding_dino, miniature_detector, put_detector_in_hub_cache
 from made_instruments import MINIATURES
 from made_specs import project_spec
 
 from atlas_resources.families import LOADERS
-from atlas_resources.inference import Embedder, Scorer, Segmenter, load_model
+from atlas_resources.inference import Detector, Embedder, Scorer, Segmenter, load_model
 from atlas_resources.specs import Spec
 
 
@@ -39,6 +40,16 @@ def tiny_sam_spec(folder: Path, patch: pytest.MonkeyPatch) -> Spec:
     return put_in_torch_hub(tiny_sam(), spec.model_copy(update={"parameters": parameters}), folder, patch)
 
 
+def tiny_detr_spec(folder: Path, patch: pytest.MonkeyPatch) -> Spec:
+    spec = miniature_detector(project_spec("detr_resnet50"), threshold=0.0)
+    return put_detector_in_hub_cache(detr(), spec, folder / "hub", patch)
+
+
+def tiny_grounding_dino_spec(folder: Path, patch: pytest.MonkeyPatch) -> Spec:
+    spec = miniature_detector(project_spec("grounding_dino_base"), box_threshold=0.0, text_threshold=0.0)
+    return put_detector_in_hub_cache(grounding_dino(), spec, folder / "hub", patch)
+
+
 def miniature(name: str) -> Callable[[Path, pytest.MonkeyPatch], Spec]:
     return lambda folder, patch: MINIATURES[name](folder, patch).spec
 
@@ -49,6 +60,8 @@ INSTRUMENTS: dict[str, Callable[[Path, pytest.MonkeyPatch], Spec]] = {
     "efficientnet_lite0_imagenet": lambda folder, patch: project_spec("efficientnet_lite0_imagenet"),
     "otsu_luma": lambda folder, patch: project_spec("otsu_luma"),
     "sam_vit_base": tiny_sam_spec,
+    "detr_resnet50": tiny_detr_spec,
+    "grounding_dino_base": tiny_grounding_dino_spec,
 }
 LOADER_OF = {key: project_spec(key).loader for key in INSTRUMENTS if key not in MINIATURES}
 
@@ -82,6 +95,8 @@ def test_it_loads_and_runs_without_a_socket(
         assert len(model.score(batch)[0]) == 2
     elif isinstance(model, Embedder):
         assert len(model.embed(batch)) == 2
+    elif isinstance(model, Detector):
+        assert model.detect(batch[0])
     else:
         assert isinstance(model, Segmenter)
         assert model.segment(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
