@@ -1,0 +1,117 @@
+"""Mask generation: what embedding, decoder and filters cost, and what a thousand masks take in memory.
+
+Run: python -m benchmarks.masks ; ViT-B is built with seeded weights, so times are real and masks are not.
+"""
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from segment_anything import sam_model_registry
+
+from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster
+from atlas_resources.dataset import Dataset
+from atlas_resources.families import SamParameters
+from atlas_resources.inference import Mask
+from atlas_resources.loaders.mask_generation import MaskGenerator, enlarged
+from atlas_resources.loaders.point_prompts import fitted_size, point_grid
+from atlas_resources.loaders.segment_anything import SegmentAnything
+from atlas_resources.registry import read_registry
+
+HEIGHT_PX, WIDTH_PX = 3072, 4096
+LOGITS_PX = 256  # a side of what SAM's decoder gives
+POINTS_PER_SIDE = 19  # three masks a point: 1,083
+ROUNDS = 3
+KEPT = {"points_per_batch": 64, "pred_iou_thresh": 0.88, "stability_score_thresh": 0.9, "box_nms_thresh": 0.7}
+
+
+class Discs:
+    """A model that costs nothing: three discs about each point, of which no two are alike."""
+
+    side_px = 1024
+    point_dtype: type[np.floating] = np.float64
+
+    def embed(self, raster: np.ndarray) -> None:
+        """Nothing is needed of the raster."""
+
+    def decode(self, embedding: None, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of 8 within a disc and -8 outside it, float32 [N, 3, 256, 256]."""
+        rows, columns = torch.meshgrid(*[torch.arange(LOGITS_PX) + 0.5] * 2, indexing="ij")
+        x, y = torch.from_numpy(points * (LOGITS_PX / self.side_px)).float().T[..., None, None, None]
+        radius = torch.tensor([6.0, 10.0, 16.0])[None, :, None, None]
+        inside = (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+        return inside.float() * 16 - 8, torch.full((len(points), 3), 0.95)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Median of some rounds."""
+    times = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def peak_mib() -> float:
+    """The most that this process has had resident."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def time_vit_b() -> None:
+    """Embedding, decoder and enlarging apart, of the real architecture."""
+    torch.manual_seed(7)
+    model = SegmentAnything(sam_model_registry["vit_b"]().eval(), "cpu")
+    raster = np.random.default_rng(0).integers(0, 255, (768, 1024, 3), dtype=np.uint8)
+    points = point_grid(8) * (1024, 768)
+    with torch.inference_mode():
+        embedding = model.embed(raster)
+        logits, _ = model.decode(embedding, points)
+        logits = logits.flatten(0, 1)
+        print(f"ViT-B, seeded, {torch.get_num_threads()} threads, medians of {ROUNDS}")
+        print(f"image embedding                       {seconds(lambda: model.embed(raster)):8.3f} s")
+        print(f"decoder, 64 points                    {seconds(lambda: model.decode(embedding, points)):8.3f} s")
+        for height, width in ((768, 1024), (HEIGHT_PX, WIDTH_PX)):
+            some, fitted = logits[:4], fitted_size(height, width, 1024)
+            each = seconds(lambda some=some, fitted=fitted, to=(height, width): enlarged(some, 1024, fitted, to)) / 4
+            print(f"enlarging one mask to {width:4} x {height:4}     {each:8.4f} s")
+
+
+def hold_a_thousand() -> None:
+    """Generates and measures more than a thousand masks of a raster of 12.6 Mpx; says what the process grew by."""
+    pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT_PX // 8, WIDTH_PX // 8, 3), dtype=np.uint8)
+    raster = np.asarray(Image.fromarray(pixels).resize((WIDTH_PX, HEIGHT_PX)))
+    generator = MaskGenerator(Discs(), SamParameters(points_per_side=POINTS_PER_SIDE, **KEPT))  # type: ignore[arg-type]
+    before, started = peak_mib(), time.perf_counter()
+    masks = generator.segment(raster)
+    generated, at_generated = peak_mib() - before, time.perf_counter() - started
+
+    class Given:
+        def segment(self, raster: np.ndarray) -> list[Mask]:
+            return masks
+
+    spec = read_registry().require("sam_vit_base")
+    work = SegmentationWork(spec, Dataset(Path()), Given)
+    work.load()
+    started = time.perf_counter()
+    (measured,) = work.measure([WorkingRaster(raster, WIDTH_PX, HEIGHT_PX)])
+    bool_mib = len(masks) * raster[..., 0].size / 2**20
+    print(f"{len(masks)} masks of {WIDTH_PX} x {HEIGHT_PX}; as bool rasters {bool_mib:.0f} MiB")
+    print(f"as run lengths                        {sum(len(mask.counts) for mask in masks) / 2**20:8.2f} MiB")
+    print(f"generated                             {at_generated:8.1f} s, peak +{generated:.0f} MiB")
+    print(
+        f"measured, stored and drawn            {time.perf_counter() - started:8.1f} s, "
+        f"peak +{peak_mib() - before:.0f} MiB, {measured.rows.height} rows"
+    )
+
+
+if __name__ == "__main__":
+    parts = {"memory": hold_a_thousand, "vit_b": time_vit_b}
+    for name in sys.argv[1:] or parts:
+        parts[name]()
