@@ -6,6 +6,7 @@ that come while it runs. Nobody asks for anything but what the sensors do.
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -62,13 +63,20 @@ class Outcome:
     started: float = field(default_factory=time.time)
 
     def reasons(self) -> dict[str, str]:
-        """The last failure of each plate that failed, as `ledger/runs` has it."""
-        failed = read_ledger(self.deployment.dataset, RUNS).filter(pl.col("status") == "failed").sort("sealed_at")
-        return dict(failed.select("plate_id", pl.format("{}: {}", "error_type", "error_message")).iter_rows())
+        """The last failure of each plate that failed, as `ledger/runs` has it: its first sentence, digests cut short."""
+        dataset = self.deployment.dataset
+        failed = read_ledger(dataset, RUNS).filter(pl.col("status") == "failed").sort("sealed_at")
+        said = failed.select("plate_id", pl.format("{}: {}", "error_type", "error_message")).iter_rows()
+        return {plate_id: shorten(text.replace(f"{dataset.root}/", "")) for plate_id, text in said}
 
     def say(self, text: str) -> None:
         self.timeline.append((time.time() - self.started, text))
         print(f"{self.timeline[-1][0]:8.1f} s  {text}", flush=True)
+
+
+def shorten(reason: str) -> str:
+    """The first sentence, of digests the first 12 digits."""
+    return re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1…", reason).split(". ")[0]
 
 
 def spoil(dataset: Dataset, plate_id: str, number: int) -> str:
