@@ -34,7 +34,8 @@ from atlas_resources.provenance import PROJECT_ROOT
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource
 
-# Ledgers and checks are twenty short steps: a process for each, as Dagster has it by default, mostly starts and ends.
+# In the run's own process. A process for each step, as Dagster has it by default, mostly starts and ends where steps
+# are short, as of ledgers and checks; and where there is but one step, its death is not known for a killed run's.
 ONE_PROCESS = {"execution": {"config": {"in_process": {}}}}
 
 
@@ -64,6 +65,12 @@ def _key_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
+def _config_of(work: WorkList) -> dict:
+    """The plates; a single step runs in the run's own process."""
+    config = run_config_of(work)
+    return config | ONE_PROCESS if len(config["ops"]) == 1 else config
+
+
 def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) -> Iterator[dg.RunRequest]:
     """A run per work list. The same list for the same versions on the same occasion is asked for once."""
     version_of = {key: standing.version for standing in standings for key in standing.keys}
@@ -72,7 +79,7 @@ def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) 
         yield dg.RunRequest(
             run_key=_key_of(occasion, versions, work.plate_ids),
             asset_selection=list(work.keys),
-            run_config=run_config_of(work),
+            run_config=_config_of(work),
             tags={**tags_of(work), AUTOMATION_TAG: occasion},
         )
 
@@ -83,7 +90,7 @@ def _manifests_first(plate_ids: Sequence[str]) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=_key_of("manifests", work.plate_ids),
         asset_selection=[MANIFEST_KEY],
-        run_config=run_config_of(work),
+        run_config=_config_of(work),
         tags={**tags_of(work), AUTOMATION_TAG: "fill_missing"},
     )
 
