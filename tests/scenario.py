@@ -63,7 +63,7 @@ class Outcome:
     started: float = field(default_factory=time.time)
 
     def reasons(self) -> dict[str, str]:
-        """The last failure of each plate that failed, as `ledger/runs` has it: its first sentence, digests cut short."""
+        """The last failure of each plate that failed, as `ledger/runs` has it, cut short."""
         dataset = self.deployment.dataset
         failed = read_ledger(dataset, RUNS).filter(pl.col("status") == "failed").sort("sealed_at")
         said = failed.select("plate_id", pl.format("{}: {}", "error_type", "error_message")).iter_rows()
