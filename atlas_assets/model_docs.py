@@ -114,6 +114,10 @@ def _details(registry: Registry, spec: Spec) -> list[str]:
         lines.append(f"- Licence: {terms.spdx}, commercial use {terms.commercial_use} ({_cell(terms.source)})")
     if spec.own_preprocessing:
         lines.append(f"- Input: {_cell(spec.own_preprocessing.description)}")
+    lines += [
+        f"- Departs from its weights' own processor: {departure.step}, there {departure.own}: {_cell(departure.reason)}"
+        for departure in spec.departures
+    ]
     lines += [f"- Known to be wrong: {_cell(mode.fact)} ({_cell(mode.source)})" for mode in spec.failure_modes]
     lines += [f"- Note: {_cell(note)}" for note in spec.notes]
     lines += [f"- {_cell(source)}" for source in spec.sources]

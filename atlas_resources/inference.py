@@ -9,7 +9,7 @@ from atlas_resources import run_lengths
 from atlas_resources.numeric_modes import in_mode, numeric_mode
 from atlas_resources.prompts import AskedPrompt
 from atlas_resources.registry import loader_of
-from atlas_resources.specs import Spec
+from atlas_resources.specs import HubWeights, Spec
 from atlas_resources.weights import hub_shut, require_weights
 
 if TYPE_CHECKING:
@@ -144,8 +144,14 @@ def load_model(spec: Spec, paranoid: bool = False) -> Embedder | Scorer | Segmen
     Raises:
         WeightsMissing, WeightsMismatch: see `weights.require_weights`.
         DeviceUnavailable: see `require_device`.
+        PreprocessingMismatch: the weights' own processor does something else (see `own_steps.require_same_steps`).
     """
     device = require_device(spec)
     with hub_shut(), numeric_mode(spec.numeric):
-        model = loader_of(spec)(spec, require_weights(spec, paranoid), device)
+        weights = require_weights(spec, paranoid)
+        if isinstance(spec.weights, HubWeights) and weights.folder is not None:
+            from atlas_resources.loaders.own_steps import require_snapshots_steps
+
+            require_snapshots_steps(spec, weights.folder)
+        model = loader_of(spec)(spec, weights, device)
     return in_mode(model, spec.numeric)

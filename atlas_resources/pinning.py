@@ -143,7 +143,11 @@ def _weights_of(seen: Capture) -> dict[str, Any]:
         {"path": file.path, "format": _format_of(file.path), "sha256": file.sha256, "size_bytes": file.size_bytes}
         for file in needed_files(seen.files)
     ]
-    return {"kind": "hub", "repository": seen.model_id, "revision": seen.revision, "files": files}
+    weights = {"kind": "hub", "repository": seen.model_id, "revision": seen.revision, "files": files}
+    processor = next((file for file in seen.files if file.path == "preprocessor_config.json"), None)
+    if processor is None:
+        return weights
+    return weights | {"processor": {"path": processor.path, "format": "json", "sha256": processor.sha256}}
 
 
 def _licence_of(seen: Capture) -> dict[str, str] | None:

@@ -5,6 +5,12 @@ import hashlib
 from atlas_resources.specs import Algorithm, HubWeights, LibraryWeights, Spec, WeightFile
 
 
+def pinned_files(weights: HubWeights | LibraryWeights) -> list[WeightFile]:
+    """All that has to lie on disk: the files, and the configuration of the weights' own processor."""
+    processor = weights.processor if isinstance(weights, HubWeights) else None
+    return [*weights.files, processor] if processor else weights.files
+
+
 def weight_files(spec: Spec) -> list[WeightFile]:
     """The files that hold weights: all but the configuration."""
     if spec.weights is None or isinstance(spec.weights, Algorithm):

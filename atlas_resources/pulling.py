@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from atlas_resources.digests import digest_of, remember, sha256_of
 from atlas_resources.hub import Hub, Transfer, address_of, look_up, transfer
 from atlas_resources.hub_errors import HubError, HubUnreachable
+from atlas_resources.pins import pinned_files
 from atlas_resources.specs import Algorithm, HubWeights, LibraryWeights, Spec, WeightFile
 from atlas_resources.weights import WeightsMismatch, weights_folder
 
@@ -72,8 +73,8 @@ def plan_pull(hub: Hub, spec: Spec) -> list[Step]:
             return [
                 Step(spec.key, None, "failed", f"no revision is pinned. `atlas models pin {repository}` names one.")
             ]
-        case LibraryWeights(files=files) | HubWeights(files=files):
-            steps = [_plan_or_fail(hub, spec, spec.weights, file) for file in files]
+        case LibraryWeights() | HubWeights():
+            steps = [_plan_or_fail(hub, spec, spec.weights, file) for file in pinned_files(spec.weights)]
             detail = f"the spec names no file. `atlas models pin {spec.model_id}` drafts what a hub has."
             return steps or [Step(spec.key, None, "failed", detail)]
 

@@ -44,6 +44,11 @@ class HubWeights(Contract):
     repository: str
     revision: Revision | None = None
     files: list[WeightFile]
+    processor: WeightFile | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="preprocessor_config.json. It changes no result: the declared preprocessing is held against it.",
+    )
 
 
 class LibraryWeights(Contract):
@@ -306,6 +311,25 @@ class PromptPin(Contract):
     sha256: Sha256
 
 
+class Departure(Contract):
+    """A step in which the spec means to differ from its weights' own processor."""
+
+    step: Literal[
+        "resize.mode",
+        "resize.size_px",
+        "resize.max_px",
+        "interpolation",
+        "crop_px",
+        "crop_rounding",
+        "rescale",
+        "mean",
+        "std",
+        "pad",
+    ]
+    own: int | str | list[float] | None = Field(description="What the processor has in its place; null for nothing.")
+    reason: str
+
+
 class Spec(Contract):
     """One instrument. A null is allowed wherever a fact could not be sourced: it keeps the instrument an idea."""
 
@@ -329,6 +353,9 @@ class Spec(Contract):
     licence: Licence | None = None
     output: Output | None = None
     preprocessing: Preprocessing | None = None
+    departures: list[Departure] = Field(
+        default_factory=list, description="Where `preprocessing` differs on purpose from the weights' own processor."
+    )
     own_preprocessing: OwnPreprocessing | None = None
     tiles: Tiles | None = Field(
         default=None, exclude_if=_is_none, description="Of an embedding; preprocessed as a plate is."

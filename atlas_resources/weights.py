@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from atlas_resources.digests import digest_of
+from atlas_resources.pins import pinned_files
 from atlas_resources.specs import Algorithm, HubWeights, LibraryWeights, Spec, WeightFile
 
 
@@ -123,7 +124,7 @@ def require_weights(spec: Spec, paranoid: bool = False) -> LocatedWeights:
         case None:
             raise WeightsMissing(f"{spec.key}: the spec pins no weights. Complete model_specs/{spec.key}.yaml.")
     folder = weights_folder(spec.weights)
-    files = {file.path: _require_file(spec, folder, file, paranoid) for file in spec.weights.files}
+    files = {file.path: _require_file(spec, folder, file, paranoid) for file in pinned_files(spec.weights)}
     return LocatedWeights(files, folder)
 
 
@@ -172,7 +173,7 @@ def verify_weights(spec: Spec) -> list[FileReport]:
         case HubWeights():
             reports = []
     folder = weights_folder(spec.weights)
-    return reports + [_verify_file(spec, folder, file) for file in spec.weights.files]
+    return reports + [_verify_file(spec, folder, file) for file in pinned_files(spec.weights)]
 
 
 _shut = threading.Lock()

@@ -12,6 +12,7 @@ import torch
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
 from atlas_resources.families import OPEN_CLIP_SNAPSHOT, OpenClipParameters
+from atlas_resources.loaders.own_steps import require_same_steps, steps_of_open_clip
 from atlas_resources.loaders.state_dicts import build_empty, fill, read_tensors
 from atlas_resources.pins import is_pinned
 from atlas_resources.specs import Spec
@@ -34,25 +35,28 @@ class OpenClipVision:
         return self.network(batch.to(self.device)).float().cpu().numpy()
 
 
-def model_configuration(spec: Spec, weights: LocatedWeights) -> dict[str, Any]:
-    """Sizes of the model: open_clip's own of the declared name, or those in the pinned snapshot.
+def configuration_of(spec: Spec, weights: LocatedWeights) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sizes and preprocessing of the model: open_clip's own of the declared name, or those in the pinned snapshot.
 
     Raises:
         WeightsMismatch: the snapshot's configuration is not pinned by a digest, or the library has no such name.
     """
-    name = OpenClipParameters.model_validate(spec.parameters).architecture
+    parameters = OpenClipParameters.model_validate(spec.parameters)
+    name, tag = parameters.architecture, parameters.pretrained_tag
     if name != OPEN_CLIP_SNAPSHOT:
-        known = open_clip.get_model_config(name)
-        if known is None:
-            raise WeightsMismatch(f"{spec.key}: open_clip {open_clip.__version__} has no architecture {name!r}")
-        return known
+        sizes = open_clip.get_model_config(name)
+        known = open_clip.get_pretrained_cfg(name, tag) if tag else {}
+        if sizes is None or (tag and not known):
+            raise WeightsMismatch(f"{spec.key}: open_clip {open_clip.__version__} has no {name!r} with weights {tag!r}")
+        return sizes, known
     path = weights.files.get(CONFIGURATION)
     if path is None or not is_pinned(spec, CONFIGURATION):
         raise WeightsMismatch(
             f"{spec.key}: expected {CONFIGURATION} with its sha256 among weights.files of model_specs/{spec.key}.yaml, "
             f"found none: the activation follows from it and from nothing else."
         )
-    return json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content["model_cfg"], content.get("preprocess_cfg", {})
 
 
 def _vision_tower(configuration: dict[str, Any]) -> torch.nn.Module:
@@ -66,9 +70,12 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> OpenClipVision:
     """Builds the declared vision tower and fills it from the `visual.` part of the weights.
 
     Raises:
-        WeightsMismatch: see `state_dicts.fill` and `model_configuration`.
+        WeightsMismatch: see `state_dicts.fill` and `configuration_of`.
+        PreprocessingMismatch: the spec declares other steps than the model's own transforms.
     """
-    configuration = model_configuration(spec, weights)
+    configuration, settings = configuration_of(spec, weights)
+    side_px: int = configuration["vision_cfg"]["image_size"]
+    require_same_steps(spec, steps_of_open_clip(settings, side_px), "open_clip's transforms of it")
     path = weights.only_file()
     network = fill(build_empty(lambda: _vision_tower(configuration)), read_tensors(path, "visual."), spec, path)
     return OpenClipVision(network.to(device), device)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torchvision.models import WeightsEnum, get_model, get_weight
 
+from atlas_resources.loaders.own_steps import require_same_steps, steps_of_torchvision
 from atlas_resources.loaders.state_dicts import build_empty, fill, read_tensors
 from atlas_resources.specs import Spec, VectorOutput
 from atlas_resources.weights import LocatedWeights, WeightsMismatch
@@ -67,10 +68,12 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> TorchvisionFeature
     Raises:
         WeightsMismatch: see `state_dicts.fill`; or the file is not that of the model id.
         ValueError: the spec declares another pooled feature.
+        PreprocessingMismatch: the spec declares other steps than the transforms of these weights.
     """
     own = get_weight(spec.model_id.removeprefix("torchvision/"))
     architecture = ARCHITECTURE_OF_WEIGHTS[type(own).__name__]
     _require_declared(spec, own, architecture, weights)
+    require_same_steps(spec, steps_of_torchvision(own.transforms()), f"the transforms of {spec.model_id}")
     network = build_empty(lambda: get_model(architecture.name))
     fill(network, read_tensors(weights.only_file()), spec, weights.only_file())
     network.set_submodule("avgpool", torch.nn.AdaptiveAvgPool2d(1))

@@ -107,11 +107,12 @@ def put_in_torch_hub(network: torch.nn.Module, spec: Spec, home: Path, patch: py
 
 
 def pinned(spec: Spec, folder: Path) -> Spec:
-    """The spec with the digest of the weight file that lies in the folder."""
+    """The spec with the digest of the weight file that lies in the folder, and without a processor's."""
     weights: Any = spec.weights
+    without = {"processor": None} if weights.kind == "hub" else {}
     first, *rest = weights.files
     first = first.model_copy(update={"sha256": sha256_of(folder / first.path), "size_bytes": None})
-    return spec.model_copy(update={"weights": weights.model_copy(update={"files": [first, *rest]})})
+    return spec.model_copy(update={"weights": weights.model_copy(update={"files": [first, *rest], **without})})
 
 
 def use_tiny_sam(patch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,8 @@ def pinned(spec: Spec, folder: Path, scratch: Path) -> Spec:
     content = spec.model_dump(mode="json")
     for file in content["weights"]["files"]:
         file |= {"sha256": sha256_of(folder / file["path"]), "size_bytes": None}
+    if "processor" in content["weights"]:
+        content["weights"]["processor"]["sha256"] = sha256_of(folder / "preprocessor_config.json")
     read = read_spec(write_spec(scratch / "model_specs", content))
     assert isinstance(read, Spec), read
     assert missing_for_admission(read) == []

@@ -32,7 +32,7 @@ FAST = "efficientnet_lite0_bf16"
 TILED = "efficientnet_lite0_tiles"
 HUB_SAM, TILED_SAM = "sam_vit_base_hub", "sam_vit_base_tiles"
 READER = "aesthetics_improved_clip_vit_large_patch14"
-REFUSED, OPEN_CLIP = "eva_clip_8b", "clip_vit_huge_patch14_laion2b"
+REFUSED, OPEN_CLIP, PROCESSED = "eva_clip_8b", "clip_vit_huge_patch14_laion2b", "dinov2_base_518px"
 OTHER_SHA256 = "0" * 64
 PINNED_JSON = {"path": "config.json", "format": "json", "sha256": OTHER_SHA256}
 
@@ -140,6 +140,14 @@ NO_CHANGES: list[tuple[str, FieldPath, object]] = [
     (FAST, ("numeric", "golden", "farthest"), "another"),
     (FAST, ("numeric", "golden", "plates"), 1),
     (FAST, ("numeric", "golden", "subject"), OTHER_SHA256),
+    (PROCESSED, ("weights", "processor"), None),
+    (PROCESSED, ("weights", "processor", "path"), "other.json"),
+    (PROCESSED, ("weights", "processor", "format"), "pickle"),
+    (PROCESSED, ("weights", "processor", "sha256"), None),
+    (PROCESSED, ("departures",), []),
+    (PROCESSED, ("departures", 0, "step"), "pad"),
+    (PROCESSED, ("departures", 0, "own"), 1),
+    (PROCESSED, ("departures", 0, "reason"), "another"),
     (HUB, ("title",), "Another title"),
     (HUB, ("description",), "Another description."),
     (HUB, ("licence",), None),

@@ -37,6 +37,7 @@ def test_these_instruments_of_the_project_are_admitted():
         "clip_vit_huge_patch14_laion2b",
         "clip_vit_large_patch14",
         "dinov2_base",
+        "dinov2_base_518px",
         "dinov2_giant",
         "dinov2_large",
         "efficientnet_b0_imagenet1k_v1",
