@@ -22,6 +22,7 @@ from atlas_resources.registry import Registry, read_registry, read_spec
 from atlas_resources.specs import Spec
 
 HUB, LIBRARY = "clip_vit_base_patch32", "sam_vit_base"
+LAYERS = {"embedding": "embeddings", "probe": "probes", "segmentation": "segments", "detection": "detections"}
 
 
 def read(folder: Path, content: dict) -> Spec:
@@ -203,9 +204,8 @@ def keys_and_resources(definitions: dg.Definitions) -> tuple[set[str], set[str]]
 
 def test_each_admitted_instrument_is_an_asset_and_a_resource(tmp_path: Path):
     keys, resources = keys_and_resources(build_definitions(PROJECT, tmp_path))
-    layers = {"embedding": "embeddings", "probe": "probes", "segmentation": "segments", "detection": "detections"}
-    assert {key for key in keys if key.split("/")[0] in {*layers.values(), "broken_specs"}} == {
-        f"{layers[spec.role]}/{spec.key}" for spec in PROJECT.admitted
+    assert {key for key in keys if key.split("/")[0] in {*LAYERS.values(), "broken_specs"}} == {
+        f"{LAYERS[spec.role]}/{spec.key}" for spec in PROJECT.admitted
     }
     assert resources == {"dataset", *ADMITTED}
 
@@ -214,7 +214,7 @@ def test_ideas_are_neither_assets_nor_resources(two_ideas_and_a_broken_spec: Reg
     keys, resources = keys_and_resources(build_definitions(two_ideas_and_a_broken_spec, tmp_path))
     runnable = ADMITTED - {HUB, LIBRARY, "dinov2_base"}
     assert resources == {"dataset", *runnable}
-    assert {key.split("/")[-1] for key in keys if key.split("/")[0] in {"embeddings", "segments", "probes"}} == runnable
+    assert {key.split("/")[-1] for key in keys if key.split("/")[0] in LAYERS.values()} == runnable
 
 
 def test_a_broken_spec_is_shown_and_cannot_be_run(two_ideas_and_a_broken_spec: Registry, tmp_path: Path):
