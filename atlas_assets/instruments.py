@@ -17,7 +17,11 @@ from atlas_assets.plate_checks import PlateChecks, sound_spec, unsound_result
 from atlas_assets.plates import MANIFEST_KEY
 from atlas_assets.roles.detection import DetectionWork
 from atlas_assets.roles.embedding import EmbeddingWork
+from atlas_assets.roles.outline import OutlineWork
+from atlas_assets.roles.palette import PaletteWork
 from atlas_assets.roles.probe import ProbeWork
+from atlas_assets.roles.pruning import PruningWork
+from atlas_assets.roles.region_embedding import RegionEmbeddingWork
 from atlas_assets.roles.segmentation import SegmentationWork
 from atlas_assets.segment_metadata import segment_metadata
 from atlas_assets.ui_metadata import column_schema, picture_metadata
@@ -50,13 +54,32 @@ ROLES = {
     "probe": RoleAssets(ProbeWork),
     "segmentation": RoleAssets(SegmentationWork, is_drawn_on_plate=True),
     "detection": RoleAssets(DetectionWork, is_drawn_on_plate=True),
+    "pruning": RoleAssets(PruningWork, is_drawn_on_plate=True),
+    "palette": RoleAssets(PaletteWork, is_drawn_on_plate=True),
+    "outline": RoleAssets(OutlineWork, is_drawn_on_plate=True),
 }
-GROUPS = tuple(INSTRUMENT_TABLES[role].name for role in ROLES)
+REGIONS = "regions"
+
+
+def group_of(spec: Spec) -> str:
+    """The layer an instrument's asset stands in: its table's name, or `regions` for what segmenters' masks give."""
+    return REGIONS if spec.region else INSTRUMENT_TABLES[spec.role].name
+
+
+GROUPS = (*(INSTRUMENT_TABLES[role].name for role in ROLES), REGIONS)
 
 
 def asset_key(spec: Spec) -> dg.AssetKey:
-    """`<table>/<key>`, such as `embeddings/clip_vit_base_patch32`."""
+    """`<table>/<key>`, such as `embeddings/clip_vit_base_patch32`, or `regions/<segmenter>/<part>`."""
+    if spec.region:
+        return dg.AssetKey([REGIONS, spec.region.segmenter, spec.region.part])
     return dg.AssetKey([INSTRUMENT_TABLES[spec.role].name, spec.key])
+
+
+def _build_work(spec: Spec, dataset: Dataset, load: Callable[[], Any]) -> Work:
+    """What the instrument does with plates; an embedder with a declared crop is shown their segments."""
+    work = RegionEmbeddingWork if spec.region and spec.region.crop else ROLES[spec.role].work
+    return work(spec, dataset, load)
 
 
 def describe(spec: Spec, identity: InstrumentIdentity) -> str:
@@ -153,14 +176,13 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
     inputs = [MANIFEST_KEY, *([asset_key(registry.specs[upstream.key])] if upstream else [])]
     # Dagster puts assets of equal policy into one run, where a plate that fails upstream holds back the whole step.
     plates_per_run = spec.max_partitions_per_run + registry.depth(spec.key)
-    role = ROLES[spec.role]
     is_gpu = spec.numeric is not None and spec.numeric.device == "cuda"
 
     @dg.asset(
         key=key,
         partitions_def=PLATES,
         deps=inputs,
-        group_name=INSTRUMENT_TABLES[spec.role].name,
+        group_name=group_of(spec),
         description=describe(spec, identity),
         kinds={"torch" if identity.weights_sha256 else "python", "gpu" if is_gpu else "cpu"},
         owners=["team:atlas"],
@@ -172,7 +194,7 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
             "licence": identity.licence,
             "fingerprint": identity.fingerprint,
         },
-        tags={"atlas/role": spec.role, "atlas/commercial_use": identity.commercial_use},
+        tags={"atlas/instrument": spec.key, "atlas/role": spec.role, "atlas/commercial_use": identity.commercial_use},
         check_specs=[
             sound_spec(key, "Sealed files, their rows and the plate's source are what they were when they were sealed.")
         ],
@@ -193,7 +215,7 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
             spec,
             identity,
             plate_ids,
-            role.work(spec, dataset, lambda: resource.load(spec, paranoid=config.paranoid)),
+            _build_work(spec, dataset, lambda: resource.load(spec, paranoid=config.paranoid)),
             upstream=upstream,
             is_forced=config.force,
             dagster_run_id=context.run.run_id,

@@ -19,6 +19,9 @@ OUTPUT_OF_ROLE = {
     "detection": "boxes",
     "text": "text",
     "generative": "image",
+    "pruning": "verdicts",
+    "palette": "colours",
+    "outline": "outlines",
 }
 NO_OTHERS: Mapping[str, Spec] = MappingProxyType({})
 GENERATIVE_LATER = "role: generative models come only after segmentation and embeddings are stable"

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, model_validator
 
 from atlas_resources.contracts import Contract
+from atlas_resources.region_plans import OutlineParameters, PaletteParameters, PruningParameters
 from atlas_resources.specs import PooledFeature, Role, Spec, VectorOutput
 from atlas_resources.yaml_files import FileProblem, problems_of
 
@@ -107,6 +108,7 @@ class LoaderEntry:
 
 
 EMBEDDING: frozenset[Role] = frozenset({"embedding"})
+ARITHMETIC = "atlas_resources.loaders.arithmetic"
 LOADERS: dict[str, LoaderEntry] = {
     "efficientnet_lite0": LoaderEntry(
         "atlas_resources.loaders.efficientnet_lite0",
@@ -167,6 +169,9 @@ LOADERS: dict[str, LoaderEntry] = {
     "mask2former": LoaderEntry("atlas_resources.loaders.mask2former", 1, frozenset({"segmentation"}), NoParameters),
     "u2net": LoaderEntry("atlas_resources.loaders.u2net", 1, frozenset({"segmentation"}), U2NetParameters),
     "otsu_luma": LoaderEntry("atlas_resources.loaders.otsu_luma", 1, frozenset({"segmentation"}), OtsuParameters),
+    "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningParameters, reads="segmentation"),
+    "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning"),
+    "outline": LoaderEntry(ARITHMETIC, 1, frozenset({"outline"}), OutlineParameters, reads="pruning"),
 }
 
 

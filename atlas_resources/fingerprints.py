@@ -47,10 +47,11 @@ def preprocess_tag(spec: Spec) -> str:
     if spec.preprocessing is None:
         return f"sealed.{spec.upstream}" if spec.upstream else "undeclared"
     steps = spec.preprocessing
+    cut = f"{spec.region.crop.tag}." if spec.region and spec.region.crop else ""
     digest = hashlib.sha256(steps.model_dump_json().encode()).hexdigest()[:8]
     resize = f"{steps.resize.mode}{steps.resize.size_px}" if steps.resize else "unresized"
     crop = f"crop{steps.crop_px}" if steps.crop_px else "uncropped"
-    return f"{resize}.{steps.interpolation}.{crop}.{digest}"
+    return f"{cut}{resize}.{steps.interpolation}.{crop}.{digest}"
 
 
 def _terms(licence: Licence, upstream: InstrumentIdentity | None) -> Licence:

@@ -107,7 +107,8 @@ def resolve(name: str, specs: dict[str, Spec], names: Names, folder: Path) -> Re
     """
     if name.casefold() in specs:
         return Resolution(specs[name.casefold()])
-    of_model = [spec for spec in specs.values() if spec.model_id.casefold() == name.casefold()]
+    own = [spec for spec in specs.values() if spec.region is None]  # what is derived goes by its key alone
+    of_model = [spec for spec in own if spec.model_id.casefold() == name.casefold()]
     if len(of_model) > 1:
         keys = " or ".join(sorted(spec.key for spec in of_model))
         raise KeyError(f"{name} is the model of {len(of_model)} instruments. Name one: {keys}.")

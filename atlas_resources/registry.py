@@ -15,6 +15,7 @@ from atlas_resources.families import LOADERS, problems_with_loader
 from atlas_resources.fingerprints import identity
 from atlas_resources.names import ALIASES_NAME, Names, Resolution, read_names, resolve
 from atlas_resources.prompts import PROMPTS_DIR, PromptSets, PromptsMismatch, read_prompts
+from atlas_resources.region_plans import read_region_plans
 from atlas_resources.roster import ROSTER_NAME, Roster, read_roster
 from atlas_resources.specs import Spec
 from atlas_resources.yaml_files import FileProblem, read_yaml
@@ -96,8 +97,9 @@ def _check_upstreams(specs: dict[str, Spec]) -> list[FileProblem]:
     problems = []
     for spec in specs.values():
         entry, upstream = LOADERS.get(spec.loader or ""), specs.get(spec.upstream or "")
-        if entry and upstream and upstream.role != entry.reads:
-            expected = f"an instrument of role {entry.reads!r}"
+        reads = "pruning" if spec.region and spec.region.crop else entry and entry.reads
+        if entry and upstream and upstream.role != reads:
+            expected = f"an instrument of role {reads!r}"
             problems.append(FileProblem(f"{spec.key}.yaml", "upstream", f"{upstream.key!r}, {upstream.role}", expected))
     return problems
 
@@ -127,6 +129,9 @@ def read_registry(folder: Path = SPECS_DIR) -> Registry:
         problems += wrong
         if isinstance(read, Spec) and not wrong:
             specs[read.key] = read
+    plans = read_region_plans(folder, specs)
+    problems += plans.problems
+    specs |= plans.specs
     problems += _check_upstreams(specs)
 
     unreadable = {problem.file.removesuffix(".yaml") for problem in problems}

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from atlas_resources.contracts import Contract, Sha256
 
-Role = Literal["embedding", "segmentation", "detection", "probe", "text", "generative"]
+Role = Literal["embedding", "segmentation", "detection", "probe", "text", "generative", "pruning", "palette", "outline"]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Mean = Annotated[float, Field(allow_inf_nan=False)]
 Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -244,6 +244,12 @@ class TextOutput(Contract):
     form: Literal["transcription", "caption", "caption_and_regions", "answer"]
 
 
+class RegionsOutput(Contract):
+    """A row per segment of another instrument's sealed set: what is kept, its colours, its polygons."""
+
+    kind: Literal["verdicts", "colours", "outlines"]
+
+
 class ImageOutput(Contract):
     """An image the model draws."""
 
@@ -253,7 +259,8 @@ class ImageOutput(Contract):
 
 
 Output = Annotated[
-    VectorOutput | ScoresOutput | MasksOutput | BoxesOutput | TextOutput | ImageOutput, Field(discriminator="kind")
+    VectorOutput | ScoresOutput | MasksOutput | BoxesOutput | TextOutput | ImageOutput | RegionsOutput,
+    Field(discriminator="kind"),
 ]
 Objective = Literal[
     "contrastive_image_text",
@@ -294,6 +301,31 @@ class FailureMode(Contract):
 
     fact: str
     source: str
+
+
+class Crop(Contract):
+    """How a segment is cut out of its plate before a model sees it; the model's own preprocessing comes after."""
+
+    padding_ratio: float = Field(ge=0, le=2, description="Added on every side, as a share of the box's longer side.")
+    shape: Literal["box", "square"] = Field(description="The segment's box, or that widened to a square.")
+    surroundings: str = Field(
+        pattern=r"^(as_scanned|paper_tone|#[0-9a-f]{6})$",
+        description="What stands around the mask: the scan as it is, the plate's mean paper, or one sRGB colour. "
+        "Beyond the picture's edge it is that colour, or the paper's.",
+    )
+
+    @property
+    def tag(self) -> str:
+        """A short name that tells two policies apart, such as `square.pad0.1.#808080`."""
+        return f"{self.shape}.pad{self.padding_ratio:g}.{self.surroundings}"
+
+
+class Region(Contract):
+    """Where an instrument that is derived from a segmenter stands: `regions/<segmenter>/<part>`."""
+
+    segmenter: str
+    part: str
+    crop: Crop | None = Field(default=None, description="How an embedder is shown a segment.")
 
 
 class Refusal(Contract):
@@ -345,6 +377,9 @@ class Spec(Contract):
         default=None,
         exclude_if=_is_none,
         description="Key of the instrument whose sealed results it reads, plate by plate; null if it reads pixels.",
+    )
+    region: Region | None = Field(
+        default=None, exclude_if=_is_none, description="For what is derived from a segmenter; see `region_plans`."
     )
     refusal: Refusal | None = None
     objective: Objective | None = Field(default=None, description="What an embedding was trained for.")

@@ -77,6 +77,11 @@ EMBEDDING = (
     Column("y_min", pl.Int32, "Top edge of what was embedded, source pixels, inclusive; null for a whole plate."),
     Column("x_max", pl.Int32, "Right edge of what was embedded, source pixels, exclusive; null for a whole plate."),
     Column("y_max", pl.Int32, "Bottom edge of what was embedded, source pixels, exclusive; null for a whole plate."),
+    Column(
+        "crop_policy",
+        pl.String,
+        "How a segment was cut out: shape, padding, surroundings; null unless it is a segment.",
+    ),
     Column("vector_dim", pl.Int32, "Length of the vector."),
     Column("vector", pl.List(pl.Float32), "Raw vector as the model gave it, not normalised."),
     Column("l2_norm", pl.Float64, "Euclidean length of the vector."),
@@ -147,6 +152,62 @@ PROBE = (
     Column("failure_modes", pl.String, "Known ways to be wrong, from the spec."),
 )
 
+BOX = tuple(column for column in SEGMENT if column.name in ("x_min", "y_min", "x_max", "y_max"))
+KEPT_SEGMENT = (
+    Column("segment_id", pl.String, "Segment of the raw set, in `segments` under the instrument that is read."),
+    Column("segmenter", pl.String, "Instrument whose raw set it is."),
+    Column("rank", pl.Int32, "Place among the kept, from 1; null for a segment that was dropped."),
+    Column("reason", pl.String, "Rule that dropped it, with the number that broke it; null for one that was kept."),
+    Column("duplicate_of", pl.String, "Kept segment that it overlaps too much; null unless that dropped it."),
+    Column("paper_ratio", pl.Float64, "Share of its pixels as light as the plate's paper; null unless a rule asks."),
+    Column("area_px", pl.Int64, "Pixels in the mask."),
+    Column("area_ratio", pl.Float64, "area_px over the source's pixels, 0..1."),
+    *BOX,
+    Column("height_px", pl.Int32, "Height of the mask, equal to the source's, pixels."),
+    Column("width_px", pl.Int32, "Width of the mask, equal to the source's, pixels."),
+    Column("mask_sha256", pl.String, "sha256 of `<height>x<width>:<mask_rle>` of the raw set's mask."),
+    Column("mask_rle", pl.String, "The raw set's mask, COCO run lengths; null for a segment that was dropped."),
+)
+REGION_COLOURS = (
+    Column("segment_id", pl.String, "Segment, in `segments` under the segmenter."),
+    Column("segmenter", pl.String, "Instrument whose segment it is."),
+    Column("mask_sha256", pl.String, "sha256 of the mask whose pixels were measured, and no others."),
+    Column("area_px", pl.Int64, "Pixels that were measured."),
+    Column("luminance_mean", pl.Float64, "Mean Rec. 709 luma, 0..255."),
+    Column("luminance_std", pl.Float64, "Population standard deviation of luma."),
+    Column("luminance_p01", pl.Int32, "1st percentile of luma, 0..255."),
+    Column("luminance_p99", pl.Int32, "99th percentile of luma, 0..255."),
+    Column("lab_mean", pl.List(pl.Float64), "Mean CIE L*a*b* (D65)."),
+    Column("chroma_mean", pl.Float64, "Mean distance from grey in Lab, sqrt(a^2 + b^2)."),
+    Column("paper_ratio", pl.Float64, "Share of the pixels as light as the plate's paper, by Otsu's threshold."),
+    Column(
+        "paper_difference", pl.Float64, "CIEDE2000 between lab_mean and the plate's mean paper; null without paper."
+    ),
+    Column("palette", COLOURS, "Dominant colours at source size: Lab (D65), sRGB hex, share."),
+    Column("interior_px", pl.Int64, "Pixels whose eight neighbours lie in the mask too; texture is of these."),
+    Column("edge_density", pl.Float64, "Mean Sobel magnitude of luma (0..1); null without interior."),
+    Column("laplacian_variance", pl.Float64, "Variance of the Laplacian of luma; null without interior."),
+)
+REGION_OUTLINE = (
+    Column("segment_id", pl.String, "Segment, in `segments` under the segmenter."),
+    Column("segmenter", pl.String, "Instrument whose segment it is."),
+    Column("mask_sha256", pl.String, "sha256 of the mask that was traced."),
+    Column(
+        "multipolygon",
+        pl.String,
+        "GeoJSON geometry in source pixels: x right, y down, pixel (0, 0) covering 0..1; exteriors counterclockwise "
+        "by the numbers.",
+    ),
+    Column("tolerance_px", pl.Float64, "Declared tolerance of the simplification, source pixels."),
+    Column("polygon_count", pl.Int32, "Pieces."),
+    Column("hole_count", pl.Int32, "Holes."),
+    Column("vertex_count", pl.Int32, "Corners of all rings."),
+    Column("polygon_area_px", pl.Float64, "Area of the polygons, square pixels."),
+    Column("area_error_ratio", pl.Float64, "polygon_area_px over the mask's pixels, less 1."),
+    Column("reprojected_iou", pl.Float64, "Intersection over union of the mask with the filled polygons, 0..1."),
+    Column("left_out_px", pl.Float64, "Area of rings that were too small to be drawn."),
+)
+
 INSTRUMENT_TABLES = {  # by role: a role is known everywhere by being here, and in `instruments.ROLES`
     "embedding": Table(
         "embeddings",
@@ -175,6 +236,27 @@ INSTRUMENT_TABLES = {  # by role: a role is known everywhere by being here, and 
         (*IDENTITY, *DETECTION, IS_CURRENT),
         ("instrument", "plate_id", "run_id", "detection_id"),
         "detections.parquet",
+    ),
+    "pruning": Table(
+        "kept_segments",
+        "Verdict on every segment of a raw set: kept, with its rank and mask, or dropped, with the rule that did it.",
+        (*IDENTITY, *KEPT_SEGMENT, IS_CURRENT),
+        ("instrument", "plate_id", "run_id", "segment_id"),
+        "kept_segments.parquet",
+    ),
+    "palette": Table(
+        "region_colours",
+        "Luminance, colours and texture of kept segments, from the source's pixels inside the mask and no others.",
+        (*IDENTITY, *REGION_COLOURS, IS_CURRENT),
+        ("instrument", "plate_id", "run_id", "segment_id"),
+        "region_colours.parquet",
+    ),
+    "outline": Table(
+        "region_outlines",
+        "Kept segments as polygons of a stated tolerance, and how far these are from the masks.",
+        (*IDENTITY, *REGION_OUTLINE, IS_CURRENT),
+        ("instrument", "plate_id", "run_id", "segment_id"),
+        "region_outlines.parquet",
     ),
 }
 FILE_OF_ROLE = {role: table.plate_file for role, table in INSTRUMENT_TABLES.items()}

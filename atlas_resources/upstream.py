@@ -43,7 +43,7 @@ def require_sealed(dataset: Dataset, plate_id: str, upstream: InstrumentIdentity
     """
     manifest = find_done(dataset, plate_id, upstream)
     if manifest is None:
-        make = f"atlas run 'key:\"*/{upstream.key}\"' --plates {plate_id}"
+        make = f'atlas run \'tag:"atlas/instrument"="{upstream.key}"\' --plates {plate_id}'
         raise UpstreamMissing(f"{plate_id} has no sealed result of {upstream.key}, which is read here. First: {make}")
     path = f"runs/{manifest.run_id}/{FILE_OF_ROLE[upstream.role]}"
     file = next(output for output in manifest.outputs if output.path == path)

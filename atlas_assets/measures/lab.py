@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from skimage.color import lab2rgb
 
 from atlas_assets.measures.census import ColourCensus
 
@@ -77,3 +78,9 @@ def mean_lab(lab: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float
     # A sum and not a matrix product, whose last digits would depend on the number of threads.
     lightness, a, b = ((lab * counts[:, None]).sum(axis=0) / counts.sum()).tolist()
     return lightness, a, b
+
+
+def srgb8_of(lab: ArrayLike) -> tuple[int, int, int]:
+    """The 8-bit sRGB nearest to a CIE L*a*b* colour (D65, 2 degree observer); what lies beyond sRGB is clipped."""
+    red, green, blue = np.rint(np.clip(lab2rgb(np.asarray(lab, np.float64)), 0, 1) * 255).astype(int).tolist()
+    return red, green, blue

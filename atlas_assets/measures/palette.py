@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import deltaE_ciede2000, lab2rgb
+from skimage.color import deltaE_ciede2000
 
 from atlas_assets.measures.census import ColourCensus
-from atlas_assets.measures.lab import LabGrid
+from atlas_assets.measures.lab import LabGrid, srgb8_of
 
 MOST_COLOURS = 8
 
@@ -111,6 +111,6 @@ def _merge_alike(
 
 
 def _palette_colour(lab: NDArray[np.float64], share: float) -> PaletteColour:
-    red, green, blue = np.rint(np.clip(lab2rgb(lab), 0, 1) * 255).astype(int).tolist()
+    red, green, blue = srgb8_of(lab)
     lightness, a, b = lab.tolist()
     return PaletteColour((lightness, a, b), f"#{red:02x}{green:02x}{blue:02x}", share)

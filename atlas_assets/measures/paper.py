@@ -16,14 +16,20 @@ class PaperSplit:
     Attributes:
         threshold: 0..255; pixels above it are paper, the others foreground.
         paper_ratio, foreground_ratio: shares of the pixels, summing to 1.
-        paper_lab, foreground_lab: mean CIE L*a*b* (D65, 2 degree observer) of each side; None where it has no pixel.
+        paper_lab: mean CIE L*a*b* (D65, 2 degree observer) of the paper; None where there is none.
+        foreground_lab: mean of the rest, which is never empty.
     """
 
     threshold: int
     paper_ratio: float
     paper_lab: Lab | None
     foreground_ratio: float
-    foreground_lab: Lab | None
+    foreground_lab: Lab
+
+    @property
+    def tone(self) -> Lab:
+        """The ground's mean Lab: the paper's, or the whole picture's where nothing of it is paper."""
+        return self.paper_lab or self.foreground_lab
 
 
 def split_paper(census: ColourCensus) -> PaperSplit:

@@ -1,11 +1,16 @@
 """What every role needs: a plate's pixels, and the errors of a model that breaks its declared contract."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+import polars as pl
 from PIL import Image
 
 from atlas_resources.dataset import Dataset
 from atlas_resources.images import decode
 from atlas_resources.specs import Preprocessing, Spec
+from atlas_resources.tables import Column
 
 
 class ContractBroken(ValueError):
@@ -34,3 +39,9 @@ def require_finite(spec: Spec, name: str, values: np.ndarray, shape: tuple[int, 
             f"{spec.key}: {name} has {np.count_nonzero(~np.isfinite(values))} values that are not finite"
         )
     return values
+
+
+def frame_of(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows with exactly these columns, by name; a row that lacks one has null there."""
+    schema = {column.name: column.dtype for column in columns}
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)

@@ -63,16 +63,17 @@ class EmbeddingWork(TensorWork):
 
     def measure(self, batch: list[PreparedParts]) -> list[Measurement]:
         """One row a part: raw vector, its length."""
+        vectors = self.vectors_of(batch)
+        return [self._measurement(plate.parts, found) for plate, found in zip(batch, vectors, strict=True)]
+
+    def vectors_of(self, batch: Sequence[PreparedParts]) -> list[list[np.ndarray]]:
+        """The raw vectors of each plate's parts. Parts of all plates go through the model together."""
         if not isinstance(self.spec.output, VectorOutput):
             raise ContractBroken(f"{self.spec.key}: an embedding declares a vector")
         dim = self.spec.output.dim
         inputs = [tensor for plate in batch for tensor in plate.inputs]
         found = iter(self._embed(inputs, is_alone=len(batch) == 1))
-        measured = []
-        for plate in batch:
-            vectors = [require_finite(self.spec, "a vector", next(found), (dim,)) for _ in plate.parts]
-            measured.append(self._measurement(plate.parts, vectors))
-        return measured
+        return [[require_finite(self.spec, "a vector", next(found), (dim,)) for _ in plate.parts] for plate in batch]
 
     def _embed(self, inputs: "list[torch.Tensor]", *, is_alone: bool) -> list[np.ndarray]:
         """A vector per input, `batch_size` at a time; fewer where the parts of one plate do not fit into the memory."""

@@ -27,6 +27,7 @@ class Part:
     box: Box | None = None
     segment_id: str | None = None
     tile_id: str | None = None
+    crop_policy: str | None = None
 
 
 WHOLE_PLATE = Part("plate")
@@ -40,6 +41,7 @@ def embedding_rows(parts: Sequence[Part], vectors: Sequence[np.ndarray]) -> pl.D
             "segment_id": part.segment_id,
             "tile_id": part.tile_id,
             **(part.box._asdict() if part.box else {}),
+            "crop_policy": part.crop_policy,
             "vector_dim": vector.size,
             "vector": vector,
             "l2_norm": float(np.linalg.norm(vector.astype(np.float64))),

@@ -74,7 +74,7 @@ class TestWaiting:
         (failure,) = [event for event in result.all_events if event.is_step_failure]
         said = str(failure.step_failure_data.user_failure_data.description)
         assert f"plate-001 has no sealed result of {EMBEDDER}" in said
-        assert "atlas run 'key:\"*/fake_embedder\"' --plates plate-001" in said
+        assert 'atlas run \'tag:"atlas/instrument"="fake_embedder"\' --plates plate-001' in said
         graph.materialize(VECTORS, plates=["plate-001"])
         assert self.standing(graph).owed(1) == ["plate-001"]
 
