@@ -19,8 +19,8 @@ from atlas_resources.resources import DatasetResource
 from atlas_resources.specs import VectorOutput
 from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, IS_CURRENT, MODELS, PLATES, RUNS, Table
 
-EMBEDDINGS, SEGMENTS, PROBES, DETECTIONS = (
-    INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "probe", "detection")
+EMBEDDINGS, SEGMENTS, PROBES, DETECTIONS, KEPT = (
+    INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "probe", "detection", "pruning")
 )
 
 Finding = Callable[[Dataset], tuple[int, list[str]]]  # rows looked at, and a line per wrong one
@@ -51,6 +51,17 @@ def _unsound_vectors(registry: Registry) -> Finding:
 def _unsound_masks(dataset: Dataset) -> tuple[int, list[str]]:
     rows = read_ledger(dataset, SEGMENTS).filter(IS_CURRENT.name)
     return rows.height, list(unsound_masks(rows))
+
+
+def _foreign_segments(dataset: Dataset) -> tuple[int, list[str]]:
+    """Verdicts on what no raw set holds. Old raw sets count too: what was judged may since have been measured again."""
+    rows = read_ledger(dataset, KEPT).filter(IS_CURRENT.name)
+    raw = read_ledger(dataset, SEGMENTS).select("plate_id", "segment_id", "mask_sha256", segmenter="instrument")
+    foreign = rows.join(raw, on=raw.columns, how="anti").select("plate_id", "segmenter", "segment_id", "mask_sha256")
+    return rows.height, [
+        f"{plate_id} {key} {segment_id}: no such mask, {sha256[:12]}..., in segments"
+        for plate_id, key, segment_id, sha256 in foreign.iter_rows()
+    ]
 
 
 def _unsound_scores(dataset: Dataset) -> tuple[int, list[str]]:
@@ -173,6 +184,7 @@ def build_checks(registry: Registry) -> list[Any]:
             _unsound_vectors(registry),
         ),
         _build_check(SEGMENTS, "masks_are_sound", "Run lengths have the recorded area and digest.", _unsound_masks),
+        _build_check(KEPT, "masks_are_of_the_raw_set", "Each verdict is on a mask of `segments`.", _foreign_segments),
         _build_check(PROBES, "scores_sum_to_one", "The scores of a plate's labels sum to 1.", _unsound_scores),
         _build_check(
             DETECTIONS,

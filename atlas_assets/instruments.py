@@ -76,7 +76,7 @@ def asset_key(spec: Spec) -> dg.AssetKey:
     return dg.AssetKey([INSTRUMENT_TABLES[spec.role].name, spec.key])
 
 
-def _build_work(spec: Spec, dataset: Dataset, load: Callable[[], Any]) -> Work:
+def build_work(spec: Spec, dataset: Dataset, load: Callable[[], Any]) -> Work:
     """What the instrument does with plates; an embedder with a declared crop is shown their segments."""
     work = RegionEmbeddingWork if spec.region and spec.region.crop else ROLES[spec.role].work
     return work(spec, dataset, load)
@@ -215,7 +215,7 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
             spec,
             identity,
             plate_ids,
-            _build_work(spec, dataset, lambda: resource.load(spec, paranoid=config.paranoid)),
+            build_work(spec, dataset, lambda: resource.load(spec, paranoid=config.paranoid)),
             upstream=upstream,
             is_forced=config.force,
             dagster_run_id=context.run.run_id,

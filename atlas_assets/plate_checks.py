@@ -37,6 +37,7 @@ ROW_CHECKS: dict[str, Callable[[Spec, pl.DataFrame], Iterator[str]]] = {
     "probe": lambda spec, rows: unsound_scores(rows),
     "segmentation": lambda spec, rows: unsound_masks(rows),
     "detection": lambda spec, rows: unsound_boxes(rows, PLATES.schema.to_frame()),  # sizes wait for the groundwork
+    "pruning": lambda spec, rows: unsound_masks(rows.filter(pl.col("rank").is_not_null())),
 }
 """What is held against the rows of a role, beside their file's digest."""
 

@@ -57,6 +57,25 @@ MACROS = {
         LIMIT k
         """,
     ),
+    "nearest_regions": (
+        "k other plates by the kept segment of theirs that is nearest to a segment, by cosine of a regions instrument",
+        """
+        CREATE MACRO nearest_regions(plate, segment, instrument_key, k) AS TABLE
+        WITH vectors AS (
+            SELECT plate_id, segment_id, vector FROM embeddings
+            WHERE instrument = instrument_key AND scope = 'segment' AND is_current AND l2_norm > 0
+        )
+        SELECT other.plate_id, plates.title, other.segment_id,
+               list_cosine_similarity(query.vector, other.vector) AS cosine
+        FROM vectors AS query
+        JOIN vectors AS other ON other.plate_id <> query.plate_id
+        LEFT JOIN plates ON plates.plate_id = other.plate_id
+        WHERE query.plate_id = plate AND query.segment_id = segment
+        QUALIFY row_number() OVER (PARTITION BY other.plate_id ORDER BY cosine DESC, other.segment_id) = 1
+        ORDER BY cosine DESC, other.plate_id
+        LIMIT k
+        """,
+    ),
     "histogram_nearest": (
         "k plates nearest to a plate by colour: Hellinger distance of the Lab histograms, 0 (equal) to 1 (disjoint)",
         """
@@ -92,6 +111,29 @@ MACROS = {
     ),
 }
 
+REGIONS_MEANING = "Current kept segments, one row each: shape from segments, colours and polygons where they are made."
+REGIONS = """
+    CREATE VIEW regions AS
+    SELECT kept.plate_id, plates.title, kept.segmenter, kept.segment_id, kept.rank, raw.class_name, kept.area_px,
+           kept.area_ratio, kept.x_min, kept.y_min, kept.x_max, kept.y_max, raw.centroid_x, raw.centroid_y,
+           raw.predicted_iou, raw.stability_score, raw.fragmentation_score, raw.hole_count, raw.touches_border,
+           colours.luminance_mean, colours.luminance_std, colours.lab_mean, colours.chroma_mean,
+           colours.paper_difference, colours.palette, colours.edge_density, colours.laplacian_variance,
+           outlines.multipolygon, outlines.reprojected_iou, kept.height_px, kept.width_px, kept.mask_sha256,
+           kept.mask_rle, kept.licence, kept.commercial_use, kept.run_id
+    FROM kept_segments AS kept
+    LEFT JOIN plates USING (plate_id)
+    LEFT JOIN segments AS raw ON raw.is_current AND raw.instrument = kept.segmenter
+         AND (raw.plate_id, raw.segment_id, raw.mask_sha256) = (kept.plate_id, kept.segment_id, kept.mask_sha256)
+    LEFT JOIN region_colours AS colours ON colours.is_current AND colours.segmenter = kept.segmenter
+         AND (colours.plate_id, colours.segment_id, colours.mask_sha256)
+             = (kept.plate_id, kept.segment_id, kept.mask_sha256)
+    LEFT JOIN region_outlines AS outlines ON outlines.is_current AND outlines.segmenter = kept.segmenter
+         AND (outlines.plate_id, outlines.segment_id, outlines.mask_sha256)
+             = (kept.plate_id, kept.segment_id, kept.mask_sha256)
+    WHERE kept.is_current AND kept.rank IS NOT NULL
+"""
+
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
@@ -106,7 +148,9 @@ def _create_tables(connection: "duckdb.DuckDBPyConnection", dataset: Dataset) ->
 
 
 def _create_views(connection: "duckdb.DuckDBPyConnection", registry: Registry) -> None:
-    """Per embedding a view with fixed-size arrays, raw and of unit length; per probe its present scores."""
+    """Regions; per embedding a view with fixed-size arrays, raw and of unit length; per probe its present scores."""
+    connection.execute(REGIONS)
+    connection.execute(f"COMMENT ON VIEW regions IS {_text(REGIONS_MEANING)}")
     for spec in registry.admitted:
         match spec.output:
             case VectorOutput(dim=dim):

@@ -33,6 +33,8 @@ def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | 
         payload["own_preprocessing"] = spec.own_preprocessing.model_dump()
     if spec.upstream:
         payload["upstream"] = [spec.upstream, upstream and upstream.fingerprint]
+    if spec.region and spec.region.crop:
+        payload["crop"] = spec.region.crop.model_dump()
     if spec.prompts:
         payload["prompts"] = [pin.model_dump() for pin in spec.prompts]
     if spec.tiles:

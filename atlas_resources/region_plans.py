@@ -4,7 +4,7 @@ A derived instrument is an instrument like any other: it has a fingerprint, seal
 it is not written out: its pins are those of its method, or of the embedder that it shows segments to.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,6 +28,7 @@ class PruningParameters(Contract):
     drop_touching_border: bool = False
     min_area_ratio: float | None = Field(default=None, ge=0, le=1)
     max_area_ratio: float | None = Field(default=None, ge=0, le=1)
+    min_thickness_ratio: float | None = Field(default=None, ge=0, le=1)
     min_predicted_iou: float | None = Field(default=None, ge=0, le=1)
     min_stability_score: float | None = Field(default=None, ge=0, le=1)
     max_mask_iou: float | None = Field(default=None, ge=0, le=1)
@@ -140,12 +141,21 @@ def _shown(segmenter: Spec, embedder: Spec, shown: RegionEmbedding, failure_mode
         f"{shown.crop.tag}.",
         "upstream": f"{segmenter.key}_kept",
         "region": Region(segmenter=segmenter.key, part=shown.part, crop=shown.crop),
+        "tiles": None,
         "failure_modes": [*embedder.failure_modes, *failure_modes],
     }
     return embedder.model_copy(update=changed)
 
 
-def _specs_of(plan: RegionPlan, segmenter: Spec, methods: Methods, specs: dict[str, Spec]) -> Iterator[Spec]:
+def derive(plan: RegionPlan, segmenter: Spec, methods: Methods, specs: Mapping[str, Spec]) -> Iterator[Spec]:
+    """The instruments that a plan makes of a segmenter, the one that prunes first.
+
+    Args:
+        plan: what is derived, and how.
+        segmenter: whose masks.
+        methods: what is true of each derivation.
+        specs: the embedders that the plan names, by key.
+    """
     yield _derived(segmenter, "kept", methods.kept, plan.kept)
     if plan.palette:
         yield _derived(segmenter, "palette", methods.palette, plan.palette)
@@ -187,7 +197,7 @@ def read_region_plans(folder: Path, specs: dict[str, Spec]) -> ReadPlans:
         plan = read_yaml(path, RegionPlan)
         file = region_file(path.stem)
         wrong = _in_folder(plan) if isinstance(plan, list) else _wrong_names(file, path.stem, plan, specs)
-        found = [] if wrong or isinstance(plan, list) else list(_specs_of(plan, specs[path.stem], methods, specs))
+        found = [] if wrong or isinstance(plan, list) else list(derive(plan, specs[path.stem], methods, specs))
         for spec in found:
             if spec.key in specs or spec.key in made:
                 wrong.append(FileProblem(file, "(file)", repr(spec.key), "a key that no other instrument has"))

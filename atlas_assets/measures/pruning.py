@@ -18,6 +18,8 @@ class Candidate:
         segment_id: its name in the set.
         area_ratio: its share of the picture's pixels.
         touches_border: whether it reaches the picture's edge.
+        thickness_ratio: its pixels over the longer side of its box, as a share of the picture's shorter side: next to
+            nothing for a ruled line, or for the frame that the edge of a scan leaves.
         class_name: its class.
         predicted_iou, stability_score: the segmenter's own estimates, 0..1.
         paper_ratio: share of its pixels that are as light as the plate's paper.
@@ -26,6 +28,7 @@ class Candidate:
     segment_id: str
     area_ratio: float
     touches_border: bool
+    thickness_ratio: float | None = None
     class_name: str | None = None
     predicted_iou: float | None = None
     stability_score: float | None = None
@@ -43,6 +46,7 @@ class PruningRules:
         max_paper_ratio: segments with a larger share of paper go.
         drop_touching_border: segments that reach the picture's edge go.
         min_area_ratio, max_area_ratio: smaller and larger segments go.
+        min_thickness_ratio: lines and frames go.
         min_predicted_iou, min_stability_score: segments that the segmenter itself trusts less go.
         max_mask_iou: of two that overlap more, the later in rank goes.
         top_k: so many of what is left stay.
@@ -55,6 +59,7 @@ class PruningRules:
     drop_touching_border: bool = False
     min_area_ratio: float | None = None
     max_area_ratio: float | None = None
+    min_thickness_ratio: float | None = None
     min_predicted_iou: float | None = None
     min_stability_score: float | None = None
     max_mask_iou: float | None = None
@@ -136,7 +141,7 @@ def _broken_rule(candidate: Candidate, rules: PruningRules) -> str | None:
         return "drop_touching_border"
     if rules.max_area_ratio is not None and candidate.area_ratio > rules.max_area_ratio:
         return f"max_area_ratio: {candidate.area_ratio:.5f}"
-    for field in ("area_ratio", "predicted_iou", "stability_score"):
+    for field in ("area_ratio", "thickness_ratio", "predicted_iou", "stability_score"):
         least = getattr(rules, f"min_{field}")
         if least is not None and (value := _known(candidate, field, f"min_{field}")) < least:
             return f"min_{field}: {value:.5f}"

@@ -75,8 +75,17 @@ class PruningWork(RegionWork):
 def _candidate(row: Mapping[str, Any], paper_ratio: float | None) -> Any:
     from atlas_assets.measures.pruning import Candidate
 
-    names = ("segment_id", "area_ratio", "touches_border", "class_name", "predicted_iou", "stability_score")
-    return Candidate(**{name: row[name] for name in names}, paper_ratio=paper_ratio)
+    longer_side = max(row["x_max"] - row["x_min"], row["y_max"] - row["y_min"])
+    return Candidate(
+        segment_id=row["segment_id"],
+        area_ratio=row["area_ratio"],
+        touches_border=row["touches_border"],
+        thickness_ratio=row["area_px"] / longer_side / min(row["height_px"], row["width_px"]),
+        class_name=row["class_name"],
+        predicted_iou=row["predicted_iou"],
+        stability_score=row["stability_score"],
+        paper_ratio=paper_ratio,
+    )
 
 
 def _encoded(row: Mapping[str, Any]) -> Any:

@@ -10,7 +10,7 @@ APART = np.eye(3)
 
 def _three(*, class_name: str | None = None, touches_border: bool = False) -> list[Candidate]:
     """Three segments of falling area; the second differs as said."""
-    second = Candidate("mask-0002", 0.2, touches_border, class_name)
+    second = Candidate("mask-0002", 0.2, touches_border, class_name=class_name)
     return [Candidate("mask-0001", 0.5, False), second, Candidate("mask-0003", 0.1, False)]
 
 
@@ -47,6 +47,15 @@ def test_what_the_segmenter_trusts_too_little_goes():
     stable = [Candidate(f"m{value}", 0.1, False, stability_score=value) for value in (0.9, 0.7)]
     found = prune(stable, np.eye(2), PruningRules(min_stability_score=0.9))
     assert [verdict.reason for verdict in found] == [None, "min_stability_score: 0.70000"]
+
+
+def test_ruled_lines_and_frames_go():
+    line, bird = (
+        Candidate("line", 0.1, False, thickness_ratio=0.002),
+        Candidate("bird", 0.1, False, thickness_ratio=0.1),
+    )
+    found = prune([line, bird], np.eye(2), PruningRules(min_thickness_ratio=0.01))
+    assert [verdict.reason for verdict in found] == ["min_thickness_ratio: 0.00200", None]
 
 
 def test_what_is_mostly_paper_goes():
