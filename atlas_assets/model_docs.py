@@ -9,6 +9,7 @@ from atlas_resources.specs import (
     ImageOutput,
     MasksOutput,
     Preprocessing,
+    RegionsOutput,
     Role,
     ScoresOutput,
     Spec,
@@ -23,6 +24,9 @@ TITLE_OF_ROLE: dict[Role, str] = {
     "detection": "Detection",
     "probe": "Probes",
     "text": "Text",
+    "pruning": "Regions: what is kept",
+    "palette": "Regions: colours",
+    "outline": "Regions: polygons",
     "generative": "Generative",
 }
 HEAD = """# Instruments
@@ -54,6 +58,8 @@ def _gives(spec: Spec) -> str:
             words = f"{number} boxes, {labels}"
         case ImageOutput(width_px=width, height_px=height):
             words = f"image, {width} x {height} px"
+        case RegionsOutput(kind=kind):
+            words = f"{kind} of segments"
         case TextOutput(form=form):
             words = f"text, {form}"
     return words.replace("_", " ")
@@ -71,8 +77,11 @@ def _fixed_input(steps: Preprocessing) -> str:
 
 def _input(spec: Spec) -> str:
     if spec.preprocessing:
-        return _fixed_input(spec.preprocessing)
-    return f"the model's own: {spec.own_preprocessing.form}" if spec.own_preprocessing else "-"
+        cut = f"segments of {spec.upstream}, " if spec.region else ""
+        return cut + _fixed_input(spec.preprocessing)
+    if spec.own_preprocessing:
+        return f"the model's own: {spec.own_preprocessing.form}"
+    return f"what {spec.upstream} sealed" if spec.upstream else "-"
 
 
 def _row(registry: Registry, spec: Spec) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from atlas_assets.mask_pictures import SEGMENT_COLOURS
 from atlas_assets.picture_encoding import CARD, TEXT, jpeg_within, paste_fitted, shrink
-from atlas_assets.pictures import SEGMENT_COLOURS
 
 CELL_PX, BAR_PX, CAPTION_PX, GAP_PX = 92, 10, 14, 6
 MOST_ACROSS = 6

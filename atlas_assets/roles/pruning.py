@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from atlas_assets.pictures import mask_overlay
+from atlas_assets.mask_pictures import mask_overlay
 from atlas_assets.roles.contract import frame_of, source_pixels
 from atlas_assets.roles.regions import RegionWork, declared_region, sealed_rows
 from atlas_resources.region_plans import PruningParameters
@@ -112,9 +112,11 @@ def _reasons(rows: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def _overlay(pixels: np.ndarray, kept: list[dict[str, Any]]) -> bytes:
-    """The plate with its kept segments, numbered by rank."""
+    """The plate with its kept segments, numbered as they are named."""
     from atlas_assets.measures.segments import decode_mask
 
     step = max(1, max(pixels.shape[:2]) // PREVIEW_PX)
-    masks = [decode_mask(_encoded(row))[::step, ::step] for row in kept]
-    return mask_overlay(Image.fromarray(pixels), masks)
+    largest_first = sorted(kept, key=lambda row: -row["area_px"])
+    masks = (decode_mask(_encoded(row))[::step, ::step] for row in largest_first)
+    numbers = [int(row["segment_id"].removeprefix("mask-")) for row in largest_first]
+    return mask_overlay(Image.fromarray(pixels), masks, numbers=numbers)

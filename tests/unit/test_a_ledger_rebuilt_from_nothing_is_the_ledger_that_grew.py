@@ -60,7 +60,7 @@ def test_a_dataset_without_plates_has_empty_ledgers_with_their_columns(tmp_path,
     dataset.ensure()
     ledgers = assert_same_from_nothing(dataset, two_instruments)
     assert {name: rows.height for name, rows in ledgers.items() if name != "models"} == dict.fromkeys(
-        ["runs", "plates", "histograms", "lineage", "embeddings", "segments", "probes"], 0
+        [name for name in LEDGERS if name != "models"], 0
     )
     assert ledgers["embeddings"].schema == LEDGERS["embeddings"].schema
 

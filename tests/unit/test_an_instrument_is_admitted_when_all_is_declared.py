@@ -16,19 +16,22 @@ from made_specs import (
 )
 
 from atlas_assets.definitions import build_definitions
+from atlas_assets.instruments import asset_key
 from atlas_resources.admission import is_admitted, missing_for_admission, status_of
 from atlas_resources.fingerprints import identity
 from atlas_resources.registry import Registry, read_registry, read_spec
 from atlas_resources.specs import Spec
 
 HUB, LIBRARY = "clip_vit_base_patch32", "sam_vit_base"
-LAYERS = {"embedding": "embeddings", "probe": "probes", "segmentation": "segments", "detection": "detections"}
 
 
 def read(folder: Path, content: dict) -> Spec:
     spec = read_spec(write_spec(folder, content))
     assert isinstance(spec, Spec), spec
     return spec
+
+
+RESULTS = {"embeddings", "segments", "probes", "detections", "regions"}
 
 
 def test_these_instruments_of_the_project_are_admitted():
@@ -49,6 +52,10 @@ def test_these_instruments_of_the_project_are_admitted():
         "mask2former_swin_large_ade",
         "grounding_dino_base",
         "otsu_luma",
+        "otsu_luma_efficientnet_lite0",
+        "otsu_luma_kept",
+        "otsu_luma_palette",
+        "otsu_luma_polygons",
         "resnet50_imagenet1k_v1",
         "sam_vit_base",
         "sam_vit_base_tiles",
@@ -204,17 +211,19 @@ def keys_and_resources(definitions: dg.Definitions) -> tuple[set[str], set[str]]
 
 def test_each_admitted_instrument_is_an_asset_and_a_resource(tmp_path: Path):
     keys, resources = keys_and_resources(build_definitions(PROJECT, tmp_path))
-    assert {key for key in keys if key.split("/")[0] in {*LAYERS.values(), "broken_specs"}} == {
-        f"{LAYERS[spec.role]}/{spec.key}" for spec in PROJECT.admitted
+    assert {key for key in keys if key.split("/")[0] in RESULTS | {"broken_specs"}} == {
+        asset_key(spec).to_user_string() for spec in PROJECT.admitted
     }
     assert resources == {"dataset", *ADMITTED}
 
 
 def test_ideas_are_neither_assets_nor_resources(two_ideas_and_a_broken_spec: Registry, tmp_path: Path):
     keys, resources = keys_and_resources(build_definitions(two_ideas_and_a_broken_spec, tmp_path))
-    runnable = ADMITTED - {HUB, LIBRARY, "dinov2_base"}
+    runnable = ADMITTED - {HUB, LIBRARY, "dinov2_base", f"otsu_luma_{LIBRARY}"}
     assert resources == {"dataset", *runnable}
-    assert {key.split("/")[-1] for key in keys if key.split("/")[0] in LAYERS.values()} == runnable
+    made = (key.removeprefix("regions/").split("/") for key in keys if key.split("/")[0] in RESULTS)
+    names = {f"otsu_luma_{part}" if head == "otsu_luma" else part for head, part in made}
+    assert names == runnable
 
 
 def test_a_broken_spec_is_shown_and_cannot_be_run(two_ideas_and_a_broken_spec: Registry, tmp_path: Path):

@@ -9,10 +9,9 @@ from made_datasets import Graph, alter_source
 from atlas_assets.checks import build_checks
 from atlas_resources.ledger import ledger_path, read_ledger
 from atlas_resources.resources import DatasetResource
-from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, MODELS, RUNS, Table
+from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, LEDGERS, MODELS, RUNS, Table
 
 EMBEDDINGS, SEGMENTS = INSTRUMENT_TABLES["embedding"], INSTRUMENT_TABLES["segmentation"]
-LEDGERS = ("plates", "histograms", "runs", "lineage", "models", "embeddings", "segments", "probes", "detections")
 
 
 @pytest.fixture
@@ -48,6 +47,10 @@ CHECKS = (
     "segments:equals_sealed_files",
     "probes:equals_sealed_files",
     "detections:equals_sealed_files",
+    "kept_segments:equals_sealed_files",
+    "region_colours:equals_sealed_files",
+    "region_outlines:equals_sealed_files",
+    "kept_segments:masks_are_of_the_raw_set",
     "embeddings:vectors_are_sound",
     "segments:masks_are_sound",
     "probes:scores_sum_to_one",

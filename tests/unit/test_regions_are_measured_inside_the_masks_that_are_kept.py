@@ -99,13 +99,13 @@ class TestWhatIsKept:
         assert {output.path: output.sha256 for output in manifest_of(graph, "plate-001", SEGMENTER).outputs} == before
 
     def test_what_is_mostly_paper_goes_by_the_scan_itself(self, tmp_path, fakes):
-        graph = made(tmp_path, "red", kept={"max_paper_ratio": 0.65})
+        graph = made(tmp_path, "red", kept={"max_paper_ratio": 0.75})
         rows = rows_of(graph, "plate-001", KEPT)
         pixels = pixels_of(graph)
         is_paper = (pixels == PAPER).all(axis=2)
         halves = [is_paper[:, :200].mean(), is_paper[:, 200:].mean()]
         assert sorted(rows["paper_ratio"].to_list()) == pytest.approx(sorted(halves))
-        assert rows.filter(pl.col("rank").is_not_null()).height == sum(half <= 0.65 for half in halves) == 1
+        assert rows.filter(pl.col("rank").is_not_null()).height == sum(half <= 0.75 for half in halves) == 1
 
 
 class TestColours:

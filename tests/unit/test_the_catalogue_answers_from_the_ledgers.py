@@ -112,9 +112,13 @@ class TestDocumentation:
         rows = connection.execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").fetchall()
         assert sorted(name for name, _ in rows) == [
             "commercial_embeddings",
+            "commercial_kept_segments",
             "commercial_probes",
+            "commercial_region_colours",
+            "commercial_region_outlines",
             "commercial_segments",
             "embeddings_embedder",
+            "regions",
             "rows_for_commercial_use",
             "rows_not_for_commercial_use",
             "segment_set_flags",
@@ -125,7 +129,8 @@ class TestDocumentation:
         rows = connection.execute(
             "SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal ORDER BY ALL"
         ).fetchall()
-        assert [name for name, _ in rows] == ["histogram_nearest", "nearest", "nearest_tiles", "why"]
+        macros = ["histogram_nearest", "nearest", "nearest_regions", "nearest_tiles", "why"]
+        assert [name for name, _ in rows] == macros
         assert all(comment for _, comment in rows)
 
 

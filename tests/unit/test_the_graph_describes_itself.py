@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from atlas_assets.definitions import build_definitions
+from atlas_assets.instruments import asset_key
 from atlas_resources.registry import read_registry
-from atlas_resources.tables import INSTRUMENT_TABLES
 
 HEAVY = ("torch", "transformers", "torchvision", "timm", "segment_anything", "skimage", "sklearn", "scipy")
 PARTITIONED = {
@@ -95,8 +95,7 @@ def test_every_asset_with_a_table_shows_its_columns(graph, key):
 def test_an_instrument_asset_is_versioned_by_its_fingerprint_and_names_its_faults(graph):
     registry = read_registry()
     for spec in registry.admitted:
-        prefix = INSTRUMENT_TABLES[spec.role].name
-        node = graph.get(dg.AssetKey([prefix, spec.key]))
+        node = graph.get(asset_key(spec))
         assert node.code_version == registry.identities[spec.key].fingerprint
         assert dg.AssetKey(["plate", "manifest"]) in node.parent_keys
         for mode in spec.failure_modes:
@@ -120,9 +119,8 @@ def test_a_gpu_instrument_holds_a_place_in_the_pool_and_groundwork_never_does(de
         assets.op.name: assets.op.pool for assets in definitions.assets or [] if isinstance(assets, dg.AssetsDefinition)
     }
     for spec in read_registry().admitted:
-        prefix = INSTRUMENT_TABLES[spec.role].name
         is_cuda = spec.numeric is not None and spec.numeric.device == "cuda"
-        assert pools[f"{prefix}__{spec.key}"] == ("gpu" if is_cuda else None)
+        assert pools[asset_key(spec).to_python_identifier()] == ("gpu" if is_cuda else None)
     assert pools["groundwork"] is None
     assert pools["plate__manifest"] is None
 
