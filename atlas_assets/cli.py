@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from atlas_assets.cli_backfill import backfill, selections
-from atlas_assets.cli_export import export
+from atlas_assets.cli_export import export, export_regions
 from atlas_assets.cli_golden import models_app
 from atlas_assets.cli_output import cell, console, fail, open_dataset
 from atlas_assets.cli_prompts import prompts_app
@@ -34,7 +34,7 @@ plates_app = typer.Typer(no_args_is_help=True, help="Register and list plates.")
 app.add_typer(plates_app, name="plates")
 models_app.add_typer(prompts_app, name="prompts")
 app.add_typer(models_app, name="models")
-for command in (run, status, backfill, selections, export):
+for command in (run, status, backfill, selections, export, export_regions, export_regions):
     app.command()(command)
 
 

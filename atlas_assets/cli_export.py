@@ -32,3 +32,29 @@ def export(
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if commercial and not left_out:
         console.print("nothing was left out: every row's licence allows commercial use", highlight=False)
+
+
+def export_regions(
+    folder: Annotated[Path, typer.Argument(help="Folder to write to, outside the dataset.")],
+    segmenter: Annotated[str, typer.Option(help="Whose kept segments.")] = "otsu_luma",
+    base_url: Annotated[
+        str, typer.Option(help="Address the folder will be served under; IIIF names everything by address.")
+    ] = "http://127.0.0.1:8000",
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Leave out regions whose licences are not known to allow it.")
+    ] = False,
+) -> None:
+    """Write plates with their regions for viewers: GeoJSON, W3C Web Annotations and a IIIF manifest per plate.
+
+    Coordinates are pixels of the upright source: x right, y down. Wants the polygons first:
+    atlas run 'key:"regions/otsu_luma/polygons"', then atlas run group:ledger
+    """
+    from atlas_resources.dataset import Dataset, dataset_root
+    from atlas_resources.region_export import export_regions as write_regions
+
+    try:
+        for plate in write_regions(Dataset(dataset_root()), folder, segmenter, base_url, commercial=commercial):
+            line = f"{plate.manifest}: {plate.regions_count} regions"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    except (FileNotFoundError, ValueError) as error:
+        raise fail(str(error)) from None

@@ -7,10 +7,12 @@ import numpy as np
 import polars as pl
 
 from atlas_assets.groundwork import measure_plate
+from atlas_assets.instruments import build_work
 from atlas_assets.roles.parts import WHOLE_PLATE, embedding_rows
 from atlas_resources import run_lengths
 from atlas_resources.batches import execute_run
 from atlas_resources.dataset import Dataset
+from atlas_resources.inference import load_model
 from atlas_resources.ledger import (
     build_histograms,
     build_instrument_table,
@@ -100,6 +102,17 @@ def measure(
         outcome.status
         for outcome in execute_run(dataset, registry.specs[key], identity, asked, work, is_forced=is_forced)
     ]
+
+
+def run_instrument(dataset: Dataset, registry: Registry, key: str, *, is_forced: bool = False) -> list[str]:
+    """Each plate's status when an instrument does its own work, as its asset has it, without Dagster."""
+    spec, identities = registry.specs[key], registry.identities
+    work = build_work(spec, dataset, lambda: load_model(spec))
+    upstream = identities.get(spec.upstream or "")
+    outcomes = execute_run(
+        dataset, spec, identities[key], dataset.plate_ids(), work, upstream=upstream, is_forced=is_forced
+    )
+    return [outcome.status for outcome in outcomes]
 
 
 def measure_groundwork(dataset: Dataset) -> None:

@@ -10,17 +10,14 @@ import pytest
 from fake_instruments import EMBEDDER, SEGMENTER
 from fake_regions import KEPT, KEYS, PALETTE, POLYGONS, VECTORS, plan, region_registry
 from made_datasets import COLOURS, PAPER, Graph, make_dataset
-from made_results import build_ledgers
+from made_results import build_ledgers, run_instrument
 from PIL import Image
 from shapely.geometry import shape
 
-from atlas_assets.instruments import build_work
 from atlas_assets.measures.segments import EncodedMask, decode_mask
 from atlas_assets.work_lists import read_standings
-from atlas_resources.batches import execute_run
 from atlas_resources.catalogue import build_catalogue, connect
 from atlas_resources.dataset import Dataset
-from atlas_resources.inference import load_model
 from atlas_resources.registry import Registry
 from atlas_resources.runs import find_done
 
@@ -33,15 +30,7 @@ class Made:
     registry: Registry
 
     def run(self, key: str, *, is_forced: bool = False) -> list[str]:
-        """Each plate's status, by the instrument's own work."""
-        spec, identities = self.registry.specs[key], self.registry.identities
-        work = build_work(spec, self.dataset, lambda: load_model(spec))
-        upstream = identities.get(spec.upstream or "")
-        plate_ids = self.dataset.plate_ids()
-        outcomes = execute_run(
-            self.dataset, spec, identities[key], plate_ids, work, upstream=upstream, is_forced=is_forced
-        )
-        return [outcome.status for outcome in outcomes]
+        return run_instrument(self.dataset, self.registry, key, is_forced=is_forced)
 
 
 def made(tmp_path, *colours: str, **changed) -> Made:

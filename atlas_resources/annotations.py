@@ -1,0 +1,170 @@
+"""A plate's regions in the forms that other programs open: GeoJSON, W3C Web Annotations, a IIIF manifest. No files.
+
+All coordinates are pixels of the upright source: x to the right, y down, pixel (0, 0) covering 0..1. The IIIF canvas is
+as large as the source, so that canvas and source coordinates are the same.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# The Web Annotation data model, https://www.w3.org/TR/annotation-model/, sections 3.1 and 4.2
+ANNOTATION_CONTEXT = "http://www.w3.org/ns/anno.jsonld"
+MEDIA_FRAGMENTS = "http://www.w3.org/TR/media-frags/"
+IIIF_CONTEXT = "http://iiif.io/api/presentation/3/context.json"
+PIXELS = "pixels of the upright source: x right, y down, pixel (0, 0) covering 0..1; not longitude and latitude"
+
+
+@dataclass(frozen=True)
+class PlatePage:
+    """A plate as it is published.
+
+    Attributes:
+        plate_id, title: its identity.
+        width_px, height_px: of the upright source.
+        url: address that the plate's folder is served under, without a slash at its end.
+        rights: licence of the scan as its index states it.
+    """
+
+    plate_id: str
+    title: str
+    width_px: int
+    height_px: int
+    url: str
+    rights: str | None = None
+
+    @property
+    def canvas(self) -> str:
+        """Address of its IIIF canvas."""
+        return f"{self.url}/canvas"
+
+
+@dataclass(frozen=True)
+class PublishedRegion:
+    """A segment as it is published.
+
+    Attributes:
+        segment_id: its name on the plate.
+        polygons: of each polygon its rings, the exterior first, closed; x, y in pixels.
+        box: x_min, y_min, x_max, y_max; the last two exclusive.
+        facts: what is said of it: instrument, digests, measures, terms.
+    """
+
+    segment_id: str
+    polygons: Sequence[Sequence[Sequence[Sequence[float]]]]
+    box: tuple[int, int, int, int]
+    facts: dict[str, Any]
+
+
+def feature_collection(page: PlatePage, regions: Sequence[PublishedRegion]) -> dict[str, Any]:
+    """GeoJSON (RFC 7946) but for what its numbers mean, which the member `coordinate_space` says."""
+    return {
+        "type": "FeatureCollection",
+        "coordinate_space": PIXELS,
+        "plate": {"id": page.plate_id, "title": page.title, "width": page.width_px, "height": page.height_px},
+        "features": [
+            {
+                "type": "Feature",
+                "id": f"{page.plate_id}/{region.segment_id}",
+                "bbox": list(region.box),
+                "geometry": {"type": "MultiPolygon", "coordinates": region.polygons},
+                "properties": {"segment_id": region.segment_id, **region.facts},
+            }
+            for region in regions
+        ],
+    }
+
+
+def annotation_page(page: PlatePage, regions: Sequence[PublishedRegion]) -> dict[str, Any]:
+    """A Web Annotation page: each region's outline and box on the plate's canvas, its name and facts as bodies."""
+    return {
+        "@context": ANNOTATION_CONTEXT,
+        "id": f"{page.url}/annotations.json",
+        "type": "AnnotationPage",
+        "items": [_annotation(page, region) for region in regions],
+    }
+
+
+def _annotation(page: PlatePage, region: PublishedRegion) -> dict[str, Any]:
+    x_min, y_min, x_max, y_max = region.box
+    said = "\n".join(f"{name}: {_said(value)}" for name, value in region.facts.items() if value is not None)
+    return {
+        "id": f"{page.url}/annotations.json#{region.segment_id}",
+        "type": "Annotation",
+        "motivation": "tagging",
+        "body": [
+            {"type": "TextualBody", "purpose": "tagging", "format": "text/plain", "value": region.segment_id},
+            {"type": "TextualBody", "purpose": "describing", "format": "text/plain", "value": said},
+        ],
+        "target": {
+            "type": "SpecificResource",
+            "source": page.canvas,
+            "selector": [
+                {"type": "SvgSelector", "value": svg(page, region)},
+                {
+                    "type": "FragmentSelector",
+                    "conformsTo": MEDIA_FRAGMENTS,
+                    "value": f"xywh={x_min},{y_min},{x_max - x_min},{y_max - y_min}",
+                },
+            ],
+        },
+    }
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def svg(page: PlatePage, region: PublishedRegion) -> str:
+    """The region's outline as one SVG path over the whole canvas; holes by the even-odd rule."""
+    rings = (ring for polygon in region.polygons for ring in polygon)
+    path = " ".join(_closed(ring) for ring in rings)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {page.width_px} {page.height_px}">'
+        f'<path fill-rule="evenodd" d="{path}"/></svg>'
+    )
+
+
+def _closed(ring: Sequence[Sequence[float]]) -> str:
+    """`Z` draws the edge back to the first corner, which a ring repeats as its last."""
+    return "M" + " L".join(f"{x:g},{y:g}" for x, y in ring[:-1]) + " Z"
+
+
+def iiif_manifest(page: PlatePage) -> dict[str, Any]:
+    """A IIIF manifest (Presentation API 3.0): one canvas, the plate painted on it, its regions as annotations."""
+    image = {
+        "id": f"{page.url}/image.jpg",
+        "type": "Image",
+        "format": "image/jpeg",
+        "width": page.width_px,
+        "height": page.height_px,
+    }
+    painting = {
+        "id": f"{page.canvas}/page/image",
+        "type": "Annotation",
+        "motivation": "painting",
+        "body": image,
+        "target": page.canvas,
+    }
+    canvas = {
+        "id": page.canvas,
+        "type": "Canvas",
+        "width": page.width_px,
+        "height": page.height_px,
+        "items": [{"id": f"{page.canvas}/page", "type": "AnnotationPage", "items": [painting]}],
+        "annotations": [{"id": f"{page.url}/annotations.json", "type": "AnnotationPage"}],
+    }
+    terms = {"requiredStatement": _statement(page.rights)} if page.rights else {}
+    return {
+        "@context": IIIF_CONTEXT,
+        "id": f"{page.url}/manifest.json",
+        "type": "Manifest",
+        "label": {"none": [page.title]},
+        **terms,
+        "items": [canvas],
+    }
+
+
+def _statement(rights: str) -> dict[str, Any]:
+    return {"label": {"en": ["Rights"]}, "value": {"none": [rights]}}
