@@ -34,7 +34,7 @@ plates_app = typer.Typer(no_args_is_help=True, help="Register and list plates.")
 app.add_typer(plates_app, name="plates")
 models_app.add_typer(prompts_app, name="prompts")
 app.add_typer(models_app, name="models")
-for command in (run, status, backfill, selections, export, export_regions, export_regions):
+for command in (run, status, backfill, selections, export, export_regions):
     app.command()(command)
 
 
