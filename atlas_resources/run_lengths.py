@@ -5,19 +5,27 @@ from typing import Any, cast
 import numpy as np
 
 
-def encode_by_column(masks: np.ndarray) -> list[str]:
-    """Run lengths of masks that already lie column by column: uint8 or bool [N, W, H], C-contiguous."""
-    from pycocotools import mask as coco
-
-    by_column = masks.view(np.uint8).transpose(2, 1, 0)  # [H, W, N] in Fortran order, as pycocotools wants it
-    return [str(encoded["counts"], "ascii") for encoded in cast(list[dict[str, bytes]], coco.encode(by_column))]
-
-
 def encode(pixels: np.ndarray) -> str:
     """Run lengths of one mask. Raises ValueError for anything but bool [H, W]."""
     if pixels.dtype != np.bool_ or pixels.ndim != 2:
         raise ValueError(f"a mask is bool [H, W], found {pixels.dtype} {list(pixels.shape)}")
-    return encode_by_column(np.ascontiguousarray(pixels.T)[None])[0]
+    return encode_part(pixels, 0, 0, *pixels.shape)
+
+
+def encode_part(part: np.ndarray, top: int, left: int, height_px: int, width_px: int) -> str:
+    """Run lengths of a mask of [height_px, width_px] that is bool `part` [h, w] at a row and column and else empty.
+
+    COCO runs down the columns: only the part's own are looked at.
+    """
+    from pycocotools import mask as coco
+
+    columns = np.zeros((part.shape[1], height_px), dtype=bool)
+    columns[:, top : top + part.shape[0]] = part.T
+    turns = np.flatnonzero(np.diff(columns.ravel(), prepend=False, append=False)) + left * height_px
+    total = height_px * width_px
+    ends = turns if len(turns) and turns[-1] == total else np.append(turns, total)
+    runs: Any = {"size": [height_px, width_px], "counts": np.diff(ends, prepend=0).tolist()}
+    return str(cast(bytes, coco.frPyObjects(runs, height_px, width_px)["counts"]), "ascii")
 
 
 def decode(counts: str, height_px: int, width_px: int) -> np.ndarray:

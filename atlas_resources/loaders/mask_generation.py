@@ -135,7 +135,7 @@ class MaskGenerator:
         boxes = boxes_of(masks) + masks.new_tensor([crop.left, crop.top] * 2, dtype=torch.float32)
         is_whole = ~is_cut_off(boxes, crop, *raster)
         masks, boxes, stability, ious = masks[is_whole], boxes[is_whole], stability[is_whole], ious[is_whole]
-        counts = _encode(masks, crop, raster)
+        counts = [_encode(mask, box, crop, raster) for mask, box in zip(masks, boxes.int().tolist(), strict=True)]
         return [
             Candidate(*row, crop)
             for row in zip(counts, map(tuple, boxes.tolist()), ious.tolist(), stability.tolist(), strict=True)
@@ -174,8 +174,9 @@ def stability_scores(logits: torch.Tensor, offset: float) -> torch.Tensor:
 
     Not a number where nothing passes the lower threshold.
     """
-    high = (logits > MASK_THRESHOLD + offset).flatten(1).sum(dim=1, dtype=torch.int32)
-    low = (logits > MASK_THRESHOLD - offset).flatten(1).sum(dim=1, dtype=torch.int32)
+    high, low = (
+        torch.count_nonzero(logits > MASK_THRESHOLD + shift, dim=(1, 2)).to(torch.int32) for shift in (offset, -offset)
+    )
     return high / low
 
 
@@ -188,9 +189,8 @@ def _suppress(masks: list[Candidate], scores: list[float], iou_threshold: float)
     return [masks[number] for number in kept.tolist()]
 
 
-def _encode(masks: torch.Tensor, crop: Crop, raster: tuple[int, ...]) -> list[str]:
-    """Run lengths, at the raster's size (height, width), of a crop's masks bool [N, h, w]."""
-    height, width = raster
-    by_column = torch.zeros((len(masks), width, height), dtype=torch.bool)
-    by_column[:, crop.left : crop.right, crop.top : crop.bottom] = masks.transpose(1, 2).cpu()
-    return run_lengths.encode_by_column(by_column.numpy())
+def _encode(mask: torch.Tensor, box: list[int], crop: Crop, raster: tuple[int, ...]) -> str:
+    """Run lengths, at the raster's size (height, width), of a crop's mask bool [h, w] whose box is of the raster."""
+    x_min, y_min, x_max, y_max = box
+    part = mask[y_min - crop.top : y_max + 1 - crop.top, x_min - crop.left : x_max + 1 - crop.left]
+    return run_lengths.encode_part(part.cpu().numpy(), y_min, x_min, raster[0], raster[1])
