@@ -19,6 +19,10 @@ from pydantic import Field
 
 from atlas_resources.batches import PlateOutcome
 
+# A step whose process was killed, as for want of memory, is tried once more: what it had sealed is reused. Plates that
+# failed are no reason (see `failure_of`); Dagster's run retries know only of runs that were killed.
+STEP_RETRIES = dg.RetryPolicy(max_retries=1)
+
 
 class PlateRun(dg.Config):
     """What may be asked of one run over plates."""

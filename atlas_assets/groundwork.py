@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from atlas_assets.events import PlateEvents, PlateRun, failure_of, plates_of, step_output
+from atlas_assets.events import STEP_RETRIES, PlateEvents, PlateRun, failure_of, plates_of, step_output
 from atlas_assets.partitions import PLATES
 from atlas_assets.pictures import histogram_plot, thumbnail
 from atlas_assets.plate_checks import PlateChecks, changed_source, sound_spec
@@ -228,6 +228,7 @@ def _spec(key: dg.AssetKey, description: str, table: Any) -> dg.AssetSpec:
     check_specs=[
         sound_spec(HISTOGRAMS_KEY, "Counts sum to the plate's pixels, both files agree, the source is unchanged.")
     ],
+    retry_policy=STEP_RETRIES,
     backfill_policy=dg.BackfillPolicy.multi_run(500),
 )
 def groundwork(context: dg.AssetExecutionContext, config: PlateRun, dataset: DatasetResource) -> Iterator[Any]:

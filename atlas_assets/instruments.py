@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import dagster as dg
 import polars as pl
 
-from atlas_assets.events import PlateEvents, PlateRun, failed_plates, failure_of, plates_of, step_output
+from atlas_assets.events import STEP_RETRIES, PlateEvents, PlateRun, failed_plates, failure_of, plates_of, step_output
 from atlas_assets.partitions import PLATES
 from atlas_assets.plate_checks import PlateChecks, sound_spec, unsound_result
 from atlas_assets.plates import MANIFEST_KEY
@@ -35,6 +35,7 @@ from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs import read_metrics, read_preview
 from atlas_resources.specs import MasksOutput, ScoresOutput, Spec, VectorOutput
 from atlas_resources.tables import INSTRUMENT_TABLES
+from atlas_resources.weights import WeightsMismatch, WeightsMissing
 
 PROGRESS_SECONDS = 5.0
 
@@ -199,6 +200,7 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
             sound_spec(key, "Sealed files, their rows and the plate's source are what they were when they were sealed.")
         ],
         backfill_policy=dg.BackfillPolicy.multi_run(plates_per_run),
+        retry_policy=STEP_RETRIES,
         pool="gpu" if is_gpu else None,
         required_resource_keys={"dataset", spec.key},
         output_required=False,
@@ -215,7 +217,7 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
             spec,
             identity,
             plate_ids,
-            build_work(spec, dataset, lambda: resource.load(spec, paranoid=config.paranoid)),
+            build_work(spec, dataset, lambda: _load(resource, spec, config.paranoid)),
             upstream=upstream,
             is_forced=config.force,
             dagster_run_id=context.run.run_id,
@@ -236,6 +238,14 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
         yield step_output(key)
 
     return instrument_asset
+
+
+def _load(resource: InstrumentResource, spec: Spec, paranoid: bool) -> Any:
+    """The loaded model. Raises a Failure that is not tried again where the weights are not the pinned ones."""
+    try:
+        return resource.load(spec, paranoid=paranoid)
+    except (WeightsMissing, WeightsMismatch) as error:
+        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 
 def _require(context: dg.AssetExecutionContext, key: str, kind: type[T]) -> T:
