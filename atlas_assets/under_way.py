@@ -6,6 +6,7 @@ What plates owe is in `work_lists`.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -51,7 +52,8 @@ def plates_under_way(instance: dg.DagsterInstance) -> Mapping[dg.AssetKey, set[s
 
 def _plates_of(run: dg.DagsterRun, known: list[str]) -> list[str]:
     """A run's work list, or else its partition or range of partitions."""
-    configs = [op.get("config") or {} for op in (run.run_config.get("ops") or {}).values()]
+    ops: Any = run.run_config.get("ops") or {}
+    configs = [op.get("config") or {} for op in ops.values()]
     listed = [plate_id for config in configs for plate_id in config.get("plates", [])]
     if listed:
         return listed
