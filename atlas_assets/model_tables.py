@@ -30,21 +30,22 @@ def _status(registry: Registry, spec: Spec) -> str:
 
 
 def _wide_table(registry: Registry, specs: Iterable[Spec]) -> Table:
-    table = Table("instrument", "role", "model", "revision", "licence", "status")
+    table = Table("instrument", "role", "model", "revision", "licence", "loader", "status")
     for spec in specs:
         terms = spec.licence.spdx if spec.licence else "-"
-        table.add_row(spec.key, spec.role, spec.model_id, short_revision(spec), terms, _status(registry, spec))
+        facts = (spec.key, spec.role, spec.model_id, short_revision(spec), terms, spec.loader or "-")
+        table.add_row(*facts, _status(registry, spec))
     return table
 
 
 def _narrow_table(registry: Registry, specs: Iterable[Spec]) -> Table:
-    """Key, role, licence and revision above each other, so that no key is cut in two and the reason has room."""
+    """Key, role, licence, revision and loader above each other, so that no key is cut and the reason has room."""
     table = Table(show_lines=True)
     table.add_column("instrument", no_wrap=True)
     table.add_column("status", overflow="fold", ratio=1)
     for spec in specs:
         terms = spec.licence.spdx if spec.licence else "licence not stated"
-        facts = "\n".join((spec.role, terms, escape(short_revision(spec))))
+        facts = "\n".join((spec.role, terms, escape(short_revision(spec)), f"loader {spec.loader or '-'}"))
         table.add_row(f"{spec.key}\n[dim]{facts}[/]", _status(registry, spec))
     return table
 

