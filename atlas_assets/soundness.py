@@ -66,20 +66,29 @@ def unsound_masks(rows: pl.DataFrame) -> Iterator[str]:
 
 
 def unsound_scores(rows: pl.DataFrame) -> Iterator[str]:
-    """Plates with a score that is not finite, or with scores over several labels that do not sum to 1.
+    """Plates with a score that is not finite, or with scores over labels of one choice that do not sum to 1.
+
+    A choice is all labels of an instrument, or the prompts of one set; what is no softmax sums to nothing.
 
     Args:
-        rows: of `tables.PROBE`, with plate_id and instrument.
+        rows: of `tables.PROBE`, with plate_id and instrument; files from before there were prompts lack some columns.
     """
-    scores = pl.col("score").cast(pl.Float64)
-    plates = rows.group_by("plate_id", "instrument").agg(
-        scores.sum().alias("sum"), (scores.is_finite() & pl.col("logit").is_finite()).all().alias("is_finite"), pl.len()
+    later = {"activation": pl.String, "prompt_set": pl.String}
+    rows = rows.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in later.items() if name not in rows.columns
     )
-    for plate_id, key, total, is_finite, count in plates.sort("plate_id", "instrument").iter_rows():
+    scores = pl.col("score").cast(pl.Float64)
+    is_softmax = pl.col("activation").fill_null("softmax").str.starts_with("softmax").all()
+    choices = rows.group_by("plate_id", "instrument", "prompt_set").agg(
+        scores.sum().alias("sum"),
+        (scores.is_finite() & pl.col("logit").is_finite()).all().alias("is_finite"),
+        (is_softmax & (pl.len() > 1)).alias("is_share"),
+    )
+    for plate_id, key, name, total, is_finite, is_share in choices.sort(pl.all().exclude("sum")).iter_rows():
         if not is_finite:
             yield f"{plate_id} {key}: a score is not finite"
-        elif count > 1 and not abs(total - 1) <= SUM_TOLERANCE:
-            yield f"{plate_id} {key}: scores sum to {total}"
+        elif is_share and not abs(total - 1) <= SUM_TOLERANCE:
+            yield f"{plate_id} {key}{f' {name}' if name else ''}: scores sum to {total}"
 
 
 def unsound_boxes(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:

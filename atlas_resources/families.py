@@ -61,6 +61,12 @@ class U2NetParameters(Contract):
     saliency_threshold: float = Field(gt=0, lt=1, description="Of saliency stretched from its least to its greatest.")
 
 
+class HeadParameters(Contract):
+    """Which network reads the embedding: one linear layer, or the improved aesthetic predictor's five."""
+
+    head: Literal["linear", "perceptron"]
+
+
 class DetrParameters(Contract):
     """Parameter of DETR's own post-processing: boxes whose score is not above it are dropped."""
 
@@ -157,6 +163,9 @@ LOADERS: dict[str, LoaderEntry] = {
         frozenset({"global_average_pool", "global_average_pool_layer_norm"}),
     ),
     "image_classifier": LoaderEntry("atlas_resources.loaders.image_classifier", 1, frozenset({"probe"}), NoParameters),
+    "aesthetic_head": LoaderEntry(
+        "atlas_resources.loaders.aesthetic_head", 1, frozenset({"probe"}), HeadParameters, reads="embedding"
+    ),
     "detr": LoaderEntry("atlas_resources.loaders.detr", 1, frozenset({"detection"}), DetrParameters),
     "grounding_dino": LoaderEntry(
         "atlas_resources.loaders.grounding_dino", 1, frozenset({"detection"}), GroundingDinoParameters

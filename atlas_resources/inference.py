@@ -56,10 +56,11 @@ class Mask:
 
 @dataclass(frozen=True)
 class Label:
-    """What a probe can answer: the class's id in its vocabulary, and its name."""
+    """What a probe can answer: the class's id in its vocabulary and its name, or the prompt it is asked with."""
 
     label_id: str
     name: str
+    prompt: AskedPrompt | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,19 @@ class Scorer(Protocol):
 
     def score(self, batch: "torch.Tensor") -> tuple[np.ndarray, np.ndarray]:
         """Logits and probabilities, each float32 [N, labels], of float32 [N, 3, H, W] or of vectors [N, dim]."""
+        ...
+
+
+@runtime_checkable
+class TextScorer(Scorer, Protocol):
+    """A scorer that is asked in words: its logits are cosines with the prompts, scaled."""
+
+    def embed_text(self, texts: list[str]) -> np.ndarray:
+        """float32 [N, dim], raw, in the space of the upstream's image vectors."""
+        ...
+
+    def cosines(self, batch: "torch.Tensor") -> np.ndarray:
+        """float32 [N, prompts], of raw image vectors, float32 [N, dim]."""
         ...
 
 

@@ -2,20 +2,20 @@
 
 import hashlib
 
-from atlas_resources.specs import Algorithm, HubWeights, LibraryWeights, Spec, WeightFile
+from atlas_resources.specs import Algorithm, GitWeights, HubWeights, LibraryWeights, Spec, WeightFile
 
 
-def pinned_files(weights: HubWeights | LibraryWeights) -> list[WeightFile]:
+def pinned_files(weights: HubWeights | LibraryWeights | GitWeights) -> list[WeightFile]:
     """All that has to lie on disk: the files, and the configuration of the weights' own processor."""
     processor = weights.processor if isinstance(weights, HubWeights) else None
     return [*weights.files, processor] if processor else weights.files
 
 
 def weight_files(spec: Spec) -> list[WeightFile]:
-    """The files that hold weights: all but the configuration."""
+    """The files that hold weights: all but configuration and tokenizer."""
     if spec.weights is None or isinstance(spec.weights, Algorithm):
         return []
-    return [file for file in spec.weights.files if file.format != "json"]
+    return [file for file in spec.weights.files if file.format in {"safetensors", "pickle"}]
 
 
 def is_pinned(spec: Spec, path: str) -> bool:
@@ -28,7 +28,7 @@ def is_pinned(spec: Spec, path: str) -> bool:
 def model_sha(spec: Spec) -> str | None:
     """The pin of the model's weights or, without weights, of its code. None if it is not pinned."""
     match spec.weights:
-        case HubWeights(revision=revision):
+        case HubWeights(revision=revision) | GitWeights(revision=revision):
             return revision
         case LibraryWeights(library=library, version=version) | Algorithm(library=library, version=version):
             return f"{library}=={version}"

@@ -17,7 +17,7 @@ from atlas_resources.digests import digest_of, remember, sha256_of
 from atlas_resources.hub import Hub, Transfer, address_of, look_up, transfer
 from atlas_resources.hub_errors import HubError, HubUnreachable
 from atlas_resources.pins import pinned_files
-from atlas_resources.specs import Algorithm, HubWeights, LibraryWeights, Spec, WeightFile
+from atlas_resources.specs import Algorithm, GitWeights, HubWeights, LibraryWeights, Spec, WeightFile
 from atlas_resources.weights import WeightsMismatch, weights_folder
 
 State = Literal["there", "to link", "to fetch", "fetched", "nothing to fetch", "failed"]
@@ -73,13 +73,13 @@ def plan_pull(hub: Hub, spec: Spec) -> list[Step]:
             return [
                 Step(spec.key, None, "failed", f"no revision is pinned. `atlas models pin {repository}` names one.")
             ]
-        case LibraryWeights() | HubWeights():
+        case LibraryWeights() | HubWeights() | GitWeights():
             steps = [_plan_or_fail(hub, spec, spec.weights, file) for file in pinned_files(spec.weights)]
             detail = f"the spec names no file. `atlas models pin {spec.model_id}` drafts what a hub has."
             return steps or [Step(spec.key, None, "failed", detail)]
 
 
-def _plan_or_fail(hub: Hub, spec: Spec, weights: HubWeights | LibraryWeights, file: WeightFile) -> Step:
+def _plan_or_fail(hub: Hub, spec: Spec, weights: HubWeights | LibraryWeights | GitWeights, file: WeightFile) -> Step:
     try:
         if PurePosixPath(file.path).is_absolute() or ".." in PurePosixPath(file.path).parts:
             raise HubError("a path inside the repository is expected. Correct weights.files.")
@@ -88,7 +88,7 @@ def _plan_or_fail(hub: Hub, spec: Spec, weights: HubWeights | LibraryWeights, fi
             return Step(spec.key, file, "there", str(path), path)
         if isinstance(weights, HubWeights):
             return _plan_hub_file(hub, Step(spec.key, file, "to fetch", path=path), weights, file)
-        return _plan_library_file(Step(spec.key, file, "to fetch", path=path), weights, file)
+        return _plan_served_file(Step(spec.key, file, "to fetch", path=path), weights, file)
     except HubUnreachable:
         raise
     except (HubError, WeightsMismatch, OSError) as error:
@@ -115,8 +115,8 @@ def _plan_hub_file(hub: Hub, step: Step, weights: HubWeights, file: WeightFile) 
     return replace(step, blob=storage / "blobs" / etag, size_bytes=found.size or file.size_bytes, hub=hub, url=url)
 
 
-def _plan_library_file(step: Step, weights: LibraryWeights, file: WeightFile) -> Step:
-    if weights.location == "package":
+def _plan_served_file(step: Step, weights: LibraryWeights | GitWeights, file: WeightFile) -> Step:
+    if isinstance(weights, LibraryWeights) and weights.location == "package":
         package = f"{weights.library}=={weights.version}"
         raise HubError(
             f"comes with the package and is not as it left it. Mend: pip install --force-reinstall {package}"

@@ -26,14 +26,14 @@ class WeightFile(Contract):
     """One file of a model. Only weights need a digest for admission; a digest that is given is always checked."""
 
     path: str
-    format: Literal["safetensors", "pickle", "json"]
+    format: Literal["safetensors", "pickle", "json", "tokenizer"]
     sha256: Sha256 | None = None
     size_bytes: int | None = None
     url: str | None = Field(
         default=None,
         pattern=r"^https?://",
         exclude_if=_is_none,
-        description="Where `atlas models pull` fetches a library's file from. A hub's file needs none.",
+        description="Where `atlas models pull` fetches a file from that no hub serves. A hub's file needs none.",
     )
 
 
@@ -64,6 +64,25 @@ class LibraryWeights(Contract):
     files: list[WeightFile]
 
 
+class GitWeights(Contract):
+    """Plain files of a git repository, pinned by commit; each says where it is served, and its digest is what counts.
+
+    They lie beside the hub's snapshots, in a folder of the same layout.
+    """
+
+    kind: Literal["git"]
+    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name")
+    revision: Revision
+    files: list[WeightFile]
+
+    @model_validator(mode="after")
+    def _served_at_the_commit(self) -> "GitWeights":
+        for file in self.files:
+            if not file.url or self.revision not in file.url:
+                raise ValueError(f"{file.path}: expected a url that names the commit {self.revision}")
+        return self
+
+
 class Algorithm(Contract):
     """No weights: the exact version of the library that computes takes their place."""
 
@@ -72,7 +91,7 @@ class Algorithm(Contract):
     version: str
 
 
-Weights = Annotated[HubWeights | LibraryWeights | Algorithm, Field(discriminator="kind")]
+Weights = Annotated[HubWeights | LibraryWeights | GitWeights | Algorithm, Field(discriminator="kind")]
 
 
 class Licence(Contract):
@@ -187,6 +206,9 @@ class VectorOutput(Contract):
     pooled_feature: PooledFeature
 
 
+Activation = Literal["softmax", "softmax_per_prompt_set", "sigmoid", "identity"]
+
+
 class ScoresOutput(Contract):
     """A score per label; a single one for a rating."""
 
@@ -199,10 +221,14 @@ class ScoresOutput(Contract):
         "wikiart_genre",
         "aesthetic_rating",
         "memorability_rating",
+        "prompts",
     ]
     count: int = Field(gt=0)
     dtype: Literal["float32"]
     calibration: str = Field(description="What the scores are calibrated to, or `uncalibrated`.")
+    activation: Activation | None = Field(
+        default=None, exclude_if=_is_none, description="How a score follows from its logit; softmax over all if null."
+    )
     label_names: list[str] | None = Field(
         default=None,
         exclude_if=_is_none,

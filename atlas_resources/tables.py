@@ -146,10 +146,21 @@ PROBE = (
     Column("label_index", pl.Int32, "Index of the label in the model's output."),
     Column("label_id", pl.String, "Id of the label in its vocabulary (a WordNet synset for ImageNet)."),
     Column("label", pl.String, "Name of the label."),
-    Column("logit", pl.Float32, "Raw output before the activation."),
-    Column("score", pl.Float32, "Probability by softmax over all labels, 0..1."),
+    Column("logit", pl.Float32, "Raw output before the activation; with prompts, the cosine as the model scales it."),
+    Column(
+        "score",
+        pl.Float32,
+        "What `activation` makes of the logit: a probability 0..1, or a rating on the model's own scale.",
+    ),
+    Column(
+        "activation",
+        pl.String,
+        "softmax over all labels (also where null), softmax_per_prompt_set, sigmoid of each alone, or identity.",
+    ),
+    Column("cosine", pl.Float32, "Cosine of image and prompt, -1..1; null without prompts."),
     Column("calibration", pl.String, "What the score is calibrated to, or uncalibrated."),
     Column("failure_modes", pl.String, "Known ways to be wrong, from the spec."),
+    *PROMPT,
 )
 
 BOX = tuple(column for column in SEGMENT if column.name in ("x_min", "y_min", "x_max", "y_max"))

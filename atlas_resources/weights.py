@@ -14,7 +14,7 @@ from typing import Literal
 
 from atlas_resources.digests import digest_of
 from atlas_resources.pins import pinned_files
-from atlas_resources.specs import Algorithm, HubWeights, LibraryWeights, Spec, WeightFile
+from atlas_resources.specs import Algorithm, GitWeights, HubWeights, LibraryWeights, Spec, WeightFile
 
 
 class WeightsMissing(FileNotFoundError):
@@ -69,7 +69,15 @@ def _hub_folder(weights: HubWeights) -> Path:
     return Path(constants.HF_HUB_CACHE) / repository / "snapshots" / str(weights.revision)
 
 
-def weights_folder(weights: HubWeights | LibraryWeights) -> Path:
+def _git_folder(weights: GitWeights) -> Path:
+    """A snapshot folder beside the hub's, under a name that no hub's repository has there."""
+    from huggingface_hub import constants
+
+    name = f"git--{weights.repository.replace('/', '--')}"
+    return Path(constants.HF_HUB_CACHE) / name / "snapshots" / weights.revision
+
+
+def weights_folder(weights: HubWeights | LibraryWeights | GitWeights) -> Path:
     """Where the files of this kind of weights lie, whether they are there or not.
 
     Raises:
@@ -77,6 +85,8 @@ def weights_folder(weights: HubWeights | LibraryWeights) -> Path:
     """
     if isinstance(weights, HubWeights):
         return _hub_folder(weights)
+    if isinstance(weights, GitWeights):
+        return _git_folder(weights)
     if weights.location == "torch_hub":
         return _torch_hub_checkpoints()
     _require_version(weights.library, weights.version)
@@ -90,7 +100,7 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile, paranoid: bool) ->
             f"{spec.key}: {file.path} is not on disk; expected {path}. "
             f"Mend: `atlas models pull {spec.key}` fetches it, or says where to get it."
         )
-    if file.sha256 is None and file.format != "json":
+    if file.sha256 is None and file.format in {"safetensors", "pickle"}:
         raise WeightsMismatch(
             f"{spec.key}: {path}: expected a pinned sha256, found none. Write it into model_specs/{spec.key}.yaml."
         )
@@ -170,7 +180,7 @@ def verify_weights(spec: Spec) -> list[FileReport]:
             reports = [_verify_library(spec, library, version)]
             if reports[0].status != "ok" and spec.weights.location == "package":
                 return reports
-        case HubWeights():
+        case HubWeights() | GitWeights():
             reports = []
     folder = weights_folder(spec.weights)
     return reports + [_verify_file(spec, folder, file) for file in pinned_files(spec.weights)]

@@ -8,9 +8,11 @@ import polars as pl
 from atlas_assets.pictures import scores_plot
 from atlas_assets.roles.contract import ContractBroken, require_finite
 from atlas_assets.roles.tensors import TensorWork
-from atlas_resources.inference import Scorer
+from atlas_resources.inference import Scorer, TextScorer
+from atlas_resources.prompts import prompt_columns
 from atlas_resources.runs import Measurement
 from atlas_resources.specs import ScoresOutput
+from atlas_resources.tables import PROMPT
 
 
 class ProbeWork(TensorWork):
@@ -25,32 +27,39 @@ class ProbeWork(TensorWork):
             raise ContractBroken(f"{self.spec.key}: a probe declares scores")
         if len(self.model.labels) != output.count:
             raise ContractBroken(f"{self.spec.key}: expected {output.count} labels, found {len(self.model.labels)}")
-        logits, scores = self.model.score(self.stack(batch))
-        shape = (output.count,)
+        stacked, shape = self.stack(batch), (output.count,)
+        logits, scores = self.model.score(stacked)
+        named = {"logits": logits, "scores": scores}
+        if isinstance(self.model, TextScorer):
+            named["cosines"] = self.model.cosines(stacked)
         return [
             self._measurement(
-                output,
-                require_finite(self.spec, "logits", plate_logits, shape),
-                require_finite(self.spec, "scores", plate_scores, shape),
+                output, {name: require_finite(self.spec, name, values[row], shape) for name, values in named.items()}
             )
-            for plate_logits, plate_scores in zip(logits, scores, strict=True)
+            for row in range(len(batch))
         ]
 
-    def _measurement(self, output: ScoresOutput, logits: np.ndarray, scores: np.ndarray) -> Measurement:
-        labels = self.model.labels
+    def _measurement(self, output: ScoresOutput, values: dict[str, np.ndarray]) -> Measurement:
+        labels, scores = self.model.labels, values["scores"]
         rows = pl.DataFrame(
             {
                 "label_index": np.arange(output.count, dtype=np.int32),
                 "label_id": [label.label_id for label in labels],
                 "label": [label.name for label in labels],
-                "logit": logits,
+                "logit": values["logits"],
                 "score": scores,
-            }
+                "cosine": values.get("cosines", [None] * output.count),
+                **{name: [prompt_columns(label.prompt)[name] for label in labels] for name in prompt_columns(None)},
+            },
+            schema_overrides={"cosine": pl.Float32, **{column.name: column.dtype for column in PROMPT}},
         ).with_columns(
+            activation=pl.lit(output.activation or "softmax"),
             calibration=pl.lit(output.calibration),
             failure_modes=pl.lit("; ".join(mode.fact for mode in self.spec.failure_modes)),
         )
         best = np.argsort(-scores, kind="stable")[:5]
         names = [labels[index].name.split(",")[0] for index in best]
         metrics = {"top_label": names[0], "top_score": float(scores[best[0]])}
+        if output.activation == "identity":
+            return Measurement(rows, metrics)  # a rating is no share of anything, and may be below 0
         return Measurement(rows, metrics, scores_plot(names, [float(scores[index]) for index in best]))
