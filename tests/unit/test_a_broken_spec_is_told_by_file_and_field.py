@@ -27,7 +27,7 @@ from atlas_resources.roster import ROSTER_NAME
 from atlas_resources.specs import Spec
 from atlas_resources.yaml_files import FileProblem
 
-WEIGHTS = {"hub", "library", "algorithm"}
+WEIGHTS = {"hub", "library", "git", "algorithm"}
 OUTPUTS = {"vector", "scores", "masks", "boxes", "text", "image"}
 UNION_TAGS = WEIGHTS | OUTPUTS  # pydantic names the variant in the location
 

@@ -115,6 +115,8 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (HUB, ("numeric", "attention"), "eager"),
     (HUB, ("numeric", "matmul_precision"), "highest"),
     (READER, ("upstream",), "clip_vit_base_patch32"),
+    (READER, ("output", "activation"), "sigmoid"),
+    (READER, ("parameters", "head"), "linear"),
     (PROMPTED, ("prompts", 0, "set"), "medium"),
     (PROMPTED, ("prompts", 0, "version"), 2),
     (PROMPTED, ("prompts", 0, "sha256"), OTHER_SHA256),
