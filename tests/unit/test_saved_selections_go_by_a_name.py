@@ -38,11 +38,11 @@ def test_an_instrument_that_is_not_active_has_a_name_and_no_job():
     assert not saved["dinov2_base"].is_job
 
 
-def test_names_stand_within_selections_and_instruments_go_by_alias_too():
-    registry = read_registry()
-    embedding = 'key:"embeddings/dinov2_base"+'
-    assert expand(registry, "@dinov2_base") == f"({embedding})"
-    assert expand(registry, "@facebook/dinov2-base and not group:ledger") == f"({embedding}) and not group:ledger"
+def test_names_stand_within_selections_and_instruments_go_by_model_id_too(fakes):
+    registry = fake_registry(fake_spec(EMBEDDER))
+    embedding = f'key:"embeddings/{EMBEDDER}"+'
+    assert expand(registry, f"@{EMBEDDER}") == f"({embedding})"
+    assert expand(registry, f"@tests/{EMBEDDER} and not group:ledger") == f"({embedding}) and not group:ledger"
     assert expand(registry, "group:embeddings") == "group:embeddings"
 
 
