@@ -13,6 +13,7 @@ from made_datasets import draw_scan
 from made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
 
 from atlas_resources.catalogue import build_catalogue, connect
+from atlas_resources.commercial import TABLES
 from atlas_resources.ledger import ledger_path
 from atlas_resources.registration import register_scans
 from atlas_resources.segment_sets import SEGMENT_SETS
@@ -110,19 +111,16 @@ class TestDocumentation:
 
     def test_every_view_has_a_comment(self, connection):
         rows = connection.execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").fetchall()
-        assert sorted(name for name, _ in rows) == [
-            "commercial_embeddings",
-            "commercial_kept_segments",
-            "commercial_probes",
-            "commercial_region_colours",
-            "commercial_region_outlines",
-            "commercial_segments",
+        assert {name for name, _ in rows} == {
+            *(f"commercial_{name}" for name in TABLES),
+            "detection_counts",
+            "detection_relations",
             "embeddings_embedder",
             "regions",
             "rows_for_commercial_use",
             "rows_not_for_commercial_use",
             "segment_set_flags",
-        ]
+        }
         assert all(comment for _, comment in rows)
 
     def test_macros_have_a_comment(self, connection):
