@@ -36,6 +36,9 @@ RESULTS = {"embeddings", "segments", "probes", "detections", "regions"}
 
 def test_these_instruments_of_the_project_are_admitted():
     assert {
+        "aesthetics_improved_clip_vit_large_patch14",
+        "aesthetics_v1_vit_base_patch32",
+        "aesthetics_v1_vit_large_patch14",
         "biomedclip",
         "clip_vit_base_patch32",
         "clip_vit_huge_patch14_laion2b",
@@ -219,7 +222,13 @@ def test_each_admitted_instrument_is_an_asset_and_a_resource(tmp_path: Path):
 
 def test_ideas_are_neither_assets_nor_resources(two_ideas_and_a_broken_spec: Registry, tmp_path: Path):
     keys, resources = keys_and_resources(build_definitions(two_ideas_and_a_broken_spec, tmp_path))
-    runnable = ADMITTED - {HUB, LIBRARY, "dinov2_base", f"otsu_luma_{LIBRARY}"}
+    runnable = ADMITTED - {
+        HUB,
+        LIBRARY,
+        "dinov2_base",
+        f"otsu_luma_{LIBRARY}",
+        "aesthetics_v1_vit_base_patch32",
+    }  # the last two read
     assert resources == {"dataset", *runnable}
     made = (key.removeprefix("regions/").split("/") for key in keys if key.split("/")[0] in RESULTS)
     names = {f"otsu_luma_{part}" if head == "otsu_luma" else part for head, part in made}
