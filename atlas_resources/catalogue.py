@@ -57,6 +57,7 @@ MACROS = {
         LIMIT k
         """,
     ),
+<<<<<<< HEAD
     "nearest_regions": (
         "k other plates by the kept segment of theirs that is nearest to a segment, by cosine of a regions instrument",
         """
@@ -73,6 +74,17 @@ MACROS = {
         WHERE query.plate_id = plate AND query.segment_id = segment
         QUALIFY row_number() OVER (PARTITION BY other.plate_id ORDER BY cosine DESC, other.segment_id) = 1
         ORDER BY cosine DESC, other.plate_id
+=======
+    "text_nearest": (
+        "k plates nearest to a text's vector (see `atlas search`) by cosine of an embedding of the same space",
+        """
+        CREATE MACRO text_nearest(text_vector, instrument_key, k) AS TABLE
+        SELECT embeddings.plate_id, plates.title,
+               list_cosine_similarity(embeddings.vector, text_vector::FLOAT[]) AS cosine
+        FROM embeddings LEFT JOIN plates ON plates.plate_id = embeddings.plate_id
+        WHERE embeddings.instrument = instrument_key AND scope = 'plate' AND is_current AND l2_norm > 0
+        ORDER BY cosine DESC, embeddings.plate_id
+>>>>>>> 914eddc (Ask CLIP's sealed vectors in words: prompt sets as a probe, and search)
         LIMIT k
         """,
     ),

@@ -166,6 +166,9 @@ LOADERS: dict[str, LoaderEntry] = {
     "aesthetic_head": LoaderEntry(
         "atlas_resources.loaders.aesthetic_head", 1, frozenset({"probe"}), HeadParameters, reads="embedding"
     ),
+    "clip_prompts": LoaderEntry(
+        "atlas_resources.loaders.clip_prompts", 1, frozenset({"probe"}), NoParameters, reads="embedding"
+    ),
     "detr": LoaderEntry("atlas_resources.loaders.detr", 1, frozenset({"detection"}), DetrParameters),
     "grounding_dino": LoaderEntry(
         "atlas_resources.loaders.grounding_dino", 1, frozenset({"detection"}), GroundingDinoParameters
