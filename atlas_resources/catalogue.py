@@ -57,7 +57,6 @@ MACROS = {
         LIMIT k
         """,
     ),
-<<<<<<< HEAD
     "nearest_regions": (
         "k other plates by the kept segment of theirs that is nearest to a segment, by cosine of a regions instrument",
         """
@@ -74,7 +73,9 @@ MACROS = {
         WHERE query.plate_id = plate AND query.segment_id = segment
         QUALIFY row_number() OVER (PARTITION BY other.plate_id ORDER BY cosine DESC, other.segment_id) = 1
         ORDER BY cosine DESC, other.plate_id
-=======
+        LIMIT k
+        """,
+    ),
     "text_nearest": (
         "k plates nearest to a text's vector (see `atlas search`) by cosine of an embedding of the same space",
         """
@@ -84,7 +85,6 @@ MACROS = {
         FROM embeddings LEFT JOIN plates ON plates.plate_id = embeddings.plate_id
         WHERE embeddings.instrument = instrument_key AND scope = 'plate' AND is_current AND l2_norm > 0
         ORDER BY cosine DESC, embeddings.plate_id
->>>>>>> 914eddc (Ask CLIP's sealed vectors in words: prompt sets as a probe, and search)
         LIMIT k
         """,
     ),

@@ -12,7 +12,7 @@ def pinned_files(weights: HubWeights | LibraryWeights | GitWeights) -> list[Weig
 
 
 def weight_files(spec: Spec) -> list[WeightFile]:
-    """The files that hold weights: all but configuration and tokenizer."""
+    """The files that hold weights: all but configuration and tokenizer, which are JSON."""
     if spec.weights is None or isinstance(spec.weights, Algorithm):
         return []
     return [file for file in spec.weights.files if file.format in {"safetensors", "pickle"}]

@@ -26,7 +26,7 @@ class WeightFile(Contract):
     """One file of a model. Only weights need a digest for admission; a digest that is given is always checked."""
 
     path: str
-    format: Literal["safetensors", "pickle", "json", "tokenizer"]
+    format: Literal["safetensors", "pickle", "json"]
     sha256: Sha256 | None = None
     size_bytes: int | None = None
     url: str | None = Field(

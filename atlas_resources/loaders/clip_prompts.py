@@ -1,4 +1,4 @@
-"""CLIP's text tower, by transformers: pinned prompts against image vectors that another instrument sealed, and search."""
+"""CLIP's text tower, by transformers: words against the image vectors that another instrument sealed."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class ClipPrompts:
         self.tokenizer = tokenizer
         self.device = device
         self.labels = [Label(prompt.id, prompt.text, prompt) for prompt in prompts]
-        self.scale = float(network.logit_scale.exp())
+        self.scale = float(network.logit_scale.detach().exp())
         self._words = _unit(torch.from_numpy(self.embed_text([prompt.text for prompt in prompts])))
 
     @torch.inference_mode()
