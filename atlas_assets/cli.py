@@ -15,6 +15,7 @@ from atlas_assets.cli_golden import models_app
 from atlas_assets.cli_output import cell, console, fail, open_dataset
 from atlas_assets.cli_prompts import prompts_app
 from atlas_assets.cli_run import run, status
+from atlas_assets.cli_search import search
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,7 +35,7 @@ plates_app = typer.Typer(no_args_is_help=True, help="Register and list plates.")
 app.add_typer(plates_app, name="plates")
 models_app.add_typer(prompts_app, name="prompts")
 app.add_typer(models_app, name="models")
-for command in (run, status, backfill, selections, export, export_regions):
+for command in (run, status, backfill, selections, search, export, export_regions):
     app.command()(command)
 
 

@@ -12,7 +12,9 @@ from made_detectors import drawn
 from made_results import GivenVectors, build_ledgers, measure
 from made_specs import PROJECT, project_spec
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer, pipeline
+from typer.testing import CliRunner
 
+from atlas_assets import cli
 from atlas_resources import text_search
 from atlas_resources.catalogue import build_catalogue
 from atlas_resources.inference import TextScorer, load_model
@@ -117,3 +119,20 @@ def test_an_instrument_without_words_is_told():
         ValueError, match=r"dinov2_base has no text tower.*words can be asked of: clip_vit_base_patch32"
     ):
         text_tower_of(PROJECT, "dinov2_base")
+
+
+@pytest.mark.parametrize(
+    ("instrument", "told"),
+    [
+        ("dinov2_base", "dinov2_base has no text tower"),
+        ("dinov2_bass", "dinov2_base"),
+        (CLIP, "atlas.duckdb is not there yet"),
+    ],
+)
+def test_what_cannot_be_searched_is_told_in_a_line(
+    instrument: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ATLAS_HOME", str(tmp_path))
+    result = CliRunner().invoke(cli.app, ["search", "a heron", "--instrument", instrument])
+    assert result.exit_code == 1
+    assert told in result.stderr
