@@ -21,18 +21,10 @@ from atlas_resources.inference import Embedder, Scorer, load_model
 from atlas_resources.preprocessing import build_preprocess
 
 VECTORS, LOGITS, BATCHES = 1e-4, 1e-3, 1e-5
-<<<<<<< HEAD
 # Held by tests of their own: against the original package, whose real weights are there to be had; over vectors.
 ELSEWHERE = {
     "efficientnet_lite0": "test_efficientnet_lite0_equals_the_original_package.py",
     "aesthetic_head": "test_aesthetic_heads_equal_their_formula.py",
-=======
-# Held against the original package, whose real weights are there to be had.
-ELSEWHERE = {
-    "efficientnet_lite0": "test_efficientnet_lite0_equals_the_original_package.py",
-    "aesthetic_head": "test_aesthetic_heads_equal_their_formula.py",
-    "clip_prompts": "test_words_find_plates_as_the_pipeline_does.py",
->>>>>>> 0eef843 (Hold words against the pipeline; say what prompts, detections and search are)
 }
 
 

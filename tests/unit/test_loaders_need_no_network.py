@@ -82,18 +82,9 @@ LOADER_OF = {key: project_spec(key).loader for key in INSTRUMENTS if key not in 
 
 
 def test_every_loader_is_among_the_cases():
-<<<<<<< HEAD
     """A new one of embeddings or probes goes into made_instruments.py, any other that takes pixels into the cases."""
     taking_pixels = {name for name, entry in LOADERS.items() if entry.reads is None}
     assert {name.partition(",")[0] for name in MINIATURES} | set(LOADER_OF.values()) == taking_pixels
-=======
-    """A new one of embeddings or probes goes into made_instruments.py, any other into the cases above.
-
-    Those that read sealed vectors take no picture, and have tests of their own.
-    """
-    of_pictures = {name for name, entry in LOADERS.items() if entry.reads != "embedding"}
-    assert {name.partition(",")[0] for name in MINIATURES} | set(LOADER_OF.values()) == of_pictures
->>>>>>> 0eef843 (Hold words against the pipeline; say what prompts, detections and search are)
 
 
 def test_the_network_is_shut(shut_network: None):

@@ -127,7 +127,7 @@ class TestDocumentation:
         rows = connection.execute(
             "SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal ORDER BY ALL"
         ).fetchall()
-        macros = ["histogram_nearest", "nearest", "nearest_regions", "nearest_tiles", "why"]
+        macros = ["histogram_nearest", "nearest", "nearest_regions", "nearest_tiles", "text_nearest", "why"]
         assert [name for name, _ in rows] == macros
         assert all(comment for _, comment in rows)
 
