@@ -12,6 +12,7 @@ from atlas_resources.specs import Spec
 
 PROJECT = read_registry()
 ADMITTED = {spec.key for spec in PROJECT.admitted}
+WRITTEN = sorted(key for key, spec in PROJECT.specs.items() if spec.region is None)  # the others follow a segmenter
 WRONG: dict[str, object] = {"no": "such thing"}
 
 FieldPath = tuple[str | int, ...]

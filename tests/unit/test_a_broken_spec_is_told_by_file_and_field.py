@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from made_specs import (
     ADMITTED,
     PROJECT,
+    WRITTEN,
     WRONG,
     FieldPath,
     content_of,
@@ -33,7 +34,7 @@ UNION_TAGS = WEIGHTS | OUTPUTS  # pydantic names the variant in the location
 
 # The first spec of the project that has a field stands for it.
 SPEC_WITH_FIELD: dict[FieldPath, str] = {}
-for key in sorted(PROJECT.specs):
+for key in WRITTEN:
     content = content_of(key)
     for path in paths_of(content):
         variant = (content[path[0]]["kind"],) if path[0] in {"weights", "output"} and content[path[0]] else ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from made_instruments import MINIATURES, changed, pinned
-from made_specs import PROJECT, content_of, project_spec
+from made_specs import PROJECT, WRITTEN, content_of, project_spec
 from torchvision.models import get_weight
 
 from atlas_resources.inference import Embedder, load_model
@@ -187,6 +187,6 @@ def test_a_librarys_own_transforms_are_held_against_the_spec(
 
 
 def test_the_processors_that_are_pinned_are_those_whose_digest_is_known():
-    found = {key for key in PROJECT.specs if "processor" in (content_of(key).get("weights") or {})}
+    found = {key for key in WRITTEN if "processor" in (content_of(key).get("weights") or {})}
     assert {"clip_vit_large_patch14", "dinov2_base", "siglip_so400m_patch14_384"} <= found
     assert all(content_of(key)["weights"]["processor"]["sha256"] for key in found)
