@@ -28,8 +28,9 @@ lint: $(VENV)/.installed ## style, types and import layers
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports
 
+# A process per core and a thread in each: torch's own threads would stand in each other's way.
 test: lint ## lint, then every test
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
 
 clean: ## remove the datasets made here and the environment
 	rm -rf data $(VENV)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from atlas_resources.specs import Numeric
 
-VERBS = ("embed", "score", "segment", "detect", "describe", "embed_text")
+VERBS = ("embed", "score", "segment", "detect", "describe", "embed_text", "cosines")
 
 Model = TypeVar("Model")
 

@@ -39,7 +39,7 @@ class ClipPrompts:
 
     def cosines(self, batch: torch.Tensor) -> np.ndarray:
         """float32 [N, prompts], of raw image vectors, float32 [N, dim]."""
-        return (_unit(batch) @ self._words.T).numpy()
+        return (_unit(batch) @ self._words.T).float().numpy()
 
     def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Cosines by the model's own logit scale, and their softmax over the prompts of each set.

@@ -17,7 +17,7 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.inference import Label
 from atlas_resources.runs import Measurement
 from atlas_resources.specs import Spec
-from atlas_resources.tables import EMBEDDING, PROBE
+from atlas_resources.tables import EMBEDDING, PROBE, PROMPT
 
 WHOLE = PreparedParts([WHOLE_PLATE], [torch.zeros(3, 4, 4)])
 
@@ -136,7 +136,7 @@ def test_an_undeclared_preprocessing_is_refused(key: str):
 def test_a_vector_is_stored_raw_with_its_length():
     """3, 4, 12 has length 13."""
     first, second = embed(float32([3, 4, 12], [0, 0, 0.5]))
-    of_whole_plate = dict.fromkeys(("segment_id", "tile_id", "x_min", "y_min", "x_max", "y_max"))
+    of_whole_plate = dict.fromkeys(("segment_id", "tile_id", "x_min", "y_min", "x_max", "y_max", "crop_policy"))
     assert first.rows.to_dicts() == [
         {"scope": "plate", **of_whole_plate, "vector_dim": 3, "vector": [3.0, 4.0, 12.0], "l2_norm": 13.0}
     ]
@@ -156,7 +156,7 @@ def test_every_label_of_a_probe_is_stored_in_the_models_order():
     ]
     assert first.rows["score"].to_list() == SCORES[0].tolist()
     assert second.rows["score"].to_list() == SCORES[1].tolist()
-    assert first.rows.columns == [column.name for column in PROBE]
+    assert set(first.rows.columns) == {column.name for column in PROBE}
 
 
 def test_each_score_says_what_it_is_calibrated_to_and_how_it_fails():
@@ -182,4 +182,6 @@ def test_the_real_probe_stores_all_1000_labels_of_a_plate(dataset: Dataset):
     assert found.rows.height == found.rows["label_id"].n_unique() == 1000
     assert found.rows["label_index"].to_list() == list(range(1000))
     assert found.rows["score"].sum() == pytest.approx(1, abs=1e-5)
-    assert found.rows.null_count().sum_horizontal().item() == 0
+    of_prompts = {"cosine", *(column.name for column in PROMPT)}  # null where nothing is asked in words
+    nulls = {name for name, count in found.rows.null_count().row(0, named=True).items() if count}
+    assert nulls == of_prompts

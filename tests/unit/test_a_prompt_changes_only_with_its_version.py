@@ -156,8 +156,12 @@ def test_a_spec_whose_prompts_were_edited_is_broken_and_the_others_load(tmp_path
     assert read_registry(folder).problems == ()
     edit(folder / "prompts", "medium_v1", "text: an engraving", "text: an etching")
     registry = read_registry(folder)
-    assert {problem.file for problem in registry.problems} == {"prompts/medium_v1.yaml", "grounding_dino_base.yaml"}
-    assert "grounding_dino_base" not in registry.specs
+    asking = {"grounding_dino_base", "clip_vit_base_patch32_prompts", "clip_vit_large_patch14_prompts"}
+    assert {problem.file for problem in registry.problems} == {
+        "prompts/medium_v1.yaml",
+        *(f"{key}.yaml" for key in asking),
+    }
+    assert not asking & set(registry.specs)
     assert "otsu_luma" in registry.specs
     checked = atlas("check", folder)
     assert checked.exit_code == 1

@@ -25,6 +25,7 @@ VECTORS, LOGITS, BATCHES = 1e-4, 1e-3, 1e-5
 ELSEWHERE = {
     "efficientnet_lite0": "test_efficientnet_lite0_equals_the_original_package.py",
     "aesthetic_head": "test_aesthetic_heads_equal_their_formula.py",
+    "clip_prompts": "test_words_find_plates_as_the_pipeline_does.py",
 }
 
 

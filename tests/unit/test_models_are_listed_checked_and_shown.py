@@ -133,7 +133,7 @@ def test_only_a_set_of_the_roster_is_listed():
         "sam_vit_large",
         "wikiart_style",
     ]
-    assert result.stdout.endswith("5 instruments: 3 admitted, 2 idea\n")
+    assert result.stdout.endswith("5 instruments: 4 admitted, 1 idea\n")
 
 
 @pytest.mark.parametrize("status", ["admitted", "idea", "refused"])
