@@ -1,6 +1,6 @@
 """Checks on what the ledgers hold, blocking where a wrong row would reach the catalogue.
 
-What a row means is in `tables`.
+What a row means is in `result_columns` and `ledger_tables`.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,12 @@ from atlas_assets.plate_checks import changed_source
 from atlas_assets.soundness import unsound_boxes, unsound_masks, unsound_scores, unsound_vectors
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import read_ledger, read_sealed_rows
+from atlas_resources.ledger_tables import HISTOGRAMS, MODELS, PLATES, RUNS
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource
+from atlas_resources.result_tables import INSTRUMENT_TABLES
 from atlas_resources.specs import VectorOutput
-from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, IS_CURRENT, MODELS, PLATES, RUNS, Table
+from atlas_resources.tables import IS_CURRENT, Table
 
 EMBEDDINGS, SEGMENTS, PROBES, DETECTIONS, KEPT = (
     INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "probe", "detection", "pruning")

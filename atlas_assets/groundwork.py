@@ -25,10 +25,10 @@ from atlas_resources.contracts import ColorHistograms, GroundworkFailure, InputI
 from atlas_resources.dataset import Dataset
 from atlas_resources.durable_files import write_bytes_atomically, write_json_atomically
 from atlas_resources.images import POLICY_NAME, DecodedImage, decode
+from atlas_resources.ledger_tables import HISTOGRAMS
+from atlas_resources.ledger_tables import PLATES as PLATES_TABLE
 from atlas_resources.resources import DatasetResource
 from atlas_resources.runs import claim_plate
-from atlas_resources.tables import HISTOGRAMS
-from atlas_resources.tables import PLATES as PLATES_TABLE
 
 INPUT_IMAGE_KEY = dg.AssetKey(["plate", "input_image"])
 HISTOGRAMS_KEY = dg.AssetKey(["plate", "input_color_histograms"])

@@ -32,9 +32,9 @@ from atlas_resources.measuring import Work
 from atlas_resources.pins import revision_url
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource, InstrumentResource
+from atlas_resources.result_tables import INSTRUMENT_TABLES
 from atlas_resources.runs import read_metrics, read_preview
 from atlas_resources.specs import MasksOutput, ScoresOutput, Spec, VectorOutput
-from atlas_resources.tables import INSTRUMENT_TABLES
 from atlas_resources.weights import WeightsMismatch, WeightsMissing
 
 PROGRESS_SECONDS = 5.0

@@ -27,9 +27,11 @@ from atlas_resources.ledger import (
     build_runs,
     ledger_path,
 )
+from atlas_resources.ledger_tables import HISTOGRAMS, LEDGERS, LINEAGE, MODELS, PLATES, RUNS
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource
-from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, LEDGERS, LINEAGE, MODELS, PLATES, RUNS, Table
+from atlas_resources.result_tables import INSTRUMENT_TABLES
+from atlas_resources.tables import Table
 
 CATALOGUE_KEY = dg.AssetKey("catalogue")
 

@@ -29,7 +29,7 @@ def neighbour_pictures(rows: pl.DataFrame, thumbnail: Callable[[str], bytes | No
     """A few plates of each instrument, spread over the library, with the plates most alike by cosine.
 
     Args:
-        rows: current rows of `tables.EMBEDDING`, whole plates only are looked at.
+        rows: current rows of `result_columns.EMBEDDING`, whole plates only are looked at.
         thumbnail: a plate's thumbnail, or None; a plate without one is left out.
     """
     whole = rows.filter(pl.col("scope") == "plate").sort("instrument", "plate_id")

@@ -15,8 +15,9 @@ from atlas_assets.soundness import unsound_boxes, unsound_masks, unsound_scores,
 from atlas_resources.contracts import RunManifest
 from atlas_resources.dataset import Dataset
 from atlas_resources.digests import sha256_of
+from atlas_resources.ledger_tables import PLATES
+from atlas_resources.result_tables import FILE_OF_ROLE
 from atlas_resources.specs import Spec, VectorOutput
-from atlas_resources.tables import FILE_OF_ROLE, PLATES
 
 CHECK_NAME = "sound"
 MEND = "Delete the plate's run folder and materialise the plate again; restore a source that changed."

@@ -13,8 +13,8 @@ from atlas_assets.partitions import PLATES
 from atlas_assets.ui_metadata import column_schema, picture_metadata
 from atlas_resources.dataset import Dataset
 from atlas_resources.digests import sha256_of
+from atlas_resources.ledger_tables import PLATES as PLATES_TABLE
 from atlas_resources.resources import DatasetResource
-from atlas_resources.tables import PLATES as PLATES_TABLE
 
 MANIFEST_KEY = dg.AssetKey(["plate", "manifest"])
 MANIFEST_CODE_VERSION = "1"

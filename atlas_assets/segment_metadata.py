@@ -9,8 +9,8 @@ from atlas_assets.mask_pictures import area_histogram
 from atlas_assets.pictures import data_uri_markdown
 from atlas_resources.contracts import RunManifest
 from atlas_resources.dataset import Dataset
+from atlas_resources.result_tables import FILE_OF_ROLE
 from atlas_resources.segment_sets import set_warnings
-from atlas_resources.tables import FILE_OF_ROLE
 
 
 def segment_metadata(dataset: Dataset, manifest: RunManifest) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def unsound_vectors(rows: pl.DataFrame, dims: Mapping[str, int]) -> Iterator[str
     """Vectors that are not float32 of the declared length, not finite, or not of the recorded and a possible norm.
 
     Args:
-        rows: of `tables.EMBEDDING`, with plate_id and instrument.
+        rows: of `result_columns.EMBEDDING`, with plate_id and instrument.
         dims: declared length, by instrument.
     """
     if rows.schema["vector"] != pl.List(pl.Float32):
@@ -44,7 +44,7 @@ def unsound_masks(rows: pl.DataFrame) -> Iterator[str]:
     """Masks whose run lengths have another area, box or digest than recorded. No mask is unpacked.
 
     Args:
-        rows: of `tables.SEGMENT`, with plate_id and instrument.
+        rows: of `result_columns.SEGMENT`, with plate_id and instrument.
     """
     from pycocotools import mask as coco
 
@@ -71,7 +71,8 @@ def unsound_scores(rows: pl.DataFrame) -> Iterator[str]:
     A choice is all labels of an instrument, or the prompts of one set; what is no softmax sums to nothing.
 
     Args:
-        rows: of `tables.PROBE`, with plate_id and instrument; files from before there were prompts lack some columns.
+        rows: of `result_columns.PROBE`, with plate_id and instrument; files from before there were prompts lack some
+            columns.
     """
     later = {"activation": pl.String, "prompt_set": pl.String}
     rows = rows.with_columns(
@@ -95,7 +96,7 @@ def unsound_boxes(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
     """Boxes whose edges are out of order, or not the share of the plate they say, or whose score is none.
 
     Args:
-        rows: of `tables.DETECTION`, with plate_id and instrument.
+        rows: of `result_columns.DETECTION`, with plate_id and instrument.
         plates: plate_id, width and height in pixels; a plate that is not there, or has no size yet, is not held so.
     """
     sides = rows.join(plates.select("plate_id", "width", "height"), on="plate_id", how="left")

@@ -13,10 +13,10 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.detection_views import create_detection_views
 from atlas_resources.durable_files import sweep_leftovers, sync_folder
 from atlas_resources.ledger import ledger_path
+from atlas_resources.ledger_tables import LEDGERS
 from atlas_resources.registry import Registry
 from atlas_resources.segment_sets import create_segment_sets
 from atlas_resources.specs import ScoresOutput, VectorOutput
-from atlas_resources.tables import LEDGERS
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from atlas_resources.tables import INSTRUMENT_TABLES, IS_CURRENT
+from atlas_resources.result_tables import INSTRUMENT_TABLES
+from atlas_resources.tables import IS_CURRENT
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,8 +9,9 @@ from atlas_resources.commercial import TABLES, may_go, why_not
 from atlas_resources.dataset import Dataset
 from atlas_resources.durable_files import write_bytes_atomically
 from atlas_resources.ledger import ledger_path
+from atlas_resources.ledger_tables import LEDGERS, LINEAGE, MODELS, RUNS
 from atlas_resources.runs import parquet_bytes
-from atlas_resources.tables import LEDGERS, LINEAGE, MODELS, RUNS, Table
+from atlas_resources.tables import Table
 
 
 @dataclass(frozen=True)

@@ -16,22 +16,13 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.digests import sha256_of
 from atlas_resources.durable_files import sweep_leftovers, write_bytes_atomically
 from atlas_resources.fingerprints import preprocess_tag
+from atlas_resources.ledger_tables import HISTOGRAMS, LEDGERS, LINEAGE, MODELS, PLATES, RUNS
 from atlas_resources.pins import model_sha, weights_sha256
 from atlas_resources.registry import Registry, loader_version
+from atlas_resources.result_tables import FILE_OF_ROLE, INSTRUMENT_TABLES
 from atlas_resources.runs import MANIFEST_NAME, parquet_bytes
 from atlas_resources.specs import VectorOutput
-from atlas_resources.tables import (
-    FILE_OF_ROLE,
-    HISTOGRAMS,
-    INSTRUMENT_TABLES,
-    IS_CURRENT,
-    LEDGERS,
-    LINEAGE,
-    MODELS,
-    PLATES,
-    RUNS,
-    Table,
-)
+from atlas_resources.tables import IS_CURRENT, Table
 
 RunKey = tuple[str, str]  # (run_id, plate_id)
 

@@ -186,7 +186,7 @@ def asked_prompts(pins: Iterable[PromptPin]) -> list[AskedPrompt]:
 
 
 def prompt_columns(prompt: AskedPrompt | None) -> dict[str, str | int | None]:
-    """The columns `tables.PROMPT` of a row, null without a prompt."""
+    """The columns `result_columns.PROMPT` of a row, null without a prompt."""
     return {
         "prompt_set": prompt and prompt.set,
         "prompt_version": prompt and prompt.version,

@@ -24,7 +24,9 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.durable_files import write_bytes_atomically
 from atlas_resources.images import decode
 from atlas_resources.ledger import read_ledger
-from atlas_resources.tables import INSTRUMENT_TABLES, IS_CURRENT, MODELS
+from atlas_resources.ledger_tables import MODELS
+from atlas_resources.result_tables import INSTRUMENT_TABLES
+from atlas_resources.tables import IS_CURRENT
 
 JPEG_QUALITY = 90
 FACTS = (

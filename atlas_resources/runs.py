@@ -30,8 +30,8 @@ from atlas_resources.contracts import (
 from atlas_resources.dataset import Dataset
 from atlas_resources.durable_files import sync_folder, write_bytes_atomically, write_json_atomically, write_synced
 from atlas_resources.provenance import code_version, environment
+from atlas_resources.result_tables import FILE_OF_ROLE, identify_rows
 from atlas_resources.specs import Spec
-from atlas_resources.tables import FILE_OF_ROLE, identify_rows
 
 MANIFEST_NAME = "run.manifest.json"
 METRICS_NAME = "metrics.json"
@@ -42,7 +42,7 @@ class Measurement:
     """What an instrument found on one plate.
 
     Attributes:
-        rows: the role's own columns (see `tables`), without identity.
+        rows: the role's own columns (see `result_columns`), without identity.
         metrics: scalars for a person.
         preview: a small picture of the result (JPEG or PNG), or None.
     """

@@ -11,8 +11,10 @@ from atlas_resources import run_lengths
 from atlas_resources.dataset import Dataset
 from atlas_resources.durable_files import write_bytes_atomically
 from atlas_resources.ledger import read_ledger
+from atlas_resources.ledger_tables import RUNS
+from atlas_resources.result_tables import INSTRUMENT_TABLES
 from atlas_resources.runs import parquet_bytes
-from atlas_resources.tables import INSTRUMENT_TABLES, IS_CURRENT, RUNS, Column, Table
+from atlas_resources.tables import IS_CURRENT, Column, Table
 
 if TYPE_CHECKING:
     import duckdb

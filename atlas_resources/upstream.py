@@ -11,8 +11,8 @@ import polars as pl
 
 from atlas_resources.contracts import FileDigest, InstrumentIdentity, RunManifest
 from atlas_resources.dataset import Dataset
+from atlas_resources.result_tables import FILE_OF_ROLE
 from atlas_resources.runs import find_done
-from atlas_resources.tables import FILE_OF_ROLE
 
 
 class UpstreamMissing(LookupError):
@@ -26,7 +26,7 @@ class SealedResult:
     Attributes:
         manifest: of the run that sealed it.
         file: its Parquet file; path relative to the plate's folder.
-        rows: what the file holds, in the table's order; see `tables`.
+        rows: what the file holds, in the table's order; see `result_tables`.
     """
 
     manifest: RunManifest

@@ -22,8 +22,9 @@ from atlas_resources.ledger import (
     build_runs,
 )
 from atlas_resources.registry import Registry
+from atlas_resources.result_columns import PROBE, SEGMENT
+from atlas_resources.result_tables import INSTRUMENT_TABLES
 from atlas_resources.runs import Measurement
-from atlas_resources.tables import INSTRUMENT_TABLES, PROBE, SEGMENT
 
 
 class GivenVectors:

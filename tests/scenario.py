@@ -25,8 +25,8 @@ from processes import descendants
 from atlas_assets.demo.drawing import draw_demo_plates
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import read_ledger
+from atlas_resources.ledger_tables import LEDGERS, RUNS
 from atlas_resources.registration import register_scans
-from atlas_resources.tables import LEDGERS, RUNS
 
 FIRST = ("efficientnet_lite0", "otsu_luma")
 ADDED = "efficientnet_lite0_imagenet"

@@ -15,9 +15,9 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.inference import Detection, Detector
 from atlas_resources.preprocessing import build_preprocess
 from atlas_resources.prompts import prompt_columns
+from atlas_resources.result_columns import DETECTION
 from atlas_resources.runs import Measurement
 from atlas_resources.specs import BoxesOutput, Spec
-from atlas_resources.tables import DETECTION
 from atlas_resources.upstream import SealedResult
 
 PREVIEW_PX = 320

@@ -9,8 +9,8 @@ from atlas_assets.region_pictures import outline_overlay
 from atlas_assets.roles.contract import frame_of
 from atlas_assets.roles.regions import KeptSegment, PlateSegments, RegionWork, declared_region
 from atlas_resources.region_plans import OutlineParameters
+from atlas_resources.result_columns import REGION_OUTLINE
 from atlas_resources.runs import Measurement
-from atlas_resources.tables import REGION_OUTLINE
 
 
 class OutlineWork(RegionWork):

@@ -9,8 +9,8 @@ from atlas_assets.region_pictures import RegionCard, region_sheet
 from atlas_assets.roles.contract import frame_of
 from atlas_assets.roles.regions import KeptSegment, PlateSegments, RegionWork, declared_region
 from atlas_resources.region_plans import PaletteParameters
+from atlas_resources.result_columns import REGION_COLOURS
 from atlas_resources.runs import Measurement
-from atlas_resources.tables import REGION_COLOURS
 
 
 class PaletteWork(RegionWork):

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from atlas_resources.tables import EMBEDDING
+from atlas_resources.result_columns import EMBEDDING
 
 
 class Box(NamedTuple):
@@ -34,7 +34,7 @@ WHOLE_PLATE = Part("plate")
 
 
 def embedding_rows(parts: Sequence[Part], vectors: Sequence[np.ndarray]) -> pl.DataFrame:
-    """One row of `tables.EMBEDDING` per part, with its raw float32 vector and that vector's length in float64."""
+    """One row of `result_columns.EMBEDDING` per part: its raw float32 vector, and that vector's length in float64."""
     rows = [
         {
             "scope": part.scope,

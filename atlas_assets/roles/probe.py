@@ -10,9 +10,9 @@ from atlas_assets.roles.contract import ContractBroken, require_finite
 from atlas_assets.roles.tensors import TensorWork
 from atlas_resources.inference import Scorer, TextScorer
 from atlas_resources.prompts import prompt_columns
+from atlas_resources.result_columns import PROMPT
 from atlas_resources.runs import Measurement
 from atlas_resources.specs import ScoresOutput
-from atlas_resources.tables import PROMPT
 
 
 class ProbeWork(TensorWork):

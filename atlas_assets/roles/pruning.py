@@ -12,8 +12,8 @@ from atlas_assets.mask_pictures import mask_overlay
 from atlas_assets.roles.contract import frame_of, source_pixels
 from atlas_assets.roles.regions import RegionWork, declared_region, sealed_rows
 from atlas_resources.region_plans import PruningParameters
+from atlas_resources.result_columns import KEPT_SEGMENT
 from atlas_resources.runs import Measurement
-from atlas_resources.tables import KEPT_SEGMENT
 from atlas_resources.upstream import SealedResult
 
 PREVIEW_PX = 640  # masks are thinned to about this before the picture is drawn

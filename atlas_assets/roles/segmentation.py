@@ -178,7 +178,7 @@ def part_on_source(pixels: np.ndarray, box: tuple[slice, slice], raster: Working
 
 
 def _segment_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    from atlas_resources.tables import SEGMENT
+    from atlas_resources.result_columns import SEGMENT
 
     schema = {column.name: column.dtype for column in SEGMENT}
     return pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema=schema)

@@ -20,8 +20,8 @@ from atlas_resources.catalogue import build_catalogue
 from atlas_resources.contracts import RunManifest
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import ledger_path
+from atlas_resources.ledger_tables import LEDGERS
 from atlas_resources.runs import MANIFEST_NAME, is_live
-from atlas_resources.tables import LEDGERS
 
 pytestmark = pytest.mark.system
 

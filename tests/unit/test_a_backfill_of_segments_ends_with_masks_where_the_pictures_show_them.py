@@ -23,8 +23,8 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.images import decode
 from atlas_resources.ledger import read_ledger
 from atlas_resources.registration import register_scans
+from atlas_resources.result_tables import INSTRUMENT_TABLES
 from atlas_resources.specs import Resize, Spec
-from atlas_resources.tables import INSTRUMENT_TABLES
 
 KEY = "sam_vit_base"
 SMALL = Resize(mode="longest_side", size_px=256)

@@ -14,9 +14,11 @@ from polars.testing import assert_frame_equal
 from atlas_resources.catalogue import build_catalogue
 from atlas_resources.dataset import Dataset
 from atlas_resources.ledger import ledger_path, read_ledger, read_sealed_rows, why_behind
+from atlas_resources.ledger_tables import LEDGERS
 from atlas_resources.registration import register_scans
+from atlas_resources.result_tables import INSTRUMENT_TABLES
 from atlas_resources.runs import MANIFEST_NAME
-from atlas_resources.tables import IDENTITY, INSTRUMENT_TABLES, LEDGERS
+from atlas_resources.tables import IDENTITY
 
 EMBEDDER, SEGMENTER = "embedder", "segmenter"
 VECTORS = GivenVectors({f"plate-{number:03d}": (number, 1.0, 0.0) for number in range(1, 7)})

@@ -15,9 +15,9 @@ from atlas_assets.roles.parts import WHOLE_PLATE
 from atlas_assets.roles.probe import ProbeWork
 from atlas_resources.dataset import Dataset
 from atlas_resources.inference import Label
+from atlas_resources.result_columns import EMBEDDING, PROBE, PROMPT
 from atlas_resources.runs import Measurement
 from atlas_resources.specs import Spec
-from atlas_resources.tables import EMBEDDING, PROBE, PROMPT
 
 WHOLE = PreparedParts([WHOLE_PLATE], [torch.zeros(3, 4, 4)])
 

@@ -8,8 +8,10 @@ from made_datasets import Graph, alter_source
 
 from atlas_assets.checks import build_checks
 from atlas_resources.ledger import ledger_path, read_ledger
+from atlas_resources.ledger_tables import HISTOGRAMS, LEDGERS, MODELS, RUNS
 from atlas_resources.resources import DatasetResource
-from atlas_resources.tables import HISTOGRAMS, INSTRUMENT_TABLES, LEDGERS, MODELS, RUNS, Table
+from atlas_resources.result_tables import INSTRUMENT_TABLES
+from atlas_resources.tables import Table
 
 EMBEDDINGS, SEGMENTS = INSTRUMENT_TABLES["embedding"], INSTRUMENT_TABLES["segmentation"]
 

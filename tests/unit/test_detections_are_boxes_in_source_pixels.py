@@ -23,8 +23,8 @@ from atlas_resources.ledger import ledger_path
 from atlas_resources.prompts import asked_prompts
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource
+from atlas_resources.result_tables import INSTRUMENT_TABLES
 from atlas_resources.specs import Numeric, Spec
-from atlas_resources.tables import INSTRUMENT_TABLES
 
 EGG = asked_prompts(project_spec("grounding_dino_base").prompts or [])[2]
 

@@ -20,9 +20,9 @@ from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster, par
 from atlas_resources.dataset import Dataset
 from atlas_resources.inference import Mask, load_model
 from atlas_resources.registration import register_scans
+from atlas_resources.result_columns import SEGMENT
 from atlas_resources.runs import Measurement
 from atlas_resources.specs import MasksOutput
-from atlas_resources.tables import SEGMENT
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)
 

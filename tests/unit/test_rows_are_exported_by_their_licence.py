@@ -12,8 +12,8 @@ from atlas_assets.cli_export import export
 from atlas_resources.catalogue import build_catalogue, connect
 from atlas_resources.export import LeftOut, export_ledgers
 from atlas_resources.ledger import ledger_path
+from atlas_resources.ledger_tables import LEDGERS, MODELS
 from atlas_resources.specs import Licence
-from atlas_resources.tables import LEDGERS, MODELS
 
 VECTORS = GivenVectors({f"plate-00{number}": (3.0, 4.0, float(number)) for number in range(1, 6)})
 NC = Licence(spdx="CC-BY-NC-4.0", commercial_use="no", source="made here")

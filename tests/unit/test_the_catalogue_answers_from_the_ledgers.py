@@ -15,9 +15,9 @@ from made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, mea
 from atlas_resources.catalogue import build_catalogue, connect
 from atlas_resources.commercial import TABLES
 from atlas_resources.ledger import ledger_path
+from atlas_resources.ledger_tables import LEDGERS, RUNS
 from atlas_resources.registration import register_scans
 from atlas_resources.segment_sets import SEGMENT_SETS
-from atlas_resources.tables import LEDGERS, RUNS
 
 VECTORS = {
     "plate-001": (3.0, 4.0, 0.0),
