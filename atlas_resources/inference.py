@@ -30,7 +30,8 @@ class Mask:
         class_name: name of its class, None for class-agnostic masks.
         class_id: id of its class in the model's vocabulary, if it has one.
         predicted_iou: the model's own estimate of its quality, 0..1, if it gives one.
-        stability_score: stability of the mask under a shifted threshold, 0..1, if it gives one.
+        stability_score: stability of the mask under a shifted threshold, 0..1, if it gives one; None where even the
+            lower threshold leaves no pixel.
     """
 
     counts: str

@@ -4,6 +4,7 @@ Serves whatever decodes masks from points. Equal to SamAutomaticMaskGenerator of
 `crop_nms_order: predicted_iou`, to the mask-generation pipeline of transformers 5.23.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -58,7 +59,7 @@ class Candidate:
 
     Attributes:
         counts: run lengths at the raster's size.
-        box: x_min, y_min, x_max, y_max, last pixel inclusive, pixels of the raster.
+        box: x_min, y_min, x_max, y_max, last pixel inclusive, pixels of the raster; without a pixel, the crop's corner.
         predicted_iou, stability_score: see `inference.Mask`.
         crop: where it was found.
     """
@@ -66,7 +67,7 @@ class Candidate:
     counts: str
     box: tuple[float, ...]
     predicted_iou: float
-    stability_score: float
+    stability_score: float | None
     crop: Crop
 
 
@@ -79,7 +80,7 @@ class MaskGenerator:
 
     @torch.inference_mode()
     def segment(self, raster: np.ndarray) -> list[Mask]:
-        """Masks of a uint8 sRGB raster [H, W, 3], best first. Masks without a pixel are left out."""
+        """Masks of a uint8 sRGB raster [H, W, 3], best first; without a pixel only by a stability threshold of 0."""
         parameters = self.parameters
         height, width = raster.shape[:2]
         crops = lay_crops(height, width, parameters.crop_n_layers, parameters.crop_overlap_ratio)
@@ -126,20 +127,18 @@ class MaskGenerator:
         stability = stability_scores(large, parameters.stability_score_offset)
         masks = large > MASK_THRESHOLD
         del large
-        is_kept = masks.flatten(1).any(dim=1)
         if parameters.stability_score_thresh > 0:
-            is_kept &= stability >= parameters.stability_score_thresh
-        masks, stability, ious = masks[is_kept], stability[is_kept], ious[is_kept]
+            is_kept = stability >= parameters.stability_score_thresh
+            masks, stability, ious = masks[is_kept], stability[is_kept], ious[is_kept]
         if not len(masks):
             return []
         boxes = boxes_of(masks) + masks.new_tensor([crop.left, crop.top] * 2, dtype=torch.float32)
         is_whole = ~is_cut_off(boxes, crop, *raster)
         masks, boxes, stability, ious = masks[is_whole], boxes[is_whole], stability[is_whole], ious[is_whole]
         counts = [_encode(mask, box, crop, raster) for mask, box in zip(masks, boxes.int().tolist(), strict=True)]
-        return [
-            Candidate(*row, crop)
-            for row in zip(counts, map(tuple, boxes.tolist()), ious.tolist(), stability.tolist(), strict=True)
-        ]
+        given = (None if math.isnan(score) else score for score in stability.tolist())
+        rows = zip(counts, map(tuple, boxes.tolist()), ious.tolist(), given, strict=True)
+        return [Candidate(*row, crop) for row in rows]
 
     def _crop_scores(self, masks: list[Candidate]) -> list[float]:
         """Which of two masks from different crops is kept: the higher."""

@@ -90,14 +90,18 @@ def encoder_input(raster: np.ndarray, side_px: int, mean: torch.Tensor, std: tor
 
 
 def boxes_of(masks: torch.Tensor) -> torch.Tensor:
-    """Boxes x_min, y_min, x_max, y_max of masks, last pixel inclusive: float32 [N, 4] of bool [N, H, W], none empty."""
+    """Boxes x_min, y_min, x_max, y_max of masks, last pixel inclusive: float32 [N, 4] of bool [N, H, W].
+
+    All four are 0 for a mask without a pixel.
+    """
     edges = []
     for along in (masks.any(dim=1), masks.any(dim=2)):  # columns [N, W], rows [N, H]
         length = along.shape[1]
         seen = along.to(torch.uint8)
         edges.append((seen.argmax(dim=1), length - 1 - seen.flip(1).argmax(dim=1)))
     (x_min, x_max), (y_min, y_max) = edges
-    return torch.stack([x_min, y_min, x_max, y_max], dim=1).to(torch.float32)
+    boxes = torch.stack([x_min, y_min, x_max, y_max], dim=1) * masks.flatten(1).any(dim=1, keepdim=True)
+    return boxes.to(torch.float32)
 
 
 def is_cut_off(boxes: torch.Tensor, crop: Crop, height: int, width: int) -> torch.Tensor:
