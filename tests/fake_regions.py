@@ -19,6 +19,13 @@ def project_methods() -> Methods:
     return methods
 
 
+def region_plan(segmenter: str) -> RegionPlan:
+    """The project's own plan for a segmenter."""
+    read = read_yaml(SPECS_DIR / REGIONS_FOLDER / f"{segmenter}.yaml", RegionPlan)
+    assert isinstance(read, RegionPlan)
+    return read
+
+
 def plan(kept: dict | None = None, crop: dict | None = None) -> RegionPlan:
     return RegionPlan.model_validate(
         {

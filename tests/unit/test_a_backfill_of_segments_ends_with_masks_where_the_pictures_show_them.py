@@ -9,6 +9,7 @@ import dagster as dg
 import numpy as np
 import pytest
 from fake_instruments import fake_registry
+from fake_regions import project_methods, region_plan
 from made_checkpoints import put_in_torch_hub, spread, tiny_sam, use_tiny_sam
 from made_datasets import Graph, draw_scans
 from made_specs import project_spec
@@ -22,11 +23,12 @@ from atlas_resources.catalogue import connect
 from atlas_resources.dataset import Dataset
 from atlas_resources.images import decode
 from atlas_resources.ledger import read_ledger
+from atlas_resources.region_plans import derive
 from atlas_resources.registration import register_scans
 from atlas_resources.result_tables import INSTRUMENT_TABLES
 from atlas_resources.specs import Resize, Spec
 
-KEY = "sam_vit_base"
+KEY, EMBEDDER = "sam_vit_base", "efficientnet_lite0"
 SMALL = Resize(mode="longest_side", size_px=256)
 # Seeded weights draw masks of no quality: low thresholds let some through.
 LOOSE = {
@@ -58,13 +60,19 @@ def masks_of(rows: list[dict[str, Any]]) -> list[np.ndarray]:
 def test_a_seeded_sam_over_plates_ends_with_masks_that_hold(
     tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ):
-    """A plate of two families that are at hand, else drawn ones."""
+    """A plate of two families that are at hand, else drawn ones; what is kept, its colours and its vectors follow."""
     scans = one_of_each_family()[:2] or draw_scans(tmp_path / "scans", "red", "green")
     dataset = Dataset(tmp_path / "atlas")
     list(register_scans(dataset, scans))
-    graph = Graph(dataset, fake_registry(seeded_sam(tmp_path, monkeypatch)), instance)
-    assert graph.materialize(f"segments/{KEY}").success
+    sam, embedder = seeded_sam(tmp_path, monkeypatch), project_spec(EMBEDDER)
+    plan = region_plan(KEY)  # its rules on paper and size would leave little of what random weights draw
+    kept = plan.kept.model_copy(update={"max_paper_ratio": None, "max_area_ratio": None})
+    derived = derive(plan.model_copy(update={"kept": kept}), sam, project_methods(), {EMBEDDER: embedder})
+    graph = Graph(dataset, fake_registry(sam, embedder, *derived), instance)
+    for key in (f"segments/{KEY}", *(f"regions/{KEY}/{part}" for part in ("kept", "palette", EMBEDDER))):
+        assert graph.materialize(key).success
     assert graph.materialize_all().success
+    require_regions(dataset)
     rows = read_ledger(dataset, INSTRUMENT_TABLES["segmentation"]).to_dicts()
     assert {row["plate_id"] for row in rows} == set(dataset.plate_ids())
     for row, mask in zip(rows, masks_of(rows), strict=True):
@@ -83,6 +91,28 @@ def test_a_seeded_sam_over_plates_ends_with_masks_that_hold(
     for plate_id, event in graph.events(f"segments/{KEY}"):
         assert event.metadata["segment_count"].value == found.count(str(plate_id))
         require_pictured(dataset, str(plate_id), [row for row in rows if row["plate_id"] == plate_id])
+
+
+def require_regions(dataset: Dataset) -> None:
+    """Each kept segment is a raw one, unchanged, with colours of its own pixels and a vector of its box."""
+    with connect(dataset) as catalogue:
+        kept, of_raw = catalogue.execute("""
+            SELECT count(*), count(raw.segment_id) FROM kept_segments AS kept
+            LEFT JOIN segments AS raw USING (plate_id, segment_id, mask_rle, mask_sha256, area_px)
+            WHERE kept.rank IS NOT NULL
+        """).fetchall()[0]
+        (coloured,) = catalogue.execute("""
+            SELECT count(*) FROM region_colours JOIN kept_segments USING (plate_id, segment_id, area_px)
+            WHERE abs(list_sum(list_transform(palette, lambda colour: colour.share)) - 1) < 1e-6
+        """).fetchall()[0]
+        (embedded,) = catalogue.execute("""
+            SELECT count(*) FROM embeddings JOIN segments USING (plate_id, segment_id)
+            WHERE scope = 'segment' AND vector_dim = 1280 AND l2_norm > 0
+              AND embeddings.x_min <= segments.x_min AND embeddings.x_max >= segments.x_max
+        """).fetchall()[0]
+        (plates,) = catalogue.execute("SELECT count(DISTINCT plate_id) FROM region_colours").fetchall()[0]
+    assert kept == of_raw == coloured == embedded > 0
+    assert plates == len(dataset.plate_ids())
 
 
 def require_pictured(dataset: Dataset, plate_id: str, rows: list[dict[str, Any]]) -> None:

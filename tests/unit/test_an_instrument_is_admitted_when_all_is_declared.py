@@ -63,9 +63,14 @@ def test_these_instruments_of_the_project_are_admitted():
         "otsu_luma_polygons",
         "resnet50_imagenet1k_v1",
         "sam_vit_base",
+        *(f"sam_vit_base_{name}" for name in ("kept", "palette", "polygons", "efficientnet_lite0")),
         "sam_vit_base_tiles",
         "sam_vit_huge",
         "sam_vit_large",
+        *(
+            f"sam_vit_large_{name}"
+            for name in ("kept", "palette", "polygons", "clip_vit_large_patch14", "dinov2_large")
+        ),
         "u2net",
         "siglip_so400m_patch14_384",
         "vgg16_imagenet1k_v1",
@@ -224,11 +229,12 @@ def test_each_admitted_instrument_is_an_asset_and_a_resource(tmp_path: Path):
 
 def test_ideas_are_neither_assets_nor_resources(two_ideas_and_a_broken_spec: Registry, tmp_path: Path):
     keys, resources = keys_and_resources(build_definitions(two_ideas_and_a_broken_spec, tmp_path))
-    reading = {"aesthetics_v1_vit_base_patch32", "clip_vit_base_patch32_prompts", f"otsu_luma_{LIBRARY}"}
+    reading = {"aesthetics_v1_vit_base_patch32", "clip_vit_base_patch32_prompts"}
+    reading |= {key for key, spec in PROJECT.specs.items() if spec.region and spec.region.segmenter == LIBRARY}
     runnable = ADMITTED - {HUB, LIBRARY, "dinov2_base"} - reading
     assert resources == {"dataset", *runnable}
-    made = (key.removeprefix("regions/").split("/") for key in keys if key.split("/")[0] in RESULTS)
-    names = {f"otsu_luma_{part}" if head == "otsu_luma" else part for head, part in made}
+    made = (key.partition("/") for key in keys if key.split("/")[0] in RESULTS)
+    names = {rest.replace("/", "_") for _, _, rest in made}
     assert names == runnable
 
 
