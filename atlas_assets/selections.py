@@ -45,7 +45,9 @@ def _selections(registry: Registry) -> Iterator[SavedSelection]:
     yield SavedSelection("ledgers", _of(*LEDGER_KEYS), "Every ledger with its checks, and the catalogue.")
     for spec in registry.admitted:
         is_job = spec.key in registry.active
-        yield SavedSelection(spec.key, f"{_of(asset_key(spec))}+", f"{spec.title}, and all it feeds.", is_job)
+        # With every ledger, not only those it feeds: the catalogue needs them all, also in a dataset that has none yet.
+        text = f"{_of(asset_key(spec))}+ or {_of(*LEDGER_KEYS)}"
+        yield SavedSelection(spec.key, text, f"{spec.title}, and all it feeds, with every ledger.", is_job)
 
 
 def _of(*keys: dg.AssetKey) -> str:

@@ -17,7 +17,7 @@ from atlas_resources.tables import IDENTITY, IS_CURRENT, Table
 INSTRUMENT_TABLES = {  # by role: a role is known everywhere by being here, and in `instruments.ROLES`
     "embedding": Table(
         "embeddings",
-        "Vectors of plates, their tiles and segments, raw; the views embeddings_<instrument> give fixed-size arrays.",
+        "Vectors of plates, their tiles and segments, raw; the views `embeddings_KEY` give fixed-size arrays.",
         (*IDENTITY, *EMBEDDING, IS_CURRENT),
         ("instrument", "plate_id", "run_id", "scope", "segment_id", "tile_id"),
         "embeddings.parquet",

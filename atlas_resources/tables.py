@@ -48,7 +48,7 @@ COLOURS = pl.List(pl.Struct({"lab": pl.List(pl.Float64), "srgb_hex": pl.String, 
 IDENTITY = (
     Column("run_id", pl.String, "Sealed run the row comes from."),
     Column("plate_id", pl.String, "Plate that was measured."),
-    Column("instrument", pl.String, "Key of the instrument (model_specs/<key>.yaml)."),
+    Column("instrument", pl.String, "Key of the instrument (its spec is model_specs/KEY.yaml)."),
     Column("model_id", pl.String, "Model or algorithm."),
     Column("model_sha", pl.String, "Pinned revision, or library==version."),
     Column("weights_sha256", pl.String, "sha256 of the weights; null for an algorithm without weights."),

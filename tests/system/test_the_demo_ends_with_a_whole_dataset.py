@@ -47,7 +47,14 @@ def test_every_plate_went_through(toured, connection):
     assert dataset.plate_ids() == PLATES
     assert connection.execute(
         "SELECT instrument, count(*), count(*) FILTER (is_current) FROM runs GROUP BY ALL ORDER BY ALL"
-    ).fetchall() == [("efficientnet_lite0", 4, 4), ("efficientnet_lite0_imagenet", 4, 4), ("otsu_luma", 4, 4)]
+    ).fetchall() == [
+        ("efficientnet_lite0", 4, 4),
+        ("efficientnet_lite0_imagenet", 4, 4),
+        ("otsu_luma", 4, 4),
+        ("otsu_luma_efficientnet_lite0", 4, 4),
+        ("otsu_luma_kept", 4, 4),
+        ("otsu_luma_palette", 4, 4),
+    ]
 
 
 def test_the_catalogue_holds_real_measurements(connection):
