@@ -29,7 +29,7 @@ from atlas_assets.work_lists import (
 )
 from atlas_resources.contracts import Contract
 from atlas_resources.dataset import Dataset
-from atlas_resources.ledger import why_behind
+from atlas_resources.ledger_freshness import why_behind
 from atlas_resources.provenance import PROJECT_ROOT
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource

@@ -15,7 +15,7 @@ from atlas_assets.ledgers import LEDGER_KEYS
 from atlas_assets.selections import find_selection
 from atlas_assets.work_lists import BACKFILL_TAG, Standing, WorkList, read_standings, run_config_of, tags_of, work_lists
 from atlas_resources.dataset import Dataset
-from atlas_resources.ledger import why_behind
+from atlas_resources.ledger_freshness import why_behind
 from atlas_resources.registry import Registry
 
 

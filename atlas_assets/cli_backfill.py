@@ -129,7 +129,7 @@ def _follow(server: "DagsterServer", registry: "Registry", dataset: "Dataset", p
 def _count(registry: "Registry", dataset: "Dataset", planned: "Backfill") -> tuple[list[str], int, int]:
     """A line for each failed plate, how much is not done yet, and how much was asked for."""
     from atlas_assets.backfills import read_backfill_standings
-    from atlas_resources.ledger import why_behind
+    from atlas_resources.ledger_freshness import why_behind
 
     if not planned.plate_ids:
         return [], int(bool(why_behind(dataset, registry))), 1

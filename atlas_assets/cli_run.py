@@ -63,7 +63,7 @@ def status() -> None:
     The exit code is 1 if a plate failed. What is read is on disk; nothing is materialised.
     """
     from atlas_assets.work_lists import read_standings
-    from atlas_resources.ledger import why_behind
+    from atlas_resources.ledger_freshness import why_behind
     from atlas_resources.registry import read_registry
 
     dataset, registry = open_dataset(), read_registry()

@@ -1,6 +1,6 @@
 """The ledgers and the catalogue as assets: unpartitioned, derived, and safe to throw away.
 
-How rows are made is in `ledger`.
+How rows are made is in `plate_ledgers`, `run_ledgers` and `models_ledger`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,19 +18,14 @@ from atlas_assets.plates import MANIFEST_KEY
 from atlas_assets.ui_metadata import column_schema
 from atlas_resources.catalogue import MACROS, build_catalogue
 from atlas_resources.dataset import Dataset
-from atlas_resources.ledger import (
-    build_histograms,
-    build_instrument_table,
-    build_lineage,
-    build_models,
-    build_plates,
-    build_runs,
-    ledger_path,
-)
+from atlas_resources.ledger import ledger_path
 from atlas_resources.ledger_tables import HISTOGRAMS, LEDGERS, LINEAGE, MODELS, PLATES, RUNS
+from atlas_resources.models_ledger import build_models
+from atlas_resources.plate_ledgers import build_histograms, build_plates
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource
 from atlas_resources.result_tables import INSTRUMENT_TABLES
+from atlas_resources.run_ledgers import build_instrument_table, build_lineage, build_runs
 from atlas_resources.tables import Table
 
 CATALOGUE_KEY = dg.AssetKey("catalogue")

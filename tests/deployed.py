@@ -15,7 +15,7 @@ from atlas_assets.partitions import add_missing_partitions
 from atlas_assets.terminal import open_instance
 from atlas_assets.work_lists import read_standings
 from atlas_resources.dataset import Dataset
-from atlas_resources.ledger import why_behind
+from atlas_resources.ledger_freshness import why_behind
 from atlas_resources.registry import SPECS_DIR, Registry, read_registry
 
 SETTLE_SECONDS = 240  # a wait, not a claim of speed: two busy cores have taken half of it

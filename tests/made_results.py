@@ -13,17 +13,12 @@ from atlas_resources import run_lengths
 from atlas_resources.batches import execute_run
 from atlas_resources.dataset import Dataset
 from atlas_resources.inference import load_model
-from atlas_resources.ledger import (
-    build_histograms,
-    build_instrument_table,
-    build_lineage,
-    build_models,
-    build_plates,
-    build_runs,
-)
+from atlas_resources.models_ledger import build_models
+from atlas_resources.plate_ledgers import build_histograms, build_plates
 from atlas_resources.registry import Registry
 from atlas_resources.result_columns import PROBE, SEGMENT
 from atlas_resources.result_tables import INSTRUMENT_TABLES
+from atlas_resources.run_ledgers import build_instrument_table, build_lineage, build_runs
 from atlas_resources.runs import Measurement
 
 

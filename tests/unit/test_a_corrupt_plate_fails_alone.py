@@ -8,7 +8,7 @@ from made_datasets import Graph, alter_source, make_dataset, run_folders
 
 from atlas_assets.partitions import add_missing_partitions
 from atlas_resources.contracts import RunManifest, RunReport
-from atlas_resources.ledger import build_instrument_table, build_runs
+from atlas_resources.run_ledgers import build_instrument_table, build_runs
 from atlas_resources.runs import MANIFEST_NAME
 
 EMBEDDINGS, SEGMENTS = f"embeddings/{EMBEDDER}", f"segments/{SEGMENTER}"

@@ -13,7 +13,8 @@ from polars.testing import assert_frame_equal
 
 from atlas_resources.catalogue import build_catalogue
 from atlas_resources.dataset import Dataset
-from atlas_resources.ledger import ledger_path, read_ledger, read_sealed_rows, why_behind
+from atlas_resources.ledger import ledger_path, read_ledger, read_sealed_rows
+from atlas_resources.ledger_freshness import why_behind
 from atlas_resources.ledger_tables import LEDGERS
 from atlas_resources.registration import register_scans
 from atlas_resources.result_tables import INSTRUMENT_TABLES

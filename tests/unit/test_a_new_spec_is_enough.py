@@ -9,7 +9,7 @@ from made_specs import content_of, copy_of_project, write_spec
 from atlas_assets.definitions import build_definitions
 from atlas_assets.model_docs import models_page
 from atlas_resources.dataset import Dataset
-from atlas_resources.ledger import build_models
+from atlas_resources.models_ledger import build_models
 from atlas_resources.registry import Registry, read_registry
 
 NEW = "clip_vit_base_patch16"

@@ -18,7 +18,7 @@ from atlas_assets.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.ledgers import build_ledger_assets
 from atlas_assets.partitions import add_missing_partitions
 from atlas_assets.plates import MANIFEST_KEY
-from atlas_resources.ledger import why_behind
+from atlas_resources.ledger_freshness import why_behind
 from atlas_resources.provenance import PROJECT_ROOT
 from atlas_resources.registration import register_scans
 from atlas_resources.registry import Registry
