@@ -1,10 +1,9 @@
 """AIMv2 from its authors' own layout, by timm: the weights at the authors' pin are not in transformers' layout."""
 
-import numpy as np
 import timm
-import torch
 from timm.models.vision_transformer import checkpoint_filter_fn
 
+from atlas_resources.loaders.features import FeatureEmbedder
 from atlas_resources.loaders.state_dicts import build_empty, fill, read_tensors
 from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights
@@ -12,21 +11,10 @@ from atlas_resources.weights import LocatedWeights
 ARCHITECTURE_OF_MODEL = {"apple/aimv2-large-patch14-336-distilled": "aimv2_large_patch14_336"}
 
 
-class Aimv2:
-    """Embeds images by the mean of their patches."""
+def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
+    """The mean over the patch tokens after the final norm.
 
-    def __init__(self, network: torch.nn.Module, device: str):
-        self.network = network
-        self.device = device
-
-    @torch.inference_mode()
-    def embed(self, batch: torch.Tensor) -> np.ndarray:
-        """Mean over the patch tokens after the final norm: float32 [N, dim] of float32 [N, 3, H, W]."""
-        return self.network(batch.to(self.device)).float().cpu().numpy()
-
-
-def load(spec: Spec, weights: LocatedWeights, device: str) -> Aimv2:
-    """Builds timm's architecture without a classifier and fills it, names converted by timm.
+    Builds timm's architecture without a classifier and fills it, names converted by timm.
 
     Raises:
         WeightsMismatch: see `state_dicts.fill`.
@@ -40,4 +28,4 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> Aimv2:
     network = build_empty(lambda: timm.create_model(architecture, pretrained=False, num_classes=0, global_pool="avg"))
     path = weights.only_file()
     tensors = checkpoint_filter_fn(read_tensors(path), network)  # type: ignore[arg-type] # timm gives a plain module
-    return Aimv2(fill(network, tensors, spec, path).to(device), device)
+    return FeatureEmbedder(fill(network, tensors, spec, path).to(device), device)

@@ -6,12 +6,12 @@ The text tower is not built: BiomedCLIP's would want a second repository.
 import json
 from typing import Any
 
-import numpy as np
 import open_clip
 import torch
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
 from atlas_resources.families import OPEN_CLIP_SNAPSHOT, OpenClipParameters
+from atlas_resources.loaders.features import FeatureEmbedder
 from atlas_resources.loaders.own_steps import require_same_steps, steps_of_open_clip
 from atlas_resources.loaders.state_dicts import build_empty, fill, read_tensors
 from atlas_resources.pins import is_pinned
@@ -20,19 +20,6 @@ from atlas_resources.weights import LocatedWeights, WeightsMismatch
 
 CONFIGURATION = "open_clip_config.json"
 LEAST_TEXT = CLIPTextCfg(context_length=1, vocab_size=1, width=1, heads=1, layers=1)  # built and thrown away
-
-
-class OpenClipVision:
-    """Embeds images in the space they share with text."""
-
-    def __init__(self, network: torch.nn.Module, device: str):
-        self.network = network
-        self.device = device
-
-    @torch.inference_mode()
-    def embed(self, batch: torch.Tensor) -> np.ndarray:
-        """The projected image embedding: float32 [N, dim] of float32 [N, 3, H, W]."""
-        return self.network(batch.to(self.device)).float().cpu().numpy()
 
 
 def configuration_of(spec: Spec, weights: LocatedWeights) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -66,8 +53,10 @@ def _vision_tower(configuration: dict[str, Any]) -> torch.nn.Module:
     return open_clip.CLIP(configuration["embed_dim"], vision, LEAST_TEXT, quick_gelu=quick_gelu).visual
 
 
-def load(spec: Spec, weights: LocatedWeights, device: str) -> OpenClipVision:
-    """Builds the declared vision tower and fills it from the `visual.` part of the weights.
+def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
+    """The projected image embedding, in the space shared with text.
+
+    Builds the declared vision tower and fills it from the `visual.` part of the weights.
 
     Raises:
         WeightsMismatch: see `state_dicts.fill` and `configuration_of`.
@@ -78,4 +67,4 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> OpenClipVision:
     require_same_steps(spec, steps_of_open_clip(settings, side_px), "open_clip's transforms of it")
     path = weights.only_file()
     network = fill(build_empty(lambda: _vision_tower(configuration)), read_tensors(path, "visual."), spec, path)
-    return OpenClipVision(network.to(device), device)
+    return FeatureEmbedder(network.to(device), device)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torchvision.models import WeightsEnum, get_model, get_weight
 
+from atlas_resources.loaders.features import FeatureEmbedder
 from atlas_resources.loaders.own_steps import require_same_steps, steps_of_torchvision
 from atlas_resources.loaders.state_dicts import build_empty, fill, read_tensors
 from atlas_resources.specs import Spec, VectorOutput
@@ -32,19 +32,6 @@ ARCHITECTURE_OF_WEIGHTS = {
 }
 
 
-class TorchvisionFeatures:
-    """Embeds images by what the classifier is given."""
-
-    def __init__(self, network: torch.nn.Module, device: str):
-        self.network = network
-        self.device = device
-
-    @torch.inference_mode()
-    def embed(self, batch: torch.Tensor) -> np.ndarray:
-        """Mean of the last feature map, normed where the network does so: float32 [N, dim] of float32 [N, 3, H, W]."""
-        return self.network(batch.to(self.device)).float().cpu().numpy()
-
-
 def _require_declared(spec: Spec, own: WeightsEnum, architecture: Architecture, weights: LocatedWeights) -> None:
     """The spec's file and feature must be those of the weights that its model id names."""
     file_name = own.url.rpartition("/")[2]
@@ -60,8 +47,10 @@ def _require_declared(spec: Spec, own: WeightsEnum, architecture: Architecture, 
         )
 
 
-def load(spec: Spec, weights: LocatedWeights, device: str) -> TorchvisionFeatures:
-    """Builds the architecture, fills it from its file, classifier included, and cuts the classifier off.
+def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
+    """What the classifier is given: the mean of the last feature map, normed where the network does so.
+
+    Builds the architecture, fills it from its file, classifier included, and cuts the classifier off.
 
     VGG-16 keeps 7 x 7 cells for its classifier; their mean is the feature, so its pool is made like the others'.
 
@@ -78,4 +67,4 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> TorchvisionFeature
     fill(network, read_tensors(weights.only_file()), spec, weights.only_file())
     network.set_submodule("avgpool", torch.nn.AdaptiveAvgPool2d(1))
     network.set_submodule(architecture.classifier, torch.nn.Identity())
-    return TorchvisionFeatures(network.to(device), device)
+    return FeatureEmbedder(network.to(device), device)
