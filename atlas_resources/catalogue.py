@@ -17,6 +17,7 @@ from atlas_resources.ledger_tables import LEDGERS
 from atlas_resources.registry import Registry
 from atlas_resources.segment_sets import create_segment_sets
 from atlas_resources.specs import ScoresOutput, VectorOutput
+from atlas_resources.view_columns import comment_view_columns
 
 if TYPE_CHECKING:
     import duckdb
@@ -217,6 +218,7 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
             create_commercial_views(connection)
             create_segment_sets(connection, dataset)
             create_detection_views(connection)
+            comment_view_columns(connection)
             _create_macros(connection)
             connection.execute("CHECKPOINT")
         os.replace(beside, path)

@@ -102,12 +102,23 @@ class TestDocumentation:
         tables = LEDGERS | {SEGMENT_SETS.name: SEGMENT_SETS}
         assert comments == {name: table.meaning for name, table in tables.items()}
 
-    def test_every_column_of_every_table_has_a_comment(self, connection):
+    def test_every_column_of_every_table_and_view_has_a_comment(self, connection):
         without = connection.execute(
-            "SELECT table_name, column_name FROM duckdb_columns() JOIN duckdb_tables() USING (table_name) "
-            "WHERE duckdb_columns.comment IS NULL OR duckdb_columns.comment = ''"
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND coalesce(comment, '') = ''"
         ).fetchall()
         assert without == []
+
+    def test_a_views_column_means_what_it_means_in_the_ledger_it_is_taken_from(self, connection):
+        said = {
+            (view, column): comment
+            for view, column, comment in connection.execute(
+                "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
+            ).fetchall()
+        }
+        assert said["regions", "palette"] == said["region_colours", "palette"] != said["segments", "palette"]
+        assert said["regions", "hole_count"] == said["segments", "hole_count"] != said["region_outlines", "hole_count"]
+        assert said["commercial_segments", "palette"] == said["segments", "palette"]
+        assert said["detection_counts", "label"] == said["detections", "label"] != said["probes", "label"]
 
     def test_every_view_has_a_comment(self, connection):
         rows = connection.execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").fetchall()
