@@ -1,17 +1,16 @@
 """One asset per admitted instrument: select what is not done, decode, measure, seal, report.
 
-What a role measures is in `roles`.
+What a role measures is in `roles`; what the UI shows of it, in `instrument_display`.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import dagster as dg
-import polars as pl
 
 from atlas_assets.events import STEP_RETRIES, PlateEvents, PlateRun, failed_plates, failure_of, plates_of, step_output
+from atlas_assets.instrument_display import RunProgress, describe, outcome_metadata
 from atlas_assets.partitions import PLATES
 from atlas_assets.plate_checks import PlateChecks, sound_spec, unsound_result
 from atlas_assets.plates import MANIFEST_KEY
@@ -23,21 +22,15 @@ from atlas_assets.roles.probe import ProbeWork
 from atlas_assets.roles.pruning import PruningWork
 from atlas_assets.roles.region_embedding import RegionEmbeddingWork
 from atlas_assets.roles.segmentation import SegmentationWork
-from atlas_assets.segment_metadata import segment_metadata
-from atlas_assets.ui_metadata import column_schema, picture_metadata
-from atlas_resources.batches import PlateOutcome, execute_run
-from atlas_resources.contracts import InstrumentIdentity, RunManifest
+from atlas_assets.ui_metadata import column_schema
+from atlas_resources.batches import execute_run
 from atlas_resources.dataset import Dataset
 from atlas_resources.measuring import Work
-from atlas_resources.pins import revision_url
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.result_tables import INSTRUMENT_TABLES
-from atlas_resources.runs import read_metrics, read_preview
-from atlas_resources.specs import MasksOutput, ScoresOutput, Spec, VectorOutput
+from atlas_resources.specs import Spec
 from atlas_resources.weights import WeightsMismatch, WeightsMissing
-
-PROGRESS_SECONDS = 5.0
 
 T = TypeVar("T")
 
@@ -83,93 +76,6 @@ def build_work(spec: Spec, dataset: Dataset, load: Callable[[], Any]) -> Work:
     return work(spec, dataset, load)
 
 
-def describe(spec: Spec, identity: InstrumentIdentity) -> str:
-    """The asset's description, in Markdown: what it is and is for, its pins, its terms, its known ways to be wrong."""
-    url = revision_url(spec)
-    revision = f"[`{identity.model_sha}`]({url})" if url else f"`{identity.model_sha}`"
-    weights = f"weights sha256 `{identity.weights_sha256}`" if identity.weights_sha256 else "no weights: an algorithm"
-    licence = f"{identity.licence} ({spec.licence.source})" if spec.licence else identity.licence
-    facts = {
-        "Gives": _gives(spec),
-        "Trained for": spec.objective and spec.objective.replace("_", " "),
-        "Parameters": spec.parameter_count and f"{spec.parameter_count:,}",
-        "Model": f"`{identity.model_id}` at {revision}, {weights}",
-        "Licence": f"{licence}; commercial use of its rows: {identity.commercial_use}",
-        "Preprocessing": f"`{identity.preprocess_tag}`",
-    }
-    lists = {
-        "Known ways to be wrong": [f"{mode.fact} ({mode.source})" for mode in spec.failure_modes],
-        "Open": spec.notes,
-        "Sources": spec.sources,
-    }
-    return "\n\n".join(
-        [
-            f"**{spec.title}.** {spec.description}",
-            "\n".join(f"- {name}: {fact}" for name, fact in facts.items() if fact),
-            *(f"{name}:\n" + "\n".join(f"- {line}" for line in lines) for name, lines in lists.items() if lines),
-        ]
-    )
-
-
-def _gives(spec: Spec) -> str:
-    match spec.output:
-        case VectorOutput(dim=dim, pooled_feature=feature):
-            return f"a vector of {dim}, {feature.replace('_', ' ')}"
-        case ScoresOutput(count=count, calibration=calibration):
-            return f"{count} scores, {calibration}"
-        case MasksOutput(classes=classes):
-            return f"masks, {', '.join(classes) or 'of no class'}"
-    return spec.output.kind if spec.output else "not declared"
-
-
-def outcome_metadata(dataset: Dataset, manifest: RunManifest, is_reused: bool) -> dict[str, Any]:
-    """What the UI shows of one plate's result. Reads the sealed run, so a reused plate shows the same as a new one.
-
-    Of one whose sealed files cannot be read it says that; the check `sound` fails.
-    """
-    known = {"run_id": manifest.run_id, "reused": is_reused}
-    try:
-        return {**_sealed_metadata(dataset, manifest), **known}
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        return {**known, "unreadable": f"{type(error).__name__}: {error}"}
-
-
-def _sealed_metadata(dataset: Dataset, manifest: RunManifest) -> dict[str, Any]:
-    preview, thumbnail = read_preview(dataset, manifest), dataset.thumbnail(manifest.plate_id)
-    shows_plate = ROLES[manifest.instrument.role].is_drawn_on_plate
-    metrics = read_metrics(dataset, manifest).values
-    return {
-        **picture_metadata(manifest.plate_id, preview or thumbnail, None if shows_plate else thumbnail),
-        **{name: value for name, value in metrics.items() if value is not None},
-        **(segment_metadata(dataset, manifest) if manifest.instrument.role == "segmentation" else {}),
-        "folder": dg.MetadataValue.path(dataset.runs_dir(manifest.plate_id) / manifest.run_id),
-    }
-
-
-class _Progress:
-    """Says in the run's log, every few seconds, how far it is."""
-
-    def __init__(self, context: dg.AssetExecutionContext, asked: int):
-        self.context = context
-        self.asked = asked
-        self.counts = {"complete": 0, "reused": 0, "failed": 0}
-        self.started = self.said = time.monotonic()
-
-    def add(self, outcome: PlateOutcome) -> None:
-        self.counts[outcome.status] += 1
-        if outcome.status == "failed":
-            ((plate_id, reason),) = failed_plates([outcome])
-            self.context.log.error(f"{plate_id}: {reason}")
-        if time.monotonic() - self.said >= PROGRESS_SECONDS:
-            self.say()
-
-    def say(self) -> None:
-        self.said = time.monotonic()
-        rate = self.counts["complete"] / max(self.said - self.started, 1e-9)
-        counts = ", ".join(f"{number} {status}" for status, number in self.counts.items())
-        self.context.log.info(f"{sum(self.counts.values())} of {self.asked} plates: {counts}; {rate:.1f} plates/s")
-
-
 def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinition:
     """The partitioned, batched, idempotent asset of one admitted instrument."""
     identity, upstream = registry.identities[spec.key], registry.identities.get(spec.upstream or "")
@@ -210,7 +116,7 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
         resource = _require(context, spec.key, InstrumentResource)
         plate_ids = plates_of(context, config)
         events = PlateEvents(context, key, identity.fingerprint, plate_ids=plate_ids, upstream=inputs)
-        checks, progress = PlateChecks(context, key), _Progress(context, len(plate_ids))
+        checks, progress = PlateChecks(context, key), RunProgress(context, len(plate_ids))
         failed = []
         for outcome in execute_run(
             dataset,
@@ -228,7 +134,12 @@ def build_instrument_asset(registry: Registry, spec: Spec) -> dg.AssetsDefinitio
                 failed.append(outcome)
                 continue
             data_version = f"{identity.fingerprint[:16]}-{outcome.manifest.source_sha256[:16]}"
-            metadata = outcome_metadata(dataset, outcome.manifest, outcome.status == "reused")
+            metadata = outcome_metadata(
+                dataset,
+                outcome.manifest,
+                is_reused=outcome.status == "reused",
+                is_drawn_on_plate=ROLES[spec.role].is_drawn_on_plate,
+            )
             yield events.materialized(outcome.plate_id, data_version, metadata)
             yield from checks.evaluated(outcome.plate_id, unsound_result(dataset, spec, outcome.manifest))
         progress.say()

@@ -26,7 +26,7 @@ def build_runs(dataset: Dataset, registry: Registry) -> pl.DataFrame:
 
 
 def build_instrument_table(dataset: Dataset, role: str) -> pl.DataFrame:
-    """`ledger/embeddings`, `segments` or `probes`: reads the sealed files it does not hold yet.
+    """`ledger/<table>` of a role: reads the sealed files it does not hold yet.
 
     Wants `ledger/runs` first.
     """
