@@ -1,6 +1,7 @@
 """The check `sound` of each plate asset: what lies on disk of a plate is held against what it says it is.
 
-Recorded per plate as it is made or reused, one event each; what may be wrong in rows is in `soundness`.
+Recorded per plate as it is made or reused, one event each; what may be wrong in rows is in `soundness`, and in
+`region_soundness` for what is derived from masks.
 """
 
 import io
@@ -11,8 +12,9 @@ from itertools import islice
 import dagster as dg
 import polars as pl
 
+from atlas_assets.region_soundness import unsound_colours, unsound_outlines, unsound_verdicts
 from atlas_assets.soundness import unsound_boxes, unsound_masks, unsound_scores, unsound_vectors
-from atlas_resources.contracts import RunManifest
+from atlas_resources.contracts import InputImage, RunManifest
 from atlas_resources.dataset import Dataset
 from atlas_resources.digests import sha256_of
 from atlas_resources.ledger_tables import PLATES
@@ -29,16 +31,29 @@ def sound_spec(key: dg.AssetKey, description: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(CHECK_NAME, asset=key, description=f"{description} Recorded per plate.")
 
 
-def _unsound_embedding(spec: Spec, rows: pl.DataFrame) -> Iterator[str]:
+def _unsound_embedding(dataset: Dataset, spec: Spec, rows: pl.DataFrame) -> Iterator[str]:
     return unsound_vectors(rows, {spec.key: spec.output.dim} if isinstance(spec.output, VectorOutput) else {})
 
 
-ROW_CHECKS: dict[str, Callable[[Spec, pl.DataFrame], Iterator[str]]] = {
+def _unsound_detection(dataset: Dataset, spec: Spec, rows: pl.DataFrame) -> Iterator[str]:
+    """Boxes are held against their plate's size where its groundwork is done; the ledger's check holds the others."""
+    sizes = []
+    for plate_id in rows["plate_id"].unique():
+        path = dataset.derived_path(plate_id, "input_image.json")
+        if path.is_file():
+            facts = dataset.read_json(path, InputImage)
+            sizes.append({"plate_id": plate_id, "width": facts.width, "height": facts.height})
+    return unsound_boxes(rows, pl.DataFrame(sizes, schema=PLATES.schema))
+
+
+ROW_CHECKS: dict[str, Callable[[Dataset, Spec, pl.DataFrame], Iterator[str]]] = {
     "embedding": _unsound_embedding,
-    "probe": lambda spec, rows: unsound_scores(rows),
-    "segmentation": lambda spec, rows: unsound_masks(rows),
-    "detection": lambda spec, rows: unsound_boxes(rows, PLATES.schema.to_frame()),  # sizes wait for the groundwork
-    "pruning": lambda spec, rows: unsound_masks(rows.filter(pl.col("rank").is_not_null())),
+    "probe": lambda dataset, spec, rows: unsound_scores(rows),
+    "segmentation": lambda dataset, spec, rows: unsound_masks(rows),
+    "detection": _unsound_detection,
+    "pruning": lambda dataset, spec, rows: unsound_verdicts(rows),
+    "palette": lambda dataset, spec, rows: unsound_colours(rows),
+    "outline": lambda dataset, spec, rows: unsound_outlines(rows),
 }
 """What is held against the rows of a role, beside their file's digest."""
 
@@ -51,8 +66,8 @@ def unsound_result(dataset: Dataset, spec: Spec, manifest: RunManifest) -> Itera
         content = path.read_bytes() if path.is_file() else b""
         if not path.is_file() or sha256(content).hexdigest() != output.sha256:
             yield f"{output.path}: {'changed since it was sealed' if content else 'is gone or empty'}"
-        elif path.name == FILE_OF_ROLE.get(spec.role) and spec.role in ROW_CHECKS:
-            yield from ROW_CHECKS[spec.role](spec, pl.read_parquet(io.BytesIO(content)))
+        elif path.name == FILE_OF_ROLE.get(spec.role):
+            yield from ROW_CHECKS[spec.role](dataset, spec, pl.read_parquet(io.BytesIO(content)))
     yield from changed_source(dataset, manifest.plate_id)
 
 

@@ -93,7 +93,8 @@ def unsound_scores(rows: pl.DataFrame) -> Iterator[str]:
 
 
 def unsound_boxes(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
-    """Boxes whose edges are out of order, or not the share of the plate they say, or whose score is none.
+    """Boxes that are not finite, out of order, wholly beyond the plate, or not the share of it they say; scores that
+    are none.
 
     Args:
         rows: of `result_columns.DETECTION`, with plate_id and instrument.
@@ -105,11 +106,17 @@ def unsound_boxes(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
         for axis, side in (("x", "width"), ("y", "height"))
         for end in ("min", "max")
     ]
+    numbers = [f"{axis}_{end}{kind}" for axis in "xy" for end in ("min", "max") for kind in ("", "_ratio")]
+    is_not_finite = ~pl.all_horizontal(pl.col(*numbers, "score").is_finite().fill_null(False))
+    is_beyond = pl.any_horizontal(pl.col("x_max_ratio", "y_max_ratio") < 0, pl.col("x_min_ratio", "y_min_ratio") > 1)
     is_out_of_order = (pl.col("x_min") > pl.col("x_max")) | (pl.col("y_min") > pl.col("y_max"))
-    is_wrong = pl.any_horizontal(is_out_of_order, ~pl.col("score").is_between(0, 1), *differ)
+    is_wrong = pl.any_horizontal(is_not_finite, is_beyond, is_out_of_order, ~pl.col("score").is_between(0, 1), *differ)
     wrong = sides.filter(is_wrong.fill_null(False)).select("plate_id", "instrument", "detection_id", "score")
     for plate_id, key, name, score in wrong.iter_rows():
-        yield f"{plate_id} {key} {name}: edges out of order, or not the share of the plate they say, or score {score}"
+        yield (
+            f"{plate_id} {key} {name}: edges out of order, not finite, beyond the plate or not the share of it they "
+            f"say, or score {score}"
+        )
 
 
 def unsound_groundwork(image: InputImage, histograms: ColorHistograms) -> Iterator[str]:
