@@ -18,7 +18,7 @@ from atlas_resources.ledger_tables import HISTOGRAMS, MODELS, PLATES, RUNS
 from atlas_resources.registry import Registry
 from atlas_resources.resources import DatasetResource
 from atlas_resources.result_tables import INSTRUMENT_TABLES
-from atlas_resources.specs import VectorOutput
+from atlas_resources.spec_output import VectorOutput
 from atlas_resources.tables import IS_CURRENT, Table
 
 EMBEDDINGS, SEGMENTS, PROBES, DETECTIONS, KEPT = (

@@ -14,7 +14,8 @@ from atlas_resources.contracts import InstrumentIdentity, RunManifest
 from atlas_resources.dataset import Dataset
 from atlas_resources.pins import revision_url
 from atlas_resources.runs import read_metrics, read_preview
-from atlas_resources.specs import MasksOutput, ScoresOutput, Spec, VectorOutput
+from atlas_resources.spec_output import MasksOutput, ScoresOutput, VectorOutput
+from atlas_resources.specs import Spec
 
 PROGRESS_SECONDS = 5.0
 

@@ -4,18 +4,17 @@ from pathlib import Path
 
 from atlas_resources.pins import model_sha, weight_files
 from atlas_resources.registry import Registry
-from atlas_resources.specs import (
+from atlas_resources.spec_input import Preprocessing
+from atlas_resources.spec_output import (
     BoxesOutput,
     ImageOutput,
     MasksOutput,
-    Preprocessing,
     RegionsOutput,
-    Role,
     ScoresOutput,
-    Spec,
     TextOutput,
     VectorOutput,
 )
+from atlas_resources.specs import Role, Spec
 
 DOCS_PATH = Path(__file__).resolve().parents[1] / "docs" / "models.md"
 TITLE_OF_ROLE: dict[Role, str] = {

@@ -19,7 +19,8 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.digests import sha256_of
 from atlas_resources.ledger_tables import PLATES
 from atlas_resources.result_tables import FILE_OF_ROLE
-from atlas_resources.specs import Spec, VectorOutput
+from atlas_resources.spec_output import VectorOutput
+from atlas_resources.specs import Spec
 
 CHECK_NAME = "sound"
 MEND = "Delete the plate's run folder and materialise the plate again; restore a source that changed."

@@ -10,7 +10,10 @@ from typing import Literal
 
 from atlas_resources.golden import missing_golden, too_far
 from atlas_resources.pins import is_pinned, model_sha, weight_files
-from atlas_resources.specs import Algorithm, Preprocessing, Role, ScoresOutput, Spec
+from atlas_resources.spec_input import Preprocessing
+from atlas_resources.spec_output import ScoresOutput
+from atlas_resources.spec_weights import Algorithm
+from atlas_resources.specs import Role, Spec
 
 OUTPUT_OF_ROLE = {
     "embedding": "vector",

@@ -16,7 +16,7 @@ from atlas_resources.ledger import ledger_path
 from atlas_resources.ledger_tables import LEDGERS
 from atlas_resources.registry import Registry
 from atlas_resources.segment_sets import create_segment_sets
-from atlas_resources.specs import ScoresOutput, VectorOutput
+from atlas_resources.spec_output import ScoresOutput, VectorOutput
 from atlas_resources.view_columns import comment_view_columns
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from atlas_resources.contracts import Contract
 from atlas_resources.region_plans import OutlineParameters, PaletteParameters, PruningParameters
-from atlas_resources.specs import PooledFeature, Role, Spec, VectorOutput
+from atlas_resources.spec_output import PooledFeature, VectorOutput
+from atlas_resources.specs import Role, Spec
 from atlas_resources.yaml_files import FileProblem, problems_of
 
 OPEN_CLIP_SNAPSHOT = "snapshot"  # in place of the name of an architecture

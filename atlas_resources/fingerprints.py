@@ -6,7 +6,8 @@ import json
 from atlas_resources.admission import missing_of_itself, status_of
 from atlas_resources.contracts import InstrumentIdentity
 from atlas_resources.pins import model_sha, weights_sha256
-from atlas_resources.specs import Algorithm, Licence, Spec
+from atlas_resources.spec_weights import Algorithm
+from atlas_resources.specs import Licence, Spec
 
 
 def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | None = None) -> str:

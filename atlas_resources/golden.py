@@ -6,7 +6,8 @@ The test itself is in `atlas_assets.golden`.
 import hashlib
 import json
 
-from atlas_resources.specs import Algorithm, Numeric, Spec
+from atlas_resources.spec_weights import Algorithm
+from atlas_resources.specs import Numeric, Spec
 
 MIN_COSINE = 0.999
 TESTED_ROLES = ("embedding", "probe")  # of which there is a vector or a row of logits to compare

@@ -9,7 +9,8 @@ from atlas_resources import run_lengths
 from atlas_resources.numeric_modes import in_mode, numeric_mode
 from atlas_resources.prompts import AskedPrompt
 from atlas_resources.registry import loader_of
-from atlas_resources.specs import HubWeights, Spec
+from atlas_resources.spec_weights import HubWeights
+from atlas_resources.specs import Spec
 from atlas_resources.weights import hub_shut, require_weights
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from atlas_resources.ledger import write_ledger
 from atlas_resources.ledger_tables import MODELS
 from atlas_resources.pins import model_sha, weights_sha256
 from atlas_resources.registry import Registry, loader_version
-from atlas_resources.specs import VectorOutput
+from atlas_resources.spec_output import VectorOutput
 
 
 def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from atlas_resources.captures import Capture, needed_files
 from atlas_resources.families import LOADERS
 from atlas_resources.hub_errors import HubError
-from atlas_resources.specs import Preprocessing, Role, Spec
+from atlas_resources.spec_input import Preprocessing
+from atlas_resources.specs import Role, Spec
 
 ROLE_OF_PIPELINE: dict[str, Role] = {  # the hub's pipeline tags
     "image-feature-extraction": "embedding",

@@ -2,7 +2,8 @@
 
 import hashlib
 
-from atlas_resources.specs import Algorithm, GitWeights, HubWeights, LibraryWeights, Spec, WeightFile
+from atlas_resources.spec_weights import Algorithm, GitWeights, HubWeights, LibraryWeights, WeightFile
+from atlas_resources.specs import Spec
 
 
 def pinned_files(weights: HubWeights | LibraryWeights | GitWeights) -> list[WeightFile]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from atlas_resources.specs import Interpolation, Preprocessing, Resize
+from atlas_resources.spec_input import Interpolation, Preprocessing, Resize
 
 if TYPE_CHECKING:
     import torch

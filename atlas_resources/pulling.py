@@ -17,7 +17,8 @@ from atlas_resources.digests import digest_of, remember, sha256_of
 from atlas_resources.hub import Hub, Transfer, address_of, look_up, transfer
 from atlas_resources.hub_errors import HubError, HubUnreachable
 from atlas_resources.pins import pinned_files
-from atlas_resources.specs import Algorithm, GitWeights, HubWeights, LibraryWeights, Spec, WeightFile
+from atlas_resources.spec_weights import Algorithm, GitWeights, HubWeights, LibraryWeights, WeightFile
+from atlas_resources.specs import Spec
 from atlas_resources.weights import WeightsMismatch, weights_folder
 
 State = Literal["there", "to link", "to fetch", "fetched", "nothing to fetch", "failed"]

@@ -12,7 +12,10 @@ from typing import Literal
 from pydantic import Field
 
 from atlas_resources.contracts import Contract
-from atlas_resources.specs import Algorithm, Crop, FailureMode, Licence, Numeric, Region, RegionsOutput, Role, Spec
+from atlas_resources.spec_input import Crop
+from atlas_resources.spec_output import RegionsOutput
+from atlas_resources.spec_weights import Algorithm
+from atlas_resources.specs import FailureMode, Licence, Numeric, Region, Role, Spec
 from atlas_resources.yaml_files import FileProblem, read_yaml
 
 REGIONS_FOLDER = "regions"

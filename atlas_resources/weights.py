@@ -14,7 +14,8 @@ from typing import Literal
 
 from atlas_resources.digests import digest_of
 from atlas_resources.pins import pinned_files
-from atlas_resources.specs import Algorithm, GitWeights, HubWeights, LibraryWeights, Spec, WeightFile
+from atlas_resources.spec_weights import Algorithm, GitWeights, HubWeights, LibraryWeights, WeightFile
+from atlas_resources.specs import Spec
 
 
 class WeightsMissing(FileNotFoundError):

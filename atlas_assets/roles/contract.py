@@ -9,7 +9,8 @@ from PIL import Image
 
 from atlas_resources.dataset import Dataset
 from atlas_resources.images import decode
-from atlas_resources.specs import Preprocessing, Spec
+from atlas_resources.spec_input import Preprocessing
+from atlas_resources.specs import Spec
 from atlas_resources.tables import Column
 
 

@@ -17,7 +17,8 @@ from atlas_resources.preprocessing import build_preprocess
 from atlas_resources.prompts import prompt_columns
 from atlas_resources.result_columns import DETECTION
 from atlas_resources.runs import Measurement
-from atlas_resources.specs import BoxesOutput, Spec
+from atlas_resources.spec_output import BoxesOutput
+from atlas_resources.specs import Spec
 from atlas_resources.upstream import SealedResult
 
 PREVIEW_PX = 320

@@ -14,7 +14,8 @@ from atlas_assets.roles.tensors import TensorWork
 from atlas_resources.inference import Embedder
 from atlas_resources.measuring import is_out_of_memory
 from atlas_resources.runs import Measurement
-from atlas_resources.specs import Spec, VectorOutput
+from atlas_resources.spec_output import VectorOutput
+from atlas_resources.specs import Spec
 from atlas_resources.upstream import SealedResult
 
 if TYPE_CHECKING:

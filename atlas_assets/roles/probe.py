@@ -12,7 +12,7 @@ from atlas_resources.inference import Scorer, TextScorer
 from atlas_resources.prompts import prompt_columns
 from atlas_resources.result_columns import PROMPT
 from atlas_resources.runs import Measurement
-from atlas_resources.specs import ScoresOutput
+from atlas_resources.spec_output import ScoresOutput
 
 
 class ProbeWork(TensorWork):

@@ -15,7 +15,8 @@ from atlas_assets.roles.regions import PlateSegments, RegionWork, declared_regio
 from atlas_resources.dataset import Dataset
 from atlas_resources.preprocessing import build_preprocess
 from atlas_resources.runs import Measurement
-from atlas_resources.specs import Crop, Spec
+from atlas_resources.spec_input import Crop
+from atlas_resources.specs import Spec
 from atlas_resources.upstream import SealedResult
 
 SHOWN_PX = 96  # side within which the sheet keeps a crop

@@ -16,7 +16,8 @@ from atlas_resources.dataset import Dataset
 from atlas_resources.inference import Mask, Segmenter
 from atlas_resources.preprocessing import resize
 from atlas_resources.runs import Measurement
-from atlas_resources.specs import MasksOutput, Spec
+from atlas_resources.spec_output import MasksOutput
+from atlas_resources.specs import Spec
 from atlas_resources.upstream import SealedResult
 
 PALETTE_COLOURS = 5  # per segment

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from atlas_resources.inference import Mask, Segmenter
-from atlas_resources.specs import Tiling
+from atlas_resources.spec_input import Tiling
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from transformers.image_transforms import center_to_corners_format
 from atlas_resources.families import DetrParameters
 from atlas_resources.inference import Detection
 from atlas_resources.loaders.snapshots import load_whole
-from atlas_resources.specs import BoxesOutput, Spec
+from atlas_resources.spec_output import BoxesOutput
+from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights
 
 LABEL_COUNT = {"coco_91": 91}  # COCO's ids with their gaps, as config.json of facebook/detr-resnet-50 has them

@@ -6,7 +6,8 @@ import torch
 from timm.data.imagenet_info import ImageNetInfo
 
 from atlas_resources.inference import Label
-from atlas_resources.specs import ScoresOutput, Spec
+from atlas_resources.spec_output import ScoresOutput
+from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights
 
 ENTRY_COUNT = 296  # entries of the state dict; timm's tf_efficientnet_lite0 has as many, in the same order

@@ -10,7 +10,8 @@ from atlas_resources.families import GroundingDinoParameters
 from atlas_resources.inference import Detection
 from atlas_resources.loaders.snapshots import load_whole
 from atlas_resources.prompts import AskedPrompt, asked_prompts
-from atlas_resources.specs import BoxesOutput, Spec
+from atlas_resources.spec_output import BoxesOutput
+from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights
 
 

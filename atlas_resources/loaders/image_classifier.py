@@ -8,7 +8,8 @@ from transformers import AutoModelForImageClassification
 
 from atlas_resources.inference import Label
 from atlas_resources.loaders.snapshots import load_whole
-from atlas_resources.specs import ScoresOutput, Spec
+from atlas_resources.spec_output import ScoresOutput
+from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights, WeightsMismatch
 
 

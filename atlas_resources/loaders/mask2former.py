@@ -11,7 +11,9 @@ from transformers import Mask2FormerForUniversalSegmentation
 from atlas_resources.inference import Mask
 from atlas_resources.loaders.snapshots import load_whole
 from atlas_resources.preprocessing import build_preprocess
-from atlas_resources.specs import MasksOutput, Preprocessing, Spec
+from atlas_resources.spec_input import Preprocessing
+from atlas_resources.spec_output import MasksOutput
+from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights
 
 CLASS_COUNT = {"ade20k_150": 150}

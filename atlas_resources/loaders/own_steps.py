@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from atlas_resources.specs import Interpolation, Preprocessing, Resize, Spec
+from atlas_resources.spec_input import Interpolation, Preprocessing, Resize
+from atlas_resources.specs import Spec
 
 PROCESSOR_CONFIG = "preprocessor_config.json"
 INTERPOLATION_OF_RESAMPLE: dict[int, Interpolation] = {  # numbers of PIL.Image.Resampling

@@ -10,7 +10,8 @@ from atlas_resources.families import SamParameters
 from atlas_resources.loaders.mask_generation import MaskGenerator
 from atlas_resources.loaders.point_prompts import encoder_input
 from atlas_resources.loaders.snapshots import load_whole
-from atlas_resources.specs import Preprocessing, Spec
+from atlas_resources.spec_input import Preprocessing
+from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights
 
 ARCHITECTURES = {"sam": SamModel, "sam_hq": SamHQModel}

@@ -8,7 +8,8 @@ from torchvision.models import WeightsEnum, get_model, get_weight
 from atlas_resources.loaders.features import FeatureEmbedder
 from atlas_resources.loaders.own_steps import require_same_steps, steps_of_torchvision
 from atlas_resources.loaders.state_dicts import build_empty, fill, read_tensors
-from atlas_resources.specs import Spec, VectorOutput
+from atlas_resources.spec_output import VectorOutput
+from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights, WeightsMismatch
 
 

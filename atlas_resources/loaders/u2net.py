@@ -15,7 +15,8 @@ from torch.nn.functional import interpolate
 from atlas_resources.families import U2NetParameters
 from atlas_resources.inference import Mask
 from atlas_resources.preprocessing import build_preprocess
-from atlas_resources.specs import Preprocessing, Spec
+from atlas_resources.spec_input import Preprocessing
+from atlas_resources.specs import Spec
 from atlas_resources.weights import LocatedWeights
 
 # Of each stage: height, channels in, within and out, and whether it dilates instead of reducing.

@@ -18,7 +18,8 @@ from transformers import (
     SwinConfig,
 )
 
-from atlas_resources.specs import Resize, Spec
+from atlas_resources.spec_input import Resize
+from atlas_resources.specs import Spec
 
 SHORT_PX, LONG_PX = 64, 96
 BOXES = 20

@@ -5,7 +5,8 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from atlas_resources.specs import GitWeights, Spec
+from atlas_resources.spec_weights import GitWeights
+from atlas_resources.specs import Spec
 from atlas_resources.weights import weights_folder
 
 FOLDER = Path(__file__).parents[3] / "shared" / "weights"

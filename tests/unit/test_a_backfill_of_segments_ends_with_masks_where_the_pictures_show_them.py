@@ -26,7 +26,8 @@ from atlas_resources.ledger import read_ledger
 from atlas_resources.region_plans import derive
 from atlas_resources.registration import register_scans
 from atlas_resources.result_tables import INSTRUMENT_TABLES
-from atlas_resources.specs import Resize, Spec
+from atlas_resources.spec_input import Resize
+from atlas_resources.specs import Spec
 
 KEY, EMBEDDER = "sam_vit_base", "efficientnet_lite0"
 SMALL = Resize(mode="longest_side", size_px=256)

@@ -21,7 +21,7 @@ from atlas_resources.hub import Hub
 from atlas_resources.inference import Embedder, load_model
 from atlas_resources.pulling import Step, plan_pull, pull
 from atlas_resources.registry import read_registry
-from atlas_resources.specs import LibraryWeights, WeightFile
+from atlas_resources.spec_weights import LibraryWeights, WeightFile
 from atlas_resources.weights import WeightsMissing, hub_shut, require_weights
 
 __all__ = ["bench", "only_loopback", "shut_network"]  # fixtures

@@ -16,7 +16,8 @@ from atlas_resources.images import decode
 from atlas_resources.inference import load_model
 from atlas_resources.registration import register_scans
 from atlas_resources.registry import read_spec
-from atlas_resources.specs import Resize, Spec, Tiles
+from atlas_resources.spec_input import Resize, Tiles
+from atlas_resources.specs import Spec
 
 GRIDS = Tiles(grids=[2, 3], overlap_ratio=0.0)
 PLAIN = fake_spec("embedder_tiled")

@@ -18,7 +18,7 @@ from atlas_resources.inference import Mask, load_model
 from atlas_resources.loaders.mask_generation import MaskGenerator
 from atlas_resources.loaders.point_prompts import fitted_size
 from atlas_resources.registration import register_scans
-from atlas_resources.specs import Resize, Tiling
+from atlas_resources.spec_input import Resize, Tiling
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)
 HALF = Resize(mode="longest_side", size_px=192)  # of a source of 320 x 384

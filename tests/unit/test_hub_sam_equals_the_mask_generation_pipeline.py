@@ -15,7 +15,8 @@ from transformers.models.sam import image_processing_sam
 
 from atlas_resources.inference import Mask, Segmenter, load_model
 from atlas_resources.loaders import mask_generation
-from atlas_resources.specs import Numeric, Spec, WeightFile
+from atlas_resources.spec_weights import WeightFile
+from atlas_resources.specs import Numeric, Spec
 
 SIZE: dict[str, Any] = {
     "size": {"longest_edge": 64},

@@ -22,7 +22,7 @@ from atlas_resources.inference import Mask, load_model
 from atlas_resources.registration import register_scans
 from atlas_resources.result_columns import SEGMENT
 from atlas_resources.runs import Measurement
-from atlas_resources.specs import MasksOutput
+from atlas_resources.spec_output import MasksOutput
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)
 

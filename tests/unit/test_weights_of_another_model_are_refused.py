@@ -12,7 +12,8 @@ from made_instruments import MINIATURES, changed, pinned
 from safetensors.torch import load_file, save_file
 
 from atlas_resources.inference import load_model
-from atlas_resources.specs import LibraryWeights, Spec
+from atlas_resources.spec_weights import LibraryWeights
+from atlas_resources.specs import Spec
 from atlas_resources.weights import WeightsMismatch, weights_folder
 
 Weights = dict[str, torch.Tensor]
