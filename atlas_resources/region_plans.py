@@ -168,6 +168,12 @@ def derive(plan: RegionPlan, segmenter: Spec, methods: Methods, specs: Mapping[s
         yield _shown(segmenter, specs[shown.embedder], shown, methods.embedding_failure_modes)
 
 
+def _without(plan: RegionPlan, unreadable: set[str]) -> RegionPlan:
+    """The plan without the embedders whose specs cannot be read: the fault is theirs, and is told with their files."""
+    readable = [shown for shown in plan.embeddings if shown.embedder not in unreadable]
+    return plan.model_copy(update={"embeddings": readable})
+
+
 def _wrong_names(file: str, stem: str, plan: RegionPlan, specs: dict[str, Spec]) -> list[FileProblem]:
     """Instruments that a plan names and that are not there, or are of another role."""
     meant = [("(file)", stem, "segmentation")]
@@ -181,12 +187,13 @@ def _wrong_names(file: str, stem: str, plan: RegionPlan, specs: dict[str, Spec])
     ]
 
 
-def read_region_plans(folder: Path, specs: dict[str, Spec]) -> ReadPlans:
+def read_region_plans(folder: Path, specs: dict[str, Spec], unreadable: set[str]) -> ReadPlans:
     """Reads every plan of a folder of specs. A broken one becomes problems, never an exception.
 
     Args:
         folder: the folder of specs; its plans lie in `regions/`. Without that folder nothing is derived.
         specs: the instruments that are written out, by key.
+        unreadable: stems of those that could not be read: a plan that names one of them is not at fault.
     """
     plans = [path for path in sorted((folder / REGIONS_FOLDER).glob("*.yaml")) if path.name != METHODS_NAME]
     if not plans:
@@ -197,7 +204,10 @@ def read_region_plans(folder: Path, specs: dict[str, Spec]) -> ReadPlans:
     made: dict[str, Spec] = {}
     problems: list[FileProblem] = []
     for path in plans:
+        if path.stem in unreadable:
+            continue
         plan = read_yaml(path, RegionPlan)
+        plan = plan if isinstance(plan, list) else _without(plan, unreadable)
         file = region_file(path.stem)
         wrong = _in_folder(plan) if isinstance(plan, list) else _wrong_names(file, path.stem, plan, specs)
         found = [] if wrong or isinstance(plan, list) else list(derive(plan, specs[path.stem], methods, specs))

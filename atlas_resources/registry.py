@@ -129,7 +129,8 @@ def read_registry(folder: Path = SPECS_DIR) -> Registry:
         problems += wrong
         if isinstance(read, Spec) and not wrong:
             specs[read.key] = read
-    plans = read_region_plans(folder, specs)
+    unreadable = {problem.file.removesuffix(".yaml") for problem in problems}
+    plans = read_region_plans(folder, specs, unreadable)
     problems += plans.problems
     specs |= plans.specs
     problems += _check_upstreams(specs)

@@ -59,6 +59,22 @@ def test_a_set_is_not_at_fault_for_a_spec_that_cannot_be_read(tmp_path: Path):
     assert "dinov2_large" not in {spec.key for spec in registry.named_set("minimum")}
 
 
+@pytest.mark.parametrize(
+    ("broken", "left"),
+    [
+        ("dinov2_large", {"kept", "palette", "polygons", "clip_vit_large_patch14"}),
+        ("sam_vit_large", set()),
+    ],
+)
+def test_a_plan_of_regions_is_not_at_fault_either(broken: str, left: set[str], tmp_path: Path):
+    folder = copy_of_project(tmp_path)
+    (folder / f"{broken}.yaml").write_text("key: [", encoding="utf-8")
+    registry = read_registry(folder)
+    assert {problem.file for problem in registry.problems} == {f"{broken}.yaml"}
+    derived = [spec.region for spec in registry.specs.values() if spec.region]
+    assert {region.part for region in derived if region.segmenter == "sam_vit_large"} == left
+
+
 def test_a_set_that_is_not_there_is_met_with_those_that_are():
     with pytest.raises(KeyError, match=r"no set 'all' in .*roster\.yaml; it names offline, minimum, full\."):
         PROJECT.named_set("all")
