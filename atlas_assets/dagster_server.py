@@ -50,7 +50,7 @@ class DagsterServer:
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})  # noqa: S310 - http(s), see above
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - likewise
                 answer = json.load(response)
         except (OSError, ValueError) as error:
             raise ServerError(

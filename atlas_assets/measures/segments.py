@@ -5,7 +5,7 @@ Colours of a segment follow from `count_colours(rgb, mask)`.
 
 import hashlib
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +148,8 @@ def encode_part(part: Part) -> EncodedMask:
 
 def _encoded(height: int, width: int, runs: NDArray[np.integer]) -> EncodedMask:
     """Run lengths, the first without the segment, in COCO's coding."""
-    packed = coco.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)  # type: ignore[arg-type]
+    whole: Any = {"size": [height, width], "counts": runs.tolist()}
+    packed = coco.frPyObjects(whole, height, width)
     counts = str(cast(bytes, packed["counts"]), "ascii")
     digest = hashlib.sha256(f"{height}x{width}:{counts}".encode("ascii")).hexdigest()
     return EncodedMask(height, width, counts, digest)

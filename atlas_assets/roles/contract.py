@@ -12,6 +12,7 @@ from atlas_resources.images import decode
 from atlas_resources.spec_input import Preprocessing
 from atlas_resources.specs import Spec
 from atlas_resources.tables import Column
+from atlas_resources.upstream import SealedResult
 
 
 class ContractBroken(ValueError):
@@ -46,3 +47,10 @@ def frame_of(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> pl
     """Rows with exactly these columns, by name; a row that lacks one has null there."""
     schema = {column.name: column.dtype for column in columns}
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+
+
+def sealed_rows(spec: Spec, plate_id: str, upstream: SealedResult | None) -> pl.DataFrame:
+    """What the upstream instrument sealed of the plate. Raises ContractBroken where nothing was given."""
+    if upstream is None:
+        raise ContractBroken(f"{spec.key}: reads {spec.upstream}, and was given no result of it for {plate_id}")
+    return upstream.rows

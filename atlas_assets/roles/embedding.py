@@ -84,7 +84,7 @@ class EmbeddingWork(TensorWork):
             is_too_large = False
             try:
                 vectors += self._embed_together(some)
-            except Exception as error:
+            except Exception as error:  # whatever it is, it is raised again unless memory ran out
                 is_too_large = is_alone and len(some) > 1 and is_out_of_memory(error)
                 if not is_too_large:
                     raise

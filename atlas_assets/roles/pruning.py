@@ -9,8 +9,8 @@ import polars as pl
 from PIL import Image
 
 from atlas_assets.mask_pictures import mask_overlay
-from atlas_assets.roles.contract import frame_of, source_pixels
-from atlas_assets.roles.regions import RegionWork, declared_region, sealed_rows
+from atlas_assets.roles.contract import frame_of, sealed_rows, source_pixels
+from atlas_assets.roles.regions import RegionWork, declared_region
 from atlas_resources.region_plans import PruningParameters
 from atlas_resources.result_columns import KEPT_SEGMENT
 from atlas_resources.runs import Measurement

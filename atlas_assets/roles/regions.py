@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from atlas_assets.roles.contract import ContractBroken, source_pixels
+from atlas_assets.roles.contract import ContractBroken, sealed_rows, source_pixels
 from atlas_resources.dataset import Dataset
 from atlas_resources.specs import Region, Spec
 from atlas_resources.upstream import SealedResult
@@ -70,13 +70,6 @@ class RegionWork:
         """The plate's pixels, decoded once, and its kept segments."""
         rows = sealed_rows(self.spec, plate_id, upstream).filter(pl.col("rank").is_not_null()).sort("rank")
         return PlateSegments(plate_id, np.asarray(source_pixels(self.dataset, plate_id)), rows)
-
-
-def sealed_rows(spec: Spec, plate_id: str, upstream: SealedResult | None) -> pl.DataFrame:
-    """What the upstream instrument sealed of the plate. Raises ContractBroken where nothing was given."""
-    if upstream is None:
-        raise ContractBroken(f"{spec.key}: reads {spec.upstream}, and was given no result of it for {plate_id}")
-    return upstream.rows
 
 
 def declared_region(spec: Spec) -> Region:

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from atlas_assets.roles.contract import ContractBroken, declared_preprocessing, source_pixels
+from atlas_assets.roles.contract import ContractBroken, declared_preprocessing, sealed_rows, source_pixels
 from atlas_resources.dataset import Dataset
 from atlas_resources.preprocessing import build_preprocess
 from atlas_resources.specs import Spec
@@ -41,9 +41,7 @@ class TensorWork:
 def _plate_vector(spec: Spec, plate_id: str, upstream: SealedResult | None) -> Any:
     import torch
 
-    if upstream is None:
-        raise ContractBroken(f"{spec.key}: reads {spec.upstream}, and was given no result of it for {plate_id}")
-    vectors = upstream.rows.filter(pl.col("scope") == "plate")["vector"]
+    vectors = sealed_rows(spec, plate_id, upstream).filter(pl.col("scope") == "plate")["vector"]
     if len(vectors) != 1:
         raise ContractBroken(
             f"{spec.key}: expected one vector of {plate_id} from {spec.upstream}, found {len(vectors)}"

@@ -34,9 +34,8 @@ HEADS = {"linear": _linear, "perceptron": _perceptron}
 class AestheticHead:
     """Rates embeddings."""
 
-    labels = [Label("rating", "aesthetic rating")]  # noqa: RUF012
-
     def __init__(self, network: nn.Module, device: str):
+        self.labels = [Label("rating", "aesthetic rating")]
         self.network = network
         self.device = device
 
