@@ -1,4 +1,8 @@
-"""What is materialised, and when. `definitions.py` assembles; nothing here holds state."""
+"""The Dagster project: assets, checks, automation, the `atlas` command, the demo.
+
+Imports `atlas_resources` and is never imported by it. Rooms, highest first: cli, demo, in_process, definitions,
+automation, graph, roles, ui. `docs/architecture.md` draws them.
+"""
 
 import warnings
 

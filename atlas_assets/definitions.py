@@ -4,16 +4,17 @@ from pathlib import Path
 
 import dagster as dg
 
-from atlas_assets.automation import build_automation, read_settings
-from atlas_assets.broken_specs import build_broken_spec_assets
-from atlas_assets.checks import build_checks
-from atlas_assets.groundwork import groundwork
-from atlas_assets.instruments import build_instrument_asset
-from atlas_assets.ledgers import build_ledger_assets
-from atlas_assets.plates import plate_manifest
-from atlas_assets.selections import build_jobs
-from atlas_resources.dataset import dataset_root
-from atlas_resources.registry import Registry, read_registry
+from atlas_assets.automation.selections import build_jobs
+from atlas_assets.automation.sensors import build_automation
+from atlas_assets.automation.settings import read_settings
+from atlas_assets.graph.broken_specs import build_broken_spec_assets
+from atlas_assets.graph.groundwork import groundwork
+from atlas_assets.graph.instruments import build_instrument_asset
+from atlas_assets.graph.ledger_checks import build_checks
+from atlas_assets.graph.ledgers import build_ledger_assets
+from atlas_assets.graph.plates import plate_manifest
+from atlas_resources.instruments.registry import Registry, read_registry
+from atlas_resources.plates.dataset import dataset_root
 from atlas_resources.resources import DatasetResource, build_instrument_resource
 
 

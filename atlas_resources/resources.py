@@ -9,10 +9,10 @@ from typing import Any
 import dagster as dg
 from pydantic import PrivateAttr
 
-from atlas_resources.contracts import InstrumentIdentity
-from atlas_resources.dataset import Dataset
-from atlas_resources.golden import mode_name
-from atlas_resources.specs import Spec
+from atlas_resources.instruments.fast_modes import mode_name
+from atlas_resources.instruments.instrument_identity import InstrumentIdentity
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.plates.dataset import Dataset
 
 
 class DatasetResource(dg.ConfigurableResource):
@@ -45,7 +45,7 @@ class InstrumentResource(dg.ConfigurableResource):
 
     def load(self, spec: Spec, *, paranoid: bool = False) -> Any:
         """The loaded model (see `inference.load_model` for `paranoid` and for what it raises)."""
-        from atlas_resources.inference import load_model
+        from atlas_resources.models.loading import load_model
 
         if self._model is None:
             self._model = load_model(spec, paranoid)

@@ -15,18 +15,18 @@ import numpy as np
 import torch
 
 from atlas_assets.definitions import build_definitions
-from atlas_assets.demo.drawing import draw_demo_plates
-from atlas_assets.instruments import asset_key
-from atlas_assets.partitions import add_missing_partitions
+from atlas_assets.demo.plates import draw_demo_plates
+from atlas_assets.graph.instruments import asset_key
+from atlas_assets.graph.partitions import add_missing_partitions
 from atlas_assets.roles.embedding import EmbeddingWork
-from atlas_resources.ahead import THREADS, ahead
-from atlas_resources.batches import execute_run
-from atlas_resources.dataset import Dataset
-from atlas_resources.images import decode
-from atlas_resources.inference import load_model
-from atlas_resources.preprocessing import build_preprocess
-from atlas_resources.registration import register_scans
-from atlas_resources.registry import Registry, read_registry
+from atlas_resources.files.read_ahead import THREADS, ahead
+from atlas_resources.instruments.registry import Registry, read_registry
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.preprocessing import build_preprocess
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.decode import decode
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.runs.batches import execute_run
 
 KEY = "efficientnet_lite0"
 ROUNDS = 3

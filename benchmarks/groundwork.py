@@ -13,16 +13,16 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from atlas_assets.measures.census import ColourCensus, count_colours
-from atlas_assets.measures.hashes import perceptual_hashes
-from atlas_assets.measures.lab import lab_histogram
-from atlas_assets.measures.luma import luma
-from atlas_assets.measures.palette import dominant_colours
-from atlas_assets.measures.paper import split_paper
-from atlas_assets.measures.pixels import measure_pixels
-from atlas_assets.measures.segments import decode_mask, encode_mask, intersection_over_union, measure_mask
-from atlas_assets.measures.spatial import edge_density, laplacian_variance
-from atlas_assets.measures.tones import measure_colours, measure_tones
+from atlas_resources.measures.colour.census import ColourCensus, count_colours
+from atlas_resources.measures.colour.lab import lab_histogram
+from atlas_resources.measures.colour.luma import luma
+from atlas_resources.measures.colour.palette import dominant_colours
+from atlas_resources.measures.colour.paper import split_paper
+from atlas_resources.measures.colour.tones import measure_colours, measure_tones
+from atlas_resources.measures.hashes import perceptual_hashes
+from atlas_resources.measures.masks.shape import decode_mask, encode_mask, intersection_over_union, measure_mask
+from atlas_resources.measures.pixels import measure_pixels
+from atlas_resources.measures.spatial import edge_density, laplacian_variance
 
 REPEATS = 5
 WIDTH, HEIGHT = 4000, 5000

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from atlas_resources.images import decode
-from atlas_resources.inference import Scorer, load_model
-from atlas_resources.preprocessing import build_preprocess
-from atlas_resources.registry import read_registry
-from atlas_resources.specs import Spec
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.preprocessing import build_preprocess
+from atlas_resources.models.protocols import Scorer
+from atlas_resources.plates.decode import decode
 
 INSTRUMENT = "efficientnet_lite0_imagenet"
 TOP = 5

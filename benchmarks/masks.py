@@ -16,13 +16,13 @@ from PIL import Image
 from segment_anything import sam_model_registry
 
 from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster
-from atlas_resources.dataset import Dataset
-from atlas_resources.families import SamParameters
-from atlas_resources.inference import Mask
-from atlas_resources.loaders.mask_generation import MaskGenerator, enlarged
-from atlas_resources.loaders.point_prompts import fitted_size, point_grid
-from atlas_resources.loaders.segment_anything import SegmentAnything
-from atlas_resources.registry import read_registry
+from atlas_resources.instruments.loader_table import SamParameters
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenerator, enlarged
+from atlas_resources.models.loaders.segmenters.point_prompts import fitted_size, point_grid
+from atlas_resources.models.loaders.segmenters.segment_anything import SegmentAnything
+from atlas_resources.models.protocols import Mask
+from atlas_resources.plates.dataset import Dataset
 
 HEIGHT_PX, WIDTH_PX = 3072, 4096
 LOGITS_PX = 256  # a side of what SAM's decoder gives

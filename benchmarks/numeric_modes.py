@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 import torch
 
-from atlas_assets.roles.contract import declared_preprocessing
-from atlas_resources.golden import exact_twin, mode_name
-from atlas_resources.inference import Embedder, Scorer, load_model
-from atlas_resources.registry import read_registry
-from atlas_resources.specs import Spec
+from atlas_assets.roles.declared import declared_preprocessing
+from atlas_resources.instruments.fast_modes import exact_twin, mode_name
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Embedder, Scorer
 
 ROUNDS = 25
 

@@ -19,13 +19,13 @@ import dagster as dg
 import yaml
 from rich.console import Console
 
-from atlas_assets.demo.drawing import draw_demo_plates
-from atlas_assets.terminal import materialize
-from atlas_resources.ahead import THREADS
-from atlas_resources.dataset import Dataset
-from atlas_resources.provenance import PROJECT_ROOT
-from atlas_resources.registration import register_scans
-from atlas_resources.registry import SPECS_DIR, Registry, read_registry
+from atlas_assets.demo.plates import draw_demo_plates
+from atlas_assets.in_process import materialize
+from atlas_resources.files.project import PROJECT_ROOT, SPECS_FOLDER
+from atlas_resources.files.read_ahead import THREADS
+from atlas_resources.instruments.registry import Registry, read_registry
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
 from benchmarks.batch_run import KEY, bare_loop
 
 SELECTION = f'key:"embeddings/{KEY}"'
@@ -105,7 +105,7 @@ def command(dataset: Dataset, *options: str) -> None:
     """`atlas run` over the instrument, as a process of its own: start, imports and model are paid each time."""
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "ATLAS_HOME": str(dataset.root), "DAGSTER_HOME": home}
-        atlas = [sys.executable, "-m", "atlas_assets.cli", "run", SELECTION, *options]
+        atlas = [sys.executable, "-m", "atlas_assets.cli.app", "run", SELECTION, *options]
         subprocess.run(atlas, env=environment, cwd=PROJECT_ROOT, check=True, capture_output=True)
 
 
@@ -120,7 +120,7 @@ def load_cost(folder: Path) -> Cost:
     """Median cost of a process that does nothing but load the graph over 60 instruments."""
     specs = folder / "model_specs"
     specs.mkdir()
-    spec = yaml.safe_load((SPECS_DIR / f"{KEY}.yaml").read_text(encoding="utf-8"))
+    spec = yaml.safe_load((SPECS_FOLDER / f"{KEY}.yaml").read_text(encoding="utf-8"))
     for number in range(INSTRUMENTS):
         key = f"{KEY}_{number:02d}"
         (specs / f"{key}.yaml").write_text(yaml.safe_dump({**spec, "key": key}), encoding="utf-8")

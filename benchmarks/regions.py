@@ -14,16 +14,17 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from atlas_assets.instruments import build_work
-from atlas_resources.batches import execute_run
-from atlas_resources.dataset import Dataset
-from atlas_resources.images import decode
-from atlas_resources.inference import load_model
-from atlas_resources.region_plans import METHODS_NAME, REGIONS_FOLDER, Methods, RegionPlan, derive
-from atlas_resources.registration import register_scans
-from atlas_resources.registry import SPECS_DIR, Registry, read_registry
-from atlas_resources.upstream import require_sealed
-from atlas_resources.yaml_files import read_yaml
+from atlas_assets.graph.instruments import build_work
+from atlas_resources.files.project import SPECS_FOLDER
+from atlas_resources.files.yaml_files import read_yaml
+from atlas_resources.instruments.region_plans import METHODS_NAME, REGIONS_FOLDER, Methods, RegionPlan, derive
+from atlas_resources.instruments.registry import Registry, read_registry
+from atlas_resources.models.loading import load_model
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.decode import decode
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.runs.batches import execute_run
+from atlas_resources.runs.upstream import require_sealed
 
 SEGMENTER, EMBEDDER = "otsu_luma", "efficientnet_lite0"
 BROWNED = np.array([226, 196, 150]) / 255  # sRGB that white paper turns to
@@ -52,8 +53,8 @@ def _browned(path: Path, folder: Path) -> Path:
 def _registry() -> Registry:
     """The project's plan with every surroundings to compare."""
     registry = read_registry()
-    plan = read_yaml(SPECS_DIR / REGIONS_FOLDER / f"{SEGMENTER}.yaml", RegionPlan)
-    methods = read_yaml(SPECS_DIR / REGIONS_FOLDER / METHODS_NAME, Methods)
+    plan = read_yaml(SPECS_FOLDER / REGIONS_FOLDER / f"{SEGMENTER}.yaml", RegionPlan)
+    methods = read_yaml(SPECS_FOLDER / REGIONS_FOLDER / METHODS_NAME, Methods)
     assert isinstance(plan, RegionPlan)
     assert isinstance(methods, Methods)
     (shown,) = plan.embeddings

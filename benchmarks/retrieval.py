@@ -17,17 +17,18 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from atlas_assets.measures.census import count_colours
-from atlas_assets.measures.lab import lab_histogram
-from atlas_assets.roles.contract import declared_preprocessing
+from atlas_assets.roles.declared import declared_preprocessing
 from atlas_assets.roles.embedding import prepare_parts
-from atlas_resources.images import ImageRefused, decode
-from atlas_resources.inference import DeviceUnavailable, Embedder, load_model
-from atlas_resources.preprocessing import build_preprocess
-from atlas_resources.registry import read_registry
-from atlas_resources.scan_plan import list_scans
-from atlas_resources.specs import Spec
-from atlas_resources.weights import WeightsMismatch, WeightsMissing
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.lab import lab_histogram
+from atlas_resources.models.loading import DeviceUnavailable, load_model
+from atlas_resources.models.preprocessing import build_preprocess
+from atlas_resources.models.protocols import Embedder
+from atlas_resources.models.weights import WeightsMismatch, WeightsMissing
+from atlas_resources.plates.decode import ImageRefused, decode
+from atlas_resources.plates.scan_plan import list_scans
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "plates"
 HISTOGRAMS = "colour histograms"

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from atlas_resources.provenance import PROJECT_ROOT
+from atlas_resources.files.project import PROJECT_ROOT
 
 SCREENSHOTS = PROJECT_ROOT / "build" / "screenshots"
 SHOW_MS = 120_000  # a wait, not a claim of speed

@@ -6,7 +6,7 @@ import pytest
 from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, make_dataset
 
-from atlas_resources import digests
+from atlas_resources.files import digests
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,13 @@ import pytest
 import yaml
 from served import BIN, LOCATION, Server, free_port, program, web_server
 
-from atlas_assets.partitions import add_missing_partitions
-from atlas_assets.terminal import open_instance
-from atlas_assets.work_lists import read_standings
-from atlas_resources.dataset import Dataset
-from atlas_resources.ledger_freshness import why_behind
-from atlas_resources.registry import SPECS_DIR, Registry, read_registry
+from atlas_assets.automation.standings import read_standings
+from atlas_assets.graph.partitions import add_missing_partitions
+from atlas_assets.in_process import open_instance
+from atlas_resources.files.project import SPECS_FOLDER
+from atlas_resources.instruments.registry import Registry, read_registry
+from atlas_resources.ledgers.freshness import why_behind
+from atlas_resources.plates.dataset import Dataset
 
 SETTLE_SECONDS = 240  # a wait, not a claim of speed: two busy cores have taken half of it
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
@@ -38,7 +39,7 @@ for sensor in defs.sensors:
 
 def add_spec(specs: Path, key: str, active: list[str]) -> None:
     """A model, as a person adds one: a spec file, and its name in the roster."""
-    shutil.copy(SPECS_DIR / f"{key}.yaml", specs)
+    shutil.copy(SPECS_FOLDER / f"{key}.yaml", specs)
     (specs / "roster.yaml").write_text(yaml.safe_dump({"active": active}))
 
 

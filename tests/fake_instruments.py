@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from atlas_resources import inference
-from atlas_resources.contracts import Contract
-from atlas_resources.families import LOADERS, LoaderEntry
-from atlas_resources.inference import Label, Mask
-from atlas_resources.registry import Registry
-from atlas_resources.specs import Spec
+from atlas_resources.files.contract import Contract
+from atlas_resources.instruments.loader_table import LOADERS, LoaderEntry
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models import loading as inference
+from atlas_resources.models.protocols import Label, Mask
 
 LOADED: list[str] = []
 """Key of each instrument loaded, in order; emptied for each test."""

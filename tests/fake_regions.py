@@ -4,9 +4,10 @@ from pathlib import Path
 
 from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 
-from atlas_resources.region_plans import METHODS_NAME, REGIONS_FOLDER, Methods, RegionPlan, derive
-from atlas_resources.registry import SPECS_DIR, Registry
-from atlas_resources.yaml_files import read_yaml
+from atlas_resources.files.project import SPECS_FOLDER
+from atlas_resources.files.yaml_files import read_yaml
+from atlas_resources.instruments.region_plans import METHODS_NAME, REGIONS_FOLDER, Methods, RegionPlan, derive
+from atlas_resources.instruments.registry import Registry
 
 KEPT, PALETTE, POLYGONS, VECTORS = (f"{SEGMENTER}_{part}" for part in ("kept", "palette", "polygons", EMBEDDER))
 KEYS = {key: f"regions/{SEGMENTER}/{key.removeprefix(f'{SEGMENTER}_')}" for key in (KEPT, PALETTE, POLYGONS, VECTORS)}
@@ -14,14 +15,14 @@ TIGHT_BOX = {"padding_ratio": 0, "shape": "box", "surroundings": "as_scanned"}
 
 
 def project_methods() -> Methods:
-    methods = read_yaml(SPECS_DIR / REGIONS_FOLDER / METHODS_NAME, Methods)
+    methods = read_yaml(SPECS_FOLDER / REGIONS_FOLDER / METHODS_NAME, Methods)
     assert isinstance(methods, Methods)
     return methods
 
 
 def region_plan(segmenter: str) -> RegionPlan:
     """The project's own plan for a segmenter."""
-    read = read_yaml(SPECS_DIR / REGIONS_FOLDER / f"{segmenter}.yaml", RegionPlan)
+    read = read_yaml(SPECS_FOLDER / REGIONS_FOLDER / f"{segmenter}.yaml", RegionPlan)
     assert isinstance(read, RegionPlan)
     return read
 

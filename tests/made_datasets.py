@@ -9,10 +9,10 @@ import dagster as dg
 from PIL import Image, ImageDraw
 
 from atlas_assets.definitions import build_definitions
-from atlas_assets.partitions import add_missing_partitions
-from atlas_resources.dataset import Dataset
-from atlas_resources.registration import register_scans
-from atlas_resources.registry import Registry
+from atlas_assets.graph.partitions import add_missing_partitions
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
 
 PAPER = (240, 232, 215)
 COLOURS = {

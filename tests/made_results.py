@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from atlas_assets.groundwork import measure_plate
-from atlas_assets.instruments import build_work
+from atlas_assets.graph.instruments import build_work
+from atlas_assets.roles.groundwork import measure_plate
 from atlas_assets.roles.parts import WHOLE_PLATE, embedding_rows
-from atlas_resources import run_lengths
-from atlas_resources.batches import execute_run
-from atlas_resources.dataset import Dataset
-from atlas_resources.inference import load_model
-from atlas_resources.models_ledger import build_models
-from atlas_resources.plate_ledgers import build_histograms, build_plates
-from atlas_resources.registry import Registry
-from atlas_resources.result_columns import PROBE, SEGMENT
-from atlas_resources.result_tables import INSTRUMENT_TABLES
-from atlas_resources.run_ledgers import build_instrument_table, build_lineage, build_runs
-from atlas_resources.runs import Measurement
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.models import build_models
+from atlas_resources.ledgers.plates import build_histograms, build_plates
+from atlas_resources.ledgers.runs import build_instrument_table, build_lineage, build_runs
+from atlas_resources.measures.masks import run_lengths
+from atlas_resources.models.loading import load_model
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.batches import execute_run
+from atlas_resources.runs.sealing import Measurement
+from atlas_resources.tables.result_columns import PROBE, SEGMENT
+from atlas_resources.tables.results import INSTRUMENT_TABLES
 
 
 class GivenVectors:

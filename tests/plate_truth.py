@@ -6,12 +6,12 @@ from pathlib import Path
 
 from made_results import build_ledgers
 
-from atlas_resources.contracts import RunManifest
-from atlas_resources.dataset import Dataset
-from atlas_resources.ledger import read_ledger
-from atlas_resources.ledger_tables import LEDGERS
-from atlas_resources.registry import Registry
-from atlas_resources.runs import MANIFEST_NAME
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.parquet import read_ledger
+from atlas_resources.plates.contracts import RunManifest
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.sealed import MANIFEST_NAME
+from atlas_resources.tables.ledgers import LEDGERS
 
 
 def sealed_statuses(dataset: Dataset) -> dict[tuple[str, str], list[str]]:

@@ -22,11 +22,11 @@ from deployed import Deployment, add_spec, deployment
 from plate_truth import ledgers_that_differ, sealed_statuses
 from processes import descendants
 
-from atlas_assets.demo.drawing import draw_demo_plates
-from atlas_resources.dataset import Dataset
-from atlas_resources.ledger import read_ledger
-from atlas_resources.ledger_tables import LEDGERS, RUNS
-from atlas_resources.registration import register_scans
+from atlas_assets.demo.plates import draw_demo_plates
+from atlas_resources.ledgers.parquet import read_ledger
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.tables.ledgers import LEDGERS, RUNS
 
 FIRST = ("efficientnet_lite0", "otsu_luma")
 ADDED = "efficientnet_lite0_imagenet"

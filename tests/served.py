@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from atlas_resources.dataset import Dataset
-from atlas_resources.provenance import PROJECT_ROOT
+from atlas_resources.files.project import PROJECT_ROOT
+from atlas_resources.plates.dataset import Dataset
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 180

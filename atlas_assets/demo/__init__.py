@@ -1,1 +1,4 @@
-"""The demonstration plates: drawn, so that what is on them is known. No Dagster, no dataset, no measuring."""
+"""The demo: drawn plates whose true contents are known, taken through the whole graph and reported.
+
+How plates are drawn belongs in `drawing`; nothing outside the demo imports that.
+"""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from atlas_assets.demo.colourways import COLOURWAYS
+from atlas_assets.demo.drawing.colourways import COLOURWAYS
+from atlas_assets.demo.drawing.subjects import SUBJECTS
 from atlas_assets.demo.scans import MEDIA
-from atlas_assets.demo.subjects import SUBJECTS
 
 DRAWING_VERSION = "1"
 """Raised whenever the pixels of any plate change; a plate of another version is drawn again."""

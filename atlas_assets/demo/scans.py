@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageCms
 
-from atlas_assets.demo.composition import Composition
+from atlas_assets.demo.drawing.composition import Composition
 
 JPEG_QUALITY = 92
 ORIENTATION_TAG = 0x0112

@@ -14,16 +14,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from atlas_assets.contact_sheet import ContactSheetRow, contact_sheet
-from atlas_assets.demo.drawing import draw_demo_plates
-from atlas_assets.measures.segments import EncodedMask, decode_mask, intersection_over_union
-from atlas_assets.terminal import materialize, open_instance
-from atlas_resources.catalogue import connect
-from atlas_resources.contracts import RunManifest
-from atlas_resources.dataset import Dataset
-from atlas_resources.registration import register_scans
-from atlas_resources.registry import read_registry
-from atlas_resources.runs import MANIFEST_NAME, read_preview
+from atlas_assets.demo.contact_sheet import ContactSheetRow, contact_sheet
+from atlas_assets.demo.plates import draw_demo_plates
+from atlas_assets.in_process import materialize, open_instance
+from atlas_resources.catalogue.build import connect
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.measures.masks.shape import EncodedMask, decode_mask, intersection_over_union
+from atlas_resources.plates.contracts import RunManifest
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.runs.sealed import MANIFEST_NAME, read_preview
 
 TRUTH_FOLDER = "demo_truth"
 SHEET_NAME = "contact_sheet.jpg"

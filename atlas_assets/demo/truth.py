@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from PIL import Image
 
-from atlas_assets.demo.composition import Composition
+from atlas_assets.demo.drawing.composition import Composition
 from atlas_assets.demo.plan import PlatePlan
 from atlas_assets.demo.scans import as_seen
 

@@ -8,18 +8,18 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from atlas_assets.box_picture import box_overlay
-from atlas_assets.picture_encoding import shrink
-from atlas_assets.roles.contract import ContractBroken, declared_preprocessing, require_finite, source_pixels
-from atlas_resources.dataset import Dataset
-from atlas_resources.inference import Detection, Detector
-from atlas_resources.preprocessing import build_preprocess
-from atlas_resources.prompts import prompt_columns
-from atlas_resources.result_columns import DETECTION
-from atlas_resources.runs import Measurement
-from atlas_resources.spec_output import BoxesOutput
-from atlas_resources.specs import Spec
-from atlas_resources.upstream import SealedResult
+from atlas_assets.roles.declared import ContractBroken, declared_preprocessing, require_finite, source_pixels
+from atlas_assets.ui.boxes import box_overlay
+from atlas_assets.ui.encoding import shrink
+from atlas_resources.instruments.prompts import prompt_columns
+from atlas_resources.instruments.spec.output import BoxesOutput
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.preprocessing import build_preprocess
+from atlas_resources.models.protocols import Detection, Detector
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.upstream import SealedResult
+from atlas_resources.tables.result_columns import DETECTION
 
 PREVIEW_PX = 320
 

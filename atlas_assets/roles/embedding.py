@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from atlas_assets.measures.tiles import tile_grid
-from atlas_assets.roles.contract import ContractBroken, require_finite, source_pixels
+from atlas_assets.roles.declared import ContractBroken, require_finite, source_pixels
 from atlas_assets.roles.parts import WHOLE_PLATE, Box, Part, embedding_rows
 from atlas_assets.roles.tensors import TensorWork
-from atlas_resources.inference import Embedder
-from atlas_resources.measuring import is_out_of_memory
-from atlas_resources.runs import Measurement
-from atlas_resources.spec_output import VectorOutput
-from atlas_resources.specs import Spec
-from atlas_resources.upstream import SealedResult
+from atlas_resources.instruments.spec.output import VectorOutput
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.measures.tiles import tile_grid
+from atlas_resources.models.protocols import Embedder
+from atlas_resources.runs.measuring import is_out_of_memory
+from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.upstream import SealedResult
 
 if TYPE_CHECKING:
     import torch

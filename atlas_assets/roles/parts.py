@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from atlas_resources.result_columns import EMBEDDING
+from atlas_resources.tables.result_columns import EMBEDDING
 
 
 class Box(NamedTuple):

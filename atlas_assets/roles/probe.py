@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from atlas_assets.pictures import scores_plot
-from atlas_assets.roles.contract import ContractBroken, require_finite
+from atlas_assets.roles.declared import ContractBroken, require_finite
 from atlas_assets.roles.tensors import TensorWork
-from atlas_resources.inference import Scorer, TextScorer
-from atlas_resources.prompts import prompt_columns
-from atlas_resources.result_columns import PROMPT
-from atlas_resources.runs import Measurement
-from atlas_resources.spec_output import ScoresOutput
+from atlas_assets.ui.plots import scores_plot
+from atlas_resources.instruments.prompts import prompt_columns
+from atlas_resources.instruments.spec.output import ScoresOutput
+from atlas_resources.models.protocols import Scorer, TextScorer
+from atlas_resources.runs.sealing import Measurement
+from atlas_resources.tables.result_columns import PROMPT
 
 
 class ProbeWork(TensorWork):

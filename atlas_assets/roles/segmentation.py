@@ -9,16 +9,16 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from atlas_assets.mask_pictures import mask_overlay
-from atlas_assets.roles.contract import ContractBroken, declared_preprocessing, source_pixels
-from atlas_assets.roles.tiles import segment_tiles
-from atlas_resources.dataset import Dataset
-from atlas_resources.inference import Mask, Segmenter
-from atlas_resources.preprocessing import resize
-from atlas_resources.runs import Measurement
-from atlas_resources.spec_output import MasksOutput
-from atlas_resources.specs import Spec
-from atlas_resources.upstream import SealedResult
+from atlas_assets.roles.declared import ContractBroken, declared_preprocessing, source_pixels
+from atlas_assets.roles.segment_tiles import segment_tiles
+from atlas_assets.ui.masks import mask_overlay
+from atlas_resources.instruments.spec.output import MasksOutput
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.preprocessing import resize
+from atlas_resources.models.protocols import Mask, Segmenter
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.upstream import SealedResult
 
 PALETTE_COLOURS = 5  # per segment
 PREVIEW_SIDE_PX = 320
@@ -124,10 +124,10 @@ def _segment_row(mask: Mask, raster: WorkingRaster, covered: np.ndarray) -> dict
     The mask is unpacked here and nowhere else, and only its box is looked at.
     """
     # SciPy and scikit-image load slowly; the graph needs neither.
-    from atlas_assets.measures.boxes import bounding_box
-    from atlas_assets.measures.census import count_colours
-    from atlas_assets.measures.palette import dominant_colours
-    from atlas_assets.measures.segments import encode_part, measure_part
+    from atlas_resources.measures.colour.census import count_colours
+    from atlas_resources.measures.colour.palette import dominant_colours
+    from atlas_resources.measures.masks.shape import encode_part, measure_part
+    from atlas_resources.measures.windows import bounding_box
 
     pixels = mask.pixels
     box = bounding_box(pixels)
@@ -164,7 +164,7 @@ def part_on_source(pixels: np.ndarray, box: tuple[slice, slice], raster: Working
     Returns:
         `measures.segments.Part`, or None where no source pixel takes a True one.
     """
-    from atlas_assets.measures.segments import Part, part_of
+    from atlas_resources.measures.masks.shape import Part, part_of
 
     rows, columns = (
         slice(*np.searchsorted(nearest, (side.start, side.stop)).tolist())
@@ -179,7 +179,7 @@ def part_on_source(pixels: np.ndarray, box: tuple[slice, slice], raster: Working
 
 
 def _segment_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    from atlas_resources.result_columns import SEGMENT
+    from atlas_resources.tables.result_columns import SEGMENT
 
     schema = {column.name: column.dtype for column in SEGMENT}
     return pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema=schema)

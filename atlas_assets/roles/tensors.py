@@ -5,11 +5,11 @@ from typing import Any
 
 import polars as pl
 
-from atlas_assets.roles.contract import ContractBroken, declared_preprocessing, sealed_rows, source_pixels
-from atlas_resources.dataset import Dataset
-from atlas_resources.preprocessing import build_preprocess
-from atlas_resources.specs import Spec
-from atlas_resources.upstream import SealedResult
+from atlas_assets.roles.declared import ContractBroken, declared_preprocessing, sealed_rows, source_pixels
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.preprocessing import build_preprocess
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.upstream import SealedResult
 
 
 class TensorWork:

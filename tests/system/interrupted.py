@@ -14,8 +14,8 @@ from fake_instruments import SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph
 from made_results import build_ledgers
 
-from atlas_resources.catalogue import build_catalogue
-from atlas_resources.dataset import Dataset
+from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.plates.dataset import Dataset
 
 FLUSH_SECONDS = 0.01
 

@@ -10,9 +10,9 @@ import pytest
 from fake_instruments import SEGMENTER, fake_registry, fake_spec
 
 from atlas_assets.roles.segmentation import SegmentationWork
-from atlas_resources.batches import execute_run
-from atlas_resources.dataset import Dataset
-from atlas_resources.inference import load_model
+from atlas_resources.models.loading import load_model
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.batches import execute_run
 
 
 def main(root: Path, order: str) -> None:

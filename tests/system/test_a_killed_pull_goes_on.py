@@ -43,7 +43,7 @@ def start_pull(fake: FakeHub, folder: Path) -> subprocess.Popen:
         "HF_TOKEN": TOKEN,
         "XDG_CACHE_HOME": str(folder / "cache"),
     }
-    command = [sys.executable, "-c", "from atlas_assets.cli import app; app()", "models", "pull", "big"]
+    command = [sys.executable, "-c", "from atlas_assets.cli.app import app; app()", "models", "pull", "big"]
     return subprocess.Popen(
         [*command, "--specs", str(folder / "model_specs")],
         env=environment,

@@ -16,12 +16,13 @@ from fake_instruments import SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, make_dataset, source_digests
 from made_results import build_ledgers
 
-from atlas_resources.catalogue import build_catalogue
-from atlas_resources.contracts import RunManifest
-from atlas_resources.dataset import Dataset
-from atlas_resources.ledger import ledger_path
-from atlas_resources.ledger_tables import LEDGERS
-from atlas_resources.runs import MANIFEST_NAME, is_live
+from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.ledgers.parquet import ledger_path
+from atlas_resources.plates.contracts import RunManifest
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.claims import is_live
+from atlas_resources.runs.sealed import MANIFEST_NAME
+from atlas_resources.tables.ledgers import LEDGERS
 
 pytestmark = pytest.mark.system
 

@@ -12,9 +12,9 @@ from deployed import deployment
 from plate_truth import ledgers_that_differ, pickles_in, sealed_statuses
 from scenario import ASSETS, FIRST, Outcome, make_library, play
 
-from atlas_resources.ledger import read_ledger
-from atlas_resources.ledger_freshness import why_behind
-from atlas_resources.ledger_tables import RUNS
+from atlas_resources.ledgers.freshness import why_behind
+from atlas_resources.ledgers.parquet import read_ledger
+from atlas_resources.tables.ledgers import RUNS
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 

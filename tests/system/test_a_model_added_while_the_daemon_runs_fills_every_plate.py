@@ -9,9 +9,9 @@ import pytest
 from deployed import Deployment, add_spec, deployment
 from made_datasets import alter_source, make_dataset, run_folders
 
-from atlas_resources.contracts import RunManifest
-from atlas_resources.ledger_freshness import why_behind
-from atlas_resources.runs import MANIFEST_NAME
+from atlas_resources.ledgers.freshness import why_behind
+from atlas_resources.plates.contracts import RunManifest
+from atlas_resources.runs.sealed import MANIFEST_NAME
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 

@@ -8,8 +8,8 @@ from PIL import Image
 from rich.console import Console
 
 from atlas_assets.demo import tour as demo
-from atlas_assets.demo.drawing import draw_demo_plates
-from atlas_resources.dataset import Dataset
+from atlas_assets.demo.plates import draw_demo_plates
+from atlas_resources.plates.dataset import Dataset
 
 pytestmark = pytest.mark.system
 

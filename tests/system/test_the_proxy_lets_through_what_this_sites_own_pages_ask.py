@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from served import free_port
 
-from atlas_resources.provenance import PROJECT_ROOT
+from atlas_resources.files.project import PROJECT_ROOT
 
 NGINX = shutil.which("nginx")
 pytestmark = [

@@ -5,8 +5,8 @@ from readme_answers import answer, shown
 from rich.console import Console
 
 from atlas_assets.demo.tour import tour
-from atlas_resources.catalogue import connect
-from atlas_resources.dataset import Dataset
+from atlas_resources.catalogue.build import connect
+from atlas_resources.plates.dataset import Dataset
 
 pytestmark = pytest.mark.system
 

@@ -8,14 +8,14 @@ import pytest
 from made_datasets import make_dataset
 from served import BIN, LOCATION, Server, program, web_server
 
-from atlas_assets.terminal import materialize, open_instance
-from atlas_resources.dataset import Dataset
-from atlas_resources.provenance import PROJECT_ROOT
-from atlas_resources.registry import read_registry
+from atlas_assets.in_process import materialize, open_instance
+from atlas_resources.files.project import PROJECT_ROOT, SETTINGS_FOLDER
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.plates.dataset import Dataset
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
-WORKSPACE = PROJECT_ROOT / "workspace.yaml"
+WORKSPACE = SETTINGS_FOLDER / "workspace.yaml"
 
 
 def sealed(dataset: Dataset, plate_id: str) -> list[str]:
@@ -167,7 +167,7 @@ def test_the_saved_selections_are_jobs(server):
 @pytest.mark.usefixtures("_daemon")
 def test_a_backfill_from_a_terminal_goes_through_the_daemons_queue(server, home):
     """Of what is owed when it is asked: the plates that the tests before it have not had made."""
-    command = [sys.executable, "-m", "atlas_assets.cli", "backfill", "otsu_luma", "--url", server.url]
+    command = [sys.executable, "-m", "atlas_assets.cli.app", "backfill", "otsu_luma", "--url", server.url]
     done = subprocess.run(
         [*command, "--follow"], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=240, check=False
     )

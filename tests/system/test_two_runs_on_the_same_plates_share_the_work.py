@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from made_datasets import make_dataset
 
-from atlas_resources.contracts import RunManifest, RunReport
-from atlas_resources.dataset import Dataset
-from atlas_resources.runs import MANIFEST_NAME
+from atlas_resources.plates.contracts import RunManifest, RunReport
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.sealed import MANIFEST_NAME
 
 pytestmark = pytest.mark.system
 

@@ -18,11 +18,11 @@ from playwright.sync_api import Locator, Page, expect
 from processes import descendants, listening_addresses
 from served import LOCATION, Server, web_server
 
-from atlas_assets.terminal import materialize, open_instance
-from atlas_resources.dataset import Dataset
-from atlas_resources.provenance import PROJECT_ROOT
-from atlas_resources.registration import register_scans
-from atlas_resources.registry import read_registry
+from atlas_assets.in_process import materialize, open_instance
+from atlas_resources.files.project import SETTINGS_FOLDER
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -60,7 +60,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
             one = materialize(registry, dataset, instance, selection='key:"segments/otsu_luma"', plate_ids=[PICTURED])
             assert [layer.is_success for layer in one] == [True]
         assert (manifests.is_success, manifests.materialized_count) == (False, PLATES - len(BAD))
-        with web_server(dataset, PROJECT_ROOT / "workspace.yaml", "--read-only") as server:
+        with web_server(dataset, SETTINGS_FOLDER / "workspace.yaml", "--read-only") as server:
             yield server
 
 

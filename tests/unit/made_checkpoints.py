@@ -22,7 +22,7 @@ from transformers import (
     SamModel,
 )
 
-from atlas_resources.specs import Spec
+from atlas_resources.instruments.spec.spec import Spec
 
 SIDE_PX = 56  # of every tiny model's input
 SEED = 7

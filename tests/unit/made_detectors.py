@@ -18,8 +18,8 @@ from transformers import (
     SwinConfig,
 )
 
-from atlas_resources.spec_input import Resize
-from atlas_resources.specs import Spec
+from atlas_resources.instruments.spec.input import Resize
+from atlas_resources.instruments.spec.spec import Spec
 
 SHORT_PX, LONG_PX = 64, 96
 BOXES = 20

@@ -14,9 +14,10 @@ from made_specs import content_of, write_spec
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from atlas_assets import cli, cli_hub
-from atlas_resources import hub as hub_module
-from atlas_resources.hub import Hub, Patience
+from atlas_assets.cli import app as cli
+from atlas_assets.cli.models import hub as cli_hub
+from atlas_resources.hub import client as hub_module
+from atlas_resources.hub.client import Hub, Patience
 
 MODEL, KEY, TOKEN = "studio/tiny-clip", "tiny_clip", "hf_a_secret_token"
 REVISION, LATER = "a" * 40, "b" * 40

@@ -32,9 +32,9 @@ from transformers import (
     pipeline,
 )
 
-from atlas_resources.admission import missing_for_admission
-from atlas_resources.registry import read_spec
-from atlas_resources.specs import Spec
+from atlas_resources.instruments.admission import missing_for_admission
+from atlas_resources.instruments.registry import read_spec
+from atlas_resources.instruments.spec.spec import Spec
 
 RESIZED_PX = 64
 IMAGENET: dict[str, Any] = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}

@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from atlas_resources.registry import SPECS_DIR, read_registry
-from atlas_resources.specs import Spec
+from atlas_resources.files.project import SPECS_FOLDER
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.instruments.spec.spec import Spec
 
 PROJECT = read_registry()
 ADMITTED = {spec.key for spec in PROJECT.admitted}
@@ -24,7 +25,7 @@ def project_spec(key: str) -> Spec:
 
 def content_of(key: str) -> dict[str, Any]:
     """What the project's YAML of an instrument holds, unvalidated."""
-    return yaml.safe_load((SPECS_DIR / f"{key}.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load((SPECS_FOLDER / f"{key}.yaml").read_text(encoding="utf-8"))
 
 
 def with_field(content: dict[str, Any], path: FieldPath, value: object) -> dict[str, Any]:
@@ -60,4 +61,4 @@ def write_spec(folder: Path, content: dict[str, Any], stem: str | None = None) -
 
 def copy_of_project(folder: Path) -> Path:
     """All of the project's specs, roster included, in a folder of their own."""
-    return Path(shutil.copytree(SPECS_DIR, folder / "model_specs"))
+    return Path(shutil.copytree(SPECS_FOLDER, folder / "model_specs"))

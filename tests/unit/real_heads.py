@@ -5,9 +5,9 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from atlas_resources.spec_weights import GitWeights
-from atlas_resources.specs import Spec
-from atlas_resources.weights import weights_folder
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.instruments.spec.weights import GitWeights
+from atlas_resources.models.weights import weights_folder
 
 FOLDER = Path(__file__).parents[3] / "shared" / "weights"
 

@@ -9,9 +9,10 @@ from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, make_dataset, run_folders
 from typer.testing import CliRunner, Result
 
-from atlas_assets import cli, dagster_server
-from atlas_assets.dagster_server import DagsterServer, ServerError, ServerRun
-from atlas_assets.partitions import add_missing_partitions
+from atlas_assets.automation import server as dagster_server
+from atlas_assets.automation.server import DagsterServer, ServerError, ServerRun
+from atlas_assets.cli import app as cli
+from atlas_assets.graph.partitions import add_missing_partitions
 
 SEGMENTS = dg.AssetKey(["segments", SEGMENTER])
 URL = "http://127.0.0.1:1"
@@ -56,7 +57,7 @@ def graph(tmp_path, fakes, instance, monkeypatch):
     monkeypatch.setenv("ATLAS_HOME", str(dataset.root))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
     monkeypatch.setattr(cli.console, "_width", 200)
-    monkeypatch.setattr("atlas_resources.registry.read_registry", lambda: registry)
+    monkeypatch.setattr("atlas_resources.instruments.registry.read_registry", lambda: registry)
     graph = Graph(dataset, registry, instance)
     add_missing_partitions(instance, dataset)
     return graph

@@ -18,16 +18,16 @@ from pycocotools import mask as coco
 from real_plates import one_of_each_family
 from scipy import ndimage
 
-from atlas_assets.demo.drawing import draw_demo_plates
-from atlas_resources.catalogue import connect
-from atlas_resources.dataset import Dataset
-from atlas_resources.images import decode
-from atlas_resources.ledger import read_ledger
-from atlas_resources.region_plans import derive
-from atlas_resources.registration import register_scans
-from atlas_resources.result_tables import INSTRUMENT_TABLES
-from atlas_resources.spec_input import Resize
-from atlas_resources.specs import Spec
+from atlas_assets.demo.plates import draw_demo_plates
+from atlas_resources.catalogue.build import connect
+from atlas_resources.instruments.region_plans import derive
+from atlas_resources.instruments.spec.input import Resize
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.ledgers.parquet import read_ledger
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.decode import decode
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.tables.results import INSTRUMENT_TABLES
 
 KEY, EMBEDDER = "sam_vit_base", "efficientnet_lite0"
 SMALL = Resize(mode="longest_side", size_px=256)

@@ -7,9 +7,9 @@ import pytest
 from fake_instruments import EMBEDDER, fake_registry, fake_spec
 from made_results import GivenVectors, measure
 
-from atlas_resources.contracts import StructuredError
-from atlas_resources.measuring import Measurer
-from atlas_resources.runs import Measurement
+from atlas_resources.plates.contracts import StructuredError
+from atlas_resources.runs.measuring import Measurer
+from atlas_resources.runs.sealing import Measurement
 
 
 class OutOfMemoryError(RuntimeError):

@@ -22,11 +22,11 @@ from made_specs import (
 )
 from pydantic import BaseModel
 
-from atlas_resources.families import LOADERS
-from atlas_resources.registry import read_registry, read_spec
-from atlas_resources.roster import ROSTER_NAME
-from atlas_resources.specs import Spec
-from atlas_resources.yaml_files import FileProblem
+from atlas_resources.files.yaml_files import FileProblem
+from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.instruments.registry import read_registry, read_spec
+from atlas_resources.instruments.roster import ROSTER_NAME
+from atlas_resources.instruments.spec.spec import Spec
 
 WEIGHTS = {"hub", "library", "git", "algorithm"}
 OUTPUTS = {"vector", "scores", "masks", "boxes", "text", "image"}

@@ -11,10 +11,11 @@ import torch
 from made_instruments import MINIATURES, changed, pinned
 from tiny_networks import LABELS
 
-from atlas_resources.admission import missing_for_admission
-from atlas_resources.inference import Scorer, load_model
-from atlas_resources.specs import Spec
-from atlas_resources.weights import WeightsMismatch, require_weights
+from atlas_resources.instruments.admission import missing_for_admission
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Scorer
+from atlas_resources.models.weights import WeightsMismatch, require_weights
 
 CLASSIFIER = "image_classifier, vit"
 

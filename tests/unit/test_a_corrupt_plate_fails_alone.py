@@ -6,10 +6,10 @@ import pytest
 from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, alter_source, make_dataset, run_folders
 
-from atlas_assets.partitions import add_missing_partitions
-from atlas_resources.contracts import RunManifest, RunReport
-from atlas_resources.run_ledgers import build_instrument_table, build_runs
-from atlas_resources.runs import MANIFEST_NAME
+from atlas_assets.graph.partitions import add_missing_partitions
+from atlas_resources.ledgers.runs import build_instrument_table, build_runs
+from atlas_resources.plates.contracts import RunManifest, RunReport
+from atlas_resources.runs.sealed import MANIFEST_NAME
 
 EMBEDDINGS, SEGMENTS = f"embeddings/{EMBEDDER}", f"segments/{SEGMENTER}"
 OTHERS = {"plate-001", "plate-002", "plate-004", "plate-005"}

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_scans import write_image
 
-from atlas_resources.contracts import CONTRACTS, PLATE_ID_PATTERN, PlateManifest
-from atlas_resources.dataset import (
+from atlas_resources.files.durable import write_json_atomically
+from atlas_resources.plates.contracts import CONTRACTS, PLATE_ID_PATTERN, PlateManifest
+from atlas_resources.plates.dataset import (
     Dataset,
     DatasetBroken,
     PlateIdRefused,
@@ -20,8 +21,7 @@ from atlas_resources.dataset import (
     dataset_root,
     write_bytes_atomically,
 )
-from atlas_resources.durable_files import write_json_atomically
-from atlas_resources.registration import register_scans
+from atlas_resources.plates.registration import register_scans
 
 
 @pytest.fixture

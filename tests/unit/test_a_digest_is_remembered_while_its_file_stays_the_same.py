@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from made_specs import content_of, project_spec, with_field
 
-from atlas_resources import digests
-from atlas_resources.digests import digest_of, memory_path, remember
-from atlas_resources.specs import Spec
-from atlas_resources.weights import require_weights, verify_weights
+from atlas_resources.files import digests
+from atlas_resources.files.digests import digest_of, memory_path, remember
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.weights import require_weights, verify_weights
 
 REAL_MEMORY_PATH = memory_path  # conftest puts another in its place, of the module
 ABC_SHA256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1: sha256 of "abc"

@@ -8,13 +8,13 @@ from made_datasets import draw_scans
 from made_specs import content_of, project_spec, write_spec
 from typer.testing import CliRunner
 
-from atlas_assets.cli import app
-from atlas_assets.golden import PlateCosine, compare, cosines, measure_golden, record_golden
-from atlas_resources.admission import missing_for_admission, status_of
-from atlas_resources.fingerprints import fingerprint
-from atlas_resources.golden import exact_twin, golden_subject, is_fast
-from atlas_resources.registry import read_registry, read_spec
-from atlas_resources.specs import Golden, Numeric, Spec
+from atlas_assets.cli.app import app
+from atlas_assets.cli.models.golden_test import PlateCosine, compare, cosines, measure_golden, record_golden
+from atlas_resources.instruments.admission import missing_for_admission, status_of
+from atlas_resources.instruments.fast_modes import exact_twin, golden_subject, is_fast
+from atlas_resources.instruments.identity import fingerprint
+from atlas_resources.instruments.registry import read_registry, read_spec
+from atlas_resources.instruments.spec.spec import Golden, Numeric, Spec
 
 EXACT, FAST = "efficientnet_lite0", "efficientnet_lite0_bf16"
 BFLOAT16 = Numeric(dtype="bfloat16", device="cpu")
@@ -136,8 +136,8 @@ def test_real_weights_in_bfloat16_are_near_and_not_equal(key: str, tmp_path: Pat
 
 def test_the_farthest_plate_is_recorded_and_its_figure_never_rounded_up(monkeypatch: pytest.MonkeyPatch):
     found = [PlateCosine("a", 0.9999), PlateCosine("b", 0.9989999999), PlateCosine("c", 0.9995)]
-    monkeypatch.setattr("atlas_assets.golden.draw_demo_plates", lambda *_, **__: [])
-    monkeypatch.setattr("atlas_assets.golden.compare", lambda *_: found)
+    monkeypatch.setattr("atlas_assets.cli.models.golden_test.draw_demo_plates", lambda *_, **__: [])
+    monkeypatch.setattr("atlas_assets.cli.models.golden_test.compare", lambda *_: found)
     golden, _ = measure_golden(with_numeric(EXACT, BFLOAT16))
     assert (golden.cosine_min, golden.farthest, golden.plates) == (0.998999, "b", 3)
 
@@ -147,8 +147,8 @@ class TestCommand:
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_spec(tmp_path, content_of(EXACT))
         write_spec(tmp_path, content_of(EXACT) | {"key": "fast", "numeric": {"dtype": "bfloat16", "device": "cpu"}})
-        monkeypatch.setattr("atlas_resources.registry.read_registry", lambda: read_registry(tmp_path))
-        monkeypatch.setattr("atlas_assets.golden.draw_demo_plates", lambda *_, **__: [])
+        monkeypatch.setattr("atlas_resources.instruments.registry.read_registry", lambda: read_registry(tmp_path))
+        monkeypatch.setattr("atlas_assets.cli.models.golden_test.draw_demo_plates", lambda *_, **__: [])
         return tmp_path
 
     def test_it_measures_records_and_says(self, folder: Path, tmp_path: Path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_scans import encoded, png_chunk, write_image, write_png, write_tiff
 from PIL import Image, ImageFile
 
-from atlas_resources.images import ImageRefused, SourceChanged, decode, require_decodable
+from atlas_resources.plates.decode import ImageRefused, SourceChanged, decode, require_decodable
 
 SMALL = Image.linear_gradient("L").resize((32, 32)).convert("RGB")
 ENCODINGS = {
@@ -161,6 +161,6 @@ def test_damaged_bytes_are_decoded_or_refused_and_nothing_else(tmp_path_factory,
 def test_odd_metadata_makes_no_noise(tmp_path):
     path = tmp_path / "odd.jpg"
     path.write_bytes(encoded(SMALL, "JPEG", exif=b"Exif\0\0MM\0\x2a\0\0\0\x08\0\xff"))
-    code = "import sys, pathlib; from atlas_resources.images import decode; decode(pathlib.Path(sys.argv[1]))"
+    code = "import sys, pathlib; from atlas_resources.plates.decode import decode; decode(pathlib.Path(sys.argv[1]))"
     run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("", "")

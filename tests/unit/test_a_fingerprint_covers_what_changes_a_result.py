@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from made_specs import PROJECT, WRITTEN, FieldPath, content_of, paths_of, project_spec, with_field, write_spec
 
-from atlas_resources.families import LOADERS
-from atlas_resources.fingerprints import fingerprint, identity, preprocess_tag
-from atlas_resources.pins import model_sha, weights_sha256
-from atlas_resources.registry import read_spec
-from atlas_resources.specs import Spec
+from atlas_resources.instruments.identity import fingerprint, identity, preprocess_tag
+from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.instruments.registry import read_spec
+from atlas_resources.instruments.spec.pins import model_sha, weights_sha256
+from atlas_resources.instruments.spec.spec import Spec
 
 BOXES, TEXT, LLAVA, IDEFICS, IMAGE = (
     "detr_resnet50",

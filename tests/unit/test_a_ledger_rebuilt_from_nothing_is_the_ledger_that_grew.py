@@ -11,15 +11,15 @@ from made_datasets import draw_scan, run_folders
 from made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
 from polars.testing import assert_frame_equal
 
-from atlas_resources.catalogue import build_catalogue
-from atlas_resources.dataset import Dataset
-from atlas_resources.ledger import ledger_path, read_ledger, read_sealed_rows
-from atlas_resources.ledger_freshness import why_behind
-from atlas_resources.ledger_tables import LEDGERS
-from atlas_resources.registration import register_scans
-from atlas_resources.result_tables import INSTRUMENT_TABLES
-from atlas_resources.runs import MANIFEST_NAME
-from atlas_resources.tables import IDENTITY
+from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.ledgers.freshness import why_behind
+from atlas_resources.ledgers.parquet import ledger_path, read_ledger, read_sealed_rows
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.runs.sealed import MANIFEST_NAME
+from atlas_resources.tables.ledgers import LEDGERS
+from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.tables.table import IDENTITY
 
 EMBEDDER, SEGMENTER = "embedder", "segmenter"
 VECTORS = GivenVectors({f"plate-{number:03d}": (number, 1.0, 0.0) for number in range(1, 7)})

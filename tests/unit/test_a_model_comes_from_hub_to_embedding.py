@@ -16,13 +16,14 @@ from made_hubs import MODEL, REVISION, TOKEN, Bench, bench, only_loopback
 from made_specs import project_spec, write_spec
 from test_loaders_need_no_network import shut_network
 
-from atlas_resources import inference
-from atlas_resources.hub import Hub
-from atlas_resources.inference import Embedder, load_model
-from atlas_resources.pulling import Step, plan_pull, pull
-from atlas_resources.registry import read_registry
-from atlas_resources.spec_weights import LibraryWeights, WeightFile
-from atlas_resources.weights import WeightsMissing, hub_shut, require_weights
+from atlas_resources.hub.client import Hub
+from atlas_resources.hub.pulling import Step, plan_pull, pull
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.instruments.spec.weights import LibraryWeights, WeightFile
+from atlas_resources.models import loading as inference
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Embedder
+from atlas_resources.models.weights import WeightsMissing, hub_shut, require_weights
 
 __all__ = ["bench", "only_loopback", "shut_network"]  # fixtures
 
@@ -173,7 +174,7 @@ def test_a_full_disk_is_told_before_it_is_filled(bench: Bench, monkeypatch: pyte
     class Usage:
         free = 1000
 
-    monkeypatch.setattr("atlas_resources.pulling.shutil.disk_usage", lambda folder: Usage)
+    monkeypatch.setattr("atlas_resources.hub.pulling.shutil.disk_usage", lambda folder: Usage)
     result = bench.atlas("pull", "tiny_clip")
     assert "model.safetensors: 16384 bytes are to come and 1000 are free in" in result.stderr
     assert "Make room, or name another cache in HF_HUB_CACHE." in result.stderr

@@ -9,15 +9,15 @@ import pytest
 import torch
 from made_specs import project_spec
 
-from atlas_assets.roles.contract import ContractBroken
+from atlas_assets.roles.declared import ContractBroken
 from atlas_assets.roles.embedding import EmbeddingWork, PreparedParts
 from atlas_assets.roles.parts import WHOLE_PLATE
 from atlas_assets.roles.probe import ProbeWork
-from atlas_resources.dataset import Dataset
-from atlas_resources.inference import Label
-from atlas_resources.result_columns import EMBEDDING, PROBE, PROMPT
-from atlas_resources.runs import Measurement
-from atlas_resources.specs import Spec
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.protocols import Label
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.sealing import Measurement
+from atlas_resources.tables.result_columns import EMBEDDING, PROBE, PROMPT
 
 WHOLE = PreparedParts([WHOLE_PLATE], [torch.zeros(3, 4, 4)])
 
@@ -173,7 +173,7 @@ def test_the_best_label_is_a_metric_by_its_first_name():
 
 
 def test_the_real_probe_stores_all_1000_labels_of_a_plate(dataset: Dataset):
-    from atlas_resources.inference import load_model
+    from atlas_resources.models.loading import load_model
 
     spec = project_spec("efficientnet_lite0_imagenet")
     work = ProbeWork(spec, dataset, lambda: load_model(spec))

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_specs import PROJECT, content_of, copy_of_project, write_spec
 
-from atlas_resources.names import ALIASES_NAME
-from atlas_resources.registry import read_registry
+from atlas_resources.instruments.aliases import ALIASES_NAME
+from atlas_resources.instruments.registry import read_registry
 
 ALIASES = {alias.name: alias.key for alias in PROJECT.names.aliases}
 GHOSTS = {

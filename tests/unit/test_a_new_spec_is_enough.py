@@ -6,11 +6,11 @@ import dagster as dg
 import pytest
 from made_specs import content_of, copy_of_project, write_spec
 
+from atlas_assets.cli.models.docs import models_page
 from atlas_assets.definitions import build_definitions
-from atlas_assets.model_docs import models_page
-from atlas_resources.dataset import Dataset
-from atlas_resources.models_ledger import build_models
-from atlas_resources.registry import Registry, read_registry
+from atlas_resources.instruments.registry import Registry, read_registry
+from atlas_resources.ledgers.models import build_models
+from atlas_resources.plates.dataset import Dataset
 
 NEW = "clip_vit_base_patch16"
 DIGEST = "ab" * 32

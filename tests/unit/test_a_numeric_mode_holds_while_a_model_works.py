@@ -11,13 +11,14 @@ from made_instruments import MINIATURES
 from made_specs import content_of, project_spec, with_field, write_spec
 from PIL import Image
 
-from atlas_assets.golden import cosines
-from atlas_resources import inference
-from atlas_resources.inference import Embedder, Scorer, load_model
-from atlas_resources.numeric_modes import VERBS, in_mode, numeric_mode
-from atlas_resources.preprocessing import build_preprocess
-from atlas_resources.registry import read_spec
-from atlas_resources.specs import Numeric, Spec
+from atlas_assets.cli.models.golden_test import cosines
+from atlas_resources.instruments.registry import read_spec
+from atlas_resources.instruments.spec.spec import Numeric, Spec
+from atlas_resources.models import loading as inference
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.numeric_modes import VERBS, in_mode, numeric_mode
+from atlas_resources.models.preprocessing import build_preprocess
+from atlas_resources.models.protocols import Embedder, Scorer
 
 BFLOAT16 = Numeric(dtype="bfloat16", device="cpu")
 MEDIUM = Numeric(dtype="float32", device="cpu", matmul_precision="medium")

@@ -3,9 +3,9 @@
 import pytest
 from fake_instruments import EMBEDDER, fake_registry, fake_spec
 
-from atlas_assets.terminal import materialize
-from atlas_resources import inference
-from atlas_resources.weights import require_weights
+from atlas_assets.in_process import materialize
+from atlas_resources.models import loading as inference
+from atlas_resources.models.weights import require_weights
 
 
 @pytest.mark.parametrize("paranoid", [True, False])

@@ -10,14 +10,14 @@ from made_results import build_ledgers, measure
 from made_specs import content_of, with_field, write_spec
 
 from atlas_assets.roles.embedding import EmbeddingWork
-from atlas_resources.admission import missing_for_admission
-from atlas_resources.catalogue import build_catalogue, connect
-from atlas_resources.images import decode
-from atlas_resources.inference import load_model
-from atlas_resources.registration import register_scans
-from atlas_resources.registry import read_spec
-from atlas_resources.spec_input import Resize, Tiles
-from atlas_resources.specs import Spec
+from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.instruments.admission import missing_for_admission
+from atlas_resources.instruments.registry import read_spec
+from atlas_resources.instruments.spec.input import Resize, Tiles
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loading import load_model
+from atlas_resources.plates.decode import decode
+from atlas_resources.plates.registration import register_scans
 
 GRIDS = Tiles(grids=[2, 3], overlap_ratio=0.0)
 PLAIN = fake_spec("embedder_tiled")

@@ -10,10 +10,10 @@ import yaml
 from made_specs import content_of, copy_of_project, with_field, write_spec
 from typer.testing import CliRunner, Result
 
-from atlas_assets import cli
-from atlas_resources.prompts import PROMPTS_DIR, PromptsMismatch, read_prompts, record_prompts
-from atlas_resources.registry import read_registry
-from atlas_resources.specs import PromptPin
+from atlas_assets.cli import app as cli
+from atlas_resources.instruments.prompts import PROMPTS_FOLDER, PromptsMismatch, read_prompts, record_prompts
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.instruments.spec.spec import PromptPin
 
 MEDIUM = read_prompts().sets["medium_v1"]
 
@@ -21,7 +21,7 @@ MEDIUM = read_prompts().sets["medium_v1"]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The project's own sets, to be edited."""
-    return Path(shutil.copytree(PROMPTS_DIR, tmp_path / "prompts"))
+    return Path(shutil.copytree(PROMPTS_FOLDER, tmp_path / "prompts"))
 
 
 def edit(folder: Path, name: str, old: str, new: str, to: str | None = None) -> None:
@@ -54,7 +54,7 @@ def test_the_project_ships_the_sets_it_speaks_of():
 
 def test_a_set_is_known_by_its_words_and_not_by_its_prose(folder: Path):
     """The digest by independent code, over the YAML as it stands without the description."""
-    content = yaml.safe_load((PROMPTS_DIR / "medium_v1.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((PROMPTS_FOLDER / "medium_v1.yaml").read_text(encoding="utf-8"))
     del content["description"]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     assert MEDIUM.sha256 == hashlib.sha256(text.encode()).hexdigest()

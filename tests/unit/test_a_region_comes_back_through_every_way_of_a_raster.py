@@ -10,15 +10,16 @@ from made_specs import project_spec
 from PIL import Image
 from pycocotools import mask as coco
 
+from atlas_assets.roles.segment_tiles import lay_tiles, segment_tiles
 from atlas_assets.roles.segmentation import SegmentationWork
-from atlas_assets.roles.tiles import lay_tiles, segment_tiles
-from atlas_resources.dataset import Dataset
-from atlas_resources.families import SamParameters
-from atlas_resources.inference import Mask, load_model
-from atlas_resources.loaders.mask_generation import MaskGenerator
-from atlas_resources.loaders.point_prompts import fitted_size
-from atlas_resources.registration import register_scans
-from atlas_resources.spec_input import Resize, Tiling
+from atlas_resources.instruments.loader_table import SamParameters
+from atlas_resources.instruments.spec.input import Resize, Tiling
+from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenerator
+from atlas_resources.models.loaders.segmenters.point_prompts import fitted_size
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Mask
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)
 HALF = Resize(mode="longest_side", size_px=192)  # of a source of 320 x 384

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from made_specs import PROJECT, copy_of_project
 
-from atlas_resources.registry import read_registry
-from atlas_resources.roster import ROSTER_NAME
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.instruments.roster import ROSTER_NAME
 
 
 def problems_with(folder: Path, **sets: dict) -> list[str]:

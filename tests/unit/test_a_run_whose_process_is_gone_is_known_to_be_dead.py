@@ -12,7 +12,7 @@ from dagster._core.events import EngineEventData
 from dagster._core.launcher.base import WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
-from atlas_resources.provenance import PROJECT_ROOT
+from atlas_resources.files.project import SETTINGS_FOLDER
 from atlas_resources.run_launcher import HOST_TAG, LocalRunLauncher, is_alive
 
 HERE = {GRPC_INFO_TAG: json.dumps({"host": "localhost", "socket": "/tmp/gone"})}  # noqa: S108 - a name, never opened
@@ -22,7 +22,7 @@ HERE = {GRPC_INFO_TAG: json.dumps({"host": "localhost", "socket": "/tmp/gone"})}
 def instance(tmp_path_factory):
     """With the project's own settings."""
     home = tmp_path_factory.mktemp("dagster")
-    (home / "dagster.yaml").write_bytes((PROJECT_ROOT / "dagster.yaml").read_bytes())
+    (home / "dagster.yaml").write_bytes((SETTINGS_FOLDER / "dagster.yaml").read_bytes())
     with dg.DagsterInstance.from_config(str(home)) as instance:
         yield instance
 

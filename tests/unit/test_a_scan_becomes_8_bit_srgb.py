@@ -17,8 +17,8 @@ from made_scans import (
 )
 from PIL import Image, ImageOps
 
-from atlas_resources.contracts import ColourPolicy
-from atlas_resources.images import DecodedImage, decode
+from atlas_resources.plates.contracts import ColourPolicy
+from atlas_resources.plates.decode import DecodedImage, decode
 
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6  # PNG colour types
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)

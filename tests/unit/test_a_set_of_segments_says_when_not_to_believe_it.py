@@ -13,11 +13,11 @@ from hypothesis.extra import numpy as hnp
 from made_datasets import Graph, make_dataset
 from made_results import GivenRows, build_ledgers, measure
 
-from atlas_assets.measures.segments import encode_mask, measure_mask
-from atlas_resources import run_lengths
-from atlas_resources.catalogue import build_catalogue, connect
-from atlas_resources.result_columns import SEGMENT
-from atlas_resources.segment_sets import MOST_SEGMENTS, SHATTERED_FROM, build_segment_sets, set_warnings
+from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.ledgers.segment_sets import MOST_SEGMENTS, SHATTERED_FROM, build_segment_sets, set_warnings
+from atlas_resources.measures.masks import run_lengths
+from atlas_resources.measures.masks.shape import encode_mask, measure_mask
+from atlas_resources.tables.result_columns import SEGMENT
 
 GROUND = "fake_ground_segmenter"
 SHAPE = (60, 100)  # height and width of every plate here

@@ -8,7 +8,7 @@ import pytest
 from made_scans import SRGB_ICC, encoded, write_image
 from PIL import Image
 
-from atlas_resources.images import decode
+from atlas_resources.plates.decode import decode
 
 NOISE = Image.effect_noise((64, 48), 80).convert("RGB")
 

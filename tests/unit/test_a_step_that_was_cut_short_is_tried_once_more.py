@@ -5,10 +5,10 @@ import pytest
 from fake_instruments import SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, make_dataset, run_folders
 
-from atlas_assets import instruments
-from atlas_resources.batches import execute_run
+from atlas_assets.graph import instruments
+from atlas_resources.models.weights import WeightsMissing
 from atlas_resources.resources import InstrumentResource
-from atlas_resources.weights import WeightsMissing
+from atlas_resources.runs.batches import execute_run
 
 SEGMENTS = f"segments/{SEGMENTER}"
 

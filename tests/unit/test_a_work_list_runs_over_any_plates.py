@@ -8,10 +8,11 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, alter_source, make_dataset, run_folders
 
-from atlas_assets.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY, MEASURE_VERSION
-from atlas_assets.partitions import PLATES, add_missing_partitions
-from atlas_assets.terminal import materialize
-from atlas_assets.work_lists import WorkList, run_config_of, tags_of
+from atlas_assets.automation.work_lists import WorkList, run_config_of, tags_of
+from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
+from atlas_assets.graph.partitions import PLATES, add_missing_partitions
+from atlas_assets.in_process import materialize
+from atlas_assets.roles.groundwork import MEASURE_VERSION
 
 SEGMENTS, EMBEDDINGS = dg.AssetKey(["segments", SEGMENTER]), dg.AssetKey(["embeddings", EMBEDDER])
 

@@ -15,11 +15,12 @@ from real_heads import put_real_head, wants_real_heads
 from torch import nn
 
 from atlas_assets.roles.probe import ProbeWork
-from atlas_resources.batches import execute_run
-from atlas_resources.inference import Scorer, load_model
-from atlas_resources.registry import read_registry
-from atlas_resources.runs import find_done
-from atlas_resources.weights import WeightsMismatch, WeightsMissing, require_weights
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Scorer
+from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, require_weights
+from atlas_resources.runs.batches import execute_run
+from atlas_resources.runs.sealed import find_done
 
 IMPROVED, V1_L14, V1_B32 = (
     "aesthetics_improved_clip_vit_large_patch14",

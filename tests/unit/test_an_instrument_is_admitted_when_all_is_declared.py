@@ -16,11 +16,11 @@ from made_specs import (
 )
 
 from atlas_assets.definitions import build_definitions
-from atlas_assets.instruments import asset_key
-from atlas_resources.admission import is_admitted, missing_for_admission, status_of
-from atlas_resources.fingerprints import identity
-from atlas_resources.registry import Registry, read_registry, read_spec
-from atlas_resources.specs import Spec
+from atlas_assets.graph.instruments import asset_key
+from atlas_resources.instruments.admission import is_admitted, missing_for_admission, status_of
+from atlas_resources.instruments.identity import identity
+from atlas_resources.instruments.registry import Registry, read_registry, read_spec
+from atlas_resources.instruments.spec.spec import Spec
 
 HUB, LIBRARY = "clip_vit_base_patch32", "sam_vit_base"
 

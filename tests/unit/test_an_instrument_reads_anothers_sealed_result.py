@@ -6,10 +6,10 @@ import yaml
 from fake_instruments import EMBEDDER, READER, fake_registry, fake_spec, reader_spec
 from made_datasets import Graph, make_dataset
 
-from atlas_assets.terminal import materialize
-from atlas_assets.work_lists import read_standings
-from atlas_resources.registry import read_registry
-from atlas_resources.runs import find_done
+from atlas_assets.automation.standings import read_standings
+from atlas_assets.in_process import materialize
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.runs.sealed import find_done
 
 VECTORS, SCORES = f"embeddings/{EMBEDDER}", f"probes/{READER}"
 

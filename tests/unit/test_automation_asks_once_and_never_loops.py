@@ -13,15 +13,16 @@ from dagster._core.definitions.data_version import INPUT_DATA_VERSION_TAG_PREFIX
 from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, alter_source, draw_scans, make_dataset, run_folders
 
-from atlas_assets.automation import AutomationSettings, Nightly, build_automation, read_settings
-from atlas_assets.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
-from atlas_assets.ledgers import build_ledger_assets
-from atlas_assets.partitions import add_missing_partitions
-from atlas_assets.plates import MANIFEST_KEY
-from atlas_resources.ledger_freshness import why_behind
-from atlas_resources.provenance import PROJECT_ROOT
-from atlas_resources.registration import register_scans
-from atlas_resources.registry import Registry
+from atlas_assets.automation.sensors import build_automation
+from atlas_assets.automation.settings import AutomationSettings, Nightly, read_settings
+from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
+from atlas_assets.graph.ledgers import build_ledger_assets
+from atlas_assets.graph.partitions import add_missing_partitions
+from atlas_assets.graph.plates import MANIFEST_KEY
+from atlas_resources.files.project import SETTINGS_FOLDER
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.freshness import why_behind
+from atlas_resources.plates.registration import register_scans
 from atlas_resources.resources import DatasetResource
 
 EMBEDDINGS, SEGMENTS = dg.AssetKey(["embeddings", EMBEDDER]), dg.AssetKey(["segments", SEGMENTER])
@@ -279,7 +280,7 @@ class TestRunsUnderWay:
     @pytest.fixture
     def instance(self, tmp_path):
         """Dagster on disk, with the project's settings: a schedule's context opens it for itself."""
-        shutil.copy(PROJECT_ROOT / "dagster.yaml", tmp_path)
+        shutil.copy(SETTINGS_FOLDER / "dagster.yaml", tmp_path)
         with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
             yield instance
 

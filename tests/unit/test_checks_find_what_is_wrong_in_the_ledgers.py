@@ -6,12 +6,12 @@ import pytest
 from fake_instruments import EMBEDDER, fake_registry, fake_spec
 from made_datasets import Graph, alter_source
 
-from atlas_assets.checks import build_checks
-from atlas_resources.ledger import ledger_path, read_ledger
-from atlas_resources.ledger_tables import HISTOGRAMS, LEDGERS, MODELS, RUNS
+from atlas_assets.graph.ledger_checks import build_checks
+from atlas_resources.ledgers.parquet import ledger_path, read_ledger
 from atlas_resources.resources import DatasetResource
-from atlas_resources.result_tables import INSTRUMENT_TABLES
-from atlas_resources.tables import Table
+from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, MODELS, RUNS
+from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.tables.table import Table
 
 EMBEDDINGS, SEGMENTS = INSTRUMENT_TABLES["embedding"], INSTRUMENT_TABLES["segmentation"]
 

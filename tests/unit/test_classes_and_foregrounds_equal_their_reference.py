@@ -16,12 +16,12 @@ from transformers import (
     SwinConfig,
 )
 
-from atlas_resources.families import U2NetParameters
-from atlas_resources.inference import load_model
-from atlas_resources.loaders.mask2former import Mask2Former, class_map
-from atlas_resources.loaders.u2net import U2Net, U2NetNetwork
-from atlas_resources.preprocessing import resize
-from atlas_resources.specs import Numeric, Spec
+from atlas_resources.instruments.loader_table import U2NetParameters
+from atlas_resources.instruments.spec.spec import Numeric, Spec
+from atlas_resources.models.loaders.segmenters.mask2former import Mask2Former, class_map
+from atlas_resources.models.loaders.segmenters.u2net import U2Net, U2NetNetwork
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.preprocessing import resize
 
 ON_CPU = Numeric(dtype="float32", device="cpu")
 

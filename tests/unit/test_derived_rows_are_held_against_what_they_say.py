@@ -10,11 +10,11 @@ from fake_regions import KEPT, PALETTE, POLYGONS, region_registry
 from made_datasets import make_dataset
 from made_results import run_instrument
 
-from atlas_assets.plate_checks import ROW_CHECKS, unsound_result
-from atlas_assets.region_soundness import unsound_colours, unsound_outlines, unsound_verdicts
-from atlas_assets.soundness import unsound_boxes
-from atlas_resources.result_tables import INSTRUMENT_TABLES
-from atlas_resources.runs import find_done
+from atlas_assets.graph.plate_checks import ROW_CHECKS, unsound_result
+from atlas_resources.runs.sealed import find_done
+from atlas_resources.tables.region_soundness import unsound_colours, unsound_outlines, unsound_verdicts
+from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.tables.soundness import unsound_boxes
 
 SQUARE = [[[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]]  # four corners, area 4
 NAMED = {"plate_id": "p", "instrument": "i", "segment_id": "mask-0001"}

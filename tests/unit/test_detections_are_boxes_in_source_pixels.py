@@ -12,19 +12,19 @@ from made_results import build_ledgers, measure, measure_groundwork
 from made_specs import project_spec
 from PIL import Image
 
-from atlas_assets.box_picture import box_overlay
-from atlas_assets.checks import build_checks
-from atlas_assets.roles.contract import ContractBroken
+from atlas_assets.graph.ledger_checks import build_checks
+from atlas_assets.roles.declared import ContractBroken
 from atlas_assets.roles.detection import DetectionWork
-from atlas_resources.catalogue import build_catalogue, connect
-from atlas_resources.dataset import Dataset
-from atlas_resources.inference import Detection
-from atlas_resources.ledger import ledger_path
-from atlas_resources.prompts import asked_prompts
-from atlas_resources.registry import Registry
+from atlas_assets.ui.boxes import box_overlay
+from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.instruments.prompts import asked_prompts
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.instruments.spec.spec import Numeric, Spec
+from atlas_resources.ledgers.parquet import ledger_path
+from atlas_resources.models.protocols import Detection
+from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
-from atlas_resources.result_tables import INSTRUMENT_TABLES
-from atlas_resources.specs import Numeric, Spec
+from atlas_resources.tables.results import INSTRUMENT_TABLES
 
 EGG = asked_prompts(project_spec("grounding_dino_base").prompts or [])[2]
 

@@ -29,12 +29,13 @@ from transformers import (
     pipeline,
 )
 
-from atlas_resources.images import decode
-from atlas_resources.inference import Detection, Detector, load_model
-from atlas_resources.preprocessing import build_preprocess
-from atlas_resources.prompts import PromptsMismatch
-from atlas_resources.specs import Spec
-from atlas_resources.weights import WeightsMissing
+from atlas_resources.instruments.prompts import PromptsMismatch
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.preprocessing import build_preprocess
+from atlas_resources.models.protocols import Detection, Detector
+from atlas_resources.models.weights import WeightsMissing
+from atlas_resources.plates.decode import decode
 
 DETR_THRESHOLD = 0.28
 WORDS = ["bird", "branch", "egg", "nest"]

@@ -6,8 +6,8 @@ import pytest
 from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, make_dataset, run_folders
 
-from atlas_resources.contracts import RunConfig, RunManifest, RunReport
-from atlas_resources.runs import open_run
+from atlas_resources.plates.contracts import RunConfig, RunManifest, RunReport
+from atlas_resources.runs.sealing import open_run
 
 SEGMENTS = f"segments/{SEGMENTER}"
 STEP = f"segments__{SEGMENTER}"

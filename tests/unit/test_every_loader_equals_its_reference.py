@@ -14,11 +14,12 @@ from made_instruments import MINIATURES, Miniature
 from PIL import Image
 from real_plates import one_of_each_family, wants_real_plates
 
-from atlas_resources import digests
-from atlas_resources.families import LOADERS
-from atlas_resources.images import decode
-from atlas_resources.inference import Embedder, Scorer, load_model
-from atlas_resources.preprocessing import build_preprocess
+from atlas_resources.files import digests
+from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.preprocessing import build_preprocess
+from atlas_resources.models.protocols import Embedder, Scorer
+from atlas_resources.plates.decode import decode
 
 VECTORS, LOGITS, BATCHES = 1e-4, 1e-3, 1e-5
 # Held by tests of their own: against the original package, whose real weights are there to be had; over vectors.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atlas_assets.picture_encoding import jpeg_within
-from atlas_assets.pictures import UI_INLINE_CHARACTERS, glance_markdown
+from atlas_assets.ui.encoding import jpeg_within
+from atlas_assets.ui.plots import UI_INLINE_CHARACTERS, glance_markdown
 
 
 @pytest.mark.parametrize("size", [(320, 200), (200, 320), (40, 40), (2000, 30)])

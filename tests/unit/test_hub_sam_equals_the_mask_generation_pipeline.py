@@ -13,10 +13,11 @@ from PIL import Image
 from transformers import SamImageProcessor, pipeline
 from transformers.models.sam import image_processing_sam
 
-from atlas_resources.inference import Mask, Segmenter, load_model
-from atlas_resources.loaders import mask_generation
-from atlas_resources.spec_weights import WeightFile
-from atlas_resources.specs import Numeric, Spec
+from atlas_resources.instruments.spec.spec import Numeric, Spec
+from atlas_resources.instruments.spec.weights import WeightFile
+from atlas_resources.models.loaders.segmenters import mask_generation
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Mask, Segmenter
 
 SIZE: dict[str, Any] = {
     "size": {"longest_edge": 64},

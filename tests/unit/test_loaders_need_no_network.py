@@ -15,10 +15,11 @@ from made_specs import project_spec
 from test_classes_and_foregrounds_equal_their_reference import ON_CPU, mask2former_spec, tiny_mask2former
 from test_hub_sam_equals_the_mask_generation_pipeline import pinned_spec
 
-from atlas_resources.families import LOADERS
-from atlas_resources.inference import Detector, Embedder, Scorer, Segmenter, load_model
-from atlas_resources.loaders.u2net import U2NetNetwork
-from atlas_resources.specs import Spec
+from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders.segmenters.u2net import U2NetNetwork
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Detector, Embedder, Scorer, Segmenter
 
 
 class NetworkUsed(AssertionError):

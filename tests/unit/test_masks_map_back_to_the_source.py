@@ -15,14 +15,15 @@ from made_specs import project_spec
 from PIL import Image
 from pycocotools import mask as coco
 
-from atlas_assets.measures.boxes import bounding_box
 from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster, part_on_source
-from atlas_resources.dataset import Dataset
-from atlas_resources.inference import Mask, load_model
-from atlas_resources.registration import register_scans
-from atlas_resources.result_columns import SEGMENT
-from atlas_resources.runs import Measurement
-from atlas_resources.spec_output import MasksOutput
+from atlas_resources.instruments.spec.output import MasksOutput
+from atlas_resources.measures.windows import bounding_box
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Mask
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.runs.sealing import Measurement
+from atlas_resources.tables.result_columns import SEGMENT
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)
 

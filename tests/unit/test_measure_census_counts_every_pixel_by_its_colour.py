@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from atlas_assets.measures import census as census_module
-from atlas_assets.measures.census import count_colours
+from atlas_resources.measures.colour import census as census_module
+from atlas_resources.measures.colour.census import count_colours
 
 RED, CREAM, BLACK = (255, 0, 0), (250, 240, 220), (0, 0, 0)
 PICTURE = np.array([[RED, CREAM, CREAM], [BLACK, CREAM, RED]], np.uint8)

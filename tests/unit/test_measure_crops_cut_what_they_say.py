@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atlas_assets.measures.crops import CropBox, crop_box, cut_out
+from atlas_resources.measures.masks.crops import CropBox, crop_box, cut_out
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from atlas_assets.measures.hashes import perceptual_hashes
+from atlas_resources.measures.hashes import perceptual_hashes
 
 
 def picture_of(grey: np.ndarray) -> Image.Image:

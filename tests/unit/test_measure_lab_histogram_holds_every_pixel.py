@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from atlas_assets.measures.census import count_colours
-from atlas_assets.measures.lab import HISTOGRAM_GRID, LabGrid, lab_histogram, mean_lab
+from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.lab import HISTOGRAM_GRID, LabGrid, lab_histogram, mean_lab
 
 
 def box_of_colour(*rgb: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas_assets.measures.levels import describe_levels, otsu_threshold, percentile_level
+from atlas_resources.measures.colour.levels import describe_levels, otsu_threshold, percentile_level
 
 
 def histogram(pixels_by_level: dict[int, int]) -> np.ndarray:

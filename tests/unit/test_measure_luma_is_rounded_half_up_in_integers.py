@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas_assets.measures import luma as luma_module
-from atlas_assets.measures.luma import luma
+from atlas_resources.measures.colour import luma as luma_module
+from atlas_resources.measures.colour.luma import luma
 
 
 def test_primaries_weigh_as_rec_709_has_them():

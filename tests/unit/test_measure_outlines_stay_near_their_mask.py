@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from atlas_assets.measures.outlines import Outline, fill_outline, trace_outline
-from atlas_assets.measures.segments import intersection_over_union, measure_mask
+from atlas_resources.measures.masks.outlines import Outline, fill_outline, trace_outline
+from atlas_resources.measures.masks.shape import intersection_over_union, measure_mask
 
 ROWS, COLUMNS = np.mgrid[:400, :500] + 0.5
 MASKS = hnp.arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.booleans()).filter(np.any)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from atlas_assets.measures.overlaps import mask_overlaps
-from atlas_assets.measures.segments import encode_mask, intersection_over_union
+from atlas_resources.measures.masks.overlaps import mask_overlaps
+from atlas_resources.measures.masks.shape import encode_mask, intersection_over_union
 
 SETS = st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 9)).flatmap(lambda s: hnp.arrays(np.bool_, s))
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.color import deltaE_ciede2000
 
-from atlas_assets.measures.census import count_colours
-from atlas_assets.measures.palette import JUST_NOTICEABLE_DIFFERENCE, PaletteColour, dominant_colours
+from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.palette import JUST_NOTICEABLE_DIFFERENCE, PaletteColour, dominant_colours
 
 
 def palette_of(pixels_by_colour: dict[tuple[int, int, int], int]) -> tuple[PaletteColour, ...]:

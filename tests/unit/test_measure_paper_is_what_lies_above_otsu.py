@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from atlas_assets.measures.census import count_colours
-from atlas_assets.measures.paper import split_paper
+from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.paper import split_paper
 
 
 def test_ink_on_paper_is_split_at_the_inks_tone():

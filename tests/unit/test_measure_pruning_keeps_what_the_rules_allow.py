@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atlas_assets.measures.pruning import Candidate, PruningRules, Verdict, prune
+from atlas_resources.measures.masks.pruning import Candidate, PruningRules, Verdict, prune
 
 APART = np.eye(3)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from atlas_assets.measures.census import count_colours
-from atlas_assets.measures.paper import split_paper
-from atlas_assets.measures.segment_colours import describe_colours
+from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.paper import split_paper
+from atlas_resources.measures.masks.colours import describe_colours
 
 PAPER = (230, 220, 190)
 

@@ -13,7 +13,7 @@ from pycocotools import mask as coco
 from scipy.spatial import ConvexHull
 from skimage.measure import euler_number, label, regionprops
 
-from atlas_assets.measures.segments import (
+from atlas_resources.measures.masks.shape import (
     EncodedMask,
     MaskMeasures,
     decode_mask,

@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from skimage.filters import sobel
 
-from atlas_assets.measures import spatial
-from atlas_assets.measures.spatial import edge_density, laplacian_variance
+from atlas_resources.measures import spatial
+from atlas_resources.measures.spatial import edge_density, laplacian_variance
 
 GREY_PICTURES = hnp.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 

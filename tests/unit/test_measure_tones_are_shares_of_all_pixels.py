@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from atlas_assets.measures.census import count_colours
-from atlas_assets.measures.tones import measure_colours, measure_tones
+from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.tones import measure_colours, measure_tones
 
 # Ten pixels, one of each kind the ratios ask about.
 PICTURE = np.array(

@@ -12,8 +12,8 @@ from skimage.color import rgb2lab
 from skimage.filters import sobel, threshold_otsu
 from skimage.measure import shannon_entropy
 
-from atlas_assets.measures.pixels import PixelFacts, measure_geometry, measure_pixels
-from atlas_resources.contracts import ColorHistograms, InputImage
+from atlas_resources.measures.pixels import PixelFacts, measure_geometry, measure_pixels
+from atlas_resources.plates.contracts import ColorHistograms, InputImage
 
 PLATES = sorted((Path(__file__).parents[3] / "shared" / "plates").glob("*/*.jpg"))[::13][:3]
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee")

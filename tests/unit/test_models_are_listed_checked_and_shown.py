@@ -7,9 +7,10 @@ from made_specs import ADMITTED, PROJECT, content_of, copy_of_project, with_fiel
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from atlas_assets import cli, cli_models
-from atlas_resources.families import LOADERS
-from atlas_resources.fingerprints import fingerprint
+from atlas_assets.cli import app as cli
+from atlas_assets.cli.models import listing as cli_models
+from atlas_resources.instruments.identity import fingerprint
+from atlas_resources.instruments.loader_table import LOADERS
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +116,7 @@ def test_ideas_are_listed_with_what_is_missing_and_broken_specs_with_the_field(
     folder = copy_of_project(tmp_path)
     write_spec(folder, without_field(content_of("dinov2_base"), "licence", "numeric"))
     write_spec(folder, with_field(content_of("sam_vit_base"), ("loader",), "no_such_family"))
-    monkeypatch.setattr("atlas_resources.registry.read_registry.__defaults__", (folder,))
+    monkeypatch.setattr("atlas_resources.instruments.registry.read_registry.__defaults__", (folder,))
     output = atlas("list").stdout
     assert row_of("dinov2_base", output)[-1] == (
         "idea: licence: neither an SPDX id nor `unknown`; numeric: dtype and device not declared"

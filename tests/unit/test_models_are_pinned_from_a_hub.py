@@ -9,11 +9,11 @@ import yaml
 from hub_server import Commit, Fault
 from made_hubs import CONFIG, FILES, KEY, LATER, MODEL, REVISION, WEIGHTS, Bench, bench, only_loopback, sha256
 
-from atlas_resources.admission import missing_for_admission
-from atlas_resources.captures import HubFile, needed_files
-from atlas_resources.pinning import key_of, preprocessing_of
-from atlas_resources.registry import read_spec
-from atlas_resources.specs import Spec
+from atlas_resources.hub.drafting import key_of, preprocessing_of
+from atlas_resources.hub.model_card import HubFile, needed_files
+from atlas_resources.instruments.admission import missing_for_admission
+from atlas_resources.instruments.registry import read_spec
+from atlas_resources.instruments.spec.spec import Spec
 
 __all__ = ["bench", "only_loopback"]  # fixtures
 

@@ -22,8 +22,8 @@ from made_hubs import (
 )
 from made_specs import content_of, with_field, write_spec
 
-from atlas_resources.hub import Hub
-from atlas_resources.weights import hub_shut
+from atlas_resources.hub.client import Hub
+from atlas_resources.models.weights import hub_shut
 
 __all__ = ["bench", "only_loopback"]  # fixtures
 

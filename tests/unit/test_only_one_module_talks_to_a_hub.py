@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas_resources import hub
+from atlas_resources.hub import client as hub
 
 PROJECT = Path(hub.__file__).resolve().parents[1]
 TALKING = {"httpx2", "httpx", "requests", "aiohttp"}

@@ -12,9 +12,10 @@ from real_plates import one_of_each_family, wants_real_plates
 from scipy.ndimage import label
 from skimage.filters import threshold_otsu
 
-from atlas_resources.images import decode
-from atlas_resources.inference import Mask, Segmenter, load_model
-from atlas_resources.preprocessing import resize
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.preprocessing import resize
+from atlas_resources.models.protocols import Mask, Segmenter
+from atlas_resources.plates.decode import decode
 
 PAPER, INK, BROWN = (240, 232, 215), (25, 25, 30), (110, 70, 40)
 HEIGHT, WIDTH = 300, 400

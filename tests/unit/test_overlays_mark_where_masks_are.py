@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atlas_assets.mask_pictures import SEGMENT_COLOURS, mask_overlay
+from atlas_assets.ui.masks import SEGMENT_COLOURS, mask_overlay
 
 RED = (180, 30, 30)
 

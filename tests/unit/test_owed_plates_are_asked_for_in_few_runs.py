@@ -8,16 +8,9 @@ from hypothesis import strategies as st
 from made_datasets import make_dataset
 from made_results import TWO_SEGMENTS, GivenVectors, measure, measure_groundwork
 
-from atlas_assets.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
-from atlas_assets.work_lists import (
-    PlateStanding,
-    Standing,
-    WorkList,
-    read_standings,
-    run_config_of,
-    tags_of,
-    work_lists,
-)
+from atlas_assets.automation.standings import PlateStanding, Standing, read_standings
+from atlas_assets.automation.work_lists import WorkList, run_config_of, tags_of, work_lists
+from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 
 EMBEDDINGS, SEGMENTS = dg.AssetKey(["embeddings", EMBEDDER]), dg.AssetKey(["segments", SEGMENTER])
 

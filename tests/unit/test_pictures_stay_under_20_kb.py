@@ -9,15 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from atlas_assets.mask_pictures import area_histogram, mask_overlay
-from atlas_assets.picture_encoding import jpeg_within
-from atlas_assets.pictures import (
-    data_uri_markdown,
-    histogram_plot,
-    neighbours_strip,
-    scores_plot,
-    thumbnail,
-)
+from atlas_assets.ui.encoding import jpeg_within
+from atlas_assets.ui.masks import area_histogram, mask_overlay
+from atlas_assets.ui.plots import data_uri_markdown, histogram_plot, neighbours_strip, scores_plot, thumbnail
 
 LIMIT_BYTES = 20_000
 

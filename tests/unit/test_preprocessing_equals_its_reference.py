@@ -18,9 +18,9 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
-from atlas_resources.images import decode
-from atlas_resources.preprocessing import build_preprocess, centre_crop, resize, stack_padded
-from atlas_resources.spec_input import Interpolation, Preprocessing, Resize
+from atlas_resources.instruments.spec.input import Interpolation, Preprocessing, Resize
+from atlas_resources.models.preprocessing import build_preprocess, centre_crop, resize, stack_padded
+from atlas_resources.plates.decode import decode
 
 # openai/clip-vit-base-patch32, preprocessor_config.json, sha256
 # 910e70b3956ac9879ebc90b22fb3bc8a75b6a0677814500101a4c072bd7857bd

@@ -10,15 +10,16 @@ from made_instruments import MINIATURES, changed, pinned
 from made_specs import PROJECT, WRITTEN, content_of, project_spec
 from torchvision.models import get_weight
 
-from atlas_resources.inference import Embedder, load_model
-from atlas_resources.loaders.own_steps import (
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.processor_steps import (
     PreprocessingMismatch,
     require_same_steps,
     require_snapshots_steps,
     steps_of_torchvision,
 )
-from atlas_resources.specs import Spec
-from atlas_resources.weights import WeightsMissing, require_weights, verify_weights
+from atlas_resources.models.protocols import Embedder
+from atlas_resources.models.weights import WeightsMissing, require_weights, verify_weights
 
 # Files of the hub as models of this kind have them, older forms included; see the specs' sources for their digests.
 CLIP = {

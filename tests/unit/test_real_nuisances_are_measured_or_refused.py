@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from atlas_resources.dataset import Dataset
-from atlas_resources.images import decode
-from atlas_resources.registration import register_scans
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.decode import decode
+from atlas_resources.plates.registration import register_scans
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 NASTY, PLATES = SHARED / "nasty", SHARED / "plates"

@@ -6,9 +6,9 @@ from fake_instruments import EMBEDDER, SEGMENTER, fake_spec
 from fake_regions import KEPT, VECTORS, plan, project_methods, region_registry, write_plan
 from made_specs import content_of, copy_of_project, write_spec
 
-from atlas_resources.region_plans import derive
-from atlas_resources.registry import read_registry
-from atlas_resources.specs import Licence
+from atlas_resources.instruments.region_plans import derive
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.instruments.spec.spec import Licence
 
 
 def test_the_projects_plan_derives_four_admitted_instruments():

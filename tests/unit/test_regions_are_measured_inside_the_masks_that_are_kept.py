@@ -14,12 +14,12 @@ from made_results import build_ledgers, run_instrument
 from PIL import Image
 from shapely.geometry import shape
 
-from atlas_assets.measures.segments import EncodedMask, decode_mask
-from atlas_assets.work_lists import read_standings
-from atlas_resources.catalogue import build_catalogue, connect
-from atlas_resources.dataset import Dataset
-from atlas_resources.registry import Registry
-from atlas_resources.runs import find_done
+from atlas_assets.automation.standings import read_standings
+from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.measures.masks.shape import EncodedMask, decode_mask
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.sealed import find_done
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from made_datasets import make_dataset
 from made_results import build_ledgers, run_instrument
 from PIL import Image
 
-from atlas_assets.measures.outlines import fill_outline, trace_outline
-from atlas_resources.annotations import (
+from atlas_resources.export.annotations import (
     PlatePage,
     PublishedRegion,
     annotation_page,
@@ -22,7 +21,8 @@ from atlas_resources.annotations import (
     iiif_manifest,
     svg,
 )
-from atlas_resources.region_export import export_regions
+from atlas_resources.export.regions import export_regions
+from atlas_resources.measures.masks.outlines import fill_outline, trace_outline
 
 PAGE = PlatePage("plate-001", "A ring", 90, 60, "https://example.org/plates/plate-001", "Public domain")
 BASE = "http://127.0.0.1:8000"

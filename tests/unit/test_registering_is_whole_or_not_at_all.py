@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from made_scans import write_image
 
-from atlas_resources import registration
-from atlas_resources.dataset import Dataset, DatasetBroken
-from atlas_resources.registration import register_scans
+from atlas_resources.plates import registration
+from atlas_resources.plates.dataset import Dataset, DatasetBroken
+from atlas_resources.plates.registration import register_scans
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from fake_instruments import fake_registry, fake_spec
 from made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
 from typer.testing import CliRunner
 
-from atlas_assets.cli_export import export
-from atlas_resources.catalogue import build_catalogue, connect
-from atlas_resources.export import LeftOut, export_ledgers
-from atlas_resources.ledger import ledger_path
-from atlas_resources.ledger_tables import LEDGERS, MODELS
-from atlas_resources.specs import Licence
+from atlas_assets.cli.export import export
+from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.export.ledgers import LeftOut, export_ledgers
+from atlas_resources.instruments.spec.spec import Licence
+from atlas_resources.ledgers.parquet import ledger_path
+from atlas_resources.tables.ledgers import LEDGERS, MODELS
 
 VECTORS = GivenVectors({f"plate-00{number}": (3.0, 4.0, float(number)) for number in range(1, 6)})
 NC = Licence(spdx="CC-BY-NC-4.0", commercial_use="no", source="made here")

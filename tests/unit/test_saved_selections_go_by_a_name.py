@@ -5,9 +5,9 @@ import pytest
 from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from made_datasets import Graph
 
-from atlas_assets.selections import expand, saved_selections
-from atlas_assets.terminal import materialize
-from atlas_resources.registry import read_registry
+from atlas_assets.automation.selections import expand, saved_selections
+from atlas_assets.in_process import materialize
+from atlas_resources.instruments.registry import read_registry
 
 
 def keys_of(graph: Graph, text: str) -> set[str]:

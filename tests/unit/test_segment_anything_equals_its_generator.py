@@ -17,12 +17,13 @@ from segment_anything import SamAutomaticMaskGenerator, automatic_mask_generator
 from segment_anything.modeling import Sam
 from segment_anything.utils import amg
 
-from atlas_resources.families import SamParameters
-from atlas_resources.inference import Mask, Segmenter, load_model
-from atlas_resources.loaders import mask_generation
-from atlas_resources.loaders.point_prompts import Crop, boxes_of, is_cut_off, lay_crops, point_grid
-from atlas_resources.registry import read_spec
-from atlas_resources.specs import Spec
+from atlas_resources.instruments.loader_table import SamParameters
+from atlas_resources.instruments.registry import read_spec
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders.segmenters import mask_generation
+from atlas_resources.models.loaders.segmenters.point_prompts import Crop, boxes_of, is_cut_off, lay_crops, point_grid
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Mask, Segmenter
 
 # Seeded weights draw masks of no quality: the thresholds let all of them through, or nothing would be compared.
 OPEN_THRESHOLDS = {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "box_nms_thresh": 1.0}

@@ -12,12 +12,12 @@ from fake_instruments import fake_registry, fake_spec
 from made_datasets import draw_scan
 from made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
 
-from atlas_resources.catalogue import build_catalogue, connect
-from atlas_resources.commercial import TABLES
-from atlas_resources.ledger import ledger_path
-from atlas_resources.ledger_tables import LEDGERS, RUNS
-from atlas_resources.registration import register_scans
-from atlas_resources.segment_sets import SEGMENT_SETS
+from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.ledgers.parquet import ledger_path
+from atlas_resources.ledgers.terms import TABLES
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.tables.ledgers import LEDGERS, RUNS
+from atlas_resources.tables.segment_sets import SEGMENT_SETS
 
 VECTORS = {
     "plate-001": (3.0, 4.0, 0.0),

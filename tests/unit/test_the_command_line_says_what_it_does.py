@@ -8,10 +8,10 @@ from made_datasets import draw_scans
 from made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
 from typer.testing import CliRunner, Result
 
-from atlas_assets import cli
-from atlas_resources.catalogue import build_catalogue
-from atlas_resources.dataset import Dataset
-from atlas_resources.registration import register_scans
+from atlas_assets.cli import app as cli
+from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr(cli.console, "_width", 300)
     fake_instruments.install(monkeypatch)
     registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
-    monkeypatch.setattr("atlas_resources.registry.read_registry", lambda: registry)
+    monkeypatch.setattr("atlas_resources.instruments.registry.read_registry", lambda: registry)
     return Dataset(tmp_path / "atlas")
 
 

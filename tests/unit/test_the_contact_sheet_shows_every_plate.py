@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from atlas_assets.contact_sheet import CARD_HEIGHT_PX, CARD_WIDTH_PX, ContactSheetRow, contact_sheet, draw_card
-from atlas_assets.pictures import thumbnail
+from atlas_assets.demo.contact_sheet import CARD_HEIGHT_PX, CARD_WIDTH_PX, ContactSheetRow, contact_sheet, draw_card
+from atlas_assets.ui.plots import thumbnail
 
 
 def row(number: int, palette: list[tuple[str, float]] | None = None, neighbours: int = 3) -> ContactSheetRow:

@@ -7,8 +7,8 @@ import pytest
 from made_specs import PROJECT
 from typer.testing import CliRunner
 
-from atlas_assets.cli import app
-from atlas_assets.model_docs import DOCS_PATH, models_page
+from atlas_assets.cli.app import app
+from atlas_assets.cli.models.docs import DOCS_PATH, models_page
 
 PAGE = models_page(PROJECT)
 

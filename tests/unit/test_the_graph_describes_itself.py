@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from atlas_assets.definitions import build_definitions
-from atlas_assets.instruments import asset_key
-from atlas_resources.registry import read_registry
+from atlas_assets.graph.instruments import asset_key
+from atlas_resources.instruments.registry import read_registry
 
 HEAVY = ("torch", "transformers", "torchvision", "timm", "segment_anything", "skimage", "sklearn", "scipy")
 PARTITIONED = {

@@ -9,9 +9,9 @@ from fake_instruments import EMBEDDER
 from made_datasets import Graph
 from PIL import Image
 
-from atlas_assets import neighbour_pictures as module
-from atlas_assets.neighbour_pictures import MOST_PICTURES, neighbour_pictures
-from atlas_assets.picture_encoding import MAX_PICTURE_BYTES
+from atlas_assets.ui import neighbours as module
+from atlas_assets.ui.encoding import MAX_PICTURE_BYTES
+from atlas_assets.ui.neighbours import MOST_PICTURES, neighbour_pictures
 
 
 def rows(vectors: dict[str, list[float]], instrument: str = "one", scope: str = "plate") -> pl.DataFrame:

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from atlas_assets.demo.drawing import DrawnPlate, draw_demo_plates
+from atlas_assets.demo.plates import DrawnPlate, draw_demo_plates
 
 SCALE = 0.08
 

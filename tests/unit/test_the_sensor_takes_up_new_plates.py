@@ -6,11 +6,11 @@ import dagster as dg
 import pytest
 from made_datasets import draw_scan, draw_scans
 
+from atlas_assets.automation.new_scans import register_new_scans
 from atlas_assets.definitions import build_definitions
-from atlas_assets.new_scans import register_new_scans
-from atlas_resources.dataset import Dataset
-from atlas_resources.registration import register_scans
-from atlas_resources.registry import read_registry
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
 from atlas_resources.resources import DatasetResource
 
 
@@ -146,7 +146,7 @@ def test_a_tick_leaves_the_staged_files_as_they_were(ticks):
 
 
 def test_a_tick_that_runs_out_of_time_is_taken_up_by_the_next(ticks, monkeypatch):
-    monkeypatch.setattr("atlas_assets.new_scans.TICK_BUDGET_SECONDS", 0.0)
+    monkeypatch.setattr("atlas_assets.automation.new_scans.TICK_BUDGET_SECONDS", 0.0)
     draw_scans(ticks.dataset.staging_dir, "red", "green", "blue")
     for number in (1, 2, 3):
         ticks.tick_with_news()

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from typer.testing import CliRunner
 
-from atlas_assets.cli import app
+from atlas_assets.cli.app import app
 
 
 @pytest.fixture

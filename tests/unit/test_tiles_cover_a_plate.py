@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas_assets.measures.tiles import tile_grid
+from atlas_resources.measures.tiles import tile_grid
 
 
 def coverage(width_px: int, height_px: int, grid: int, overlap_ratio: float) -> np.ndarray:

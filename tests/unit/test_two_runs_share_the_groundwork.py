@@ -4,9 +4,9 @@ from itertools import islice
 
 import pytest
 
-from atlas_assets import groundwork
-from atlas_assets.groundwork import OP_NAME, make_groundwork, measure_plate, read_failure
-from atlas_resources.runs import claim_plate
+from atlas_assets.graph import groundwork
+from atlas_assets.roles.groundwork import OP_NAME, make_groundwork, measure_plate, read_failure
+from atlas_resources.runs.claims import claim_plate
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import torch
 from made_checkpoints import snapshot_folder
 from made_specs import content_of, project_spec, with_field
 
-from atlas_resources.inference import load_model
-from atlas_resources.specs import Spec
-from atlas_resources.weights import WeightsMismatch, WeightsMissing, require_weights
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, require_weights
 
 HUB, LIBRARY, TORCH_HUB, ALGORITHM = "clip_vit_base_patch32", "efficientnet_lite0", "sam_vit_base", "otsu_luma"
 SAM_SHA256 = "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"

@@ -11,10 +11,10 @@ from made_checkpoints import snapshot_folder
 from made_instruments import MINIATURES, changed, pinned
 from safetensors.torch import load_file, save_file
 
-from atlas_resources.inference import load_model
-from atlas_resources.spec_weights import LibraryWeights
-from atlas_resources.specs import Spec
-from atlas_resources.weights import WeightsMismatch, weights_folder
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.instruments.spec.weights import LibraryWeights
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.weights import WeightsMismatch, weights_folder
 
 Weights = dict[str, torch.Tensor]
 

@@ -14,12 +14,13 @@ from made_specs import PROJECT, project_spec
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer, pipeline
 from typer.testing import CliRunner
 
-from atlas_assets import cli
-from atlas_resources import text_search
-from atlas_resources.catalogue import build_catalogue
-from atlas_resources.inference import TextScorer, load_model
-from atlas_resources.prompts import read_prompts
-from atlas_resources.text_search import search_plates, text_tower_of
+from atlas_assets.cli import app as cli
+from atlas_resources.catalogue import search as text_search
+from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.catalogue.search import search_plates, text_tower_of
+from atlas_resources.instruments.prompts import read_prompts
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import TextScorer
 
 KEY, CLIP = "clip_vit_base_patch32_prompts", "clip_vit_base_patch32"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -1,0 +1,82 @@
+"""The sensor that takes in new scans: registers them, adds their partitions and asks for their groundwork."""
+
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+
+from atlas_assets.automation.work_lists import AUTOMATION_TAG
+from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
+from atlas_assets.graph.partitions import PLATES, missing_partitions
+from atlas_assets.graph.plates import MANIFEST_KEY
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.resources import DatasetResource
+
+TICK_BUDGET_SECONDS = 30.0  # a sensor's tick is cut off after 60; what is left over is taken up by the next
+
+
+def _state(path: Path) -> str:
+    """Changes whenever the file does; empty for none."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return ""
+    return f"{stat.st_size}-{stat.st_mtime_ns}"
+
+
+def _register_staged(dataset: Dataset, seen: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Registers staged scans that are new or changed since the last tick.
+
+    Returns:
+        The state of every staged file dealt with so far, and one line per refused one.
+    """
+    dealt_with = {path: state for path, state in seen.items() if _state(Path(path)) == state}
+    refused = []
+    deadline = time.monotonic() + TICK_BUDGET_SECONDS
+    registrations = register_scans(dataset, [dataset.staging_dir], is_wanted=lambda path: str(path) not in dealt_with)
+    with closing(registrations):
+        for registration in registrations:
+            dealt_with[str(registration.path)] = _state(registration.path)
+            if registration.status == "refused":
+                refused.append(f"{registration.path.name}: {registration.reason}")
+            if time.monotonic() > deadline:
+                break
+    return dealt_with, refused
+
+
+@dg.sensor(
+    target=dg.AssetSelection.assets(MANIFEST_KEY, INPUT_IMAGE_KEY, HISTOGRAMS_KEY),
+    minimum_interval_seconds=30,
+    description="Registers scans that appear in the dataset's plates/ folder, adds their partitions and asks for their "
+    "groundwork. Plates registered on the command line are taken up too.",
+)
+def register_new_scans(
+    context: dg.SensorEvaluationContext, dataset: DatasetResource
+) -> dg.SensorResult | dg.SkipReason:
+    """One run covers all new plates: they stand together at the end of the partitions."""
+    opened = dataset.open()
+    seen, refused = _register_staged(opened, json.loads(context.cursor or "{}"))
+    context.update_cursor(json.dumps(seen))
+    for line in refused:
+        context.log.error(f"refused {line}")
+    new = missing_partitions(context.instance, opened)
+    if not new:
+        return dg.SkipReason("; ".join(["no new plates", *(f"refused {line}" for line in refused)]))
+    context.log.info(f"{len(new)} new plates: {new[0]} to {new[-1]}")
+    return dg.SensorResult(
+        dynamic_partitions_requests=[PLATES.build_add_request(new)],
+        run_requests=[
+            dg.RunRequest(
+                run_key=f"groundwork:{new[0]}:{new[-1]}",
+                asset_selection=[MANIFEST_KEY, INPUT_IMAGE_KEY, HISTOGRAMS_KEY],
+                tags={
+                    "dagster/asset_partition_range_start": new[0],
+                    "dagster/asset_partition_range_end": new[-1],
+                    AUTOMATION_TAG: "register_new_scans",
+                },
+            )
+        ],
+    )

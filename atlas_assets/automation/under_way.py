@@ -1,0 +1,64 @@
+"""Which plates a run is about to make: those of every run that is not over, whoever asked for it.
+
+What plates owe is in `work_lists`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from atlas_assets.automation.work_lists import AUTOMATION_TAG
+from atlas_assets.graph.partitions import PLATES_NAME
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+RETRY_MINUTES = 5  # within which the daemon has started a killed run again, or will not
+
+
+def unfinished_runs(instance: dg.DagsterInstance) -> Iterator[dg.DagsterRun]:
+    """Runs that are not over, those included that were killed and that the daemon is about to start again."""
+    yield from instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+    if instance.run_retries_enabled:
+        lately = datetime.now(UTC) - timedelta(minutes=RETRY_MINUTES)
+        killed = dg.RunsFilter(
+            statuses=[dg.DagsterRunStatus.FAILURE], tags={"dagster/will_retry": "true"}, updated_after=lately
+        )
+        yield from (run for run in instance.get_runs(killed) if "dagster/auto_retry_run_id" not in run.tags)
+
+
+def automation_runs(instance: dg.DagsterInstance) -> int:
+    """How many runs are under way that automation asked for."""
+    return sum(AUTOMATION_TAG in run.tags for run in unfinished_runs(instance))
+
+
+def plates_under_way(instance: dg.DagsterInstance) -> Mapping[dg.AssetKey, set[str]]:
+    """Plates of each asset that a run which is not over has been asked for."""
+    known = list(instance.get_dynamic_partitions(PLATES_NAME))
+    asked: dict[dg.AssetKey, set[str]] = defaultdict(set)
+    for run in unfinished_runs(instance):
+        plate_ids = set(_plates_of(run, known))
+        for key in run.asset_selection or ():
+            asked[key] |= plate_ids
+    return asked
+
+
+def _plates_of(run: dg.DagsterRun, known: list[str]) -> list[str]:
+    """A run's work list, or else its partition or range of partitions."""
+    ops: Any = run.run_config.get("ops") or {}
+    configs = [op.get("config") or {} for op in ops.values()]
+    listed = [plate_id for config in configs for plate_id in config.get("plates", [])]
+    if listed:
+        return listed
+    first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition")
+    last = run.tags.get("dagster/asset_partition_range_end") or first
+    if first not in known or last not in known:
+        return []
+    return known[known.index(first) : known.index(last) + 1]

@@ -1,0 +1,153 @@
+"""`docs/models.md`: the instruments as a scholar reads them, written from the specs and from nothing else."""
+
+from atlas_resources.files.project import PROJECT_ROOT
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.instruments.spec.input import Preprocessing
+from atlas_resources.instruments.spec.output import (
+    BoxesOutput,
+    ImageOutput,
+    MasksOutput,
+    RegionsOutput,
+    ScoresOutput,
+    TextOutput,
+    VectorOutput,
+)
+from atlas_resources.instruments.spec.pins import model_sha, weight_files
+from atlas_resources.instruments.spec.spec import Role, Spec
+
+DOCS_PATH = PROJECT_ROOT / "docs" / "models.md"
+TITLE_OF_ROLE: dict[Role, str] = {
+    "embedding": "Embeddings",
+    "segmentation": "Segmentation",
+    "detection": "Detection",
+    "probe": "Probes",
+    "text": "Text",
+    "pruning": "Regions: what is kept",
+    "palette": "Regions: colours",
+    "outline": "Regions: polygons",
+    "generative": "Generative",
+}
+HEAD = """# Instruments
+
+Written by `atlas models docs` from `model_specs/`; change a spec, not this page.
+
+An instrument is **admitted** when its spec declares pinned weights with their digest, licence, output, preprocessing,
+numeric mode and a known way to be wrong, and a loader serves it. Until then it is an **idea**, and never runs. What is
+**refused** would not run if its spec were complete. The status is computed from the spec. A licence follows every row
+that comes from an instrument; `unknown` means that nobody could be found to say.
+"""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _gives(spec: Spec) -> str:
+    """What comes out, in a word or two."""
+    words = "-"
+    match spec.output:
+        case VectorOutput(dim=dim, pooled_feature=feature):
+            words = f"{dim}, {feature}"
+        case ScoresOutput(count=count, labels=labels):
+            words = f"{count} {labels}"
+        case MasksOutput(classes=classes, vocabulary=vocabulary):
+            words = f"masks, {vocabulary or ', '.join(classes) or 'class-agnostic'}"
+        case BoxesOutput(max_boxes=number, labels=labels):
+            words = f"{number} boxes, {labels}"
+        case ImageOutput(width_px=width, height_px=height):
+            words = f"image, {width} x {height} px"
+        case RegionsOutput(kind=kind):
+            words = f"{kind} of segments"
+        case TextOutput(form=form):
+            words = f"text, {form}"
+    return words.replace("_", " ")
+
+
+def _fixed_input(steps: Preprocessing) -> str:
+    parts = []
+    if steps.resize:
+        limit = f", at most {steps.resize.max_px} px" if steps.resize.max_px else ""
+        parts.append(f"{steps.resize.mode.replace('_', ' ')} {steps.resize.size_px} px{limit}")
+    if steps.crop_px:
+        parts.append(f"centre crop {steps.crop_px}")
+    return ", ".join([*parts, steps.interpolation, *([steps.pad.replace("_", " ")] if steps.pad else [])])
+
+
+def _input(spec: Spec) -> str:
+    if spec.preprocessing:
+        cut = f"segments of {spec.upstream}, " if spec.region else ""
+        return cut + _fixed_input(spec.preprocessing)
+    if spec.own_preprocessing:
+        return f"the model's own: {spec.own_preprocessing.form}"
+    return f"what {spec.upstream} sealed" if spec.upstream else "-"
+
+
+def _row(registry: Registry, spec: Spec) -> str:
+    terms = spec.licence
+    status = registry.status(spec.key)
+    cells = [
+        f"[`{spec.key}`](#{spec.key})",
+        spec.model_id,
+        (model_sha(spec) or "-")[:40],
+        terms.spdx if terms else "-",
+        terms.commercial_use if terms else "-",
+        _gives(spec),
+        _input(spec),
+        f"**{status.name}**"
+        + (", active" if spec.key in registry.active else "")
+        + (f": {status.reason}" * bool(status.reasons)),
+    ]
+    return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _details(registry: Registry, spec: Spec) -> list[str]:
+    """The card below the table: what it is, how it is known to be wrong, what is open, and who says so."""
+    status = registry.status(spec.key)
+    lines = [
+        f'### <a id="{spec.key}"></a>{spec.title}',
+        "",
+        f"`{spec.key}`, {status.name}. {_cell(spec.description)}",
+        "",
+    ]
+    facts = [f"{spec.parameter_count:,} parameters"] if spec.parameter_count else []
+    facts += [spec.objective.replace("_", " ")] if spec.objective else []
+    if facts:
+        lines += [f"{'; '.join(facts)}.", ""]
+    lines += [f"- Digest: `{file.path}`, sha256 `{file.sha256}`" for file in weight_files(spec) if file.sha256]
+    if spec.refusal:
+        lines.append(f"- Refused: {_cell(spec.refusal.reason)} ({_cell(spec.refusal.source)})")
+    if spec.licence:
+        terms = spec.licence
+        lines.append(f"- Licence: {terms.spdx}, commercial use {terms.commercial_use} ({_cell(terms.source)})")
+    if spec.own_preprocessing:
+        lines.append(f"- Input: {_cell(spec.own_preprocessing.description)}")
+    lines += [
+        f"- Departs from its weights' own processor: {departure.step}, there {departure.own}: {_cell(departure.reason)}"
+        for departure in spec.departures
+    ]
+    lines += [f"- Known to be wrong: {_cell(mode.fact)} ({_cell(mode.source)})" for mode in spec.failure_modes]
+    lines += [f"- Note: {_cell(note)}" for note in spec.notes]
+    lines += [f"- {_cell(source)}" for source in spec.sources]
+    return [*lines, ""]
+
+
+def models_page(registry: Registry) -> str:
+    """The page in Markdown: per role a table, then a card for each instrument.
+
+    Args:
+        registry: the instruments; broken specs are not listed, `atlas models check` is the place for them.
+    """
+    lines = [HEAD]
+    for role, title in TITLE_OF_ROLE.items():
+        specs = [spec for _, spec in sorted(registry.specs.items()) if spec.role == role]
+        if not specs:
+            continue
+        lines += [
+            f"## {title}",
+            "",
+            "| instrument | model | revision | licence | commercial use | gives | input | status |",
+        ]
+        lines += ["|---" * 8 + "|", *(_row(registry, spec) for spec in specs), ""]
+        for spec in specs:
+            lines += _details(registry, spec)
+    return "\n".join(lines).rstrip() + "\n"

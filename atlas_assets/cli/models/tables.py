@@ -1,0 +1,96 @@
+"""How instruments look in a terminal: the list, which stays readable at 80 columns, and the card of one."""
+
+from collections.abc import Iterable
+
+import yaml
+from rich.markup import escape
+from rich.table import Table
+
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.instruments.spec.pins import model_sha
+from atlas_resources.instruments.spec.spec import Spec
+
+WIDE = 140
+"""Columns from which everything has room side by side."""
+COLOURS = {"admitted": "green", "idea": "yellow", "refused": "red", "broken": "red"}
+
+
+def short_revision(spec: Spec) -> str:
+    """A commit's first 12 digits, or library==version; a dash where nothing is pinned."""
+    revision = model_sha(spec) or "-"
+    return revision if "==" in revision else revision[:12]
+
+
+def _status(registry: Registry, spec: Spec) -> str:
+    status = registry.status(spec.key)
+    words = f"[{COLOURS[status.name]}]{status.name}[/]"
+    if status.name == "admitted":
+        return words + (", active" if spec.key in registry.active else "")
+    return f"{words}: {escape(status.reason)}"
+
+
+def _wide_table(registry: Registry, specs: Iterable[Spec]) -> Table:
+    table = Table("instrument", "role", "model", "revision", "licence", "loader", "status")
+    for spec in specs:
+        terms = spec.licence.spdx if spec.licence else "-"
+        facts = (spec.key, spec.role, spec.model_id, short_revision(spec), terms, spec.loader or "-")
+        table.add_row(*facts, _status(registry, spec))
+    return table
+
+
+def _narrow_table(registry: Registry, specs: Iterable[Spec]) -> Table:
+    """Key, role, licence, revision and loader above each other, so that no key is cut and the reason has room."""
+    table = Table(show_lines=True)
+    table.add_column("instrument", no_wrap=True)
+    table.add_column("status", overflow="fold", ratio=1)
+    for spec in specs:
+        terms = spec.licence.spdx if spec.licence else "licence not stated"
+        facts = "\n".join((spec.role, terms, escape(short_revision(spec)), f"loader {spec.loader or '-'}"))
+        table.add_row(f"{spec.key}\n[dim]{facts}[/]", _status(registry, spec))
+    return table
+
+
+def list_table(registry: Registry, specs: Iterable[Spec], width: int, with_broken: bool = True) -> Table:
+    """One row per instrument, and one per spec that could not be read.
+
+    Args:
+        registry: where the instruments come from.
+        specs: those to list.
+        width: the terminal's columns; the model is left out of a narrow one.
+        with_broken: whether broken specs are listed too.
+    """
+    table = _wide_table(registry, specs) if width >= WIDE else _narrow_table(registry, specs)
+    if with_broken:
+        for problem in registry.problems:
+            blank = [""] * (len(table.columns) - 2)
+            table.add_row(problem.file, *blank, f"[{COLOURS['broken']}]broken[/]: {escape(problem.field)}")
+    return table
+
+
+def count_line(registry: Registry, specs: Iterable[Spec]) -> str:
+    """How many of the listed there are by status."""
+    names = [registry.status(spec.key).name for spec in specs]
+    counts = ", ".join(f"{names.count(name)} {name}" for name in COLOURS if name in names)
+    return f"{len(names)} instruments: {counts}" if names else "0 instruments"
+
+
+class _CardDumper(yaml.SafeDumper):
+    """YAML with lists of numbers on one line."""
+
+
+def _represent_list(dumper: yaml.SafeDumper, values: list) -> yaml.Node:
+    is_numbers = bool(values) and all(isinstance(value, int | float) for value in values)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=is_numbers)
+
+
+_CardDumper.add_representer(list, _represent_list)
+
+
+def card(spec: Spec, width: int = 110) -> str:
+    """All that the spec declares, as YAML, sources included; what is null in it stays in sight, defaults do not."""
+    content = spec.model_dump(mode="json", exclude_defaults=True)
+    for name in ("weights", "licence", "output", "preprocessing", "numeric"):
+        if name != "preprocessing" or spec.own_preprocessing is None:
+            content.setdefault(name, None)
+    ordered = {name: content[name] for name in type(spec).model_fields if name in content}
+    return yaml.dump(ordered, Dumper=_CardDumper, sort_keys=False, allow_unicode=True, width=width)

@@ -1,0 +1,85 @@
+"""`atlas run` and `atlas status`: the graph in this process, and where it stands. Imports stand inside."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from atlas_assets.cli.output import console, fail, open_dataset
+
+
+def run(
+    selection: Annotated[
+        str | None,
+        typer.Argument(
+            help="Assets, in Dagster's selection syntax or by saved names (@embeddings, see `atlas selections`); by "
+            "default all, with the active instruments."
+        ),
+    ] = None,
+    plates: Annotated[str | None, typer.Option(help="Plates, separated by commas; all by default.")] = None,
+    missing: Annotated[bool, typer.Option("--missing", help="Only plates that an asset still owes.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only plates that failed and are not done since.")] = False,
+    paranoid: Annotated[bool, typer.Option("--paranoid", help="Hash weights again, even remembered ones.")] = False,
+) -> None:
+    """Materialise assets in this process, through Dagster, with progress.
+
+    Examples: `atlas run`, `atlas run @embeddings`, `atlas run 'key:"ledger/*" or key:"catalogue"'`,
+    `atlas run 'key:"segments/otsu_luma"' --plates plate-001,plate-007`, `atlas run --failed`. Plates that are done cost
+    next to nothing. The exit code is 1 if any plate failed.
+    """
+    from atlas_assets.in_process import materialize, open_instance
+    from atlas_resources.instruments.registry import read_registry
+
+    if sum((bool(plates), missing, failed)) > 1:
+        raise fail("--plates, --missing and --failed exclude one another")
+    dataset = open_dataset()
+    chosen = [plate_id.strip() for plate_id in plates.split(",")] if plates else None
+    which = "missing" if missing else "failed" if failed else "all"
+    is_success = True
+    with open_instance(dataset) as instance:
+        try:
+            for layer in materialize(
+                read_registry(),
+                dataset,
+                instance,
+                selection=selection,
+                plate_ids=chosen,
+                which=which,
+                paranoid=paranoid,
+                console=console,
+            ):
+                is_success &= layer.is_success
+                for failure in layer.failures:
+                    console.print(failure, style="red", markup=False, soft_wrap=True)
+        except ValueError as error:
+            raise fail(str(error)) from None
+    if not is_success:
+        raise typer.Exit(1)
+
+
+def status() -> None:
+    """Show how many plates each active asset has done, failed and still owes, and whether the ledgers are up to date.
+
+    The exit code is 1 if a plate failed. What is read is on disk; nothing is materialised.
+    """
+    from atlas_assets.automation.standings import read_standings
+    from atlas_resources.instruments.registry import read_registry
+    from atlas_resources.ledgers.freshness import why_behind
+
+    dataset, registry = open_dataset(), read_registry()
+    standings = read_standings(registry, dataset, sorted(registry.active))
+    table = Table("asset", "done", "failed", "missing", title=f"{len(dataset.plate_ids())} plates in {dataset.root}")
+    for standing in standings:
+        done = sum(plate.is_done for plate in standing.plates)
+        failed = len(standing.failed)
+        names = "\n".join(key.to_user_string() for key in standing.keys)
+        table.add_row(names, str(done), str(failed), str(len(standing.plates) - done - failed))
+    console.print(table)
+    failures = [(standing.keys[0].to_user_string(), plate) for standing in standings for plate in standing.failed]
+    for name, plate in failures:
+        times = "once" if plate.attempts == 1 else f"{plate.attempts} times"
+        console.print(f"{plate.plate_id} failed {times} in {name}: {plate.reason}", style="red", markup=False)
+    behind = why_behind(dataset, registry)
+    console.print(f"ledgers: {behind or 'up to date'}", markup=False, soft_wrap=True)
+    if failures:
+        raise typer.Exit(1)

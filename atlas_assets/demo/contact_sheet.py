@@ -1,0 +1,108 @@
+"""The contact sheet: one picture with a card for each plate, what was measured of it, and its nearest neighbours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+from atlas_assets.ui.encoding import FAINT, TEXT, Rgb, fit_text, open_picture, paste_fitted
+
+CARD_WIDTH_PX, CARD_HEIGHT_PX, GAP_PX = 456, 420, 18
+HEADER_PX = 96
+DESK: Rgb = (226, 221, 211)
+CARD_PAPER: Rgb = (252, 251, 248)
+PICTURE_PX = 206
+"""Side of the square in which a card shows its plate, and of the one beside it for the segments."""
+
+
+@dataclass(frozen=True)
+class ContactSheetRow:
+    """One plate's card.
+
+    Attributes:
+        thumbnail: JPEG or PNG of the plate; `overlay` the same with its segments marked.
+        palette: (sRGB as "#rrggbb", share 0..1), drawn in this order.
+        neighbours: (plate id, JPEG or PNG, score), nearest first; the first three are shown.
+        note: one line at the foot, such as an intersection over union.
+    """
+
+    plate_id: str
+    title: str
+    thumbnail: bytes
+    overlay: bytes
+    palette: list[tuple[str, float]]
+    neighbours: list[tuple[str, bytes, float]]
+    note: str
+
+
+def contact_sheet(rows: Sequence[ContactSheetRow], title: str = "Atlas", columns: int = 4) -> Image.Image:
+    """All plates on one sheet, in the given order, RGB.
+
+    Args:
+        columns: cards side by side, where there are as many.
+    """
+    if not rows:
+        raise ValueError("Contact sheet: expected at least one plate, found none.")
+    across = min(columns, len(rows))
+    down = -(-len(rows) // across)
+    width_px = across * (CARD_WIDTH_PX + GAP_PX) + GAP_PX
+    sheet = Image.new("RGB", (width_px, HEADER_PX + down * (CARD_HEIGHT_PX + GAP_PX)), DESK)
+    draw = ImageDraw.Draw(sheet)
+    heading = ImageFont.load_default(size=36)
+    draw.text(
+        (GAP_PX + 4, HEADER_PX / 2),
+        fit_text(title, heading, width_px - 2 * GAP_PX),
+        fill=TEXT,
+        font=heading,
+        anchor="lm",
+    )
+    for index, row in enumerate(rows):
+        left = GAP_PX + (index % across) * (CARD_WIDTH_PX + GAP_PX)
+        top = HEADER_PX + (index // across) * (CARD_HEIGHT_PX + GAP_PX)
+        sheet.paste(draw_card(row), (left, top))
+    return sheet
+
+
+def draw_card(row: ContactSheetRow) -> Image.Image:
+    """One plate's card: heading, plate and segments, palette, neighbours, note."""
+    card = Image.new("RGB", (CARD_WIDTH_PX, CARD_HEIGHT_PX), CARD_PAPER)
+    draw = ImageDraw.Draw(card)
+    draw.rectangle((0, 0, CARD_WIDTH_PX - 1, CARD_HEIGHT_PX - 1), outline=(206, 200, 189))
+    inner = CARD_WIDTH_PX - 28
+    large, small = ImageFont.load_default(size=18), ImageFont.load_default(size=13)
+    id_width = small.getlength(row.plate_id)
+    draw.text((14, 22), fit_text(row.title, large, inner - id_width - 12), fill=TEXT, font=large, anchor="lm")
+    draw.text((CARD_WIDTH_PX - 14, 23), row.plate_id, fill=FAINT, font=small, anchor="rm")
+    paste_fitted(card, open_picture(row.thumbnail), (14, 42, 14 + PICTURE_PX, 42 + PICTURE_PX))
+    right = CARD_WIDTH_PX - 14
+    paste_fitted(card, open_picture(row.overlay), (right - PICTURE_PX, 42, right, 42 + PICTURE_PX))
+    _draw_palette(draw, row.palette, (14, 258, right, 280))
+    _draw_neighbours(card, row.neighbours, 288)
+    draw.text((14, CARD_HEIGHT_PX - 16), fit_text(row.note, small, inner), fill=FAINT, font=small, anchor="lm")
+    return card
+
+
+def _draw_palette(
+    draw: ImageDraw.ImageDraw, palette: Sequence[tuple[str, float]], box: tuple[int, int, int, int]
+) -> None:
+    """The palette as one bar, each colour as wide as its share of the shares' sum."""
+    whole = sum(share for _, share in palette)
+    reached = 0.0
+    for colour, share in palette:
+        start = box[0] + (box[2] - box[0]) * reached / whole if whole > 0 else box[0]
+        reached += share
+        end = box[0] + (box[2] - box[0]) * reached / whole if whole > 0 else box[0]
+        draw.rectangle((start, box[1], end, box[3]), fill=colour)
+    draw.rectangle(box, outline=(206, 200, 189))
+
+
+def _draw_neighbours(card: Image.Image, neighbours: Sequence[tuple[str, bytes, float]], top: int) -> None:
+    """Up to three neighbours side by side, each with its id and score beside it. Changes `card`."""
+    draw = ImageDraw.Draw(card)
+    font = ImageFont.load_default(size=12)
+    width = (CARD_WIDTH_PX - 28) // 3
+    for index, (plate_id, picture, score) in enumerate(neighbours[:3]):
+        left = 14 + index * width
+        paste_fitted(card, open_picture(picture), (left, top, left + width - 8, top + 78))
+        caption = fit_text(f"{plate_id}  {score:.3f}", font, width - 6)
+        draw.text((left + (width - 8) / 2, top + 89), caption, fill=TEXT, font=font, anchor="mm")

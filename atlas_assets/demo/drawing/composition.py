@@ -1,0 +1,119 @@
+"""One plate, composed: sheet, subject, scenery, caption, and the truth about them. Storing it is for `scans`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageChops
+
+from atlas_assets.demo.drawing.colourways import mix_pigments
+from atlas_assets.demo.drawing.lettering import write_capitals, write_script
+from atlas_assets.demo.drawing.paper import SHEETS, Sheet, cloud, lay_paper, pull_print
+from atlas_assets.demo.drawing.pen import Pose
+from atlas_assets.demo.drawing.press import Box, Layers, Part, Rgb, blank_layers, print_parts
+from atlas_assets.demo.drawing.subjects import SUBJECTS
+
+FULL_SIZE_PX = 3000
+"""Longer side at which line widths and lettering are as designed; other sizes scale with it."""
+
+TILT_DEG = {"perched bird": 9, "butterfly": 24, "fish": 5, "flower": 7, "wading bird": 2, "shell": 4}
+"""Greatest turn to either side, by kind: what stands on the ground stands nearly upright."""
+
+PORTRAIT_CHANCE = {"perched bird": 0.6, "butterfly": 0.3, "fish": 0.1, "flower": 0.9, "wading bird": 0.8, "shell": 0.2}
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A finished plate, upright.
+
+    Attributes:
+        picture: RGB, sRGB: the print on its sheet.
+        print_on_white: RGB, the same without the sheet.
+        mask: mode "1", True on the subject and its ink.
+        roles: L at half size: 0 off the subject, else 1 + the index of the pigment in `pigments`.
+        pigments: role to 8-bit sRGB as laid on white.
+        paper: name of the sheet's tone.
+    """
+
+    picture: Image.Image
+    print_on_white: Image.Image
+    mask: Image.Image
+    roles: Image.Image
+    pigments: dict[str, Rgb]
+    paper: str
+
+
+def compose(kind: str, colourway: str, rng: np.random.Generator, scale: float = 1.0) -> Composition:
+    """Draws one plate.
+
+    Args:
+        kind: a key of `SUBJECTS`.
+        colourway: a key of `COLOURWAYS`.
+        rng: decides everything else: sheet, pose, place, form.
+        scale: 1 for sides of 2000 to 4000 px; smaller for trials.
+    """
+    sheet = choose_sheet(kind, rng, scale)
+    unit_px = max(sheet.width_px, sheet.height_px) / FULL_SIZE_PX
+    pigments = mix_pigments(colourway, rng)
+    mottle = cloud((sheet.width_px // 2, sheet.height_px // 2), 60, 26.0, rng)
+    layers = blank_layers(sheet.width_px, sheet.height_px, mottle, line_px=3.3 * unit_px)
+    parts = SUBJECTS[kind](rng)
+    print_parts(layers, parts, _choose_pose(parts, kind, sheet, rng), pigments)
+    _write_caption(layers, sheet, unit_px, rng)
+    slip_px = (int(rng.integers(-1, 3)), int(rng.integers(-1, 2)))
+    print_on_white = pull_print(layers, unit_px, slip_px)
+    picture = ImageChops.multiply(lay_paper(sheet, unit_px, rng), print_on_white)
+    mask = layers.mask.point([0] * 128 + [255] * 128).convert("1")
+    return Composition(picture, print_on_white, mask, layers.roles, pigments, sheet.tone)
+
+
+def choose_sheet(kind: str, rng: np.random.Generator, scale: float) -> Sheet:
+    """A sheet's tone, sides (multiples of 8 px, both 2000 to 4000 px at scale 1) and the mark of the copper on it."""
+    tone = list(SHEETS)[int(rng.integers(len(SHEETS)))]
+    longer = int(rng.integers(2640, 3441))
+    shorter = max(2040, int(longer / (1.22 + 0.20 * rng.random())))
+    long_px, short_px = (max(64, round(side * scale / 8) * 8) for side in (longer, shorter))
+    is_portrait = rng.random() < PORTRAIT_CHANCE[kind]
+    width_px, height_px = (short_px, long_px) if is_portrait else (long_px, short_px)
+    inset = round((0.045 + 0.015 * rng.random()) * short_px)
+    return Sheet(tone, width_px, height_px, (inset, inset, width_px - inset, height_px - inset))
+
+
+def _choose_pose(parts: list[Part], kind: str, sheet: Sheet, rng: np.random.Generator) -> Pose:
+    """A pose that keeps every part inside the plate mark and above the caption, off centre by what room is left."""
+    angle_deg = (rng.random() * 2 - 1) * TILT_DEG[kind]
+    is_mirrored = bool(rng.random() < 0.5)
+    points = Pose((0.0, 0.0), 1.0, angle_deg, is_mirrored).place(np.concatenate([part.outline for part in parts]))
+    low, high = points.min(axis=0), points.max(axis=0)
+    area = _drawing_area(sheet)
+    room = np.array([area[2] - area[0], area[3] - area[1]], dtype=np.float64)
+    scale_px = float((room / (high - low)).min()) * (0.86 + 0.13 * rng.random())
+    slack = room - (high - low) * scale_px
+    corner = np.array(area[:2]) + slack * (0.30 + 0.40 * rng.random(2))
+    centre = corner - low * scale_px
+    return Pose((float(centre[0]), float(centre[1])), scale_px, angle_deg, is_mirrored)
+
+
+def _drawing_area(sheet: Sheet) -> Box:
+    """The box the drawing may fill: within the plate mark, above the caption."""
+    x_min, y_min, x_max, y_max = sheet.mark_box
+    side = min(sheet.width_px, sheet.height_px)
+    return (
+        x_min + round(0.04 * side),
+        y_min + round(0.055 * side),
+        x_max - round(0.04 * side),
+        y_max - round(0.15 * side),
+    )
+
+
+def _write_caption(layers: Layers, sheet: Sheet, unit_px: float, rng: np.random.Generator) -> None:
+    """Title in script, two lines of capitals, the imprint in both corners, and the plate's number on top."""
+    x_min, y_min, x_max, y_max = sheet.mark_box
+    middle = (x_min + x_max) / 2
+    inner = 70 * unit_px
+    write_script(layers.ink, (middle, y_max - 170 * unit_px), 26 * unit_px, int(rng.integers(2, 4)), rng)
+    write_capitals(layers.ink, (middle, y_max - 100 * unit_px), 22 * unit_px, int(rng.integers(14, 24)), rng)
+    write_capitals(layers.ink, (middle, y_max - 55 * unit_px), 13 * unit_px, int(rng.integers(20, 32)), rng)
+    write_script(layers.ink, (x_min + inner + 130 * unit_px, y_max - 30 * unit_px), 9 * unit_px, 4, rng)
+    write_script(layers.ink, (x_max - inner - 130 * unit_px, y_max - 30 * unit_px), 9 * unit_px, 4, rng)
+    write_capitals(layers.ink, (x_max - inner - 70 * unit_px, y_min + 75 * unit_px), 20 * unit_px, 7, rng)
+    write_capitals(layers.ink, (x_min + inner, y_min + 75 * unit_px), 20 * unit_px, 3, rng)

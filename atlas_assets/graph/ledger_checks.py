@@ -1,0 +1,225 @@
+"""Checks on what the ledgers hold, blocking where a wrong row would reach the catalogue.
+
+What a row means is in `result_columns` and `ledger_tables`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from atlas_assets.graph.ledgers import ledger_key
+from atlas_assets.graph.plate_checks import changed_source
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.instruments.spec.output import VectorOutput
+from atlas_resources.ledgers.parquet import read_ledger, read_sealed_rows
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.resources import DatasetResource
+from atlas_resources.tables.ledgers import HISTOGRAMS, MODELS, PLATES, RUNS
+from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.tables.soundness import unsound_boxes, unsound_masks, unsound_scores, unsound_vectors
+from atlas_resources.tables.table import IS_CURRENT, Table
+
+EMBEDDINGS, SEGMENTS, PROBES, DETECTIONS, KEPT = (
+    INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "probe", "detection", "pruning")
+)
+
+Finding = Callable[[Dataset], tuple[int, list[str]]]  # rows looked at, and a line per wrong one
+
+
+def _sealed_differ(table: Table, role: str) -> Finding:
+    def find(dataset: Dataset) -> tuple[int, list[str]]:
+        truth = table.conform(read_sealed_rows(dataset, role).with_columns(pl.lit(False).alias(IS_CURRENT.name)))
+        ledger = read_ledger(dataset, table)
+        if truth.drop(IS_CURRENT.name).equals(ledger.drop(IS_CURRENT.name)):
+            return ledger.height, []
+        found = f"{ledger.height} rows in the ledger, {truth.height} in the plates' sealed files, or other values"
+        return ledger.height, [found]
+
+    return find
+
+
+def _unsound_vectors(registry: Registry) -> Finding:
+    dims = {spec.key: spec.output.dim for spec in registry.admitted if isinstance(spec.output, VectorOutput)}
+
+    def find(dataset: Dataset) -> tuple[int, list[str]]:
+        rows = read_ledger(dataset, EMBEDDINGS).filter(IS_CURRENT.name)
+        return rows.height, list(unsound_vectors(rows, dims))
+
+    return find
+
+
+def _unsound_masks(dataset: Dataset) -> tuple[int, list[str]]:
+    rows = read_ledger(dataset, SEGMENTS).filter(IS_CURRENT.name)
+    return rows.height, list(unsound_masks(rows))
+
+
+def _foreign_segments(dataset: Dataset) -> tuple[int, list[str]]:
+    """Verdicts on what no raw set holds. Old raw sets count too: what was judged may since have been measured again."""
+    rows = read_ledger(dataset, KEPT).filter(IS_CURRENT.name)
+    raw = read_ledger(dataset, SEGMENTS).select("plate_id", "segment_id", "mask_sha256", segmenter="instrument")
+    foreign = rows.join(raw, on=raw.columns, how="anti").select("plate_id", "segmenter", "segment_id", "mask_sha256")
+    return rows.height, [
+        f"{plate_id} {key} {segment_id}: no such mask, {sha256[:12]}..., in segments"
+        for plate_id, key, segment_id, sha256 in foreign.iter_rows()
+    ]
+
+
+def _unsound_scores(dataset: Dataset) -> tuple[int, list[str]]:
+    rows = read_ledger(dataset, PROBES).filter(IS_CURRENT.name)
+    return rows.height, list(unsound_scores(rows))
+
+
+def _unsound_boxes(dataset: Dataset) -> tuple[int, list[str]]:
+    rows = read_ledger(dataset, DETECTIONS).filter(IS_CURRENT.name)
+    return rows.height, list(unsound_boxes(rows, read_ledger(dataset, PLATES)))
+
+
+def _unsound_histograms(dataset: Dataset) -> tuple[int, list[str]]:
+    rows = read_ledger(dataset, HISTOGRAMS)
+    wrong = []
+    for name in ("red", "green", "blue", "luminance", "lab"):
+        bad = rows.filter(pl.col(name).list.sum() != pl.col("pixel_count"))
+        wrong += [
+            f"{plate_id}: {name} does not sum to {count}"
+            for plate_id, count in bad.select("plate_id", "pixel_count").iter_rows()
+        ]
+    return rows.height, wrong
+
+
+def _too_few_objectives(registry: Registry) -> Finding:
+    """Two embeddings trained alike err alike: what they agree on proves little."""
+    objective_of = {spec.key: spec.objective for spec in registry.admitted if spec.role == "embedding"}
+
+    def find(dataset: Dataset) -> tuple[int, list[str]]:
+        rows = read_ledger(dataset, EMBEDDINGS).filter(IS_CURRENT.name)
+        keys = [key for key in sorted(registry.active & objective_of.keys()) if (rows["instrument"] == key).any()]
+        found = {objective for key in keys if (objective := objective_of[key]) is not None}
+        if len(found) >= 2:
+            return len(keys), []
+        held = ", ".join(f"{key} ({objective_of[key] or 'objective not declared'})" for key in keys) or "none"
+        return len(keys), [
+            f"expected active embeddings of 2 training objectives at least, found {len(found)}: {held}. "
+            f"Mend: name another in model_specs/roster.yaml; `atlas models list --set minimum` shows two that differ"
+        ]
+
+    return find
+
+
+def _foreign_weights(registry: Registry) -> Finding:
+    """Current rows are of present fingerprints, which cover the weights: only a ledger written otherwise differs."""
+    pinned = {key: identity.weights_sha256 for key, identity in registry.identities.items()}
+
+    def find(dataset: Dataset) -> tuple[int, list[str]]:
+        rows = read_ledger(dataset, RUNS).filter(IS_CURRENT.name)
+        found = rows.select("instrument", "weights_sha256").unique().sort("instrument").iter_rows()
+        return rows.height, [
+            f"{key}: weights {sha256}, the spec pins {pinned.get(key)}"
+            for key, sha256 in found
+            if key not in pinned or sha256 != pinned[key]
+        ]
+
+    return find
+
+
+def _changed_sources(dataset: Dataset) -> tuple[int, list[str]]:
+    plate_ids = dataset.plate_ids()
+    wrong: list[str] = []
+    for plate_id in plate_ids:
+        try:
+            wrong += changed_source(dataset, plate_id)
+        except (OSError, ValueError, LookupError) as error:
+            wrong.append(f"{plate_id}: {error}")
+    return len(plate_ids), wrong
+
+
+def _broken_specs(dataset: Dataset) -> tuple[int, list[str]]:
+    rows = read_ledger(dataset, MODELS)
+    broken = rows.filter(pl.col("status") == "broken")
+    return rows.height, [line for missing in broken["missing"] for line in missing]
+
+
+def _unknown_licences(registry: Registry) -> Finding:
+    def find(dataset: Dataset) -> tuple[int, list[str]]:
+        active = [spec for spec in registry.admitted if spec.key in registry.active]
+        unknown = [spec.key for spec in active if spec.licence is None or spec.licence.spdx == "unknown"]
+        return len(active), [
+            f"{key}: licence unknown; its rows may not be exported for commercial use" for key in unknown
+        ]
+
+    return find
+
+
+def _build_check(table: Table, name: str, description: str, find: Finding, *, is_blocking: bool = True) -> Any:
+    severity = dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN
+
+    @dg.asset_check(asset=ledger_key(table), name=name, description=description, blocking=is_blocking)
+    def check(dataset: DatasetResource) -> dg.AssetCheckResult:
+        looked_at, wrong = find(dataset.open())
+        return dg.AssetCheckResult(
+            passed=not wrong,
+            severity=severity,
+            metadata={
+                "looked_at": looked_at,
+                "wrong": len(wrong),
+                "first": dg.MetadataValue.md("\n".join(f"- {line}" for line in wrong[:20]) or "none"),
+            },
+        )
+
+    return check
+
+
+def build_checks(registry: Registry) -> list[Any]:
+    """The checks of every ledger."""
+    equal = "The ledger holds exactly the rows of the plates' sealed files."
+    truths = [
+        _build_check(table, "equals_sealed_files", equal, _sealed_differ(table, role))
+        for role, table in INSTRUMENT_TABLES.items()
+    ]
+    return [
+        *truths,
+        _build_check(
+            EMBEDDINGS,
+            "vectors_are_sound",
+            "Declared length, finite, of the recorded norm.",
+            _unsound_vectors(registry),
+        ),
+        _build_check(SEGMENTS, "masks_are_sound", "Run lengths have the recorded area and digest.", _unsound_masks),
+        _build_check(KEPT, "masks_are_of_the_raw_set", "Each verdict is on a mask of `segments`.", _foreign_segments),
+        _build_check(PROBES, "scores_sum_to_one", "The scores of a plate's labels sum to 1.", _unsound_scores),
+        _build_check(
+            DETECTIONS,
+            "boxes_are_sound",
+            "Edges in order, the same in pixels and as shares of the plate, scores 0 to 1.",
+            _unsound_boxes,
+        ),
+        _build_check(
+            HISTOGRAMS, "counts_sum_to_pixels", "Each histogram sums to the plate's pixels.", _unsound_histograms
+        ),
+        _build_check(
+            EMBEDDINGS,
+            "two_embedding_families",
+            "Active embeddings were trained for two objectives at least, so that they can disagree.",
+            _too_few_objectives(registry),
+            is_blocking=False,
+        ),
+        _build_check(
+            RUNS, "weights_are_the_pinned_ones", "Digests of weights equal the specs'.", _foreign_weights(registry)
+        ),
+        _build_check(
+            PLATES,
+            "sources_are_unchanged",
+            "Each source is the registered file; one that was touched since is hashed again.",
+            _changed_sources,
+            is_blocking=False,
+        ),
+        _build_check(MODELS, "specs_are_readable", "No spec is broken.", _broken_specs, is_blocking=False),
+        _build_check(
+            MODELS,
+            "licences_are_known",
+            "Every active instrument's licence is known.",
+            _unknown_licences(registry),
+            is_blocking=False,
+        ),
+    ]

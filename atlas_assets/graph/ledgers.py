@@ -1,0 +1,126 @@
+"""The ledgers and the catalogue as assets: unpartitioned, derived, and safe to throw away.
+
+How rows are made is in `plate_ledgers`, `run_ledgers` and `models_ledger`.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
+from atlas_assets.graph.instruments import asset_key
+from atlas_assets.graph.plates import MANIFEST_KEY
+from atlas_assets.ui.metadata import column_schema
+from atlas_assets.ui.neighbours import neighbour_pictures
+from atlas_assets.ui.plots import data_uri_markdown
+from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.catalogue.macros import MACROS
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.models import build_models
+from atlas_resources.ledgers.parquet import ledger_path
+from atlas_resources.ledgers.plates import build_histograms, build_plates
+from atlas_resources.ledgers.runs import build_instrument_table, build_lineage, build_runs
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.resources import DatasetResource
+from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, LINEAGE, MODELS, PLATES, RUNS
+from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.tables.table import Table
+
+CATALOGUE_KEY = dg.AssetKey("catalogue")
+
+
+def ledger_key(table: Table) -> dg.AssetKey:
+    """`ledger/<table>`."""
+    return dg.AssetKey(["ledger", table.name])
+
+
+LEDGER_KEYS = (*(ledger_key(table) for table in LEDGERS.values()), CATALOGUE_KEY)
+
+
+def _metadata(dataset: Dataset, table: Table, rows: pl.DataFrame) -> dict[str, Any]:
+    path = ledger_path(dataset, table)
+    metadata: dict[str, Any] = {
+        "dagster/row_count": rows.height,
+        "dagster/uri": path.as_uri(),
+        "file_size_bytes": path.stat().st_size,
+    }
+    if "instrument" in rows.columns and "is_current" in rows.columns:
+        counts = rows.group_by("instrument").agg(pl.len().alias("rows"), pl.col("is_current").sum().alias("current"))
+        lines = [f"| {key} | {number} | {current} |" for key, number, current in sorted(counts.iter_rows())]
+        metadata["instruments"] = dg.MetadataValue.md(
+            "| instrument | rows | current |\n|---|---|---|\n" + "\n".join(lines)
+        )
+    if table.name == "embeddings":
+        current = rows.filter(pl.col("is_current"))
+        for shown in neighbour_pictures(current, dataset.thumbnail):
+            name = f"nearest to {shown.plate_id} ({shown.instrument})"
+            metadata[name] = dg.MetadataValue.md(data_uri_markdown(shown.picture, name))
+    return metadata
+
+
+def _build_ledger_asset(
+    table: Table, upstream: Sequence[dg.AssetKey], build: Callable[[Dataset], pl.DataFrame]
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=ledger_key(table),
+        deps=upstream,
+        group_name="ledger",
+        description=table.meaning,
+        kinds={"parquet", "polars"},
+        owners=["team:atlas"],
+        metadata=column_schema(table),
+    )
+    def ledger_asset(context: dg.AssetExecutionContext, dataset: DatasetResource) -> dg.MaterializeResult:
+        opened = dataset.open()
+        rows = build(opened)
+        return dg.MaterializeResult(metadata=_metadata(opened, table, rows))
+
+    return ledger_asset
+
+
+def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
+    """One asset per ledger, each downstream of the assets whose truth it gathers."""
+    keys_of_role = {
+        role: [asset_key(spec) for spec in registry.admitted if spec.role == role] for role in INSTRUMENT_TABLES
+    }
+    all_instruments = [key for keys in keys_of_role.values() for key in keys]
+    ledgers = [
+        _build_ledger_asset(PLATES, [MANIFEST_KEY, INPUT_IMAGE_KEY], build_plates),
+        _build_ledger_asset(HISTOGRAMS, [HISTOGRAMS_KEY], build_histograms),
+        _build_ledger_asset(RUNS, all_instruments, partial(build_runs, registry=registry)),
+        _build_ledger_asset(LINEAGE, all_instruments, build_lineage),
+        _build_ledger_asset(MODELS, [], partial(build_models, registry=registry)),
+    ]
+    ledgers += [
+        _build_ledger_asset(table, [*keys_of_role[role], ledger_key(RUNS)], partial(build_instrument_table, role=role))
+        for role, table in INSTRUMENT_TABLES.items()
+    ]
+    return [*ledgers, _build_catalogue_asset(registry)]
+
+
+def _build_catalogue_asset(registry: Registry) -> dg.AssetsDefinition:
+    macros = "\n".join(f"- `{name}`: {meaning}" for name, (meaning, _) in MACROS.items())
+
+    @dg.asset(
+        key=CATALOGUE_KEY,
+        deps=[ledger_key(table) for table in LEDGERS.values()],
+        group_name="catalogue",
+        description=f"`atlas.duckdb`: ledgers as documented tables, a view per instrument, and macros:\n\n{macros}",
+        kinds={"duckdb"},
+        owners=["team:atlas"],
+    )
+    def catalogue(context: dg.AssetExecutionContext, dataset: DatasetResource) -> dg.MaterializeResult:
+        opened = dataset.open()
+        path = build_catalogue(opened, registry)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/uri": path.as_uri(),
+                "file_size_bytes": path.stat().st_size,
+                "path": dg.MetadataValue.path(path),
+            }
+        )
+
+    return catalogue

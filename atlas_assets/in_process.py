@@ -1,0 +1,225 @@
+"""Materialising from a terminal: the same assets in this process, layer after layer, with progress.
+
+No asset is defined here.
+"""
+
+import logging
+import os
+import platform
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import dagster as dg
+from dagster._core.definitions.asset_selection import DagsterInvalidAssetSelectionError
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster._core.execution.plan.objects import StepFailureData
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from atlas_assets.automation.selections import expand
+from atlas_assets.automation.standings import read_standings
+from atlas_assets.automation.work_lists import WorkList, run_config_of, tags_of
+from atlas_assets.definitions import build_definitions
+from atlas_assets.graph.instruments import GROUPS, asset_key
+from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
+from atlas_resources.files.project import SETTINGS_FOLDER
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.run_launcher import HOST_TAG
+
+# Each layer is a run of its own, so that a plate that fails in one does not hold up the others in the next.
+LAYERS = (
+    ("plates", ("plate",)),
+    ("groundwork", ("groundwork",)),
+    ("instruments", GROUPS),
+    ("ledgers", ("ledger", "catalogue")),
+)
+
+# A killed `atlas run` is shown as failed; the daemon, which did not launch it, does not try it again.
+OWN_PROCESS_TAGS = {HOST_TAG: platform.node(), "dagster/max_retries": "0"}
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """How one layer ended."""
+
+    name: str
+    run_id: str
+    is_success: bool
+    materialized_count: int
+    failures: tuple[str, ...]
+
+
+@contextmanager
+def open_instance(dataset: Dataset) -> Iterator[dg.DagsterInstance]:
+    """The dataset's Dagster instance, with the project's settings.
+
+    It lies in `<dataset>/.dagster`; an operator's own DAGSTER_HOME is used if set, and its dagster.yaml is left alone.
+    """
+    own_home = os.environ.get("DAGSTER_HOME")
+    home = Path(own_home) if own_home else dataset.root / ".dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    if not own_home or not (home / "dagster.yaml").exists():
+        shutil.copyfile(SETTINGS_FOLDER / "dagster.yaml", home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        yield instance
+
+
+class _ProgressHandler(logging.Handler):
+    """Turns the run's events into progress bars, one per asset, and keeps what failed."""
+
+    def __init__(self, progress: Progress, total: int):
+        super().__init__()
+        self.progress = progress
+        self.total = total
+        self.bars: dict[str, object] = {}
+        self.materialized = 0
+        self.failures: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "dagster_meta", {}).get("dagster_event")
+        if event is None:
+            return
+        if event.is_step_materialization:
+            self.materialized += 1
+            name = event.asset_key.to_user_string()
+            if name not in self.bars:
+                self.bars[name] = self.progress.add_task(name, total=self.total if event.partition else 1)
+            self.progress.advance(self.bars[name])  # type: ignore[arg-type] # rich's TaskID
+        elif event.is_step_failure:
+            self.failures.append(f"{event.step_key}: {_reason(event.step_failure_data)}")
+
+
+def _reason(failure: StepFailureData) -> str:
+    """A failed step's own words: the description of a Failure, else the innermost exception's message."""
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "failed without a reason"
+
+
+def materialize(
+    registry: Registry,
+    dataset: Dataset,
+    instance: dg.DagsterInstance,
+    *,
+    selection: str | None = None,
+    plate_ids: Sequence[str] | None = None,
+    which: Literal["all", "missing", "failed"] = "all",
+    paranoid: bool = False,
+    console: Console | None = None,
+) -> Iterator[LayerResult]:
+    """Materialises a selection, layer after layer; yields how each ended.
+
+    Args:
+        registry: the instruments.
+        dataset: the dataset.
+        instance: where runs and events are recorded.
+        selection: Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`, with saved
+            selections as `@name`; if None, everything but the instruments that are not active.
+        plate_ids: the plates; all registered ones if None.
+        which: of these, those that an asset still owes, or whose last attempt failed; each asset its own.
+        paranoid: hash weights again, even those whose digest is remembered.
+        console: where progress is shown.
+
+    Raises:
+        ValueError: the selection names no asset, or there are no plates.
+    """
+    add_missing_partitions(instance, dataset)
+    all_ids = instance.get_dynamic_partitions(PLATES_NAME)
+    wanted = tuple(all_ids if plate_ids is None else plate_ids)
+    unknown = set(wanted) - set(all_ids)
+    if unknown or not wanted:
+        raise ValueError(
+            f"no such plates: {sorted(unknown)}" if unknown else "no plates are registered: atlas plates add PATH"
+        )
+    with Progress(
+        TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    ) as progress:
+        handler = _ProgressHandler(progress, len(wanted))
+        job, graph = _job(registry, dataset, handler)
+        selected = _selection(registry, selection).resolve(graph)
+        if not selected:
+            raise ValueError(f"the selection {selection!r} names no asset")
+        for name, keys in _stages(registry, graph, selected):
+            is_of_plates = any(graph.get(key).is_partitioned for key in keys)
+            handler.bars = {}
+            works = _works(registry, dataset, keys, wanted, which) if is_of_plates else [None]
+            for work in works:
+                handler.materialized, handler.failures = 0, []
+                handler.total = len(work.plate_ids) if work else 1
+                result = job.execute_in_process(
+                    instance=instance,
+                    asset_selection=list(work.keys) if work else keys,
+                    raise_on_error=False,
+                    tags={**(tags_of(work) if work else {}), **OWN_PROCESS_TAGS},
+                    run_config={
+                        **(run_config_of(work, paranoid=paranoid) if work else {}),
+                        "loggers": {"terminal": {}},
+                    },
+                )
+                yield LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
+
+
+def _stages(
+    registry: Registry, graph: BaseAssetGraph, selected: Iterable[dg.AssetKey]
+) -> Iterator[tuple[str, list[dg.AssetKey]]]:
+    """The layers' selected assets, in order; instruments that read other instruments' results come after these."""
+    depths = {asset_key(spec): registry.depth(spec.key) for spec in registry.admitted}
+    for name, groups in LAYERS:
+        keys = [key for key in selected if graph.get(key).group_name in groups and graph.get(key).is_executable]
+        for depth in sorted({depths.get(key, 0) for key in keys}):
+            stage = name if depth == 0 else f"{name} that read results"
+            yield stage, [key for key in keys if depths.get(key, 0) == depth]
+
+
+def _works(
+    registry: Registry, dataset: Dataset, keys: list[dg.AssetKey], wanted: tuple[str, ...], which: str
+) -> Iterator[WorkList]:
+    """The runs of one layer: one over all wanted plates, or one for each set of plates that some assets owe."""
+    if which == "all":
+        yield WorkList(tuple(keys), wanted)
+        return
+    instruments = [spec.key for spec in registry.admitted if asset_key(spec) in keys]
+    owing: dict[tuple[str, ...], list[dg.AssetKey]] = {}
+    for standing in read_standings(registry, dataset, instruments):
+        if not set(standing.keys) & set(keys):
+            continue
+        plates = standing.failed if which == "failed" else standing.missing
+        plate_ids = tuple(plate.plate_id for plate in plates if plate.plate_id in wanted)
+        owing.setdefault(plate_ids, []).extend(standing.keys)
+    for plate_ids, owing_keys in owing.items():
+        if plate_ids:
+            yield WorkList(tuple(owing_keys), plate_ids)
+
+
+def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
+    if text is not None:
+        try:
+            return dg.AssetSelection.from_string(expand(registry, text))
+        except DagsterInvalidAssetSelectionError as error:
+            raise ValueError(f"{text!r} is no selection: {error}") from error
+    inactive = [asset_key(spec) for spec in registry.admitted if spec.key not in registry.active]
+    return dg.AssetSelection.all() - dg.AssetSelection.assets(*inactive)
+
+
+def _job(registry: Registry, dataset: Dataset, handler: logging.Handler) -> tuple[dg.JobDefinition, BaseAssetGraph]:
+    """One job over every asset, whose events go to the handler."""
+
+    def open_logger(context: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("atlas.terminal", level=logging.DEBUG)
+        logger.addHandler(handler)
+        return logger
+
+    terminal = dg.LoggerDefinition(open_logger, description="Progress in a terminal.")
+    definitions = dg.Definitions.merge(
+        build_definitions(registry, dataset.root), dg.Definitions(loggers={"terminal": terminal})
+    )
+    return definitions.resolve_implicit_global_asset_job_def(), definitions.resolve_asset_graph()

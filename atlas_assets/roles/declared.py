@@ -1,0 +1,56 @@
+"""What every role needs: a plate's pixels, and the errors of a model that breaks its declared contract."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from PIL import Image
+
+from atlas_resources.instruments.spec.input import Preprocessing
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.decode import decode
+from atlas_resources.runs.upstream import SealedResult
+from atlas_resources.tables.table import Column
+
+
+class ContractBroken(ValueError):
+    """A model gave something other than its spec declares."""
+
+
+def declared_preprocessing(spec: Spec) -> Preprocessing:
+    """The spec's fixed preprocessing. Raises ContractBroken without one."""
+    if spec.preprocessing is None:
+        raise ContractBroken(f"{spec.key}: preprocessing is not declared; see `atlas models check`")
+    return spec.preprocessing
+
+
+def source_pixels(dataset: Dataset, plate_id: str) -> Image.Image:
+    """The plate's 8-bit sRGB pixels, its bytes held against the registered digest."""
+    return decode(dataset.source_path(plate_id), expected_sha256=dataset.source_sha256(plate_id)).image
+
+
+def require_finite(spec: Spec, name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The values, if they are finite float32 of that shape. Raises ContractBroken."""
+    if values.shape != shape or values.dtype != np.float32:
+        found = f"{values.dtype} {list(values.shape)}"
+        raise ContractBroken(f"{spec.key}: expected {name} of float32 {list(shape)}, found {found}")
+    if not np.isfinite(values).all():
+        raise ContractBroken(
+            f"{spec.key}: {name} has {np.count_nonzero(~np.isfinite(values))} values that are not finite"
+        )
+    return values
+
+
+def frame_of(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows with exactly these columns, by name; a row that lacks one has null there."""
+    schema = {column.name: column.dtype for column in columns}
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+
+
+def sealed_rows(spec: Spec, plate_id: str, upstream: SealedResult | None) -> pl.DataFrame:
+    """What the upstream instrument sealed of the plate. Raises ContractBroken where nothing was given."""
+    if upstream is None:
+        raise ContractBroken(f"{spec.key}: reads {spec.upstream}, and was given no result of it for {plate_id}")
+    return upstream.rows

@@ -1,0 +1,79 @@
+"""What every role that looks into segments needs: the plate's pixels, and the kept segments one mask at a time."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from atlas_assets.roles.declared import ContractBroken, sealed_rows, source_pixels
+from atlas_resources.instruments.spec.spec import Region, Spec
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.upstream import SealedResult
+
+
+@dataclass(frozen=True)
+class KeptSegment:
+    """One kept segment of a plate.
+
+    Attributes:
+        row: of the table `kept_segments`.
+        mask: bool [H, W] at source size.
+    """
+
+    row: Mapping[str, Any]
+    mask: np.ndarray
+
+    @property
+    def segment_id(self) -> str:
+        """Its name in the raw set."""
+        return self.row["segment_id"]
+
+
+@dataclass(frozen=True)
+class PlateSegments:
+    """A plate's pixels, uint8 sRGB [H, W, 3], and the rows of its segments that are kept, by rank."""
+
+    plate_id: str
+    pixels: np.ndarray
+    rows: pl.DataFrame
+
+    def segments(self) -> Iterator[KeptSegment]:
+        """Each kept segment by rank. One mask is unpacked at a time: all at once would not fit for a large plate."""
+        from atlas_resources.measures.masks.shape import EncodedMask, decode_mask
+
+        for row in self.rows.iter_rows(named=True):
+            encoded = EncodedMask(row["height_px"], row["width_px"], row["mask_rle"], row["mask_sha256"])
+            mask = decode_mask(encoded)
+            if mask.shape != self.pixels.shape[:2]:
+                raise ContractBroken(
+                    f"{self.plate_id} {row['segment_id']}: expected a mask of the source's size "
+                    f"{list(self.pixels.shape[:2])}, found {list(mask.shape)}"
+                )
+            yield KeptSegment(row, mask)
+
+
+class RegionWork:
+    """The way of a plate and its kept segments to what looks into them."""
+
+    def __init__(self, spec: Spec, dataset: Dataset, load: Callable[[], Any]):
+        self.spec = spec
+        self.dataset = dataset
+        self._load = load
+
+    def load(self) -> None:
+        """Loads the model or, for arithmetic, the declared parameters."""
+        self.model = self._load()
+
+    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> Any:
+        """The plate's pixels, decoded once, and its kept segments."""
+        rows = sealed_rows(self.spec, plate_id, upstream).filter(pl.col("rank").is_not_null()).sort("rank")
+        return PlateSegments(plate_id, np.asarray(source_pixels(self.dataset, plate_id)), rows)
+
+
+def declared_region(spec: Spec) -> Region:
+    """Where the instrument stands. Raises ContractBroken for one that is not derived from a segmenter."""
+    if spec.region is None:
+        raise ContractBroken(f"{spec.key}: is not derived from a segmenter; see model_specs/regions/")
+    return spec.region

@@ -1,0 +1,122 @@
+"""Pruning: a verdict on every segment of a raw set, by the declared rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from PIL import Image
+
+from atlas_assets.roles.declared import frame_of, sealed_rows, source_pixels
+from atlas_assets.roles.regions.plate_segments import RegionWork, declared_region
+from atlas_assets.ui.masks import mask_overlay
+from atlas_resources.instruments.region_plans import PruningParameters
+from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.upstream import SealedResult
+from atlas_resources.tables.result_columns import KEPT_SEGMENT
+
+PREVIEW_PX = 640  # masks are thinned to about this before the picture is drawn
+
+
+@dataclass(frozen=True)
+class RawSet:
+    """A plate's pixels, uint8 sRGB [H, W, 3], and the rows of its raw set in `segments`."""
+
+    pixels: np.ndarray
+    rows: pl.DataFrame
+
+
+class PruningWork(RegionWork):
+    """A verdict per segment. The raw set is read and never written."""
+
+    model: PruningParameters
+
+    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> RawSet:
+        """The raw set in its own order, and the plate's pixels."""
+        rows = sealed_rows(self.spec, plate_id, upstream).sort("segment_id")
+        return RawSet(np.asarray(source_pixels(self.dataset, plate_id)), rows)
+
+    def measure(self, batch: list[RawSet]) -> list[Measurement]:
+        """One row a segment, kept or not."""
+        return [self._measure_one(raw) for raw in batch]
+
+    def _measure_one(self, raw: RawSet) -> Measurement:
+        from atlas_resources.measures.masks.overlaps import mask_overlaps
+        from atlas_resources.measures.masks.pruning import PruningRules, prune
+
+        rows = raw.rows.to_dicts()
+        ratios = _paper_ratios(raw.pixels, rows) if self.model.max_paper_ratio is not None else [None] * len(rows)
+        candidates = [_candidate(row, ratio) for row, ratio in zip(rows, ratios, strict=True)]
+        overlaps = mask_overlaps([_encoded(row) for row in rows])
+        verdicts = prune(candidates, overlaps, PruningRules(**self.model.model_dump()))
+        found = [
+            {
+                **row,
+                "segmenter": declared_region(self.spec).segmenter,
+                "paper_ratio": ratio,
+                "rank": verdict.rank,
+                "reason": verdict.reason,
+                "duplicate_of": verdict.duplicate_of,
+                "mask_rle": row["mask_rle"] if verdict.rank else None,
+            }
+            for row, ratio, verdict in zip(rows, ratios, verdicts, strict=True)
+        ]
+        kept = sorted((row for row in found if row["rank"]), key=lambda row: row["rank"])
+        metrics = {
+            "kept_count": len(kept),
+            "dropped_count": len(found) - len(kept),
+            "kept_area_ratio": float(sum(row["area_ratio"] for row in kept)),
+            **_reasons(found),
+        }
+        return Measurement(frame_of(KEPT_SEGMENT, found), metrics, _overlay(raw.pixels, kept))
+
+
+def _candidate(row: Mapping[str, Any], paper_ratio: float | None) -> Any:
+    from atlas_resources.measures.masks.pruning import Candidate
+
+    longer_side = max(row["x_max"] - row["x_min"], row["y_max"] - row["y_min"])
+    return Candidate(
+        segment_id=row["segment_id"],
+        area_ratio=row["area_ratio"],
+        touches_border=row["touches_border"],
+        thickness_ratio=row["area_px"] / longer_side / min(row["height_px"], row["width_px"]),
+        class_name=row["class_name"],
+        predicted_iou=row["predicted_iou"],
+        stability_score=row["stability_score"],
+        paper_ratio=paper_ratio,
+    )
+
+
+def _encoded(row: Mapping[str, Any]) -> Any:
+    from atlas_resources.measures.masks.shape import EncodedMask
+
+    return EncodedMask(row["height_px"], row["width_px"], row["mask_rle"], row["mask_sha256"])
+
+
+def _paper_ratios(pixels: np.ndarray, rows: list[dict[str, Any]]) -> list[float]:
+    """Share of each segment's pixels that are as light as the plate's paper."""
+    from atlas_resources.measures.colour.census import count_colours
+    from atlas_resources.measures.colour.paper import split_paper
+    from atlas_resources.measures.masks.colours import paper_ratio
+    from atlas_resources.measures.masks.shape import decode_mask
+
+    paper = split_paper(count_colours(pixels))
+    return [paper_ratio(count_colours(pixels, decode_mask(_encoded(row))), paper) for row in rows]
+
+
+def _reasons(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """How many each rule dropped."""
+    rules = [row["reason"].split(":")[0] for row in rows if row["reason"]]
+    return {f"dropped_by_{rule}": rules.count(rule) for rule in sorted(set(rules))}
+
+
+def _overlay(pixels: np.ndarray, kept: list[dict[str, Any]]) -> bytes:
+    """The plate with its kept segments, numbered as they are named."""
+    from atlas_resources.measures.masks.shape import decode_mask
+
+    step = max(1, max(pixels.shape[:2]) // PREVIEW_PX)
+    largest_first = sorted(kept, key=lambda row: -row["area_px"])
+    masks = (decode_mask(_encoded(row))[::step, ::step] for row in largest_first)
+    numbers = [int(row["segment_id"].removeprefix("mask-")) for row in largest_first]
+    return mask_overlay(Image.fromarray(pixels), masks, numbers=numbers)

@@ -1,0 +1,47 @@
+"""From words to plates: the vector of a text by the pinned text tower, then the catalogue's `text_nearest`."""
+
+from atlas_resources.catalogue.build import connect
+from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import TextScorer
+from atlas_resources.plates.dataset import Dataset
+
+
+def text_tower_of(registry: Registry, instrument: str) -> Spec:
+    """The admitted probe whose text tower shares the space of an embedding's vectors.
+
+    Raises:
+        KeyError: no such instrument.
+        ValueError: no admitted probe of words reads it; the message names those that can be searched.
+    """
+    key = registry.require(instrument).key
+    towers = {
+        spec.upstream: spec
+        for spec in registry.admitted
+        if spec.prompts and spec.role == "probe" and LOADERS[spec.loader or ""].reads == "embedding"
+    }
+    if key not in towers:
+        known = ", ".join(sorted(str(name) for name in towers)) or "none"
+        raise ValueError(f"{key} has no text tower among the admitted instruments; words can be asked of: {known}.")
+    return towers[key]
+
+
+def search_plates(
+    dataset: Dataset, registry: Registry, text: str, instrument: str, k: int
+) -> list[tuple[str, str | None, float]]:
+    """Plate, title and cosine of the k plates nearest to a text, nearest first.
+
+    Raises:
+        KeyError, ValueError: see `text_tower_of`.
+        FileNotFoundError: the weights or the catalogue are not on disk; the message names the command.
+    """
+    tower = text_tower_of(registry, instrument)
+    with connect(dataset) as connection:
+        model = load_model(tower)
+        if not isinstance(model, TextScorer):
+            raise TypeError(f"{tower.key}: expected a model that embeds text, found {type(model).__name__}")
+        vector = model.embed_text([text])[0].tolist()
+        query = "FROM text_nearest(?::FLOAT[], ?, ?)"
+        return connection.execute(query, [vector, tower.upstream, k]).fetchall()

@@ -1,0 +1,88 @@
+"""The ledgers as Parquet files in a folder of their own, on request without what may not be used commercially."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from atlas_resources.files.durable import write_bytes_atomically
+from atlas_resources.ledgers.parquet import ledger_path
+from atlas_resources.ledgers.terms import TABLES, may_go, why_not
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.sealing import parquet_bytes
+from atlas_resources.tables.ledgers import LEDGERS, LINEAGE, MODELS, RUNS
+from atlas_resources.tables.table import Table
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was written."""
+
+    path: Path
+    rows: int
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows of an instrument that were left out of a table, and why."""
+
+    table: str
+    instrument: str
+    rows: int
+    reason: str
+
+
+def _require_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
+    path = ledger_path(dataset, table)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a ledger, found none. Build it: atlas run")
+    return pl.read_parquet(path)
+
+
+def _left_out(name: str, rows: pl.DataFrame, models: pl.DataFrame) -> list[LeftOut]:
+    present = {row["instrument"]: row for row in models.select("instrument", "licence", "commercial_use").to_dicts()}
+    groups = rows.group_by("instrument", "licence", "commercial_use").len().sort("instrument", "licence")
+    found = []
+    for instrument, licence, terms, count in groups.iter_rows():
+        now = present.get(instrument, {})
+        reason = why_not(licence, terms, now.get("licence"), now.get("commercial_use"))
+        found.append(LeftOut(name, instrument, count, reason))
+    return found
+
+
+def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame], list[LeftOut]]:
+    """Tables of results and `runs` by their own terms, `lineage` by its runs. `models` describes models and stays."""
+    models = ledgers[MODELS.name]
+    kept, left_out = dict(ledgers), []
+    for name in (*TABLES, RUNS.name):
+        rows = ledgers[name]
+        kept[name] = rows.filter(may_go(models))
+        left_out += _left_out(name, rows.filter(~may_go(models)), models)
+    kept[LINEAGE.name] = ledgers[LINEAGE.name].join(kept[RUNS.name], on=["run_id", "plate_id"], how="semi")
+    return kept, left_out
+
+
+def export_ledgers(dataset: Dataset, folder: Path, commercial: bool = False) -> tuple[list[Written], list[LeftOut]]:
+    """Writes every ledger as `<folder>/<table>.parquet`, each whole or not at all, over what an earlier export left.
+
+    Args:
+        dataset: whose ledgers.
+        folder: where to; made if it is not there.
+        commercial: leave out rows whose instrument's licence does not allow commercial use, as far as is known.
+
+    Raises:
+        FileNotFoundError: a ledger is not built.
+        ValueError: the folder lies in the dataset, whose files are not to be written over.
+    """
+    if folder.resolve().is_relative_to(dataset.root.resolve()):
+        raise ValueError(f"{folder}: expected a folder outside the dataset {dataset.root}, found one in it.")
+    ledgers = {name: _require_ledger(dataset, table) for name, table in LEDGERS.items()}
+    left_out: list[LeftOut] = []
+    if commercial:
+        ledgers, left_out = _for_commercial_use(ledgers)
+    written = []
+    for name, rows in ledgers.items():
+        path = folder / f"{name}.parquet"
+        write_bytes_atomically(path, parquet_bytes(rows))
+        written.append(Written(path, rows.height))
+    return written, left_out

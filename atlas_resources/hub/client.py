@@ -1,0 +1,271 @@
+"""The one module that talks to a hub: looks up, reads and transfers pinned files, closed to all else.
+
+What is fetched, and where it lies, is `pulling.py`; what is asked about a new model is `captures.py`.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from atlas_resources.hub.errors import TOO_MANY, UNAVAILABLE, HubError, HubUnreachable, told
+
+if TYPE_CHECKING:
+    import httpx2
+    from huggingface_hub.file_download import HfFileMetadata
+    from huggingface_hub.hf_api import ModelInfo
+
+Answer = TypeVar("Answer")
+TIMEOUT_SECONDS = 20
+PASSING_STATUSES = {408, 500, 502, 503, 504}
+PARTIAL = 206
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often a failing request is tried, and how long is waited between."""
+
+    tries: int = 5
+    first_wait_seconds: float = 1.0
+    longest_wait_seconds: float = 60.0
+
+
+PATIENCE = Patience()
+
+
+@dataclass(frozen=True)
+class Hub:
+    """The endpoint that is asked. The token never leaves for another one, and is no part of the object's text."""
+
+    endpoint: str
+    token: str | None = field(default=None, repr=False)
+    patience: Patience = field(default_factory=lambda: PATIENCE)
+
+
+def hub_of_environment() -> Hub:
+    """The hub that HF_ENDPOINT names, with the token of HF_TOKEN or of the hub's own login. Raises HubError."""
+    from huggingface_hub import constants, get_token
+
+    endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
+    if not endpoint.startswith(("https://", "http://")):
+        raise HubError(f"HF_ENDPOINT: found {endpoint!r}, expected an address that begins with https://. Set it anew.")
+    return Hub(endpoint.rstrip("/"), None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token())
+
+
+@contextmanager
+def opened(hub: Hub) -> Iterator[None]:
+    """Lets requests out, to no other end than asked for: no telemetry, no token to another origin, no address in a log.
+
+    Left to itself the hub's library hands the token on to its public hub where a mirror redirects there, and asks the
+    public hub, of its own accord, for a list of programs to name in the user agent; its client logs signed addresses.
+    """
+    import httpx2
+    from huggingface_hub import close_session, constants, set_client_factory
+    from huggingface_hub.utils import _http
+
+    origin = httpx2.URL(hub.endpoint).origin
+
+    def keep_token_home(request: "httpx2.Request") -> None:
+        if request.url.origin != origin:
+            request.headers.pop("authorization", None)
+
+    def build_client() -> "httpx2.Client":
+        client = _http.default_client_factory()
+        client.event_hooks = {**client.event_hooks, "request": [*client.event_hooks["request"], keep_token_home]}
+        client.timeout = TIMEOUT_SECONDS
+        return client
+
+    telemetry = constants.HF_HUB_DISABLE_TELEMETRY
+    set_client_factory(build_client)
+    constants.HF_HUB_DISABLE_TELEMETRY = True
+    try:
+        with _quiet("huggingface_hub", "httpx2", "httpcore2"):
+            yield
+    finally:
+        constants.HF_HUB_DISABLE_TELEMETRY = telemetry
+        set_client_factory(_http.default_client_factory)
+        close_session()
+
+
+@contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Keeps loggers to errors: the command says what happens, in words that hold no secret."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _status_of(error: Exception) -> int | None:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return error.response.status_code if isinstance(error, HfHubHTTPError) else None
+
+
+def _wait_seconds(error: Exception, tried: int, patience: Patience) -> float | None:
+    """How long to wait before the next try; None if none would help or the hub asks for longer than patience has."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if tried >= patience.tries:
+        return None
+    wait_seconds = min(patience.first_wait_seconds * 2 ** (tried - 1), patience.longest_wait_seconds)
+    if isinstance(error, HfHubHTTPError) and error.response.status_code in {TOO_MANY, UNAVAILABLE}:
+        asked = error.response.headers.get("Retry-After", "")
+        wait_seconds = float(asked) if asked.isdigit() else wait_seconds
+        return wait_seconds if wait_seconds <= patience.longest_wait_seconds else None
+    is_passing = isinstance(error, httpx2.TransportError) or _status_of(error) in PASSING_STATUSES
+    return wait_seconds if is_passing else None
+
+
+def _ask(hub: Hub, what: str, request: Callable[[], Answer], progress: Callable[[], int] = lambda: 0) -> Answer:
+    """What the request gives, tried as often as helps; every progress starts the count anew. Raises HubError."""
+    import httpx2
+    from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    tried, reached = 0, progress()
+    while True:
+        tried += 1
+        try:
+            return request()
+        except (httpx2.HTTPError, HfHubHTTPError, FileMetadataError, HFValidationError, OfflineModeIsEnabled) as error:
+            if progress() > reached:
+                tried, reached = 1, progress()
+            wait_seconds = _wait_seconds(error, tried, hub.patience)
+            if wait_seconds is None:
+                kind = HubUnreachable if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) else HubError
+                raise kind(f"{what}: {told(error, hub.endpoint, hub.token is not None, tried)}") from None
+            time.sleep(wait_seconds)
+
+
+def describe(hub: Hub, repository: str, revision: str | None) -> "ModelInfo":
+    """The hub's metadata of a model at a revision (a branch, tag or commit), with every file's size and digest."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, HFValidationError
+
+    def request() -> "ModelInfo":
+        api = HfApi(endpoint=hub.endpoint, token=hub.token or False)
+        try:
+            return api.model_info(repository, revision=revision, files_metadata=True, timeout=TIMEOUT_SECONDS)
+        except (HfHubHTTPError, HFValidationError):
+            raise
+        except (ValueError, KeyError, TypeError) as error:  # an answer that is no JSON, or not of a model
+            raise FileMetadataError(str(error)) from error
+
+    return _ask(hub, f"{repository}@{revision}" if revision else repository, request)
+
+
+def address_of(hub: Hub, repository: str, revision: str, path: str) -> str:
+    """Where the hub serves a file."""
+    from huggingface_hub import hf_hub_url
+
+    return hf_hub_url(repository, path, revision=revision, endpoint=hub.endpoint)
+
+
+def look_up(hub: Hub, repository: str, revision: str, path: str) -> "HfFileMetadata":
+    """Size, ETag and commit of a file, without its content. Raises HubError, also for an answer of another commit."""
+    from huggingface_hub import get_hf_file_metadata
+    from huggingface_hub.errors import FileMetadataError
+
+    what = f"{path} of {repository}@{revision}"
+    url = address_of(hub, repository, revision, path)
+
+    def request() -> "HfFileMetadata":
+        answer = get_hf_file_metadata(url, token=hub.token or False, endpoint=hub.endpoint)
+        if answer.commit_hash is None or answer.etag is None:
+            raise FileMetadataError("neither commit nor ETag")
+        return answer
+
+    found = _ask(hub, what, request)
+    if found.commit_hash != revision:
+        raise HubError(
+            f"{what}: the hub answered with commit {found.commit_hash}. "
+            f"Pin the commit that is meant: `atlas models pin {repository}`."
+        )
+    return found
+
+
+def read_small(hub: Hub, repository: str, revision: str, path: str) -> bytes:
+    """The content of a small file."""
+    from huggingface_hub import get_session
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    def request() -> bytes:
+        response = get_session().get(url, headers=build_hf_headers(token=hub.token or False))
+        hf_raise_for_status(response)
+        return response.content
+
+    url = address_of(hub, repository, revision, path)
+    return _ask(hub, f"{path} of {repository}@{revision}", request)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What is to be fetched: its name for messages, its address, its size if known, the file that grows meanwhile."""
+
+    what: str
+    url: str
+    size_bytes: int | None
+    part: Path
+
+
+def _size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def transfer(hub: Hub, wanted: Transfer, on_bytes: Callable[[int], Any]) -> None:
+    """Fetches a file from where its part ends: a cut transfer goes on, in this run or the next.
+
+    Args:
+        hub: whose address it is.
+        wanted: the file. Its part is kept when the transfer fails.
+        on_bytes: told the size of the part after each chunk.
+
+    Raises:
+        HubError: it could not be had, or was cut off several times without a byte of progress.
+    """
+    from huggingface_hub.utils import build_hf_headers
+
+    size_bytes, part = wanted.size_bytes, wanted.part
+    if size_bytes is None or _size_of(part) > size_bytes:
+        part.unlink(missing_ok=True)
+    elif part.exists() and _size_of(part) == size_bytes:
+        return on_bytes(size_bytes)
+    headers = build_hf_headers(token=hub.token or False)
+    try:
+        _ask(hub, wanted.what, lambda: _stream(wanted, headers, on_bytes), lambda: _size_of(part))
+    except HubError as error:
+        if not _size_of(part):
+            raise
+        reached = f"{_size_of(part)} of {size_bytes or 'an unknown number of'} bytes"
+        raise HubError(f"{error} It was cut off at {reached}.") from None
+
+
+def _stream(wanted: Transfer, headers: dict[str, str], on_bytes: Callable[[int], Any]) -> None:
+    """One request. Appends if the server honours the range, starts anew if it does not."""
+    import httpx2
+    from huggingface_hub import get_session
+    from huggingface_hub.utils import hf_raise_for_status
+
+    have = _size_of(wanted.part)
+    ranged = {**headers, "Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+    with get_session().stream("GET", wanted.url, headers=ranged) as response:
+        hf_raise_for_status(response)
+        range_sent = response.headers.get("Content-Range", "") if response.status_code == PARTIAL else ""
+        with wanted.part.open("ab" if range_sent.startswith(f"bytes {have}-") else "wb") as file:
+            for chunk in response.iter_bytes():  # as they arrive: what a larger chunk gathers is lost in a cut
+                file.write(chunk)
+                on_bytes(file.tell())
+            file.flush()
+            os.fsync(file.fileno())
+    if wanted.size_bytes is not None and _size_of(wanted.part) < wanted.size_bytes:
+        raise httpx2.RemoteProtocolError("the body ended early")

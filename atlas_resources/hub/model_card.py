@@ -1,0 +1,107 @@
+"""What a hub says of a model at one commit: its metadata, its files, its configuration files.
+
+Requests are made by `hub.py`; what a spec takes from it is `pinning.py`.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from atlas_resources.hub.client import Hub, describe, read_small
+from atlas_resources.hub.errors import HubError
+
+CONFIGURATIONS = ("config.json", "preprocessor_config.json", "open_clip_config.json")
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file of a revision. The hub gives a digest of what it keeps in large file storage, and of no other file."""
+
+    path: str
+    size_bytes: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What a hub says of a model at one commit."""
+
+    model_id: str
+    asked: str
+    revision: str
+    endpoint: str
+    pipeline_tag: str | None
+    library_name: str | None
+    licence_tag: str | None
+    files: tuple[HubFile, ...]
+    configurations: dict[str, Any]
+
+
+def capture(hub: Hub, asked: str) -> Capture:
+    """Asks the hub about `owner/name` or `owner/name@revision`: metadata, files, and its configuration files.
+
+    Raises HubError.
+    """
+    repository, _, revision = asked.partition("@")
+    info = describe(hub, repository, revision or None)
+    if info.sha is None:
+        raise HubError(f"{asked}: the hub names no commit. Check HF_ENDPOINT.")
+    siblings = info.siblings or []
+    contents = {
+        sibling.rfilename: read_small(hub, info.id, info.sha, sibling.rfilename)
+        for sibling in siblings
+        if sibling.rfilename in CONFIGURATIONS
+    }
+    files = [
+        HubFile(
+            sibling.rfilename,
+            sibling.size,
+            sibling.lfs.sha256 if sibling.lfs else _sha256_or_none(contents.get(sibling.rfilename)),
+        )
+        for sibling in siblings
+    ]
+    return Capture(
+        model_id=info.id,
+        asked=asked,
+        revision=info.sha,
+        endpoint=hub.endpoint,
+        pipeline_tag=info.pipeline_tag,
+        library_name=info.library_name,
+        licence_tag=_licence_tag(info.card_data, info.tags or []),
+        files=tuple(sorted(files, key=lambda file: file.path)),
+        configurations={path: _parsed(asked, path, content) for path, content in contents.items()},
+    )
+
+
+def _sha256_or_none(content: bytes | None) -> str | None:
+    return None if content is None else hashlib.sha256(content).hexdigest()
+
+
+def _parsed(asked: str, path: str, content: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(content)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise HubError(f"{asked}: {path}: expected a JSON object, found none. Pin another revision.")
+    return parsed
+
+
+def _licence_tag(card: Any, tags: list[str]) -> str | None:
+    declared = card.get("license") if card is not None else None
+    tagged = [tag.removeprefix("license:") for tag in tags if tag.startswith("license:")]
+    return declared if isinstance(declared, str) else next(iter(tagged), None)
+
+
+def needed_files(files: tuple[HubFile, ...]) -> list[HubFile]:
+    """What a loader reads: safetensors, whole or in shards with their index; else pickles; and config.json."""
+    paths = {file.path: file for file in files}
+    whole = [path for path in ("model.safetensors", "open_clip_model.safetensors") if path in paths][:1]
+    shards = [path for path in paths if re.fullmatch(r"model-\d+-of-\d+\.safetensors(\.index\.json)?", path)]
+    index = [path for path in ("model.safetensors.index.json",) if path in paths]
+    others = [path for path in paths if "/" not in path and path.endswith(".safetensors")]
+    pickles = [path for path in paths if "/" not in path and path.endswith((".bin", ".pt", ".pth"))]
+    weights = whole or (index + shards if shards else []) or others or pickles
+    return [paths[path] for path in weights + [path for path in ("config.json",) if path in paths]]

@@ -1,0 +1,162 @@
+"""Which instruments may run: what each spec must still declare, and what is refused however complete it is.
+
+The status is computed here and written nowhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from atlas_resources.instruments.fast_modes import missing_golden, too_far
+from atlas_resources.instruments.spec.input import Preprocessing
+from atlas_resources.instruments.spec.output import ScoresOutput
+from atlas_resources.instruments.spec.pins import is_pinned, model_sha, weight_files
+from atlas_resources.instruments.spec.spec import Role, Spec
+from atlas_resources.instruments.spec.weights import Algorithm
+
+OUTPUT_OF_ROLE = {
+    "embedding": "vector",
+    "probe": "scores",
+    "segmentation": "masks",
+    "detection": "boxes",
+    "text": "text",
+    "generative": "image",
+    "pruning": "verdicts",
+    "palette": "colours",
+    "outline": "outlines",
+}
+NO_OTHERS: Mapping[str, Spec] = MappingProxyType({})
+GENERATIVE_LATER = "role: generative models come only after segmentation and embeddings are stable"
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether an instrument may run, and what keeps it from that."""
+
+    name: Literal["admitted", "idea", "refused"]
+    reasons: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """The reasons in one line; empty for an admitted instrument."""
+        return "; ".join(self.reasons)
+
+    def mend(self, key: str) -> str:
+        """What a person can do about it."""
+        if self.name == "refused":
+            return f"`atlas models show {key}` says why and on whose word."
+        return f"Complete model_specs/{key}.yaml."
+
+
+def _missing_pins(spec: Spec) -> list[str]:
+    missing = [] if model_sha(spec) else ["weights: no pinned revision"]
+    if spec.weights is None or isinstance(spec.weights, Algorithm):
+        return missing
+    files = weight_files(spec)
+    without = [file.path for file in files if file.sha256 is None]
+    if len(without) > 1:
+        missing.append(f"weights: no sha256 of {without[0]} and {len(without) - 1} more")
+    elif without:
+        missing.append(f"weights: no sha256 of {without[0]}")
+    if not files:
+        missing.append("weights: no weight file")
+    return missing
+
+
+def _missing_output(spec: Spec) -> list[str]:
+    if spec.output is None:
+        return ["output: no contract"]
+    if OUTPUT_OF_ROLE[spec.role] != spec.output.kind:
+        return [f"output: {spec.output.kind!r} is not what the role {spec.role!r} gives"]
+    return []
+
+
+def _missing_labels(spec: Spec) -> list[str]:
+    """A classifier's labels stand in its configuration: it must be pinned, or they must be declared."""
+    if spec.loader != "image_classifier" or not isinstance(spec.output, ScoresOutput) or spec.output.label_names:
+        return []
+    return [] if is_pinned(spec, "config.json") else ["output: neither label_names nor the sha256 of config.json"]
+
+
+def _not_computed(role: Role, steps: Preprocessing) -> list[str]:
+    """What may be declared and is not done: a model that gives one vector or score list is told of no padding."""
+    if steps.pad == "batch_right_bottom" and role in {"embedding", "probe"}:
+        return [f"preprocessing: pad {steps.pad} lets a plate's neighbours in the batch change its result"]
+    if steps.tiling and role != "segmentation":
+        return [f"preprocessing: tiling is of masks; nothing joins what the role {role!r} gives of tiles"]
+    return []
+
+
+def _missing_preprocessing(spec: Spec) -> list[str]:
+    if spec.preprocessing and spec.own_preprocessing:
+        return ["preprocessing: declared both fixed and the model's own"]
+    if spec.own_preprocessing:
+        return ["own_preprocessing: no loader computes it yet"]
+    if spec.preprocessing is None:
+        return [] if spec.upstream else ["preprocessing: not declared"]
+    return _not_computed(spec.role, spec.preprocessing)
+
+
+def _misplaced_tiles(spec: Spec) -> list[str]:
+    if spec.tiles and spec.role != "embedding":
+        return ["tiles: only an embedding has a vector per tile"]
+    return ["tiles: what reads another's vectors has no pixels to cut"] if spec.tiles and spec.upstream else []
+
+
+def _missing_upstream(spec: Spec, others: Mapping[str, Spec]) -> list[str]:
+    """What keeps the instrument that this one reads from running."""
+    seen, key = [spec.key], spec.upstream
+    while key is not None:
+        if key not in others:
+            return [f"upstream: there is no instrument {key!r}"]
+        if key in seen:
+            return [f"upstream: {' reads '.join([*seen, key])}"]
+        seen.append(key)
+        key = others[key].upstream
+    if spec.upstream is None or not missing_for_admission(others[spec.upstream], others):
+        return []
+    return [f"upstream: {spec.upstream} is not admitted"]
+
+
+def missing_of_itself(spec: Spec) -> list[str]:
+    """What the spec must still declare, or the project still build, whatever stands beside it."""
+    return [
+        *([f"refused: {spec.refusal.reason}"] if spec.refusal else []),
+        *([GENERATIVE_LATER] if spec.role == "generative" else []),
+        *_missing_pins(spec),
+        *([] if spec.licence else ["licence: neither an SPDX id nor `unknown`"]),
+        *_missing_output(spec),
+        *_missing_labels(spec),
+        *_missing_preprocessing(spec),
+        *_misplaced_tiles(spec),
+        *([] if spec.numeric else ["numeric: dtype and device not declared"]),
+        *missing_golden(spec),
+        *([] if spec.failure_modes else ["failure_modes: none known and sourced"]),
+        *([] if spec.loader else ["loader: none serves this family yet"]),
+    ]
+
+
+def missing_for_admission(spec: Spec, others: Mapping[str, Spec] = NO_OTHERS) -> list[str]:
+    """What keeps the instrument from running, a line per thing; none if it is admitted.
+
+    Args:
+        spec: the instrument.
+        others: the specs beside it, by key; one of them may be the instrument it reads.
+    """
+    return missing_of_itself(spec) + _missing_upstream(spec, others)
+
+
+def is_admitted(spec: Spec, others: Mapping[str, Spec] = NO_OTHERS) -> bool:
+    """Whether the instrument may run."""
+    return not missing_for_admission(spec, others)
+
+
+def status_of(spec: Spec, others: Mapping[str, Spec] = NO_OTHERS) -> Status:
+    """The instrument's status, computed from what its spec declares, and those beside it."""
+    if spec.refusal:
+        return Status("refused", (spec.refusal.reason,))
+    if reason := too_far(spec):
+        return Status("refused", (reason,))
+    missing = missing_for_admission(spec, others)
+    return Status("idea", tuple(missing)) if missing else Status("admitted", ())

@@ -1,0 +1,129 @@
+"""`aliases.yaml`: what people call models, which names mean no model at all, and which kinds are not used here."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from atlas_resources.files.contract import Contract
+from atlas_resources.files.yaml_files import FileProblem, read_yaml
+from atlas_resources.instruments.spec.spec import Spec
+
+ALIASES_NAME = "aliases.yaml"
+
+
+class Alias(Contract):
+    """An informal name of an instrument."""
+
+    name: str
+    key: str
+    why: str
+
+
+class Ghost(Contract):
+    """A name that is passed around and means no model."""
+
+    name: str
+    why: str
+    instead: list[str] = Field(description="Keys of instruments that do what was probably wanted; may be empty.")
+
+
+class ExcludedKind(Contract):
+    """A kind of model that is not used here, told by what its names contain."""
+
+    contains: list[str]
+    why: str
+
+
+class Names(Contract):
+    """The file."""
+
+    aliases: list[Alias] = Field(default_factory=list)
+    ghosts: list[Ghost] = Field(default_factory=list)
+    excluded: list[ExcludedKind] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The instrument a name means, and what to say where the name is not its own."""
+
+    spec: Spec
+    notice: str | None = None
+
+
+def read_names(folder: Path, specs: dict[str, Spec], unreadable: set[str]) -> tuple[Names, list[FileProblem]]:
+    """The file's names, and what is wrong with them; no names where there is no file.
+
+    Args:
+        folder: the specs' folder.
+        specs: the specs that could be read, by key.
+        unreadable: stems of those that could not: a name that means one of them is not at fault.
+    """
+    path = folder / ALIASES_NAME
+    if not path.is_file():
+        return Names(), []
+    names = read_yaml(path, Names)
+    if not isinstance(names, Names):
+        return Names(), names
+    meant = [(f"aliases.{number}.key", alias.key) for number, alias in enumerate(names.aliases)]
+    meant += [(f"ghosts.{number}.instead", key) for number, ghost in enumerate(names.ghosts) for key in ghost.instead]
+    problems = [
+        FileProblem(ALIASES_NAME, where, repr(key), "an instrument of this folder")
+        for where, key in meant
+        if key not in specs and key not in unreadable
+    ]
+    return names, problems + _taken_twice(names, specs)
+
+
+def _taken_twice(names: Names, specs: dict[str, Spec]) -> list[FileProblem]:
+    taken = {name.casefold() for key, spec in specs.items() for name in (key, spec.model_id)}
+    problems = []
+    for group, entries in (("aliases", names.aliases), ("ghosts", names.ghosts)):
+        for number, entry in enumerate(entries):
+            if entry.name.casefold() in taken:
+                where = f"{group}.{number}.name"
+                problems.append(FileProblem(ALIASES_NAME, where, repr(entry.name), "a name that means one thing"))
+            taken.add(entry.name.casefold())
+    return problems
+
+
+def _refused(name: str, names: Names) -> str | None:
+    for ghost in names.ghosts:
+        if ghost.name.casefold() == name.casefold():
+            instead = f" Use {' or '.join(ghost.instead)} instead." if ghost.instead else ""
+            return f"{ghost.name} is no model: {ghost.why}{instead}"
+    for kind in names.excluded:
+        if any(part.casefold() in name.casefold() for part in kind.contains):
+            return f"{name!r} is of a kind that is not used here: {kind.why}"
+    return None
+
+
+def resolve(name: str, specs: dict[str, Spec], names: Names, folder: Path) -> Resolution:
+    """The instrument that a key, a model id or an alias means, in whatever letter case.
+
+    Raises:
+        KeyError: no instrument, or more than one, goes by this name; the message says which would.
+    """
+    if name.casefold() in specs:
+        return Resolution(specs[name.casefold()])
+    own = [spec for spec in specs.values() if spec.region is None]  # what is derived goes by its key alone
+    of_model = [spec for spec in own if spec.model_id.casefold() == name.casefold()]
+    if len(of_model) > 1:
+        keys = " or ".join(sorted(spec.key for spec in of_model))
+        raise KeyError(f"{name} is the model of {len(of_model)} instruments. Name one: {keys}.")
+    if of_model:
+        return Resolution(of_model[0])
+    for alias in names.aliases:
+        if alias.name.casefold() == name.casefold():
+            if alias.key not in specs:
+                mend = "see `atlas models check`"
+                raise KeyError(f"{alias.name} means {alias.key}, whose spec could not be read; {mend}.")
+            spec = specs[alias.key]
+            return Resolution(spec, f"{alias.name} means {spec.model_id}, instrument {spec.key}: {alias.why}")
+    if refusal := _refused(name, names):
+        raise KeyError(refusal)
+    known = [*specs, *(spec.model_id for spec in specs.values()), *(alias.name for alias in names.aliases)]
+    near = list(dict.fromkeys(difflib.get_close_matches(name, known, n=3)))
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`atlas models list` shows them all."
+    raise KeyError(f"no instrument {name!r} in {folder}. {hint}")

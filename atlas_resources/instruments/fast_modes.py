@@ -1,0 +1,82 @@
+"""When a mode that is faster than float32 may be used: the golden test's bar, and what its figure was measured on.
+
+The test itself is in `atlas_assets.cli.models.golden_test`.
+"""
+
+import hashlib
+import json
+
+from atlas_resources.instruments.spec.spec import Numeric, Spec
+from atlas_resources.instruments.spec.weights import Algorithm
+
+MIN_COSINE = 0.999
+TESTED_ROLES = ("embedding", "probe")  # of which there is a vector or a row of logits to compare
+
+
+def is_fast(numeric: Numeric | None) -> bool:
+    """Whether the mode rounds more than float32 does."""
+    return numeric is not None and (numeric.dtype != "float32" or numeric.matmul_precision in {"high", "medium"})
+
+
+def exact_twin(spec: Spec) -> Spec:
+    """The same instrument in float32 on the same device, its convolutions not rounded to TF32 either.
+
+    Raises ValueError where no mode is declared.
+    """
+    if spec.numeric is None:
+        raise ValueError(f"{spec.key}: numeric is not declared; see `atlas models check`")
+    return spec.model_copy(
+        update={"numeric": Numeric(dtype="float32", device=spec.numeric.device, matmul_precision="highest")}
+    )
+
+
+def golden_subject(spec: Spec) -> str:
+    """sha256 over what the figure depends on: weights, preprocessing, parameters, loader and mode.
+
+    Less than the fingerprint, of which the loader's version and the labels of an output are parts too.
+    """
+    files = [] if spec.weights is None or isinstance(spec.weights, Algorithm) else spec.weights.files
+    payload = {
+        "weights": {file.path: file.sha256 for file in files},
+        "preprocessing": spec.preprocessing and spec.preprocessing.model_dump(),
+        "parameters": spec.parameters,
+        "loader": spec.loader,
+        "role": spec.role,
+        "numeric": spec.numeric and spec.numeric.model_dump(exclude={"golden"}),
+    }
+    return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def too_far(spec: Spec) -> str | None:
+    """Why a fast mode is refused, with the figure; None if it is near enough, or not measured as it stands."""
+    golden = spec.numeric and spec.numeric.golden
+    if golden is None or golden.subject != golden_subject(spec) or golden.cosine_min >= MIN_COSINE:
+        return None
+    return (
+        f"numeric: {mode_name(spec.numeric)} gives cosine {golden.cosine_min:.6f} to float32 on {golden.farthest}, the "
+        f"farthest of {golden.plates} golden plates; expected at least {MIN_COSINE}"
+    )
+
+
+def missing_golden(spec: Spec) -> list[str]:
+    """What a fast mode still lacks before it may run. Words and pictures have no cosine: they lack nothing."""
+    if not is_fast(spec.numeric) or spec.role in {"text", "generative"}:
+        return []
+    mode = mode_name(spec.numeric)
+    if spec.role not in TESTED_ROLES or spec.upstream:
+        return [f"numeric: {mode} has no golden test for this kind of {spec.role}; declare plain float32"]
+    golden = spec.numeric and spec.numeric.golden
+    mend = f"run `atlas models golden {spec.key}`"
+    if golden is None:
+        return [f"numeric: {mode} has no golden test yet; {mend}"]
+    if golden.subject != golden_subject(spec):
+        return [f"numeric: the golden test of {mode} was of other weights, preprocessing or mode; {mend}"]
+    reason = too_far(spec)
+    return [reason] if reason else []
+
+
+def mode_name(numeric: Numeric | None) -> str:
+    """`bfloat16`, or `float32 with medium matmul precision`."""
+    if numeric is None:
+        return "undeclared"
+    return numeric.dtype + (f" with {numeric.matmul_precision} matmul precision" if numeric.matmul_precision else "")

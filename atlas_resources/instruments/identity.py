@@ -1,0 +1,102 @@
+"""What an instrument is known by: its pins, its fingerprint, and the identity that every result carries."""
+
+import hashlib
+import json
+
+from atlas_resources.instruments.admission import missing_of_itself, status_of
+from atlas_resources.instruments.instrument_identity import InstrumentIdentity
+from atlas_resources.instruments.spec.pins import model_sha, weights_sha256
+from atlas_resources.instruments.spec.spec import Licence, Spec
+from atlas_resources.instruments.spec.weights import Algorithm
+
+
+def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | None = None) -> str:
+    """sha256 over everything that can change a result. Prose, licence and batch size are not part of it.
+
+    Args:
+        spec: the instrument.
+        loader_version: version of the loader's code, from the registry.
+        upstream: the instrument that it reads.
+    """
+    weights = [] if spec.weights is None or isinstance(spec.weights, Algorithm) else spec.weights.files
+    payload = {
+        "model_id": spec.model_id,
+        "model_sha": model_sha(spec),
+        "weights": {file.path: file.sha256 for file in weights},
+        "preprocessing": spec.preprocessing and spec.preprocessing.model_dump(),
+        "output": spec.output and spec.output.model_dump(),
+        "parameters": spec.parameters,
+        "numeric": spec.numeric and spec.numeric.model_dump(exclude={"golden"}),
+        "loader": [spec.loader, loader_version],
+        "role": spec.role,
+    }
+    if spec.own_preprocessing:
+        payload["own_preprocessing"] = spec.own_preprocessing.model_dump()
+    if spec.upstream:
+        payload["upstream"] = [spec.upstream, upstream and upstream.fingerprint]
+    if spec.region and spec.region.crop:
+        payload["crop"] = spec.region.crop.model_dump()
+    if spec.prompts:
+        payload["prompts"] = [pin.model_dump() for pin in spec.prompts]
+    if spec.tiles:
+        payload["tiles"] = spec.tiles.model_dump()
+    return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def preprocess_tag(spec: Spec) -> str:
+    """A short name that tells two preprocessings apart, such as `shortest_side256.bicubic.crop224.1a2b3c4d`."""
+    if own := spec.own_preprocessing:
+        return f"own.{own.form}.{hashlib.sha256(own.model_dump_json().encode()).hexdigest()[:8]}"
+    if spec.preprocessing is None:
+        return f"sealed.{spec.upstream}" if spec.upstream else "undeclared"
+    steps = spec.preprocessing
+    cut = f"{spec.region.crop.tag}." if spec.region and spec.region.crop else ""
+    digest = hashlib.sha256(steps.model_dump_json().encode()).hexdigest()[:8]
+    resize = f"{steps.resize.mode}{steps.resize.size_px}" if steps.resize else "unresized"
+    crop = f"crop{steps.crop_px}" if steps.crop_px else "uncropped"
+    return f"{cut}{resize}.{steps.interpolation}.{crop}.{digest}"
+
+
+def _terms(licence: Licence, upstream: InstrumentIdentity | None) -> Licence:
+    """The terms of what is made from another instrument's rows: both licences hold, the narrower use counts."""
+    if upstream is None:
+        return licence
+    both = sorted({licence.spdx, *upstream.licence.split(" AND ")})
+    uses = (licence.commercial_use, upstream.commercial_use)
+    narrower = next(use for use in ("no", "unknown", "yes") if use in uses)
+    return licence.model_copy(update={"spdx": " AND ".join(both), "commercial_use": narrower})
+
+
+def identity(spec: Spec, loader_version: int, upstream: InstrumentIdentity | None = None) -> InstrumentIdentity:
+    """The part of the spec that every sealed run and ledger row carries.
+
+    Args:
+        spec: the instrument.
+        loader_version: version of the loader's code, from the registry.
+        upstream: the instrument that it reads.
+
+    Raises:
+        ValueError: the spec is not admitted, or `upstream` is not the instrument it declares.
+    """
+    missing = missing_of_itself(spec)
+    sha = model_sha(spec)
+    if missing or sha is None or spec.licence is None or spec.loader is None:
+        status = status_of(spec)
+        what = "refused" if status.name == "refused" else "an idea, not an instrument"
+        raise ValueError(f"{spec.key} is {what}: {status.reason}. {status.mend(spec.key)}")
+    if (upstream and upstream.key) != spec.upstream:
+        raise ValueError(f"{spec.key}: expected the identity of {spec.upstream}, found {upstream and upstream.key}")
+    terms = _terms(spec.licence, upstream)
+    return InstrumentIdentity(
+        key=spec.key,
+        role=spec.role,
+        model_id=spec.model_id,
+        model_sha=sha,
+        weights_sha256=weights_sha256(spec),
+        preprocess_tag=preprocess_tag(spec),
+        loader=spec.loader,
+        loader_version=loader_version,
+        fingerprint=fingerprint(spec, loader_version, upstream),
+        licence=terms.spdx,
+        commercial_use=terms.commercial_use,
+    )

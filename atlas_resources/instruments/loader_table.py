@@ -1,0 +1,241 @@
+"""Which families of models there are: each loader's module, version, roles and parameters. Imports no loader.
+
+A new loader is an entry here and a module in `loaders/`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from atlas_resources.files.contract import Contract
+from atlas_resources.files.yaml_files import FileProblem, problems_of
+from atlas_resources.instruments.region_plans import OutlineParameters, PaletteParameters, PruningParameters
+from atlas_resources.instruments.spec.output import PooledFeature, VectorOutput
+from atlas_resources.instruments.spec.spec import Role, Spec
+
+OPEN_CLIP_SNAPSHOT = "snapshot"  # in place of the name of an architecture
+
+
+class NoParameters(Contract):
+    """A loader without parameters."""
+
+
+class OtsuParameters(Contract):
+    """Parameters of `otsu_luma`. Ratios are of the working raster's area."""
+
+    min_area_ratio: float = Field(gt=0, lt=1)
+    max_regions: int = Field(gt=0)
+
+
+class SamParameters(Contract):
+    """Parameters of automatic mask generation, by the names and with the defaults of segment-anything 1.0."""
+
+    points_per_side: int = Field(gt=0)
+    points_per_batch: int = Field(gt=0)
+    pred_iou_thresh: float = Field(ge=0, le=1)
+    stability_score_thresh: float = Field(ge=0, le=1)
+    stability_score_offset: float = Field(default=1.0, gt=0, description="Of the logits' threshold, up and down.")
+    box_nms_thresh: float = Field(ge=0, le=1)
+    crop_n_layers: int = Field(default=0, ge=0, le=4)
+    crop_overlap_ratio: float = Field(default=512 / 1500, gt=0, lt=1)
+    crop_n_points_downscale_factor: int = Field(default=1, gt=0)
+    crop_nms_thresh: float = Field(default=0.7, ge=0, le=1)
+    crop_nms_order: Literal["smaller_crops_first", "predicted_iou"] = Field(
+        default="smaller_crops_first", description="Which of two alike is kept; transformers' pipeline has the latter."
+    )
+    min_mask_region_area: int = Field(default=0, ge=0, description="Pixels of the working raster.")
+
+    @model_validator(mode="after")
+    def _every_layer_has_points(self) -> "SamParameters":
+        factor = self.crop_n_points_downscale_factor**self.crop_n_layers
+        if self.points_per_side < factor:
+            raise ValueError(
+                f"points_per_side is at least {factor}, found {self.points_per_side}: no point would be left"
+            )
+        return self
+
+
+class U2NetParameters(Contract):
+    """Parameters of `u2net`."""
+
+    saliency_threshold: float = Field(gt=0, lt=1, description="Of saliency stretched from its least to its greatest.")
+
+
+class HeadParameters(Contract):
+    """Which network reads the embedding: one linear layer, or the improved aesthetic predictor's five."""
+
+    head: Literal["linear", "perceptron"]
+
+
+class DetrParameters(Contract):
+    """Parameter of DETR's own post-processing: boxes whose score is not above it are dropped."""
+
+    threshold: float = Field(ge=0, le=1)
+
+
+class GroundingDinoParameters(Contract):
+    """Parameters of GroundingDINO's own post-processing: the least score of a box, and of a word to be its label."""
+
+    box_threshold: float = Field(ge=0, le=1)
+    text_threshold: float = Field(ge=0, le=1)
+
+
+class OpenClipParameters(Contract):
+    """Parameters of `open_clip`: where the sizes of the model stand, and what its preprocessing is held against."""
+
+    architecture: str = Field(
+        pattern=r"^[\w-]+$",
+        description="A name of open_clip's own configurations, or `snapshot`: the pinned open_clip_config.json.",
+    )
+    pretrained_tag: str | None = Field(default=None, description="The library's name of the weights, beside its own.")
+
+
+@dataclass(frozen=True)
+class LoaderEntry:
+    """A family's loader.
+
+    Attributes:
+        module: where its `load` is.
+        version: of its code; part of the fingerprint.
+        roles: what it serves.
+        parameters: schema of the spec's parameters.
+        pooled_features: what its vectors may be; a spec that declares another is broken. Empty without vectors.
+        reads: role of the upstream instrument whose sealed results it takes; None if it takes pixels.
+        has_attention: whether a declared attention kernel reaches its network (see `snapshots.load_whole`).
+    """
+
+    module: str
+    version: int
+    roles: frozenset[Role]
+    parameters: type[Contract]
+    pooled_features: frozenset[PooledFeature] = frozenset()
+    reads: Role | None = None
+    has_attention: bool = False
+
+
+EMBEDDING: frozenset[Role] = frozenset({"embedding"})
+ARITHMETIC = "atlas_resources.models.loaders.arithmetic"
+LOADERS: dict[str, LoaderEntry] = {
+    "efficientnet_lite0": LoaderEntry(
+        "atlas_resources.models.loaders.embedders.efficientnet_lite0",
+        1,
+        frozenset({"embedding", "probe"}),
+        NoParameters,
+        frozenset({"global_average_pool"}),
+    ),
+    "clip": LoaderEntry(
+        "atlas_resources.models.loaders.embedders.towers",
+        1,
+        EMBEDDING,
+        NoParameters,
+        frozenset({"projected_image_embedding"}),
+        has_attention=True,
+    ),
+    "dinov2": LoaderEntry(
+        "atlas_resources.models.loaders.embedders.dinov2",
+        1,
+        EMBEDDING,
+        NoParameters,
+        frozenset({"cls_token"}),
+        has_attention=True,
+    ),
+    "siglip": LoaderEntry(
+        "atlas_resources.models.loaders.embedders.siglip",
+        1,
+        EMBEDDING,
+        NoParameters,
+        frozenset({"attention_pool"}),
+        has_attention=True,
+    ),
+    "aimv2": LoaderEntry(
+        "atlas_resources.models.loaders.embedders.aimv2", 1, EMBEDDING, NoParameters, frozenset({"patch_token_mean"})
+    ),
+    "open_clip": LoaderEntry(
+        "atlas_resources.models.loaders.embedders.open_clip_vision",
+        1,
+        EMBEDDING,
+        OpenClipParameters,
+        frozenset({"projected_image_embedding"}),
+    ),
+    "torchvision": LoaderEntry(
+        "atlas_resources.models.loaders.embedders.torchvision_features",
+        1,
+        EMBEDDING,
+        NoParameters,
+        frozenset({"global_average_pool", "global_average_pool_layer_norm"}),
+    ),
+    "image_classifier": LoaderEntry(
+        "atlas_resources.models.loaders.scorers.image_classifier", 1, frozenset({"probe"}), NoParameters
+    ),
+    "aesthetic_head": LoaderEntry(
+        "atlas_resources.models.loaders.scorers.aesthetic_head",
+        1,
+        frozenset({"probe"}),
+        HeadParameters,
+        reads="embedding",
+    ),
+    "clip_prompts": LoaderEntry(
+        "atlas_resources.models.loaders.scorers.clip_prompts", 1, frozenset({"probe"}), NoParameters, reads="embedding"
+    ),
+    "detr": LoaderEntry("atlas_resources.models.loaders.detectors.detr", 1, frozenset({"detection"}), DetrParameters),
+    "grounding_dino": LoaderEntry(
+        "atlas_resources.models.loaders.detectors.grounding_dino", 1, frozenset({"detection"}), GroundingDinoParameters
+    ),
+    "segment_anything": LoaderEntry(
+        "atlas_resources.models.loaders.segmenters.segment_anything", 1, frozenset({"segmentation"}), SamParameters
+    ),
+    "sam": LoaderEntry("atlas_resources.models.loaders.segmenters.sam", 1, frozenset({"segmentation"}), SamParameters),
+    "sam_hq": LoaderEntry(
+        "atlas_resources.models.loaders.segmenters.sam", 1, frozenset({"segmentation"}), SamParameters
+    ),
+    "mask2former": LoaderEntry(
+        "atlas_resources.models.loaders.segmenters.mask2former", 1, frozenset({"segmentation"}), NoParameters
+    ),
+    "u2net": LoaderEntry(
+        "atlas_resources.models.loaders.segmenters.u2net", 1, frozenset({"segmentation"}), U2NetParameters
+    ),
+    "otsu_luma": LoaderEntry(
+        "atlas_resources.models.loaders.segmenters.otsu_luma", 1, frozenset({"segmentation"}), OtsuParameters
+    ),
+    "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningParameters, reads="segmentation"),
+    "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning"),
+    "outline": LoaderEntry(ARITHMETIC, 1, frozenset({"outline"}), OutlineParameters, reads="pruning"),
+}
+
+
+def problems_with_loader(file: str, spec: Spec) -> list[FileProblem]:
+    """What of a spec its loader cannot serve: name, role, upstream, pooled feature, attention, parameters."""
+    entry = LOADERS.get(spec.loader or "")
+    if spec.loader is None:
+        return []
+    if entry is None:
+        return [FileProblem(file, "loader", repr(spec.loader), f"one of {', '.join(sorted(LOADERS))}")]
+    return _unserved(file, spec, entry) or _wrong_parameters(file, spec, entry)
+
+
+def _unserved(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
+    problems = []
+    if spec.role not in entry.roles:
+        expected = f"{' or '.join(sorted(entry.roles))} for {spec.loader}"
+        problems.append(FileProblem(file, "role", repr(spec.role), expected))
+    if (entry.reads is None) != (spec.upstream is None):
+        expected = f"an instrument of role {entry.reads!r}" if entry.reads else "null: its loader takes pixels"
+        problems.append(FileProblem(file, "upstream", repr(spec.upstream), expected))
+    features = entry.pooled_features
+    if isinstance(spec.output, VectorOutput) and features and spec.output.pooled_feature not in features:
+        expected = f"{' or '.join(sorted(features))} for {spec.loader}"
+        problems.append(FileProblem(file, "output.pooled_feature", repr(spec.output.pooled_feature), expected))
+    attention = spec.numeric and spec.numeric.attention
+    if attention is not None and not entry.has_attention:
+        expected = f"null: {spec.loader} has no choice of it"
+        problems.append(FileProblem(file, "numeric.attention", repr(attention), expected))
+    return problems
+
+
+def _wrong_parameters(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
+    try:
+        entry.parameters.model_validate(spec.parameters, strict=True)  # the loader takes them as they stand
+    except ValidationError as error:
+        return problems_of(file, error, "parameters.")
+    return []

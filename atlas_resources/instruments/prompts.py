@@ -1,0 +1,219 @@
+"""Prompt sets of `model_specs/prompts/`: versioned texts that instruments are asked with, held by recorded digests.
+
+A version never changes once it is recorded. Which instrument uses which set is in its spec.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from atlas_resources.files.contract import Contract, Sha256
+from atlas_resources.files.durable import write_bytes_atomically
+from atlas_resources.files.project import SPECS_FOLDER
+from atlas_resources.files.yaml_files import FileProblem, problems_of, read_yaml
+from atlas_resources.instruments.spec.spec import PromptPin
+
+PROMPTS_FOLDER = SPECS_FOLDER / "prompts"
+RECORD_NAME = "recorded.json"
+RECORD_COMMAND = "`atlas models prompts record`"
+
+PromptName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+class PromptsMismatch(ValueError):
+    """A prompt set on disk is not the pinned one."""
+
+
+class Prompt(Contract):
+    """One text, known by its id within its set."""
+
+    id: PromptName
+    text: str = Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the text, UTF-8."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class PromptSet(Contract):
+    """`<set>_v<version>.yaml`: one version of one set.
+
+    `alternatives` stand against one another, and a score says which of them a picture is nearer to; `objects` are
+    looked for each by itself.
+    """
+
+    set: PromptName
+    version: int = Field(ge=1)
+    kind: Literal["alternatives", "objects"]
+    description: str
+    prompts: list[Prompt] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "PromptSet":
+        for name in ("id", "text"):
+            values = [getattr(prompt, name) for prompt in self.prompts]
+            if len(set(values)) != len(values):
+                raise ValueError(f"each {name} stands once in a set")
+        if self.kind == "alternatives" and len(self.prompts) < 2:
+            raise ValueError("alternatives are two at least")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The file's stem."""
+        return f"{self.set}_v{self.version}"
+
+    @property
+    def sha256(self) -> str:
+        """Digest over all that can change a score: set, version, kind, ids and texts in order. Prose is not part."""
+        content = self.model_dump(exclude={"description"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class RecordedPrompts(Contract):
+    """`recorded.json`: the digest of each version, by its file's stem."""
+
+    sha256: dict[str, Sha256] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AskedPrompt:
+    """One prompt that an instrument is asked with, and where it stands."""
+
+    set: str
+    version: int
+    id: str
+    text: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PromptSets:
+    """Every version of every set that could be read and is as it was recorded, by its file's stem."""
+
+    folder: Path = PROMPTS_FOLDER
+    sets: dict[str, PromptSet] = field(default_factory=dict)
+    problems: tuple[FileProblem, ...] = ()
+
+    def require(self, pins: Iterable[PromptPin]) -> list[PromptSet]:
+        """The pinned sets, in their order. Raises PromptsMismatch for one that is not there or not the pinned one."""
+        return [self._pinned(pin) for pin in pins]
+
+    def _pinned(self, pin: PromptPin) -> PromptSet:
+        name = f"{pin.set}_v{pin.version}"
+        found = self.sets.get(name)
+        if found is None:
+            wrong = [str(problem) for problem in self.problems if problem.file in {f"{name}.yaml", RECORD_NAME}]
+            there = "; ".join(wrong) or f"there are {', '.join(self.sets) or 'none'}"
+            raise PromptsMismatch(f"{self.folder / name}.yaml: expected a prompt set; {there}")
+        if found.sha256 != pin.sha256:
+            raise PromptsMismatch(
+                f"{self.folder / name}.yaml: expected the set of sha256 {pin.sha256}, found {found.sha256}. "
+                f"Write the digest of the set you mean into the spec; `atlas models prompts list` shows them."
+            )
+        return found
+
+
+def _read_record(folder: Path) -> RecordedPrompts | list[FileProblem]:
+    path = folder / RECORD_NAME
+    if not path.is_file():
+        return RecordedPrompts()
+    try:
+        return RecordedPrompts.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        return problems_of(RECORD_NAME, error)
+
+
+def _read_set(path: Path) -> PromptSet | list[FileProblem]:
+    read = read_yaml(path, PromptSet)
+    if isinstance(read, PromptSet) and read.name != path.stem:
+        return [FileProblem(path.name, "set, version", repr(read.name), f"the file's stem, {path.stem!r}")]
+    return read
+
+
+def _check_record(one: PromptSet, recorded: str | None) -> list[FileProblem]:
+    if recorded is None:
+        expected = f"a recorded version: {RECORD_COMMAND} records it"
+        return [FileProblem(f"{one.name}.yaml", "version", f"{one.version}, not recorded", expected)]
+    if recorded != one.sha256:
+        expected = (
+            f"{recorded}, as recorded: put it back, and write what you mean as {one.set}_v{one.version + 1}.yaml "
+            f"with version {one.version + 1}; then {RECORD_COMMAND}"
+        )
+        return [FileProblem(f"{one.name}.yaml", "prompts", f"sha256 {one.sha256}", expected)]
+    return []
+
+
+def _read_files(folder: Path) -> tuple[dict[str, PromptSet], list[FileProblem]]:
+    sets, problems = {}, []
+    for path in sorted(folder.glob("*.yaml")):
+        read = _read_set(path)
+        if isinstance(read, PromptSet):
+            sets[read.name] = read
+        else:
+            problems += read
+    return sets, problems
+
+
+def read_prompts(folder: Path = PROMPTS_FOLDER) -> PromptSets:
+    """Reads every set of a folder. What is broken, not recorded or changed since becomes a problem and is left out."""
+    sets, problems = _read_files(folder)
+    record = _read_record(folder)
+    if not isinstance(record, RecordedPrompts):
+        return PromptSets(folder, {}, (*problems, *record))
+    wrong = {name: _check_record(one, record.sha256.get(name)) for name, one in sets.items()}
+    problems += [problem for found in wrong.values() for problem in found]
+    gone = sorted(set(record.sha256) - {path.stem for path in folder.glob("*.yaml")})
+    problems += [
+        FileProblem(RECORD_NAME, name, "no such file", f"{name}.yaml: old versions stay readable; put it back")
+        for name in gone
+    ]
+    return PromptSets(folder, {name: one for name, one in sets.items() if not wrong[name]}, tuple(problems))
+
+
+def asked_prompts(pins: Iterable[PromptPin]) -> list[AskedPrompt]:
+    """The prompts of pinned sets of the project, in order. Raises PromptsMismatch as `PromptSets.require` does."""
+    return [
+        AskedPrompt(one.set, one.version, prompt.id, prompt.text, prompt.sha256)
+        for one in read_prompts().require(pins)
+        for prompt in one.prompts
+    ]
+
+
+def prompt_columns(prompt: AskedPrompt | None) -> dict[str, str | int | None]:
+    """The columns `result_columns.PROMPT` of a row, null without a prompt."""
+    return {
+        "prompt_set": prompt and prompt.set,
+        "prompt_version": prompt and prompt.version,
+        "prompt_id": prompt and prompt.id,
+        "prompt_sha256": prompt and prompt.sha256,
+    }
+
+
+def record_prompts(folder: Path = PROMPTS_FOLDER) -> list[str]:
+    """Records the digest of every version that has none yet; gives their names. A recorded one is never changed.
+
+    Raises:
+        ValueError: the record or a set cannot be read, or a set is not as it was recorded: nothing is written.
+    """
+    sets, problems = _read_files(folder)
+    record = _read_record(folder)
+    if isinstance(record, RecordedPrompts):
+        for name, one in sets.items():
+            problems += _check_record(one, record.sha256[name]) if name in record.sha256 else []
+    else:
+        problems += record
+    if problems or not isinstance(record, RecordedPrompts):
+        raise ValueError("\n".join(map(str, problems)))
+    new = sorted(set(sets) - set(record.sha256))
+    if new:
+        digests = record.sha256 | {name: sets[name].sha256 for name in new}
+        written = RecordedPrompts(sha256=dict(sorted(digests.items())))
+        write_bytes_atomically(folder / RECORD_NAME, written.model_dump_json(indent=1).encode() + b"\n")
+    return new

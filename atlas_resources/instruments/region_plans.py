@@ -1,0 +1,226 @@
+"""What is derived from a segmenter's masks, as `model_specs/regions/<segmenter>.yaml` declares it, made into specs.
+
+A derived instrument is an instrument like any other: it has a fingerprint, sealed runs and an asset. It differs in that
+it is not written out: its pins are those of its method, or of the embedder that it shows segments to.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from atlas_resources.files.contract import Contract
+from atlas_resources.files.yaml_files import FileProblem, read_yaml
+from atlas_resources.instruments.spec.input import Crop
+from atlas_resources.instruments.spec.output import RegionsOutput
+from atlas_resources.instruments.spec.spec import FailureMode, Licence, Numeric, Region, Role, Spec
+from atlas_resources.instruments.spec.weights import Algorithm
+
+REGIONS_FOLDER = "regions"
+METHODS_NAME = "methods.yaml"
+
+
+class PruningParameters(Contract):
+    """Which segments are kept; what is left out is not asked. See `PruningRules` in atlas_assets/measures/pruning."""
+
+    rank_by: Literal["area", "predicted_iou", "stability_score"] = "area"
+    drop_class: str | None = None
+    max_paper_ratio: float | None = Field(default=None, ge=0, le=1)
+    drop_touching_border: bool = False
+    min_area_ratio: float | None = Field(default=None, ge=0, le=1)
+    max_area_ratio: float | None = Field(default=None, ge=0, le=1)
+    min_thickness_ratio: float | None = Field(default=None, ge=0, le=1)
+    min_predicted_iou: float | None = Field(default=None, ge=0, le=1)
+    min_stability_score: float | None = Field(default=None, ge=0, le=1)
+    max_mask_iou: float | None = Field(default=None, ge=0, le=1)
+    top_k: int | None = Field(default=None, gt=0)
+
+
+class PaletteParameters(Contract):
+    """How the colours of a segment are described."""
+
+    most_colours: int = Field(gt=0, le=32)
+
+
+class OutlineParameters(Contract):
+    """How masks become polygons, in source pixels."""
+
+    tolerance_px: float = Field(ge=0)
+    min_ring_area_px: float = Field(ge=0)
+
+
+class RegionEmbedding(Contract):
+    """An embedder that is shown each kept segment; `name` tells two crops for one embedder apart."""
+
+    embedder: str
+    crop: Crop
+    name: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]{0,30}$")
+
+    @property
+    def part(self) -> str:
+        """Its part of the asset key."""
+        return self.name or self.embedder
+
+
+class RegionPlan(Contract):
+    """`regions/<segmenter>.yaml`."""
+
+    kept: PruningParameters
+    palette: PaletteParameters | None = None
+    polygons: OutlineParameters | None = None
+    embeddings: list[RegionEmbedding] = Field(default_factory=list)
+
+
+class Method(Contract):
+    """What is true of a derivation whatever segmenter it follows."""
+
+    title: str
+    description: str
+    model_id: str
+    weights: Algorithm
+    licence: Licence
+    failure_modes: list[FailureMode]
+    sources: list[str]
+
+
+class Methods(Contract):
+    """`regions/methods.yaml`. Of the embedding only the failure modes are taken; the rest is its embedder's."""
+
+    kept: Method
+    palette: Method
+    polygons: Method
+    embedding_failure_modes: list[FailureMode]
+
+
+@dataclass(frozen=True)
+class ReadPlans:
+    """The specs that could be made, by key, each one's file, and what is wrong with the others."""
+
+    specs: dict[str, Spec] = field(default_factory=dict)
+    problems: tuple[FileProblem, ...] = ()
+
+
+ROLE_OF_PART: dict[str, tuple[Role, Literal["verdicts", "colours", "outlines"]]] = {
+    "kept": ("pruning", "verdicts"),
+    "palette": ("palette", "colours"),
+    "polygons": ("outline", "outlines"),
+}
+
+
+def region_file(segmenter: str) -> str:
+    """The file that declares what is derived from a segmenter, within the folder of specs."""
+    return f"{REGIONS_FOLDER}/{segmenter}.yaml"
+
+
+def _derived(segmenter: Spec, part: str, method: Method, parameters: Contract) -> Spec:
+    role, kind = ROLE_OF_PART[part]
+    return Spec(
+        key=f"{segmenter.key}_{part}",
+        role=role,
+        title=f"{method.title}: {segmenter.title}",
+        description=method.description,
+        model_id=method.model_id,
+        loader=role,
+        upstream=segmenter.key if part == "kept" else f"{segmenter.key}_kept",
+        region=Region(segmenter=segmenter.key, part=part),
+        weights=method.weights,
+        licence=method.licence,
+        output=RegionsOutput(kind=kind),
+        parameters=parameters.model_dump(exclude_none=True),
+        numeric=Numeric(dtype="float32", device="cpu"),
+        failure_modes=method.failure_modes,
+        sources=method.sources,
+    )
+
+
+def _shown(segmenter: Spec, embedder: Spec, shown: RegionEmbedding, failure_modes: list[FailureMode]) -> Spec:
+    """The embedder as it is, reading what is kept of the segmenter's masks, one crop at a time."""
+    changed = {
+        "key": f"{segmenter.key}_{shown.part}",
+        "title": f"{embedder.title} of segments: {segmenter.title}",
+        "description": f"{embedder.description.strip()} Here of each kept segment of {segmenter.key}, cut out as "
+        f"{shown.crop.tag}.",
+        "upstream": f"{segmenter.key}_kept",
+        "region": Region(segmenter=segmenter.key, part=shown.part, crop=shown.crop),
+        "tiles": None,
+        "failure_modes": [*embedder.failure_modes, *failure_modes],
+    }
+    return embedder.model_copy(update=changed)
+
+
+def derive(plan: RegionPlan, segmenter: Spec, methods: Methods, specs: Mapping[str, Spec]) -> Iterator[Spec]:
+    """The instruments that a plan makes of a segmenter, the one that prunes first.
+
+    Args:
+        plan: what is derived, and how.
+        segmenter: whose masks.
+        methods: what is true of each derivation.
+        specs: the embedders that the plan names, by key.
+    """
+    yield _derived(segmenter, "kept", methods.kept, plan.kept)
+    if plan.palette:
+        yield _derived(segmenter, "palette", methods.palette, plan.palette)
+    if plan.polygons:
+        yield _derived(segmenter, "polygons", methods.polygons, plan.polygons)
+    for shown in plan.embeddings:
+        yield _shown(segmenter, specs[shown.embedder], shown, methods.embedding_failure_modes)
+
+
+def _without(plan: RegionPlan, unreadable: set[str]) -> RegionPlan:
+    """The plan without the embedders whose specs cannot be read: the fault is theirs, and is told with their files."""
+    readable = [shown for shown in plan.embeddings if shown.embedder not in unreadable]
+    return plan.model_copy(update={"embeddings": readable})
+
+
+def _wrong_names(file: str, stem: str, plan: RegionPlan, specs: dict[str, Spec]) -> list[FileProblem]:
+    """Instruments that a plan names and that are not there, or are of another role."""
+    meant = [("(file)", stem, "segmentation")]
+    meant += [
+        (f"embeddings.{index}.embedder", shown.embedder, "embedding") for index, shown in enumerate(plan.embeddings)
+    ]
+    return [
+        FileProblem(file, where, repr(key), f"an instrument of role {role!r}")
+        for where, key, role in meant
+        if key not in specs or specs[key].role != role
+    ]
+
+
+def read_region_plans(folder: Path, specs: dict[str, Spec], unreadable: set[str]) -> ReadPlans:
+    """Reads every plan of a folder of specs. A broken one becomes problems, never an exception.
+
+    Args:
+        folder: the folder of specs; its plans lie in `regions/`. Without that folder nothing is derived.
+        specs: the instruments that are written out, by key.
+        unreadable: stems of those that could not be read: a plan that names one of them is not at fault.
+    """
+    plans = [path for path in sorted((folder / REGIONS_FOLDER).glob("*.yaml")) if path.name != METHODS_NAME]
+    if not plans:
+        return ReadPlans()
+    methods = read_yaml(folder / REGIONS_FOLDER / METHODS_NAME, Methods)
+    if not isinstance(methods, Methods):
+        return ReadPlans(problems=tuple(_in_folder(methods)))
+    made: dict[str, Spec] = {}
+    problems: list[FileProblem] = []
+    for path in plans:
+        if path.stem in unreadable:
+            continue
+        plan = read_yaml(path, RegionPlan)
+        plan = plan if isinstance(plan, list) else _without(plan, unreadable)
+        file = region_file(path.stem)
+        wrong = _in_folder(plan) if isinstance(plan, list) else _wrong_names(file, path.stem, plan, specs)
+        found = [] if wrong or isinstance(plan, list) else list(derive(plan, specs[path.stem], methods, specs))
+        for spec in found:
+            if spec.key in specs or spec.key in made:
+                wrong.append(FileProblem(file, "(file)", repr(spec.key), "a key that no other instrument has"))
+            made.setdefault(spec.key, spec)
+        problems += wrong
+    return ReadPlans({key: spec for key, spec in made.items() if key not in specs}, tuple(problems))
+
+
+def _in_folder(problems: list[FileProblem]) -> list[FileProblem]:
+    return [
+        FileProblem(f"{REGIONS_FOLDER}/{problem.file}", problem.field, problem.found, problem.expected)
+        for problem in problems
+    ]

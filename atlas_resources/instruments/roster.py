@@ -1,0 +1,83 @@
+"""`roster.yaml`: which instruments automation acts on, and sets of them that go by a name."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from atlas_resources.files.contract import Contract
+from atlas_resources.files.yaml_files import FileProblem, read_yaml
+from atlas_resources.instruments.admission import is_admitted
+from atlas_resources.instruments.spec.spec import Spec
+
+ROSTER_NAME = "roster.yaml"
+
+
+class NamedSet(Contract):
+    """Instruments that are chosen together. Ideas may stand among them: what is admitted of them can be used."""
+
+    description: str
+    instruments: list[str] | Literal["all"]
+    min_embedding_objectives: int = Field(
+        default=0, ge=0, description="Embeddings trained in so many different ways, so that they can disagree."
+    )
+
+    def keys(self, specs: Iterable[str]) -> list[str]:
+        """The set's keys; `all` is every spec there is."""
+        return list(specs) if self.instruments == "all" else self.instruments
+
+
+class Roster(Contract):
+    """The file: the active instruments, all of them admitted, and the named sets."""
+
+    active: list[str] = Field(default_factory=list)
+    sets: dict[str, NamedSet] = Field(default_factory=dict)
+
+
+def _check_set(name: str, one: NamedSet, specs: dict[str, Spec], unreadable: set[str]) -> list[FileProblem]:
+    keys = one.keys(specs)
+    unknown = [key for key in keys if key not in specs and key not in unreadable]
+    if unknown:
+        where = f"sets.{name}.instruments"
+        return [FileProblem(ROSTER_NAME, where, repr(key), "an instrument of this folder") for key in unknown]
+    objectives = {specs[key].objective for key in keys if key in specs and specs[key].role == "embedding"} - {None}
+    if len(objectives) < one.min_embedding_objectives and not unreadable.intersection(keys):
+        found = ", ".join(sorted(str(objective) for objective in objectives)) or "none"
+        expected = f"embeddings of {one.min_embedding_objectives} different objectives"
+        return [FileProblem(ROSTER_NAME, f"sets.{name}.instruments", found, expected)]
+    return []
+
+
+def read_roster(
+    folder: Path, specs: dict[str, Spec], unreadable: set[str]
+) -> tuple[Roster, frozenset[str], list[FileProblem]]:
+    """The roster, its active instruments, and what is wrong with it.
+
+    Every admitted instrument is active where there is no roster; none where it is wrong.
+
+    Args:
+        folder: the specs' folder.
+        specs: the specs that could be read, by key.
+        unreadable: stems of those that could not: a set that names one of them is not at fault.
+    """
+    path = folder / ROSTER_NAME
+    if not path.is_file():
+        return Roster(), frozenset(key for key, spec in specs.items() if is_admitted(spec, specs)), []
+    roster = read_yaml(path, Roster)
+    if not isinstance(roster, Roster):
+        return Roster(), frozenset(), roster
+    problems = [
+        FileProblem(ROSTER_NAME, "active", repr(key), "an admitted instrument")
+        for key in roster.active
+        if key not in specs or not is_admitted(specs[key], specs)
+    ]
+    problems += [
+        FileProblem(ROSTER_NAME, "active", f"{key!r} without {specs[key].upstream!r}", "what it reads beside it")
+        for key in roster.active
+        if key in specs and specs[key].upstream not in (None, *roster.active)
+    ]
+    active = frozenset() if problems else frozenset(roster.active)
+    for name, one in roster.sets.items():
+        problems += _check_set(name, one, specs, unreadable)
+    return roster, active, problems

@@ -1,0 +1,134 @@
+"""What a model is shown, as a spec declares it: preprocessing, tiles, crops. What computes it is in `preprocessing`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from atlas_resources.files.contract import Contract, is_null
+
+Mean = Annotated[float, Field(allow_inf_nan=False)]
+Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Channels = tuple[Mean, Mean, Mean]
+Deviations = tuple[Deviation, Deviation, Deviation]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
+
+
+class Resize(Contract):
+    """`shortest_side` and `longest_side` keep the aspect ratio; `exact` does not."""
+
+    mode: Literal["shortest_side", "longest_side", "exact"]
+    size_px: int = Field(gt=0)
+    max_px: int | None = Field(
+        default=None, gt=0, exclude_if=is_null, description="With `shortest_side`: limit of the other side."
+    )
+
+
+class Tiling(Contract):
+    """Overlapping square tiles of the working raster, for a segmenter whose own raster is smaller than the plate's."""
+
+    tile_px: int = Field(gt=0, description="Side of a tile.")
+    overlap_px: int = Field(gt=0, description="What neighbouring tiles have in common; at the raster's end, more.")
+    merge_iou: float = Field(gt=0, le=1, description="Masks of two tiles that agree so far in the overlap are one.")
+
+    @model_validator(mode="after")
+    def _tiles_advance(self) -> "Tiling":
+        if self.overlap_px >= self.tile_px:
+            raise ValueError(f"overlap_px is less than tile_px, found {self.overlap_px} of {self.tile_px}")
+        return self
+
+
+class Preprocessing(Contract):
+    """From the source's sRGB pixels to the model's input, in this order: resize, crop, rescale, normalise, pad.
+
+    A field that came later is left out of what is written while it is null, so that it moves no older fingerprint.
+    """
+
+    raster: Literal["source"] = Field(description="The pixels that are resized: the source at full size.")
+    colour_policy: Literal["srgb8-v1"]
+    backend: Literal["pillow"]
+    resize: Resize | None
+    interpolation: Interpolation
+    crop_px: int | None = Field(default=None, gt=0, description="Side of the centre crop.")
+    crop_rounding: Literal["half_to_even"] | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="How half of an odd margin is rounded: down as transformers does, or as torchvision does.",
+    )
+    mean: Channels | None = Field(default=None, description="Per channel, after rescaling to 0..1.")
+    std: Deviations | None = None
+    rescale: Literal["image_maximum"] | None = Field(
+        default=None, exclude_if=is_null, description="What pixels are divided by; 255 unless said otherwise."
+    )
+    pad: Literal["square_right_bottom", "batch_right_bottom"] | None = Field(
+        default=None, exclude_if=is_null, description="Zeros after normalising, to a square or the batch's largest."
+    )
+    tiling: Tiling | None = Field(
+        default=None, exclude_if=is_null, description="Of the resized raster, for segmentation only."
+    )
+
+    @model_validator(mode="after")
+    def _normalised_by_both(self) -> "Preprocessing":
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std are declared together or not at all")
+        return self
+
+
+class OwnPreprocessing(Contract):
+    """What the model's own processor does where no fixed preprocessing can say it."""
+
+    form: Literal["dynamic", "none"]
+    description: str
+    settings: dict[str, int] = Field(default_factory=dict, description="The processor's own names; pixels.")
+    interpolation: Interpolation | None = None
+    mean: Channels | None = None
+    std: Deviations | None = None
+
+
+class Tiles(Contract):
+    """Parts of a plate that are embedded beside the whole: for each grid, so many tiles along either side."""
+
+    grids: list[Annotated[int, Field(ge=2, le=32)]] = Field(min_length=1)
+    overlap_ratio: float = Field(ge=0, le=0.9, description="Share of a tile's side that its neighbour shares.")
+
+    @field_validator("grids", mode="after")
+    @classmethod
+    def _ascending(cls, grids: list[int]) -> list[int]:
+        if grids != sorted(set(grids)):
+            raise ValueError("grids ascend, each named once")
+        return grids
+
+
+class Crop(Contract):
+    """How a segment is cut out of its plate before a model sees it; the model's own preprocessing comes after."""
+
+    padding_ratio: float = Field(ge=0, le=2, description="Added on every side, as a share of the box's longer side.")
+    shape: Literal["box", "square"] = Field(description="The segment's box, or that widened to a square.")
+    surroundings: str = Field(
+        pattern=r"^(as_scanned|paper_tone|#[0-9a-f]{6})$",
+        description="What stands around the mask: the scan as it is, the plate's mean paper, or one sRGB colour. "
+        "Beyond the picture's edge it is that colour, or the paper's.",
+    )
+
+    @property
+    def tag(self) -> str:
+        """A short name that tells two policies apart, such as `square.pad0.1.#808080`."""
+        return f"{self.shape}.pad{self.padding_ratio:g}.{self.surroundings}"
+
+
+class Departure(Contract):
+    """A step in which the spec means to differ from its weights' own processor."""
+
+    step: Literal[
+        "resize.mode",
+        "resize.size_px",
+        "resize.max_px",
+        "interpolation",
+        "crop_px",
+        "crop_rounding",
+        "rescale",
+        "mean",
+        "std",
+        "pad",
+    ]
+    own: int | str | list[float] | None = Field(description="What the processor has in its place; null for nothing.")
+    reason: str

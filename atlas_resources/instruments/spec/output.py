@@ -1,0 +1,109 @@
+"""What a model gives: the part `output` of a spec."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from atlas_resources.files.contract import Contract, is_null
+
+PooledFeature = Literal[
+    "global_average_pool",
+    "global_average_pool_layer_norm",
+    "projected_image_embedding",
+    "cls_token",
+    "attention_pool",
+    "patch_token_mean",
+]
+
+
+class VectorOutput(Contract):
+    """An embedding."""
+
+    kind: Literal["vector"]
+    dim: int = Field(gt=0)
+    dtype: Literal["float32", "float16"]
+    pooled_feature: PooledFeature
+
+
+Activation = Literal["softmax", "softmax_per_prompt_set", "sigmoid", "identity"]
+
+
+class ScoresOutput(Contract):
+    """A score per label; a single one for a rating."""
+
+    kind: Literal["scores"]
+    labels: Literal[
+        "imagenet_1k",
+        "places365",
+        "wikiart",
+        "wikiart_style",
+        "wikiart_genre",
+        "aesthetic_rating",
+        "memorability_rating",
+        "prompts",
+    ]
+    count: int = Field(gt=0)
+    dtype: Literal["float32"]
+    calibration: str = Field(description="What the scores are calibrated to, or `uncalibrated`.")
+    activation: Activation | None = Field(
+        default=None, exclude_if=is_null, description="How a score follows from its logit; softmax over all if null."
+    )
+    label_names: list[str] | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="The labels in the model's order, where they are known; its configuration must have the same.",
+    )
+
+    @model_validator(mode="after")
+    def _as_many_names_as_labels(self) -> "ScoresOutput":
+        if self.label_names is not None and len(self.label_names) != self.count:
+            raise ValueError(f"{len(self.label_names)} label_names for a count of {self.count}")
+        return self
+
+
+class MasksOutput(Contract):
+    """Masks at the source's size."""
+
+    kind: Literal["masks"]
+    encoding: Literal["coco_rle"]
+    classes: list[str] = Field(description="Class names; empty for class-agnostic masks.")
+    vocabulary: Literal["ade20k_150"] | None = Field(
+        default=None, exclude_if=is_null, description="Name of a class list too long to stand in `classes`."
+    )
+
+
+class BoxesOutput(Contract):
+    """Labelled boxes, by centre and size as shares of the image's sides."""
+
+    kind: Literal["boxes"]
+    box_format: Literal["cxcywh_ratio"]
+    labels: Literal["coco_91", "text_prompt"]
+    max_boxes: int = Field(gt=0, description="Boxes the model proposes for one image, before any threshold.")
+    dtype: Literal["float32"]
+
+
+class TextOutput(Contract):
+    """Text the model writes."""
+
+    kind: Literal["text"]
+    form: Literal["transcription", "caption", "caption_and_regions", "answer"]
+
+
+class RegionsOutput(Contract):
+    """A row per segment of another instrument's sealed set: what is kept, its colours, its polygons."""
+
+    kind: Literal["verdicts", "colours", "outlines"]
+
+
+class ImageOutput(Contract):
+    """An image the model draws."""
+
+    kind: Literal["image"]
+    width_px: int = Field(gt=0)
+    height_px: int = Field(gt=0)
+
+
+Output = Annotated[
+    VectorOutput | ScoresOutput | MasksOutput | BoxesOutput | TextOutput | ImageOutput | RegionsOutput,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,59 @@
+"""What a spec's weights are pinned by: revision or version, and digest."""
+
+import hashlib
+
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.instruments.spec.weights import Algorithm, GitWeights, HubWeights, LibraryWeights, WeightFile
+
+
+def pinned_files(weights: HubWeights | LibraryWeights | GitWeights) -> list[WeightFile]:
+    """All that has to lie on disk: the files, and the configuration of the weights' own processor."""
+    processor = weights.processor if isinstance(weights, HubWeights) else None
+    return [*weights.files, processor] if processor else weights.files
+
+
+def weight_files(spec: Spec) -> list[WeightFile]:
+    """The files that hold weights: all but configuration and tokenizer, which are JSON."""
+    if spec.weights is None or isinstance(spec.weights, Algorithm):
+        return []
+    return [file for file in spec.weights.files if file.format in {"safetensors", "pickle"}]
+
+
+def is_pinned(spec: Spec, path: str) -> bool:
+    """Whether the spec names this file and gives its digest."""
+    if spec.weights is None or isinstance(spec.weights, Algorithm):
+        return False
+    return any(file.path == path and file.sha256 for file in spec.weights.files)
+
+
+def model_sha(spec: Spec) -> str | None:
+    """The pin of the model's weights or, without weights, of its code. None if it is not pinned."""
+    match spec.weights:
+        case HubWeights(revision=revision) | GitWeights(revision=revision):
+            return revision
+        case LibraryWeights(library=library, version=version) | Algorithm(library=library, version=version):
+            return f"{library}=={version}"
+    return None
+
+
+def revision_url(spec: Spec) -> str | None:
+    """Where the hub shows the pinned revision, for a person to open; None for what comes from no hub."""
+    from huggingface_hub import constants
+
+    if not isinstance(spec.weights, HubWeights) or spec.weights.revision is None:
+        return None
+    return f"{constants.ENDPOINT}/{spec.weights.repository}/tree/{spec.weights.revision}"
+
+
+def weights_sha256(spec: Spec) -> str | None:
+    """Digest of the weights: of the file if there is one, else of the sorted list `sha256  path`.
+
+    None without weights, and while a file has no digest.
+    """
+    files = weight_files(spec)
+    if not files or any(file.sha256 is None for file in files):
+        return None
+    if len(files) == 1:
+        return files[0].sha256
+    lines = sorted(f"{file.sha256}  {file.path}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,150 @@
+"""What an instrument is: the frozen schema of `model_specs/*.yaml`.
+
+Its larger parts are in `spec_weights`, `spec_input` and `spec_output`. No files are read here. What a spec must declare
+is in `admission`, what it is known by in `fingerprints`.
+"""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from atlas_resources.files.contract import Contract, Sha256, is_null
+from atlas_resources.instruments.spec.input import Crop, Departure, OwnPreprocessing, Preprocessing, Tiles
+from atlas_resources.instruments.spec.output import Output
+from atlas_resources.instruments.spec.weights import Weights
+
+Role = Literal["embedding", "segmentation", "detection", "probe", "text", "generative", "pruning", "palette", "outline"]
+
+
+class Licence(Contract):
+    """Terms that follow every row made with the instrument."""
+
+    spdx: str = Field(description="SPDX id, `LicenseRef-` for terms without one, or `unknown` said outright.")
+    commercial_use: Literal["yes", "no", "unknown"]
+    source: str
+
+
+Objective = Literal[
+    "contrastive_image_text",
+    "contrastive_multimodal",
+    "autoregressive_image_text",
+    "self_supervised",
+    "supervised_classification",
+]
+
+
+class Golden(Contract):
+    """How near a mode faster than float32 comes to it on golden plates, as `atlas models golden KEY` measured it."""
+
+    cosine_min: float = Field(ge=-1, le=1, description="Of the vectors or logits of the farthest plate.")
+    farthest: str = Field(description="The plate it was found on.")
+    plates: int = Field(gt=0)
+    subject: Sha256 = Field(description="Of all that the figure depends on: see `golden.golden_subject`.")
+
+
+class Numeric(Contract):
+    """How numbers are computed. An instrument declared for `cuda` never runs on the CPU instead."""
+
+    dtype: Literal["float32", "float16", "bfloat16"] = Field(
+        description="Weights stay float32; in the narrow types torch.autocast says what is computed in them."
+    )
+    device: Literal["cpu", "cuda"]
+    attention: Literal["eager", "sdpa", "flash_attention_2"] | None = Field(
+        default=None, exclude_if=is_null, description="Kernel of a transformers network; its library's choice if null."
+    )
+    matmul_precision: Literal["highest", "high", "medium"] | None = Field(
+        default=None, exclude_if=is_null, description="Of float32 products, as torch names it; torch's own if null."
+    )
+    golden: Golden | None = Field(default=None, exclude_if=is_null, description="No part of the fingerprint.")
+
+
+class FailureMode(Contract):
+    """A known way to be wrong, and who says so."""
+
+    fact: str
+    source: str
+
+
+class Region(Contract):
+    """Where an instrument that is derived from a segmenter stands: `regions/<segmenter>/<part>`."""
+
+    segmenter: str
+    part: str
+    crop: Crop | None = Field(default=None, description="How an embedder is shown a segment.")
+
+
+class Refusal(Contract):
+    """Why an instrument will not run however complete its spec is, and who says so."""
+
+    reason: str
+    source: str
+
+
+class PromptPin(Contract):
+    """One version of a prompt set, pinned by digest as weights are: what an instrument is asked with is part of it."""
+
+    set: str
+    version: int = Field(ge=1)
+    sha256: Sha256
+
+
+class Spec(Contract):
+    """One instrument. A null is allowed wherever a fact could not be sourced: it keeps the instrument an idea."""
+
+    key: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,62}$", description="The file's stem; asset, resource and ledger use it."
+    )
+    role: Role
+    title: str
+    description: str
+    model_id: str
+    loader: str | None = Field(description="Family that loads it; null where none does yet.")
+    upstream: str | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="Key of the instrument whose sealed results it reads, plate by plate; null if it reads pixels.",
+    )
+    region: Region | None = Field(
+        default=None, exclude_if=is_null, description="For what is derived from a segmenter; see `region_plans`."
+    )
+    refusal: Refusal | None = None
+    objective: Objective | None = Field(default=None, description="What an embedding was trained for.")
+    parameter_count: int | None = Field(default=None, gt=0, description="Values in the network, as its source counts.")
+    weights: Weights | None = None
+    licence: Licence | None = None
+    output: Output | None = None
+    preprocessing: Preprocessing | None = None
+    departures: list[Departure] = Field(
+        default_factory=list, description="Where `preprocessing` differs on purpose from the weights' own processor."
+    )
+    own_preprocessing: OwnPreprocessing | None = None
+    tiles: Tiles | None = Field(
+        default=None, exclude_if=is_null, description="Of an embedding; preprocessed as a plate is."
+    )
+    parameters: dict[str, int | float | str | bool] = Field(
+        default_factory=dict, description="Checked by the loader's own schema."
+    )
+    prompts: list[PromptPin] | None = Field(
+        default=None, exclude_if=is_null, description="Prompt sets of model_specs/prompts/, in order."
+    )
+    numeric: Numeric | None = None
+    failure_modes: list[FailureMode] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list, description="Where sources contradict each other, and what is open.")
+    sources: list[str] = Field(default_factory=list)
+    batch_size: int = Field(default=8, gt=0)
+    max_partitions_per_run: int = Field(default=200, gt=0)
+
+    @property
+    def inputs_per_plate(self) -> int:
+        """How often the model sees a plate: whole, and each tile."""
+        return 1 + sum(grid**2 for grid in self.tiles.grids) if self.tiles else 1
+
+    @property
+    def plates_at_once(self) -> int:
+        """How many plates are held and measured together, so that their inputs are about `batch_size`."""
+        return max(1, self.batch_size // self.inputs_per_plate)
+
+    @field_validator("parameters", mode="after")
+    @classmethod
+    def _sorted(cls, parameters: dict) -> dict:
+        return dict(sorted(parameters.items()))

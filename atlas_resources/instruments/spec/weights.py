@@ -1,0 +1,81 @@
+"""What a model consists of and what it is pinned by: the part `weights` of a spec."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from atlas_resources.files.contract import Contract, Sha256, is_null
+
+Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+
+
+class WeightFile(Contract):
+    """One file of a model. Only weights need a digest for admission; a digest that is given is always checked."""
+
+    path: str
+    format: Literal["safetensors", "pickle", "json"]
+    sha256: Sha256 | None = None
+    size_bytes: int | None = None
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        exclude_if=is_null,
+        description="Where `atlas models pull` fetches a file from that no hub serves. A hub's file needs none.",
+    )
+
+
+class HubWeights(Contract):
+    """Weights in a model hub's repository, pinned by commit."""
+
+    kind: Literal["hub"]
+    repository: str
+    revision: Revision | None = None
+    files: list[WeightFile]
+    processor: WeightFile | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="preprocessor_config.json. It changes no result: the declared preprocessing is held against it.",
+    )
+
+
+class LibraryWeights(Contract):
+    """Weights that a library distributes: pinned by library, exact version, name and digest.
+
+    `package` means that the file lies in the installed distribution; `torch_hub`, in torch's checkpoint folder.
+    """
+
+    kind: Literal["library"]
+    library: str
+    version: str
+    location: Literal["package", "torch_hub"]
+    files: list[WeightFile]
+
+
+class GitWeights(Contract):
+    """Plain files of a git repository, pinned by commit; each says where it is served, and its digest is what counts.
+
+    They lie beside the hub's snapshots, in a folder of the same layout.
+    """
+
+    kind: Literal["git"]
+    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name")
+    revision: Revision
+    files: list[WeightFile]
+
+    @model_validator(mode="after")
+    def _served_at_the_commit(self) -> "GitWeights":
+        for file in self.files:
+            if not file.url or self.revision not in file.url:
+                raise ValueError(f"{file.path}: expected a url that names the commit {self.revision}")
+        return self
+
+
+class Algorithm(Contract):
+    """No weights: the exact version of the library that computes takes their place."""
+
+    kind: Literal["algorithm"]
+    library: str
+    version: str
+
+
+Weights = Annotated[HubWeights | LibraryWeights | GitWeights | Algorithm, Field(discriminator="kind")]

@@ -1,0 +1,58 @@
+"""Whether the ledgers are behind plate-local truth, and why."""
+
+import hashlib
+from collections.abc import Iterator
+
+from atlas_resources.files.digests import sha256_of
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.parquet import has_present_columns, ledger_path, read_ledger, runs_in, sealed_runs
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, MODELS, PLATES, RUNS
+
+
+def why_behind(dataset: Dataset, registry: Registry) -> str:
+    """Why the ledgers are not what plate-local truth would give now; empty if they are.
+
+    Lists run folders, hashes the groundwork's files, and reads a few columns of the ledgers: by content, not by time,
+    so that nothing written while a refresh reads is missed.
+    """
+    return next(_reasons_behind(dataset, registry), "")
+
+
+def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
+    built = [ledger_path(dataset, table) for table in LEDGERS.values()] + [dataset.catalogue_path]
+    missing = [path.name for path in built if not path.is_file()]
+    if missing:
+        yield f"not built yet: {', '.join(missing)}"
+        return
+    if outdated := [name for name, table in LEDGERS.items() if not has_present_columns(dataset, table)]:
+        yield f"made by an earlier version, with other columns: {', '.join(outdated)}"
+    changed = sealed_runs(dataset) ^ runs_in(read_ledger(dataset, RUNS))
+    if changed:
+        yield f"{len(changed)} sealed runs came or went; the newest is {max(changed)[0]}"
+    plate_ids = dataset.plate_ids()
+    if set(read_ledger(dataset, PLATES)["plate_id"]) != set(plate_ids):
+        yield f"plates came or went; there are {len(plate_ids)}"
+    yield from _changed_groundwork(dataset, plate_ids)
+    present = {identity.fingerprint for identity in registry.identities.values()}
+    if set(read_ledger(dataset, MODELS)["fingerprint"].drop_nulls()) != present:
+        yield f"instruments changed: {', '.join(sorted(fingerprint[:8] for fingerprint in present))}"
+
+
+def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]:
+    for table, column, name in (
+        (PLATES, "input_image_sha256", "input_image.json"),
+        (HISTOGRAMS, "file_sha256", "input_color_histograms.json"),
+    ):
+        held = read_ledger(dataset, table).select("plate_id", column).drop_nulls().rows()
+        differing = set(held) ^ _present_digests(dataset, plate_ids, name)
+        if differing:
+            # The reason is part of a run key: as it changes, so is the refresh asked for again.
+            which = hashlib.sha256(repr(sorted(differing)).encode()).hexdigest()[:8]
+            yield f"{name} of {len({plate_id for plate_id, _ in differing})} plates came, went or changed ({which})"
+
+
+def _present_digests(dataset: Dataset, plate_ids: list[str], name: str) -> set[tuple[str, str]]:
+    """Plate and sha256 of each file of this name in `derived/`."""
+    paths = {plate_id: dataset.derived_path(plate_id, name) for plate_id in plate_ids}
+    return {(plate_id, sha256_of(path)) for plate_id, path in paths.items() if path.is_file()}

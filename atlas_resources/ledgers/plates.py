@@ -1,0 +1,47 @@
+"""Ledgers of plates: what each is, and its exact counts, from its manifest and its groundwork."""
+
+import polars as pl
+
+from atlas_resources.files.digests import sha256_of
+from atlas_resources.ledgers.parquet import write_ledger
+from atlas_resources.plates.contracts import ColorHistograms, InputImage
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.tables.ledgers import HISTOGRAMS, PLATES
+
+
+def build_plates(dataset: Dataset) -> pl.DataFrame:
+    """`ledger/plates`: manifest and scalar facts of every registered plate."""
+    rows = []
+    for plate_id in dataset.plate_ids():
+        row = {"source_sha256": dataset.source_sha256(plate_id), **dataset.manifest(plate_id).model_dump()}
+        path = dataset.derived_path(plate_id, "input_image.json")
+        if path.is_file():
+            row["input_image_sha256"] = sha256_of(path)  # before it is read: what is written meanwhile is told by it
+            facts = dataset.read_json(path, InputImage)
+            row |= {**facts.model_dump(exclude={"colour_policy"}), "colour_policy": facts.colour_policy.name}
+        rows.append({name: row.get(name) for name in PLATES.schema})
+    return write_ledger(dataset, PLATES, pl.DataFrame(rows, schema=PLATES.schema))
+
+
+def build_histograms(dataset: Dataset) -> pl.DataFrame:
+    """`ledger/histograms`: exact counts of every plate whose groundwork is done."""
+    rows = []
+    for plate_id in dataset.plate_ids():
+        path = dataset.derived_path(plate_id, "input_color_histograms.json")
+        if path.is_file():
+            digest = sha256_of(path)  # before it is read, as with the plates
+            rows.append({**_histogram_row(dataset.read_json(path, ColorHistograms)), "file_sha256": digest})
+    frame = pl.DataFrame([{name: row[name] for name in HISTOGRAMS.schema} for row in rows], schema=HISTOGRAMS.schema)
+    return write_ledger(dataset, HISTOGRAMS, frame)
+
+
+def _histogram_row(histograms: ColorHistograms) -> dict:
+    row = histograms.model_dump()
+    return row | {
+        "lab": row["lab"]["counts"],
+        "lab_bins": row["lab"]["bins"],
+        "paper_threshold": row["paper"]["threshold"],
+        "paper_ratio": row["paper"]["paper_ratio"],
+        "paper_lab": row["paper"]["paper_lab"],
+        "foreground_lab": row["paper"]["foreground_lab"],
+    }

@@ -1,0 +1,146 @@
+"""Ledgers of sealed runs: what ran, what it measured, and from what; they read the runs they do not hold yet."""
+
+import json
+from collections.abc import Iterable, Iterator
+
+import polars as pl
+
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.parquet import RunKey, read_ledger, read_sealed_files, runs_in, sealed_runs, write_ledger
+from atlas_resources.plates.contracts import RunManifest
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.sealed import MANIFEST_NAME
+from atlas_resources.tables.ledgers import LINEAGE, RUNS
+from atlas_resources.tables.results import FILE_OF_ROLE, INSTRUMENT_TABLES
+from atlas_resources.tables.table import IS_CURRENT
+
+
+def build_runs(dataset: Dataset, registry: Registry) -> pl.DataFrame:
+    """`ledger/runs`: reads the manifests of runs it does not hold yet."""
+    on_disk = sealed_runs(dataset)
+    old = _still_sealed(read_ledger(dataset, RUNS), on_disk)
+    schema = {name: dtype for name, dtype in RUNS.schema.items() if name != IS_CURRENT.name}
+    new = pl.DataFrame([_run_row(manifest) for manifest in _manifests(dataset, on_disk - runs_in(old))], schema=schema)
+    rows = pl.concat([old.drop(IS_CURRENT.name), new])
+    return write_ledger(dataset, RUNS, _mark_current(rows, _current_runs(dataset, registry, rows)))
+
+
+def build_instrument_table(dataset: Dataset, role: str) -> pl.DataFrame:
+    """`ledger/<table>` of a role: reads the sealed files it does not hold yet.
+
+    Wants `ledger/runs` first.
+    """
+    table = INSTRUMENT_TABLES[role]
+    runs = read_ledger(dataset, RUNS)
+    complete = set(
+        runs.filter(pl.col("status") == "complete", pl.col("role") == role).select("run_id", "plate_id").iter_rows()
+    )
+    old = _still_sealed(read_ledger(dataset, table), complete)
+    paths = [
+        dataset.runs_dir(plate_id) / run_id / FILE_OF_ROLE[role] for run_id, plate_id in sorted(complete - runs_in(old))
+    ]
+    rows = pl.concat([old.drop(IS_CURRENT.name), read_sealed_files(paths, table)])
+    current = runs.filter(pl.col(IS_CURRENT.name)).select("run_id", "plate_id")
+    return write_ledger(dataset, table, _mark_current(rows, current))
+
+
+def build_lineage(dataset: Dataset) -> pl.DataFrame:
+    """`ledger/lineage`: what each sealed output was made from."""
+    on_disk = sealed_runs(dataset)
+    old = _still_sealed(read_ledger(dataset, LINEAGE), on_disk)
+    rows = [
+        {
+            "plate_id": manifest.plate_id,
+            "run_id": manifest.run_id,
+            "instrument": manifest.instrument.key,
+            "output_path": output.path,
+            "output_sha256": output.sha256,
+            "input_path": source.path,
+            "input_sha256": source.sha256,
+            "weights_sha256": manifest.instrument.weights_sha256,
+            "fingerprint": manifest.instrument.fingerprint,
+            "code_git_sha": manifest.code.git_sha,
+            "dagster_run_id": manifest.dagster_run_id,
+        }
+        for manifest in _manifests(dataset, on_disk - runs_in(old))
+        for output in manifest.outputs
+        for source in manifest.inputs
+    ]
+    return write_ledger(dataset, LINEAGE, pl.concat([old, pl.DataFrame(rows, schema=LINEAGE.schema)]))
+
+
+def _still_sealed(rows: pl.DataFrame, on_disk: set[RunKey]) -> pl.DataFrame:
+    """Rows whose sealed run still lies on disk."""
+    keys = pl.DataFrame(list(on_disk), schema={"run_id": pl.String, "plate_id": pl.String}, orient="row")
+    return rows.join(keys, on=["run_id", "plate_id"], how="semi")
+
+
+def _manifests(dataset: Dataset, keys: Iterable[RunKey]) -> Iterator[RunManifest]:
+    for run_id, plate_id in sorted(keys):
+        yield dataset.read_json(dataset.runs_dir(plate_id) / run_id / MANIFEST_NAME, RunManifest)
+
+
+def _run_row(manifest: RunManifest) -> dict:
+    instrument = manifest.instrument
+    error = manifest.error
+    return {
+        "run_id": manifest.run_id,
+        "plate_id": manifest.plate_id,
+        "instrument": instrument.key,
+        "role": instrument.role,
+        **instrument.model_dump(
+            include={
+                "model_id",
+                "model_sha",
+                "weights_sha256",
+                "preprocess_tag",
+                "fingerprint",
+                "licence",
+                "commercial_use",
+            }
+        ),
+        "source_sha256": manifest.source_sha256,
+        "status": manifest.status,
+        "error_type": error.type if error else None,
+        "error_message": error.message if error else None,
+        "error_stage": error.stage if error else None,
+        "started_at": manifest.started_at,
+        "sealed_at": manifest.sealed_at,
+        "device": manifest.environment.device,
+        "dtype": manifest.environment.dtype,
+        "packages": json.dumps(manifest.environment.packages, sort_keys=True),
+        "code_git_sha": manifest.code.git_sha,
+        "code_is_dirty": manifest.code.is_dirty,
+        "dagster_run_id": manifest.dagster_run_id,
+    }
+
+
+def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> pl.DataFrame:
+    """run_id and plate_id of the newest complete run per plate and instrument, of present fingerprints and sources."""
+    present = pl.DataFrame(
+        [(identity.key, identity.fingerprint) for identity in registry.identities.values()],
+        schema={"instrument": pl.String, "fingerprint": pl.String},
+        orient="row",
+    )
+    sources = pl.DataFrame(
+        [(plate_id, dataset.source_sha256(plate_id)) for plate_id in dataset.plate_ids()],
+        schema={"plate_id": pl.String, "source_sha256": pl.String},
+        orient="row",
+    )
+    return (
+        runs.filter(pl.col("status") == "complete")
+        .join(present, on=["instrument", "fingerprint"], how="semi")
+        .join(sources, on=["plate_id", "source_sha256"], how="semi")
+        .group_by("instrument", "plate_id")
+        .agg(pl.col("run_id").max())
+        .select("run_id", "plate_id")
+    )
+
+
+def _mark_current(rows: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
+    marks = current.with_columns(pl.lit(True).alias(IS_CURRENT.name))
+    return (
+        rows.drop(IS_CURRENT.name, strict=False)
+        .join(marks, on=["run_id", "plate_id"], how="left")
+        .with_columns(pl.col(IS_CURRENT.name).fill_null(False))
+    )

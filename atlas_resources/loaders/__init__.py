@@ -1,1 +1,0 @@
-"""One module per model family: `load(spec, weights, device)` gives something that embeds, scores or segments."""

@@ -1,0 +1,1 @@
+"""Colours and tones of a picture: histograms, Lab, palettes, paper against print."""

@@ -1,0 +1,129 @@
+"""Facts of a picture that follow from its colour census: scalars for `input_image.json`, counts for
+`input_color_histograms.json`. Fields are named as they are there. What asks where a pixel lies does not belong here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas_resources.measures.colour.census import ColourCensus
+from atlas_resources.measures.colour.lab import LabHistogram, lab_histogram
+from atlas_resources.measures.colour.levels import describe_levels, percentile_level
+from atlas_resources.measures.colour.palette import PaletteColour, dominant_colours
+from atlas_resources.measures.colour.paper import PaperSplit, split_paper
+
+# The definitions of `input_image.json`: the darkest background, the lightest black, the widest spread of channels that
+# still looks grey, and the share of the pixels that must look so.
+BACKGROUND_LEVEL = 245
+BLACK_LEVEL = 10
+GREY_SPREAD = 8
+GREY_PERCENT = 99
+
+PerChannel = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Tones:
+    """Scalars of 8-bit sRGB pixels, over every pixel. Luminance is 8-bit Rec. 709 luma.
+
+    Attributes:
+        mean_rgb, min_rgb, max_rgb: 0..255.
+        std_rgb: population standard deviations, 0..127.5.
+        luminance_mean, luminance_std: 0..255, 0..127.5.
+        luminance_entropy: bits, 0..8.
+        luminance_p01, luminance_p99: smallest level at or below which 1 % (99 %) of the pixels lie.
+        background_ratio: share of pixels whose channels are all >= 245.
+        white_ratio: share of pixels whose channels are all 255.
+        black_ratio: share of pixels whose channels are all <= 10.
+        clipped_low_ratio, clipped_high_ratio: share of pixels with any channel at 0 (at 255).
+        rms_contrast: luminance_std / 255 (E. Peli, "Contrast in complex images", J. Opt. Soc. Am. A 7, 1990).
+        grayscale_like: at least 99 % of the pixels have channels within 8 of each other.
+    """
+
+    mean_rgb: PerChannel
+    std_rgb: PerChannel
+    min_rgb: PerChannel
+    max_rgb: PerChannel
+    luminance_mean: float
+    luminance_std: float
+    luminance_entropy: float
+    luminance_p01: int
+    luminance_p99: int
+    background_ratio: float
+    white_ratio: float
+    black_ratio: float
+    clipped_low_ratio: float
+    clipped_high_ratio: float
+    rms_contrast: float
+    grayscale_like: bool
+
+
+@dataclass(frozen=True)
+class ColourCounts:
+    """Exact counts over every pixel, and what they group into.
+
+    Attributes:
+        pixel_count: each histogram sums to it.
+        red, green, blue: pixels of each of the 256 levels, 8-bit sRGB.
+        luminance: pixels of each level of 8-bit Rec. 709 luma.
+        lab: 3-D histogram over CIE L*a*b*.
+        dominant_colours: largest share first.
+        paper: split of paper and what is printed on it.
+    """
+
+    pixel_count: int
+    red: tuple[int, ...]
+    green: tuple[int, ...]
+    blue: tuple[int, ...]
+    luminance: tuple[int, ...]
+    lab: LabHistogram
+    dominant_colours: tuple[PaletteColour, ...]
+    paper: PaperSplit
+
+
+def measure_tones(census: ColourCensus) -> Tones:
+    """Scalars of the pixels of a census. Raises ValueError where it is empty."""
+    red, green, blue = (describe_levels(census.histogram(census.rgb[:, channel])) for channel in range(3))
+    luminance_histogram = census.histogram(census.luma)
+    luminance = describe_levels(luminance_histogram)
+    lowest, highest = census.rgb.min(axis=1), census.rgb.max(axis=1)
+    grey_px = _pixels_where(census, highest - lowest <= GREY_SPREAD)
+    return Tones(
+        mean_rgb=(red.mean, green.mean, blue.mean),
+        std_rgb=(red.std, green.std, blue.std),
+        min_rgb=(red.minimum, green.minimum, blue.minimum),
+        max_rgb=(red.maximum, green.maximum, blue.maximum),
+        luminance_mean=luminance.mean,
+        luminance_std=luminance.std,
+        luminance_entropy=luminance.entropy_bits,
+        luminance_p01=percentile_level(luminance_histogram, 1),
+        luminance_p99=percentile_level(luminance_histogram, 99),
+        background_ratio=_pixels_where(census, lowest >= BACKGROUND_LEVEL) / census.pixel_count,
+        white_ratio=_pixels_where(census, lowest == 255) / census.pixel_count,
+        black_ratio=_pixels_where(census, highest <= BLACK_LEVEL) / census.pixel_count,
+        clipped_low_ratio=_pixels_where(census, lowest == 0) / census.pixel_count,
+        clipped_high_ratio=_pixels_where(census, highest == 255) / census.pixel_count,
+        rms_contrast=luminance.std / 255,
+        grayscale_like=100 * grey_px >= GREY_PERCENT * census.pixel_count,
+    )
+
+
+def measure_colours(census: ColourCensus) -> ColourCounts:
+    """Histograms, palette and paper of the pixels of a census. Raises ValueError where it is empty."""
+    red, green, blue = (tuple(census.histogram(census.rgb[:, channel]).tolist()) for channel in range(3))
+    return ColourCounts(
+        pixel_count=census.pixel_count,
+        red=red,
+        green=green,
+        blue=blue,
+        luminance=tuple(census.histogram(census.luma).tolist()),
+        lab=lab_histogram(census),
+        dominant_colours=dominant_colours(census),
+        paper=split_paper(census),
+    )
+
+
+def _pixels_where(census: ColourCensus, holds: NDArray[np.bool_]) -> int:
+    """Pixels of the distinct colours for which `holds`, bool [K], is True."""
+    return int(census.counts[holds].sum())

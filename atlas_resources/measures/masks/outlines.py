@@ -1,0 +1,137 @@
+"""A mask as polygons of a stated tolerance, holes included, and how far they are from the mask. No file formats.
+
+Coordinates are the picture's: x to the right, y down, in pixels; the pixel in column 0 and row 0 covers 0..1 both ways.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import affinity
+from skimage.measure import find_contours, label
+
+from atlas_resources.measures.windows import bounding_box
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The polygons of a mask.
+
+    Attributes:
+        shape: a valid MultiPolygon. By the numbers, exteriors run counterclockwise and holes clockwise (RFC 7946,
+            section 3.1.6); on a screen, where y runs down, it looks the other way round.
+        vertex_count: corners of all rings, the closing ones left out.
+        hole_count: rings that are holes.
+        left_out_px: area of the rings that were too small to be drawn.
+        area_error_ratio: area of the polygons over that of the mask, less 1.
+        reprojected_iou: intersection over union of the mask with the pixels whose centres lie in the polygons, 0..1.
+    """
+
+    shape: shapely.MultiPolygon
+    vertex_count: int
+    hole_count: int
+    left_out_px: float
+    area_error_ratio: float
+    reprojected_iou: float
+
+
+def trace_outline(mask: Mask, tolerance_px: float, min_ring_area_px: float = 0.0) -> Outline:
+    """Traces a mask and simplifies what it finds.
+
+    Contours run half way between the centres of pixels inside and outside, and round off each corner by half a pixel
+    (marching squares; pixels that touch at a corner hang together). They are simplified by Douglas and Peucker's method
+    in GEOS's variant, which keeps polygons valid. The line stays within the tolerance; where a ring closes, within 1.5
+    times the tolerance, since that vertex may go last of all.
+
+    Args:
+        mask: bool [H, W], at least one pixel.
+        tolerance_px: 0 keeps every corner.
+        min_ring_area_px: rings, holes too, of less area are left out; the largest ring always stays.
+
+    Raises:
+        ValueError: no pixel of the mask is True.
+    """
+    rows, columns = bounding_box(mask)
+    crop = np.pad(mask[rows, columns], 1)
+    if crop.size == 4:
+        raise ValueError(f"an outline needs at least one pixel, found an empty mask {list(mask.shape)}")
+    rings, pieces = _rings(crop)
+    areas = np.asarray(shapely.area(shapely.polygons(rings)))
+    is_drawn = areas >= min(min_ring_area_px, areas.max())
+    polygons = _polygons(rings[is_drawn], pieces[is_drawn], areas[is_drawn])
+    shape = _multi(np.asarray(shapely.simplify(polygons, tolerance_px, preserve_topology=True)))
+    pixels = int(np.count_nonzero(crop))
+    outline = shapely.orient_polygons(shape, exterior_cw=False)
+    # The crop has a border of one pixel.
+    placed = affinity.translate(outline, columns.start - 1, rows.start - 1)
+    return Outline(
+        shape=cast(shapely.MultiPolygon, placed),
+        vertex_count=int(shapely.get_num_coordinates(shape) - _ring_count(shape)),
+        hole_count=_ring_count(shape) - len(shape.geoms),
+        left_out_px=float(areas[~is_drawn].sum()),
+        area_error_ratio=shape.area / pixels - 1,
+        reprojected_iou=float(_agreement(shape, crop)),
+    )
+
+
+def fill_outline(shape: shapely.MultiPolygon, height: int, width: int) -> Mask:
+    """The pixels whose centres lie in the polygons, bool [height, width].
+
+    A scan line through the centres of each row: every edge that it crosses turns inside into outside. Of centres that
+    lie on an edge, those on a left or upper one are inside, those on a right or lower one are not.
+    """
+    rings = [ring for polygon in shape.geoms for ring in (polygon.exterior, *polygon.interiors)]
+    points = [shapely.get_coordinates(ring) - 0.5 for ring in rings]
+    starts = np.concatenate([ring[:-1] for ring in points] or [np.zeros((0, 2))])
+    ends = np.concatenate([ring[1:] for ring in points] or [np.zeros((0, 2))])
+    first = np.ceil(np.minimum(starts[:, 1], ends[:, 1])).astype(int)
+    crossed = np.ceil(np.maximum(starts[:, 1], ends[:, 1])).astype(int) - first
+    edge = np.repeat(np.arange(len(starts)), crossed)
+    rows = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(crossed) - crossed, crossed)
+    slope = (ends[edge, 0] - starts[edge, 0]) / (ends[edge, 1] - starts[edge, 1])
+    columns = np.ceil(starts[edge, 0] + (rows - starts[edge, 1]) * slope).astype(int)
+    turns = np.zeros((height, width + 1), np.bool_)
+    is_shown = (rows >= 0) & (rows < height)
+    np.logical_xor.at(turns, (rows[is_shown], np.clip(columns[is_shown], 0, width)), True)
+    return np.logical_xor.accumulate(turns, axis=1)[:, :-1]
+
+
+def _rings(padded: Mask) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
+    """The closed contours of a mask with a border of nothing around it, and which connected piece each belongs to."""
+    pieces = np.asarray(label(padded, connectivity=2))
+    contours = find_contours(padded.astype(np.float32), 0.5, fully_connected="high")
+    # A vertex lies between the centre of a pixel inside and of one outside: the one inside names the piece.
+    first = np.array([contour[0] for contour in contours])
+    low, high = np.floor(first).astype(int), np.ceil(first).astype(int)
+    piece_of = np.maximum(pieces[low[:, 0], low[:, 1]], pieces[high[:, 0], high[:, 1]])
+    rings = [shapely.linearrings(contour[:, ::-1] + 0.5) for contour in contours]
+    return np.array(rings, dtype=object), piece_of
+
+
+def _polygons(rings: NDArray[np.object_], pieces: NDArray[np.int64], areas: NDArray[np.float64]) -> NDArray[np.object_]:
+    """A polygon a piece: its largest ring is the exterior, the others are holes. Holes without a piece are left out."""
+    order = np.lexsort((-areas, pieces))
+    starts = np.flatnonzero(np.diff(pieces[order], prepend=-1))
+    found = [shapely.Polygon(rings[group[0]], list(rings[group[1:]])) for group in np.split(order, starts[1:])]
+    return np.array(found, dtype=object)
+
+
+def _multi(polygons: NDArray[np.object_]) -> shapely.MultiPolygon:
+    """Valid polygons of all; where simplified pieces came to overlap they are joined."""
+    shape = shapely.MultiPolygon(list(polygons))
+    if shape.is_valid:
+        return shape
+    return shapely.MultiPolygon(list(shapely.get_parts(shapely.union_all(polygons))))
+
+
+def _ring_count(shape: shapely.MultiPolygon) -> int:
+    return sum(1 + len(polygon.interiors) for polygon in shape.geoms)
+
+
+def _agreement(shape: shapely.MultiPolygon, mask: Mask) -> float:
+    filled = fill_outline(shape, *mask.shape)
+    return np.count_nonzero(filled & mask) / np.count_nonzero(filled | mask)

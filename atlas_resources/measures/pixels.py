@@ -1,0 +1,95 @@
+"""All that groundwork measures on a plate's pixels, in one call. Facts of the file around them do not belong here."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.luma import luma
+from atlas_resources.measures.colour.tones import ColourCounts, Tones, measure_colours, measure_tones
+from atlas_resources.measures.hashes import PerceptualHashes, perceptual_hashes
+from atlas_resources.measures.spatial import edge_density, laplacian_variance
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Size and shape of a picture: pixels, width / height, and pixels / 1e6."""
+
+    width: int
+    height: int
+    orientation: Literal["landscape", "portrait", "square"]
+    aspect_ratio: float
+    megapixels: float
+    pixel_count: int
+
+
+@dataclass(frozen=True)
+class Texture:
+    """How neighbouring pixels of luminance differ; see `laplacian_variance` and `edge_density`."""
+
+    laplacian_variance: float
+    edge_density: float
+
+
+@dataclass(frozen=True)
+class PixelFacts:
+    """What the pixels of one picture give.
+
+    Attributes:
+        geometry, tones, texture, hashes: scalars, named as in `input_image.json`.
+        colours: the content of `input_color_histograms.json`.
+    """
+
+    geometry: Geometry
+    tones: Tones
+    texture: Texture
+    hashes: PerceptualHashes
+    colours: ColourCounts
+
+    def scalars(self) -> dict[str, Any]:
+        """The fields of `input_image.json` that follow from the pixels, by name."""
+        scalars = {}
+        for facts in (self.geometry, self.tones, self.texture, self.hashes):
+            scalars |= asdict(facts)
+        return scalars | {"full_pixel_pass": self.colours.pixel_count == self.geometry.pixel_count}
+
+    def histograms(self) -> dict[str, Any]:
+        """The fields of `input_color_histograms.json` that follow from the pixels, by name."""
+        return asdict(self.colours)
+
+
+def measure_pixels(image: Image.Image) -> PixelFacts:
+    """Measures every pixel of a picture. Needs 5 bytes a pixel beside it, and some hundred MiB more.
+
+    Args:
+        image: of mode "RGB", 8-bit sRGB, upright: as the decode policy leaves it.
+
+    Raises:
+        ValueError: the image is of another mode.
+    """
+    if image.mode != "RGB":
+        raise ValueError(f'measure_pixels needs an image of mode "RGB", found "{image.mode}"')
+    rgb = np.asarray(image)
+    levels = luma(rgb)
+    census = count_colours(rgb)
+    return PixelFacts(
+        geometry=measure_geometry(*image.size),
+        tones=measure_tones(census),
+        texture=Texture(laplacian_variance(levels), edge_density(levels)),
+        hashes=perceptual_hashes(image),
+        colours=measure_colours(census),
+    )
+
+
+def measure_geometry(width: int, height: int) -> Geometry:
+    """Size and shape of a picture of `width` by `height` pixels."""
+    return Geometry(
+        width=width,
+        height=height,
+        orientation="square" if width == height else "landscape" if width > height else "portrait",
+        aspect_ratio=width / height,
+        megapixels=width * height / 1e6,
+        pixel_count=width * height,
+    )

@@ -1,0 +1,1 @@
+"""Loaders whose models find labelled boxes in a picture: `detect`."""

@@ -1,0 +1,60 @@
+"""DETR from the hub's own layout, by transformers: boxes of COCO's classes."""
+
+from typing import Any
+
+import torch
+from transformers import DetrForObjectDetection
+from transformers.image_transforms import center_to_corners_format
+
+from atlas_resources.instruments.loader_table import DetrParameters
+from atlas_resources.instruments.spec.output import BoxesOutput
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders.snapshots import load_whole
+from atlas_resources.models.protocols import Detection
+from atlas_resources.models.weights import LocatedWeights
+
+LABEL_COUNT = {"coco_91": 91}  # COCO's ids with their gaps, as config.json of facebook/detr-resnet-50 has them
+
+
+class Detr:
+    """Finds everyday objects."""
+
+    def __init__(self, network: Any, device: str, labels: dict[int, str], parameters: DetrParameters):
+        self.network = network
+        self.device = device
+        self.labels = labels
+        self.parameters = parameters
+
+    @torch.inference_mode()
+    def detect(self, image: torch.Tensor) -> list[Detection]:
+        """Boxes above the threshold, of one image, float32 [3, H, W].
+
+        As `post_process_object_detection` of transformers 5.23 (image_processing_detr.py): softmax over the classes
+        and no-object, the best class but no-object.
+        """
+        outputs = self.network(pixel_values=image[None].to(self.device))
+        scores, label_ids = torch.softmax(outputs.logits[0], dim=-1)[:, :-1].max(dim=-1)
+        corners: Any = center_to_corners_format(outputs.pred_boxes[0])
+        kept = scores > self.parameters.threshold
+        found = zip(corners[kept].cpu().numpy(), scores[kept].tolist(), label_ids[kept].tolist(), strict=True)
+        return [Detection(box, self.labels[label_id], score, str(label_id)) for box, score, label_id in found]
+
+
+def load(spec: Spec, weights: LocatedWeights, device: str) -> Detr:
+    """Loads the pinned snapshot from disk; its backbone is timm's ResNet, whose weights are in it.
+
+    See `snapshots.load_whole` for what it raises.
+
+    Raises:
+        ValueError: the snapshot's labels or its number of boxes are not the declared ones.
+    """
+    network: Any = load_whole(DetrForObjectDetection, spec, weights)
+    labels = {int(label_id): name for label_id, name in network.config.id2label.items()}
+    found = (len(labels), network.config.num_queries)
+    declared = spec.output
+    if not isinstance(declared, BoxesOutput) or found != (LABEL_COUNT.get(declared.labels), declared.max_boxes):
+        raise ValueError(
+            f"{spec.key}: {weights.folder}: found {found[0]} labels and {found[1]} boxes, "
+            f"model_specs/{spec.key}.yaml declares {declared}"
+        )
+    return Detr(network.eval().to(device), device, labels, DetrParameters.model_validate(spec.parameters))

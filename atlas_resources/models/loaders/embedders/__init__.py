@@ -1,0 +1,1 @@
+"""Loaders whose models turn a picture into a vector: `embed`."""

@@ -1,0 +1,63 @@
+"""EfficientNet-Lite0 in timm, with the original package's ImageNet weights: embeds and scores."""
+
+import numpy as np
+import timm
+import torch
+from timm.data.imagenet_info import ImageNetInfo
+
+from atlas_resources.instruments.spec.output import ScoresOutput
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.protocols import Label
+from atlas_resources.models.weights import LocatedWeights
+
+ENTRY_COUNT = 296  # entries of the state dict; timm's tf_efficientnet_lite0 has as many, in the same order
+
+
+class EfficientNetLite0:
+    """The network, with both of its outputs."""
+
+    def __init__(self, network: torch.nn.Module, device: str, labels: list[Label]):
+        self.network = network
+        self.device = device
+        self.labels = labels
+
+    @torch.inference_mode()
+    def embed(self, batch: torch.Tensor) -> np.ndarray:
+        """Global average of the last feature map: float32 [N, 1280] of float32 [N, 3, 224, 224]."""
+        features = self.network.forward_features(batch.to(self.device))  # type: ignore[operator] # timm adds the method
+        return self.network.forward_head(features, pre_logits=True).float().cpu().numpy()  # type: ignore[operator] # likewise
+
+    @torch.inference_mode()
+    def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """ImageNet logits and their softmax, each float32 [N, 1000], of float32 [N, 3, 224, 224]."""
+        logits = self.network(batch.to(self.device)).float()
+        return logits.cpu().numpy(), torch.softmax(logits, dim=1).cpu().numpy()
+
+
+def _imagenet_labels(spec: Spec) -> list[Label]:
+    """Synset and name of each class index, in order."""
+    info = ImageNetInfo("imagenet-1k")
+    synsets = info.label_names()
+    labels = [Label(synset, info.label_name_to_description(synset, detailed=False)) for synset in synsets]
+    if isinstance(spec.output, ScoresOutput) and len(labels) != spec.output.count:
+        raise ValueError(
+            f"{spec.key}: expected {spec.output.count} labels, found {len(labels)} in timm {timm.__version__}"
+        )
+    return labels
+
+
+def load(spec: Spec, weights: LocatedWeights, device: str) -> EfficientNetLite0:
+    """Builds timm's architecture and fits the original state dict to it, entry by entry in order, strictly.
+
+    The weights are a pickle of tensors whose digest has been checked; nothing but tensors is unpickled.
+
+    Raises:
+        ValueError: the state dict has another number of entries, or an entry another shape.
+    """
+    original = torch.load(weights.only_file(), map_location="cpu", weights_only=True)
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    names = list(network.state_dict())
+    if not len(original) == len(names) == ENTRY_COUNT:
+        raise ValueError(f"{spec.key}: expected {ENTRY_COUNT} entries, found {len(original)} in {weights.only_file()}")
+    network.load_state_dict(dict(zip(names, original.values(), strict=True)), strict=True)
+    return EfficientNetLite0(network.eval().to(device), device, _imagenet_labels(spec))

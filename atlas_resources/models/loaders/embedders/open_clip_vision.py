@@ -1,0 +1,70 @@
+"""Vision towers of open_clip, with their projection: what is not in the layout that transformers reads.
+
+The text tower is not built: BiomedCLIP's would want a second repository.
+"""
+
+import json
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.model import CLIPTextCfg, CLIPVisionCfg
+
+from atlas_resources.instruments.loader_table import OPEN_CLIP_SNAPSHOT, OpenClipParameters
+from atlas_resources.instruments.spec.pins import is_pinned
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders.embedders.features import FeatureEmbedder
+from atlas_resources.models.loaders.state_dicts import build_empty, fill, read_tensors
+from atlas_resources.models.processor_steps import require_same_steps, steps_of_open_clip
+from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
+
+CONFIGURATION = "open_clip_config.json"
+LEAST_TEXT = CLIPTextCfg(context_length=1, vocab_size=1, width=1, heads=1, layers=1)  # built and thrown away
+
+
+def configuration_of(spec: Spec, weights: LocatedWeights) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sizes and preprocessing of the model: open_clip's own of the declared name, or those in the pinned snapshot.
+
+    Raises:
+        WeightsMismatch: the snapshot's configuration is not pinned by a digest, or the library has no such name.
+    """
+    parameters = OpenClipParameters.model_validate(spec.parameters)
+    name, tag = parameters.architecture, parameters.pretrained_tag
+    if name != OPEN_CLIP_SNAPSHOT:
+        sizes = open_clip.get_model_config(name)
+        known = open_clip.get_pretrained_cfg(name, tag) if tag else {}
+        if sizes is None or (tag and not known):
+            raise WeightsMismatch(f"{spec.key}: open_clip {open_clip.__version__} has no {name!r} with weights {tag!r}")
+        return sizes, known
+    path = weights.files.get(CONFIGURATION)
+    if path is None or not is_pinned(spec, CONFIGURATION):
+        raise WeightsMismatch(
+            f"{spec.key}: expected {CONFIGURATION} with its sha256 among weights.files of model_specs/{spec.key}.yaml, "
+            f"found none: the activation follows from it and from nothing else."
+        )
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content["model_cfg"], content.get("preprocess_cfg", {})
+
+
+def _vision_tower(configuration: dict[str, Any]) -> torch.nn.Module:
+    """The library's own reading of the configuration. Weights are never fetched, whatever it says."""
+    vision = CLIPVisionCfg(**{**configuration["vision_cfg"], "timm_model_pretrained": False})
+    quick_gelu = configuration.get("quick_gelu", False)
+    return open_clip.CLIP(configuration["embed_dim"], vision, LEAST_TEXT, quick_gelu=quick_gelu).visual
+
+
+def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
+    """The projected image embedding, in the space shared with text.
+
+    Builds the declared vision tower and fills it from the `visual.` part of the weights.
+
+    Raises:
+        WeightsMismatch: see `state_dicts.fill` and `configuration_of`.
+        PreprocessingMismatch: the spec declares other steps than the model's own transforms.
+    """
+    configuration, settings = configuration_of(spec, weights)
+    side_px: int = configuration["vision_cfg"]["image_size"]
+    require_same_steps(spec, steps_of_open_clip(settings, side_px), "open_clip's transforms of it")
+    path = weights.only_file()
+    network = fill(build_empty(lambda: _vision_tower(configuration)), read_tensors(path, "visual."), spec, path)
+    return FeatureEmbedder(network.to(device), device)

@@ -1,0 +1,1 @@
+"""Loaders whose models score a picture or a vector against labels: `score`."""

@@ -1,0 +1,77 @@
+"""CLIP's text tower, by transformers: words against the image vectors that another instrument sealed."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import CLIPModel, CLIPTokenizer
+
+from atlas_resources.instruments.prompts import AskedPrompt, asked_prompts
+from atlas_resources.instruments.spec.output import ScoresOutput
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders.snapshots import load_whole
+from atlas_resources.models.protocols import Label
+from atlas_resources.models.weights import LocatedWeights
+
+
+class ClipPrompts:
+    """Compares images with words, in the space that CLIP's two towers share."""
+
+    def __init__(self, network: Any, tokenizer: CLIPTokenizer, device: str, prompts: list[AskedPrompt]):
+        self.network = network
+        self.tokenizer = tokenizer
+        self.device = device
+        self.labels = [Label(prompt.id, prompt.text, prompt) for prompt in prompts]
+        self.scale = float(network.logit_scale.detach().exp())
+        self._words = _unit(torch.from_numpy(self.embed_text([prompt.text for prompt in prompts])))
+
+    @torch.inference_mode()
+    def embed_text(self, texts: list[str]) -> np.ndarray:
+        """The projected text embedding, raw: float32 [N, dim]. What is longer than CLIP can read is cut off."""
+        inputs = self.tokenizer(
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=self.network.config.text_config.max_position_embeddings,
+            return_tensors="pt",
+        )
+        features = self.network.get_text_features(**inputs.to(self.device))
+        return features.pooler_output.float().cpu().numpy()
+
+    def cosines(self, batch: torch.Tensor) -> np.ndarray:
+        """float32 [N, prompts], of raw image vectors, float32 [N, dim]."""
+        return (_unit(batch) @ self._words.T).float().numpy()
+
+    def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Cosines by the model's own logit scale, and their softmax over the prompts of each set.
+
+        As `logits_per_image` of CLIPModel in transformers 5.23 and its zero-shot-image-classification pipeline, set by
+        set. Each float32 [N, prompts].
+        """
+        logits = torch.from_numpy(self.cosines(batch)) * self.scale
+        scores = torch.empty_like(logits)
+        sets = [label.prompt and label.prompt.set for label in self.labels]
+        for name in dict.fromkeys(sets):
+            columns = [column for column, one in enumerate(sets) if one == name]
+            scores[:, columns] = torch.softmax(logits[:, columns], dim=1)
+        return logits.numpy(), scores.numpy()
+
+
+def _unit(vectors: torch.Tensor) -> torch.Tensor:
+    return vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+
+
+def load(spec: Spec, weights: LocatedWeights, device: str) -> ClipPrompts:
+    """Loads the pinned snapshot and its tokenizer from disk. See `snapshots.load_whole` for what it raises.
+
+    Raises:
+        PromptsMismatch: a pinned prompt set is not on disk, or another.
+        ValueError: the sets hold another number of prompts than declared.
+    """
+    prompts = asked_prompts(spec.prompts or [])
+    declared = spec.output.count if isinstance(spec.output, ScoresOutput) else None
+    if len(prompts) != declared:
+        raise ValueError(f"{spec.key}: expected {declared} prompts, found {len(prompts)} in its sets")
+    network = load_whole(CLIPModel, spec, weights).eval().to(device)
+    tokenizer = CLIPTokenizer.from_pretrained(str(weights.folder), local_files_only=True)
+    return ClipPrompts(network, tokenizer, device, prompts)

@@ -1,0 +1,77 @@
+"""Image classifiers from the hub's own layout, of any architecture that transformers has."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForImageClassification
+
+from atlas_resources.instruments.spec.output import ScoresOutput
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders.snapshots import load_whole
+from atlas_resources.models.protocols import Label
+from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
+
+
+class ImageClassifier:
+    """Scores images by the labels of the pinned configuration."""
+
+    def __init__(self, network: torch.nn.Module, device: str, labels: list[Label], has_independent_labels: bool):
+        self.network = network
+        self.device = device
+        self.labels = labels
+        self.has_independent_labels = has_independent_labels
+
+    @torch.inference_mode()
+    def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Logits, and their softmax (sigmoid where labels are independent): float32 [N, labels] of [N, 3, H, W]."""
+        logits = self.network(pixel_values=batch.to(self.device)).logits.float()
+        scores = torch.sigmoid(logits) if self.has_independent_labels else torch.softmax(logits, dim=1)
+        return logits.cpu().numpy(), scores.cpu().numpy()
+
+
+def _labels(spec: Spec, configuration: Any, weights: LocatedWeights) -> list[Label]:
+    """The labels by index, held against the spec's count and names."""
+    names = configuration.id2label
+    ordered = [names.get(index) for index in range(len(names))]
+    where = f"{spec.key}: {weights.folder}/config.json"
+    if not isinstance(spec.output, ScoresOutput):
+        raise WeightsMismatch(f"{where}: an image classifier gives scores, which the spec does not declare")
+    if None in ordered or len(ordered) != spec.output.count:
+        raise WeightsMismatch(
+            f"{where}: expected {spec.output.count} labels, 0 to {spec.output.count - 1}, found {len(names)}: "
+            f"{sorted(names)[:3]} ... Correct output.count in model_specs/{spec.key}.yaml, or pin another revision."
+        )
+    expected = spec.output.label_names
+    if expected is not None and list(expected) != ordered:
+        index = next(index for index, name in enumerate(ordered) if name != expected[index])
+        raise WeightsMismatch(
+            f"{where}: expected the label {expected[index]!r} at {index}, found {ordered[index]!r}. Correct "
+            f"output.label_names in model_specs/{spec.key}.yaml, or pin another revision."
+        )
+    return [Label(str(index), name) for index, name in enumerate(ordered)]
+
+
+def _has_independent_labels(spec: Spec, configuration: Any) -> bool:
+    """As transformers' pipeline has it: by the configuration's problem type, else by whether there is one label.
+
+    Raises WeightsMismatch for a regression, whose numbers are no probabilities.
+    """
+    if configuration.problem_type == "regression":
+        raise WeightsMismatch(
+            f"{spec.key}: config.json says problem_type regression; such numbers are no probabilities"
+        )
+    return configuration.problem_type == "multi_label_classification" or configuration.num_labels == 1
+
+
+def load(spec: Spec, weights: LocatedWeights, device: str) -> ImageClassifier:
+    """Loads the pinned snapshot, of an architecture that transformers itself has.
+
+    Raises:
+        WeightsMismatch: see `snapshots.load_whole`; or the labels are not those of the spec.
+        ValueError: transformers has no such architecture.
+    """
+    network = load_whole(AutoModelForImageClassification, spec, weights)
+    configuration = network.config
+    labels = _labels(spec, configuration, weights)
+    return ImageClassifier(network.eval().to(device), device, labels, _has_independent_labels(spec, configuration))

@@ -1,0 +1,1 @@
+"""Loaders whose models find masks in a picture: `segment`."""

@@ -1,0 +1,202 @@
+"""Automatic mask generation: a grid of points over a raster and its crops, every mask filtered and encoded as it comes.
+
+Serves whatever decodes masks from points. Equal to SamAutomaticMaskGenerator of segment-anything 1.0 and, with
+`crop_nms_order: predicted_iou`, to the mask-generation pipeline of transformers 5.23.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+from torchvision.ops import nms
+
+from atlas_resources.instruments.loader_table import SamParameters
+from atlas_resources.measures.masks import run_lengths
+from atlas_resources.models.loaders.segmenters.point_prompts import (
+    Crop,
+    boxes_of,
+    fitted_size,
+    is_cut_off,
+    lay_crops,
+    point_grid,
+)
+from atlas_resources.models.loaders.segmenters.small_regions import without_small_regions
+from atlas_resources.models.protocols import Mask
+
+MASK_THRESHOLD = 0.0  # of the logits: `Sam.mask_threshold` in modeling/sam.py of segment-anything 1.0
+CHUNK_BYTES = 128 << 20
+"""How much the float32 masks that are enlarged at one time may take. It changes no result."""
+
+
+class PromptedModel(Protocol):
+    """Decodes masks of a raster from points.
+
+    Attributes:
+        side_px: of the encoder's square input.
+        point_dtype: float type in which its reference lays the points.
+    """
+
+    side_px: int
+    point_dtype: type[np.floating]
+
+    def embed(self, raster: np.ndarray) -> Any:
+        """The image embedding of a uint8 sRGB raster [H, W, 3], its longer side fitted to `side_px`."""
+        ...
+
+    def decode(self, embedding: Any, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Three masks a point, one point a prompt.
+
+        Args:
+            embedding: of `embed`.
+            points: [N, 2], x and y in pixels of the fitted raster.
+
+        Returns:
+            float32 logits [N, 3, h, w] over the padded square, and predicted IoU [N, 3].
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A mask on its way.
+
+    Attributes:
+        counts: run lengths at the raster's size.
+        box: x_min, y_min, x_max, y_max, last pixel inclusive, pixels of the raster; without a pixel, the crop's corner.
+        predicted_iou, stability_score: see `inference.Mask`.
+        crop: where it was found.
+    """
+
+    counts: str
+    box: tuple[float, ...]
+    predicted_iou: float
+    stability_score: float | None
+    crop: Crop
+
+
+class MaskGenerator:
+    """Segments a raster by a grid of point prompts."""
+
+    def __init__(self, model: PromptedModel, parameters: SamParameters):
+        self.model = model
+        self.parameters = parameters
+
+    @torch.inference_mode()
+    def segment(self, raster: np.ndarray) -> list[Mask]:
+        """Masks of a uint8 sRGB raster [H, W, 3], best first; without a pixel only by a stability threshold of 0."""
+        parameters = self.parameters
+        height, width = raster.shape[:2]
+        crops = lay_crops(height, width, parameters.crop_n_layers, parameters.crop_overlap_ratio)
+        found: list[Candidate] = []
+        for crop in crops:
+            masks = [mask for batch in self._batches(raster, crop) for mask in batch]
+            found += _suppress(masks, [mask.predicted_iou for mask in masks], parameters.box_nms_thresh)
+        if len(crops) > 1:
+            found = _suppress(found, self._crop_scores(found), parameters.crop_nms_thresh)
+        if parameters.min_mask_region_area:
+            found = self._without_small_regions(found, height, width)
+        return [
+            Mask(mask.counts, height, width, predicted_iou=mask.predicted_iou, stability_score=mask.stability_score)
+            for mask in found
+        ]
+
+    def _batches(self, raster: np.ndarray, crop: Crop) -> Iterator[list[Candidate]]:
+        """The masks that pass the filters, of one batch of points after another."""
+        parameters = self.parameters
+        embedding = self.model.embed(raster[crop.top : crop.bottom, crop.left : crop.right])
+        fitted = fitted_size(crop.height, crop.width, self.model.side_px)
+        per_side = int(parameters.points_per_side / parameters.crop_n_points_downscale_factor**crop.layer)
+        # In this order and type, because rounding tells: grid to crop, crop to the fitted raster.
+        scales = [(crop.width, crop.height), (fitted[1] / crop.width, fitted[0] / crop.height)]
+        to_crop, to_fitted = np.array(scales, self.model.point_dtype)
+        points = point_grid(per_side).astype(self.model.point_dtype) * to_crop * to_fitted
+        for start in range(0, len(points), parameters.points_per_batch):
+            logits, ious = self.model.decode(embedding, points[start : start + parameters.points_per_batch])
+            logits, ious = logits.flatten(0, 1), ious.flatten()
+            if parameters.pred_iou_thresh > 0:
+                is_good = ious > parameters.pred_iou_thresh
+                logits, ious = logits[is_good], ious[is_good]
+            at_once = max(1, CHUNK_BYTES // (4 * max(crop.height * crop.width, self.model.side_px**2)))
+            for chunk in range(0, len(logits), at_once):
+                part = slice(chunk, chunk + at_once)
+                yield self._candidates(logits[part], ious[part], crop, fitted, raster.shape[:2])
+
+    def _candidates(
+        self, logits: torch.Tensor, ious: torch.Tensor, crop: Crop, fitted: tuple[int, int], raster: tuple[int, ...]
+    ) -> list[Candidate]:
+        """Logits [N, h, w] at the crop's size, filtered by stability and edges, encoded at the raster's size."""
+        parameters = self.parameters
+        large = enlarged(logits, self.model.side_px, fitted, (crop.height, crop.width))
+        stability = stability_scores(large, parameters.stability_score_offset)
+        masks = large > MASK_THRESHOLD
+        del large
+        if parameters.stability_score_thresh > 0:
+            is_kept = stability >= parameters.stability_score_thresh
+            masks, stability, ious = masks[is_kept], stability[is_kept], ious[is_kept]
+        if not len(masks):
+            return []
+        boxes = boxes_of(masks) + masks.new_tensor([crop.left, crop.top] * 2, dtype=torch.float32)
+        is_whole = ~is_cut_off(boxes, crop, *raster)
+        masks, boxes, stability, ious = masks[is_whole], boxes[is_whole], stability[is_whole], ious[is_whole]
+        counts = [_encode(mask, box, crop, raster) for mask, box in zip(masks, boxes.int().tolist(), strict=True)]
+        given = (None if math.isnan(score) else score for score in stability.tolist())
+        rows = zip(counts, map(tuple, boxes.tolist()), ious.tolist(), given, strict=True)
+        return [Candidate(*row, crop) for row in rows]
+
+    def _crop_scores(self, masks: list[Candidate]) -> list[float]:
+        """Which of two masks from different crops is kept: the higher."""
+        if self.parameters.crop_nms_order == "predicted_iou":
+            return [mask.predicted_iou for mask in masks]
+        return [1 / (mask.crop.height * mask.crop.width) for mask in masks]
+
+    def _without_small_regions(self, masks: list[Candidate], height: int, width: int) -> list[Candidate]:
+        """Small holes filled, small islands taken away, and what became alike suppressed: untouched masks first."""
+        parameters = self.parameters
+        cleaned, scores = [], []
+        for mask in masks:
+            pixels = run_lengths.decode(mask.counts, height, width)
+            clean = without_small_regions(pixels, parameters.min_mask_region_area)
+            scores.append(float(clean is pixels))
+            box = tuple(boxes_of(torch.from_numpy(np.ascontiguousarray(clean))[None])[0].tolist())
+            cleaned.append(replace(mask, counts=run_lengths.encode(clean), box=box))
+        return _suppress(cleaned, scores, max(parameters.box_nms_thresh, parameters.crop_nms_thresh))
+
+
+def enlarged(logits: torch.Tensor, side_px: int, fitted: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:
+    """Logits [N, h, w] over the encoder's padded square, at the (height, width) of the raster it was fitted from."""
+    square = interpolate(logits[:, None].float(), (side_px, side_px), mode="bilinear", align_corners=False)
+    inside = square[..., : fitted[0], : fitted[1]]
+    if fitted == size:
+        return inside[:, 0]
+    return interpolate(inside, size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def stability_scores(logits: torch.Tensor, offset: float) -> torch.Tensor:
+    """IoU of each mask with itself at a threshold raised and lowered by the offset, float32 [N] of [N, H, W].
+
+    Not a number where nothing passes the lower threshold.
+    """
+    high, low = (
+        torch.count_nonzero(logits > MASK_THRESHOLD + shift, dim=(1, 2)).to(torch.int32) for shift in (offset, -offset)
+    )
+    return high / low
+
+
+def _suppress(masks: list[Candidate], scores: list[float], iou_threshold: float) -> list[Candidate]:
+    """Non-maximum suppression by boxes; the highest score first, among equals the first. All masks are of one class."""
+    if not masks:
+        return []
+    boxes = torch.tensor([mask.box for mask in masks], dtype=torch.float32)
+    kept = nms(boxes, torch.tensor(scores, dtype=torch.float32), iou_threshold)
+    return [masks[number] for number in kept.tolist()]
+
+
+def _encode(mask: torch.Tensor, box: list[int], crop: Crop, raster: tuple[int, ...]) -> str:
+    """Run lengths, at the raster's size (height, width), of a crop's mask bool [h, w] whose box is of the raster."""
+    x_min, y_min, x_max, y_max = box
+    part = mask[y_min - crop.top : y_max + 1 - crop.top, x_min - crop.left : x_max + 1 - crop.left]
+    return run_lengths.encode_part(part.cpu().numpy(), y_min, x_min, raster[0], raster[1])

@@ -1,0 +1,43 @@
+"""Otsu's threshold on luminance: what is printed as connected regions, the paper as one segment.
+
+No torch, no weights.
+"""
+
+import numpy as np
+from skimage.filters import threshold_otsu
+from skimage.measure import label, regionprops
+
+from atlas_resources.instruments.loader_table import OtsuParameters
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.protocols import Mask
+from atlas_resources.models.weights import LocatedWeights
+
+REC_709 = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # ITU-R BT.709-6, item 3.2
+
+
+class OtsuLuma:
+    """Segments a raster into printed regions and paper."""
+
+    def __init__(self, parameters: OtsuParameters):
+        self.parameters = parameters
+
+    def segment(self, raster: np.ndarray) -> list[Mask]:
+        """Printed regions (8-connected, largest first, small ones left out) and the paper, of a uint8 raster [H, W, 3].
+
+        A raster of a single level has no threshold: it is all paper.
+        """
+        luma = np.rint(raster.astype(np.float32) @ REC_709).astype(np.uint8)
+        if luma.min() == luma.max():
+            return [Mask.encode(np.ones(luma.shape, dtype=bool), "paper")]
+        printed = luma <= threshold_otsu(luma)
+        labels = label(printed, connectivity=2)
+        floor_px = self.parameters.min_area_ratio * luma.size
+        regions = [region for region in regionprops(labels) if region.area >= floor_px]
+        regions.sort(key=lambda region: (-region.area, region.bbox))
+        masks = [Mask.encode(labels == region.label, "printed") for region in regions[: self.parameters.max_regions]]
+        return [*masks, Mask.encode(~printed, "paper")]
+
+
+def load(spec: Spec, weights: LocatedWeights, device: str) -> OtsuLuma:
+    """The algorithm with its declared parameters."""
+    return OtsuLuma(OtsuParameters.model_validate(spec.parameters))

@@ -1,0 +1,63 @@
+"""SAM and SAM-HQ from the hub's own layout, by transformers: masks of everything."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import SamHQModel, SamModel
+
+from atlas_resources.instruments.loader_table import SamParameters
+from atlas_resources.instruments.spec.input import Preprocessing
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenerator
+from atlas_resources.models.loaders.segmenters.point_prompts import encoder_input
+from atlas_resources.models.loaders.snapshots import load_whole
+from atlas_resources.models.weights import LocatedWeights
+
+ARCHITECTURES = {"sam": SamModel, "sam_hq": SamHQModel}
+
+
+class HubSam:
+    """Decodes masks from points, with the networks of transformers."""
+
+    point_dtype: type[np.floating] = np.float32
+
+    def __init__(self, network: Any, steps: Preprocessing, device: str):
+        self.network = network
+        self.device = device
+        self.side_px: int = network.config.vision_config.image_size
+        # Multiplied here: transformers' processors normalise 0..255 in one step, and so rounds this.
+        self.mean = torch.tensor(steps.mean) * 255
+        self.std = torch.tensor(steps.std) * 255
+
+    def embed(self, raster: np.ndarray) -> dict[str, Any]:
+        """The image embedding [1, channels, h, w] of uint8 sRGB [H, W, 3]; of SAM-HQ, the encoder's layers too.
+
+        Without those layers SAM-HQ's decoder falls back to SAM's features and says nothing.
+        """
+        pixels = encoder_input(raster, self.side_px, self.mean, self.std).to(self.device)
+        embedding = self.network.get_image_embeddings(pixels)
+        if isinstance(self.network, SamHQModel):
+            return {"image_embeddings": embedding[0], "intermediate_embeddings": embedding[1]}
+        return {"image_embeddings": embedding}
+
+    def decode(self, embedding: dict[str, Any], points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [N, 3, h, w] and predicted IoU [N, 3] of points, float32 [N, 2]."""
+        prompts = torch.from_numpy(points).to(self.device)[None, :, None]
+        labels = torch.ones(1, len(points), 1, dtype=torch.int64, device=self.device)
+        output = self.network(input_points=prompts, input_labels=labels, multimask_output=True, **embedding)
+        return output.pred_masks[0], output.iou_scores[0]
+
+
+def load(spec: Spec, weights: LocatedWeights, device: str) -> MaskGenerator:
+    """Loads the pinned snapshot from disk; the spec's loader says which architecture it holds.
+
+    Raises:
+        ValueError: the spec declares no mean and deviation.
+        WeightsMismatch: see `snapshots.load_whole`.
+    """
+    steps = spec.preprocessing
+    if steps is None or not steps.mean or not steps.std:
+        raise ValueError(f"{spec.key}: preprocessing.mean and std are not declared in model_specs/{spec.key}.yaml")
+    network = load_whole(ARCHITECTURES[spec.loader or "sam"], spec, weights).eval().to(device)
+    return MaskGenerator(HubSam(network, steps, device), SamParameters.model_validate(spec.parameters))

@@ -1,0 +1,68 @@
+"""Tensors of a weight file into a network that a library builds, every one of them. For weights of no hub layout."""
+
+from collections.abc import Callable, Mapping
+from itertools import chain
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.weights import WeightsMismatch
+
+SHOWN = 3  # of the weights that do not fit, in the message
+
+
+def read_tensors(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
+    """The file's tensors on the CPU whose names begin with the prefix, by the rest of their names.
+
+    Of a pickle nothing but tensors is unpickled. The digest has been checked before.
+    """
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="pt", device="cpu") as file:
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 - a handle is no mapping
+            return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def build_empty(build: Callable[[], torch.nn.Module]) -> torch.nn.Module:
+    """The network as its library builds it, without memory for weights that are about to be replaced."""
+    with torch.device("meta"):
+        return build().eval()
+
+
+def fill(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], spec: Spec, path: Path) -> torch.nn.Module:
+    """Puts float32 tensors in the place of the network's own.
+
+    Args:
+        network: from `build_empty`.
+        tensors: by the names of the network's state dict.
+        spec: the instrument, for the message.
+        path: where the tensors come from, likewise.
+
+    Raises:
+        WeightsMismatch: a weight of the network is not among the tensors, or a tensor is none of the network's, or has
+            another shape; or the network holds something that no file gives.
+    """
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in tensors.items()}
+    if expected != found:
+        raise WeightsMismatch(
+            f"{spec.key}: {path}: expected the weights of {type(network).__name__}, found others: "
+            f"{_differences(expected, found)}. Pin a file that holds this model, or name its loader in "
+            f"model_specs/{spec.key}.yaml."
+        )
+    as_float32 = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    network.load_state_dict(as_float32, strict=True, assign=True)
+    if any(tensor.is_meta for tensor in chain(network.parameters(), network.buffers())):
+        raise WeightsMismatch(f"{spec.key}: {type(network).__name__} computes with tensors that {path} does not hold")
+    return network.requires_grad_(False)
+
+
+def _differences(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
+    """The first names that differ, with the shape expected and the shape found."""
+    names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    told = [f"{name} ({expected.get(name, 'not expected')}, found {found.get(name, 'none')})" for name in names[:SHOWN]]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return "; ".join(told) + more

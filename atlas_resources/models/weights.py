@@ -1,0 +1,215 @@
+"""Where a model's weights lie on disk, and whether they are the pinned ones.
+
+No network: what is missing is an error.
+"""
+
+import importlib.metadata
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from atlas_resources.files.digests import digest_of
+from atlas_resources.instruments.spec.pins import pinned_files
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.instruments.spec.weights import Algorithm, GitWeights, HubWeights, LibraryWeights, WeightFile
+
+
+class WeightsMissing(FileNotFoundError):
+    """A pinned file is not on disk."""
+
+
+class WeightsMismatch(ValueError):
+    """A file on disk is not the pinned one."""
+
+
+@dataclass(frozen=True)
+class LocatedWeights:
+    """Verified files by the path their spec gives them, and the folder they share (None for an algorithm)."""
+
+    files: dict[str, Path]
+    folder: Path | None
+
+    def only_file(self) -> Path:
+        """The one weight file of a model that has a single one, whatever configuration lies beside it."""
+        (path,) = (path for name, path in self.files.items() if not name.endswith(".json"))
+        return path
+
+
+def _installed_version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _require_version(library: str, version: str) -> None:
+    installed = _installed_version(library)
+    if installed != version:
+        raise WeightsMismatch(
+            f"{library}: expected version {version}, found {installed or 'nothing'}. "
+            f"Mend: pip install '{library}=={version}', or pin the version you mean in the spec."
+        )
+
+
+def _torch_hub_checkpoints() -> Path:
+    """Torch's checkpoint folder, without importing torch (torch.hub.get_dir has the same rule)."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    return Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser() / "hub" / "checkpoints"
+
+
+def _hub_folder(weights: HubWeights) -> Path:
+    """The snapshot folder of the pinned revision in the hub's standard cache layout."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    repository = repo_folder_name(repo_id=weights.repository, repo_type="model")
+    return Path(constants.HF_HUB_CACHE) / repository / "snapshots" / str(weights.revision)
+
+
+def _git_folder(weights: GitWeights) -> Path:
+    """A snapshot folder beside the hub's, under a name that no hub's repository has there."""
+    from huggingface_hub import constants
+
+    name = f"git--{weights.repository.replace('/', '--')}"
+    return Path(constants.HF_HUB_CACHE) / name / "snapshots" / weights.revision
+
+
+def weights_folder(weights: HubWeights | LibraryWeights | GitWeights) -> Path:
+    """Where the files of this kind of weights lie, whether they are there or not.
+
+    Raises:
+        WeightsMismatch: the weights come inside a package that is not installed in the declared version.
+    """
+    if isinstance(weights, HubWeights):
+        return _hub_folder(weights)
+    if isinstance(weights, GitWeights):
+        return _git_folder(weights)
+    if weights.location == "torch_hub":
+        return _torch_hub_checkpoints()
+    _require_version(weights.library, weights.version)
+    return Path(str(importlib.metadata.distribution(weights.library).locate_file("")))
+
+
+def _require_file(spec: Spec, folder: Path, file: WeightFile, paranoid: bool) -> Path:
+    path = folder / file.path
+    if not path.is_file():
+        raise WeightsMissing(
+            f"{spec.key}: {file.path} is not on disk; expected {path}. "
+            f"Mend: `atlas models pull {spec.key}` fetches it, or says where to get it."
+        )
+    if file.sha256 is None and file.format in {"safetensors", "pickle"}:
+        raise WeightsMismatch(
+            f"{spec.key}: {path}: expected a pinned sha256, found none. Write it into model_specs/{spec.key}.yaml."
+        )
+    if file.sha256 is not None:
+        found = digest_of(path, paranoid)
+        if found != file.sha256:
+            raise WeightsMismatch(
+                f"{spec.key}: {path} is not the pinned file: expected sha256 {file.sha256}, found {found}. "
+                f"Mend: `atlas models pull {spec.key}` puts the pinned file in its place, or says how."
+            )
+    return path
+
+
+def require_weights(spec: Spec, paranoid: bool = False) -> LocatedWeights:
+    """The spec's files, each with its digest checked before anything reads it.
+
+    Args:
+        spec: the instrument.
+        paranoid: hash every file, even one whose digest is remembered (see `digests.digest_of`).
+
+    Raises:
+        WeightsMissing: a file is not where its kind of weights lies.
+        WeightsMismatch: a digest or a library's version differs from the spec's, or the spec gives no digest.
+    """
+    match spec.weights:
+        case Algorithm(library=library, version=version):
+            _require_version(library, version)
+            return LocatedWeights({}, None)
+        case LibraryWeights(library=library, version=version):
+            _require_version(library, version)
+        case None:
+            raise WeightsMissing(f"{spec.key}: the spec pins no weights. Complete model_specs/{spec.key}.yaml.")
+    folder = weights_folder(spec.weights)
+    files = {file.path: _require_file(spec, folder, file, paranoid) for file in pinned_files(spec.weights)}
+    return LocatedWeights(files, folder)
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What lies on disk in the place of one thing that a spec pins: a file, or a library's version."""
+
+    key: str
+    name: str
+    status: Literal["ok", "missing", "wrong", "unpinned"]
+    detail: str
+
+
+def _verify_file(spec: Spec, folder: Path, file: WeightFile) -> FileReport:
+    path = folder / file.path
+    if not path.is_file():
+        return FileReport(spec.key, file.path, "missing", f"expected {path}; `atlas models pull {spec.key}`")
+    found = digest_of(path, paranoid=True)
+    if file.sha256 is None:
+        return FileReport(spec.key, file.path, "unpinned", f"{path} has sha256 {found}; the spec gives none")
+    if found != file.sha256:
+        return FileReport(spec.key, file.path, "wrong", f"{path}: expected sha256 {file.sha256}, found {found}")
+    return FileReport(spec.key, file.path, "ok", str(path))
+
+
+def _verify_library(spec: Spec, library: str, version: str) -> FileReport:
+    name, installed = f"{library}=={version}", _installed_version(library)
+    if installed is None:
+        return FileReport(spec.key, name, "missing", f"pip install '{name}'")
+    if installed != version:
+        return FileReport(spec.key, name, "wrong", f"expected version {version}, found {installed}")
+    return FileReport(spec.key, name, "ok", "installed")
+
+
+def verify_weights(spec: Spec) -> list[FileReport]:
+    """Hashes all that the spec pins, whatever is remembered, and reports on each. Raises nothing."""
+    match spec.weights:
+        case None:
+            return [FileReport(spec.key, "weights", "unpinned", "the spec pins no weights")]
+        case Algorithm(library=library, version=version):
+            return [_verify_library(spec, library, version)]
+        case LibraryWeights(library=library, version=version):
+            reports = [_verify_library(spec, library, version)]
+            if reports[0].status != "ok" and spec.weights.location == "package":
+                return reports
+        case HubWeights() | GitWeights():
+            reports = []
+    folder = weights_folder(spec.weights)
+    return reports + [_verify_file(spec, folder, file) for file in pinned_files(spec.weights)]
+
+
+_shut = threading.Lock()
+_shut_depth = 0
+_was_offline = False
+
+
+@contextmanager
+def hub_shut() -> Iterator[None]:
+    """Closes the hub's library for as long as a model loads: what would connect raises OfflineModeIsEnabled instead.
+
+    Asking for local files only is not enough: huggingface_hub 2.4.0 still asks what to name in its user agent.
+    The switch is one for the process; the last of several loads at once puts it back.
+    """
+    global _shut_depth, _was_offline  # noqa: PLW0603 - the switch is the library's own module constant
+    from huggingface_hub import constants
+
+    with _shut:
+        if _shut_depth == 0:
+            _was_offline, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+        _shut_depth += 1
+    try:
+        yield
+    finally:
+        with _shut:
+            _shut_depth -= 1
+            if _shut_depth == 0:
+                constants.HF_HUB_OFFLINE = _was_offline

@@ -1,0 +1,194 @@
+"""How the samples of a scan become 8-bit sRGB: the policy `srgb8-v1`, and the record of what it did to one source.
+
+No files here: recognising, reading and refusing them is the business of `images`.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageChops, ImageCms
+
+from atlas_resources.plates.contracts import ColourPolicy
+
+POLICY_NAME = "srgb8-v1"
+
+WHITE = (255, 255, 255)
+
+# Pillow's mode for the data colour space of an ICC header (ICC.1:2022, table 19). Others are of no use to a scan.
+MODE_OF_ICC_SPACE = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
+
+# EXIF 2.32, tag 0x0112: what brings each orientation upright. 1 is upright; other values mean nothing.
+# Not `ImageOps.exif_transpose`, which also writes the EXIF block anew and so fails on a damaged one.
+TRANSPOSE_OF_ORIENTATION = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# What Pillow's reader raises on a damaged EXIF block. The policy then records the block as unreadable, and takes the
+# pixels as they lie.
+DAMAGED_EXIF_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, OverflowError, struct.error)
+
+ExifAction = Literal["absent", "identity", "applied", "ignored_unreadable"]
+IccAction = Literal["absent", "converted", "ignored_unreadable", "ignored_wrong_space"]
+DepthAction = Literal["8", "16_to_8_high_byte", "1_to_8", "2_to_8", "4_to_8"]
+
+DEPTH_ACTIONS: dict[int, DepthAction] = {1: "1_to_8", 2: "2_to_8", 4: "4_to_8", 8: "8", 16: "16_to_8_high_byte"}
+
+
+@dataclass(frozen=True)
+class SampleLayout:
+    """What a file's header says of its samples and a loaded image no longer tells.
+
+    Attributes:
+        bits: Bits of a sample: 1, 2, 4, 8 or 16. A palette counts as 8, the depth of its colours.
+        is_white_zero: The samples count from white, and Pillow has not turned them round.
+        has_several_pages: The file holds further pages, or frames of an animation, which nobody reads.
+        applied_orientation: EXIF orientation that Pillow applies by itself while loading (TIFF); else None.
+    """
+
+    bits: int
+    is_white_zero: bool
+    has_several_pages: bool
+    applied_orientation: int | None
+
+
+@dataclass(frozen=True)
+class Converted:
+    """An image after the policy.
+
+    Attributes:
+        image: Mode RGB, upright, sRGB, without `info`: all that it said has been applied.
+        policy: What was done.
+        icc_description: The embedded profile's own description; None without a readable profile.
+    """
+
+    image: Image.Image
+    policy: ColourPolicy
+    icc_description: str | None
+
+
+def convert_to_srgb8(image: Image.Image, layout: SampleLayout) -> Converted:
+    """Convert a loaded scan to upright 8-bit sRGB.
+
+    In this order: samples to 8 bits, the embedded ICC profile to sRGB (LittleCMS, relative colorimetric, black point
+    compensation; an sRGB profile takes the same way), alpha over white, EXIF orientation. Without a usable profile
+    gray and RGB are taken for sRGB, and CMYK is converted as Pillow does, (1 - ink) * (1 - black). PNG's gAMA, cHRM
+    and cICP chunks and the EXIF colour space tag are not read.
+
+    Args:
+        image: Loaded, of any mode that `images` lets pass. It may be changed in place.
+        layout: From the header of the same file.
+    """
+    icc = image.info.get("icc_profile")
+    orientation, exif_action = read_orientation(image, layout)
+    colour, alpha = split_alpha(image, layout)
+    is_cmyk = colour.mode == "CMYK"
+    rgb, icc_action, description = apply_profile(colour, icc)
+    if alpha is not None:
+        rgb.paste(WHITE, mask=ImageChops.invert(alpha))
+    if exif_action == "applied" and layout.applied_orientation is None:
+        rgb = rgb.transpose(TRANSPOSE_OF_ORIENTATION[orientation])
+    rgb.info = {}
+    policy = ColourPolicy(
+        name=POLICY_NAME,
+        exif_orientation=exif_action,
+        icc_profile=icc_action,
+        alpha="absent" if alpha is None else "composited_over_white",
+        bit_depth=DEPTH_ACTIONS[layout.bits],
+        page="first_of_several" if layout.has_several_pages else "only",
+        cmyk="not_cmyk" if not is_cmyk else "by_profile" if icc_action == "converted" else "pillow_naive",
+    )
+    return Converted(rgb, policy, description)
+
+
+def read_orientation(image: Image.Image, layout: SampleLayout) -> tuple[int, ExifAction]:
+    """EXIF (or, without one, XMP) orientation of a loaded image, 1 where there is none, and what becomes of it."""
+    if layout.applied_orientation is not None:
+        orientation = layout.applied_orientation
+    else:
+        try:
+            orientation = image.getexif().get(0x0112)
+        except DAMAGED_EXIF_ERRORS:
+            return 1, "ignored_unreadable"
+    if orientation is None:
+        return 1, "absent"
+    return (orientation, "applied") if orientation in TRANSPOSE_OF_ORIENTATION else (1, "identity")
+
+
+def split_alpha(image: Image.Image, layout: SampleLayout) -> tuple[Image.Image, Image.Image | None]:
+    """Bring samples to 8 bits and part them into colour (mode L, RGB or CMYK) and alpha (mode L, 255 opaque; or None).
+
+    A level or colour that a PNG declares transparent becomes an alpha of 0 and 255, compared at the file's depth.
+    """
+    if image.mode.startswith("I;16"):
+        return split_gray16(image, layout)
+    if image.mode in ("CMYK", "YCbCr"):
+        return (image if image.mode == "CMYK" else image.convert("RGB")), None
+    is_gray = image.mode in ("1", "L", "LA", "La")
+    if image.has_transparency_data:
+        if image.mode == "L" and layout.bits < 8:
+            # Pillow spreads the samples over 0..255 but leaves the transparent level at the depth of the file.
+            image.info["transparency"] *= 255 // (2**layout.bits - 1)
+        image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+        return (image.getchannel("R") if is_gray else image.convert("RGB")), image.getchannel("A")
+    mode = "L" if is_gray else "RGB"
+    return (image if image.mode == mode else image.convert(mode)), None
+
+
+def split_gray16(image: Image.Image, layout: SampleLayout) -> tuple[Image.Image, Image.Image | None]:
+    """`split_alpha` for 16-bit gray. Pillow's own conversion clips at 255, so the high byte is taken here."""
+    samples = np.asarray(image)
+    high_byte = 0 if samples.dtype.str.startswith(">") else 1
+    gray = Image.fromarray(np.ascontiguousarray(samples.view(np.uint8)[:, high_byte::2]))
+    alpha = None
+    if "transparency" in image.info:
+        alpha = Image.fromarray(np.where(samples == image.info["transparency"], 0, 255).astype(np.uint8))
+    return (ImageChops.invert(gray) if layout.is_white_zero else gray), alpha
+
+
+def apply_profile(colour: Image.Image, icc: bytes | None) -> tuple[Image.Image, IccAction, str | None]:
+    """Convert to sRGB by the embedded profile; a gray image with an RGB profile becomes RGB first.
+
+    Args:
+        colour: 8 bits, mode L, RGB or CMYK; changed in place where its mode is RGB.
+        icc: The profile as embedded, or None.
+
+    Returns:
+        The image in mode RGB, what was done with the profile, and the profile's description.
+    """
+    if icc is None:
+        return as_rgb(colour), "absent", None
+    try:
+        profile = ImageCms.core.profile_frombytes(icc)
+        description = (profile.profile_description or "").strip() or None
+        mode = MODE_OF_ICC_SPACE.get(profile.xcolor_space.strip())
+        if mode == "RGB" and colour.mode == "L":
+            colour = colour.convert("RGB")
+        if mode != colour.mode:
+            return as_rgb(colour), "ignored_wrong_space", description
+        transform = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(profile),
+            ImageCms.createProfile("sRGB"),
+            colour.mode,
+            "RGB",
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return as_rgb(colour), "ignored_unreadable", None
+    if colour.mode == "RGB":
+        transform.apply_in_place(colour)
+        return colour, "converted", description
+    return transform.apply(colour), "converted", description
+
+
+def as_rgb(colour: Image.Image) -> Image.Image:
+    """Mode RGB by Pillow's own arithmetic; the same image where it is RGB already."""
+    return colour if colour.mode == "RGB" else colour.convert("RGB")

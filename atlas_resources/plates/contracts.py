@@ -1,0 +1,314 @@
+"""The JSON files of a dataset, one frozen model each, and their JSON Schemas.
+
+What is in a file, never how it is made.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from atlas_resources.files.contract import Contract, Sha256
+from atlas_resources.instruments.instrument_identity import InstrumentIdentity
+
+PLATE_ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+
+RUN_ID_PATTERN = r"^run-\d{8}-\d{6}Z-[0-9a-f]{8}$"
+
+
+PlateId = Annotated[str, Field(pattern=PLATE_ID_PATTERN)]
+
+
+RunId = Annotated[str, Field(pattern=RUN_ID_PATTERN)]
+
+
+Ratio = Annotated[float, Field(ge=0, le=1)]
+
+
+Count = Annotated[int, Field(ge=0)]
+
+
+Rgb = Annotated[list[float], Field(min_length=3, max_length=3)]
+
+
+Lab = Annotated[list[float], Field(min_length=3, max_length=3)]
+
+
+Histogram256 = Annotated[list[Count], Field(min_length=256, max_length=256)]
+
+
+class PlateManifest(Contract):
+    """`manifest.json`: the identity of a plate, written once at registration."""
+
+    plate_id: PlateId
+    plate_number: int | None = Field(
+        ge=0, description="Number of the plate in its series, from the index or the order of registration."
+    )
+    title: str
+    slug: str
+    source_image: str = Field(description="Name of the one image file in source/.")
+    registered_from: str = Field(description="Absolute path of the scan that was copied at registration.")
+    download_url: str | None = None
+    license: str | None = Field(default=None, description="Licence of the scan as its index states it.")
+    created_at: datetime = Field(description="UTC time of registration.")
+
+
+class ColourPolicy(Contract):
+    """How the source's pixels became 8-bit sRGB. Every action names what was done to this one source."""
+
+    name: str = Field(description="Version of the policy as a whole; part of every fingerprint.")
+    exif_orientation: Literal["absent", "identity", "applied", "ignored_unreadable"]
+    icc_profile: Literal["absent", "converted", "ignored_unreadable", "ignored_wrong_space"] = Field(
+        description="Embedded ICC profile converted to sRGB by LittleCMS; an unusable profile is ignored, and said so."
+    )
+    alpha: Literal["absent", "composited_over_white"]
+    bit_depth: Literal["8", "16_to_8_high_byte", "1_to_8", "2_to_8", "4_to_8"]
+    page: Literal["only", "first_of_several"]
+    cmyk: Literal["not_cmyk", "by_profile", "pillow_naive"]
+
+
+class JpegFacts(Contract):
+    """Facts of a JPEG file's coding."""
+
+    is_progressive: bool
+    subsampling: str = Field(description='Chroma subsampling: "4:4:4", "4:2:2", "4:2:0", "gray" or "other".')
+    quantisation_sha256: Sha256 = Field(
+        description="sha256 over the quantisation tables in table order, one byte pair a value."
+    )
+
+
+class InputImage(Contract):
+    """`derived/input_image.json`: scalar facts of the source.
+
+    Pixel facts are of 8-bit sRGB pixels after the colour policy, over every pixel.
+    """
+
+    plate_id: PlateId
+    measure_version: str = Field(description="Version of the code that measured; a new one makes the file stale.")
+    filename: str
+    file_size_bytes: Count
+    format: str = Field(description="Container by content, never by file name: JPEG, PNG, TIFF or WEBP.")
+    mode: str = Field(description="Pillow's mode of the source before conversion.")
+    source_sha256: Sha256
+    width: int = Field(gt=0, description="Pixels, after EXIF orientation.")
+    height: int = Field(gt=0, description="Pixels, after EXIF orientation.")
+    orientation: Literal["landscape", "portrait", "square"]
+    aspect_ratio: float = Field(gt=0, description="width / height")
+    megapixels: float = Field(gt=0, description="pixel_count / 1e6")
+    pixel_count: int = Field(gt=0)
+    mean_rgb: Rgb = Field(description="0..255, sRGB")
+    std_rgb: Rgb = Field(description="Population standard deviation, 0..127.5, sRGB")
+    min_rgb: Rgb
+    max_rgb: Rgb
+    luminance_mean: float = Field(
+        description="0..255. Luminance here is Rec. 709 luma of gamma-coded sRGB, rounded to 8 bits."
+    )
+    luminance_std: float = Field(ge=0)
+    luminance_entropy: float = Field(
+        ge=0, le=8, description="Shannon entropy of the 256-bin luminance histogram, bits."
+    )
+    luminance_p01: int = Field(
+        ge=0, le=255, description="Smallest level at or below which at least 1 % of the pixels lie."
+    )
+    luminance_p99: int = Field(
+        ge=0, le=255, description="Smallest level at or below which at least 99 % of the pixels lie."
+    )
+    background_ratio: Ratio = Field(description="Share of pixels whose channels are all >= 245.")
+    white_ratio: Ratio = Field(description="Share of pixels whose channels are all 255.")
+    black_ratio: Ratio = Field(description="Share of pixels whose channels are all <= 10.")
+    clipped_low_ratio: Ratio = Field(description="Share of pixels with any channel at 0.")
+    clipped_high_ratio: Ratio = Field(description="Share of pixels with any channel at 255.")
+    rms_contrast: float = Field(ge=0, description="luminance_std / 255 (Peli 1990).")
+    grayscale_like: bool = Field(description="At least 99 % of the pixels have max - min of their channels <= 8.")
+    laplacian_variance: float = Field(
+        ge=0, description="Variance of the 4-neighbour Laplacian of luminance (0..255), mirrored border."
+    )
+    edge_density: float = Field(
+        ge=0, description="Mean Sobel gradient magnitude of luminance (0..1), as skimage.filters.sobel has it."
+    )
+    ahash: str = Field(pattern=r"^[0-9a-f]{16}$", description="64-bit average hash, hex.")
+    dhash: str = Field(pattern=r"^[0-9a-f]{16}$", description="64-bit difference hash, hex.")
+    phash: str = Field(pattern=r"^[0-9a-f]{16}$", description="64-bit DCT hash, hex.")
+    has_exif: bool
+    exif_sha256: Sha256 | None
+    has_icc: bool
+    icc_sha256: Sha256 | None
+    icc_description: str | None
+    jpeg: JpegFacts | None
+    colour_policy: ColourPolicy
+    full_pixel_pass: Literal[True] = Field(description="Every pixel was counted: nothing here is sampled or estimated.")
+
+
+class PaletteColour(Contract):
+    """One colour of a palette."""
+
+    lab: Lab = Field(description="CIE L*a*b*, D65, 2 degree observer.")
+    srgb_hex: str = Field(pattern=r"^#[0-9a-f]{6}$")
+    share: Ratio
+
+
+class LabHistogram(Contract):
+    """A 3-D histogram over CIE L*a*b*; `counts` is flattened in L, a, b order (b fastest)."""
+
+    bins: Annotated[list[int], Field(min_length=3, max_length=3)]
+    l_range: tuple[float, float]
+    a_range: tuple[float, float]
+    b_range: tuple[float, float]
+    counts: list[Count]
+
+
+class PaperSplit(Contract):
+    """Paper against what is printed on it: Otsu's threshold on the luminance histogram; pixels above it are paper."""
+
+    threshold: int = Field(ge=0, le=255)
+    paper_ratio: Ratio
+    paper_lab: Lab | None
+    foreground_ratio: Ratio
+    foreground_lab: Lab | None
+
+
+class ColorHistograms(Contract):
+    """`derived/input_color_histograms.json`: exact counts over every pixel, 8-bit sRGB after the colour policy."""
+
+    plate_id: PlateId
+    measure_version: str
+    source_sha256: Sha256
+    pixel_count: int = Field(gt=0)
+    red: Histogram256
+    green: Histogram256
+    blue: Histogram256
+    luminance: Histogram256
+    lab: LabHistogram
+    dominant_colours: list[PaletteColour] = Field(
+        description="k-means in Lab, weighted by pixels; largest share first."
+    )
+    paper: PaperSplit
+
+
+class GroundworkFailure(Contract):
+    """`derived/groundwork_failure.json`: why the present source's groundwork failed, and how often; gone once done."""
+
+    plate_id: PlateId
+    measure_version: str
+    source_sha256: Sha256
+    attempts: int = Field(gt=0)
+    error_type: str
+    message: str
+    failed_at: datetime
+
+
+class FileDigest(Contract):
+    """A file of the dataset (path relative to the plate's folder) or of a model, by content."""
+
+    path: str
+    sha256: Sha256
+    size_bytes: Count
+
+
+class Environment(Contract):
+    """The software and the machine class a run used."""
+
+    python: str
+    os: str
+    device: str
+    dtype: str
+    packages: dict[str, str] = Field(description="Version of each library that touches the numbers.")
+
+
+class CodeVersion(Contract):
+    """The project's own version: the git commit, and whether the tree differed from it."""
+
+    project: str
+    git_sha: str | None
+    is_dirty: bool | None
+
+
+class StructuredError(Contract):
+    """Why a plate failed."""
+
+    type: str
+    message: str
+    stage: Literal["decode", "compute", "seal"]
+    traceback: str
+
+
+class RunManifest(Contract):
+    """`runs/<run_id>/run.manifest.json`: one instrument's sealed result for one plate."""
+
+    run_id: RunId
+    plate_id: PlateId
+    status: Literal["complete", "failed"]
+    source_sha256: Sha256
+    instrument: InstrumentIdentity
+    inputs: list[FileDigest]
+    outputs: list[FileDigest]
+    environment: Environment
+    code: CodeVersion
+    dagster_run_id: str | None
+    started_at: datetime
+    sealed_at: datetime
+    error: StructuredError | None
+
+
+class Metrics(Contract):
+    """`runs/<run_id>/metrics.json`: scalars for a person."""
+
+    run_id: RunId
+    plate_id: PlateId
+    values: dict[str, float | int | str | bool | None]
+
+
+class RunConfig(Contract):
+    """`reports/<run_id>/config.json`: what the run was asked to do."""
+
+    run_id: RunId
+    instrument: InstrumentIdentity
+    spec: dict = Field(description="The whole spec as it was read, prose included.")
+    batch_size: int = Field(gt=0)
+    forced: bool
+    plate_ids: list[PlateId]
+    dagster_run_id: str | None
+    started_at: datetime
+
+
+class FailedPlate(Contract):
+    """A plate that failed, by name and reason."""
+
+    plate_id: PlateId
+    error: StructuredError
+
+
+class RunReport(Contract):
+    """`reports/<run_id>/report.json`: how the run ended. Absent while it runs, and for ever if it was killed."""
+
+    run_id: RunId
+    config_sha256: Sha256
+    status: Literal["complete", "failed"]
+    selected: list[PlateId]
+    done: list[PlateId]
+    skipped: list[PlateId]
+    failed: list[FailedPlate]
+    finished_at: datetime
+    load_seconds: float
+    decode_seconds: float
+    compute_seconds: float
+    seal_seconds: float
+    wall_seconds: float
+
+
+CONTRACTS: dict[str, type[Contract]] = {
+    "manifest": PlateManifest,
+    "input_image": InputImage,
+    "input_color_histograms": ColorHistograms,
+    "groundwork_failure": GroundworkFailure,
+    "run.manifest": RunManifest,
+    "metrics": Metrics,
+    "config": RunConfig,
+    "report": RunReport,
+}
+
+
+def json_schema(name: str) -> dict:
+    """JSON Schema (2020-12) of the dataset file `<name>.json`. Raises KeyError for a name that is not in CONTRACTS."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **CONTRACTS[name].model_json_schema()}

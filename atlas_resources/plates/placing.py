@@ -1,0 +1,89 @@
+"""Building a plate's folder beside and giving it its place by one rename. Which plate it is, `registration` decides."""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from atlas_resources.files.durable import sync_folder, write_synced
+from atlas_resources.plates.contracts import PlateManifest
+from atlas_resources.plates.dataset import Dataset
+
+CHUNK_BYTES = 1 << 20
+
+
+class RegistrationRefused(ValueError):
+    """A scan that cannot become a plate. The message is one line without the scan's name."""
+
+
+def place_plate(dataset: Dataset, incoming: Path, manifest: PlateManifest, scan: Path, sha256: str) -> None:
+    """Build the plate's folder beside, flushed, and give it its place by one rename.
+
+    Raises:
+        RegistrationRefused: The scan's bytes are no longer those that were validated.
+        OSError: It cannot be written, or the place is taken. Nothing is left of it.
+    """
+    building = incoming / manifest.plate_id
+    try:
+        (building / "source").mkdir(parents=True)
+        if copy_durably(scan, building / "source" / manifest.source_image) != sha256:
+            raise RegistrationRefused("changed while it was being registered; add it again when it is complete")
+        write_synced(building / "source.sha256", f"{sha256}  source/{manifest.source_image}\n".encode())
+        write_synced(building / "manifest.json", (manifest.model_dump_json(indent=2) + "\n").encode())
+        sync_folder(building / "source")
+        sync_folder(building)
+        os.rename(building, dataset.plate_dir(manifest.plate_id))
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    sync_folder(dataset.plates_dir)
+
+
+def copy_durably(scan: Path, target: Path) -> str:
+    """Copy a file's bytes to a new read-only file, flushed to disk. Returns the sha256 of what was copied."""
+    digest = hashlib.sha256()
+    with scan.open("rb") as source, target.open("xb") as copy:
+        while chunk := source.read(CHUNK_BYTES):
+            digest.update(chunk)
+            copy.write(chunk)
+        copy.flush()
+        os.fchmod(copy.fileno(), 0o444)
+        os.fsync(copy.fileno())
+    return digest.hexdigest()
+
+
+@contextmanager
+def open_incoming(dataset: Dataset) -> Iterator[Path]:
+    """A hidden folder of `plates_structured/` to build plates in, gone afterwards; those of the dead are swept first.
+
+    A live one is told by the lock on its file `lock`, which the kernel lets go of however its process ends.
+    """
+    incoming = dataset.plates_dir / f".incoming-{os.getpid()}-{secrets.token_hex(4)}"
+    with (dataset.plates_dir / ".registration.lock").open("wb") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        for leftover in dataset.plates_dir.glob(".incoming-*"):
+            sweep_if_dead(leftover)
+        incoming.mkdir()
+        lock = (incoming / "lock").open("wb")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield incoming
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+        lock.close()
+
+
+def sweep_if_dead(leftover: Path) -> None:
+    """Remove a registration's folder unless its process still holds its lock."""
+    try:
+        with (leftover / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    except FileNotFoundError:
+        pass  # killed before it had a lock: nobody makes the folder without holding the gate
+    shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,91 @@
+"""Measuring a batch: a bad plate fails alone, a batch too large for the memory is halved. Runs are in `batches`."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+from atlas_resources.plates.contracts import StructuredError
+from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.upstream import SealedResult
+
+TRACEBACK_CHARACTERS = 8000
+
+
+class Work(Protocol):
+    """What an instrument does with plates."""
+
+    def load(self) -> None:
+        """Loads the model. What it raises ends the run before any plate is touched."""
+        ...
+
+    def prepare(self, plate_id: str, upstream: SealedResult | None) -> Any:
+        """Makes one plate the model's input, from its pixels or an upstream result; called on decoding threads."""
+        ...
+
+    def measure(self, batch: list[Any]) -> list[Measurement]:
+        """Measures prepared plates, in their order."""
+        ...
+
+
+def structured(error: BaseException, stage: Literal["decode", "compute", "seal"]) -> StructuredError:
+    """An exception as it is kept in a manifest."""
+    text = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
+    return StructuredError(type=type(error).__name__, message=str(error) or repr(error), stage=stage, traceback=text)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the machine or the accelerator had no memory left.
+
+    torch raises OutOfMemoryError for an accelerator, and a plain RuntimeError of its DefaultCPUAllocator for the
+    machine. Both are recognised by name: torch may not be loaded.
+    """
+    is_torch = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or is_torch
+
+
+class Measurer:
+    """Measures batches of prepared plates, never more at a time than fitted before."""
+
+    def __init__(self, work: Work, batch_size: int, on_notice: Callable[[str], None]):
+        self.work = work
+        self.most = batch_size
+        self.on_notice = on_notice
+
+    def measure(self, payloads: list[Any]) -> list[Measurement | StructuredError]:
+        """A result or an error per payload, in order."""
+        results: list[Measurement | StructuredError] = []
+        while len(results) < len(payloads):
+            batch = payloads[len(results) : len(results) + self.most]
+            failure, is_too_large = None, False
+            try:
+                results += self._whole(batch)
+            except Exception as error:  # noqa: BLE001 - recorded per plate, below
+                failure, is_too_large = structured(error, "compute"), is_out_of_memory(error)
+            # Outside the handler, whose traceback would keep the batch's tensors alive.
+            if failure is not None and len(batch) == 1:
+                results.append(failure)
+            elif failure is not None and is_too_large:
+                self._halve(len(batch), failure.message)
+            elif failure is not None:
+                results += [self._alone(payload) for payload in batch]
+        return results
+
+    def _whole(self, batch: list[Any]) -> list[Measurement]:
+        measured = list(self.work.measure(batch))
+        if len(measured) != len(batch):
+            raise ValueError(f"the model gave {len(measured)} results for {len(batch)} plates")
+        return measured
+
+    def _alone(self, payload: Any) -> Measurement | StructuredError:
+        try:
+            return self._whole([payload])[0]
+        except Exception as error:  # noqa: BLE001 - whatever it is, it costs this plate alone
+            return structured(error, "compute")
+
+    def _halve(self, tried: int, message: str) -> None:
+        self.most = max(1, tried // 2)
+        self.on_notice(f"out of memory with {tried} plates at a time; going on with {self.most}. {message}")
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()

@@ -1,0 +1,62 @@
+"""What a run ran on: code version and environment, as every sealed manifest records them."""
+
+import functools
+import importlib.metadata
+import platform
+import subprocess
+
+from atlas_resources.files.project import PROJECT_ROOT
+from atlas_resources.instruments.spec.spec import Numeric
+from atlas_resources.plates.contracts import CodeVersion, Environment
+
+PACKAGES_THAT_TOUCH_NUMBERS = (
+    "torch",
+    "torchvision",
+    "transformers",
+    "timm",
+    "segment-anything",
+    "numpy",
+    "pillow",
+    "scikit-image",
+    "scikit-learn",
+    "pycocotools",
+)
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(PROJECT_ROOT), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+@functools.cache
+def code_version() -> CodeVersion:
+    """The project's version and commit; None where the project does not lie in a git checkout."""
+    git_sha = _git("rev-parse", "HEAD")
+    status = _git("status", "--porcelain") if git_sha else None
+    return CodeVersion(
+        project=importlib.metadata.version("atlas-plates"),
+        git_sha=git_sha,
+        is_dirty=None if status is None else bool(status),
+    )
+
+
+def environment(numeric: Numeric) -> Environment:
+    """The software of this process. Packages are asked for their version without being imported."""
+    packages = {}
+    for name in PACKAGES_THAT_TOUCH_NUMBERS:
+        try:
+            packages[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return Environment(
+        python=platform.python_version(),
+        os=platform.platform(),
+        device=numeric.device,
+        dtype=numeric.dtype,
+        packages=packages,
+    )

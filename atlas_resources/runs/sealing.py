@@ -1,0 +1,179 @@
+"""Sealed runs: which plates are done, how a plate's folder appears whole or not at all, and how a run is reported.
+
+No models here.
+"""
+
+import fcntl
+import hashlib
+import io
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from atlas_resources.files.durable import sync_folder, write_bytes_atomically, write_json_atomically, write_synced
+from atlas_resources.instruments.instrument_identity import InstrumentIdentity
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.plates.contracts import FileDigest, Metrics, RunConfig, RunManifest, RunReport, StructuredError
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.claims import sweep_dead
+from atlas_resources.runs.provenance import code_version, environment
+from atlas_resources.runs.sealed import MANIFEST_NAME, METRICS_NAME
+from atlas_resources.tables.results import FILE_OF_ROLE, identify_rows
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What an instrument found on one plate.
+
+    Attributes:
+        rows: the role's own columns (see `result_columns`), without identity.
+        metrics: scalars for a person.
+        preview: a small picture of the result (JPEG or PNG), or None.
+    """
+
+    rows: pl.DataFrame
+    metrics: dict[str, float | int | str | bool | None]
+    preview: bytes | None = None
+
+
+def _preview_name(picture: bytes) -> str:
+    return "preview.png" if picture.startswith(b"\x89PNG") else "preview.jpg"
+
+
+def parquet_bytes(rows: pl.DataFrame) -> bytes:
+    """The rows as a Parquet file."""
+    buffer = io.BytesIO()
+    rows.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+class Run:
+    """One execution of one instrument: seals each plate by itself, then reports. Made by `open_run`."""
+
+    def __init__(
+        self, dataset: Dataset, spec: Spec, identity: InstrumentIdentity, run_id: str, dagster_run_id: str | None
+    ):
+        if spec.numeric is None:
+            raise ValueError(f"{spec.key}: numeric is not declared; see `atlas models check`")
+        self.dataset = dataset
+        self.identity = identity
+        self.run_id = run_id
+        self.dagster_run_id = dagster_run_id
+        self.started_at = datetime.now(UTC)
+        self.environment = environment(spec.numeric)
+        self.config_sha256 = ""
+
+    @property
+    def folder(self) -> Path:
+        """`reports/<run_id>`."""
+        return self.dataset.reports_dir / self.run_id
+
+    def write_config(self, spec: Spec, plate_ids: list[str], is_forced: bool) -> None:
+        """Writes what the run was asked to do, before the first plate."""
+        config = RunConfig(
+            run_id=self.run_id,
+            instrument=self.identity,
+            spec=spec.model_dump(mode="json"),
+            batch_size=spec.batch_size,
+            forced=is_forced,
+            plate_ids=plate_ids,
+            dagster_run_id=self.dagster_run_id,
+            started_at=self.started_at,
+        )
+        content = config.model_dump_json(indent=1).encode()
+        self.config_sha256 = hashlib.sha256(content).hexdigest()
+        write_bytes_atomically(self.folder / "config.json", content)
+
+    def seal(self, plate_id: str, inputs: Sequence[FileDigest], measurement: Measurement) -> RunManifest:
+        """Writes the plate's complete run folder: beside, flushed, then renamed into place.
+
+        Args:
+            plate_id: the plate.
+            inputs: what was read: the plate's source, then other sealed files.
+            measurement: what was found.
+        """
+        rows = identify_rows(measurement.rows, self.identity, self.run_id, plate_id, inputs[0].sha256)
+        metrics = Metrics(run_id=self.run_id, plate_id=plate_id, values=measurement.metrics)
+        files = {
+            FILE_OF_ROLE[self.identity.role]: parquet_bytes(rows),
+            METRICS_NAME: metrics.model_dump_json(indent=1).encode(),
+        }
+        if measurement.preview:
+            files[_preview_name(measurement.preview)] = measurement.preview
+        return self._seal_files(plate_id, inputs, files, None)
+
+    def seal_failure(self, plate_id: str, source: FileDigest, error: StructuredError) -> RunManifest:
+        """Keeps the failure as evidence: a folder with a manifest that says why, and no outputs."""
+        return self._seal_files(plate_id, [source], {}, error)
+
+    def _seal_files(
+        self, plate_id: str, inputs: Sequence[FileDigest], files: dict[str, bytes], error: StructuredError | None
+    ) -> RunManifest:
+        runs = self.dataset.runs_dir(plate_id)
+        runs.mkdir(exist_ok=True)
+        sweep_dead(self.dataset, plate_id)
+        outputs = [
+            FileDigest(
+                path=f"runs/{self.run_id}/{name}", sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content)
+            )
+            for name, content in files.items()
+        ]
+        manifest = RunManifest(
+            run_id=self.run_id,
+            plate_id=plate_id,
+            status="failed" if error else "complete",
+            source_sha256=inputs[0].sha256,
+            instrument=self.identity,
+            inputs=list(inputs),
+            outputs=outputs,
+            environment=self.environment,
+            code=code_version(),
+            dagster_run_id=self.dagster_run_id,
+            started_at=self.started_at,
+            sealed_at=datetime.now(UTC),
+            error=error,
+        )
+        partial = runs / f".{self.run_id}.partial"
+        partial.mkdir()
+        for name, content in {**files, MANIFEST_NAME: manifest.model_dump_json(indent=1).encode()}.items():
+            write_synced(partial / name, content)
+        sync_folder(partial)
+        partial.rename(runs / self.run_id)
+        sync_folder(runs)
+        return manifest
+
+    def write_report(self, report: RunReport) -> None:
+        """Writes how the run ended. A run without a report was killed."""
+        write_json_atomically(self.folder / "report.json", report)
+
+
+def _reserve_run_id(dataset: Dataset, fingerprint: str) -> str:
+    """A run id nobody has: making its report folder is the reservation, so two processes never share one."""
+    while True:
+        run_id = f"run-{datetime.now(UTC):%Y%m%d-%H%M%SZ}-{fingerprint[:8]}"
+        try:
+            (dataset.reports_dir / run_id).mkdir(parents=True)
+        except FileExistsError:
+            time.sleep(0.2)
+            continue
+        return run_id
+
+
+@contextmanager
+def open_run(
+    dataset: Dataset, spec: Spec, identity: InstrumentIdentity, dagster_run_id: str | None = None
+) -> Iterator[Run]:
+    """Reserves a run id and holds the run's lock while the block runs; the kernel lets go of it if the process dies."""
+    run = Run(dataset, spec, identity, _reserve_run_id(dataset, identity.fingerprint), dagster_run_id)
+    lock_path = run.folder / ".lock"
+    with lock_path.open("w+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield run
+        finally:
+            lock_path.unlink(missing_ok=True)

@@ -1,0 +1,135 @@
+"""What can be wrong in rows, whatever made them: a line for each row that is not what it says. No files, no Dagster.
+
+Plates are held against it as they are sealed (`plate_checks`), the ledgers before the catalogue is built (`checks`).
+"""
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+
+import polars as pl
+
+from atlas_resources.plates.contracts import ColorHistograms, InputImage
+
+NORM_TOLERANCE = 1e-4  # relative; vectors are float32, their length is summed in float64
+NORM_RANGE = (1e-3, 1e6)  # a length beyond these is a model's that gives all zeros, or overflows
+PIXEL_TOLERANCE = 1e-6  # of float64 arithmetic on sides below 10^5 pixels
+SUM_TOLERANCE = 1e-4  # of 1000 float32 probabilities
+
+
+def unsound_vectors(rows: pl.DataFrame, dims: Mapping[str, int]) -> Iterator[str]:
+    """Vectors that are not float32 of the declared length, not finite, or not of the recorded and a possible norm.
+
+    Args:
+        rows: of `result_columns.EMBEDDING`, with plate_id and instrument.
+        dims: declared length, by instrument.
+    """
+    if rows.schema["vector"] != pl.List(pl.Float32):
+        yield f"vectors are {rows.schema['vector']}, expected a list of float32"
+        return
+    for row in rows.select("plate_id", "instrument", "vector", "l2_norm").iter_rows(named=True):
+        name, declared = f"{row['plate_id']} {row['instrument']}", dims.get(row["instrument"])
+        vector = pl.Series(row["vector"], dtype=pl.Float64)
+        norm = float((vector * vector).sum()) ** 0.5
+        if len(vector) != declared:
+            yield f"{name}: {len(vector)} values, declared {declared}"
+        elif not vector.is_finite().all():
+            yield f"{name}: not finite"
+        elif not NORM_RANGE[0] <= norm <= NORM_RANGE[1]:
+            yield f"{name}: of length {norm:.6g}, expected {NORM_RANGE[0]:g} to {NORM_RANGE[1]:g}"
+        elif not abs(norm - row["l2_norm"]) <= NORM_TOLERANCE * norm:
+            yield f"{name}: l2_norm {row['l2_norm']}, found {norm}"
+
+
+def unsound_masks(rows: pl.DataFrame) -> Iterator[str]:
+    """Masks whose run lengths have another area, box or digest than recorded. No mask is unpacked.
+
+    Args:
+        rows: of `result_columns.SEGMENT`, with plate_id and instrument.
+    """
+    from pycocotools import mask as coco
+
+    for row in rows.iter_rows(named=True):
+        name = f"{row['plate_id']} {row['instrument']} {row['segment_id']}"
+        size, run_lengths = [row["height_px"], row["width_px"]], row["mask_rle"].encode()
+        area_px = int(coco.area({"size": size, "counts": run_lengths}))
+        digest = sha256(f"{size[0]}x{size[1]}:{row['mask_rle']}".encode()).hexdigest()
+        if area_px != row["area_px"]:
+            yield f"{name}: area {area_px}, recorded {row['area_px']}"
+        elif digest != row["mask_sha256"]:
+            yield f"{name}: sha256 {digest[:12]}..., recorded {row['mask_sha256'][:12]}..."
+        else:
+            box = coco.toBbox({"size": size, "counts": run_lengths})
+            x_min, y_min, width, height = (int(side) for side in box)
+            found = (x_min, y_min, x_min + width, y_min + height)
+            if found != (row["x_min"], row["y_min"], row["x_max"], row["y_max"]):
+                yield f"{name}: box {found}, recorded {(row['x_min'], row['y_min'], row['x_max'], row['y_max'])}"
+
+
+def unsound_scores(rows: pl.DataFrame) -> Iterator[str]:
+    """Plates with a score that is not finite, or with scores over labels of one choice that do not sum to 1.
+
+    A choice is all labels of an instrument, or the prompts of one set; what is no softmax sums to nothing.
+
+    Args:
+        rows: of `result_columns.PROBE`, with plate_id and instrument; files from before there were prompts lack some
+            columns.
+    """
+    later = {"activation": pl.String, "prompt_set": pl.String}
+    rows = rows.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in later.items() if name not in rows.columns
+    )
+    scores = pl.col("score").cast(pl.Float64)
+    is_softmax = pl.col("activation").fill_null("softmax").str.starts_with("softmax").all()
+    choices = rows.group_by("plate_id", "instrument", "prompt_set").agg(
+        scores.sum().alias("sum"),
+        (scores.is_finite() & pl.col("logit").is_finite()).all().alias("is_finite"),
+        (is_softmax & (pl.len() > 1)).alias("is_share"),
+    )
+    for plate_id, key, name, total, is_finite, is_share in choices.sort(pl.all().exclude("sum")).iter_rows():
+        if not is_finite:
+            yield f"{plate_id} {key}: a score is not finite"
+        elif is_share and not abs(total - 1) <= SUM_TOLERANCE:
+            yield f"{plate_id} {key}{f' {name}' if name else ''}: scores sum to {total}"
+
+
+def unsound_boxes(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
+    """Boxes that are not finite, out of order, wholly beyond the plate, or not the share of it they say; scores that
+    are none.
+
+    Args:
+        rows: of `result_columns.DETECTION`, with plate_id and instrument.
+        plates: plate_id, width and height in pixels; a plate that is not there, or has no size yet, is not held so.
+    """
+    sides = rows.join(plates.select("plate_id", "width", "height"), on="plate_id", how="left")
+    differ = [
+        (pl.col(f"{axis}_{end}") - pl.col(f"{axis}_{end}_ratio") * pl.col(side)).abs() > PIXEL_TOLERANCE
+        for axis, side in (("x", "width"), ("y", "height"))
+        for end in ("min", "max")
+    ]
+    numbers = [f"{axis}_{end}{kind}" for axis in "xy" for end in ("min", "max") for kind in ("", "_ratio")]
+    is_not_finite = ~pl.all_horizontal(pl.col(*numbers, "score").is_finite().fill_null(False))
+    is_beyond = pl.any_horizontal(pl.col("x_max_ratio", "y_max_ratio") < 0, pl.col("x_min_ratio", "y_min_ratio") > 1)
+    is_out_of_order = (pl.col("x_min") > pl.col("x_max")) | (pl.col("y_min") > pl.col("y_max"))
+    is_wrong = pl.any_horizontal(is_not_finite, is_beyond, is_out_of_order, ~pl.col("score").is_between(0, 1), *differ)
+    wrong = sides.filter(is_wrong.fill_null(False)).select("plate_id", "instrument", "detection_id", "score")
+    for plate_id, key, name, score in wrong.iter_rows():
+        yield (
+            f"{plate_id} {key} {name}: edges out of order, not finite, beyond the plate or not the share of it they "
+            f"say, or score {score}"
+        )
+
+
+def unsound_groundwork(image: InputImage, histograms: ColorHistograms) -> Iterator[str]:
+    """Counts that do not sum to the plate's pixels, and files of one plate that contradict each other."""
+    name = histograms.plate_id
+    if not image.pixel_count == histograms.pixel_count == image.width * image.height:
+        yield (
+            f"{name}: {image.width} x {image.height} pixels, pixel_count {image.pixel_count} in input_image.json, "
+            f"{histograms.pixel_count} in input_color_histograms.json"
+        )
+    counts = {channel: getattr(histograms, channel) for channel in ("red", "green", "blue", "luminance")}
+    for channel, levels in {**counts, "lab": histograms.lab.counts}.items():
+        if sum(levels) != histograms.pixel_count:
+            yield f"{name}: {channel} sums to {sum(levels)}, expected {histograms.pixel_count}"
+    if image.source_sha256 != histograms.source_sha256:
+        yield f"{name}: its files are of different sources, {image.source_sha256} and {histograms.source_sha256}"
