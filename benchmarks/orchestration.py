@@ -38,7 +38,7 @@ EVENT_SECONDS = 0.025  # the goal's allowance for Dagster's events, per plate
 LOAD = """
 from pathlib import Path
 from atlas_assets.definitions import build_definitions
-from atlas_resources.registry import read_registry
+from atlas_resources.instruments.registry import read_registry
 import sys
 definitions = build_definitions(read_registry(Path(sys.argv[1])), Path(sys.argv[2]))
 assert len(definitions.get_repository_def().asset_graph.get_all_asset_keys()) > int(sys.argv[3])

@@ -1,10 +1,10 @@
 """Fixtures shared by the unit and system tests: a small drawn dataset, fake instruments, and the graph over both."""
 
 import dagster as dg
-import fake_instruments
 import pytest
-from fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
-from made_datasets import Graph, make_dataset
+from support import fake_instruments
+from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import Graph, make_dataset
 
 from atlas_resources.files import digests
 

@@ -95,7 +95,7 @@ def step_output(key: dg.AssetKey) -> dg.MaterializeResult:
 
     A step that yields its plates' events and no output makes Dagster skip, silently, what lies downstream in the same
     run; an ordinary output would mark every plate of the run as made, failed ones too. The marker is Dagster's own for
-    steps that log their events themselves; `tests/unit/test_a_batched_step_yields_one_event_per_plate.py` holds it.
+    steps that log their events themselves; `tests/unit/graph/test_plate_step.py` holds it.
     """
     return dg.MaterializeResult(asset_key=key, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
 

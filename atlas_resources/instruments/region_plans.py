@@ -23,7 +23,7 @@ METHODS_NAME = "methods.yaml"
 
 
 class PruningParameters(Contract):
-    """Which segments are kept; what is left out is not asked. See `PruningRules` in atlas_assets/measures/pruning."""
+    """Which segments are kept; what is left out is not asked. See `PruningRules` in atlas_resources/measures/pruning."""
 
     rank_by: Literal["area", "predicted_iou", "stability_score"] = "area"
     drop_class: str | None = None

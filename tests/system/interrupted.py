@@ -8,11 +8,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what the tests share, as conftest.py sees it
 
 import dagster as dg
-import fake_instruments
 import pytest
-from fake_instruments import SEGMENTER, fake_registry, fake_spec
-from made_datasets import Graph
-from made_results import build_ledgers
+from support import fake_instruments
+from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import Graph
+from support.made_results import build_ledgers
 
 from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.plates.dataset import Dataset

@@ -5,9 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what the tests share, as conftest.py sees it
 
-import fake_instruments
 import pytest
-from fake_instruments import SEGMENTER, fake_registry, fake_spec
+from support import fake_instruments
+from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
 
 from atlas_assets.roles.segmentation import SegmentationWork
 from atlas_resources.models.loading import load_model

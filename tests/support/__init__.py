@@ -1,0 +1,1 @@
+"""What the tests share: made plates, fake instruments, local servers, real files where they are present."""

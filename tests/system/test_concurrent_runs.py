@@ -1,0 +1,140 @@
+"""Two processes on the same plates with the same instrument: each plate is measured by one and reused by the other."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from support.made_datasets import make_dataset
+
+from atlas_resources.plates.contracts import RunManifest, RunReport
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.sealed import MANIFEST_NAME
+
+pytestmark = pytest.mark.system
+
+PROGRAM = Path(__file__).with_name("sharing.py")
+NAMES = ["red", "green", "blue", "ochre", "teal", "brown", "rose", "ink", "plum", "olive", "slate", "gold"]
+END_SECONDS = 60
+
+
+@pytest.fixture
+def twelve_plates(tmp_path):
+    return make_dataset(tmp_path, *NAMES)
+
+
+def start(dataset: Dataset, order: str) -> subprocess.Popen:
+    """The program, ready to begin. It begins when it is told to."""
+    process = subprocess.Popen(
+        [sys.executable, PROGRAM, dataset.root, order], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def begin(*processes: subprocess.Popen) -> None:
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+
+
+def outcomes(process: subprocess.Popen) -> dict[str, str]:
+    """Status of each plate as the process that ended by itself says it; one that waits for ever fails the test."""
+    try:
+        said, _ = process.communicate(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        pytest.fail("a run waits for ever")
+    assert process.returncode == 0
+    lines = [line.split() for line in said.splitlines()]
+    assert len({plate_id for plate_id, _ in lines}) == len(lines)
+    return {plate_id: status for plate_id, status in lines}
+
+
+def sealed(dataset: Dataset) -> list[RunManifest]:
+    """The manifest of each sealed folder, once its files have been held against it."""
+    manifests = []
+    for folder in sorted(dataset.plates_dir.glob("*/runs/run-*")):
+        manifest = dataset.read_json(folder / MANIFEST_NAME, RunManifest)
+        assert manifest.status == "complete"
+        assert (manifest.plate_id, manifest.run_id) == (folder.parents[1].name, folder.name)
+        for output in manifest.outputs:
+            content = (folder.parents[1] / output.path).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == output.sha256
+        manifests.append(manifest)
+    return manifests
+
+
+def reports(dataset: Dataset) -> list[RunReport]:
+    return [dataset.read_json(path, RunReport) for path in sorted(dataset.reports_dir.glob("*/report.json"))]
+
+
+def test_every_plate_is_sealed_once_and_reused_by_the_other(twelve_plates):
+    plates = twelve_plates.plate_ids()
+    forwards, backwards = start(twelve_plates, "forwards"), start(twelve_plates, "backwards")
+    begin(forwards, backwards)
+    first, second = outcomes(forwards), outcomes(backwards)
+
+    assert set(first) == set(second) == set(plates)
+    assert {plate_id: {first[plate_id], second[plate_id]} for plate_id in plates} == {
+        plate_id: {"complete", "reused"} for plate_id in plates
+    }
+    assert sorted(manifest.plate_id for manifest in sealed(twelve_plates)) == plates
+    assert list(twelve_plates.plates_dir.glob("*/runs/.run-*")) == []
+    # Coming from both ends, each has its share.
+    assert "complete" in first.values()
+    assert "complete" in second.values()
+
+
+def test_the_reports_say_what_each_did_and_what_it_reused(twelve_plates):
+    processes = start(twelve_plates, "forwards"), start(twelve_plates, "backwards")
+    begin(*processes)
+    for process in processes:
+        outcomes(process)
+    written = reports(twelve_plates)
+    by_run = Counter(manifest.run_id for manifest in sealed(twelve_plates))
+    assert len(written) == 2
+    for report in written:
+        assert report.status == "complete"
+        assert len(report.done) == by_run[report.run_id]
+        assert sorted(report.done + report.skipped) == twelve_plates.plate_ids()
+    assert sorted(written[0].done + written[1].done) == twelve_plates.plate_ids()
+
+
+def test_in_the_same_order_they_share_all_the_same(twelve_plates):
+    processes = start(twelve_plates, "forwards"), start(twelve_plates, "forwards")
+    begin(*processes)
+    first, second = (outcomes(process) for process in processes)
+    assert {first[plate_id] + second[plate_id] for plate_id in twelve_plates.plate_ids()} <= {
+        "completereused",
+        "reusedcomplete",
+    }
+    assert sorted(manifest.plate_id for manifest in sealed(twelve_plates)) == twelve_plates.plate_ids()
+
+
+@pytest.mark.parametrize("victim", ["forwards", "backwards"])
+def test_when_one_is_killed_in_the_middle_the_other_finishes_all(twelve_plates, victim):
+    processes = {order: start(twelve_plates, order) for order in ("forwards", "backwards")}
+    begin(*processes.values())
+    killed = processes.pop(victim)
+    (survivor,) = processes.values()
+    deadline = time.monotonic() + END_SECONDS
+    while len(list(twelve_plates.plates_dir.glob("*/runs/run-*"))) < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=10)
+    assert killed.returncode == -signal.SIGKILL
+
+    finished = outcomes(survivor)
+    assert set(finished) == set(twelve_plates.plate_ids())
+    assert set(finished.values()) <= {"complete", "reused"}
+    assert sorted(manifest.plate_id for manifest in sealed(twelve_plates)) == twelve_plates.plate_ids()
+    assert len(reports(twelve_plates)) == 1

@@ -1,0 +1,165 @@
+"""A tick of the sensor registers staged scans, adds partitions, and asks for one run over the new plates."""
+
+import json
+
+import dagster as dg
+import pytest
+from support.made_datasets import draw_scan, draw_scans
+
+from atlas_assets.automation.new_scans import register_new_scans
+from atlas_assets.definitions import build_definitions
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.resources import DatasetResource
+
+
+class Ticks:
+    """The sensor over a dataset, tick after tick, as the daemon runs it: cursor kept, partitions added."""
+
+    def __init__(self, dataset: Dataset, instance: dg.DagsterInstance):
+        self.dataset = dataset
+        self.instance = instance
+        self.cursor: str | None = None
+
+    def tick(self) -> dg.SensorResult | dg.SkipReason:
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            resources={"dataset": DatasetResource(root=str(self.dataset.root))},
+        )
+        result = register_new_scans(context)
+        assert isinstance(result, dg.SensorResult | dg.SkipReason)
+        self.cursor = context.cursor
+        if isinstance(result, dg.SensorResult):
+            for request in result.dynamic_partitions_requests or []:
+                assert isinstance(request, dg.AddDynamicPartitionsRequest)
+                self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        return result
+
+    def tick_with_news(self) -> dg.SensorResult:
+        result = self.tick()
+        assert isinstance(result, dg.SensorResult), result
+        return result
+
+    def tick_without_news(self) -> str:
+        result = self.tick()
+        assert isinstance(result, dg.SkipReason), result
+        assert result.skip_message is not None
+        return result.skip_message
+
+
+@pytest.fixture
+def ticks(tmp_path, instance):
+    dataset = Dataset(tmp_path / "atlas")
+    dataset.ensure()
+    return Ticks(dataset, instance)
+
+
+def test_an_empty_staging_folder_asks_for_nothing(ticks):
+    assert ticks.tick_without_news() == "no new plates"
+
+
+def test_staged_scans_become_plates_with_partitions_and_one_run_request(ticks):
+    draw_scans(ticks.dataset.staging_dir, "red", "green", "blue")
+    result = ticks.tick_with_news()
+    assert ticks.dataset.plate_ids() == ["plate-001", "plate-002", "plate-003"]
+    assert ticks.instance.get_dynamic_partitions("plates") == ["plate-001", "plate-002", "plate-003"]
+    (request,) = result.run_requests or []
+    assert request.tags["dagster/asset_partition_range_start"] == "plate-001"
+    assert request.tags["dagster/asset_partition_range_end"] == "plate-003"
+    assert {key.to_user_string() for key in request.asset_selection or []} == {
+        "plate/manifest",
+        "plate/input_image",
+        "plate/input_color_histograms",
+    }
+
+
+def test_the_requested_run_materialises_the_new_plates(ticks):
+    draw_scans(ticks.dataset.staging_dir, "red", "green")
+    (request,) = ticks.tick_with_news().run_requests or []
+    definitions = build_definitions(read_registry(), ticks.dataset.root)
+    run = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=ticks.instance, asset_selection=list(request.asset_selection or []), tags=request.tags
+    )
+    assert run.success
+    for key in request.asset_selection or []:
+        assert ticks.instance.get_materialized_partitions(key) == {"plate-001", "plate-002"}
+
+
+def test_a_second_tick_asks_for_nothing(ticks):
+    draw_scans(ticks.dataset.staging_dir, "red", "green")
+    ticks.tick_with_news()
+    assert ticks.tick_without_news() == "no new plates"
+
+
+def test_later_scans_are_a_range_of_their_own(ticks):
+    draw_scans(ticks.dataset.staging_dir, "red", "green")
+    ticks.tick_with_news()
+    draw_scan(ticks.dataset.staging_dir / "deeper" / "down" / "late.png", (10, 20, 30))
+    (request,) = ticks.tick_with_news().run_requests or []
+    assert request.tags["dagster/asset_partition_range_start"] == "plate-003"
+    assert request.tags["dagster/asset_partition_range_end"] == "plate-003"
+
+
+def test_a_refused_scan_is_named_once_and_the_rest_is_registered(ticks):
+    (ticks.dataset.staging_dir / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of a JPEG")
+    assert "refused torn.jpg: " in ticks.tick_without_news()
+    assert ticks.tick_without_news() == "no new plates"
+    draw_scans(ticks.dataset.staging_dir, "red")
+    assert ticks.tick_with_news().run_requests
+    assert ticks.dataset.plate_ids() == ["plate-001"]
+
+
+def test_a_scan_that_was_still_being_copied_is_tried_again_when_it_changes(ticks, tmp_path):
+    whole = draw_scan(tmp_path / "whole.png", (60, 90, 40)).read_bytes()
+    staged = ticks.dataset.staging_dir / "slow.png"
+    staged.write_bytes(whole[: len(whole) // 2])
+    assert "refused slow.png: " in ticks.tick_without_news()
+    staged.write_bytes(whole)
+    ticks.tick_with_news()
+    assert ticks.dataset.plate_ids() == ["plate-001"]
+
+
+def test_identity_comes_from_the_index_beside_the_staged_scans(ticks):
+    (scan,) = draw_scans(ticks.dataset.staging_dir / "birds", "red")
+    index = [{"plate": 17, "name": "Carolina Turtle Dove", "slug": "carolina-turtle-dove", "fileName": scan.name}]
+    (scan.parent / "data.json").write_text(json.dumps(index))
+    ticks.tick_with_news()
+    manifest = ticks.dataset.manifest("plate-017")
+    assert (manifest.plate_number, manifest.title) == (17, "Carolina Turtle Dove")
+
+
+def test_plates_registered_on_the_command_line_are_taken_up(ticks, tmp_path):
+    list(register_scans(ticks.dataset, draw_scans(tmp_path / "elsewhere", "red", "green")))
+    (request,) = ticks.tick_with_news().run_requests or []
+    assert request.tags["dagster/asset_partition_range_start"] == "plate-001"
+    assert request.tags["dagster/asset_partition_range_end"] == "plate-002"
+    assert ticks.instance.get_dynamic_partitions("plates") == ["plate-001", "plate-002"]
+
+
+def test_a_tick_leaves_the_staged_files_as_they_were(ticks):
+    scans = draw_scans(ticks.dataset.staging_dir, "red", "green")
+    before = [scan.read_bytes() for scan in scans]
+    ticks.tick_with_news()
+    assert [scan.read_bytes() for scan in scans] == before
+
+
+def test_a_tick_that_runs_out_of_time_is_taken_up_by_the_next(ticks, monkeypatch):
+    monkeypatch.setattr("atlas_assets.automation.new_scans.TICK_BUDGET_SECONDS", 0.0)
+    draw_scans(ticks.dataset.staging_dir, "red", "green", "blue")
+    for number in (1, 2, 3):
+        ticks.tick_with_news()
+        assert len(ticks.dataset.plate_ids()) == number
+    assert ticks.tick_without_news() == "no new plates"
+
+
+def test_scans_behind_an_index_that_cannot_be_read_wait_until_it_is_mended(ticks):
+    (scan,) = draw_scans(ticks.dataset.staging_dir / "birds", "red")
+    index = scan.parent / "data.json"
+    index.write_text("[{")
+    assert "refused data.json: " in ticks.tick_without_news()
+    assert ticks.dataset.plate_ids() == []
+    index.write_text(json.dumps([{"plate": 17, "name": "Dove", "slug": "dove", "fileName": scan.name}]))
+    ticks.tick_with_news()
+    assert ticks.dataset.plate_ids() == ["plate-017"]

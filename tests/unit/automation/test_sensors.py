@@ -1,0 +1,442 @@
+"""Sensors and schedule ask for what is owed, once, and leave a plate that keeps failing alone."""
+
+import datetime
+import logging
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster import DefaultScheduleStatus, DefaultSensorStatus
+from dagster._core.definitions.data_version import INPUT_DATA_VERSION_TAG_PREFIX
+from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import Graph, alter_source, draw_scans, make_dataset, run_folders
+
+from atlas_assets.automation.sensors import build_automation
+from atlas_assets.automation.settings import AutomationSettings, Nightly, read_settings
+from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
+from atlas_assets.graph.ledgers import build_ledger_assets
+from atlas_assets.graph.partitions import add_missing_partitions
+from atlas_assets.graph.plates import MANIFEST_KEY
+from atlas_resources.files.project import SETTINGS_FOLDER
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.freshness import why_behind
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.resources import DatasetResource
+
+EMBEDDINGS, SEGMENTS = dg.AssetKey(["embeddings", EMBEDDER]), dg.AssetKey(["segments", SEGMENTER])
+GROUNDWORK = {INPUT_IMAGE_KEY, HISTOGRAMS_KEY}
+ALL = ["plate-001", "plate-002", "plate-003", "plate-004", "plate-005"]
+SETTINGS = AutomationSettings(nightly=Nightly(cron="30 3 * * *", timezone="Europe/Berlin"), most_attempts=3)
+
+
+class Automation:
+    """The sensors and the schedule, evaluated by hand, and their requests executed as the daemon does, once a key."""
+
+    def __init__(self, graph: Graph, registry: Registry):
+        self.graph = Graph(graph.dataset, registry, graph.instance)
+        self.ledgers = [assets.key for assets in build_ledger_assets(registry)]
+        sensors, (self.schedule,) = build_automation(registry, SETTINGS, self.ledgers)
+        self.sensors = {sensor.name: sensor for sensor in sensors}
+        self.said: list[str] = []
+        if add_missing_partitions(graph.instance, graph.dataset):
+            self.graph.materialize("plate/manifest")
+
+    def tick(self, name: str) -> list[dg.RunRequest]:
+        """What a sensor asks for."""
+        result = self._evaluate(name)
+        assert isinstance(result, dg.SensorResult), result
+        return list(result.run_requests or [])
+
+    def idle_tick(self, name: str) -> str:
+        """Why a sensor asks for nothing."""
+        result = self._evaluate(name)
+        assert isinstance(result, dg.SkipReason), result
+        return str(result.skip_message)
+
+    def night(self, day: int) -> list[dg.RunRequest]:
+        """What the schedule asks for in the night of a day of March 2027."""
+        answers = self._evaluate_night(day)
+        assert all(isinstance(answer, dg.RunRequest) for answer in answers), answers
+        return answers
+
+    def idle_night(self, day: int) -> str:
+        """Why the schedule asks for nothing."""
+        (answer,) = self._evaluate_night(day)
+        assert isinstance(answer, dg.SkipReason), answer
+        return str(answer.skip_message)
+
+    def pass_night(self, day: int) -> None:
+        """Executes what a night asks for, if anything."""
+        self.execute([answer for answer in self._evaluate_night(day) if isinstance(answer, dg.RunRequest)])
+
+    def _evaluate(self, name: str) -> object:
+        resources = {"dataset": DatasetResource(root=str(self.graph.dataset.root))}
+        with dg.build_sensor_context(instance=self.graph.instance, resources=resources) as context:
+            context.log.addFilter(self._overhear)
+            return self.sensors[name](context)
+
+    def _evaluate_night(self, day: int) -> list[Any]:
+        with dg.build_schedule_context(
+            instance=self.graph.instance,
+            scheduled_execution_time=datetime.datetime(2027, 3, day, 3, 30, tzinfo=datetime.UTC),
+            resources={"dataset": DatasetResource(root=str(self.graph.dataset.root))},
+        ) as context:
+            context.log.addFilter(self._overhear)
+            answers = self.schedule(context)
+            assert isinstance(answers, Iterator)
+            return list(answers)
+
+    def _overhear(self, record: logging.LogRecord) -> bool:
+        """Keeps what is said in the log of a tick."""
+        self.said.append(record.getMessage())
+        return True
+
+    def execute(self, requests: list[dg.RunRequest]) -> list[bool]:
+        """Whether each run succeeded; a run key that a run had before is not run again."""
+        return [self._execute(request) for request in requests if not self._is_known(request)]
+
+    def _is_known(self, request: dg.RunRequest) -> bool:
+        with_key = dg.RunsFilter(tags={"dagster/run_key": str(request.run_key)})
+        return bool(self.graph.instance.get_runs(with_key))
+
+    def _execute(self, request: dg.RunRequest) -> bool:
+        job = self.graph.definitions.resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            instance=self.graph.instance,
+            asset_selection=list(request.asset_selection or []),
+            run_config=request.run_config,
+            tags={**request.tags, "dagster/run_key": str(request.run_key)},
+            raise_on_error=False,
+        ).success
+
+
+def asked(requests: list[dg.RunRequest]) -> list[tuple[set[dg.AssetKey], list[str]]]:
+    """Assets and plates of each request."""
+    found = []
+    for request in requests:
+        lists = {tuple(op["config"]["plates"]) for op in request.run_config["ops"].values()}
+        (plates,) = lists
+        found.append((set(request.asset_selection or []), list(plates)))
+    return found
+
+
+@pytest.fixture
+def automation(graph):
+    """Five good plates, a fake segmenter alone."""
+    return Automation(graph, fake_registry(fake_spec(SEGMENTER)))
+
+
+@pytest.fixture
+def with_magenta(tmp_path, fakes, instance):
+    """Five plates; plate-003 is magenta, which the fake segmenter refuses."""
+    dataset = make_dataset(tmp_path, "red", "green", "magenta", "ochre", "teal")
+    registry = fake_registry(fake_spec(SEGMENTER))
+    return Automation(Graph(dataset, registry, instance), registry)
+
+
+class TestFillMissing:
+    def test_all_plates_are_asked_for_in_one_run(self, automation):
+        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+
+    def test_when_they_are_made_nothing_is_owed(self, automation):
+        assert automation.execute(automation.tick("fill_missing")) == [True]
+        assert automation.graph.materialized(f"segments/{SEGMENTER}") == set(ALL)
+        assert automation.idle_tick("fill_missing") == "nothing is owed; 0 failures wait for the nightly schedule"
+
+    def test_a_new_instrument_is_asked_for_over_all_plates_and_nothing_else(self, automation):
+        automation.execute(automation.tick("fill_missing"))
+        more = Automation(automation.graph, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)))
+        requests = more.tick("fill_missing")
+        assert asked(requests) == [({EMBEDDINGS}, ALL)]
+        assert more.execute(requests) == [True]
+        assert more.idle_tick("fill_missing") == "nothing is owed; 0 failures wait for the nightly schedule"
+        assert [len(run_folders(more.graph.dataset, plate_id)) for plate_id in ALL] == [2] * 5
+
+    def test_a_changed_instrument_is_asked_for_over_all_plates(self, automation):
+        automation.execute(automation.tick("fill_missing"))
+        changed = Automation(automation.graph, fake_registry(fake_spec(SEGMENTER, gain=2.0)))
+        assert asked(changed.tick("fill_missing")) == [({SEGMENTS}, ALL)]
+
+    def test_a_new_plate_is_asked_for_alone_once_dagster_knows_it(self, automation, tmp_path):
+        automation.execute(automation.tick("fill_missing"))
+        list(register_scans(automation.graph.dataset, draw_scans(tmp_path / "late", "plum")))
+        assert automation.idle_tick("fill_missing") == "nothing is owed; 0 failures wait for the nightly schedule"
+        add_missing_partitions(automation.graph.instance, automation.graph.dataset)
+        manifest = automation.tick("fill_missing")
+        assert asked(manifest) == [({MANIFEST_KEY}, ["plate-006"])]
+        assert automation.execute(manifest) == [True]
+        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ["plate-006"])]
+
+    def test_a_plate_whose_manifest_failed_holds_up_no_other(self, dataset, fakes, instance):
+        alter_source(dataset, "plate-003")
+        add_missing_partitions(instance, dataset)
+        automation = Automation(Graph(dataset, fake_registry(), instance), fake_registry(fake_spec(SEGMENTER)))
+        manifests = automation.tick("fill_missing")
+        assert asked(manifests) == [({MANIFEST_KEY}, ALL)]
+        assert automation.execute(manifests) == [False]
+        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+
+    def test_what_it_made_is_up_to_date_in_the_ui(self, automation):
+        """Without its manifest's event a plate is shown as stale, whatever was made of it."""
+        automation.execute(automation.tick("fill_missing"))
+        tags = automation.graph.events(f"segments/{SEGMENTER}")[0][1].tags
+        assert f"{INPUT_DATA_VERSION_TAG_PREFIX}/plate/manifest" in tags
+
+    def test_an_instrument_that_is_not_active_is_not_asked_for(self, graph):
+        both = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
+        one_active = Registry(both.folder, both.specs, frozenset({SEGMENTER}), ())
+        assert asked(Automation(graph, one_active).tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+
+    def test_the_same_work_has_the_same_run_key_and_is_run_once(self, automation):
+        (first,), (second,) = automation.tick("fill_missing"), automation.tick("fill_missing")
+        assert first.run_key == second.run_key
+        automation.execute([first])
+        assert automation.execute([second]) == []
+
+    def test_other_work_has_another_run_key(self, automation):
+        (first,) = automation.tick("fill_missing")
+        (second,) = Automation(automation.graph, fake_registry(fake_spec(SEGMENTER, gain=2.0))).tick("fill_missing")
+        assert asked([first]) == asked([second])
+        assert first.run_key != second.run_key
+
+    def test_a_plate_that_failed_is_not_asked_for_again(self, with_magenta):
+        assert with_magenta.execute(with_magenta.tick("fill_missing")) == [False]
+        assert with_magenta.graph.materialized(f"segments/{SEGMENTER}") == set(ALL) - {"plate-003"}
+        assert with_magenta.idle_tick("fill_missing") == "nothing is owed; 1 failures wait for the nightly schedule"
+
+    def test_a_plate_whose_source_was_altered_is_not_asked_for_again(self, automation):
+        alter_source(automation.graph.dataset, "plate-003")
+        assert automation.execute(automation.tick("fill_missing")) == [False]
+        assert automation.idle_tick("fill_missing").startswith("nothing is owed")
+
+
+class TestNightly:
+    @pytest.fixture
+    def instance(self, tmp_path):
+        """Dagster on disk: a schedule's context opens it for itself."""
+        home = tmp_path / "dagster"
+        home.mkdir()
+        with dg.DagsterInstance.local_temp(str(home)) as instance:
+            yield instance
+
+    def test_a_plate_that_failed_is_asked_for_again_until_its_attempts_are_used_up(self, with_magenta):
+        with_magenta.execute(with_magenta.tick("fill_missing"))
+        for day, attempts in ((1, 2), (2, 3)):
+            requests = with_magenta.night(day)
+            assert asked(requests) == [({SEGMENTS}, ["plate-003"])]
+            assert with_magenta.execute(requests) == [False]
+            assert len(run_folders(with_magenta.graph.dataset, "plate-003")) == attempts
+        for day in (3, 4):
+            assert with_magenta.idle_night(day) == "nothing is owed; 1 failures are left alone"
+        assert with_magenta.idle_tick("fill_missing") == "nothing is owed; 1 failures wait for the nightly schedule"
+
+    def test_a_plate_that_is_left_alone_is_named_with_its_reason(self, with_magenta):
+        with_magenta.execute(with_magenta.tick("fill_missing"))
+        with_magenta.execute(with_magenta.night(1))
+        with_magenta.execute(with_magenta.night(2))
+        with_magenta.idle_night(3)
+        assert with_magenta.said == ["plate-003 is left alone after 3 attempts: magenta cannot be measured"]
+
+    def test_a_changed_instrument_has_its_attempts_anew(self, with_magenta):
+        with_magenta.execute(with_magenta.tick("fill_missing"))
+        with_magenta.execute(with_magenta.night(1))
+        with_magenta.execute(with_magenta.night(2))
+        changed = Automation(with_magenta.graph, fake_registry(fake_spec(SEGMENTER, gain=2.0)))
+        assert asked(changed.night(3)) == [({SEGMENTS}, ALL)]
+
+    def test_one_night_has_one_run_key_and_the_next_another(self, automation):
+        (first,), (again,), (next_night,) = automation.night(1), automation.night(1), automation.night(2)
+        assert first.run_key == again.run_key != next_night.run_key
+
+    def test_a_source_that_stays_altered_is_left_alone_in_the_end(self, automation):
+        """Groundwork has no sealed failures to count; its budget holds all the same."""
+        alter_source(automation.graph.dataset, "plate-003")
+        for day in (1, 2, 3):
+            automation.pass_night(day)
+        assert automation.idle_night(4).startswith("nothing is owed")
+
+    def test_a_plate_whose_own_files_stay_unreadable_is_left_alone_in_the_end(self, automation):
+        automation.execute(automation.tick("fill_missing"))
+        (automation.graph.dataset.plate_dir("plate-003") / "source.sha256").write_text("nonsense\n")
+        for day in (1, 2, 3):
+            automation.pass_night(day)
+        assert automation.idle_night(4).startswith("nothing is owed")
+
+
+RANGE = {"start": 2, "end": 4}
+
+
+def ask_for_segments(automation: Automation, status: dg.DagsterRunStatus, config: dict, tags: dict[str, str]) -> None:
+    """A run over segments that has come as far as its status says."""
+    job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
+    automation.graph.instance.create_run_for_job(
+        job, status=status, run_config=config, tags=tags, asset_selection=frozenset({SEGMENTS})
+    )
+
+
+class TestRunsUnderWay:
+    @pytest.fixture
+    def instance(self, tmp_path):
+        """Dagster on disk, with the project's settings: a schedule's context opens it for itself."""
+        shutil.copy(SETTINGS_FOLDER / "dagster.yaml", tmp_path)
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            yield instance
+
+    def test_a_killed_run_that_will_be_started_again_is_under_way(self, automation):
+        """Else its plates are asked for a second time before it is."""
+        tags = {"atlas/automation": "fill_missing", "dagster/will_retry": "true"}
+        ask_for_segments(automation, dg.DagsterRunStatus.FAILURE, {}, tags)
+        assert automation.idle_tick("fill_missing") == "1 runs are under way"
+
+    def test_one_that_was_started_again_is_not(self, automation):
+        tags = {"atlas/automation": "fill_missing", "dagster/will_retry": "true", "dagster/auto_retry_run_id": "next"}
+        ask_for_segments(automation, dg.DagsterRunStatus.FAILURE, {}, tags)
+        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+
+    @pytest.mark.parametrize("name", ["fill_missing", "refresh_ledgers"])
+    @pytest.mark.parametrize(
+        "status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    )
+    def test_nothing_is_asked_for_while_a_run_of_automation_is_unfinished(self, automation, name, status):
+        job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
+        automation.graph.instance.create_run_for_job(job, status=status, tags={"atlas/automation": "fill_missing"})
+        assert automation.idle_tick(name) == "1 runs are under way"
+
+    @pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
+    def test_a_run_that_is_over_holds_nothing_up(self, automation, status):
+        job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
+        automation.graph.instance.create_run_for_job(job, status=status, tags={"atlas/automation": "fill_missing"})
+        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+
+    def test_a_persons_own_run_holds_nothing_up(self, automation):
+        job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
+        automation.graph.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+
+    @pytest.mark.parametrize(
+        ("config", "tags"),
+        [
+            ({"ops": {f"segments__{SEGMENTER}": {"config": {"plates": ["plate-002", "plate-004"]}}}}, {}),
+            (
+                {},
+                {"dagster/asset_partition_range_start": "plate-002", "dagster/asset_partition_range_end": "plate-004"},
+            ),
+            ({}, {"dagster/partition": "plate-004"}),
+        ],
+    )
+    def test_plates_that_a_persons_run_is_about_to_make_are_left_to_it(self, automation, config, tags):
+        ask_for_segments(automation, dg.DagsterRunStatus.STARTED, config, tags)
+        (of_segments,) = (plates for keys, plates in asked(automation.tick("fill_missing")) if keys == {SEGMENTS})
+        assert "plate-004" not in of_segments
+        assert {"plate-001", "plate-005"} <= set(of_segments)
+
+    def test_the_night_leaves_to_runs_under_way_what_they_are_about_to_make(self, automation):
+        listed = {"ops": {f"segments__{SEGMENTER}": {"config": {"plates": ["plate-002", "plate-004"]}}}}
+        ask_for_segments(automation, dg.DagsterRunStatus.STARTED, listed, {"atlas/automation": "fill_missing"})
+        assert asked(automation.night(1)) == [(GROUNDWORK, ALL), ({SEGMENTS}, ["plate-001", "plate-003", "plate-005"])]
+
+    def test_the_run_that_takes_in_new_scans_is_one_of_automation(self, automation, tmp_path):
+        """Else its groundwork is asked for a second time while it waits in the queue."""
+        list(register_scans(automation.graph.dataset, draw_scans(tmp_path / "late", "plum")))
+        (request,) = automation.tick("register_new_scans")
+        assert "atlas/automation" in request.tags
+
+
+class TestRefreshLedgers:
+    @pytest.fixture
+    def filled(self, automation):
+        """Every plate made, no ledger built."""
+        automation.execute(automation.tick("fill_missing"))
+        return automation
+
+    def refresh(self, automation: Automation) -> list[bool]:
+        return automation.execute(automation.tick("refresh_ledgers"))
+
+    def test_ledgers_and_catalogue_are_asked_for_in_one_run(self, filled):
+        (request,) = filled.tick("refresh_ledgers")
+        assert set(request.asset_selection or []) == set(filled.ledgers)
+        assert filled.execute([request]) == [True]
+        assert why_behind(filled.graph.dataset, filled.graph.registry) == ""
+
+    def test_when_they_are_up_to_date_nothing_is_asked_for(self, filled):
+        self.refresh(filled)
+        assert filled.idle_tick("refresh_ledgers") == "the ledgers are what the plates hold"
+
+    def test_each_change_is_asked_for_once_and_says_why(self, filled):
+        self.refresh(filled)
+        filled.graph.materialize(f"segments/{SEGMENTER}", plates=["plate-002"], forced=[f"segments__{SEGMENTER}"])
+        newest = run_folders(filled.graph.dataset, "plate-002")[-1]
+        filled.said.clear()
+        (first,), (second,) = filled.tick("refresh_ledgers"), filled.tick("refresh_ledgers")
+        assert first.run_key == second.run_key
+        assert filled.said == [f"1 sealed runs came or went; the newest is {newest}"] * 2
+        assert filled.execute([first]) == [True]
+        assert filled.execute([second]) == []
+        assert filled.idle_tick("refresh_ledgers") == "the ledgers are what the plates hold"
+
+    def test_a_failure_is_a_change(self, with_magenta):
+        with_magenta.execute(with_magenta.tick("fill_missing"))
+        self.refresh(with_magenta)
+        with_magenta.graph.materialize(f"segments/{SEGMENTER}")
+        assert self.refresh(with_magenta) == [True]
+        assert with_magenta.idle_tick("refresh_ledgers") == "the ledgers are what the plates hold"
+
+    def test_a_changed_instrument_and_a_new_plate_are_changes(self, filled, tmp_path):
+        self.refresh(filled)
+        changed = Automation(filled.graph, fake_registry(fake_spec(SEGMENTER, gain=2.0)))
+        assert "instruments changed: " in why_behind(changed.graph.dataset, changed.graph.registry)
+        assert self.refresh(changed) == [True]
+        list(register_scans(changed.graph.dataset, draw_scans(tmp_path / "late", "plum")))
+        assert self.refresh(changed) == [True]
+        assert changed.idle_tick("refresh_ledgers") == "the ledgers are what the plates hold"
+
+    def test_ledgers_thrown_away_are_built_again_every_time(self, filled):
+        for _ in range(2):
+            assert self.refresh(filled) == [True]
+            for path in filled.graph.dataset.ledger_dir.glob("*.parquet"):
+                path.unlink()
+        assert self.refresh(filled) == [True]
+
+
+class TestSettings:
+    def test_all_is_off_until_it_is_switched_on(self, automation):
+        assert {name: sensor.default_status for name, sensor in automation.sensors.items()} == {
+            "register_new_scans": DefaultSensorStatus.STOPPED,
+            "fill_missing": DefaultSensorStatus.STOPPED,
+            "refresh_ledgers": DefaultSensorStatus.STOPPED,
+        }
+        assert automation.schedule.name == "nightly"
+        assert automation.schedule.default_status == DefaultScheduleStatus.STOPPED
+
+    def test_cron_and_time_zone_are_those_of_the_settings(self, automation):
+        assert automation.schedule.cron_schedule == "30 3 * * *"
+        assert automation.schedule.execution_timezone == "Europe/Berlin"
+
+    def test_the_projects_own_file_is_read(self):
+        settings = read_settings()
+        assert (settings.nightly.cron, settings.nightly.timezone, settings.most_attempts) == ("0 2 * * *", "UTC", 3)
+
+    def test_another_file_is_read(self, tmp_path):
+        path = tmp_path / "automation.yaml"
+        path.write_text('nightly:\n  cron: "15 4 * * 6"\n  timezone: Asia/Tokyo\nmost_attempts: 5\n')
+        assert read_settings(path) == AutomationSettings(
+            nightly=Nightly(cron="15 4 * * 6", timezone="Asia/Tokyo"), most_attempts=5
+        )
+
+    @pytest.mark.parametrize(
+        ("content", "field"),
+        [
+            ('nightly: {crom: "0 2 * * *", timezone: UTC}\nmost_attempts: 3\n', "nightly.crom"),
+            ('nightly: {cron: "0 2 * * *"}\nmost_attempts: 3\n', "nightly.timezone"),
+            ('nightly: {cron: "0 2 * * *", timezone: UTC}\nmost_attempts: 0\n', "most_attempts"),
+            ('nightly: {cron: "0 2 * * *", timezone: UTC}\nmost_attempts: 3\nretries: 2\n', "retries"),
+        ],
+    )
+    def test_a_wrong_field_is_named(self, tmp_path, content, field):
+        path = tmp_path / "automation.yaml"
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"automation\.yaml") as caught:
+            read_settings(path)
+        assert field in str(caught.value)

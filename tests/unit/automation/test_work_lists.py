@@ -1,0 +1,225 @@
+"""Owed plates are asked for in work lists: few runs over just these plates, wherever they stand among the others."""
+
+import dagster as dg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import make_dataset
+from support.made_results import TWO_SEGMENTS, GivenVectors, measure, measure_groundwork
+
+from atlas_assets.automation.standings import PlateStanding, Standing, read_standings
+from atlas_assets.automation.work_lists import WorkList, run_config_of, tags_of, work_lists
+from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
+
+EMBEDDINGS, SEGMENTS = dg.AssetKey(["embeddings", EMBEDDER]), dg.AssetKey(["segments", SEGMENTER])
+
+
+def standing(key: dg.AssetKey, plates_per_run: int, *plates: PlateStanding) -> Standing:
+    return Standing((key,), "v1", plates_per_run, plates)
+
+
+def owing(*plate_ids: str) -> list[PlateStanding]:
+    return [PlateStanding(plate_id, is_done=False) for plate_id in plate_ids]
+
+
+def scattered() -> list[PlateStanding]:
+    """A thousand plates of which every fifth is missing: 200, no two of them neighbours."""
+    return [PlateStanding(f"plate-{number:04d}", is_done=number % 5 != 0) for number in range(1000)]
+
+
+@pytest.mark.parametrize(
+    ("plates_per_run", "sizes"),
+    [
+        (500, [200]),
+        (200, [200]),
+        (199, [199, 1]),
+        (100, [100, 100]),
+        (64, [64, 64, 64, 8]),
+        (40, [40, 40, 40, 40, 40]),
+    ],
+)
+def test_200_missing_plates_scattered_over_1000_are_few_runs(plates_per_run, sizes):
+    lists = list(work_lists([standing(SEGMENTS, plates_per_run, *scattered())], 1))
+    assert [len(work.plate_ids) for work in lists] == sizes
+    assert len(lists) <= 5
+    assert lists[0].plate_ids[:3] == ("plate-0000", "plate-0005", "plate-0010")
+    assert sorted(plate_id for work in lists for plate_id in work.plate_ids) == [
+        f"plate-{number:04d}" for number in range(0, 1000, 5)
+    ]
+
+
+class TestAssetsTogether:
+    """Assets that owe the same plates share a run; others have their own."""
+
+    def test_equal_chunks_share_a_run(self):
+        lists = list(
+            work_lists([standing(EMBEDDINGS, 2, *owing("a", "b")), standing(SEGMENTS, 2, *owing("a", "b"))], 1)
+        )
+        assert lists == [WorkList((EMBEDDINGS, SEGMENTS), ("a", "b"))]
+
+    def test_equal_chunks_of_unequal_sizes_share_a_run(self):
+        lists = list(
+            work_lists([standing(EMBEDDINGS, 9, *owing("a", "b")), standing(SEGMENTS, 2, *owing("a", "b"))], 1)
+        )
+        assert lists == [WorkList((EMBEDDINGS, SEGMENTS), ("a", "b"))]
+
+    def test_unequal_chunks_have_a_run_each(self):
+        lists = list(
+            work_lists(
+                [standing(EMBEDDINGS, 3, *owing("a", "b", "c")), standing(SEGMENTS, 2, *owing("a", "b", "c"))], 1
+            )
+        )
+        assert lists == [
+            WorkList((EMBEDDINGS,), ("a", "b", "c")),
+            WorkList((SEGMENTS,), ("a", "b")),
+            WorkList((SEGMENTS,), ("c",)),
+        ]
+
+    def test_an_asset_that_owes_nothing_is_not_asked_for(self):
+        done = [PlateStanding("a", is_done=True), PlateStanding("b", is_done=True)]
+        lists = list(work_lists([standing(EMBEDDINGS, 2, *done), standing(SEGMENTS, 2, *owing("a", "b"))], 1))
+        assert lists == [WorkList((SEGMENTS,), ("a", "b"))]
+
+    def test_nothing_owed_is_no_run(self):
+        assert list(work_lists([standing(SEGMENTS, 2, PlateStanding("a", is_done=True))], 1)) == []
+
+
+plates = st.lists(
+    st.builds(
+        PlateStanding,
+        plate_id=st.integers(0, 60).map("plate-{:03d}".format),
+        is_done=st.booleans(),
+        attempts=st.integers(0, 4),
+    ),
+    unique_by=lambda plate: plate.plate_id,
+    max_size=60,
+)
+
+
+@given(
+    of_embedder=plates,
+    of_segmenter=plates,
+    sizes=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    most=st.integers(1, 4),
+)
+def test_every_owed_plate_is_asked_for_exactly_once_and_no_other(of_embedder, of_segmenter, sizes, most):
+    given_plates = {EMBEDDINGS: of_embedder, SEGMENTS: of_segmenter}
+    standings = [standing(key, size, *plates) for (key, plates), size in zip(given_plates.items(), sizes, strict=True)]
+    lists = list(work_lists(standings, most))
+    for (key, all_plates), size in zip(given_plates.items(), sizes, strict=True):
+        chunks = [work.plate_ids for work in lists if key in work.keys]
+        asked = [plate_id for chunk in chunks for plate_id in chunk]
+        owed = [plate.plate_id for plate in all_plates if not plate.is_done and plate.attempts < most]
+        assert sorted(asked) == sorted(owed)
+        assert len(chunks) == -(-len(owed) // size)
+        assert all(0 < len(chunk) <= size for chunk in chunks)
+    assert len({work.plate_ids for work in lists}) == len(lists)
+
+
+class TestRun:
+    """What a work list says to Dagster."""
+
+    WORK = WorkList((INPUT_IMAGE_KEY, HISTOGRAMS_KEY, SEGMENTS), ("plate-007", "plate-002", "plate-011"))
+
+    def test_its_range_is_its_first_plate_alone(self):
+        assert tags_of(self.WORK) == {
+            "dagster/asset_partition_range_start": "plate-007",
+            "dagster/asset_partition_range_end": "plate-007",
+            "atlas/plates": "3",
+        }
+
+    def test_each_step_is_handed_the_list_once(self):
+        handed = {"config": {"plates": ["plate-007", "plate-002", "plate-011"]}}
+        assert run_config_of(self.WORK) == {"ops": {"groundwork": handed, f"segments__{SEGMENTER}": handed}}
+
+
+class TestStandings:
+    """Five plates, read from plate-local truth: two done, one failed once, one failed three times, one missing."""
+
+    @pytest.fixture
+    def registry(self, fakes):
+        return fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
+
+    @pytest.fixture
+    def measured(self, dataset, registry):
+        good = {"plate-001": (1.0, 0.0, 0.0), "plate-002": (0.0, 1.0, 0.0)}
+        four = ["plate-001", "plate-002", "plate-003", "plate-004"]
+        assert measure(dataset, registry, EMBEDDER, GivenVectors(good), four) == [
+            "complete",
+            "complete",
+            "failed",
+            "failed",
+        ]
+        for _ in range(2):
+            assert measure(dataset, registry, EMBEDDER, GivenVectors(good), ["plate-004"]) == ["failed"]
+        return dataset
+
+    def test_done_failed_and_missing_plates_are_told_apart(self, measured, registry):
+        _, embeddings = read_standings(registry, measured, [EMBEDDER])
+        assert embeddings.keys == (EMBEDDINGS,)
+        assert embeddings.version == registry.identities[EMBEDDER].fingerprint
+        assert embeddings.plates_per_run == 200
+        assert embeddings.plates == (
+            PlateStanding("plate-001", is_done=True),
+            PlateStanding("plate-002", is_done=True),
+            PlateStanding("plate-003", is_done=False, attempts=1, reason="'plate-003'"),
+            PlateStanding("plate-004", is_done=False, attempts=3, reason="'plate-004'"),
+            PlateStanding("plate-005", is_done=False),
+        )
+
+    @pytest.mark.parametrize(
+        ("most_attempts", "owed"),
+        [
+            (1, ["plate-005"]),
+            (2, ["plate-003", "plate-005"]),
+            (3, ["plate-003", "plate-005"]),
+            (4, ["plate-003", "plate-004", "plate-005"]),
+        ],
+    )
+    def test_a_plate_is_owed_until_its_attempts_are_used_up(self, measured, registry, most_attempts, owed):
+        _, embeddings = read_standings(registry, measured, [EMBEDDER])
+        assert embeddings.owed(most_attempts) == owed
+        assert [plate.plate_id for plate in embeddings.failed] == ["plate-003", "plate-004"]
+
+    def test_another_instruments_failures_are_not_counted(self, measured, registry):
+        assert measure(measured, registry, SEGMENTER, TWO_SEGMENTS, ["plate-004"]) == ["complete"]
+        _, segments = read_standings(registry, measured, [SEGMENTER])
+        assert segments.plates[3] == PlateStanding("plate-004", is_done=True)
+        assert segments.plates[2] == PlateStanding("plate-003", is_done=False)
+
+    def test_failures_by_an_earlier_fingerprint_are_not_counted(self, measured):
+        changed = fake_registry(fake_spec(EMBEDDER, gain=2.0))
+        _, embeddings = read_standings(changed, measured, [EMBEDDER])
+        assert embeddings.plates == tuple(PlateStanding(plate_id, is_done=False) for plate_id in measured.plate_ids())
+
+    def test_a_plate_that_goes_through_at_last_is_done(self, measured, registry):
+        assert measure(measured, registry, EMBEDDER, GivenVectors({"plate-004": (0.0, 0.0, 1.0)}), ["plate-004"]) == [
+            "complete"
+        ]
+        _, embeddings = read_standings(registry, measured, [EMBEDDER])
+        assert embeddings.plates[3] == PlateStanding("plate-004", is_done=True)
+
+    def test_the_groundwork_comes_first_and_its_two_assets_together(self, measured, registry):
+        (groundwork,) = read_standings(registry, measured, [])
+        assert groundwork.keys == (INPUT_IMAGE_KEY, HISTOGRAMS_KEY)
+        assert groundwork.owed(1) == measured.plate_ids()
+        measure_groundwork(measured)
+        (groundwork,) = read_standings(registry, measured, [])
+        assert groundwork.owed(1) == []
+
+    def test_a_plate_whose_own_files_are_unreadable_is_named_with_its_reason(self, measured, registry):
+        (measured.plate_dir("plate-001") / "source.sha256").write_text("nonsense\n")
+        _, embeddings = read_standings(registry, measured, [EMBEDDER])
+        assert [plate.plate_id for plate in embeddings.failed] == ["plate-001", "plate-003", "plate-004"]
+        assert "source.sha256: expected one line" in embeddings.failed[0].reason
+        assert embeddings.owed(1) == ["plate-005"]
+
+
+def test_only_the_instruments_asked_for_are_read(tmp_path, fakes):
+    dataset = make_dataset(tmp_path, "red")
+    registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
+    assert [found.keys for found in read_standings(registry, dataset, [SEGMENTER])] == [
+        (INPUT_IMAGE_KEY, HISTOGRAMS_KEY),
+        (SEGMENTS,),
+    ]

@@ -1,0 +1,139 @@
+"""CLIP's text tower scores sealed vectors as transformers' pipeline scores the images, and finds plates by words."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.made_checkpoints import SEED, SIDE_PX, TOWER, VISION, put_in_hub_cache, snapshot_folder, spread
+from support.made_datasets import make_dataset
+from support.made_detectors import drawn
+from support.made_results import GivenVectors, build_ledgers, measure
+from support.made_specs import PROJECT, project_spec
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer, pipeline
+from typer.testing import CliRunner
+
+from atlas_assets.cli import app as cli
+from atlas_resources.catalogue import search as text_search
+from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.catalogue.search import search_plates, text_tower_of
+from atlas_resources.instruments.prompts import read_prompts
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import TextScorer
+
+KEY, CLIP = "clip_vit_base_patch32_prompts", "clip_vit_base_patch32"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def tokenizer() -> CLIPTokenizer:
+    """A token per letter, and one per letter that ends a word."""
+    pieces = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS), "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, merges=[])
+
+
+def network() -> Any:
+    torch.manual_seed(SEED)
+    text = {"vocab_size": 54, "bos_token_id": 52, "eos_token_id": 53, "pad_token_id": 53, "max_position_embeddings": 64}
+    text_config = {**TOWER, "intermediate_size": 64, **text}
+    return spread(CLIPModel(CLIPConfig(text_config=text_config, vision_config=VISION, projection_dim=24)))
+
+
+@pytest.fixture
+def tower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The project's spec over a tiny CLIP: the spec, and the network that was saved."""
+    made, spec = network(), project_spec(KEY)
+    placed = put_in_hub_cache(made, spec, tmp_path / "hub", monkeypatch)
+    tokenizer().save_pretrained(snapshot_folder(spec, tmp_path / "hub"))
+    return placed, made
+
+
+def scorer(spec: Any) -> TextScorer:
+    model = load_model(spec)
+    assert isinstance(model, TextScorer)
+    return model
+
+
+PROCESSOR = CLIPImageProcessorPil(size={"shortest_edge": SIDE_PX}, crop_size={"height": SIDE_PX, "width": SIDE_PX})
+
+
+@torch.inference_mode()
+def image_vectors(made: Any) -> torch.Tensor:
+    inputs = [PROCESSOR(image, return_tensors="pt")["pixel_values"] for image in drawn(4)]
+    return torch.cat([made.get_image_features(pixel_values=batch).pooler_output for batch in inputs])
+
+
+def test_probabilities_are_the_pipelines_set_by_set(tower):
+    spec, made = tower
+    model = scorer(spec)
+    _, scores = model.score(image_vectors(made))
+    reference = pipeline("zero-shot-image-classification", model=made, tokenizer=tokenizer(), image_processor=PROCESSOR)
+    for name in ("medium_v1", "atmosphere_v1", "valence_v1"):
+        texts = [prompt.text for prompt in read_prompts().sets[name].prompts]
+        columns = [column for column, label in enumerate(model.labels) if label.name in texts]
+        for row, image in enumerate(drawn(4)):
+            expected = {
+                one["label"]: one["score"]
+                for one in reference(image, candidate_labels=texts, hypothesis_template="{}")  # type: ignore[union-attr] # dicts
+            }
+            np.testing.assert_allclose(scores[row, columns], [expected[text] for text in texts], atol=1e-3)
+
+
+def test_cosines_and_logits_are_the_networks(tower):
+    spec, made = tower
+    model = scorer(spec)
+    batch = image_vectors(made)
+    with torch.inference_mode():
+        inputs = tokenizer()([label.name for label in model.labels], padding=True, return_tensors="pt")
+        words = made.get_text_features(**inputs).pooler_output
+    expected = torch.nn.functional.cosine_similarity(batch[:, None], words[None], dim=2).numpy()
+    np.testing.assert_allclose(model.cosines(batch), expected, atol=1e-4)
+    np.testing.assert_allclose(model.score(batch)[0], expected * float(made.logit_scale.detach().exp()), atol=1e-3)
+
+
+def test_every_row_names_its_prompt(tower):
+    model = scorer(tower[0])
+    assert len(model.labels) == 17
+    prompts = [label.prompt for label in model.labels]
+    assert [prompt.id for prompt in prompts if prompt and prompt.set == "medium"] == ["engraving", "photograph", "scan"]
+    assert all(prompt and prompt.version == 1 and len(prompt.sha256) == 64 for prompt in prompts)
+
+
+def test_words_find_the_plate_that_lies_nearest(tower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    spec, _ = tower
+    model = scorer(spec)
+    words = model.embed_text(["a heron by the water", "an egg"])
+    dataset = make_dataset(tmp_path, "red", "blue", "ochre")
+    given = {"plate-001": words[1], "plate-002": words[0] * 3, "plate-003": -words[0]}
+    measure(dataset, PROJECT, CLIP, GivenVectors({name: vector.tolist() for name, vector in given.items()}))
+    build_ledgers(dataset, PROJECT)
+    build_catalogue(dataset, PROJECT)
+    monkeypatch.setattr(text_search, "load_model", lambda asked: model)
+    found = search_plates(dataset, PROJECT, "a heron by the water", CLIP, 2)
+    assert found[0][0] == "plate-002"
+    assert found[0][2] == pytest.approx(1, abs=1e-5)
+    assert len(found) == 2
+
+
+def test_an_instrument_without_words_is_told():
+    with pytest.raises(
+        ValueError, match=r"dinov2_base has no text tower.*words can be asked of: clip_vit_base_patch32"
+    ):
+        text_tower_of(PROJECT, "dinov2_base")
+
+
+@pytest.mark.parametrize(
+    ("instrument", "told"),
+    [
+        ("dinov2_base", "dinov2_base has no text tower"),
+        ("dinov2_bass", "dinov2_base"),
+        (CLIP, "atlas.duckdb is not there yet"),
+    ],
+)
+def test_what_cannot_be_searched_is_told_in_a_line(
+    instrument: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ATLAS_HOME", str(tmp_path))
+    result = CliRunner().invoke(cli.app, ["search", "a heron", "--instrument", instrument])
+    assert result.exit_code == 1
+    assert told in result.stderr

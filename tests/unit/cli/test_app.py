@@ -1,0 +1,222 @@
+"""The `atlas` command: exit codes, names, and errors that say how to mend them."""
+
+import dagster as dg
+import pytest
+from support import fake_instruments
+from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import draw_scans
+from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
+from typer.testing import CliRunner, Result
+
+from atlas_assets.cli import app as cli
+from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A dataset of its own, a wide terminal, and only the fake instruments."""
+    monkeypatch.setenv("ATLAS_HOME", str(tmp_path / "atlas"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(cli.console, "_width", 300)
+    fake_instruments.install(monkeypatch)
+    registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
+    monkeypatch.setattr("atlas_resources.instruments.registry.read_registry", lambda: registry)
+    return Dataset(tmp_path / "atlas")
+
+
+@pytest.fixture
+def scans(tmp_path):
+    draw_scans(tmp_path / "scans", "red", "green", "blue")
+    return tmp_path / "scans"
+
+
+def atlas(*arguments: object) -> Result:
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def reported(dataset: Dataset) -> int:
+    """How many runs of instruments there are."""
+    return len(list(dataset.reports_dir.iterdir()))
+
+
+class TestHelp:
+    def test_it_names_every_command_and_a_first_session(self, home):
+        result = atlas("--help")
+        assert result.exit_code == 0
+        for word in ("plates", "models", "run", "query", "ui", "demo", "ATLAS_HOME", "atlas plates add ~/scans"):
+            assert word in result.output, word
+
+    @pytest.mark.parametrize(
+        "command",
+        ["plates add", "plates list", "models list", "models check", "models show", "run", "query", "ui", "demo"],
+    )
+    def test_every_command_has_help(self, home, command):
+        result = atlas(*command.split(), "--help")
+        assert result.exit_code == 0
+        assert "Usage:" in result.output
+
+
+class TestPlates:
+    def test_adding_names_each_plate_and_counts(self, home, scans):
+        result = atlas("plates", "add", scans)
+        assert result.exit_code == 0
+        assert f"plate-001  {scans}/01-red.png" in result.output
+        assert "3 registered, 0 already registered, 0 refused" in result.output
+        assert home.plate_ids() == ["plate-001", "plate-002", "plate-003"]
+
+    def test_adding_again_changes_nothing(self, home, scans):
+        atlas("plates", "add", scans)
+        result = atlas("plates", "add", scans)
+        assert result.exit_code == 0
+        assert "0 registered, 3 already registered, 0 refused" in result.output
+
+    def test_a_refused_scan_is_named_the_rest_registered_and_the_exit_code_is_1(self, home, scans):
+        (scans / "02-empty.jpg").write_bytes(b"")
+        result = atlas("plates", "add", scans)
+        assert result.exit_code == 1
+        (line,) = [line for line in result.output.splitlines() if line.startswith("refused ")]
+        assert str(scans / "02-empty.jpg") in line
+        assert len(home.plate_ids()) == 3
+
+    def test_too_many_pixels_are_refused(self, home, scans):
+        result = atlas("plates", "add", scans, "--max-megapixels", "0.12")  # 400x300, 300x420 and 360x360 px
+        assert result.exit_code == 1
+        assert "1 registered, 0 already registered, 2 refused" in result.output
+        assert home.plate_ids() == ["plate-001"]
+
+    def test_an_empty_folder_is_an_error(self, home, tmp_path):
+        (tmp_path / "nothing").mkdir()
+        result = atlas("plates", "add", tmp_path / "nothing")
+        assert result.exit_code == 1
+        assert f"no scans found in {tmp_path / 'nothing'}" in result.output
+
+    def test_a_path_that_is_not_there_is_named(self, home, tmp_path):
+        result = atlas("plates", "add", tmp_path / "nowhere.jpg")
+        assert result.exit_code == 1
+        assert "nowhere.jpg" in result.output
+
+    def test_listing_shows_id_title_and_source(self, home, scans):
+        assert "atlas plates add PATH" in atlas("plates", "list").output
+        atlas("plates", "add", scans)
+        result = atlas("plates", "list")
+        (line,) = [line for line in result.output.splitlines() if "plate-002" in line]
+        assert "02-green" in line
+        assert "02-green.png" in line
+
+
+class TestRun:
+    def test_everything_is_materialised_and_a_second_run_is_all_reused(self, home, scans):
+        atlas("plates", "add", scans)
+        assert atlas("run").exit_code == 0
+        assert home.catalogue_path.is_file()
+        assert reported(home) == 2
+        assert sorted(fake_instruments.LOADED) == [EMBEDDER, SEGMENTER]
+        assert atlas("run").exit_code == 0
+        assert reported(home) == 2
+        assert sorted(fake_instruments.LOADED) == [EMBEDDER, SEGMENTER]
+
+    def test_some_plates_of_one_asset(self, home, scans):
+        atlas("plates", "add", scans)
+        result = atlas("run", f'key:"segments/{SEGMENTER}"', "--plates", "plate-001, plate-003")
+        assert result.exit_code == 0
+        done = [plate_id for plate_id in home.plate_ids() if home.runs_dir(plate_id).is_dir()]
+        assert done == ["plate-001", "plate-003"]
+        with dg.DagsterInstance.from_config(str(home.root.parent / "dagster")) as instance:
+            key = dg.AssetKey(["segments", SEGMENTER])
+            assert instance.get_materialized_partitions(key) == {"plate-001", "plate-003"}
+
+    def test_a_plate_that_fails_is_named_and_the_exit_code_is_1(self, home, scans):
+        atlas("plates", "add", scans)
+        path = home.source_path("plate-002")
+        path.chmod(0o644)
+        path.write_bytes(b"other bytes")
+        result = atlas("run", "group:segments")
+        assert result.exit_code == 1
+        assert "1 of 3 plates failed" in result.output
+        assert "plate-002: " in result.output
+
+    def test_an_unknown_plate_is_an_error_that_names_it(self, home, scans):
+        atlas("plates", "add", scans)
+        result = atlas("run", "--plates", "plate-077")
+        assert result.exit_code == 1
+        assert "plate-077" in result.output
+        assert reported(home) == 0
+
+    @pytest.mark.parametrize("selection", ['key:"segments/nobody"', "group:nowhere", "this is no selection ("])
+    def test_a_selection_that_names_nothing_is_an_error_that_repeats_it(self, home, scans, selection):
+        atlas("plates", "add", scans)
+        result = atlas("run", selection)
+        assert result.exit_code == 1
+        assert selection in result.output
+        assert "Traceback" not in result.output
+
+    def test_without_plates_it_says_how_to_add_some(self, home):
+        result = atlas("run")
+        assert result.exit_code == 1
+        assert "atlas plates add PATH" in result.output
+
+
+class TestQuery:
+    @pytest.fixture
+    def catalogued(self, home, scans):
+        list(register_scans(home, [scans]))
+        registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
+        measure_groundwork(home)
+        vectors = {"plate-001": (3, 4, 0), "plate-002": (4, 3, 0), "plate-003": (0, 0, 2)}
+        measure(home, registry, EMBEDDER, GivenVectors(vectors))
+        measure(home, registry, SEGMENTER, TWO_SEGMENTS)
+        build_ledgers(home, registry)
+        build_catalogue(home, registry)
+        return home
+
+    def test_it_prints_a_table(self, catalogued):
+        result = atlas("query", f"SELECT plate_id, cosine FROM nearest('plate-001', '{EMBEDDER}', 1)")
+        assert result.exit_code == 0
+        assert "plate_id" in result.output
+        (line,) = [line for line in result.output.splitlines() if "plate-002" in line]
+        assert "0.96" in line  # 24/25 by hand
+
+    def test_the_limit_is_said(self, catalogued):
+        result = atlas("query", "SELECT plate_id FROM plates ORDER BY ALL", "--limit", "2")
+        assert "plate-002" in result.output
+        assert "plate-003" not in result.output
+        assert "the first 2 rows; more with --limit" in result.output
+
+    def test_text_that_looks_like_markup_is_printed_as_it_is(self, catalogued):
+        result = atlas("query", "SELECT '[red]brackets[/]' AS said, [1, 2] AS list")
+        assert "[red]brackets[/]" in result.output
+        assert "[1, 2]" in result.output
+
+    def test_a_mistake_in_sql_exits_1_with_duckdbs_words(self, catalogued):
+        result = atlas("query", "SELECT nonsense FROM plates")
+        assert result.exit_code == 1
+        assert "nonsense" in result.output
+        assert "Traceback" not in result.output
+
+    def test_a_statement_without_rows_does_not_break_it(self, catalogued):
+        assert atlas("query", "SELECT * FROM plates WHERE false").exit_code == 0
+
+    def test_writing_is_refused(self, catalogued):
+        result = atlas("query", "DROP TABLE plates")
+        assert result.exit_code == 1
+        assert "read-only" in result.output
+
+    def test_without_a_catalogue_it_says_how_to_build_one(self, home):
+        result = atlas("query", "SELECT 1")
+        assert result.exit_code == 1
+        assert "Build it: atlas run" in result.output
+
+    def test_the_mend_that_it_names_works(self, home, scans):
+        """Where nothing has been built yet, `atlas run catalogue` builds it, or says what to run instead."""
+        atlas("plates", "add", scans)
+        result = atlas("run", "catalogue")
+        if result.exit_code:
+            assert "atlas run" in result.output
+        else:
+            assert home.catalogue_path.is_file()

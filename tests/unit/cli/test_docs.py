@@ -1,0 +1,42 @@
+"""`docs/models.md` is what `atlas models docs` writes from the specs today, and holds what a scholar asks for."""
+
+import re
+from pathlib import Path
+
+import pytest
+from support.made_specs import PROJECT
+from typer.testing import CliRunner
+
+from atlas_assets.cli.app import app
+from atlas_assets.cli.models.docs import DOCS_PATH, models_page
+
+PAGE = models_page(PROJECT)
+
+
+def test_the_page_is_current():
+    assert DOCS_PATH.read_text(encoding="utf-8") == PAGE, "Write it anew: atlas models docs"
+
+
+def test_the_command_writes_it(tmp_path: Path):
+    result = CliRunner().invoke(app, ["models", "docs", str(tmp_path / "models.md")])
+    assert result.exit_code == 0
+    assert (tmp_path / "models.md").read_text(encoding="utf-8") == PAGE
+
+
+@pytest.mark.parametrize("key", sorted(PROJECT.specs))
+def test_each_instrument_has_a_row_and_a_card_with_failures_and_sources(key: str):
+    spec, status = PROJECT.specs[key], PROJECT.status(key)
+    (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| [`{key}`](#{key}) |")]
+    assert row.count(" | ") == 7
+    assert f"**{status.name}**" in row
+    assert status.reason in row
+    (card,) = re.findall(rf'<a id="{key}"></a>.*?(?=\n##|\Z)', PAGE, flags=re.DOTALL)
+    for mode in spec.failure_modes:
+        assert f"Known to be wrong: {mode.fact}" in card
+    for source in [*spec.sources, *spec.notes]:
+        assert " ".join(source.split()) in card
+
+
+def test_no_host_of_a_registry_and_no_unnamed_source_stands_in_it():
+    for word in ("huggingface.co", "hf.co", "name not recorded"):
+        assert word not in PAGE

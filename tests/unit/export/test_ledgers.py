@@ -1,0 +1,141 @@
+"""`atlas export` and the views for commercial use: what may not go stays, by name and with the reason."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.fake_instruments import fake_registry, fake_spec
+from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
+from typer.testing import CliRunner
+
+from atlas_assets.cli.export import export
+from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.export.ledgers import LeftOut, export_ledgers
+from atlas_resources.instruments.spec.spec import Licence
+from atlas_resources.ledgers.parquet import ledger_path
+from atlas_resources.tables.ledgers import LEDGERS, MODELS
+
+VECTORS = GivenVectors({f"plate-00{number}": (3.0, 4.0, float(number)) for number in range(1, 6)})
+NC = Licence(spdx="CC-BY-NC-4.0", commercial_use="no", source="made here")
+UNKNOWN = Licence(spdx="unknown", commercial_use="unknown", source="made here")
+
+
+def registry_with(free: Licence | None = None):
+    """Two embedders, the second under terms of its own, and a segmenter whose terms nobody knows."""
+    specs = [fake_spec("embedder_free"), fake_spec("embedder_nc", gain=2.0), fake_spec("segmenter_unknown")]
+    licences = [free or specs[0].licence, NC, UNKNOWN]
+    return fake_registry(
+        *(spec.model_copy(update={"licence": licence}) for spec, licence in zip(specs, licences, strict=True))
+    )
+
+
+@pytest.fixture
+def ledgers(dataset, fakes):
+    """Five plates, measured by all three."""
+    registry = registry_with()
+    measure_groundwork(dataset)
+    for key in ("embedder_free", "embedder_nc"):
+        measure(dataset, registry, key, VECTORS)
+    measure(dataset, registry, "segmenter_unknown", TWO_SEGMENTS)
+    build_ledgers(dataset, registry)
+    return dataset
+
+
+def exported(folder: Path, name: str) -> pl.DataFrame:
+    return pl.read_parquet(folder / f"{name}.parquet")
+
+
+def test_all_ledgers_are_written_as_they_are(ledgers, tmp_path):
+    written, left_out = export_ledgers(ledgers, tmp_path / "out")
+    assert left_out == []
+    assert {file.path.stem: file.rows for file in written} == {
+        name: pl.read_parquet(ledger_path(ledgers, table)).height for name, table in LEDGERS.items()
+    }
+    for name, table in LEDGERS.items():
+        assert exported(tmp_path / "out", name).equals(pl.read_parquet(ledger_path(ledgers, table)))
+
+
+def test_for_commercial_use_only_rows_that_may_go_are_written(ledgers, tmp_path):
+    export_ledgers(ledgers, tmp_path, commercial=True)
+    for name, rows in (("embeddings", 5), ("runs", 5), ("lineage", 10), ("segments", 0)):
+        table = exported(tmp_path, name)
+        assert table.height == rows, name  # of lineage two per run: each has two output files
+        assert set(table["instrument"]) <= {"embedder_free"}, name
+
+
+def test_what_describes_plates_and_models_stays_whole(ledgers, tmp_path):
+    export_ledgers(ledgers, tmp_path, commercial=True)
+    assert exported(tmp_path, "plates").height == exported(tmp_path, "histograms").height == 5
+    assert exported(tmp_path, "models").height == 3
+
+
+def test_what_is_left_out_is_named_with_the_reason(ledgers, tmp_path):
+    _, left_out = export_ledgers(ledgers, tmp_path, commercial=True)
+    assert [one for one in left_out if one.table != "runs"] == [
+        LeftOut("embeddings", "embedder_nc", 5, "its licence, CC-BY-NC-4.0, forbids commercial use"),
+        LeftOut("segments", "segmenter_unknown", 10, "its licence, unknown, is not known to allow commercial use"),
+    ]
+
+
+def test_a_licence_put_right_later_holds_for_rows_sealed_before(ledgers, tmp_path):
+    build_ledgers(ledgers, registry_with(free=NC))
+    _, left_out = export_ledgers(ledgers, tmp_path, commercial=True)
+    assert exported(tmp_path, "embeddings").height == 0
+    assert left_out[0] == LeftOut(
+        "embeddings", "embedder_free", 5, "its licence, CC-BY-NC-4.0, forbids commercial use, as its spec says now"
+    )
+
+
+def test_the_views_give_the_same_rows_as_the_export(ledgers, tmp_path):
+    for registry in (registry_with(), registry_with(free=UNKNOWN)):
+        build_ledgers(ledgers, registry)
+        build_catalogue(ledgers, registry)
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        _, left_out = export_ledgers(ledgers, folder, commercial=True)
+        with connect(ledgers) as connection:
+            for name in ("embeddings", "segments", "probes"):
+                query = f"SELECT count(*) FROM commercial_{name}"
+                assert connection.execute(query).fetchone() == (exported(folder, name).height,)
+            not_for = connection.execute("SELECT table_name, instrument, row_count FROM rows_not_for_commercial_use")
+            assert sorted(not_for.fetchall()) == sorted(
+                (one.table, one.instrument, one.rows) for one in left_out if one.table != "runs"
+            )
+
+
+def test_the_summary_view_counts_rows_per_run(ledgers):
+    build_catalogue(ledgers, registry_with())
+    with connect(ledgers) as connection:
+        rows = connection.execute(
+            "SELECT table_name, instrument, plate_id, licence, row_count, is_current FROM rows_for_commercial_use"
+        ).fetchall()
+    assert sorted(rows)[0] == ("embeddings", "embedder_free", "plate-001", "MIT", 1, True)
+    assert len(rows) == 5
+
+
+def test_a_folder_in_the_dataset_is_refused(ledgers):
+    with pytest.raises(ValueError, match="expected a folder outside the dataset"):
+        export_ledgers(ledgers, ledgers.root / "ledger")
+
+
+def test_without_a_ledger_nothing_is_written(ledgers, tmp_path):
+    ledger_path(ledgers, MODELS).unlink()
+    with pytest.raises(
+        FileNotFoundError, match=r"models\.parquet: expected a ledger, found none\. Build it: atlas run"
+    ):
+        export_ledgers(ledgers, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_says_what_it_wrote_and_left_out(ledgers, tmp_path, monkeypatch):
+    import typer
+
+    app = typer.Typer()
+    app.command()(export)
+    monkeypatch.setenv("ATLAS_HOME", str(ledgers.root))
+    result = CliRunner().invoke(app, [str(tmp_path / "out"), "--commercial"])
+    assert result.exit_code == 0
+    assert f"{tmp_path / 'out' / 'embeddings.parquet'}: 5 rows" in result.stdout
+    assert (
+        "left out of embeddings: 5 rows of embedder_nc: its licence, CC-BY-NC-4.0, forbids commercial use"
+        in result.stdout
+    )

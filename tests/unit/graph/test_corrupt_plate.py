@@ -1,0 +1,187 @@
+"""One bad plate costs that plate alone, is kept as evidence, and is all that a second run computes."""
+
+import dagster as dg
+import polars as pl
+import pytest
+from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import Graph, alter_source, make_dataset, run_folders
+
+from atlas_assets.graph.partitions import add_missing_partitions
+from atlas_resources.ledgers.runs import build_instrument_table, build_runs
+from atlas_resources.plates.contracts import RunManifest, RunReport
+from atlas_resources.runs.sealed import MANIFEST_NAME
+
+EMBEDDINGS, SEGMENTS = f"embeddings/{EMBEDDER}", f"segments/{SEGMENTER}"
+OTHERS = {"plate-001", "plate-002", "plate-004", "plate-005"}
+
+
+@pytest.fixture
+def graph_with_magenta(tmp_path, fakes, instance):
+    """Five plates; plate-003 is magenta all over, which the fake instruments refuse while they compute."""
+    dataset = make_dataset(tmp_path, "red", "green", "magenta", "ochre", "teal")
+    return Graph(dataset, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)), instance)
+
+
+def summary_of(run: dg.ExecuteInProcessResult, step: str) -> str:
+    """What the failed step says of itself."""
+    (event,) = [event for event in run.all_events if event.is_step_failure and event.step_key == step]
+    failure = event.step_failure_data.user_failure_data
+    assert failure is not None
+    assert failure.description is not None
+    return failure.description
+
+
+def sealed(graph: Graph, plate_id: str) -> RunManifest:
+    """The plate's only run."""
+    (name,) = run_folders(graph.dataset, plate_id)
+    return graph.dataset.read_json(graph.dataset.runs_dir(plate_id) / name / MANIFEST_NAME, RunManifest)
+
+
+def report(graph: Graph) -> RunReport:
+    """The report of the only run."""
+    (path,) = graph.dataset.reports_dir.glob("*/report.json")
+    return graph.dataset.read_json(path, RunReport)
+
+
+class TestAlteredSource:
+    """The bytes of plate-003 changed after it was registered."""
+
+    @pytest.fixture(autouse=True)
+    def _altered(self, graph):
+        alter_source(graph.dataset, "plate-003")
+
+    @pytest.mark.parametrize(
+        ("key", "step"),
+        [
+            ("plate/manifest", "plate__manifest"),
+            ("plate/input_image", "groundwork"),
+            ("plate/input_color_histograms", "groundwork"),
+            (EMBEDDINGS, f"embeddings__{EMBEDDER}"),
+            (SEGMENTS, f"segments__{SEGMENTER}"),
+        ],
+    )
+    def test_exactly_that_plate_is_missing_and_named(self, graph, key, step):
+        keys = ["plate/input_image", "plate/input_color_histograms"] if step == "groundwork" else [key]
+        run = graph.materialize(*keys)
+        assert not run.success
+        assert graph.materialized(key) == OTHERS
+        summary = summary_of(run, step)
+        assert summary.startswith("1 of 5 plates failed; the others are materialised.\nplate-003: ")
+        assert "sha256" in summary
+
+    def test_its_folder_says_that_decoding_failed_and_holds_no_result(self, graph):
+        graph.materialize(SEGMENTS)
+        manifest = sealed(graph, "plate-003")
+        assert manifest.status == "failed"
+        assert manifest.outputs == []
+        assert manifest.error is not None
+        assert manifest.error.stage == "decode"
+        assert "sha256" in manifest.error.message
+        assert manifest.error.traceback.startswith("Traceback")
+
+    def test_groundwork_leaves_no_file_of_it(self, graph):
+        graph.materialize("plate/input_image", "plate/input_color_histograms")
+        assert not graph.dataset.derived_path("plate-003", "input_image.json").exists()
+        assert not graph.dataset.derived_path("plate-003", "input_color_histograms.json").exists()
+        assert graph.dataset.derived_path("plate-004", "input_image.json").exists()
+
+
+class TestPlateThatCannotBeMeasured:
+    """The instrument raises for plate-003, in a batch with plate-004."""
+
+    def test_the_rest_of_its_batch_is_materialised(self, graph_with_magenta):
+        run = graph_with_magenta.materialize(EMBEDDINGS)
+        assert not run.success
+        assert graph_with_magenta.materialized(EMBEDDINGS) == OTHERS
+        assert summary_of(run, f"embeddings__{EMBEDDER}") == (
+            "1 of 5 plates failed; the others are materialised.\n"
+            "plate-003: ArithmeticError (compute): magenta cannot be measured"
+        )
+
+    def test_its_folder_says_that_computing_failed(self, graph_with_magenta):
+        graph_with_magenta.materialize(SEGMENTS)
+        error = sealed(graph_with_magenta, "plate-003").error
+        assert error is not None
+        assert (error.type, error.stage, error.message) == ("ArithmeticError", "compute", "magenta cannot be measured")
+        assert "FakeSegmenter" in error.traceback or "segment" in error.traceback
+
+    def test_the_run_reports_who_went_through_and_who_did_not(self, graph_with_magenta):
+        graph_with_magenta.materialize(SEGMENTS)
+        made = report(graph_with_magenta)
+        assert made.status == "failed"
+        assert set(made.done) == OTHERS
+        assert made.skipped == []
+        assert [(plate.plate_id, plate.error.type) for plate in made.failed] == [("plate-003", "ArithmeticError")]
+
+    def test_the_ledger_of_runs_has_it_with_its_reason_and_the_table_of_results_has_not(self, graph_with_magenta):
+        graph_with_magenta.materialize(SEGMENTS)
+        runs = build_runs(graph_with_magenta.dataset, graph_with_magenta.registry)
+        failed = runs.filter(pl.col("status") == "failed")
+        assert failed.select("plate_id", "error_type", "error_message", "error_stage", "is_current").rows() == [
+            ("plate-003", "ArithmeticError", "magenta cannot be measured", "compute", False)
+        ]
+        segments = build_instrument_table(graph_with_magenta.dataset, "segmentation")
+        assert set(segments["plate_id"]) == OTHERS
+
+    def test_another_instrument_in_the_same_run_is_not_held_up(self, graph_with_magenta):
+        graph_with_magenta.materialize("plate/manifest", "plate/input_image", "plate/input_color_histograms", SEGMENTS)
+        assert graph_with_magenta.materialized("plate/input_image") == {*OTHERS, "plate-003"}
+        assert graph_with_magenta.materialized(SEGMENTS) == OTHERS
+
+    def test_a_second_run_computes_that_plate_alone(self, graph_with_magenta):
+        graph = graph_with_magenta
+        graph.materialize(SEGMENTS)
+        before = {plate_id: run_folders(graph.dataset, plate_id) for plate_id in graph.dataset.plate_ids()}
+        graph.materialize(SEGMENTS)
+        after = {plate_id: run_folders(graph.dataset, plate_id) for plate_id in graph.dataset.plate_ids()}
+        assert {plate_id for plate_id in after if after[plate_id] != before[plate_id]} == {"plate-003"}
+        assert len(after["plate-003"]) == 2
+        assert graph.materialized(SEGMENTS) == OTHERS
+
+    def test_a_plate_that_is_mended_goes_through(self, graph):
+        good = graph.dataset.source_path("plate-003").read_bytes()
+        alter_source(graph.dataset, "plate-003")
+        graph.materialize(SEGMENTS)
+        graph.dataset.source_path("plate-003").write_bytes(good)
+        assert graph.materialize(SEGMENTS).success
+        assert graph.materialized(SEGMENTS) == {*OTHERS, "plate-003"}
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run_and_blames_no_plate(graph):
+    spec = graph.registry.specs[SEGMENTER]
+    unpinned = spec.model_copy(update={"weights": spec.weights.model_copy(update={"version": "0.0.1"})})
+    run = Graph(graph.dataset, fake_registry(unpinned), graph.instance).materialize(SEGMENTS)
+    assert not run.success
+    assert graph.materialized(SEGMENTS) == set()
+    assert [run_folders(graph.dataset, plate_id) for plate_id in graph.dataset.plate_ids()] == [[]] * 5
+    assert list(graph.dataset.reports_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("broken", ["source.sha256", "manifest.json"])
+@pytest.mark.parametrize(
+    ("key", "step"),
+    [
+        ("plate/manifest", "plate__manifest"),
+        ("plate/input_image", "groundwork"),
+        (SEGMENTS, f"segments__{SEGMENTER}"),
+    ],
+)
+def test_a_broken_file_of_one_plate_costs_that_plate_alone(graph, broken, key, step):
+    add_missing_partitions(graph.instance, graph.dataset)
+    (graph.dataset.plate_dir("plate-003") / broken).write_text("nonsense\n")
+    run = graph.materialize(*(["plate/input_image", "plate/input_color_histograms"] if step == "groundwork" else [key]))
+    assert not run.success
+    assert graph.materialized(key) == OTHERS
+    summary = summary_of(run, step)
+    assert summary.startswith("1 of 5 plates failed; the others are materialised.\nplate-003: ")
+    assert broken in summary
+
+
+def test_a_broken_sealed_manifest_of_one_plate_costs_that_plate_alone(graph):
+    graph.materialize(SEGMENTS)
+    (name,) = run_folders(graph.dataset, "plate-003")
+    (graph.dataset.runs_dir("plate-003") / name / MANIFEST_NAME).write_text("{")
+    before = len(graph.events(SEGMENTS))
+    run = graph.materialize(SEGMENTS)
+    assert not run.success
+    assert {plate_id for plate_id, _ in graph.events(SEGMENTS)[before:]} == OTHERS

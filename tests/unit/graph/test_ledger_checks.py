@@ -1,0 +1,156 @@
+"""Each check passes on what the graph made and fails, by name, on one wrong value."""
+
+import dagster as dg
+import polars as pl
+import pytest
+from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
+from support.made_datasets import Graph, alter_source
+
+from atlas_assets.graph.ledger_checks import build_checks
+from atlas_resources.ledgers.parquet import ledger_path, read_ledger
+from atlas_resources.resources import DatasetResource
+from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, MODELS, RUNS
+from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.tables.table import Table
+
+EMBEDDINGS, SEGMENTS = INSTRUMENT_TABLES["embedding"], INSTRUMENT_TABLES["segmentation"]
+
+
+@pytest.fixture
+def made(graph):
+    """The graph with everything materialised once."""
+    graph.materialize("plate/manifest", "plate/input_image", "plate/input_color_histograms")
+    graph.materialize("embeddings/fake_embedder", "segments/fake_segmenter")
+    assert graph.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+    return graph
+
+
+def result_of(graph, name: str):
+    """The check's verdict on the ledgers as they lie there."""
+    for check in build_checks(graph.registry):
+        (key,) = check.check_keys
+        if f"{key.asset_key.path[-1]}:{key.name}" == name:
+            return check(dataset=DatasetResource(root=str(graph.dataset.root)))
+    raise KeyError(name)
+
+
+def change(graph, table: Table, **columns: pl.Expr) -> None:
+    """Writes wrong values over a ledger's first row."""
+    rows = read_ledger(graph.dataset, table).with_row_index("row")
+    first = pl.col("row") == 0
+    changed = rows.with_columns(
+        pl.when(first).then(value).otherwise(pl.col(name)).alias(name) for name, value in columns.items()
+    )
+    changed.drop("row").cast(table.schema).write_parquet(ledger_path(graph.dataset, table))
+
+
+CHECKS = (
+    "embeddings:equals_sealed_files",
+    "segments:equals_sealed_files",
+    "probes:equals_sealed_files",
+    "detections:equals_sealed_files",
+    "kept_segments:equals_sealed_files",
+    "region_colours:equals_sealed_files",
+    "region_outlines:equals_sealed_files",
+    "kept_segments:masks_are_of_the_raw_set",
+    "embeddings:vectors_are_sound",
+    "segments:masks_are_sound",
+    "probes:scores_sum_to_one",
+    "detections:boxes_are_sound",
+    "histograms:counts_sum_to_pixels",
+    "models:specs_are_readable",
+    "models:licences_are_known",
+    "runs:weights_are_the_pinned_ones",
+    "plates:sources_are_unchanged",
+    "embeddings:two_embedding_families",
+)
+ALONE = "embeddings:two_embedding_families"  # which the one embedding of these tests fails
+
+
+def test_these_are_the_checks_there_are(made):
+    names = {
+        f"{key.asset_key.path[-1]}:{key.name}" for check in build_checks(made.registry) for key in check.check_keys
+    }
+    assert names == set(CHECKS)
+
+
+def test_every_check_passes_on_what_the_graph_made(made):
+    assert {name: result_of(made, name).passed for name in CHECKS} == {name: name != ALONE for name in CHECKS}
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "columns", "said"),
+    [
+        ("embeddings:equals_sealed_files", EMBEDDINGS, {"scope": pl.lit("tile")}, "or other values"),
+        ("embeddings:vectors_are_sound", EMBEDDINGS, {"l2_norm": pl.lit(0.5)}, "l2_norm 0.5"),
+        (
+            "embeddings:vectors_are_sound",
+            EMBEDDINGS,
+            {"vector": pl.col("vector").list.concat(pl.lit([float("nan")], dtype=pl.List(pl.Float32)))},
+            "values, declared",
+        ),
+        ("segments:masks_are_sound", SEGMENTS, {"area_px": pl.lit(3)}, "recorded 3"),
+        ("segments:masks_are_sound", SEGMENTS, {"mask_sha256": pl.lit("0" * 64)}, "mask-0001"),
+        ("histograms:counts_sum_to_pixels", HISTOGRAMS, {"pixel_count": pl.lit(7)}, "red does not sum to 7"),
+        ("runs:weights_are_the_pinned_ones", RUNS, {"weights_sha256": pl.lit("f" * 64)}, f"weights {'f' * 64}"),
+        ("models:specs_are_readable", MODELS, {"status": pl.lit("broken"), "missing": pl.lit(["gone"])}, "gone"),
+    ],
+)  # fmt: skip
+def test_a_check_fails_and_names_what_is_wrong(made, name, table, columns, said):
+    change(made, table, **columns)
+    result = result_of(made, name)
+    assert not result.passed
+    assert said in result.metadata["first"].value
+
+
+def test_a_source_that_changed_is_named_and_the_catalogue_is_built_all_the_same(made):
+    """What was measured of the registered source stands."""
+    alter_source(made.dataset, "plate-003")
+    result = result_of(made, "plates:sources_are_unchanged")
+    assert not result.passed
+    assert result.severity == dg.AssetCheckSeverity.WARN
+    assert "plate-003" in result.metadata["first"].value
+    assert made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+
+
+class TestFamilies:
+    """Embeddings trained alike err alike; it warns and blocks nothing."""
+
+    def verdict(self, made, *objectives: str | None):
+        """Of embeddings of the same vectors, as if trained for these."""
+        specs = [
+            fake_spec(key).model_copy(update={"objective": objective})
+            for key, objective in zip((EMBEDDER, "second_fake_embedder"), objectives, strict=False)
+        ]
+        graph = Graph(made.dataset, fake_registry(*specs), made.instance)
+        graph.materialize(*(f"embeddings/{spec.key}" for spec in specs))
+        graph.materialize("ledger/runs", "ledger/embeddings")
+        return result_of(graph, "embeddings:two_embedding_families")
+
+    def test_two_objectives_are_enough(self, made):
+        assert self.verdict(made, "self_supervised", "contrastive_image_text").passed
+
+    @pytest.mark.parametrize(
+        ("objectives", "said"),
+        [
+            (("self_supervised",), "found 1: fake_embedder (self_supervised)"),
+            (("self_supervised", "self_supervised"), "found 1: fake_embedder (self_supervised), second_fake_embedder"),
+            ((None, "self_supervised"), "fake_embedder (objective not declared)"),
+        ],
+    )
+    def test_one_is_not(self, made, objectives, said):
+        result = self.verdict(made, *objectives)
+        assert not result.passed
+        assert result.severity == dg.AssetCheckSeverity.WARN
+        assert said in result.metadata["first"].value
+        assert "model_specs/roster.yaml" in result.metadata["first"].value
+
+
+def test_an_altered_sealed_file_keeps_the_catalogue_from_being_rebuilt(made):
+    """A plate's file that says otherwise since it was sealed is found, and the old catalogue stays."""
+    before = made.dataset.catalogue_path.read_bytes()
+    (path,) = made.dataset.runs_dir("plate-002").glob("*/embeddings.parquet")
+    pl.read_parquet(path).with_columns(scope=pl.lit("tile")).write_parquet(path)
+    result = made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue")
+    assert not result.success
+    assert made.dataset.catalogue_path.read_bytes() == before

@@ -1,0 +1,196 @@
+"""The check `sound` of a plate asset: an event per plate, failed by name when what lies on disk is not what it was."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pytest
+from support.fake_instruments import EMBEDDER, SEGMENTER
+from support.made_datasets import Graph, alter_source
+
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.tables.soundness import unsound_masks, unsound_scores, unsound_vectors
+
+EMBEDDINGS, SEGMENTS = f"embeddings/{EMBEDDER}", f"segments/{SEGMENTER}"
+GROUNDWORK = ("plate/input_image", "plate/input_color_histograms")
+HISTOGRAMS = "plate/input_color_histograms"
+PLATES = [f"plate-00{number}" for number in range(1, 6)]
+
+
+def evaluations(result: dg.ExecuteInProcessResult, key: str) -> dict[str | None, dg.AssetCheckEvaluation]:
+    """The check's events of a run by plate, and under None what it came to over all."""
+    events = [event for event in result.all_events if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION]
+    found = [event.asset_check_evaluation_data for event in events]
+    return {check.partition: check for check in found if check.asset_key == dg.AssetKey(key.split("/"))}
+
+
+def verdicts(graph: Graph, key: str, *keys: str, plates: list[str] | None = None) -> dict[str | None, bool]:
+    result = graph.materialize(*(keys or [key]), plates=plates)
+    return {plate: check.passed for plate, check in evaluations(result, key).items()}
+
+
+def said(result: dg.ExecuteInProcessResult, key: str, plate_id: str | None) -> str:
+    return str(evaluations(result, key)[plate_id].metadata["wrong"].value)
+
+
+def sealed_file(dataset: Dataset, plate_id: str, name: str) -> Path:
+    (path,) = dataset.runs_dir(plate_id).glob(f"*/{name}")
+    return path
+
+
+def change_json(path: Path, change: Callable[[dict], None]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("key", [EMBEDDINGS, SEGMENTS])
+def test_every_plate_has_its_event_and_the_run_one_over_all(graph, key):
+    assert verdicts(graph, key) == dict.fromkeys([*PLATES, None], True)
+    assert verdicts(graph, key) == dict.fromkeys([*PLATES, None], True), "reused plates are checked too"
+
+
+def test_the_groundwork_has_one_event_a_plate(graph):
+    assert verdicts(graph, HISTOGRAMS, *GROUNDWORK) == dict.fromkeys([*PLATES, None], True)
+    assert verdicts(graph, HISTOGRAMS, *GROUNDWORK) == dict.fromkeys([*PLATES, None], True)
+
+
+def test_a_sealed_file_that_was_tampered_with_fails_the_check_of_its_plate_alone(graph):
+    graph.materialize(EMBEDDINGS)
+    path = sealed_file(graph.dataset, "plate-002", "embeddings.parquet")
+    pl.read_parquet(path).with_columns(l2_norm=pl.lit(0.5)).write_parquet(path)
+    result = graph.materialize(EMBEDDINGS)
+    checks = evaluations(result, EMBEDDINGS)
+    assert {plate for plate, check in checks.items() if not check.passed} == {"plate-002", None}
+    assert "embeddings.parquet: changed since it was sealed" in said(result, EMBEDDINGS, "plate-002")
+    assert "embeddings.parquet: changed since it was sealed" in said(result, EMBEDDINGS, None)
+
+
+def test_the_state_that_dagster_shows_is_failed_though_sound_plates_came_after(graph):
+    graph.materialize(EMBEDDINGS)
+    sealed_file(graph.dataset, "plate-001", "metrics.json").write_text("{}")
+    graph.materialize(EMBEDDINGS)
+    key = dg.AssetCheckKey(dg.AssetKey(EMBEDDINGS.split("/")), "sound")
+    shown = graph.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert (shown.status.value, shown.partition) == ("FAILED", "plate-001")
+
+
+def test_rows_that_were_sealed_wrong_fail_the_check_though_their_digest_is_right(graph, monkeypatch):
+    """As when the code that measures has a fault: what it sealed is read back and counted again."""
+    monkeypatch.setattr("atlas_resources.measures.masks.shape.coco.area", lambda encoded: 1)
+    result = graph.materialize(SEGMENTS, plates=["plate-003"])
+    monkeypatch.undo()
+    assert evaluations(result, SEGMENTS)["plate-003"].passed is False
+    assert "area 1, recorded " in said(result, SEGMENTS, "plate-003")
+
+
+def test_a_sealed_file_that_is_gone_is_named(graph):
+    graph.materialize(SEGMENTS)
+    sealed_file(graph.dataset, "plate-004", "segments.parquet").unlink()
+    assert "segments.parquet: is gone" in said(graph.materialize(SEGMENTS), SEGMENTS, "plate-004")
+
+
+@pytest.mark.parametrize(("key", "keys"), [(EMBEDDINGS, (EMBEDDINGS,)), (HISTOGRAMS, GROUNDWORK)])
+def test_a_source_that_changed_after_it_was_measured_is_found_when_its_plate_is_reused(graph, key, keys):
+    graph.materialize(*keys)
+    alter_source(graph.dataset, "plate-005")
+    result = graph.materialize(*keys)
+    assert result.success, "the sealed result stands; the check tells that its source is another"
+    assert "has changed: expected sha256" in said(result, key, "plate-005")
+    assert evaluations(result, key)["plate-004"].passed
+
+
+def test_a_source_that_was_touched_and_is_the_same_passes(graph):
+    graph.materialize(EMBEDDINGS)
+    graph.dataset.source_path("plate-001").touch()
+    assert verdicts(graph, EMBEDDINGS, plates=["plate-001"]) == {"plate-001": True, None: True}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "line"),
+    [
+        ("input_color_histograms", lambda file: file["red"].__setitem__(0, file["red"][0] + 1), "red sums to"),
+        ("input_color_histograms", lambda file: file.update(pixel_count=7), "pixel_count"),
+        ("input_image", lambda file: file.update(width=file["width"] + 1), "x 420 pixels, pixel_count"),
+    ],
+)
+def test_counts_that_do_not_sum_to_the_pixels_fail_the_check(graph, name, change, line):
+    graph.materialize(*GROUNDWORK)
+    path = graph.dataset.derived_path("plate-002", f"{name}.json")
+    change_json(path, change)
+    result = graph.materialize(*GROUNDWORK)
+    assert {plate for plate, check in evaluations(result, HISTOGRAMS).items() if not check.passed} == {
+        "plate-002",
+        None,
+    }
+    assert line in said(result, HISTOGRAMS, "plate-002")
+
+
+VECTOR = {"plate_id": "plate-001", "instrument": "one", "vector": [3.0, 4.0], "l2_norm": 5.0}
+
+
+class TestRows:
+    """What may be wrong in rows, by hand."""
+
+    def vectors(self, **changed: object) -> list[str]:
+        rows = pl.DataFrame([{**VECTOR, **changed}], schema_overrides={"vector": pl.List(pl.Float32)})
+        return list(unsound_vectors(rows, {"one": 2}))
+
+    def test_a_sound_vector(self):
+        assert self.vectors() == []
+
+    @pytest.mark.parametrize(
+        ("changed", "line"),
+        [
+            ({"vector": [3.0, 4.0, 0.0]}, "3 values, declared 2"),
+            ({"vector": [3.0, float("nan")]}, "not finite"),
+            ({"vector": [3.0, float("inf")]}, "not finite"),
+            ({"vector": [0.0, 0.0], "l2_norm": 0.0}, "of length 0, expected 0.001 to 1e+06"),
+            ({"vector": [3e7, 4e7], "l2_norm": 5e7}, "of length 5e+07"),
+            ({"l2_norm": 5.01}, "l2_norm 5.01, found 5.0"),
+            ({"l2_norm": float("nan")}, "l2_norm nan"),
+            ({"instrument": "other"}, "2 values, declared None"),
+        ],
+    )
+    def test_an_unsound_vector_is_named(self, changed, line):
+        (found,) = self.vectors(**changed)
+        assert found.startswith(f"plate-001 {changed.get('instrument', 'one')}: ")
+        assert line in found
+
+    def test_vectors_of_another_type_are_refused(self):
+        rows = pl.DataFrame([VECTOR], schema_overrides={"vector": pl.List(pl.Float64)})
+        assert list(unsound_vectors(rows, {"one": 2})) == ["vectors are List(Float64), expected a list of float32"]
+
+    def test_scores_sum_to_one_unless_there_is_one_alone(self):
+        names = ["plate_id", "instrument", "score", "logit"]
+        rows = [("p", "a", 0.25, 1.0), ("p", "a", 0.75, 2.0), ("p", "b", 0.5, 1.0), ("p", "b", 0.4, 1.0)]
+        rows += [("p", "rating", 6.5, 6.5), ("q", "rating", float("nan"), 1.0)]
+        assert list(unsound_scores(pl.DataFrame(rows, names, orient="row"))) == [
+            "p b: scores sum to 0.9",
+            "q rating: a score is not finite",
+        ]
+
+    @pytest.mark.parametrize(
+        ("changed", "line"),
+        [
+            ({}, ""),
+            ({"area_px": 3}, "area 2, recorded 3"),
+            ({"mask_sha256": "0" * 64}, "recorded 000000000000..."),
+            ({"x_max": 3}, "box (1, 0, 2, 2), recorded (1, 0, 3, 2)"),
+        ],
+    )
+    def test_a_mask_has_its_area_digest_and_box(self, changed, line):
+        """The right column of a raster of 2 x 2, column-major: two pixels off, two on."""
+        from atlas_resources.measures.masks.shape import encode_mask
+
+        encoded = encode_mask(np.array([[False, True], [False, True]]))
+        row = {
+            **{"plate_id": "p", "instrument": "i", "segment_id": "mask-0001", "height_px": 2, "width_px": 2},
+            **{"mask_rle": encoded.counts, "mask_sha256": encoded.sha256, "area_px": 2},
+            **{"x_min": 1, "y_min": 0, "x_max": 2, "y_max": 2},
+        }
+        found = list(unsound_masks(pl.DataFrame([{**row, **changed}])))
+        assert [text.partition(line)[1] for text in found] == ([line] if line else [])

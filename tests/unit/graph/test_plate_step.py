@@ -1,0 +1,99 @@
+"""What a run over a range of plates tells Dagster: one event per plate and asset, with right tags for staleness."""
+
+from collections import Counter
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
+from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import Graph
+
+PLATES = ["plate-001", "plate-002", "plate-003", "plate-004", "plate-005"]
+PLATE_ASSETS = [
+    "plate/manifest",
+    "plate/input_image",
+    "plate/input_color_histograms",
+    f"embeddings/{EMBEDDER}",
+    f"segments/{SEGMENTER}",
+]
+
+
+def stale_status(graph: Graph, key: str, plate_id: str) -> StaleStatus:
+    """As the UI resolves it, per partition."""
+    resolver = CachingStaleStatusResolver(
+        graph.instance, graph.definitions.resolve_asset_graph(), LoadingContextForTest(graph.instance)
+    )
+    return resolver.get_status(dg.AssetKey(key.split("/")), plate_id)
+
+
+@pytest.fixture
+def run(graph):
+    return graph.materialize(*PLATE_ASSETS)
+
+
+def test_every_plate_has_one_event_of_every_asset_in_one_run(graph, run):
+    assert run.success
+    for key in PLATE_ASSETS:
+        assert Counter(partition for partition, _ in graph.events(key)) == Counter(PLATES), key
+
+
+def test_no_step_downstream_is_skipped(run):
+    assert [event.step_key for event in run.all_events if event.is_step_skipped] == []
+    assert {event.step_key for event in run.all_events if event.is_step_success} == {
+        "plate__manifest",
+        "groundwork",
+        f"embeddings__{EMBEDDER}",
+        f"segments__{SEGMENTER}",
+    }
+
+
+def test_no_event_is_without_its_plate(graph, run):
+    for key in PLATE_ASSETS:
+        assert None not in [partition for partition, _ in graph.events(key)]
+
+
+def test_an_event_says_what_it_was_made_by_and_from(graph, run):
+    (manifest,) = [event for plate, event in graph.events("plate/manifest") if plate == "plate-002"]
+    (embedding,) = [event for plate, event in graph.events(f"embeddings/{EMBEDDER}") if plate == "plate-002"]
+    source_sha256 = graph.dataset.source_sha256("plate-002")
+    fingerprint = graph.registry.identities[EMBEDDER].fingerprint
+    assert manifest.tags is not None
+    assert embedding.tags is not None
+    assert manifest.tags["dagster/data_version"] == source_sha256
+    assert embedding.tags["dagster/data_version"] == f"{fingerprint[:16]}-{source_sha256[:16]}"
+    assert embedding.tags["dagster/code_version"] == fingerprint
+    assert embedding.tags["dagster/input_data_version/plate/manifest"] == source_sha256
+    assert int(embedding.tags["dagster/input_event_pointer/plate/manifest"]) > 0
+
+
+def test_what_was_just_made_is_fresh_on_every_plate(graph, run):
+    for key in PLATE_ASSETS:
+        assert {stale_status(graph, key, plate) for plate in PLATES} == {StaleStatus.FRESH}, key
+
+
+def test_a_plate_not_asked_for_is_missing(graph):
+    graph.materialize(*PLATE_ASSETS, plates=PLATES[:3])
+    assert stale_status(graph, f"segments/{SEGMENTER}", "plate-003") == StaleStatus.FRESH
+    assert stale_status(graph, f"segments/{SEGMENTER}", "plate-004") == StaleStatus.MISSING
+
+
+def test_a_changed_fingerprint_makes_every_plate_stale_until_it_is_made_again(graph, run):
+    changed = Graph(graph.dataset, fake_registry(fake_spec(EMBEDDER, gain=2.0), fake_spec(SEGMENTER)), graph.instance)
+    embeddings, segments = f"embeddings/{EMBEDDER}", f"segments/{SEGMENTER}"
+    assert stale_status(changed, embeddings, "plate-001") == StaleStatus.STALE
+    assert stale_status(changed, segments, "plate-001") == StaleStatus.FRESH
+    changed.materialize(embeddings, plates=["plate-001"])
+    assert stale_status(changed, embeddings, "plate-001") == StaleStatus.FRESH
+    assert stale_status(changed, embeddings, "plate-002") == StaleStatus.STALE
+
+
+def test_a_later_run_of_the_manifest_leaves_its_dependents_fresh(graph, run):
+    graph.materialize("plate/manifest")
+    assert stale_status(graph, f"embeddings/{EMBEDDER}", "plate-001") == StaleStatus.FRESH
+    assert stale_status(graph, "plate/input_image", "plate-001") == StaleStatus.FRESH
+
+
+def test_ledgers_and_catalogue_follow_in_a_run_of_their_own(graph, run):
+    assert graph.materialize_all().success
+    assert graph.dataset.catalogue_path.is_file()

@@ -1,0 +1,60 @@
+"""What befell the machine is tried once more; plates that failed, and weights that are not the pinned ones, are not."""
+
+import dagster as dg
+import pytest
+from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import Graph, make_dataset, run_folders
+
+from atlas_assets.graph import instruments
+from atlas_resources.models.weights import WeightsMissing
+from atlas_resources.resources import InstrumentResource
+from atlas_resources.runs.batches import execute_run
+
+SEGMENTS = f"segments/{SEGMENTER}"
+
+
+@pytest.fixture
+def graph(tmp_path, fakes, instance):
+    """plate-002 is magenta, which the segmenter refuses."""
+    return Graph(make_dataset(tmp_path, "red", "magenta", "teal"), fake_registry(fake_spec(SEGMENTER)), instance)
+
+
+def retries(result: dg.ExecuteInProcessResult) -> int:
+    return sum(event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY for event in result.all_events)
+
+
+def test_a_step_that_the_disk_cut_short_goes_on_with_what_it_had_sealed(graph, monkeypatch):
+    """As when its process is killed, which Dagster takes for the step's error."""
+    calls = []
+
+    def cut_short(*arguments, **options):
+        calls.append(None)
+        for outcome in execute_run(*arguments, **options):
+            yield outcome
+            if len(calls) == 1:
+                raise OSError("no space left on device")
+
+    monkeypatch.setattr(instruments, "execute_run", cut_short)
+    result = graph.materialize(SEGMENTS, plates=["plate-001"])
+    assert result.success
+    assert (retries(result), len(calls)) == (1, 2)
+    assert len(run_folders(graph.dataset, "plate-001")) == 1
+
+
+def test_plates_that_failed_are_no_reason_to_try_again(graph):
+    result = graph.materialize(SEGMENTS)
+    assert not result.success
+    assert retries(result) == 0
+    assert len(run_folders(graph.dataset, "plate-002")) == 1
+
+
+def test_weights_that_are_not_there_are_no_reason_and_the_run_says_what_mends_it(graph, monkeypatch):
+    def missing(self, spec, *, paranoid=False):
+        raise WeightsMissing("not on disk. Mend: `atlas models pull`")
+
+    monkeypatch.setattr(InstrumentResource, "load", missing)
+    result = graph.materialize(SEGMENTS)
+    assert retries(result) == 0
+    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failure.user_failure_data is not None
+    assert failure.user_failure_data.description == "WeightsMissing: not on disk. Mend: `atlas models pull`"

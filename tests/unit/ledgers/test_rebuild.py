@@ -1,0 +1,239 @@
+"""However ledgers came to be, their rows are those that plate-local truth gives, marked current alike."""
+
+import hashlib
+import os
+import shutil
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from support.fake_instruments import fake_registry, fake_spec
+from support.made_datasets import draw_scan, run_folders
+from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
+
+from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.ledgers.freshness import why_behind
+from atlas_resources.ledgers.parquet import ledger_path, read_ledger, read_sealed_rows
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.registration import register_scans
+from atlas_resources.runs.sealed import MANIFEST_NAME
+from atlas_resources.tables.ledgers import LEDGERS
+from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.tables.table import IDENTITY
+
+EMBEDDER, SEGMENTER = "embedder", "segmenter"
+VECTORS = GivenVectors({f"plate-{number:03d}": (number, 1.0, 0.0) for number in range(1, 7)})
+REGISTRY = {"embedder": fake_spec(EMBEDDER), "segmenter": fake_spec(SEGMENTER)}
+
+
+def assert_same_from_nothing(dataset, registry) -> dict[str, pl.DataFrame]:
+    """Lets the ledgers grow, then throws them away and builds them again; gives what they hold."""
+    grown = build_ledgers(dataset, registry)
+    for name, table in LEDGERS.items():
+        assert_frame_equal(read_ledger(dataset, table), grown[name])
+        ledger_path(dataset, table).unlink()
+    rebuilt = build_ledgers(dataset, registry)
+    for name in LEDGERS:
+        assert_frame_equal(grown[name], rebuilt[name])
+    return rebuilt
+
+
+def current(rows: pl.DataFrame) -> list[tuple[str, str]]:
+    """Instrument and plate of the rows marked current."""
+    return rows.filter("is_current").select("instrument", "plate_id").unique().sort("instrument", "plate_id").rows()
+
+
+@pytest.fixture
+def two_instruments(fakes):
+    return fake_registry(REGISTRY["embedder"], REGISTRY["segmenter"])
+
+
+@pytest.fixture
+def measured(dataset, two_instruments):
+    """Groundwork and both instruments on five plates; ledgers built once."""
+    measure_groundwork(dataset)
+    measure(dataset, two_instruments, EMBEDDER, VECTORS)
+    measure(dataset, two_instruments, SEGMENTER, TWO_SEGMENTS)
+    build_ledgers(dataset, two_instruments)
+    return dataset
+
+
+def test_a_dataset_without_plates_has_empty_ledgers_with_their_columns(tmp_path, two_instruments):
+    dataset = Dataset(tmp_path / "empty")
+    dataset.ensure()
+    ledgers = assert_same_from_nothing(dataset, two_instruments)
+    assert {name: rows.height for name, rows in ledgers.items() if name != "models"} == dict.fromkeys(
+        [name for name in LEDGERS if name != "models"], 0
+    )
+    assert ledgers["embeddings"].schema == LEDGERS["embeddings"].schema
+
+
+def test_after_a_first_round_every_row_is_current(measured, two_instruments):
+    ledgers = assert_same_from_nothing(measured, two_instruments)
+    assert ledgers["embeddings"].height == 5
+    assert ledgers["segments"].height == 10
+    assert ledgers["runs"].height == 10
+    assert ledgers["embeddings"]["is_current"].all()
+    assert ledgers["segments"]["is_current"].all()
+    assert ledgers["runs"]["is_current"].all()
+
+
+def test_building_again_changes_no_file(measured, two_instruments):
+    before = {name: ledger_path(measured, table).read_bytes() for name, table in LEDGERS.items()}
+    build_ledgers(measured, two_instruments)
+    assert {name: ledger_path(measured, table).read_bytes() for name, table in LEDGERS.items()} == before
+
+
+def test_a_plate_that_is_added_brings_its_rows(measured, two_instruments, tmp_path):
+    list(register_scans(measured, [draw_scan(tmp_path / "late.png", (120, 20, 90))]))
+    assert read_ledger(measured, LEDGERS["plates"]).height == 5
+    measure(measured, two_instruments, EMBEDDER, VECTORS)
+    ledgers = assert_same_from_nothing(measured, two_instruments)
+    assert ledgers["plates"]["plate_id"].to_list()[-1] == "plate-006"
+    assert ledgers["plates"].filter(plate_id="plate-006")["width"].to_list() == [None]
+    assert (EMBEDDER, "plate-006") in current(ledgers["embeddings"])
+    assert (SEGMENTER, "plate-006") not in current(ledgers["segments"])
+
+
+def test_an_instrument_that_is_added_leaves_the_others_rows_alone(measured, two_instruments, fakes):
+    before = read_ledger(measured, LEDGERS["embeddings"])
+    registry = fake_registry(*REGISTRY.values(), fake_spec("embedder_two", gain=3.0))
+    measure(measured, registry, "embedder_two", VECTORS)
+    ledgers = assert_same_from_nothing(measured, registry)
+    assert ledgers["embeddings"].height == 10
+    assert_frame_equal(ledgers["embeddings"].filter(instrument=EMBEDDER), before)
+    assert ledgers["models"]["instrument"].to_list() == ["embedder", "embedder_two", "segmenter"]
+
+
+def test_a_changed_fingerprint_leaves_nothing_current_until_it_is_measured_again(measured):
+    changed = fake_registry(fake_spec(EMBEDDER, gain=2.0), REGISTRY["segmenter"])
+    ledgers = assert_same_from_nothing(measured, changed)
+    assert not ledgers["embeddings"]["is_current"].any()
+    assert ledgers["segments"]["is_current"].all()
+    measure(measured, changed, EMBEDDER, VECTORS, ["plate-002"])
+    ledgers = assert_same_from_nothing(measured, changed)
+    assert ledgers["embeddings"].height == 6
+    assert current(ledgers["embeddings"]) == [(EMBEDDER, "plate-002")]
+    assert set(ledgers["embeddings"].filter("is_current")["fingerprint"]) == {changed.identities[EMBEDDER].fingerprint}
+
+
+def test_going_back_to_a_fingerprint_makes_its_rows_current_again(measured, two_instruments):
+    changed = fake_registry(fake_spec(EMBEDDER, gain=2.0), REGISTRY["segmenter"])
+    measure(measured, changed, EMBEDDER, VECTORS)
+    build_ledgers(measured, changed)
+    ledgers = assert_same_from_nothing(measured, two_instruments)
+    marked = ledgers["embeddings"].filter("is_current")
+    assert marked.height == 5
+    assert set(marked["fingerprint"]) == {two_instruments.identities[EMBEDDER].fingerprint}
+
+
+def test_of_two_runs_with_one_fingerprint_the_newer_is_current(measured, two_instruments):
+    measure(measured, two_instruments, EMBEDDER, VECTORS, ["plate-001"], is_forced=True)
+    ledgers = assert_same_from_nothing(measured, two_instruments)
+    rows = ledgers["embeddings"].filter(plate_id="plate-001").sort("run_id")
+    assert rows["is_current"].to_list() == [False, True]
+
+
+def test_a_newer_failure_leaves_the_older_result_current(measured, two_instruments):
+    nothing = GivenVectors({})
+    assert measure(measured, two_instruments, EMBEDDER, nothing, ["plate-001"], is_forced=True) == ["failed"]
+    ledgers = assert_same_from_nothing(measured, two_instruments)
+    runs = ledgers["runs"].filter(plate_id="plate-001", instrument=EMBEDDER).sort("run_id")
+    assert runs.select("status", "is_current").rows() == [("complete", True), ("failed", False)]
+    assert ledgers["embeddings"].filter(plate_id="plate-001")["is_current"].to_list() == [True]
+
+
+def test_a_run_folder_that_is_removed_takes_its_rows_along(measured, two_instruments):
+    measure(measured, two_instruments, EMBEDDER, VECTORS, ["plate-001"], is_forced=True)
+    build_ledgers(measured, two_instruments)
+    newest = [
+        name
+        for name in run_folders(measured, "plate-001")
+        if name.endswith(two_instruments.identities[EMBEDDER].fingerprint[:8])
+    ][-1]
+    shutil.rmtree(measured.runs_dir("plate-001") / newest)
+    ledgers = assert_same_from_nothing(measured, two_instruments)
+    for name in ("runs", "lineage", "embeddings"):
+        assert newest not in set(ledgers[name].filter(plate_id="plate-001")["run_id"]), name
+    assert ledgers["embeddings"].filter(plate_id="plate-001")["is_current"].to_list() == [True]
+
+
+def test_an_instrument_that_is_retired_has_no_current_rows_and_keeps_them(measured):
+    ledgers = assert_same_from_nothing(measured, fake_registry(REGISTRY["segmenter"]))
+    assert ledgers["embeddings"]["is_current"].to_list() == [False] * 5
+    assert ledgers["segments"]["is_current"].all()
+
+
+@pytest.mark.parametrize("role", INSTRUMENT_TABLES)
+def test_every_row_says_where_it_comes_from(measured, two_instruments, role):
+    rows = build_ledgers(measured, two_instruments)[INSTRUMENT_TABLES[role].name]
+    filled = [column.name for column in IDENTITY if column.name != "weights_sha256"]  # the fakes are algorithms
+    assert rows.select(filled).null_count().row(0) == (0,) * len(filled)
+    for plate_id, source_sha256 in rows.select("plate_id", "source_sha256").iter_rows():
+        assert source_sha256 == measured.source_sha256(plate_id)
+
+
+def test_a_row_of_each_run_repeats_what_its_manifest_says(measured, two_instruments):
+    runs = build_ledgers(measured, two_instruments)["runs"]
+    for row in runs.iter_rows(named=True):
+        folder = measured.runs_dir(row["plate_id"]) / row["run_id"]
+        identity = two_instruments.identities[row["instrument"]]
+        assert (folder / MANIFEST_NAME).is_file()
+        assert row["fingerprint"] == identity.fingerprint
+        assert row["model_sha"] == identity.model_sha
+        assert row["licence"] == "MIT"
+        assert row["status"] == "complete"
+
+
+def test_lineage_names_every_sealed_output_with_the_digest_of_its_bytes(measured, two_instruments):
+    lineage = build_ledgers(measured, two_instruments)["lineage"]
+    assert lineage.height == 20  # ten runs, each a table and metrics
+    for row in lineage.iter_rows(named=True):
+        folder = measured.plate_dir(row["plate_id"])
+        assert hashlib.sha256((folder / row["output_path"]).read_bytes()).hexdigest() == row["output_sha256"]
+        assert hashlib.sha256((folder / row["input_path"]).read_bytes()).hexdigest() == row["input_sha256"]
+
+
+def test_a_ledger_of_other_columns_is_built_anew(measured, two_instruments):
+    right = read_ledger(measured, LEDGERS["embeddings"])
+    right.drop("l2_norm").write_parquet(ledger_path(measured, LEDGERS["embeddings"]))
+    assert_frame_equal(build_ledgers(measured, two_instruments)["embeddings"], right)
+
+
+YOUNGER = ["tile_id", "x_min", "y_min", "x_max", "y_max"]  # columns that sealed embeddings of version 0.1.0 lack
+
+
+def test_sealed_files_of_an_earlier_version_are_read_beside_todays(measured, two_instruments):
+    """plate-001 and plate-004 are sealed as version 0.1.0 did it: the first file of all, and one in between."""
+    right = read_ledger(measured, LEDGERS["embeddings"])
+    for plate_id in ("plate-001", "plate-004"):
+        (sealed,) = measured.runs_dir(plate_id).glob("run-*/embeddings.parquet")
+        pl.read_parquet(sealed).drop(YOUNGER).write_parquet(sealed)
+    rebuilt = assert_same_from_nothing(measured, two_instruments)["embeddings"]
+    assert_frame_equal(rebuilt, right)
+    assert rebuilt.select(YOUNGER).null_count().row(0) == (5,) * 5
+    sealed_rows = LEDGERS["embeddings"].conform(read_sealed_rows(measured, "embedding").with_columns(is_current=True))
+    assert_frame_equal(sealed_rows, right)
+
+
+def test_a_ledger_of_an_earlier_version_is_said_to_be_behind(measured, two_instruments):
+    build_catalogue(measured, two_instruments)
+    assert why_behind(measured, two_instruments) == ""
+    path = ledger_path(measured, LEDGERS["embeddings"])
+    pl.read_parquet(path).drop(YOUNGER).write_parquet(path)
+    assert why_behind(measured, two_instruments) == "made by an earlier version, with other columns: embeddings"
+
+
+@pytest.mark.parametrize("name", ["input_image", "input_color_histograms"])
+def test_groundwork_that_was_written_while_the_ledgers_were_is_not_missed(measured, two_instruments, name):
+    """It is told by its content: here it is older than the ledgers that do not hold it."""
+    build_catalogue(measured, two_instruments)
+    path = measured.derived_path("plate-002", f"{name}.json")
+    before = path.read_bytes()
+    path.write_bytes(before + b"\n")
+    os.utime(path, (0, 0))
+    assert f"{name}.json of 1 plates came, went or changed" in why_behind(measured, two_instruments)
+    path.unlink()
+    assert f"{name}.json of 1 plates came, went or changed" in why_behind(measured, two_instruments)
+    path.write_bytes(before)
+    assert why_behind(measured, two_instruments) == "", "the same content, however new, is no change"

@@ -1,0 +1,157 @@
+"""A set of segments is held against its plate's foreground, and flagged when it is empty, too large or in splinters."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import Graph, make_dataset
+from support.made_results import GivenRows, build_ledgers, measure
+
+from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.ledgers.segment_sets import MOST_SEGMENTS, SHATTERED_FROM, build_segment_sets, set_warnings
+from atlas_resources.measures.masks import run_lengths
+from atlas_resources.measures.masks.shape import encode_mask, measure_mask
+from atlas_resources.tables.result_columns import SEGMENT
+
+GROUND = "fake_ground_segmenter"
+SHAPE = (60, 100)  # height and width of every plate here
+
+
+def box(rows: slice, columns: slice) -> np.ndarray:
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[rows, columns] = True
+    return mask
+
+
+def rows_of(masks: list[np.ndarray], class_name: str | None = None) -> GivenRows:
+    """Work that gives these masks on every plate."""
+    rows: list[dict[str, Any]] = []
+    for number, mask in enumerate(masks, start=1):
+        coded, shape = encode_mask(mask), measure_mask(mask)
+        rows.append(
+            {
+                "segment_id": f"mask-{number:04d}",
+                "class_name": class_name,
+                "mask_rle": coded.counts,
+                "mask_sha256": coded.sha256,
+                "height_px": coded.height,
+                "width_px": coded.width,
+                "area_px": shape.area_px,
+                "area_ratio": shape.area_ratio,
+            }
+        )
+    return GivenRows(SEGMENT, *rows)
+
+
+def sets_of(folder: Path, masks: list[np.ndarray], ground: list[np.ndarray] | None) -> tuple[list[dict], list[str]]:
+    """The rows of `segment_sets` for the masks, and the flags that are raised on them, over one plate."""
+    dataset = make_dataset(folder, "red")
+    registry = fake_registry(fake_spec(SEGMENTER), fake_spec(GROUND))
+    assert measure(dataset, registry, SEGMENTER, rows_of(masks)) == ["complete"]
+    if ground is not None:
+        assert measure(dataset, registry, GROUND, rows_of(ground, "printed")) == ["complete"]
+    build_ledgers(dataset, registry)
+    build_catalogue(dataset, registry)
+    with connect(dataset) as connection:
+        query = connection.execute("FROM segment_sets WHERE instrument = ?", [SEGMENTER])
+        names = [column[0] for column in query.description or []]
+        sets = [dict(zip(names, row, strict=True)) for row in query.fetchall()]
+        flags = connection.execute("SELECT flag FROM segment_set_flags WHERE instrument = ?", [SEGMENTER]).fetchall()
+    return sets, [flag for (flag,) in flags]
+
+
+LEFT_HALF = box(slice(0, 60), slice(0, 50))
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_set_is_counted_and_held_against_the_foreground(tmp_path: Path):
+    """The foreground is the left half. On it lie a quarter of the plate, and 30 of the 50 columns of a bar."""
+    masks = [box(slice(0, 30), slice(0, 50)), box(slice(30, 40), slice(20, 70)), box(slice(0, 60), slice(80, 100))]
+    (found,), flags = sets_of(tmp_path, masks, [LEFT_HALF])
+    assert (found["segment_count"], found["foreground_instrument"]) == (3, GROUND)
+    assert found["covered_ratio"] == pytest.approx((1500 + 500 + 1200) / 6000)
+    assert found["median_area_ratio"] == pytest.approx(1200 / 6000)
+    assert found["foreground_ratio"] == 0.5
+    assert found["foreground_segment_count"] == 2
+    assert found["foreground_covered_ratio"] == pytest.approx((1500 + 300) / 3000)
+    assert found["largest_foreground_share"] == 0.5
+    assert flags == []
+
+
+@pytest.mark.usefixtures("fakes")
+def test_without_a_foreground_a_set_is_counted_alone(tmp_path: Path):
+    (found,), flags = sets_of(tmp_path, [LEFT_HALF], None)
+    assert (found["segment_count"], found["largest_area_ratio"], found["foreground_ratio"]) == (1, 0.5, None)
+    assert flags == []
+
+
+@pytest.mark.usefixtures("fakes")
+def test_an_empty_set_is_flagged(tmp_path: Path):
+    (found,), flags = sets_of(tmp_path, [], [LEFT_HALF])
+    assert (found["segment_count"], found["covered_ratio"], found["foreground_covered_ratio"]) == (0, 0, 0)
+    assert flags == ["empty"]
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_foreground_in_splinters_is_flagged(tmp_path: Path):
+    """The left half in as many rows as there are: each is a sixtieth of it."""
+    splinters = [box(slice(row, row + 1), slice(0, 50)) for row in range(60)]
+    assert len(splinters) >= SHATTERED_FROM
+    (found,), flags = sets_of(tmp_path, splinters, [LEFT_HALF])
+    assert found["largest_foreground_share"] == pytest.approx(1 / 60)
+    assert found["foreground_covered_ratio"] == 1
+    assert flags == ["shattered"]
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_set_that_lies_beside_the_foreground_is_flagged(tmp_path: Path):
+    _, flags = sets_of(tmp_path, [~LEFT_HALF], [LEFT_HALF])
+    assert flags == ["misses_foreground"]
+
+
+@pytest.mark.usefixtures("fakes")
+def test_what_was_compared_is_kept_and_a_new_run_is_compared_anew(tmp_path: Path):
+    dataset = make_dataset(tmp_path, "red", "green")
+    registry = fake_registry(fake_spec(SEGMENTER))
+    measure(dataset, registry, SEGMENTER, rows_of([LEFT_HALF]))
+    build_ledgers(dataset, registry)
+    first = build_segment_sets(dataset)
+    assert build_segment_sets(dataset).equals(first)
+    measure(dataset, registry, SEGMENTER, rows_of([]), ["plate-002"], is_forced=True)
+    build_ledgers(dataset, registry)
+    assert build_segment_sets(dataset).sort("plate_id")["segment_count"].to_list() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, ["empty"]), (1, []), (MOST_SEGMENTS, []), (MOST_SEGMENTS + 1, ["exploded"])],
+)
+def test_a_number_of_segments_is_warned_of(count: int, words: list[str]):
+    assert [warning.split(":")[0] for warning in set_warnings(count)] == words
+
+
+def test_the_ui_shows_areas_and_no_warning_for_an_ordinary_set(graph: Graph):
+    assert graph.materialize(f"segments/{SEGMENTER}").success
+    for _, event in graph.events(f"segments/{SEGMENTER}"):
+        assert str(event.metadata["areas"].value).startswith("![")
+        assert event.metadata["segment_count"].value == 2
+        assert "warning" not in event.metadata
+
+
+SETS = st.lists(hnp.arrays(np.bool_, (7, 9)), max_size=4)
+
+
+@given(SETS, hnp.arrays(np.bool_, (7, 9)))
+def test_unions_and_what_is_common_are_those_of_the_pixels(masks: list[np.ndarray], other: np.ndarray):
+    coded = [run_lengths.encode(mask) for mask in masks]
+    together = run_lengths.decode(run_lengths.union(coded, 7, 9), 7, 9)
+    assert np.array_equal(together, np.any([np.zeros((7, 9), bool), *masks], axis=0))
+    common = run_lengths.common_px(coded, run_lengths.encode(other), 7, 9)
+    assert common.tolist() == [np.count_nonzero(mask & other) for mask in masks]
+    assert pl.Series(common, dtype=pl.Int64).len() == len(masks)

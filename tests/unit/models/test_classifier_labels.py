@@ -1,0 +1,97 @@
+"""Labels come from the pinned configuration and are held against the spec; code of a repository is never run."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.made_instruments import MINIATURES, changed, pinned
+from support.tiny_networks import LABELS
+
+from atlas_resources.instruments.admission import missing_for_admission
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Scorer
+from atlas_resources.models.weights import WeightsMismatch, require_weights
+
+CLASSIFIER = "image_classifier, vit"
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spec:
+    return MINIATURES[CLASSIFIER](tmp_path, monkeypatch).spec
+
+
+@pytest.fixture
+def configured(spec: Spec, tmp_path: Path) -> Callable[..., Spec]:
+    """Changes config.json on disk; gives the spec that pins the changed one."""
+    folder = require_weights(spec).folder
+    assert folder is not None
+
+    def change(**fields: Any) -> Spec:
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | fields), encoding="utf-8")
+        return pinned(spec, folder, tmp_path)
+
+    return change
+
+
+def test_the_declared_names_are_accepted(spec: Spec):
+    model = load_model(changed(spec, output={"label_names": LABELS}))
+    assert isinstance(model, Scorer)
+    assert [(label.label_id, label.name) for label in model.labels] == [
+        ("0", "abstract"),
+        ("1", "genre"),
+        ("2", "landscape"),
+        ("3", "portrait"),
+        ("4", "still life"),
+    ]
+
+
+def test_another_name_is_told_by_its_place(spec: Spec):
+    names = ["abstract", "genre", "seascape", "portrait", "still life"]
+    with pytest.raises(WeightsMismatch, match=r"expected the label 'seascape' at 2, found 'landscape'\. Correct"):
+        load_model(changed(spec, output={"label_names": names}))
+
+
+def test_another_number_of_labels_is_told(spec: Spec):
+    with pytest.raises(WeightsMismatch, match=r"config\.json: expected 6 labels, 0 to 5, found 5: \[0, 1, 2\]"):
+        load_model(changed(spec, output={"count": 6}))
+
+
+def test_as_many_names_as_labels_are_declared(spec: Spec):
+    with pytest.raises(ValueError, match="1 label_names for a count of 5"):
+        changed(spec, output={"label_names": ["abstract"]})
+
+
+def test_labels_that_nothing_pins_keep_it_an_idea(spec: Spec):
+    content = spec.model_dump(mode="json")
+    content["weights"]["files"][1]["sha256"] = None
+    unpinned = Spec.model_validate(content)
+    assert missing_for_admission(unpinned) == ["output: neither label_names nor the sha256 of config.json"]
+    assert missing_for_admission(changed(unpinned, output={"label_names": LABELS})) == []
+
+
+def test_independent_labels_have_a_sigmoid_each(configured: Callable[..., Spec]):
+    model = load_model(configured(problem_type="multi_label_classification"))
+    assert isinstance(model, Scorer)
+    logits, scores = model.score(torch.zeros(1, 3, 56, 56))
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=1e-6)
+
+
+def test_a_regression_is_refused(configured: Callable[..., Spec]):
+    with pytest.raises(WeightsMismatch, match="problem_type regression; such numbers are no probabilities"):
+        load_model(configured(problem_type="regression"))
+
+
+def test_code_of_a_repository_is_not_run(configured: Callable[..., Spec], spec: Spec):
+    folder = require_weights(spec).folder
+    assert folder is not None
+    (folder / "modeling.py").write_text("raise SystemExit('the code of a repository was run')\n", encoding="utf-8")
+    code = {"AutoConfig": "modeling.Config", "AutoModelForImageClassification": "modeling.Model"}
+    load_model(configured(auto_map=code))  # transformers has the architecture itself
+    with pytest.raises(ValueError, match="contains custom code which must be executed"):
+        load_model(configured(auto_map=code, model_type="something_else"))

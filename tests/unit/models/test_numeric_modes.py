@@ -1,0 +1,150 @@
+"""A declared numeric mode is in force while a model loads and works, and nothing of it is left behind."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from support.made_checkpoints import SIDE_PX, clip_vision, put_in_hub_cache
+from support.made_instruments import MINIATURES
+from support.made_specs import content_of, project_spec, with_field, write_spec
+
+from atlas_assets.cli.models.golden_test import cosines
+from atlas_resources.instruments.registry import read_spec
+from atlas_resources.instruments.spec.spec import Numeric, Spec
+from atlas_resources.models import loading as inference
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.numeric_modes import VERBS, in_mode, numeric_mode
+from atlas_resources.models.preprocessing import build_preprocess
+from atlas_resources.models.protocols import Embedder, Scorer
+
+BFLOAT16 = Numeric(dtype="bfloat16", device="cpu")
+MEDIUM = Numeric(dtype="float32", device="cpu", matmul_precision="medium")
+PLAIN = Numeric(dtype="float32", device="cpu")
+
+
+def product_dtype() -> torch.dtype:
+    """What a matrix product of two float32 matrices is computed in."""
+    return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+
+
+@pytest.mark.parametrize(
+    ("numeric", "dtype", "precision"),
+    [(BFLOAT16, torch.bfloat16, "highest"), (MEDIUM, torch.float32, "medium"), (PLAIN, torch.float32, "highest")],
+)
+def test_inside_it_is_in_force_and_outside_it_is_gone(numeric: Numeric, dtype: torch.dtype, precision: str):
+    with numeric_mode(numeric):
+        assert (product_dtype(), torch.get_float32_matmul_precision()) == (dtype, precision)
+    assert (product_dtype(), torch.get_float32_matmul_precision()) == (torch.float32, "highest")
+
+
+def test_it_is_gone_after_an_error_too():
+    with pytest.raises(ZeroDivisionError), numeric_mode(BFLOAT16), numeric_mode(MEDIUM):
+        _ = 1 / 0
+    assert (product_dtype(), torch.get_float32_matmul_precision()) == (torch.float32, "highest")
+
+
+@pytest.mark.parametrize(("precision", "may_round"), [("highest", False), ("high", True), ("medium", True)])
+def test_a_declared_matmul_precision_holds_for_convolutions_too(precision: str, may_round: bool):
+    before = torch.backends.cudnn.allow_tf32
+    with numeric_mode(MEDIUM.model_copy(update={"matmul_precision": precision})):
+        assert torch.backends.cudnn.allow_tf32 is may_round
+    assert torch.backends.cudnn.allow_tf32 is before
+
+
+def test_only_the_verbs_of_a_model_work_in_its_mode():
+    class Model:
+        def embed(self) -> torch.dtype:
+            return product_dtype()
+
+        def name(self) -> torch.dtype:
+            return product_dtype()
+
+    model = in_mode(Model(), BFLOAT16)
+    assert (model.embed(), model.embed(), model.name()) == (torch.bfloat16, torch.bfloat16, torch.float32)
+
+
+def test_every_verb_of_every_kind_of_model_works_in_its_mode():
+    kinds = [kind for kind in vars(inference).values() if getattr(kind, "_is_protocol", False) and kind is not Protocol]
+    verbs = {name for kind in kinds for name, value in vars(kind).items() if callable(value) and name[0] != "_"}
+    assert verbs >= {"embed", "score", "segment"}
+    assert verbs <= set(VERBS)
+
+
+def tiny_clip(folder: Path, patch: pytest.MonkeyPatch, numeric: Numeric) -> Spec:
+    spec = put_in_hub_cache(clip_vision(), project_spec("clip_vit_base_patch32"), folder / "hub", patch)
+    return spec.model_copy(update={"numeric": numeric})
+
+
+def embed(spec: Spec) -> np.ndarray:
+    model = load_model(spec)
+    assert isinstance(model, Embedder)
+    return model.embed(torch.rand(4, 3, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(1)))
+
+
+def test_a_loaded_model_gives_float32_vectors_computed_in_bfloat16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """bfloat16 keeps 8 bits of a number: a relative step of 2**-8 for each rounding, here over two layers."""
+    exact = embed(tiny_clip(tmp_path, monkeypatch, PLAIN))
+    fast = embed(tiny_clip(tmp_path, monkeypatch, BFLOAT16))
+    assert (exact.dtype, fast.dtype) == (np.float32, np.float32)
+    apart = np.linalg.norm(exact - fast, axis=1) / np.linalg.norm(exact, axis=1)
+    assert (apart > 1e-4).all()
+    assert (apart < 0.05).all()
+
+
+# torch 2.14 says that it takes the slower way where autocast gives AIMv2's RMS norm two types.
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")
+@pytest.mark.parametrize("name", MINIATURES)
+def test_every_family_gives_float32_whatever_it_computes_in(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of a probe also the scores, which sum to 1 as they would not after rounding to 8 bits."""
+    spec = MINIATURES[name](tmp_path, monkeypatch).spec
+    assert spec.preprocessing is not None
+    preprocess = build_preprocess(spec.preprocessing)
+    image = Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 120, 3), np.uint8))
+    exact, fast = (computed(load_model(with_mode(spec, mode)), preprocess(image)[None]) for mode in (PLAIN, BFLOAT16))
+    assert all(array.dtype == np.float32 for array in fast)
+    assert not np.array_equal(exact[0], fast[0])
+    assert cosines(exact[0], fast[0])[0] > 0.99
+    if spec.role == "probe" and fast[1].shape[1] > 1:
+        assert fast[1].sum() == pytest.approx(1, abs=1e-5)
+
+
+def with_mode(spec: Spec, numeric: Numeric) -> Spec:
+    return spec.model_copy(update={"numeric": numeric})
+
+
+def computed(model: object, batch: torch.Tensor) -> tuple[np.ndarray, ...]:
+    if isinstance(model, Scorer):
+        return model.score(batch)
+    assert isinstance(model, Embedder)
+    return (model.embed(batch),)
+
+
+@pytest.mark.parametrize(("attention", "found"), [(None, "sdpa"), ("sdpa", "sdpa"), ("eager", "eager")])
+def test_a_declared_attention_kernel_is_the_networks(
+    attention: str | None, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    numeric = PLAIN.model_copy(update={"attention": attention})
+    model = load_model(tiny_clip(tmp_path, monkeypatch, numeric))
+    assert model.network.config._attn_implementation == found  # type: ignore[union-attr] # the loader's own attribute
+
+
+def test_the_kernels_of_attention_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    kernels = [PLAIN.model_copy(update={"attention": name}) for name in ("eager", "sdpa")]
+    eager, sdpa = (embed(tiny_clip(tmp_path, monkeypatch, numeric)) for numeric in kernels)
+    assert sdpa == pytest.approx(eager, rel=1e-4, abs=1e-5)
+
+
+def test_an_attention_kernel_where_there_is_none_to_choose_is_an_error_of_the_spec(tmp_path: Path):
+    content = with_field(content_of("efficientnet_lite0"), ("numeric", "attention"), "sdpa")
+    (problem,) = read_spec(write_spec(tmp_path, content))  # type: ignore[misc] # problems, not a spec
+    assert str(problem) == (
+        "efficientnet_lite0.yaml: numeric.attention: found 'sdpa', "
+        "expected null: efficientnet_lite0 has no choice of it"
+    )
+
+
+def test_what_is_not_declared_is_not_written():
+    assert PLAIN.model_dump() == {"dtype": "float32", "device": "cpu"}

@@ -1,0 +1,115 @@
+"""Every loader loads and runs with the network shut: not one socket is opened."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.made_checkpoints import pinned, put_in_torch_hub, tiny_hub_sam, tiny_sam, tiny_sam_hq, use_tiny_sam
+from support.made_detectors import detr, grounding_dino, miniature_detector, put_detector_in_hub_cache
+from support.made_instruments import MINIATURES, in_snapshot
+from support.made_segmenters import ON_CPU, mask2former_spec, pinned_spec, tiny_mask2former
+from support.made_specs import project_spec
+from support.network import NetworkUsed, shut_network
+
+from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders.segmenters.u2net import U2NetNetwork
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Detector, Embedder, Scorer, Segmenter
+
+__all__ = ["shut_network"]  # a fixture
+
+
+def tiny_sam_spec(folder: Path, patch: pytest.MonkeyPatch) -> Spec:
+    use_tiny_sam(patch)
+    spec = project_spec("sam_vit_base")
+    parameters = {**spec.parameters, "points_per_side": 2, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
+    return put_in_torch_hub(tiny_sam(), spec.model_copy(update={"parameters": parameters}), folder, patch)
+
+
+def tiny_detr_spec(folder: Path, patch: pytest.MonkeyPatch) -> Spec:
+    spec = miniature_detector(project_spec("detr_resnet50"), threshold=0.0)
+    return put_detector_in_hub_cache(detr(), spec, folder / "hub", patch)
+
+
+def tiny_grounding_dino_spec(folder: Path, patch: pytest.MonkeyPatch) -> Spec:
+    spec = miniature_detector(project_spec("grounding_dino_base"), box_threshold=0.0, text_threshold=0.0)
+    return put_detector_in_hub_cache(grounding_dino(), spec, folder / "hub", patch)
+
+
+def seeded_u2net_spec(folder: Path, patch: pytest.MonkeyPatch) -> Spec:
+    """The one size that there is."""
+    spec = project_spec("u2net").model_copy(update={"numeric": ON_CPU})
+    snapshot = in_snapshot(spec, folder, patch)
+    torch.save(U2NetNetwork().state_dict(), snapshot / "full_weights.pth")
+    return pinned(spec, snapshot)
+
+
+def miniature(name: str) -> Callable[[Path, pytest.MonkeyPatch], Spec]:
+    return lambda folder, patch: MINIATURES[name](folder, patch).spec
+
+
+INSTRUMENTS: dict[str, Callable[[Path, pytest.MonkeyPatch], Spec]] = {
+    **{name: miniature(name) for name in MINIATURES},
+    "efficientnet_lite0": lambda folder, patch: project_spec("efficientnet_lite0"),
+    "efficientnet_lite0_imagenet": lambda folder, patch: project_spec("efficientnet_lite0_imagenet"),
+    "otsu_luma": lambda folder, patch: project_spec("otsu_luma"),
+    "sam_vit_base": tiny_sam_spec,
+    "detr_resnet50": tiny_detr_spec,
+    "grounding_dino_base": tiny_grounding_dino_spec,
+    "sam_vit_base_hub": lambda folder, patch: pinned_spec("sam_vit_base_hub", tiny_hub_sam(), folder, patch),
+    "sam_hq_vit_huge": lambda folder, patch: pinned_spec("sam_hq_vit_huge", tiny_sam_hq(), folder, patch),
+    "mask2former_swin_large_ade": lambda folder, patch: mask2former_spec(tiny_mask2former(), folder, patch),
+    "u2net": seeded_u2net_spec,
+}
+LOADER_OF = {key: project_spec(key).loader for key in INSTRUMENTS if key not in MINIATURES}
+
+
+def test_every_loader_is_among_the_cases():
+    """A new one of embeddings or probes goes into made_instruments.py, any other that takes pixels into the cases."""
+    taking_pixels = {name for name, entry in LOADERS.items() if entry.reads is None}
+    assert {name.partition(",")[0] for name in MINIATURES} | set(LOADER_OF.values()) == taking_pixels
+
+
+def test_the_network_is_shut(shut_network: None):
+    with pytest.raises(NetworkUsed), socket.socket() as opened:
+        opened.connect(("127.0.0.1", 9))
+
+
+def input_side_px(spec: Spec) -> tuple[int, int]:
+    steps = spec.preprocessing
+    assert steps is not None
+    assert steps.resize is not None
+    side_px = steps.crop_px or steps.resize.size_px
+    return side_px, side_px
+
+
+@pytest.mark.parametrize("key", INSTRUMENTS)
+def test_it_loads_and_runs_without_a_socket(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shut_network: None
+):
+    spec = INSTRUMENTS[key](tmp_path, monkeypatch)
+    model = load_model(spec)
+    batch = torch.zeros(2, 3, *input_side_px(spec))
+    if isinstance(model, Scorer) and spec.role == "probe":
+        assert len(model.score(batch)[0]) == 2
+    elif isinstance(model, Embedder):
+        assert len(model.embed(batch)) == 2
+    elif isinstance(model, Detector):
+        assert model.detect(torch.zeros(3, 160, 160))  # the coarsest of its maps has more than one cell
+    else:
+        assert isinstance(model, Segmenter)
+        assert model.segment(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize("key", ["clip_vit_base_patch32", "dinov2_base", "sam_vit_base"])
+def test_missing_weights_are_an_error_and_not_a_download(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shut_network: None
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="is not on disk; expected"):
+        load_model(project_spec(key))

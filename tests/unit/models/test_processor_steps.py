@@ -1,0 +1,193 @@
+"""A spec that declares other steps than its weights' own processor is refused, unless it says which and why."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.made_instruments import MINIATURES, changed, pinned
+from support.made_specs import PROJECT, WRITTEN, content_of, project_spec
+from torchvision.models import get_weight
+
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.processor_steps import (
+    PreprocessingMismatch,
+    require_same_steps,
+    require_snapshots_steps,
+    steps_of_torchvision,
+)
+from atlas_resources.models.protocols import Embedder
+from atlas_resources.models.weights import WeightsMissing, require_weights, verify_weights
+
+# Files of the hub as models of this kind have them, older forms included; see the specs' sources for their digests.
+CLIP = {
+    "crop_size": 224,
+    "do_center_crop": True,
+    "do_normalize": True,
+    "do_resize": True,
+    "feature_extractor_type": "CLIPFeatureExtractor",
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "resample": 3,
+    "size": 224,
+}
+DINOV2 = {
+    "crop_size": {"height": 224, "width": 224},
+    "do_center_crop": True,
+    "do_convert_rgb": True,
+    "do_normalize": True,
+    "do_rescale": True,
+    "do_resize": True,
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_processor_type": "BitImageProcessor",
+    "image_std": [0.229, 0.224, 0.225],
+    "resample": 3,
+    "rescale_factor": 0.00392156862745098,
+    "size": {"shortest_edge": 256},
+}
+SIGLIP = {
+    "do_rescale": True,
+    "image_mean": [0.5] * 3,
+    "image_processor_type": "SiglipImageProcessor",
+    "image_std": [0.5] * 3,
+    "resample": 3,
+    "size": {"height": 384, "width": 384},
+}
+DETR = {
+    "do_normalize": True,
+    "do_resize": True,
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_processor_type": "DetrImageProcessor",
+    "image_std": [0.229, 0.224, 0.225],
+    "max_size": 1333,
+    "size": 800,
+}
+SAM = {"image_processor_type": "SamImageProcessor", "size": {"longest_edge": 1024}}
+
+
+def write(folder: Path, content: dict[str, Any]) -> Path:
+    (folder / "preprocessor_config.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("key", "content"),
+    [
+        ("clip_vit_base_patch32", CLIP),
+        ("dinov2_large", DINOV2),
+        ("siglip_so400m_patch14_384", SIGLIP),
+        ("detr_resnet50", DETR),
+        ("sam_vit_base_hub", SAM),
+    ],
+)
+def test_what_the_project_declares_is_what_the_hubs_file_says(key: str, content: dict[str, Any], tmp_path: Path):
+    require_snapshots_steps(project_spec(key), write(tmp_path, content))
+
+
+@pytest.mark.parametrize("key", [key for key, spec in PROJECT.specs.items() if spec.loader == "torchvision"])
+def test_what_the_project_declares_is_what_torchvision_does(key: str):
+    spec = project_spec(key)
+    transforms = get_weight(spec.model_id.removeprefix("torchvision/")).transforms()
+    require_same_steps(spec, steps_of_torchvision(transforms), "torchvision")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"size": 256}, "resize.size_px: declared 224, its own 256"),
+        ({"size": {"height": 224, "width": 224}}, "resize.mode: declared shortest_side, its own exact"),
+        ({"size": {"shortest_edge": 224, "longest_edge": 500}}, "resize.max_px: declared None, its own 500"),
+        ({"resample": 2}, "interpolation: declared bicubic, its own bilinear"),
+        ({"crop_size": 200}, "crop_px: declared 224, its own 200"),
+        ({"do_center_crop": False}, "crop_px: declared 224, its own None"),
+        ({"image_mean": [0.5, 0.5, 0.5]}, r"mean: declared \[0.48145466, .*\], its own \[0.5, 0.5, 0.5\]"),
+        ({"do_normalize": False}, "std: declared .*, its own None"),
+        ({"do_pad": True}, "pad: declared None, its own batch_right_bottom"),
+        ({"do_resize": False}, "resize.mode: declared shortest_side, its own None"),
+        ({"do_rescale": False}, "does not divide pixels by 255"),
+        ({"rescale_factor": 1 / 127.5}, "does not divide pixels by 255"),
+        ({"resample": 5}, "cannot be held against the spec: 5"),
+        ({"do_flip_channel_order": True}, "does what no spec can say: do_flip_channel_order"),
+        ({"crop_size": {"height": 224, "width": 200}}, "a size that is no square"),
+    ],
+    ids=str,
+)
+def test_a_step_that_differs_is_told_with_both_values(change: dict[str, Any], told: str, tmp_path: Path):
+    with pytest.raises(PreprocessingMismatch, match=told) as error:
+        require_snapshots_steps(project_spec("clip_vit_base_patch32"), write(tmp_path, CLIP | change))
+    assert str(error.value).startswith("clip_vit_base_patch32: ")
+    assert "preprocessor_config.json" in str(error.value)
+
+
+DEPARTURE = {"step": "resize.size_px", "own": 256, "reason": "The whole plate is to be seen."}
+
+
+def test_a_departure_that_is_declared_is_accepted(tmp_path: Path):
+    spec = changed(project_spec("clip_vit_base_patch32"), departures=[DEPARTURE])
+    require_snapshots_steps(spec, write(tmp_path, CLIP | {"size": 256}))
+
+
+def test_a_departure_from_something_else_is_not(tmp_path: Path):
+    spec = changed(project_spec("clip_vit_base_patch32"), departures=[DEPARTURE])
+    with pytest.raises(PreprocessingMismatch, match="declared 224, its own 336"):
+        require_snapshots_steps(spec, write(tmp_path, CLIP | {"size": 336}))
+
+
+def test_a_departure_that_is_none_is_not_kept(tmp_path: Path):
+    spec = changed(project_spec("clip_vit_base_patch32"), departures=[{**DEPARTURE, "own": 224}])
+    with pytest.raises(PreprocessingMismatch, match=r"size_px: a departure is declared and there is none"):
+        require_snapshots_steps(spec, write(tmp_path, CLIP))
+
+
+def test_a_snapshot_without_a_processor_is_held_against_nothing(tmp_path: Path):
+    require_snapshots_steps(project_spec("clip_vit_base_patch32"), tmp_path)
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Spec]:
+    return lambda name: MINIATURES[name](tmp_path / name, monkeypatch).spec
+
+
+def test_a_model_whose_processor_differs_does_not_load(made: Callable[[str], Spec], tmp_path: Path):
+    spec = made("dinov2")
+    assert isinstance(load_model(spec), Embedder)
+    folder = require_weights(spec).folder
+    assert folder is not None
+    content = json.loads((folder / "preprocessor_config.json").read_text())
+    write(folder, content | {"resample": 2})
+    with pytest.raises(PreprocessingMismatch, match="interpolation: declared bicubic, its own bilinear"):
+        load_model(pinned(spec, folder, tmp_path))
+
+
+def test_a_pinned_processor_is_needed_and_verified(made: Callable[[str], Spec]):
+    spec = made("dinov2")
+    assert [report.status for report in verify_weights(spec)] == ["ok", "ok", "ok"]
+    folder = require_weights(spec).folder
+    assert folder is not None
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(WeightsMissing, match=r"preprocessor_config\.json is not on disk; .* pull dinov2_base"):
+        load_model(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("torchvision, vgg16_imagenet1k_v1", {"crop_rounding": None}, "crop_rounding: declared None, its own half_to"),
+        ("torchvision, vgg16_imagenet1k_v1", {"interpolation": "bicubic"}, "its own bilinear"),
+        ("open_clip, by name", {"mean": [0.5] * 3}, "than open_clip's transforms of it: mean: declared"),
+        ("open_clip, by snapshot", {"crop_px": 150}, "crop_px: declared 150, its own 160"),
+    ],
+)
+def test_a_librarys_own_transforms_are_held_against_the_spec(
+    name: str, change: dict[str, Any], told: str, made: Callable[[str], Spec]
+):
+    with pytest.raises(PreprocessingMismatch, match=told):
+        load_model(changed(made(name), preprocessing=change))
+
+
+def test_the_processors_that_are_pinned_are_those_whose_digest_is_known():
+    found = {key for key in WRITTEN if "processor" in (content_of(key).get("weights") or {})}
+    assert {"clip_vit_large_patch14", "dinov2_base", "siglip_so400m_patch14_384"} <= found
+    assert all(content_of(key)["weights"]["processor"]["sha256"] for key in found)

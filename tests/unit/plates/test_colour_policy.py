@@ -1,0 +1,309 @@
+"""The policy srgb8-v1, pixel by pixel. Values are worked out by hand; how is said beside those that are not plain."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from support.made_scans import (
+    SRGB_ICC,
+    SWAPPED_ICC,
+    black_only_cmyk_icc,
+    encoded,
+    linear_gray_icc,
+    png_chunk,
+    write_png,
+    write_tiff,
+)
+
+from atlas_resources.plates.contracts import ColourPolicy
+from atlas_resources.plates.decode import DecodedImage, decode
+
+GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6  # PNG colour types
+RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
+
+
+def pixels(decoded: DecodedImage) -> list[tuple[int, ...]]:
+    """Row by row."""
+    return [tuple(map(int, pixel)) for pixel in np.asarray(decoded.image).reshape(-1, 3)]
+
+
+def actions(decoded: DecodedImage) -> dict[str, str]:
+    """What was done beyond nothing."""
+    plain = {"exif_orientation": "absent", "icc_profile": "absent", "alpha": "absent", "bit_depth": "8", "page": "only"}
+    plain |= {"name": "srgb8-v1", "cmyk": "not_cmyk"}
+    return {key: value for key, value in decoded.facts.colour_policy.model_dump().items() if plain[key] != value}
+
+
+def decode_image(tmp_path: Path, image: Image.Image, kind: str, **options: object) -> DecodedImage:
+    path = tmp_path / f"scan.{kind.lower()}"
+    path.write_bytes(encoded(image, kind, **options))
+    return decode(path)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_8_bit_rgb_passes_unchanged_and_nothing_is_done_to_it(tmp_path, kind):
+    image = Image.new("RGB", (2, 1))
+    image.putpixel((0, 0), (1, 2, 3))
+    image.putpixel((1, 0), (250, 128, 7))
+    options = {"lossless": True} if kind == "WEBP" else {}
+    decoded = decode_image(tmp_path, image, kind, **options)
+    assert (decoded.image.mode, decoded.image.size, decoded.facts.format) == ("RGB", (2, 1), kind)
+    assert pixels(decoded) == [(1, 2, 3), (250, 128, 7)]
+    assert actions(decoded) == {}
+
+
+def test_the_image_says_nothing_that_was_applied_already(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    decoded = decode_image(tmp_path, Image.new("RGB", (3, 2)), "PNG", exif=exif, icc_profile=SRGB_ICC)
+    assert decoded.image.info == {}
+    assert dict(decoded.image.getexif()) == {}
+
+
+# Where EXIF 2.32 (tag 0x0112) says that row 0 and column 0 of the stored picture belong, worked out by hand:
+# the upright size, and red, blue and green at (x, y).
+UPRIGHT = {
+    1: ((3, 2), (0, 0), (2, 0), (0, 1)),
+    2: ((3, 2), (2, 0), (0, 0), (2, 1)),
+    3: ((3, 2), (2, 1), (0, 1), (2, 0)),
+    4: ((3, 2), (0, 1), (2, 1), (0, 0)),
+    5: ((2, 3), (0, 0), (0, 2), (1, 0)),
+    6: ((2, 3), (1, 0), (1, 2), (0, 0)),
+    7: ((2, 3), (1, 2), (1, 0), (0, 2)),
+    8: ((2, 3), (0, 2), (0, 0), (1, 2)),
+}
+
+
+class TestOrientation:
+    """Stored: red at the left and blue at the right of the top row of 3 x 2, green at the bottom left."""
+
+    @staticmethod
+    def stored() -> Image.Image:
+        image = Image.new("RGB", (3, 2))
+        for place, colour in (((0, 0), RED), ((2, 0), BLUE), ((0, 1), GREEN)):
+            image.putpixel(place, colour)
+        return image
+
+    @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+    @pytest.mark.parametrize("orientation", UPRIGHT)
+    def test_each_orientation_is_brought_upright_once(self, tmp_path, kind, orientation):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        options = {"lossless": True} if kind == "WEBP" else {}
+        decoded = decode_image(tmp_path, self.stored(), kind, exif=exif, **options)
+        size, red, blue, green = UPRIGHT[orientation]
+        assert decoded.image.size == size
+        assert [decoded.image.getpixel(place) for place in (red, blue, green)] == [RED, BLUE, GREEN]
+        assert actions(decoded) == {"exif_orientation": "identity" if orientation == 1 else "applied"}
+
+    @pytest.mark.parametrize("orientation", range(10))
+    def test_it_agrees_with_pillow_on_a_jpeg(self, tmp_path, orientation):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        decoded = decode_image(tmp_path, self.stored().resize((48, 32)), "JPEG", exif=exif)
+        with Image.open(tmp_path / "scan.jpeg") as reference:
+            expected = ImageOps.exif_transpose(reference)
+        assert np.array_equal(np.asarray(decoded.image), np.asarray(expected))
+
+    @pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+    def test_an_orientation_that_only_xmp_states_is_applied_and_recorded(self, tmp_path, compression):
+        xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6"/></x:xmpmeta>'
+        decoded = decode_image(tmp_path, self.stored(), "TIFF", compression=compression, tiffinfo={700: xmp})
+        assert decoded.image.size == (2, 3)
+        assert actions(decoded) == {"exif_orientation": "applied"}
+
+
+class TestDepth:
+    def test_16_bit_gray_png_keeps_the_high_byte(self, tmp_path):
+        rows = [struct.pack(">4H", 0x1234, 0x00FF, 0x0100, 0xFFFF)]
+        decoded = decode(write_png(tmp_path / "a.png", (4, 1), 16, GRAY, rows))
+        assert pixels(decoded) == [(0x12,) * 3, (0,) * 3, (1,) * 3, (255,) * 3]
+        assert actions(decoded) == {"bit_depth": "16_to_8_high_byte"}
+
+    def test_16_bit_rgb_png_keeps_the_high_byte(self, tmp_path):
+        decoded = decode(write_png(tmp_path / "a.png", (1, 1), 16, RGB, [struct.pack(">3H", 0x12FF, 0x80FF, 0xFEFF)]))
+        assert pixels(decoded) == [(0x12, 0x80, 0xFE)]
+        assert actions(decoded) == {"bit_depth": "16_to_8_high_byte"}
+
+    @pytest.mark.parametrize("order", "<>")
+    def test_16_bit_gray_tiff_keeps_the_high_byte_in_either_byte_order(self, tmp_path, order):
+        samples = struct.pack(f"{order}2H", 0x1234, 0xFE01)
+        path = write_tiff(tmp_path / "a.tif", order, (2, 1), {258: [16], 262: [1], 277: [1]}, samples)
+        decoded = decode(path)
+        assert pixels(decoded) == [(0x12,) * 3, (0xFE,) * 3]
+        assert actions(decoded) == {"bit_depth": "16_to_8_high_byte"}
+
+    @pytest.mark.parametrize("order", "<>")
+    def test_16_bit_rgb_tiff_keeps_the_high_byte_in_either_byte_order(self, tmp_path, order):
+        samples = struct.pack(f"{order}3H", 0x1234, 0x80FF, 0xFE01)
+        path = write_tiff(tmp_path / "a.tif", order, (1, 1), {258: [16] * 3, 262: [2], 277: [3]}, samples)
+        assert pixels(decode(path)) == [(0x12, 0x80, 0xFE)]
+
+    def test_16_bit_gray_counted_from_white_is_turned_round(self, tmp_path):
+        path = write_tiff(
+            tmp_path / "a.tif", "<", (2, 1), {258: [16], 262: [0], 277: [1]}, struct.pack("<2H", 0x1234, 0xFFFF)
+        )
+        # 65535 - 0x1234 = 0xEDCB
+        assert pixels(decode(path)) == [(0xED,) * 3, (0,) * 3]
+
+    def test_1_bit_becomes_black_and_white(self, tmp_path):
+        decoded = decode(write_png(tmp_path / "a.png", (3, 1), 1, GRAY, [b"\xa0"]))
+        assert pixels(decoded) == [WHITE, BLACK, WHITE]
+        assert actions(decoded) == {"bit_depth": "1_to_8"}
+
+    def test_2_and_4_bit_gray_spread_over_the_whole_range(self, tmp_path):
+        two = decode(write_png(tmp_path / "two.png", (4, 1), 2, GRAY, [b"\x1b"]))
+        four = decode(write_png(tmp_path / "four.png", (2, 1), 4, GRAY, [b"\x1f"]))
+        assert pixels(two) == [(level,) * 3 for level in (0, 85, 170, 255)]
+        assert pixels(four) == [(17,) * 3, (255,) * 3]
+        assert (actions(two), actions(four)) == ({"bit_depth": "2_to_8"}, {"bit_depth": "4_to_8"})
+
+    def test_a_palette_has_the_depth_of_its_colours(self, tmp_path):
+        palette = png_chunk(b"PLTE", bytes((*RED, 1, 2, 3)))
+        decoded = decode(write_png(tmp_path / "a.png", (2, 1), 1, PALETTE, [b"\x40"], extra=palette))
+        assert pixels(decoded) == [RED, (1, 2, 3)]
+        assert actions(decoded) == {}
+
+
+class TestAlpha:
+    """c over white at alpha a is c * a / 255 + 255 * (1 - a / 255): at a = 128, 0 becomes 127 and 255 stays."""
+
+    def test_rgb_lies_over_white(self, tmp_path):
+        row = bytes((255, 0, 0, 128, 9, 9, 9, 0, 9, 9, 9, 255))
+        decoded = decode(write_png(tmp_path / "a.png", (3, 1), 8, RGB_ALPHA, [row]))
+        assert pixels(decoded) == [(255, 127, 127), WHITE, (9, 9, 9)]
+        assert actions(decoded) == {"alpha": "composited_over_white"}
+
+    def test_gray_lies_over_white(self, tmp_path):
+        decoded = decode(write_png(tmp_path / "a.png", (2, 1), 8, GRAY_ALPHA, [bytes((0, 128, 7, 255))]))
+        assert pixels(decoded) == [(127,) * 3, (7,) * 3]
+
+    @pytest.mark.parametrize(
+        ("colour_type", "samples", "expected"),
+        [(GRAY_ALPHA, (0, 0x80FF), (127, 127, 127)), (RGB_ALPHA, (0xFFFF, 0, 0, 0x80FF), (255, 127, 127))],
+    )
+    def test_16_bit_alpha_keeps_its_high_byte_too(self, tmp_path, colour_type, samples, expected):
+        row = struct.pack(f">{len(samples)}H", *samples)
+        decoded = decode(write_png(tmp_path / "a.png", (1, 1), 16, colour_type, [row]))
+        assert pixels(decoded) == [expected]
+        assert actions(decoded) == {"alpha": "composited_over_white", "bit_depth": "16_to_8_high_byte"}
+
+    def test_a_palette_may_be_transparent_in_part(self, tmp_path):
+        extra = png_chunk(b"PLTE", bytes(RED + RED + BLUE)) + png_chunk(b"tRNS", bytes((0, 128)))
+        decoded = decode(write_png(tmp_path / "a.png", (3, 1), 8, PALETTE, [bytes((0, 1, 2))], extra=extra))
+        assert pixels(decoded) == [WHITE, (255, 127, 127), BLUE]
+
+    @pytest.mark.parametrize(
+        ("depth", "row", "transparent", "expected"),
+        [
+            (1, b"\x80", 1, [WHITE, BLACK]),
+            (2, b"\x60", 1, [WHITE, (170,) * 3]),
+            (4, b"\x12", 1, [WHITE, (34,) * 3]),
+            (8, b"\x10\x20", 0x10, [WHITE, (32,) * 3]),
+            (16, b"\x12\x34\x12\x35", 0x1234, [WHITE, (0x12,) * 3]),
+        ],
+    )
+    def test_one_level_of_gray_may_be_transparent_at_any_depth(self, tmp_path, depth, row, transparent, expected):
+        extra = png_chunk(b"tRNS", struct.pack(">H", transparent))
+        decoded = decode(write_png(tmp_path / "a.png", (2, 1), depth, GRAY, [row], extra=extra))
+        assert pixels(decoded) == expected
+
+    def test_one_colour_may_be_transparent(self, tmp_path):
+        extra = png_chunk(b"tRNS", struct.pack(">3H", 1, 2, 3))
+        decoded = decode(write_png(tmp_path / "a.png", (2, 1), 8, RGB, [bytes((1, 2, 3, 1, 2, 4))], extra=extra))
+        assert pixels(decoded) == [WHITE, (1, 2, 4)]
+
+
+class TestProfile:
+    """`SWAPPED_ICC` exchanges red and green, so what a conversion by it gives is known exactly."""
+
+    def test_rgb_is_converted_by_its_profile(self, tmp_path):
+        decoded = decode_image(tmp_path, Image.new("RGB", (1, 1), RED), "PNG", icc_profile=SWAPPED_ICC)
+        assert pixels(decoded) == [GREEN]
+        assert actions(decoded) == {"icc_profile": "converted"}
+        assert decoded.facts.icc_description == "sRGB built-in"
+
+    def test_srgb_goes_the_same_way_and_comes_out_equal(self, tmp_path):
+        ramp = Image.fromarray(np.arange(256 * 3, dtype=np.uint8).reshape(16, 16, 3))
+        decoded = decode_image(tmp_path, ramp, "PNG", icc_profile=SRGB_ICC)
+        assert np.array_equal(np.asarray(decoded.image), np.asarray(ramp))
+        assert actions(decoded) == {"icc_profile": "converted"}
+
+    def test_gray_with_an_rgb_profile_becomes_rgb_first(self, tmp_path):
+        decoded = decode_image(tmp_path, Image.new("L", (1, 1), 255), "TIFF", icc_profile=SWAPPED_ICC)
+        assert pixels(decoded) == [WHITE]
+        assert actions(decoded) == {"icc_profile": "converted"}
+
+    def test_gray_is_converted_by_a_gray_profile(self, tmp_path):
+        decoded = decode_image(tmp_path, Image.new("L", (1, 1), 128), "PNG", icc_profile=linear_gray_icc())
+        # IEC 61966-2-1: 1.055 * (128 / 255) ** (1 / 2.4) - 0.055 = 0.7366, times 255 is 187.8
+        assert pixels(decoded) == [(188, 188, 188)]
+        assert actions(decoded) == {"icc_profile": "converted"}
+
+    def test_alpha_is_applied_after_the_colours_are_converted(self, tmp_path):
+        image = Image.new("RGBA", (1, 1), (255, 0, 0, 128))
+        decoded = decode_image(tmp_path, image, "PNG", icc_profile=SWAPPED_ICC)
+        assert pixels(decoded) == [(127, 255, 127)]
+        assert actions(decoded) == {"icc_profile": "converted", "alpha": "composited_over_white"}
+
+    def test_a_palette_is_converted_by_its_profile(self, tmp_path):
+        image = Image.new("RGB", (1, 1), RED).quantize(2)
+        assert pixels(decode_image(tmp_path, image, "PNG", icc_profile=SWAPPED_ICC)) == [GREEN]
+
+    @pytest.mark.parametrize(
+        ("profile", "action"),
+        [(linear_gray_icc(), "ignored_wrong_space"), (b"no profile", "ignored_unreadable")],
+    )
+    def test_an_unusable_profile_is_ignored_and_recorded(self, tmp_path, profile, action):
+        decoded = decode_image(tmp_path, Image.new("RGB", (1, 1), (9, 8, 7)), "PNG", icc_profile=profile)
+        assert pixels(decoded) == [(9, 8, 7)]
+        assert actions(decoded) == {"icc_profile": action}
+        assert decoded.facts.icc_sha256 is not None
+
+
+class TestCmyk:
+    def test_without_a_profile_it_is_converted_as_pillow_does(self, tmp_path):
+        image = Image.new("CMYK", (3, 1))
+        for x, inks in enumerate(((255, 0, 0, 0), (0, 0, 0, 255), (0, 255, 0, 51))):
+            image.putpixel((x, 0), inks)
+        decoded = decode_image(tmp_path, image, "TIFF")
+        # (1 - ink) * (1 - black): the last has 80 % of the light left, 204 of 255
+        assert pixels(decoded) == [(0, 255, 255), BLACK, (204, 0, 204)]
+        assert actions(decoded) == {"cmyk": "pillow_naive"}
+
+    def test_with_a_profile_it_is_converted_by_it(self, tmp_path):
+        image = Image.new("CMYK", (2, 1))
+        image.putpixel((0, 0), (255, 255, 0, 0))
+        image.putpixel((1, 0), (0, 0, 0, 255))
+        decoded = decode_image(tmp_path, image, "TIFF", icc_profile=black_only_cmyk_icc())
+        assert pixels(decoded) == [WHITE, BLACK]
+        assert actions(decoded) == {"icc_profile": "converted", "cmyk": "by_profile"}
+
+    def test_a_jpeg_in_cmyk_is_not_inverted(self, tmp_path):
+        decoded = decode_image(tmp_path, Image.new("CMYK", (8, 8), (0, 0, 0, 0)), "JPEG")
+        assert pixels(decoded)[0] == WHITE
+        assert (decoded.facts.mode, decoded.facts.format) == ("CMYK", "JPEG")
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "WEBP"])
+def test_of_several_pages_the_first_is_taken(tmp_path, kind):
+    first, second = Image.new("RGB", (2, 2), RED), Image.new("RGB", (2, 2), BLUE)
+    options = {"lossless": True} if kind == "WEBP" else {}
+    decoded = decode_image(tmp_path, first, kind, save_all=True, append_images=[second], **options)
+    assert set(pixels(decoded)) == {RED}
+    assert decoded.facts.colour_policy.page == "first_of_several"
+
+
+def test_the_policy_names_itself(tmp_path):
+    decoded = decode_image(tmp_path, Image.new("RGB", (1, 1)), "PNG")
+    assert decoded.facts.colour_policy == ColourPolicy(
+        name="srgb8-v1",
+        exif_orientation="absent",
+        icc_profile="absent",
+        alpha="absent",
+        bit_depth="8",
+        page="only",
+        cmyk="not_cmyk",
+    )

@@ -1,0 +1,101 @@
+"""The dataset's `schemas/` describe every JSON file in it, strictly, and as the contracts do."""
+
+import json
+
+import dagster as dg
+import jsonschema
+import pytest
+from pydantic import ValidationError
+from support import fake_instruments
+from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import Graph, alter_source, make_dataset
+
+from atlas_resources.plates.contracts import CONTRACTS
+
+PLACES = {
+    "manifest": "plates_structured/*/manifest.json",
+    "input_image": "plates_structured/*/derived/input_image.json",
+    "input_color_histograms": "plates_structured/*/derived/input_color_histograms.json",
+    "run.manifest": "plates_structured/*/runs/*/run.manifest.json",
+    "groundwork_failure": "plates_structured/*/derived/groundwork_failure.json",
+    "metrics": "plates_structured/*/runs/*/metrics.json",
+    "config": "reports/*/config.json",
+    "report": "reports/*/report.json",
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Three plates with everything of them on disk; plate-003 failed for both instruments. Only read."""
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        fake_instruments.install(patch)
+        dataset = make_dataset(tmp_path_factory.mktemp("made"), "red", "green", "blue")
+        graph = Graph(dataset, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)), instance)
+        graph.materialize("plate/input_image", "plate/input_color_histograms")
+        alter_source(dataset, "plate-003")
+        graph.materialize("plate/input_image", "plate/input_color_histograms", forced=["groundwork"])
+        graph.materialize(f"embeddings/{EMBEDDER}")
+        graph.materialize(f"segments/{SEGMENTER}")
+        yield dataset
+
+
+def schema_of(dataset, name: str) -> dict:
+    return json.loads((dataset.schemas_dir / f"{name}.schema.json").read_text())
+
+
+def test_there_is_a_schema_of_every_contract_and_it_is_a_valid_one(dataset):
+    assert {path.name for path in dataset.schemas_dir.iterdir()} == {f"{name}.schema.json" for name in CONTRACTS}
+    for name in CONTRACTS:
+        schema = schema_of(dataset, name)
+        assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_every_json_file_of_a_dataset_validates(made):
+    found = set()
+    for name, pattern in PLACES.items():
+        validator = jsonschema.Draft202012Validator(schema_of(made, name))
+        paths = list(made.root.glob(pattern))
+        assert paths, name
+        for path in paths:
+            validator.validate(json.loads(path.read_text()))
+        found |= set(paths)
+    everything = {path for path in made.root.rglob("*.json") if path.parent != made.schemas_dir}
+    assert everything == found, "a JSON file that no schema describes"
+
+
+def test_a_failed_plate_is_among_them(made):
+    manifests = [json.loads(path.read_text()) for path in made.root.glob(PLACES["run.manifest"])]
+    assert sorted(manifest["plate_id"] for manifest in manifests if manifest["status"] == "failed") == [
+        "plate-003",
+        "plate-003",
+    ]
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_an_unknown_field_is_refused_by_schema_and_contract_alike(made, name):
+    content = json.loads(next(made.root.glob(PLACES[name])).read_text())
+    content["surprise"] = 1
+    with pytest.raises(jsonschema.ValidationError, match="surprise"):
+        jsonschema.Draft202012Validator(schema_of(made, name)).validate(content)
+    with pytest.raises(ValidationError, match="surprise"):
+        CONTRACTS[name].model_validate_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_a_missing_field_is_refused_by_schema_and_contract_alike(made, name):
+    content = json.loads(next(made.root.glob(PLACES[name])).read_text())
+    del content["plate_id" if "plate_id" in content else "run_id"]
+    with pytest.raises(jsonschema.ValidationError, match="_id"):
+        jsonschema.Draft202012Validator(schema_of(made, name)).validate(content)
+    with pytest.raises(ValidationError, match="_id"):
+        CONTRACTS[name].model_validate_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_no_object_of_a_schema_is_open(dataset, name):
+    """Strict all the way down: only where a spec is kept as it was read, and in maps by name, are keys free."""
+    schema = schema_of(dataset, name)
+    for part in [schema, *schema.get("$defs", {}).values()]:
+        if part.get("type") == "object":
+            assert part["additionalProperties"] is False, part.get("title")

@@ -1,0 +1,207 @@
+"""Paths, contract JSON and atomic writes of a dataset."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.made_scans import write_image
+
+from atlas_resources.files.durable import write_json_atomically
+from atlas_resources.plates.contracts import CONTRACTS, PLATE_ID_PATTERN, PlateManifest
+from atlas_resources.plates.dataset import (
+    Dataset,
+    DatasetBroken,
+    PlateIdRefused,
+    PlateUnknown,
+    dataset_root,
+    write_bytes_atomically,
+)
+from atlas_resources.plates.registration import register_scans
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    dataset = Dataset(tmp_path / "atlas")
+    dataset.ensure()
+    return dataset
+
+
+def write_plate(dataset: Dataset, plate_id: str, second: int) -> None:
+    manifest = PlateManifest(
+        plate_id=plate_id,
+        plate_number=None,
+        title="A plate",
+        slug="a-plate",
+        source_image="a.png",
+        registered_from="/scans/a.png",
+        created_at=datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC),
+    )
+    write_json_atomically(dataset.plate_dir(plate_id) / "manifest.json", manifest)
+
+
+def test_the_root_is_named_by_the_environment_else_data_atlas(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ATLAS_HOME", raising=False)
+    assert dataset_root() == tmp_path / "data" / "atlas"
+    monkeypatch.setenv("ATLAS_HOME", "/elsewhere")
+    assert dataset_root() == Path("/elsewhere")
+
+
+def test_everything_lies_under_the_root():
+    dataset = Dataset(Path("/r"))
+    assert dataset.staging_dir == Path("/r/plates")
+    assert dataset.plate_dir("plate-001") == Path("/r/plates_structured/plate-001")
+    assert dataset.derived_path("plate-001", "input_image.json") == Path(
+        "/r/plates_structured/plate-001/derived/input_image.json"
+    )
+    assert dataset.runs_dir("plate-001") == Path("/r/plates_structured/plate-001/runs")
+    assert (dataset.reports_dir, dataset.ledger_dir) == (Path("/r/reports"), Path("/r/ledger"))
+    assert (dataset.schemas_dir, dataset.catalogue_path) == (Path("/r/schemas"), Path("/r/atlas.duckdb"))
+
+
+@pytest.mark.parametrize(
+    "plate_id", ["../../etc", "Plate 1", "", ".", "..", ".incoming-1", "a/b", "a\\b", "plate-001\n", "é", "a" * 65]
+)
+def test_an_id_that_is_no_slug_is_refused(dataset, plate_id):
+    for ask in (dataset.plate_dir, dataset.runs_dir, dataset.manifest, dataset.source_path, dataset.source_sha256):
+        with pytest.raises(PlateIdRefused, match="expected a slug"):
+            ask(plate_id)
+
+
+@given(st.text() | st.from_regex(PLATE_ID_PATTERN) | st.text(alphabet="./\\a-\n\0", max_size=8))
+def test_no_id_leads_out_of_the_plates_folder(plate_id):
+    dataset = Dataset(Path("/r"))
+    try:
+        folder = dataset.plate_dir(plate_id)
+    except PlateIdRefused:
+        return
+    assert Path(os.path.normpath(folder)).parent == dataset.plates_dir
+    assert not folder.name.startswith(".")
+
+
+def test_ensure_writes_the_schema_of_every_contract(dataset):
+    assert {path.name for path in dataset.schemas_dir.iterdir()} == {f"{name}.schema.json" for name in CONTRACTS}
+    for path in dataset.schemas_dir.iterdir():
+        schema = json.loads(path.read_bytes())
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["additionalProperties"] is False
+
+
+def test_ensure_again_writes_nothing_and_mends_a_changed_schema(dataset):
+    schema = dataset.schemas_dir / "manifest.schema.json"
+    before = schema.stat()
+    dataset.ensure()
+    assert schema.stat().st_ino == before.st_ino
+    content = schema.read_bytes()
+    schema.write_text("{}")
+    dataset.ensure()
+    assert schema.read_bytes() == content
+
+
+def test_a_registered_manifest_is_valid_and_a_field_too_many_is_not(dataset, tmp_path):
+    list(register_scans(dataset, [write_image(tmp_path / "a.png")]))
+    manifest = json.loads(dataset.manifest_path("plate-001").read_bytes())
+    schema = json.loads((dataset.schemas_dir / "manifest.schema.json").read_bytes())
+    jsonschema.validate(manifest, schema)
+    with pytest.raises(jsonschema.ValidationError, match="colour"):
+        jsonschema.validate(manifest | {"colour": "red"}, schema)
+
+
+def test_plates_are_listed_in_order_of_registration(dataset):
+    for plate_id, second in (("plate-001", 9), ("zebra", 1), ("b", 5), ("a", 5)):
+        write_plate(dataset, plate_id, second)
+    assert dataset.plate_ids() == ["zebra", "a", "b", "plate-001"]
+
+
+def test_hidden_folders_and_those_without_a_manifest_are_no_plates(dataset):
+    write_plate(dataset, "plate-001", 1)
+    (dataset.plates_dir / ".incoming-7").mkdir()
+    (dataset.plates_dir / ".incoming-7" / "manifest.json").write_text("{}")
+    (dataset.plates_dir / "plate-002").mkdir()
+    assert dataset.plate_ids() == ["plate-001"]
+
+
+def test_a_plate_with_a_broken_manifest_is_listed_last_and_fails_by_name(dataset):
+    write_plate(dataset, "plate-002", 1)
+    dataset.plate_dir("plate-001").mkdir()
+    dataset.manifest_path("plate-001").write_text("{")
+    assert dataset.plate_ids() == ["plate-002", "plate-001"]
+    with pytest.raises(DatasetBroken, match=r"plate-001/manifest\.json"):
+        dataset.manifest("plate-001")
+
+
+def test_no_root_has_no_plates(tmp_path):
+    assert Dataset(tmp_path / "nothing").plate_ids() == []
+
+
+def test_a_plate_that_is_not_there_is_said_to_be_unknown(dataset):
+    with pytest.raises(PlateUnknown, match="plate-009: no such plate"):
+        dataset.manifest("plate-009")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"colour": "red"}, "colour: Extra inputs are not permitted, found 'red'"),
+        ({"title": 7}, "title: Input should be a valid string, found '7'"),
+        ({"plate_id": "../x"}, "plate_id: String should match pattern"),
+        ({"plate_id": "plate-002"}, "plate_id: expected 'plate-001', as its folder, found 'plate-002'"),
+        ({"source_image": "../../x.png"}, "source_image: expected a file name, found '../../x.png'"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_was_found_and_the_mend(dataset, change, complaint):
+    write_plate(dataset, "plate-001", 1)
+    path = dataset.manifest_path("plate-001")
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
+    with pytest.raises(DatasetBroken) as broken:
+        dataset.source_path("plate-001")
+    assert str(broken.value).startswith(f"{path}: ")
+    assert complaint in str(broken.value)
+    assert "to mend it: restore it from a backup" in str(broken.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "abc", f"{'0' * 64} source/a.png\n", f"{'0' * 64}  source/../a.png\n", f"{'0' * 64}"]
+)
+def test_a_digest_file_that_is_not_sha256sums_own_is_broken(dataset, text):
+    write_plate(dataset, "plate-001", 1)
+    (dataset.plate_dir("plate-001") / "source.sha256").write_text(text)
+    with pytest.raises(DatasetBroken, match=r"source.sha256: expected one line .* to mend it: make sure"):
+        dataset.source_sha256("plate-001")
+
+
+def test_a_missing_digest_file_is_named_with_its_mend(dataset):
+    write_plate(dataset, "plate-001", 1)
+    with pytest.raises(DatasetBroken, match=r"source.sha256: cannot be read: No such file.*sha256sum source"):
+        dataset.source_sha256("plate-001")
+
+
+def test_what_is_written_is_read_back(dataset):
+    write_plate(dataset, "plate-001", 1)
+    manifest = dataset.manifest("plate-001")
+    write_json_atomically(dataset.root / "copy.json", manifest)
+    assert dataset.read_json(dataset.root / "copy.json", PlateManifest) == manifest
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    write_bytes_atomically(path, b"old")
+
+    def fail(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_bytes_atomically(path, b"new")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("file.json", b"old")]
+
+
+def test_a_thumbnail_is_there_once_groundwork_made_it(dataset):
+    assert dataset.thumbnail("plate-001") is None
+    write_bytes_atomically(dataset.derived_path("plate-001", "thumbnail.jpg"), b"\xff\xd8")
+    assert dataset.thumbnail("plate-001") == b"\xff\xd8"

@@ -1,0 +1,166 @@
+"""What `decode` refuses, each with one line that names the file and the reason."""
+
+import struct
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+from support.made_scans import encoded, png_chunk, write_image, write_png, write_tiff
+
+from atlas_resources.plates.decode import ImageRefused, SourceChanged, decode, require_decodable
+
+SMALL = Image.linear_gradient("L").resize((32, 32)).convert("RGB")
+ENCODINGS = {
+    "baseline.jpg": encoded(SMALL, "JPEG"),
+    "progressive.jpg": encoded(SMALL, "JPEG", progressive=True),
+    "scan.png": encoded(SMALL, "PNG"),
+    "scan.tif": encoded(SMALL, "TIFF"),
+    "lzw.tif": encoded(SMALL, "TIFF", compression="tiff_lzw"),
+    "scan.webp": encoded(SMALL, "WEBP"),
+    "lossless.webp": encoded(SMALL, "WEBP", lossless=True),
+}
+
+
+def reason_of(path: Path, max_pixels: int = 1_000_000) -> str:
+    with pytest.raises(ImageRefused) as refused:
+        decode(path, max_pixels)
+    assert str(refused.value) == f"{path}: {refused.value.reason}"
+    assert "\n" not in refused.value.reason
+    with pytest.raises(ImageRefused) as without_pixels:
+        require_decodable(path, max_pixels)
+    assert without_pixels.value.reason == refused.value.reason
+    return refused.value.reason
+
+
+def test_a_missing_file(tmp_path):
+    assert reason_of(tmp_path / "nothing.jpg") == "does not exist"
+
+
+def test_a_folder(tmp_path):
+    assert reason_of(tmp_path) == "is not a file"
+
+
+def test_an_empty_file(tmp_path):
+    path = tmp_path / "empty.jpg"
+    path.touch()
+    assert reason_of(path) == "is empty (0 bytes)"
+
+
+def test_what_is_no_image(tmp_path):
+    path = tmp_path / "notes.jpg"
+    path.write_text("a list of plates")
+    assert reason_of(path) == "is not an image that can be read; accepted are JPEG, PNG, TIFF, WebP"
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"), [("GIF", "a GIF"), ("BMP", "a BMP"), ("ICO", "an ICO"), ("JPEG2000", "a JPEG2000")]
+)
+def test_another_format_is_named_whatever_its_suffix(tmp_path, kind, named):
+    path = tmp_path / "scan.jpg"
+    path.write_bytes(encoded(SMALL, kind))
+    assert reason_of(path) == f"is {named}; accepted are JPEG, PNG, TIFF, WebP"
+
+
+def test_a_wrong_suffix_is_no_reason(tmp_path):
+    path = tmp_path / "scan.tif"
+    path.write_bytes(ENCODINGS["scan.png"])
+    assert decode(path).facts.format == "PNG"
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_bytes_cut_anywhere_are_refused(tmp_path, name):
+    data = ENCODINGS[name]
+    path = tmp_path / name
+    for length in [*range(20, len(data) - 24, 37), *range(len(data) - 24, len(data) - 1)]:
+        path.write_bytes(data[:length])
+        reason = reason_of(path)
+        assert "truncated or damaged" in reason or "header cannot be read" in reason, (length, reason)
+
+
+def test_a_png_whose_checksum_is_wrong(tmp_path):
+    path = write_png(tmp_path / "a.png", (2, 1), 8, 0, [b"\x01\x02"])
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 8] ^= 0xFF
+    path.write_bytes(data)
+    assert reason_of(path).startswith("is a truncated or damaged PNG: ")
+
+
+def test_more_pixels_than_the_limit_before_any_is_decoded(tmp_path):
+    path = write_png(tmp_path / "bomb.png", (40_000, 5_500), 1, 0, [])
+    assert reason_of(path, 219_999_999) == "has 220,000,000 pixels (40000 x 5500); the limit is 219,999,999"
+    assert "truncated" in reason_of(path, 220_000_000)
+
+
+@pytest.mark.parametrize(("mode", "value"), [("I", 70_000), ("F", 0.5)])
+def test_32_bit_samples(tmp_path, mode, value):
+    path = tmp_path / "deep.tif"
+    path.write_bytes(encoded(Image.new(mode, (2, 2), value), "TIFF"))
+    assert reason_of(path) == (
+        f"has 32-bit or signed samples (mode {mode}); accepted are 8 and 16 bits. Save it with 16 bits"
+    )
+
+
+def test_12_bit_samples(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", "<", (2, 1), {258: [12], 262: [1], 277: [1]}, b"\x12\x34\x56")
+    assert reason_of(path) == "has 12 bits a sample; accepted are 8 and 16. Save it with 16 bits"
+
+
+def test_a_tiff_in_cielab(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", "<", (1, 1), {258: [8] * 3, 262: [8], 277: [3]}, b"\x50\x00\x00")
+    assert reason_of(path) == "is stored in LAB; accepted are gray, RGB, palette and CMYK. Save it as RGB"
+
+
+def test_16_bit_planes_that_pillow_would_misread(tmp_path):
+    tags = {258: [16] * 3, 262: [2], 277: [3], 284: [2]}
+    path = write_tiff(tmp_path / "a.tif", "<", (1, 1), tags, struct.pack("<3H", 1, 2, 3))
+    assert reason_of(path) == "is an uncompressed 16-bit TIFF with separate planes; save it with interleaved samples"
+
+
+def test_a_16_bit_colour_that_is_transparent_but_cannot_be_told(tmp_path):
+    extra = png_chunk(b"tRNS", struct.pack(">3H", 1, 2, 3))
+    path = write_png(tmp_path / "a.png", (1, 1), 16, 2, [struct.pack(">3H", 1, 2, 3)], extra=extra)
+    assert reason_of(path) == "is a 16-bit PNG with one transparent colour; save it with an alpha channel"
+
+
+def test_a_tiff_of_a_kind_that_pillow_does_not_know(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", ">", (1, 1), {258: [16], 262: [0], 277: [1]}, b"\0\1")
+    assert reason_of(path) == "is a TIFF whose header cannot be read: unknown pixel mode"
+
+
+def test_bytes_that_are_not_the_registered_ones(tmp_path):
+    path = write_image(tmp_path / "a.png")
+    sha256 = decode(path).facts.source_sha256
+    assert decode(path, expected_sha256=sha256).facts.source_sha256 == sha256
+    with pytest.raises(SourceChanged, match=f"expected sha256 {'0' * 64}, as registered, found {sha256}.*put the"):
+        decode(path, expected_sha256="0" * 64)
+
+
+def test_nothing_is_decoded_while_truncated_images_are_let_through(tmp_path, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.raises(RuntimeError, match="LOAD_TRUNCATED_IMAGES is True"):
+        decode(write_image(tmp_path / "a.png"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # what Pillow says of the bytes on its way to giving up
+@given(name=st.sampled_from(sorted(ENCODINGS)), place=st.floats(0, 1), junk=st.binary(min_size=1, max_size=40))
+def test_damaged_bytes_are_decoded_or_refused_and_nothing_else(tmp_path_factory, name, place, junk):
+    data = bytearray(ENCODINGS[name])
+    start = int(place * (len(data) - 1))
+    data[start : start + len(junk)] = junk
+    path = tmp_path_factory.mktemp("damaged") / name
+    path.write_bytes(data)
+    with suppress(ImageRefused):
+        assert decode(path, 10_000).image.mode == "RGB"
+
+
+def test_odd_metadata_makes_no_noise(tmp_path):
+    path = tmp_path / "odd.jpg"
+    path.write_bytes(encoded(SMALL, "JPEG", exif=b"Exif\0\0MM\0\x2a\0\0\0\x08\0\xff"))
+    code = "import sys, pathlib; from atlas_resources.plates.decode import decode; decode(pathlib.Path(sys.argv[1]))"
+    run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("", "")
