@@ -46,7 +46,7 @@ def bare_loop(registry: Registry, dataset: Dataset, threads: int) -> np.ndarray:
     preprocess = build_preprocess(steps)
 
     def prepare(plate_id: str) -> torch.Tensor:
-        return preprocess(decode(dataset.source_path(plate_id)).image)
+        return preprocess(decode(dataset.plate(plate_id).source_path()).image)
 
     plate_ids = dataset.plate_ids()
     prepared = map(prepare, plate_ids) if threads == 1 else ahead(prepare, plate_ids, spec.batch_size + threads)

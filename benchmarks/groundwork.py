@@ -20,7 +20,8 @@ from atlas_resources.measures.colour.palette import dominant_colours
 from atlas_resources.measures.colour.paper import split_paper
 from atlas_resources.measures.colour.tones import measure_colours, measure_tones
 from atlas_resources.measures.hashes import perceptual_hashes
-from atlas_resources.measures.masks.shape import decode_mask, encode_mask, intersection_over_union, measure_mask
+from atlas_resources.measures.masks import run_lengths
+from atlas_resources.measures.masks.shape import intersection_over_union, measure_part, part_of
 from atlas_resources.measures.pixels import measure_pixels
 from atlas_resources.measures.spatial import edge_density, laplacian_variance
 
@@ -70,7 +71,7 @@ def measures_of(image: Image.Image) -> dict[str, Callable[[], object]]:
         return ColourCensus(counted.codes, counted.counts)
 
     foreground = levels <= split_paper(counted).threshold
-    encoded = encode_mask(foreground)
+    encoded = run_lengths.encode(foreground)
     return {
         "measure_pixels: all of the below": lambda: measure_pixels(image),
         "  array of the image": lambda: np.asarray(image),
@@ -85,9 +86,9 @@ def measures_of(image: Image.Image) -> dict[str, Callable[[], object]]:
         "    lab_histogram": lambda: lab_histogram(counted),
         "    dominant_colours": lambda: dominant_colours(counted),
         "    split_paper": lambda: split_paper(counted),
-        "measure_mask, of all print": lambda: measure_mask(foreground),
-        "encode_mask": lambda: encode_mask(foreground),
-        "decode_mask": lambda: decode_mask(encoded),
+        "measure_part, of all print": lambda: measure_part(part_of(foreground)),
+        "run_lengths.encode": lambda: run_lengths.encode(foreground),
+        "run_lengths.decode": lambda: run_lengths.decode(encoded, *foreground.shape),
         "intersection_over_union": lambda: intersection_over_union(foreground, foreground),
     }
 

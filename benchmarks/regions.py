@@ -112,7 +112,7 @@ def measure(folder: Path) -> list[Answer]:
         staging.mkdir()
         dataset = Dataset(Path(made) / "atlas")
         list(register_scans(dataset, [*scans, *(_browned(path, staging) for path in scans)]))
-        by_stem = {dataset.source_path(plate_id).stem: plate_id for plate_id in dataset.plate_ids()}
+        by_stem = {dataset.plate(plate_id).source_path().stem: plate_id for plate_id in dataset.plate_ids()}
         twin_of = {plate_id: by_stem[stem.removesuffix(MARK)] for stem, plate_id in by_stem.items() if MARK in stem}
         seconds = {key: _run(dataset, registry, key) for key in (SEGMENTER, EMBEDDER, f"{SEGMENTER}_kept")}
         answers = []

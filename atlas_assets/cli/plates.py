@@ -8,20 +8,17 @@ from rich.table import Table
 
 from atlas_assets.cli.output import cell, console, fail, open_dataset
 
-plates_app = typer.Typer(no_args_is_help=True, help="Register and list plates.")
 
-
-@plates_app.command("add")
 def plates_add(
-    paths: Annotated[list[Path], typer.Argument(help="Scans, or folders of scans (searched all the way down).")],
+    paths: Annotated[list[Path], typer.Argument(help="Scans, or folders of scans (searched recursively).")],
     max_megapixels: Annotated[float, typer.Option(help="Refuse scans with more pixels.")] = 500,
 ) -> None:
     """Register scans as plates.
 
-    Accepted: JPEG, PNG, TIFF, WebP. With an index beside the scans (`data.json`: plate, name, slug, fileName, download;
-    or `plates.csv` with any of those columns and license) identity comes from it; else plates are numbered in order.
-    Adding again changes nothing. What is refused is named with its reason, the rest is registered, and the exit code
-    is 1.
+    Accepted: JPEG, PNG, TIFF, WebP. An index next to the scans gives plate numbers and titles: `data.json` (plate,
+    name, slug, fileName, download) or `plates.csv` (any of those columns, and license). Without one, plates are
+    numbered in order. Adding the same scans again changes nothing. A refused scan is reported with its reason, the
+    rest are registered, and the exit code is 1.
     """
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -47,13 +44,12 @@ def plates_add(
         raise typer.Exit(1)
 
 
-@plates_app.command("list")
 def plates_list() -> None:
     """List the registered plates."""
     dataset = open_dataset()
     table = Table("plate", "number", "title", "source", "licence")
     for plate_id in dataset.plate_ids():
-        manifest = dataset.manifest(plate_id)
+        manifest = dataset.plate(plate_id).manifest()
         number = "" if manifest.plate_number is None else str(manifest.plate_number)
         table.add_row(*map(cell, (plate_id, number, manifest.title, manifest.source_image, manifest.license or "")))
     console.print(table if table.row_count else "no plates yet: atlas plates add PATH")

@@ -19,9 +19,11 @@ from atlas_assets.demo.plates import draw_demo_plates
 from atlas_assets.in_process import materialize, open_instance
 from atlas_resources.catalogue.build import connect
 from atlas_resources.instruments.registry import read_registry
-from atlas_resources.measures.masks.shape import EncodedMask, decode_mask, intersection_over_union
+from atlas_resources.measures.masks import run_lengths
+from atlas_resources.measures.masks.shape import intersection_over_union
 from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.registration import register_scans
 from atlas_resources.runs.sealed import MANIFEST_NAME, read_preview
 
@@ -125,7 +127,7 @@ def _score_segments(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> 
         truth = np.asarray(Image.open(truth_path).convert("1"), dtype=bool)
         found = np.zeros_like(truth)
         for _, height_px, width_px, counts in (row for row in rows if row[0] == plate_id):
-            mask = decode_mask(EncodedMask(height_px, width_px, counts, ""))
+            mask = run_lengths.decode(counts, height_px, width_px)
             if np.count_nonzero(mask & truth) * 2 > np.count_nonzero(mask):
                 found |= mask
         scores[plate_id] = intersection_over_union(found, truth)
@@ -155,7 +157,7 @@ def _sheet_rows(
     )
     rows = []
     for plate_id, title, colours in plates:
-        thumbnail = dataset.thumbnail(plate_id)
+        thumbnail = dataset.plate(plate_id).thumbnail()
         overlay = _overlay(dataset, plate_id, segmented.get(plate_id))
         if thumbnail is None or overlay is None:
             continue
@@ -167,7 +169,9 @@ def _sheet_rows(
                 thumbnail=thumbnail,
                 overlay=overlay,
                 palette=[(colour["srgb_hex"], colour["share"]) for colour in colours],
-                neighbours=[(other, dataset.thumbnail(other) or thumbnail, cosine) for other, _, cosine in nearest],
+                neighbours=[
+                    (other, dataset.plate(other).thumbnail() or thumbnail, cosine) for other, _, cosine in nearest
+                ],
                 note=f"{SEGMENTER}: IoU {scores[plate_id]:.3f}" if plate_id in scores else "",
             )
         )
@@ -177,5 +181,5 @@ def _sheet_rows(
 def _overlay(dataset: Dataset, plate_id: str, run_id: str | None) -> bytes | None:
     if run_id is None:
         return None
-    manifest = dataset.read_json(dataset.runs_dir(plate_id) / run_id / MANIFEST_NAME, RunManifest)
+    manifest = read_json(dataset.plate(plate_id).runs_folder / run_id / MANIFEST_NAME, RunManifest)
     return read_preview(dataset, manifest)

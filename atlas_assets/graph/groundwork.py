@@ -38,7 +38,7 @@ PROGRESS_SECONDS = 5.0
 
 def _image_metadata(dataset: Dataset, plate: InputImage, is_reused: bool) -> dict[str, Any]:
     return {
-        **picture_metadata(plate.plate_id, dataset.thumbnail(plate.plate_id)),
+        **picture_metadata(plate.plate_id, dataset.plate(plate.plate_id).thumbnail()),
         "reused": is_reused,
         "width": plate.width,
         "height": plate.height,
@@ -47,7 +47,7 @@ def _image_metadata(dataset: Dataset, plate: InputImage, is_reused: bool) -> dic
         "luminance_mean": plate.luminance_mean,
         "background_ratio": plate.background_ratio,
         "colour_policy": dg.MetadataValue.json(plate.colour_policy.model_dump()),
-        "file": dg.MetadataValue.path(dataset.derived_path(plate.plate_id, "input_image.json")),
+        "file": dg.MetadataValue.path(dataset.plate(plate.plate_id).derived_path("input_image.json")),
     }
 
 
@@ -60,7 +60,7 @@ def _histogram_metadata(dataset: Dataset, plate: ColorHistograms, is_reused: boo
         "pixel_count": plate.pixel_count,
         "paper_ratio": plate.paper.paper_ratio,
         "dominant_colours": dg.MetadataValue.md(colours),
-        "file": dg.MetadataValue.path(dataset.derived_path(plate.plate_id, "input_color_histograms.json")),
+        "file": dg.MetadataValue.path(dataset.plate(plate.plate_id).derived_path("input_color_histograms.json")),
     }
 
 

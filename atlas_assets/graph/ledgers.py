@@ -55,7 +55,7 @@ def _metadata(dataset: Dataset, table: Table, rows: pl.DataFrame) -> dict[str, A
         )
     if table.name == "embeddings":
         current = rows.filter(pl.col("is_current"))
-        for shown in neighbour_pictures(current, dataset.thumbnail):
+        for shown in neighbour_pictures(current, lambda plate_id: dataset.plate(plate_id).thumbnail()):
             name = f"nearest to {shown.plate_id} ({shown.instrument})"
             metadata[name] = dg.MetadataValue.md(data_uri_markdown(shown.picture, name))
     return metadata
@@ -102,7 +102,7 @@ def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
 
 
 def _build_catalogue_asset(registry: Registry) -> dg.AssetsDefinition:
-    macros = "\n".join(f"- `{name}`: {meaning}" for name, (meaning, _) in MACROS.items())
+    macros = "\n".join(f"- `{macro.name}`: {macro.meaning}" for macro in MACROS)
 
     @dg.asset(
         key=CATALOGUE_KEY,

@@ -17,6 +17,7 @@ from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.plates.contracts import InputImage, RunManifest
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.tables.ledgers import PLATES
 from atlas_resources.tables.region_soundness import unsound_colours, unsound_outlines, unsound_verdicts
 from atlas_resources.tables.results import FILE_OF_ROLE
@@ -40,9 +41,9 @@ def _unsound_detection(dataset: Dataset, spec: Spec, rows: pl.DataFrame) -> Iter
     """Boxes are held against their plate's size where its groundwork is done; the ledger's check holds the others."""
     sizes = []
     for plate_id in rows["plate_id"].unique():
-        path = dataset.derived_path(plate_id, "input_image.json")
+        path = dataset.plate(plate_id).derived_path("input_image.json")
         if path.is_file():
-            facts = dataset.read_json(path, InputImage)
+            facts = read_json(path, InputImage)
             sizes.append({"plate_id": plate_id, "width": facts.width, "height": facts.height})
     return unsound_boxes(rows, pl.DataFrame(sizes, schema=PLATES.schema))
 
@@ -61,7 +62,7 @@ ROW_CHECKS: dict[str, Callable[[Dataset, Spec, pl.DataFrame], Iterator[str]]] = 
 
 def unsound_result(dataset: Dataset, spec: Spec, manifest: RunManifest) -> Iterator[str]:
     """What is wrong in a plate's sealed result: files that changed since, unsound rows, a source that changed."""
-    plate_dir = dataset.plate_dir(manifest.plate_id)
+    plate_dir = dataset.plate(manifest.plate_id).folder
     for output in manifest.outputs:
         path = plate_dir / output.path
         content = path.read_bytes() if path.is_file() else b""
@@ -77,11 +78,11 @@ def changed_source(dataset: Dataset, plate_id: str) -> Iterator[str]:
 
     A source is written before its `source.sha256`, and never again: only one with a later time of change is hashed.
     """
-    path = dataset.source_path(plate_id)
+    path = dataset.plate(plate_id).source_path()
     if not path.is_file():
         yield f"{path} is gone"
-    elif path.stat().st_ctime_ns >= (dataset.plate_dir(plate_id) / "source.sha256").stat().st_mtime_ns:
-        registered, found = dataset.source_sha256(plate_id), sha256_of(path)
+    elif path.stat().st_ctime_ns >= (dataset.plate(plate_id).folder / "source.sha256").stat().st_mtime_ns:
+        registered, found = dataset.plate(plate_id).source_sha256(), sha256_of(path)
         if found != registered:
             yield f"{path} has changed: expected sha256 {registered}, found {found}"
 

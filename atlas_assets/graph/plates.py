@@ -22,8 +22,8 @@ MANIFEST_CODE_VERSION = "1"
 
 def _require_source(dataset: Dataset, plate_id: str) -> str:
     """The registered digest of the plate's source, once its bytes have been held against it."""
-    path = dataset.source_path(plate_id)
-    registered = dataset.source_sha256(plate_id)
+    path = dataset.plate(plate_id).source_path()
+    registered = dataset.plate(plate_id).source_sha256()
     found = sha256_of(path)
     if found != registered:
         raise ValueError(
@@ -34,10 +34,10 @@ def _require_source(dataset: Dataset, plate_id: str) -> str:
 
 
 def _metadata(dataset: Dataset, plate_id: str, sha256: str) -> dict[str, Any]:
-    manifest = dataset.manifest(plate_id)
-    source = dataset.source_path(plate_id)
+    manifest = dataset.plate(plate_id).manifest()
+    source = dataset.plate(plate_id).source_path()
     return {
-        **picture_metadata(plate_id, dataset.thumbnail(plate_id)),
+        **picture_metadata(plate_id, dataset.plate(plate_id).thumbnail()),
         "title": manifest.title,
         "source": dg.MetadataValue.path(source),
         "source_sha256": sha256,

@@ -28,7 +28,7 @@ def declared_preprocessing(spec: Spec) -> Preprocessing:
 
 def source_pixels(dataset: Dataset, plate_id: str) -> Image.Image:
     """The plate's 8-bit sRGB pixels, its bytes held against the registered digest."""
-    return decode(dataset.source_path(plate_id), expected_sha256=dataset.source_sha256(plate_id)).image
+    return decode(dataset.plate(plate_id).source_path(), expected_sha256=dataset.plate(plate_id).source_sha256()).image
 
 
 def require_finite(spec: Spec, name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

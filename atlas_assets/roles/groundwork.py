@@ -12,6 +12,7 @@ from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure, InputImage
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import POLICY_NAME, DecodedImage, decode
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.runs.claims import claim_plate
 
 MEASURE_VERSION = f"1.{POLICY_NAME}"
@@ -57,12 +58,12 @@ def _input_image(plate_id: str, filename: str, decoded: DecodedImage, scalars: d
 
 def read_groundwork(dataset: Dataset, plate_id: str) -> Groundwork | None:
     """The plate's present files if this version of the code made both from the present source, else None."""
-    paths = [dataset.derived_path(plate_id, f"{name}.json") for name in ("input_image", "input_color_histograms")]
+    paths = [dataset.plate(plate_id).derived_path(f"{name}.json") for name in ("input_image", "input_color_histograms")]
     if not all(path.is_file() for path in paths):
         return None
-    input_image = dataset.read_json(paths[0], InputImage)
-    histograms = dataset.read_json(paths[1], ColorHistograms)
-    present = (MEASURE_VERSION, dataset.source_sha256(plate_id))
+    input_image = read_json(paths[0], InputImage)
+    histograms = read_json(paths[1], ColorHistograms)
+    present = (MEASURE_VERSION, dataset.plate(plate_id).source_sha256())
     if not all((made.measure_version, made.source_sha256) == present for made in (input_image, histograms)):
         return None
     return Groundwork(plate_id, input_image, histograms, is_reused=True)
@@ -76,8 +77,8 @@ def measure_plate(dataset: Dataset, plate_id: str) -> Groundwork:
     """
     from atlas_resources.measures.pixels import measure_pixels
 
-    source = dataset.source_path(plate_id)
-    decoded = decode(source, expected_sha256=dataset.source_sha256(plate_id))
+    source = dataset.plate(plate_id).source_path()
+    decoded = decode(source, expected_sha256=dataset.plate(plate_id).source_sha256())
     facts = measure_pixels(decoded.image)
     input_image = _input_image(plate_id, source.name, decoded, facts.scalars())
     histograms = ColorHistograms(
@@ -86,19 +87,19 @@ def measure_plate(dataset: Dataset, plate_id: str) -> Groundwork:
         source_sha256=decoded.facts.source_sha256,
         **facts.histograms(),
     )
-    write_bytes_atomically(dataset.derived_path(plate_id, "thumbnail.jpg"), thumbnail(decoded.image))
-    write_json_atomically(dataset.derived_path(plate_id, "input_color_histograms.json"), histograms)
-    write_json_atomically(dataset.derived_path(plate_id, "input_image.json"), input_image)
+    write_bytes_atomically(dataset.plate(plate_id).derived_path("thumbnail.jpg"), thumbnail(decoded.image))
+    write_json_atomically(dataset.plate(plate_id).derived_path("input_color_histograms.json"), histograms)
+    write_json_atomically(dataset.plate(plate_id).derived_path("input_image.json"), input_image)
     return Groundwork(plate_id, input_image, histograms)
 
 
 def read_failure(dataset: Dataset, plate_id: str) -> GroundworkFailure | None:
     """The failure of this version of the code on the present source, if there is one."""
-    path = dataset.derived_path(plate_id, FAILURE_NAME)
+    path = dataset.plate(plate_id).derived_path(FAILURE_NAME)
     if not path.is_file():
         return None
-    failure = dataset.read_json(path, GroundworkFailure)
-    present = (MEASURE_VERSION, dataset.source_sha256(plate_id))
+    failure = read_json(path, GroundworkFailure)
+    present = (MEASURE_VERSION, dataset.plate(plate_id).source_sha256())
     return failure if (failure.measure_version, failure.source_sha256) == present else None
 
 
@@ -108,20 +109,20 @@ def _keep_failure(dataset: Dataset, plate_id: str, error: Exception) -> None:
     failure = GroundworkFailure(
         plate_id=plate_id,
         measure_version=MEASURE_VERSION,
-        source_sha256=dataset.source_sha256(plate_id),
+        source_sha256=dataset.plate(plate_id).source_sha256(),
         attempts=before.attempts + 1 if before else 1,
         error_type=type(error).__name__,
         message=str(error) or repr(error),
         failed_at=datetime.now(UTC),
     )
-    write_json_atomically(dataset.derived_path(plate_id, FAILURE_NAME), failure)
+    write_json_atomically(dataset.plate(plate_id).derived_path(FAILURE_NAME), failure)
 
 
 def _reuse_or_measure(dataset: Dataset, plate_id: str, is_forced: bool) -> Groundwork:
     try:
         present = None if is_forced else read_groundwork(dataset, plate_id)
         made = present or measure_plate(dataset, plate_id)
-        dataset.derived_path(plate_id, FAILURE_NAME).unlink(missing_ok=True)
+        dataset.plate(plate_id).derived_path(FAILURE_NAME).unlink(missing_ok=True)
     except Exception as error:  # noqa: BLE001 - whatever a bad scan raises, it costs this plate alone and is named
         with suppress(OSError, ValueError, LookupError):
             _keep_failure(dataset, plate_id, error)

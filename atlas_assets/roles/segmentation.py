@@ -126,7 +126,8 @@ def _segment_row(mask: Mask, raster: WorkingRaster, covered: np.ndarray) -> dict
     # SciPy and scikit-image load slowly; the graph needs neither.
     from atlas_resources.measures.colour.census import count_colours
     from atlas_resources.measures.colour.palette import dominant_colours
-    from atlas_resources.measures.masks.shape import encode_part, measure_part
+    from atlas_resources.measures.masks import run_lengths
+    from atlas_resources.measures.masks.shape import measure_part
     from atlas_resources.measures.windows import bounding_box
 
     pixels = mask.pixels
@@ -135,7 +136,8 @@ def _segment_row(mask: Mask, raster: WorkingRaster, covered: np.ndarray) -> dict
     if part is None:
         return None
     covered[box] |= pixels[box]
-    encoded = encode_part(part)
+    size = part.height, part.width
+    counts = run_lengths.encode_part(part.pixels, part.top, part.left, *size)
     shape = asdict(measure_part(part))
     colours = dominant_colours(count_colours(raster.pixels[box], pixels[box]), PALETTE_COLOURS)
     return {
@@ -143,10 +145,10 @@ def _segment_row(mask: Mask, raster: WorkingRaster, covered: np.ndarray) -> dict
         "touches_border": shape["is_touching_border"],
         "class_id": mask.class_id,
         "class_name": mask.class_name,
-        "mask_rle": encoded.counts,
-        "mask_sha256": encoded.sha256,
-        "height_px": encoded.height,
-        "width_px": encoded.width,
+        "mask_rle": counts,
+        "mask_sha256": run_lengths.mask_sha256(counts, *size),
+        "height_px": part.height,
+        "width_px": part.width,
         "predicted_iou": mask.predicted_iou,
         "stability_score": mask.stability_score,
         "palette": [asdict(colour) for colour in colours],
@@ -162,7 +164,7 @@ def part_on_source(pixels: np.ndarray, box: tuple[slice, slice], raster: Working
         raster: the working raster.
 
     Returns:
-        `measures.segments.Part`, or None where no source pixel takes a True one.
+        `measures.masks.shape.Part`, or None where no source pixel takes a True one.
     """
     from atlas_resources.measures.masks.shape import Part, part_of
 

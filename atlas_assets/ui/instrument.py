@@ -75,13 +75,13 @@ def outcome_metadata(
 
 
 def _sealed_metadata(dataset: Dataset, manifest: RunManifest, is_drawn_on_plate: bool) -> dict[str, Any]:
-    preview, thumbnail = read_preview(dataset, manifest), dataset.thumbnail(manifest.plate_id)
+    preview, thumbnail = read_preview(dataset, manifest), dataset.plate(manifest.plate_id).thumbnail()
     metrics = read_metrics(dataset, manifest).values
     return {
         **picture_metadata(manifest.plate_id, preview or thumbnail, None if is_drawn_on_plate else thumbnail),
         **{name: value for name, value in metrics.items() if value is not None},
         **(segment_metadata(dataset, manifest) if manifest.instrument.role == "segmentation" else {}),
-        "folder": dg.MetadataValue.path(dataset.runs_dir(manifest.plate_id) / manifest.run_id),
+        "folder": dg.MetadataValue.path(dataset.plate(manifest.plate_id).runs_folder / manifest.run_id),
     }
 
 

@@ -15,7 +15,7 @@ from atlas_resources.tables.results import FILE_OF_ROLE
 
 def segment_metadata(dataset: Dataset, manifest: RunManifest) -> dict[str, Any]:
     """The histogram of areas, and a warning where the set is empty or has exploded, from the sealed run."""
-    path = dataset.runs_dir(manifest.plate_id) / manifest.run_id / FILE_OF_ROLE["segmentation"]
+    path = dataset.plate(manifest.plate_id).runs_folder / manifest.run_id / FILE_OF_ROLE["segmentation"]
     areas = pl.read_parquet(path, columns=["area_ratio"])["area_ratio"].to_list()
     metadata: dict[str, Any] = {}
     if areas:

@@ -79,7 +79,7 @@ def _published(row: dict[str, Any]) -> PublishedRegion:
 
 def _jpeg(dataset: Dataset, plate_id: str) -> bytes:
     """The plate's upright pixels at full size: what the coordinates are of, whatever the source's form."""
-    image = decode(dataset.source_path(plate_id), expected_sha256=dataset.source_sha256(plate_id)).image
+    image = decode(dataset.plate(plate_id).source_path(), expected_sha256=dataset.plate(plate_id).source_sha256()).image
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()
@@ -107,7 +107,7 @@ def export_regions(
         raise ValueError(f"base address: expected one that starts with http:// or https://, found {base_url!r}")
     for (plate_id,), rows in _rows(dataset, segmenter, commercial).group_by("plate_id", maintain_order=True):
         regions = [_published(row) for row in rows.iter_rows(named=True)]
-        manifest = dataset.manifest(str(plate_id))
+        manifest = dataset.plate(str(plate_id)).manifest()
         page = PlatePage(
             plate_id=manifest.plate_id,
             title=manifest.title,

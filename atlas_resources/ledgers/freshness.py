@@ -54,5 +54,5 @@ def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]
 
 def _present_digests(dataset: Dataset, plate_ids: list[str], name: str) -> set[tuple[str, str]]:
     """Plate and sha256 of each file of this name in `derived/`."""
-    paths = {plate_id: dataset.derived_path(plate_id, name) for plate_id in plate_ids}
+    paths = {plate_id: dataset.plate(plate_id).derived_path(name) for plate_id in plate_ids}
     return {(plate_id, sha256_of(path)) for plate_id, path in paths.items() if path.is_file()}

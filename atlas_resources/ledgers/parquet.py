@@ -49,7 +49,7 @@ def sealed_runs(dataset: Dataset) -> set[RunKey]:
     """Every sealed run folder on disk, by listing alone."""
     found = set()
     for plate_id in dataset.plate_ids():
-        runs = dataset.runs_dir(plate_id)
+        runs = dataset.plate(plate_id).runs_folder
         if runs.is_dir():
             found |= {(name, plate_id) for name in os.listdir(runs) if name.startswith("run-")}
     return found
@@ -71,7 +71,7 @@ def read_sealed_rows(dataset: Dataset, role: str) -> pl.DataFrame:
     table = INSTRUMENT_TABLES[role]
     runs = read_ledger(dataset, RUNS).filter(pl.col("status") == "complete", pl.col("role") == role)
     paths = [
-        dataset.runs_dir(plate_id) / run_id / FILE_OF_ROLE[role]
+        dataset.plate(plate_id).runs_folder / run_id / FILE_OF_ROLE[role]
         for run_id, plate_id in sorted(runs_in(runs) & sealed_runs(dataset))
     ]
     return read_sealed_files(paths, table)

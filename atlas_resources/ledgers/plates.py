@@ -6,6 +6,7 @@ from atlas_resources.files.digests import sha256_of
 from atlas_resources.ledgers.parquet import write_ledger
 from atlas_resources.plates.contracts import ColorHistograms, InputImage
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.tables.ledgers import HISTOGRAMS, PLATES
 
 
@@ -13,11 +14,14 @@ def build_plates(dataset: Dataset) -> pl.DataFrame:
     """`ledger/plates`: manifest and scalar facts of every registered plate."""
     rows = []
     for plate_id in dataset.plate_ids():
-        row = {"source_sha256": dataset.source_sha256(plate_id), **dataset.manifest(plate_id).model_dump()}
-        path = dataset.derived_path(plate_id, "input_image.json")
+        row = {
+            "source_sha256": dataset.plate(plate_id).source_sha256(),
+            **dataset.plate(plate_id).manifest().model_dump(),
+        }
+        path = dataset.plate(plate_id).derived_path("input_image.json")
         if path.is_file():
             row["input_image_sha256"] = sha256_of(path)  # before it is read: what is written meanwhile is told by it
-            facts = dataset.read_json(path, InputImage)
+            facts = read_json(path, InputImage)
             row |= {**facts.model_dump(exclude={"colour_policy"}), "colour_policy": facts.colour_policy.name}
         rows.append({name: row.get(name) for name in PLATES.schema})
     return write_ledger(dataset, PLATES, pl.DataFrame(rows, schema=PLATES.schema))
@@ -27,10 +31,10 @@ def build_histograms(dataset: Dataset) -> pl.DataFrame:
     """`ledger/histograms`: exact counts of every plate whose groundwork is done."""
     rows = []
     for plate_id in dataset.plate_ids():
-        path = dataset.derived_path(plate_id, "input_color_histograms.json")
+        path = dataset.plate(plate_id).derived_path("input_color_histograms.json")
         if path.is_file():
             digest = sha256_of(path)  # before it is read, as with the plates
-            rows.append({**_histogram_row(dataset.read_json(path, ColorHistograms)), "file_sha256": digest})
+            rows.append({**_histogram_row(read_json(path, ColorHistograms)), "file_sha256": digest})
     frame = pl.DataFrame([{name: row[name] for name in HISTOGRAMS.schema} for row in rows], schema=HISTOGRAMS.schema)
     return write_ledger(dataset, HISTOGRAMS, frame)
 

@@ -9,6 +9,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import RunKey, read_ledger, read_sealed_files, runs_in, sealed_runs, write_ledger
 from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.tables.ledgers import LINEAGE, RUNS
 from atlas_resources.tables.results import FILE_OF_ROLE, INSTRUMENT_TABLES
@@ -37,7 +38,8 @@ def build_instrument_table(dataset: Dataset, role: str) -> pl.DataFrame:
     )
     old = _still_sealed(read_ledger(dataset, table), complete)
     paths = [
-        dataset.runs_dir(plate_id) / run_id / FILE_OF_ROLE[role] for run_id, plate_id in sorted(complete - runs_in(old))
+        dataset.plate(plate_id).runs_folder / run_id / FILE_OF_ROLE[role]
+        for run_id, plate_id in sorted(complete - runs_in(old))
     ]
     rows = pl.concat([old.drop(IS_CURRENT.name), read_sealed_files(paths, table)])
     current = runs.filter(pl.col(IS_CURRENT.name)).select("run_id", "plate_id")
@@ -77,7 +79,7 @@ def _still_sealed(rows: pl.DataFrame, on_disk: set[RunKey]) -> pl.DataFrame:
 
 def _manifests(dataset: Dataset, keys: Iterable[RunKey]) -> Iterator[RunManifest]:
     for run_id, plate_id in sorted(keys):
-        yield dataset.read_json(dataset.runs_dir(plate_id) / run_id / MANIFEST_NAME, RunManifest)
+        yield read_json(dataset.plate(plate_id).runs_folder / run_id / MANIFEST_NAME, RunManifest)
 
 
 def _run_row(manifest: RunManifest) -> dict:
@@ -123,7 +125,7 @@ def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> p
         orient="row",
     )
     sources = pl.DataFrame(
-        [(plate_id, dataset.source_sha256(plate_id)) for plate_id in dataset.plate_ids()],
+        [(plate_id, dataset.plate(plate_id).source_sha256()) for plate_id in dataset.plate_ids()],
         schema={"plate_id": pl.String, "source_sha256": pl.String},
         orient="row",
     )

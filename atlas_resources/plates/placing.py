@@ -36,7 +36,7 @@ def place_plate(dataset: Dataset, incoming: Path, manifest: PlateManifest, scan:
         write_synced(building / "manifest.json", (manifest.model_dump_json(indent=2) + "\n").encode())
         sync_folder(building / "source")
         sync_folder(building)
-        os.rename(building, dataset.plate_dir(manifest.plate_id))
+        os.rename(building, dataset.plate(manifest.plate_id).folder)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise

@@ -122,7 +122,7 @@ def read_known_plates(dataset: Dataset) -> KnownPlates:
     """Identity of every registered plate, and the numbers of folders that are no plates but stand in the way of one."""
     known = KnownPlates()
     for plate_id in dataset.plate_ids():
-        known.add(dataset.manifest(plate_id), dataset.source_sha256(plate_id))
+        known.add(dataset.plate(plate_id).manifest(), dataset.plate(plate_id).source_sha256())
     for name in os.listdir(dataset.plates_dir):
         known.reserve(number_of_id(name))
     return known
@@ -155,9 +155,9 @@ def register_scan(
     try:
         place_plate(dataset, incoming, manifest, scan.path, validated.sha256)
     except OSError as error:
-        if dataset.plate_dir(manifest.plate_id).exists():
+        if dataset.plate(manifest.plate_id).folder.exists():
             raise RegistrationRefused(
-                f"{dataset.plate_dir(manifest.plate_id)} is there already, from a registration at the same time or by"
+                f"{dataset.plate(manifest.plate_id).folder} is there already, from a registration at the same time or by"
                 f" hand; look at it, and add the scan again"
             ) from error
         raise RegistrationRefused(f"cannot be stored as {manifest.plate_id}: {error.strerror or error}") from error

@@ -85,10 +85,10 @@ class Prepared:
 
 def source_digest(dataset: Dataset, plate_id: str) -> FileDigest:
     """The plate's source as a manifest names it: registered digest, present size."""
-    path = dataset.source_path(plate_id)
+    path = dataset.plate(plate_id).source_path()
     return FileDigest(
-        path=path.relative_to(dataset.plate_dir(plate_id)).as_posix(),
-        sha256=dataset.source_sha256(plate_id),
+        path=path.relative_to(dataset.plate(plate_id).folder).as_posix(),
+        sha256=dataset.plate(plate_id).source_sha256(),
         size_bytes=path.stat().st_size if path.exists() else 0,
     )
 

@@ -36,7 +36,7 @@ def claim_plate(dataset: Dataset, plate_id: str, key: str, *, is_patient: bool =
     None if another run has it, unless one is patient and waits until it has not. The lock is the kernel's, on an empty
     file: a dead process holds none.
     """
-    folder = dataset.locks_dir / dataset.plate_dir(plate_id).name
+    folder = dataset.locks_dir / dataset.plate(plate_id).folder.name
     folder.mkdir(parents=True, exist_ok=True)
     lock = (folder / key).open("wb")
     try:
@@ -49,6 +49,6 @@ def claim_plate(dataset: Dataset, plate_id: str, key: str, *, is_patient: bool =
 
 def sweep_dead(dataset: Dataset, plate_id: str) -> None:
     """Removes what killed runs left half-written on the plate."""
-    for partial in dataset.runs_dir(plate_id).glob(".run-*.partial"):
+    for partial in dataset.plate(plate_id).runs_folder.glob(".run-*.partial"):
         if not is_live(dataset, partial.name[1:].removesuffix(".partial")):
             shutil.rmtree(partial, ignore_errors=True)

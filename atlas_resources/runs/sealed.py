@@ -7,6 +7,7 @@ from pathlib import Path
 from atlas_resources.instruments.instrument_identity import InstrumentIdentity
 from atlas_resources.plates.contracts import Metrics, RunManifest
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import read_json
 
 MANIFEST_NAME = "run.manifest.json"
 
@@ -19,13 +20,13 @@ def _sealed(dataset: Dataset, plate_id: str, identity: InstrumentIdentity) -> It
 
     Run folders carry the fingerprint's first 8 hex digits in their name: a plate without such a run costs one listing.
     """
-    runs = dataset.runs_dir(plate_id)
+    runs = dataset.plate(plate_id).runs_folder
     if not runs.is_dir():
         return
-    wanted = (identity.key, identity.fingerprint, dataset.source_sha256(plate_id))
+    wanted = (identity.key, identity.fingerprint, dataset.plate(plate_id).source_sha256())
     names = (name for name in os.listdir(runs) if name.startswith("run-") and name.endswith(identity.fingerprint[:8]))
     for name in sorted(names, reverse=True):
-        manifest = dataset.read_json(runs / name / MANIFEST_NAME, RunManifest)
+        manifest = read_json(runs / name / MANIFEST_NAME, RunManifest)
         if (manifest.instrument.key, manifest.instrument.fingerprint, manifest.source_sha256) == wanted:
             yield manifest
 
@@ -44,10 +45,10 @@ def read_preview(dataset: Dataset, manifest: RunManifest) -> bytes | None:
     """The sealed preview picture of a plate's run, if it has one."""
     for output in manifest.outputs:
         if Path(output.path).stem == "preview":
-            return (dataset.plate_dir(manifest.plate_id) / output.path).read_bytes()
+            return (dataset.plate(manifest.plate_id).folder / output.path).read_bytes()
     return None
 
 
 def read_metrics(dataset: Dataset, manifest: RunManifest) -> Metrics:
     """The sealed scalars of a plate's run."""
-    return dataset.read_json(dataset.runs_dir(manifest.plate_id) / manifest.run_id / METRICS_NAME, Metrics)
+    return read_json(dataset.plate(manifest.plate_id).runs_folder / manifest.run_id / METRICS_NAME, Metrics)

@@ -114,7 +114,7 @@ class Run:
     def _seal_files(
         self, plate_id: str, inputs: Sequence[FileDigest], files: dict[str, bytes], error: StructuredError | None
     ) -> RunManifest:
-        runs = self.dataset.runs_dir(plate_id)
+        runs = self.dataset.plate(plate_id).runs_folder
         runs.mkdir(exist_ok=True)
         sweep_dead(self.dataset, plate_id)
         outputs = [

@@ -48,11 +48,11 @@ def require_sealed(dataset: Dataset, plate_id: str, upstream: InstrumentIdentity
         raise UpstreamMissing(f"{plate_id} has no sealed result of {upstream.key}, which is read here. First: {make}")
     path = f"runs/{manifest.run_id}/{FILE_OF_ROLE[upstream.role]}"
     file = next(output for output in manifest.outputs if output.path == path)
-    content = (dataset.plate_dir(plate_id) / path).read_bytes()
+    content = (dataset.plate(plate_id).folder / path).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != file.sha256:
         raise ValueError(
-            f"{dataset.plate_dir(plate_id) / path}: expected the sealed sha256 {file.sha256}, found {found}. Restore "
+            f"{dataset.plate(plate_id).folder / path}: expected the sealed sha256 {file.sha256}, found {found}. Restore "
             f"it, or measure {plate_id} with {upstream.key} again, `force` set in the run's configuration."
         )
     return SealedResult(manifest, file, pl.read_parquet(io.BytesIO(content)))

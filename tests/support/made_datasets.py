@@ -65,7 +65,7 @@ def make_dataset(folder: Path, *names: str) -> Dataset:
 
 def alter_source(dataset: Dataset, plate_id: str) -> None:
     """What must never happen: other bytes under a registered plate."""
-    path = dataset.source_path(plate_id)
+    path = dataset.plate(plate_id).source_path()
     path.chmod(0o644)
     path.write_bytes(path.read_bytes() + b"altered")
 
@@ -73,14 +73,14 @@ def alter_source(dataset: Dataset, plate_id: str) -> None:
 def source_digests(dataset: Dataset) -> dict[str, str]:
     """sha256 of the bytes of each source as they are now."""
     return {
-        plate_id: hashlib.sha256(dataset.source_path(plate_id).read_bytes()).hexdigest()
+        plate_id: hashlib.sha256(dataset.plate(plate_id).source_path().read_bytes()).hexdigest()
         for plate_id in dataset.plate_ids()
     }
 
 
 def run_folders(dataset: Dataset, plate_id: str) -> list[str]:
     """Names of everything in a plate's `runs/`, hidden leftovers included."""
-    runs = dataset.runs_dir(plate_id)
+    runs = dataset.plate(plate_id).runs_folder
     return sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
 
 

@@ -8,6 +8,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.tables.ledgers import LEDGERS
 from support.made_results import build_ledgers
@@ -17,7 +18,7 @@ def sealed_statuses(dataset: Dataset) -> dict[tuple[str, str], list[str]]:
     """Statuses of the sealed runs of each plate and instrument, from their manifests."""
     found = defaultdict(list)
     for path in sorted(dataset.plates_dir.glob(f"*/runs/run-*/{MANIFEST_NAME}")):
-        manifest = dataset.read_json(path, RunManifest)
+        manifest = read_json(path, RunManifest)
         found[manifest.plate_id, manifest.instrument.key].append(manifest.status)
     return dict(found)
 

@@ -82,7 +82,7 @@ def shorten(reason: str) -> str:
 
 def spoil(dataset: Dataset, plate_id: str, number: int) -> str:
     """What must never happen to a registered source, one way after the other; says which."""
-    path = dataset.source_path(plate_id)
+    path = dataset.plate(plate_id).source_path()
     path.chmod(0o644)
     content = path.read_bytes()
     match number % 3:

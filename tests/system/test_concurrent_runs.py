@@ -13,6 +13,7 @@ from support.made_datasets import make_dataset
 
 from atlas_resources.plates.contracts import RunManifest, RunReport
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.runs.sealed import MANIFEST_NAME
 
 pytestmark = pytest.mark.system
@@ -62,7 +63,7 @@ def sealed(dataset: Dataset) -> list[RunManifest]:
     """The manifest of each sealed folder, once its files have been held against it."""
     manifests = []
     for folder in sorted(dataset.plates_dir.glob("*/runs/run-*")):
-        manifest = dataset.read_json(folder / MANIFEST_NAME, RunManifest)
+        manifest = read_json(folder / MANIFEST_NAME, RunManifest)
         assert manifest.status == "complete"
         assert (manifest.plate_id, manifest.run_id) == (folder.parents[1].name, folder.name)
         for output in manifest.outputs:
@@ -73,7 +74,7 @@ def sealed(dataset: Dataset) -> list[RunManifest]:
 
 
 def reports(dataset: Dataset) -> list[RunReport]:
-    return [dataset.read_json(path, RunReport) for path in sorted(dataset.reports_dir.glob("*/report.json"))]
+    return [read_json(path, RunReport) for path in sorted(dataset.reports_dir.glob("*/report.json"))]
 
 
 def test_every_plate_is_sealed_once_and_reused_by_the_other(twelve_plates):

@@ -20,6 +20,7 @@ from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.runs.claims import is_live
 from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.tables.ledgers import LEDGERS
@@ -73,7 +74,7 @@ def wait_until_sealed(dataset: Dataset, count: int, process: subprocess.Popen) -
 
 def require_whole(dataset: Dataset, folder: Path) -> str:
     """Holds a sealed folder against its manifest, file by file; gives the plate's id."""
-    manifest = dataset.read_json(folder / MANIFEST_NAME, RunManifest)
+    manifest = read_json(folder / MANIFEST_NAME, RunManifest)
     plate_dir = folder.parents[1]
     assert manifest.status == "complete"
     assert (manifest.plate_id, manifest.run_id) == (plate_dir.name, folder.name)

@@ -11,6 +11,7 @@ from support.made_datasets import alter_source, make_dataset, run_folders
 
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.plates.contracts import RunManifest
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.runs.sealed import MANIFEST_NAME
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
@@ -57,7 +58,7 @@ def test_every_good_plate_was_done_once_and_every_bad_one_failed_once(deployed, 
     for plate_id in deployed.dataset.plate_ids():
         names = run_folders(deployed.dataset, plate_id)
         manifests = [
-            deployed.dataset.read_json(deployed.dataset.runs_dir(plate_id) / name / MANIFEST_NAME, RunManifest)
+            read_json(deployed.dataset.plate(plate_id).runs_folder / name / MANIFEST_NAME, RunManifest)
             for name in names
         ]
         status = "failed" if plate_id in BAD else "complete"

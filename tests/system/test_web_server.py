@@ -20,7 +20,7 @@ WORKSPACE = SETTINGS_FOLDER / "workspace.yaml"
 
 def sealed(dataset: Dataset, plate_id: str) -> list[str]:
     """Names of what lies in the plate's `runs/`."""
-    runs = dataset.runs_dir(plate_id)
+    runs = dataset.plate(plate_id).runs_folder
     return sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
 
 

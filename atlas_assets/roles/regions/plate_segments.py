@@ -41,17 +41,11 @@ class PlateSegments:
 
     def segments(self) -> Iterator[KeptSegment]:
         """Each kept segment by rank. One mask is unpacked at a time: all at once would not fit for a large plate."""
-        from atlas_resources.measures.masks.shape import EncodedMask, decode_mask
+        from atlas_resources.measures.masks import run_lengths
 
         for row in self.rows.iter_rows(named=True):
-            encoded = EncodedMask(row["height_px"], row["width_px"], row["mask_rle"], row["mask_sha256"])
-            mask = decode_mask(encoded)
-            if mask.shape != self.pixels.shape[:2]:
-                raise ContractBroken(
-                    f"{self.plate_id} {row['segment_id']}: expected a mask of the source's size "
-                    f"{list(self.pixels.shape[:2])}, found {list(mask.shape)}"
-                )
-            yield KeptSegment(row, mask)
+            height_px, width_px = require_source_size(self.plate_id, row, self.pixels)
+            yield KeptSegment(row, run_lengths.decode(row["mask_rle"], height_px, width_px))
 
 
 class RegionWork:
@@ -70,6 +64,17 @@ class RegionWork:
         """The plate's pixels, decoded once, and its kept segments."""
         rows = sealed_rows(self.spec, plate_id, upstream).filter(pl.col("rank").is_not_null()).sort("rank")
         return PlateSegments(plate_id, np.asarray(source_pixels(self.dataset, plate_id)), rows)
+
+
+def require_source_size(name: str, row: Mapping[str, Any], pixels: np.ndarray) -> tuple[int, int]:
+    """Height and width of a row's mask. Raises ContractBroken where they are not those of the source, [H, W, 3]."""
+    found = row["height_px"], row["width_px"]
+    if found != pixels.shape[:2]:
+        raise ContractBroken(
+            f"{name} {row['segment_id']}: expected a mask of the source's size {list(pixels.shape[:2])}, "
+            f"found {list(found)}"
+        )
+    return found
 
 
 def declared_region(spec: Spec) -> Region:

@@ -9,7 +9,7 @@ import polars as pl
 from PIL import Image
 
 from atlas_assets.roles.declared import frame_of, sealed_rows, source_pixels
-from atlas_assets.roles.regions.plate_segments import RegionWork, declared_region
+from atlas_assets.roles.regions.plate_segments import RegionWork, declared_region, require_source_size
 from atlas_assets.ui.masks import mask_overlay
 from atlas_resources.instruments.region_plans import PruningParameters
 from atlas_resources.runs.sealing import Measurement
@@ -42,13 +42,15 @@ class PruningWork(RegionWork):
         return [self._measure_one(raw) for raw in batch]
 
     def _measure_one(self, raw: RawSet) -> Measurement:
-        from atlas_resources.measures.masks.overlaps import mask_overlaps
+        from atlas_resources.measures.masks import run_lengths
         from atlas_resources.measures.masks.pruning import PruningRules, prune
 
         rows = raw.rows.to_dicts()
+        for row in rows:
+            require_source_size(self.spec.key, row, raw.pixels)
         ratios = _paper_ratios(raw.pixels, rows) if self.model.max_paper_ratio is not None else [None] * len(rows)
         candidates = [_candidate(row, ratio) for row, ratio in zip(rows, ratios, strict=True)]
-        overlaps = mask_overlaps([_encoded(row) for row in rows])
+        overlaps = run_lengths.overlaps([row["mask_rle"] for row in rows], *raw.pixels.shape[:2])
         verdicts = prune(candidates, overlaps, PruningRules(**self.model.model_dump()))
         found = [
             {
@@ -88,10 +90,10 @@ def _candidate(row: Mapping[str, Any], paper_ratio: float | None) -> Any:
     )
 
 
-def _encoded(row: Mapping[str, Any]) -> Any:
-    from atlas_resources.measures.masks.shape import EncodedMask
+def _mask(row: Mapping[str, Any]) -> np.ndarray:
+    from atlas_resources.measures.masks import run_lengths
 
-    return EncodedMask(row["height_px"], row["width_px"], row["mask_rle"], row["mask_sha256"])
+    return run_lengths.decode(row["mask_rle"], row["height_px"], row["width_px"])
 
 
 def _paper_ratios(pixels: np.ndarray, rows: list[dict[str, Any]]) -> list[float]:
@@ -99,10 +101,9 @@ def _paper_ratios(pixels: np.ndarray, rows: list[dict[str, Any]]) -> list[float]
     from atlas_resources.measures.colour.census import count_colours
     from atlas_resources.measures.colour.paper import split_paper
     from atlas_resources.measures.masks.colours import paper_ratio
-    from atlas_resources.measures.masks.shape import decode_mask
 
     paper = split_paper(count_colours(pixels))
-    return [paper_ratio(count_colours(pixels, decode_mask(_encoded(row))), paper) for row in rows]
+    return [paper_ratio(count_colours(pixels, _mask(row)), paper) for row in rows]
 
 
 def _reasons(rows: list[dict[str, Any]]) -> dict[str, int]:
@@ -113,10 +114,8 @@ def _reasons(rows: list[dict[str, Any]]) -> dict[str, int]:
 
 def _overlay(pixels: np.ndarray, kept: list[dict[str, Any]]) -> bytes:
     """The plate with its kept segments, numbered as they are named."""
-    from atlas_resources.measures.masks.shape import decode_mask
-
     step = max(1, max(pixels.shape[:2]) // PREVIEW_PX)
     largest_first = sorted(kept, key=lambda row: -row["area_px"])
-    masks = (decode_mask(_encoded(row))[::step, ::step] for row in largest_first)
+    masks = (_mask(row)[::step, ::step] for row in largest_first)
     numbers = [int(row["segment_id"].removeprefix("mask-")) for row in largest_first]
     return mask_overlay(Image.fromarray(pixels), masks, numbers=numbers)

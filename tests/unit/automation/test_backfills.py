@@ -110,7 +110,7 @@ def test_failed_plates_are_asked_for_again_and_done_ones_are_not(graph, server):
 def test_where_all_is_done_nothing_is_asked_for(graph, server):
     atlas("backfill", "groundwork")
     result = atlas("backfill", "groundwork", "--follow")
-    assert (result.exit_code, result.output) == (0, "groundwork: nothing is owed\n")
+    assert (result.exit_code, result.output) == (0, "groundwork: nothing is missing\n")
     assert len(server.launched) == 1
 
 
@@ -123,7 +123,7 @@ def test_a_dry_run_says_which_runs_and_asks_for_none(graph, server):
 def test_while_its_runs_are_under_way_it_asks_for_nothing(graph, server):
     server.before = [ServerRun("some-run", "STARTED", {"atlas/backfill": SEGMENTER})]
     result = atlas("backfill", SEGMENTER)
-    assert "1 runs of fake_segmenter are under way already" in result.output
+    assert "1 runs of fake_segmenter are in progress already" in result.output
     assert server.launched == []
 
 
@@ -150,7 +150,7 @@ def test_the_ledgers_are_asked_for_when_they_are_behind(graph, server):
     ((keys, _, tags),) = server.launched
     assert dg.AssetKey("catalogue") in keys
     assert tags == {"atlas/backfill": "ledgers"}
-    assert atlas("backfill", "ledgers").output == "ledgers: nothing is owed\n"
+    assert atlas("backfill", "ledgers").output == "ledgers: nothing is missing\n"
 
 
 @pytest.mark.parametrize(

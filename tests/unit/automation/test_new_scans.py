@@ -126,7 +126,7 @@ def test_identity_comes_from_the_index_beside_the_staged_scans(ticks):
     index = [{"plate": 17, "name": "Carolina Turtle Dove", "slug": "carolina-turtle-dove", "fileName": scan.name}]
     (scan.parent / "data.json").write_text(json.dumps(index))
     ticks.tick_with_news()
-    manifest = ticks.dataset.manifest("plate-017")
+    manifest = ticks.dataset.plate("plate-017").manifest()
     assert (manifest.plate_number, manifest.title) == (17, "Carolina Turtle Dove")
 
 

@@ -259,7 +259,7 @@ class TestNightly:
 
     def test_a_plate_whose_own_files_stay_unreadable_is_left_alone_in_the_end(self, automation):
         automation.execute(automation.tick("fill_missing"))
-        (automation.graph.dataset.plate_dir("plate-003") / "source.sha256").write_text("nonsense\n")
+        (automation.graph.dataset.plate("plate-003").folder / "source.sha256").write_text("nonsense\n")
         for day in (1, 2, 3):
             automation.pass_night(day)
         assert automation.idle_night(4).startswith("nothing is owed")

@@ -107,7 +107,7 @@ def test_a_list_in_any_order_gives_each_plate_once(graph):
 def test_a_plate_carries_the_data_version_of_its_own_source(graph):
     run(graph, [INPUT_IMAGE_KEY, HISTOGRAMS_KEY, SEGMENTS], "plate-003", "plate-007")
     fingerprint = graph.registry.identities[SEGMENTER].fingerprint
-    sources = {plate_id: graph.dataset.source_sha256(plate_id) for plate_id in ("plate-003", "plate-007")}
+    sources = {plate_id: graph.dataset.plate(plate_id).source_sha256() for plate_id in ("plate-003", "plate-007")}
     assert versions(graph, SEGMENTS) == {
         plate_id: f"{fingerprint[:16]}-{source[:16]}" for plate_id, source in sources.items()
     }
@@ -126,7 +126,7 @@ def test_every_plate_of_the_list_says_what_it_was_made_from(graph):
         assert plate_id is not None
         assert event.tags is not None
         assert event.tags["dagster/code_version"] == fingerprint
-        assert event.tags["dagster/input_data_version/plate/manifest"] == graph.dataset.source_sha256(plate_id)
+        assert event.tags["dagster/input_data_version/plate/manifest"] == graph.dataset.plate(plate_id).source_sha256()
         assert int(event.tags["dagster/input_event_pointer/plate/manifest"]) > 0
 
 
@@ -156,11 +156,11 @@ def test_one_list_serves_several_assets_and_a_plate_may_fail_in_one_alone(graph)
 
 
 def test_a_failed_plate_that_goes_through_later_is_shown_as_made(graph):
-    good = graph.dataset.source_path("plate-003").read_bytes()
+    good = graph.dataset.plate("plate-003").source_path().read_bytes()
     alter_source(graph.dataset, "plate-003")
     run(graph, [SEGMENTS], "plate-001", "plate-003")
     assert failed(graph, SEGMENTS) == {"plate-003"}
-    graph.dataset.source_path("plate-003").write_bytes(good)
+    graph.dataset.plate("plate-003").source_path().write_bytes(good)
     assert run(graph, [SEGMENTS], "plate-003").success
     assert failed(graph, SEGMENTS) == set()
     assert materialized(graph, SEGMENTS) == {"plate-001", "plate-003"}
@@ -194,7 +194,7 @@ class TestUnknownPlates:
     def test_nothing_is_left_of_it(self, graph):
         run(graph, [SEGMENTS], "plate-001", "plate-099")
         assert graph.dataset.plate_ids() == [f"plate-00{number}" for number in range(1, 10)]
-        assert not graph.dataset.plate_dir("plate-099").exists()
+        assert not graph.dataset.plate("plate-099").folder.exists()
 
 
 class TestTerminal:

@@ -209,7 +209,7 @@ class TestStandings:
         assert groundwork.owed(1) == []
 
     def test_a_plate_whose_own_files_are_unreadable_is_named_with_its_reason(self, measured, registry):
-        (measured.plate_dir("plate-001") / "source.sha256").write_text("nonsense\n")
+        (measured.plate("plate-001").folder / "source.sha256").write_text("nonsense\n")
         _, embeddings = read_standings(registry, measured, [EMBEDDER])
         assert [plate.plate_id for plate in embeddings.failed] == ["plate-001", "plate-003", "plate-004"]
         assert "source.sha256: expected one line" in embeddings.failed[0].reason

@@ -138,7 +138,7 @@ class TestDocumentation:
         rows = connection.execute(
             "SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal ORDER BY ALL"
         ).fetchall()
-        macros = ["histogram_nearest", "nearest", "nearest_regions", "nearest_tiles", "text_nearest", "why"]
+        macros = ["cosines", "histogram_nearest", "nearest", "nearest_regions", "nearest_tiles", "text_nearest", "why"]
         assert [name for name, _ in rows] == macros
         assert all(comment for _, comment in rows)
 
@@ -218,7 +218,7 @@ class TestWhy:
         cursor = connection.execute("FROM why('plate-003', 'embedder')")
         names = [column[0] for column in cursor.description]
         (row,) = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
-        folder = catalogued.plate_dir("plate-003")
+        folder = catalogued.plate("plate-003").folder
         source = (folder / "source" / row["source_image"]).read_bytes()
         assert hashlib.sha256(source).hexdigest() == row["source_sha256"]
         assert hashlib.sha256((folder / row["output_path"]).read_bytes()).hexdigest() == row["output_sha256"]

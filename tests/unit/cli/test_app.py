@@ -125,7 +125,7 @@ class TestRun:
         atlas("plates", "add", scans)
         result = atlas("run", f'key:"segments/{SEGMENTER}"', "--plates", "plate-001, plate-003")
         assert result.exit_code == 0
-        done = [plate_id for plate_id in home.plate_ids() if home.runs_dir(plate_id).is_dir()]
+        done = [plate_id for plate_id in home.plate_ids() if home.plate(plate_id).runs_folder.is_dir()]
         assert done == ["plate-001", "plate-003"]
         with dg.DagsterInstance.from_config(str(home.root.parent / "dagster")) as instance:
             key = dg.AssetKey(["segments", SEGMENTER])
@@ -133,7 +133,7 @@ class TestRun:
 
     def test_a_plate_that_fails_is_named_and_the_exit_code_is_1(self, home, scans):
         atlas("plates", "add", scans)
-        path = home.source_path("plate-002")
+        path = home.plate("plate-002").source_path()
         path.chmod(0o644)
         path.write_bytes(b"other bytes")
         result = atlas("run", "group:segments")

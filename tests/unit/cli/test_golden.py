@@ -169,4 +169,4 @@ class TestCommand:
     def test_float32_has_nothing_to_test(self, folder: Path):
         told = CliRunner().invoke(app, ["models", "golden", EXACT])
         assert told.exit_code == 1
-        assert "is of a mode faster than float32" in told.output
+        assert "is for a mode faster than float32" in told.output

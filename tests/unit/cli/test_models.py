@@ -150,7 +150,7 @@ def test_only_one_status_is_listed(status: str):
     [
         ("--set", "maximum", "no set 'maximum'"),
         ("--set", "maximum", "it names offline, minimum, full."),
-        ("--status", "ready", "no status 'ready'; there are admitted, idea, refused, broken."),
+        ("--status", "ready", "no status 'ready'; expected admitted, idea, refused, broken."),
     ],
 )
 def test_a_set_or_status_that_is_not_there_is_met_with_those_that_are(option: str, value: str, said: str):

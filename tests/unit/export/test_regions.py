@@ -130,7 +130,7 @@ class TestExport:
         here = tmp_path / "out" / "plate-001"
         manifest = json.loads((here / "manifest.json").read_text())
         assert manifest["id"] == f"{BASE}/plate-001/manifest.json"
-        with Image.open(here / "image.jpg") as image, Image.open(dataset.source_path("plate-001")) as source:
+        with Image.open(here / "image.jpg") as image, Image.open(dataset.plate("plate-001").source_path()) as source:
             assert image.size == source.size
             assert (manifest["items"][0]["width"], manifest["items"][0]["height"]) == source.size
         (feature,) = json.loads((here / "regions.geojson").read_text())["features"]

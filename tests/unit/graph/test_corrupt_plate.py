@@ -9,6 +9,7 @@ from support.made_datasets import Graph, alter_source, make_dataset, run_folders
 from atlas_assets.graph.partitions import add_missing_partitions
 from atlas_resources.ledgers.runs import build_instrument_table, build_runs
 from atlas_resources.plates.contracts import RunManifest, RunReport
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.runs.sealed import MANIFEST_NAME
 
 EMBEDDINGS, SEGMENTS = f"embeddings/{EMBEDDER}", f"segments/{SEGMENTER}"
@@ -34,13 +35,13 @@ def summary_of(run: dg.ExecuteInProcessResult, step: str) -> str:
 def sealed(graph: Graph, plate_id: str) -> RunManifest:
     """The plate's only run."""
     (name,) = run_folders(graph.dataset, plate_id)
-    return graph.dataset.read_json(graph.dataset.runs_dir(plate_id) / name / MANIFEST_NAME, RunManifest)
+    return read_json(graph.dataset.plate(plate_id).runs_folder / name / MANIFEST_NAME, RunManifest)
 
 
 def report(graph: Graph) -> RunReport:
     """The report of the only run."""
     (path,) = graph.dataset.reports_dir.glob("*/report.json")
-    return graph.dataset.read_json(path, RunReport)
+    return read_json(path, RunReport)
 
 
 class TestAlteredSource:
@@ -81,9 +82,9 @@ class TestAlteredSource:
 
     def test_groundwork_leaves_no_file_of_it(self, graph):
         graph.materialize("plate/input_image", "plate/input_color_histograms")
-        assert not graph.dataset.derived_path("plate-003", "input_image.json").exists()
-        assert not graph.dataset.derived_path("plate-003", "input_color_histograms.json").exists()
-        assert graph.dataset.derived_path("plate-004", "input_image.json").exists()
+        assert not graph.dataset.plate("plate-003").derived_path("input_image.json").exists()
+        assert not graph.dataset.plate("plate-003").derived_path("input_color_histograms.json").exists()
+        assert graph.dataset.plate("plate-004").derived_path("input_image.json").exists()
 
 
 class TestPlateThatCannotBeMeasured:
@@ -139,10 +140,10 @@ class TestPlateThatCannotBeMeasured:
         assert graph.materialized(SEGMENTS) == OTHERS
 
     def test_a_plate_that_is_mended_goes_through(self, graph):
-        good = graph.dataset.source_path("plate-003").read_bytes()
+        good = graph.dataset.plate("plate-003").source_path().read_bytes()
         alter_source(graph.dataset, "plate-003")
         graph.materialize(SEGMENTS)
-        graph.dataset.source_path("plate-003").write_bytes(good)
+        graph.dataset.plate("plate-003").source_path().write_bytes(good)
         assert graph.materialize(SEGMENTS).success
         assert graph.materialized(SEGMENTS) == {*OTHERS, "plate-003"}
 
@@ -168,7 +169,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_and_blames_no_plate(graph):
 )
 def test_a_broken_file_of_one_plate_costs_that_plate_alone(graph, broken, key, step):
     add_missing_partitions(graph.instance, graph.dataset)
-    (graph.dataset.plate_dir("plate-003") / broken).write_text("nonsense\n")
+    (graph.dataset.plate("plate-003").folder / broken).write_text("nonsense\n")
     run = graph.materialize(*(["plate/input_image", "plate/input_color_histograms"] if step == "groundwork" else [key]))
     assert not run.success
     assert graph.materialized(key) == OTHERS
@@ -180,7 +181,7 @@ def test_a_broken_file_of_one_plate_costs_that_plate_alone(graph, broken, key, s
 def test_a_broken_sealed_manifest_of_one_plate_costs_that_plate_alone(graph):
     graph.materialize(SEGMENTS)
     (name,) = run_folders(graph.dataset, "plate-003")
-    (graph.dataset.runs_dir("plate-003") / name / MANIFEST_NAME).write_text("{")
+    (graph.dataset.plate("plate-003").runs_folder / name / MANIFEST_NAME).write_text("{")
     before = len(graph.events(SEGMENTS))
     run = graph.materialize(SEGMENTS)
     assert not run.success

@@ -149,7 +149,7 @@ class TestFamilies:
 def test_an_altered_sealed_file_keeps_the_catalogue_from_being_rebuilt(made):
     """A plate's file that says otherwise since it was sealed is found, and the old catalogue stays."""
     before = made.dataset.catalogue_path.read_bytes()
-    (path,) = made.dataset.runs_dir("plate-002").glob("*/embeddings.parquet")
+    (path,) = made.dataset.plate("plate-002").runs_folder.glob("*/embeddings.parquet")
     pl.read_parquet(path).with_columns(scope=pl.lit("tile")).write_parquet(path)
     result = made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue")
     assert not result.success

@@ -37,7 +37,7 @@ def said(result: dg.ExecuteInProcessResult, key: str, plate_id: str | None) -> s
 
 
 def sealed_file(dataset: Dataset, plate_id: str, name: str) -> Path:
-    (path,) = dataset.runs_dir(plate_id).glob(f"*/{name}")
+    (path,) = dataset.plate(plate_id).runs_folder.glob(f"*/{name}")
     return path
 
 
@@ -80,7 +80,7 @@ def test_the_state_that_dagster_shows_is_failed_though_sound_plates_came_after(g
 
 def test_rows_that_were_sealed_wrong_fail_the_check_though_their_digest_is_right(graph, monkeypatch):
     """As when the code that measures has a fault: what it sealed is read back and counted again."""
-    monkeypatch.setattr("atlas_resources.measures.masks.shape.coco.area", lambda encoded: 1)
+    monkeypatch.setattr("atlas_resources.measures.masks.run_lengths.coco.area", lambda encoded: 1)
     result = graph.materialize(SEGMENTS, plates=["plate-003"])
     monkeypatch.undo()
     assert evaluations(result, SEGMENTS)["plate-003"].passed is False
@@ -105,7 +105,7 @@ def test_a_source_that_changed_after_it_was_measured_is_found_when_its_plate_is_
 
 def test_a_source_that_was_touched_and_is_the_same_passes(graph):
     graph.materialize(EMBEDDINGS)
-    graph.dataset.source_path("plate-001").touch()
+    graph.dataset.plate("plate-001").source_path().touch()
     assert verdicts(graph, EMBEDDINGS, plates=["plate-001"]) == {"plate-001": True, None: True}
 
 
@@ -119,7 +119,7 @@ def test_a_source_that_was_touched_and_is_the_same_passes(graph):
 )
 def test_counts_that_do_not_sum_to_the_pixels_fail_the_check(graph, name, change, line):
     graph.materialize(*GROUNDWORK)
-    path = graph.dataset.derived_path("plate-002", f"{name}.json")
+    path = graph.dataset.plate("plate-002").derived_path(f"{name}.json")
     change_json(path, change)
     result = graph.materialize(*GROUNDWORK)
     assert {plate for plate, check in evaluations(result, HISTOGRAMS).items() if not check.passed} == {
@@ -184,12 +184,12 @@ class TestRows:
     )
     def test_a_mask_has_its_area_digest_and_box(self, changed, line):
         """The right column of a raster of 2 x 2, column-major: two pixels off, two on."""
-        from atlas_resources.measures.masks.shape import encode_mask
+        from atlas_resources.measures.masks import run_lengths
 
-        encoded = encode_mask(np.array([[False, True], [False, True]]))
+        counts = run_lengths.encode(np.array([[False, True], [False, True]]))
         row = {
             **{"plate_id": "p", "instrument": "i", "segment_id": "mask-0001", "height_px": 2, "width_px": 2},
-            **{"mask_rle": encoded.counts, "mask_sha256": encoded.sha256, "area_px": 2},
+            **{"mask_rle": counts, "mask_sha256": run_lengths.mask_sha256(counts, 2, 2), "area_px": 2},
             **{"x_min": 1, "y_min": 0, "x_max": 2, "y_max": 2},
         }
         found = list(unsound_masks(pl.DataFrame([{**row, **changed}])))

@@ -81,7 +81,7 @@ def test_a_seeded_sam_over_plates_ends_with_masks_that_hold(
         text = f"{row['height_px']}x{row['width_px']}:{row['mask_rle']}"
         assert row["mask_sha256"] == hashlib.sha256(text.encode()).hexdigest()
         assert row["area_px"] == np.count_nonzero(mask)
-        assert decode(dataset.source_path(row["plate_id"])).image.size == (row["width_px"], row["height_px"])
+        assert decode(dataset.plate(row["plate_id"]).source_path()).image.size == (row["width_px"], row["height_px"])
         y, x = np.nonzero(mask)
         box = [row[name] for name in ("x_min", "y_min", "x_max", "y_max")]
         assert box == [x.min(), y.min(), x.max() + 1, y.max() + 1]
@@ -121,9 +121,9 @@ def require_pictured(dataset: Dataset, plate_id: str, rows: list[dict[str, Any]]
 
     Edges, outlines and numbers are left out: what is within 4 px of an edge, and a tenth of the pixels.
     """
-    path = next((dataset.runs_dir(plate_id) / rows[0]["run_id"]).glob("preview.*"))
+    path = next((dataset.plate(plate_id).runs_folder / rows[0]["run_id"]).glob("preview.*"))
     picture = Image.open(io.BytesIO(path.read_bytes())).convert("RGB")
-    plate = decode(dataset.source_path(plate_id)).image.resize(picture.size, Image.Resampling.LANCZOS)
+    plate = decode(dataset.plate(plate_id).source_path()).image.resize(picture.size, Image.Resampling.LANCZOS)
     shown = Image.fromarray(np.any(masks_of([row for row in rows if row["class_name"] != "paper"]), axis=0))
     covered = np.asarray(shown.resize(picture.size, Image.Resampling.NEAREST))
     veiled = 0.38 * np.asarray(plate, float) + 0.62 * np.array((236, 236, 240))

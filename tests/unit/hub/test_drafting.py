@@ -95,7 +95,7 @@ def test_a_spec_that_is_there_is_not_overwritten(bench: Bench):
     before = path.read_bytes()
     result = bench.atlas("pin", MODEL, "--write")
     assert result.exit_code == 1
-    assert f"{path} is there already and is not overwritten. Give another --key" in result.stderr
+    assert f"{path} exists already and is not overwritten. Give another --key" in result.stderr
     assert path.read_bytes() == before
 
 

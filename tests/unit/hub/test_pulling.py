@@ -375,7 +375,7 @@ def test_an_unpinned_revision_is_told(bench: Bench):
 def test_what_to_pull_is_said_in_one_way(bench: Bench, arguments: list[str]):
     result = bench.atlas("pull", *arguments)
     assert result.exit_code == 1
-    assert "Name instruments, or give --roster SET, or give --active: one of the three." in result.stderr
+    assert "Give instruments by name, or --roster SET, or --active: exactly one of the three." in result.stderr
 
 
 def test_the_active_instruments_are_pulled(bench: Bench):

@@ -151,7 +151,7 @@ def test_a_run_folder_that_is_removed_takes_its_rows_along(measured, two_instrum
         for name in run_folders(measured, "plate-001")
         if name.endswith(two_instruments.identities[EMBEDDER].fingerprint[:8])
     ][-1]
-    shutil.rmtree(measured.runs_dir("plate-001") / newest)
+    shutil.rmtree(measured.plate("plate-001").runs_folder / newest)
     ledgers = assert_same_from_nothing(measured, two_instruments)
     for name in ("runs", "lineage", "embeddings"):
         assert newest not in set(ledgers[name].filter(plate_id="plate-001")["run_id"]), name
@@ -170,13 +170,13 @@ def test_every_row_says_where_it_comes_from(measured, two_instruments, role):
     filled = [column.name for column in IDENTITY if column.name != "weights_sha256"]  # the fakes are algorithms
     assert rows.select(filled).null_count().row(0) == (0,) * len(filled)
     for plate_id, source_sha256 in rows.select("plate_id", "source_sha256").iter_rows():
-        assert source_sha256 == measured.source_sha256(plate_id)
+        assert source_sha256 == measured.plate(plate_id).source_sha256()
 
 
 def test_a_row_of_each_run_repeats_what_its_manifest_says(measured, two_instruments):
     runs = build_ledgers(measured, two_instruments)["runs"]
     for row in runs.iter_rows(named=True):
-        folder = measured.runs_dir(row["plate_id"]) / row["run_id"]
+        folder = measured.plate(row["plate_id"]).runs_folder / row["run_id"]
         identity = two_instruments.identities[row["instrument"]]
         assert (folder / MANIFEST_NAME).is_file()
         assert row["fingerprint"] == identity.fingerprint
@@ -189,7 +189,7 @@ def test_lineage_names_every_sealed_output_with_the_digest_of_its_bytes(measured
     lineage = build_ledgers(measured, two_instruments)["lineage"]
     assert lineage.height == 20  # ten runs, each a table and metrics
     for row in lineage.iter_rows(named=True):
-        folder = measured.plate_dir(row["plate_id"])
+        folder = measured.plate(row["plate_id"]).folder
         assert hashlib.sha256((folder / row["output_path"]).read_bytes()).hexdigest() == row["output_sha256"]
         assert hashlib.sha256((folder / row["input_path"]).read_bytes()).hexdigest() == row["input_sha256"]
 
@@ -207,7 +207,7 @@ def test_sealed_files_of_an_earlier_version_are_read_beside_todays(measured, two
     """plate-001 and plate-004 are sealed as version 0.1.0 did it: the first file of all, and one in between."""
     right = read_ledger(measured, LEDGERS["embeddings"])
     for plate_id in ("plate-001", "plate-004"):
-        (sealed,) = measured.runs_dir(plate_id).glob("run-*/embeddings.parquet")
+        (sealed,) = measured.plate(plate_id).runs_folder.glob("run-*/embeddings.parquet")
         pl.read_parquet(sealed).drop(YOUNGER).write_parquet(sealed)
     rebuilt = assert_same_from_nothing(measured, two_instruments)["embeddings"]
     assert_frame_equal(rebuilt, right)
@@ -228,7 +228,7 @@ def test_a_ledger_of_an_earlier_version_is_said_to_be_behind(measured, two_instr
 def test_groundwork_that_was_written_while_the_ledgers_were_is_not_missed(measured, two_instruments, name):
     """It is told by its content: here it is older than the ledgers that do not hold it."""
     build_catalogue(measured, two_instruments)
-    path = measured.derived_path("plate-002", f"{name}.json")
+    path = measured.plate("plate-002").derived_path(f"{name}.json")
     before = path.read_bytes()
     path.write_bytes(before + b"\n")
     os.utime(path, (0, 0))

@@ -4,11 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import Graph, make_dataset
 from support.made_results import GivenRows, build_ledgers, measure
@@ -16,7 +12,7 @@ from support.made_results import GivenRows, build_ledgers, measure
 from atlas_resources.catalogue.build import build_catalogue, connect
 from atlas_resources.ledgers.segment_sets import MOST_SEGMENTS, SHATTERED_FROM, build_segment_sets, set_warnings
 from atlas_resources.measures.masks import run_lengths
-from atlas_resources.measures.masks.shape import encode_mask, measure_mask
+from atlas_resources.measures.masks.shape import measure_part, part_of
 from atlas_resources.tables.result_columns import SEGMENT
 
 GROUND = "fake_ground_segmenter"
@@ -33,15 +29,15 @@ def rows_of(masks: list[np.ndarray], class_name: str | None = None) -> GivenRows
     """Work that gives these masks on every plate."""
     rows: list[dict[str, Any]] = []
     for number, mask in enumerate(masks, start=1):
-        coded, shape = encode_mask(mask), measure_mask(mask)
+        counts, shape = run_lengths.encode(mask), measure_part(part_of(mask))
         rows.append(
             {
                 "segment_id": f"mask-{number:04d}",
                 "class_name": class_name,
-                "mask_rle": coded.counts,
-                "mask_sha256": coded.sha256,
-                "height_px": coded.height,
-                "width_px": coded.width,
+                "mask_rle": counts,
+                "mask_sha256": run_lengths.mask_sha256(counts, *mask.shape),
+                "height_px": mask.shape[0],
+                "width_px": mask.shape[1],
                 "area_px": shape.area_px,
                 "area_ratio": shape.area_ratio,
             }
@@ -142,16 +138,3 @@ def test_the_ui_shows_areas_and_no_warning_for_an_ordinary_set(graph: Graph):
         assert str(event.metadata["areas"].value).startswith("![")
         assert event.metadata["segment_count"].value == 2
         assert "warning" not in event.metadata
-
-
-SETS = st.lists(hnp.arrays(np.bool_, (7, 9)), max_size=4)
-
-
-@given(SETS, hnp.arrays(np.bool_, (7, 9)))
-def test_unions_and_what_is_common_are_those_of_the_pixels(masks: list[np.ndarray], other: np.ndarray):
-    coded = [run_lengths.encode(mask) for mask in masks]
-    together = run_lengths.decode(run_lengths.union(coded, 7, 9), 7, 9)
-    assert np.array_equal(together, np.any([np.zeros((7, 9), bool), *masks], axis=0))
-    common = run_lengths.common_px(coded, run_lengths.encode(other), 7, 9)
-    assert common.tolist() == [np.count_nonzero(mask & other) for mask in masks]
-    assert pl.Series(common, dtype=pl.Int64).len() == len(masks)

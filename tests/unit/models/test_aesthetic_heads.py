@@ -115,7 +115,7 @@ def test_a_rating_is_sealed_from_the_sealed_vector(tmp_path: Path, monkeypatch: 
     }
     manifest = find_done(dataset, "plate-001", identities[IMPROVED])
     assert manifest is not None
-    rows = pl.read_parquet(dataset.runs_dir("plate-001") / manifest.run_id / "probe_scores.parquet")
+    rows = pl.read_parquet(dataset.plate("plate-001").runs_folder / manifest.run_id / "probe_scores.parquet")
     with torch.inference_mode():
         expected = float(reference(IMPROVED, path, torch.tensor([given["plate-001"]])))
     assert rows["score"][0] == pytest.approx(expected, abs=1e-4)

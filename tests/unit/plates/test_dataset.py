@@ -13,14 +13,9 @@ from support.made_scans import write_image
 
 from atlas_resources.files.durable import write_json_atomically
 from atlas_resources.plates.contracts import CONTRACTS, PLATE_ID_PATTERN, PlateManifest
-from atlas_resources.plates.dataset import (
-    Dataset,
-    DatasetBroken,
-    PlateIdRefused,
-    PlateUnknown,
-    dataset_root,
-    write_bytes_atomically,
-)
+from atlas_resources.plates.dataset import Dataset, dataset_root, write_bytes_atomically
+from atlas_resources.plates.json_files import DatasetBroken, read_json
+from atlas_resources.plates.plate import PlateIdRefused, PlateUnknown
 from atlas_resources.plates.registration import register_scans
 
 
@@ -41,7 +36,7 @@ def write_plate(dataset: Dataset, plate_id: str, second: int) -> None:
         registered_from="/scans/a.png",
         created_at=datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC),
     )
-    write_json_atomically(dataset.plate_dir(plate_id) / "manifest.json", manifest)
+    write_json_atomically(dataset.plate(plate_id).folder / "manifest.json", manifest)
 
 
 def test_the_root_is_named_by_the_environment_else_data_atlas(monkeypatch, tmp_path):
@@ -55,11 +50,11 @@ def test_the_root_is_named_by_the_environment_else_data_atlas(monkeypatch, tmp_p
 def test_everything_lies_under_the_root():
     dataset = Dataset(Path("/r"))
     assert dataset.staging_dir == Path("/r/plates")
-    assert dataset.plate_dir("plate-001") == Path("/r/plates_structured/plate-001")
-    assert dataset.derived_path("plate-001", "input_image.json") == Path(
+    assert dataset.plate("plate-001").folder == Path("/r/plates_structured/plate-001")
+    assert dataset.plate("plate-001").derived_path("input_image.json") == Path(
         "/r/plates_structured/plate-001/derived/input_image.json"
     )
-    assert dataset.runs_dir("plate-001") == Path("/r/plates_structured/plate-001/runs")
+    assert dataset.plate("plate-001").runs_folder == Path("/r/plates_structured/plate-001/runs")
     assert (dataset.reports_dir, dataset.ledger_dir) == (Path("/r/reports"), Path("/r/ledger"))
     assert (dataset.schemas_dir, dataset.catalogue_path) == (Path("/r/schemas"), Path("/r/atlas.duckdb"))
 
@@ -77,7 +72,7 @@ def test_an_id_that_is_no_slug_is_refused(dataset, plate_id):
 def test_no_id_leads_out_of_the_plates_folder(plate_id):
     dataset = Dataset(Path("/r"))
     try:
-        folder = dataset.plate_dir(plate_id)
+        folder = dataset.plate(plate_id).folder
     except PlateIdRefused:
         return
     assert Path(os.path.normpath(folder)).parent == dataset.plates_dir
@@ -105,7 +100,7 @@ def test_ensure_again_writes_nothing_and_mends_a_changed_schema(dataset):
 
 def test_a_registered_manifest_is_valid_and_a_field_too_many_is_not(dataset, tmp_path):
     list(register_scans(dataset, [write_image(tmp_path / "a.png")]))
-    manifest = json.loads(dataset.manifest_path("plate-001").read_bytes())
+    manifest = json.loads(dataset.plate("plate-001").manifest_path.read_bytes())
     schema = json.loads((dataset.schemas_dir / "manifest.schema.json").read_bytes())
     jsonschema.validate(manifest, schema)
     with pytest.raises(jsonschema.ValidationError, match="colour"):
@@ -128,11 +123,11 @@ def test_hidden_folders_and_those_without_a_manifest_are_no_plates(dataset):
 
 def test_a_plate_with_a_broken_manifest_is_listed_last_and_fails_by_name(dataset):
     write_plate(dataset, "plate-002", 1)
-    dataset.plate_dir("plate-001").mkdir()
-    dataset.manifest_path("plate-001").write_text("{")
+    dataset.plate("plate-001").folder.mkdir()
+    dataset.plate("plate-001").manifest_path.write_text("{")
     assert dataset.plate_ids() == ["plate-002", "plate-001"]
     with pytest.raises(DatasetBroken, match=r"plate-001/manifest\.json"):
-        dataset.manifest("plate-001")
+        dataset.plate("plate-001").manifest()
 
 
 def test_no_root_has_no_plates(tmp_path):
@@ -141,7 +136,7 @@ def test_no_root_has_no_plates(tmp_path):
 
 def test_a_plate_that_is_not_there_is_said_to_be_unknown(dataset):
     with pytest.raises(PlateUnknown, match="plate-009: no such plate"):
-        dataset.manifest("plate-009")
+        dataset.plate("plate-009").manifest()
 
 
 @pytest.mark.parametrize(
@@ -156,13 +151,13 @@ def test_a_plate_that_is_not_there_is_said_to_be_unknown(dataset):
 )
 def test_a_wrong_field_is_named_with_what_was_found_and_the_mend(dataset, change, complaint):
     write_plate(dataset, "plate-001", 1)
-    path = dataset.manifest_path("plate-001")
+    path = dataset.plate("plate-001").manifest_path
     path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
     with pytest.raises(DatasetBroken) as broken:
-        dataset.source_path("plate-001")
+        dataset.plate("plate-001").source_path()
     assert str(broken.value).startswith(f"{path}: ")
     assert complaint in str(broken.value)
-    assert "to mend it: restore it from a backup" in str(broken.value)
+    assert "to fix it: restore it from a backup" in str(broken.value)
 
 
 @pytest.mark.parametrize(
@@ -170,22 +165,22 @@ def test_a_wrong_field_is_named_with_what_was_found_and_the_mend(dataset, change
 )
 def test_a_digest_file_that_is_not_sha256sums_own_is_broken(dataset, text):
     write_plate(dataset, "plate-001", 1)
-    (dataset.plate_dir("plate-001") / "source.sha256").write_text(text)
-    with pytest.raises(DatasetBroken, match=r"source.sha256: expected one line .* to mend it: make sure"):
-        dataset.source_sha256("plate-001")
+    (dataset.plate("plate-001").folder / "source.sha256").write_text(text)
+    with pytest.raises(DatasetBroken, match=r"source.sha256: expected one line .* to fix it: make sure"):
+        dataset.plate("plate-001").source_sha256()
 
 
 def test_a_missing_digest_file_is_named_with_its_mend(dataset):
     write_plate(dataset, "plate-001", 1)
     with pytest.raises(DatasetBroken, match=r"source.sha256: cannot be read: No such file.*sha256sum source"):
-        dataset.source_sha256("plate-001")
+        dataset.plate("plate-001").source_sha256()
 
 
 def test_what_is_written_is_read_back(dataset):
     write_plate(dataset, "plate-001", 1)
-    manifest = dataset.manifest("plate-001")
+    manifest = dataset.plate("plate-001").manifest()
     write_json_atomically(dataset.root / "copy.json", manifest)
-    assert dataset.read_json(dataset.root / "copy.json", PlateManifest) == manifest
+    assert read_json(dataset.root / "copy.json", PlateManifest) == manifest
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside(tmp_path, monkeypatch):
@@ -202,6 +197,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside(tmp_path, monkeyp
 
 
 def test_a_thumbnail_is_there_once_groundwork_made_it(dataset):
-    assert dataset.thumbnail("plate-001") is None
-    write_bytes_atomically(dataset.derived_path("plate-001", "thumbnail.jpg"), b"\xff\xd8")
-    assert dataset.thumbnail("plate-001") == b"\xff\xd8"
+    assert dataset.plate("plate-001").thumbnail() is None
+    write_bytes_atomically(dataset.plate("plate-001").derived_path("thumbnail.jpg"), b"\xff\xd8")
+    assert dataset.plate("plate-001").thumbnail() == b"\xff\xd8"

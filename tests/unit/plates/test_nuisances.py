@@ -61,5 +61,5 @@ def test_every_real_plate_is_registered_byte_for_byte(tmp_path):
     assert {r.status for r in register_scans(dataset, [PLATES])} == {"registered"}
     with (PLATES / "manifest.csv").open(newline="", encoding="utf-8") as file:
         expected = sorted(row["sha256"] for row in csv.DictReader(file))
-    sources = [dataset.source_path(plate_id) for plate_id in dataset.plate_ids()]
+    sources = [dataset.plate(plate_id).source_path() for plate_id in dataset.plate_ids()]
     assert sorted(hashlib.sha256(source.read_bytes()).hexdigest() for source in sources) == expected

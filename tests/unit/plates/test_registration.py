@@ -82,7 +82,7 @@ class TestWithoutAnIndex:
     def test_title_and_slug_come_from_the_name_and_the_source_keeps_it(self, dataset, scans):
         (scan,) = write_scans(scans, "unicode náme – plate №1.jpg")
         register(dataset, scan)
-        manifest = dataset.manifest("plate-001")
+        manifest = dataset.plate("plate-001").manifest()
         assert manifest.title == "unicode náme – plate №1"
         assert manifest.slug == "unicode-name-plate-no1"
         assert manifest.source_image == "unicode náme – plate №1.jpg"
@@ -92,8 +92,8 @@ class TestWithoutAnIndex:
     @pytest.mark.parametrize("name", ["new\nline.png", "back\\slash.png", ".hidden.png"])
     def test_a_name_that_tools_would_stumble_over_is_replaced(self, dataset, scans, name):
         register(dataset, *write_scans(scans, name))
-        assert dataset.manifest("plate-001").source_image == "plate-001.png"
-        assert dataset.source_path("plate-001").read_bytes() == (scans / name).read_bytes()
+        assert dataset.plate("plate-001").manifest().source_image == "plate-001.png"
+        assert dataset.plate("plate-001").source_path().read_bytes() == (scans / name).read_bytes()
 
     def test_equal_bytes_are_one_plate(self, dataset, scans):
         a, b = (write_image(scans / name) for name in ("a.png", "b.png"))
@@ -115,7 +115,7 @@ class TestWithAnIndex:
         }
         (scans / "data.json").write_text(json.dumps([entry]))
         assert register(dataset, scans) == [("plate-13-snow-bird.png", "registered", "plate-013")]
-        manifest = dataset.manifest("plate-013")
+        manifest = dataset.plate("plate-013").manifest()
         assert (manifest.plate_number, manifest.title, manifest.slug) == (13, "Snow Bird", "snow-bird")
         assert manifest.download_url == "https://example.org/plate-13.jpg"
 
@@ -124,14 +124,14 @@ class TestWithAnIndex:
         write_scans(scans, "a.png")
         write_csv(scans / "plates.csv", {"fileName": "a.png", "plate": "0007", spelling: "CC0-1.0", "name": ""})
         assert register(dataset, scans) == [("a.png", "registered", "plate-007")]
-        assert dataset.manifest("plate-007").license == "CC0-1.0"
-        assert dataset.manifest("plate-007").title == "a"
+        assert dataset.plate("plate-007").manifest().license == "CC0-1.0"
+        assert dataset.plate("plate-007").manifest().title == "a"
 
     def test_a_plate_that_is_no_number_is_the_id(self, dataset, scans):
         write_scans(scans, "a.png")
         write_csv(scans / "plates.csv", {"plate": "koehler.allspice_1", "fileName": "a.png"})
         assert register(dataset, scans) == [("a.png", "registered", "koehler.allspice_1")]
-        assert dataset.manifest("koehler.allspice_1").plate_number is None
+        assert dataset.plate("koehler.allspice_1").manifest().plate_number is None
 
     def test_a_row_without_a_plate_takes_the_next_number(self, dataset, scans):
         write_scans(scans, "a.png", "b.png")
@@ -141,7 +141,7 @@ class TestWithAnIndex:
             {"plate": 4, "fileName": "b.png", "name": "Second"},
         )
         assert register(dataset, scans) == [("a.png", "registered", "plate-005"), ("b.png", "registered", "plate-004")]
-        assert dataset.manifest("plate-005").title == "First"
+        assert dataset.plate("plate-005").manifest().title == "First"
 
     def test_a_file_added_on_its_own_has_the_index_beside_it(self, dataset, scans):
         (a,) = write_scans(scans, "a.png")
@@ -283,7 +283,7 @@ class TestAgain:
         reason = refusal(dataset, scans)
         assert reason.startswith(f"is plate plate-003, which is registered with sha256 {registered}; found ")
         assert "put the registered bytes back, or give the new scan a name and an id of its own" in reason
-        assert hashlib.sha256(dataset.source_path("plate-003").read_bytes()).hexdigest() == registered
+        assert hashlib.sha256(dataset.plate("plate-003").source_path().read_bytes()).hexdigest() == registered
 
     def test_changed_bytes_at_a_registered_path_are_refused(self, dataset, scans):
         (a,) = write_scans(scans, "a.png")

@@ -11,7 +11,8 @@ import pytest
 from support.made_scans import write_image
 
 from atlas_resources.plates import registration
-from atlas_resources.plates.dataset import Dataset, DatasetBroken
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.registration import register_scans
 
 
@@ -28,7 +29,7 @@ def plates_on_disk(dataset: Dataset) -> list[str]:
 def test_a_plate_has_its_bytes_digest_and_manifest(dataset, tmp_path):
     scan = write_image(tmp_path / "a.png")
     list(register_scans(dataset, [scan]))
-    folder = dataset.plate_dir("plate-001")
+    folder = dataset.plate("plate-001").folder
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert files == ["manifest.json", "source.sha256", "source/a.png"]
     assert (folder / "source" / "a.png").read_bytes() == scan.read_bytes()
@@ -40,7 +41,7 @@ def test_the_scan_is_not_altered_and_the_source_is_read_only(dataset, tmp_path):
     before = (scan.read_bytes(), scan.stat().st_mtime_ns, scan.stat().st_mode)
     list(register_scans(dataset, [scan]))
     assert (scan.read_bytes(), scan.stat().st_mtime_ns, scan.stat().st_mode) == before
-    assert dataset.source_path("plate-001").stat().st_mode & 0o777 == 0o444
+    assert dataset.plate("plate-001").source_path().stat().st_mode & 0o777 == 0o444
 
 
 def test_refused_scans_cost_the_others_nothing(dataset, tmp_path):
@@ -89,7 +90,7 @@ def test_an_id_that_another_registration_took_meanwhile_is_refused(dataset, tmp_
     scans = [write_image(tmp_path / f"{n}.png", (n, n, n)) for n in range(2)]
     registering = register_scans(dataset, scans)
     assert next(registering).plate_id == "plate-001"
-    taken = dataset.plate_dir("plate-002")
+    taken = dataset.plate("plate-002").folder
     taken.mkdir()
     (taken / "manifest.json").write_text("{}")
     refused = next(registering)
@@ -101,7 +102,7 @@ def test_an_id_that_another_registration_took_meanwhile_is_refused(dataset, tmp_
 
 def test_a_folder_that_is_no_plate_does_not_lend_its_number(dataset, tmp_path):
     dataset.ensure()
-    (dataset.plate_dir("plate-001") / "notes").mkdir(parents=True)
+    (dataset.plate("plate-001").folder / "notes").mkdir(parents=True)
     (found,) = register_scans(dataset, [write_image(tmp_path / "a.png")])
     assert found.plate_id == "plate-002"
 
@@ -132,9 +133,9 @@ def test_abandoning_keeps_what_is_registered_and_leaves_no_threads(dataset, tmp_
 
 def test_a_broken_manifest_stops_registration_before_it_begins(dataset, tmp_path):
     dataset.ensure()
-    dataset.plate_dir("plate-001").mkdir()
-    dataset.manifest_path("plate-001").write_text("{}")
-    with pytest.raises(DatasetBroken, match=r"plate-001/manifest.json.*to mend it"):
+    dataset.plate("plate-001").folder.mkdir()
+    dataset.plate("plate-001").manifest_path.write_text("{}")
+    with pytest.raises(DatasetBroken, match=r"plate-001/manifest.json.*to fix it"):
         list(register_scans(dataset, [write_image(tmp_path / "a.png")]))
 
 

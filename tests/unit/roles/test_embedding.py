@@ -67,7 +67,7 @@ def test_the_whole_plate_and_every_tile_have_a_row_with_their_box(dataset, regis
 
 def test_the_vector_of_a_tile_is_that_of_its_pixels(dataset, registry):
     """The fake's vector is the mean colour; the box filter that shrinks a tile to 64 px keeps it within rounding."""
-    pixels = np.asarray(decode(dataset.source_path("plate-001")).image)
+    pixels = np.asarray(decode(dataset.plate("plate-001").source_path()).image)
     for row in rows_of(dataset, registry, "plate-001").filter(scope="tile").iter_rows(named=True):
         tile = pixels[row["y_min"] : row["y_max"], row["x_min"] : row["x_max"]]
         assert row["vector"] == pytest.approx(tile.mean(axis=(0, 1)) / 255, abs=1.5 / 255)
@@ -96,7 +96,7 @@ def test_a_plate_whose_tiles_do_not_fit_into_the_memory_is_halved_until_they_do(
 
 def test_a_plate_too_small_to_be_cut_fails_alone_and_says_why(dataset, registry):
     spec = TILED.model_copy(update={"tiles": Tiles(grids=[32], overlap_ratio=0.0)})
-    small = decode(dataset.source_path("plate-001")).image.crop((0, 0, 40, 20))
+    small = decode(dataset.plate("plate-001").source_path()).image.crop((0, 0, 40, 20))
     path = dataset.root / "small.png"
     small.save(path)
     list(register_scans(dataset, [path]))

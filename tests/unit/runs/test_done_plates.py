@@ -7,6 +7,7 @@ from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_sp
 from support.made_datasets import Graph, make_dataset, run_folders
 
 from atlas_resources.plates.contracts import RunConfig, RunManifest, RunReport
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.runs.sealing import open_run
 
 SEGMENTS = f"segments/{SEGMENTER}"
@@ -18,7 +19,7 @@ def reports(graph: Graph) -> list[str]:
 
 
 def newest_report(graph: Graph) -> RunReport:
-    return graph.dataset.read_json(graph.dataset.reports_dir / reports(graph)[-1] / "report.json", RunReport)
+    return read_json(graph.dataset.reports_dir / reports(graph)[-1] / "report.json", RunReport)
 
 
 def test_a_second_run_opens_no_run_and_loads_no_model(graph, fakes):
@@ -53,7 +54,7 @@ def test_a_reused_plate_is_shown_with_what_it_was_made_by(graph):
 def test_groundwork_that_is_done_is_not_measured_again(graph):
     keys = ("plate/input_image", "plate/input_color_histograms")
     graph.materialize(*keys)
-    path = graph.dataset.derived_path("plate-001", "input_image.json")
+    path = graph.dataset.plate("plate-001").derived_path("input_image.json")
     before = path.stat().st_mtime_ns
     graph.materialize(*keys)
     assert path.stat().st_mtime_ns == before
@@ -72,7 +73,7 @@ def test_force_computes_again_under_a_new_run_id_and_keeps_the_old(graph):
     kept, new = run_folders(graph.dataset, "plate-001")
     assert kept == old
     assert new > old
-    config = graph.dataset.read_json(graph.dataset.reports_dir / new / "config.json", RunConfig)
+    config = read_json(graph.dataset.reports_dir / new / "config.json", RunConfig)
     assert config.forced
     assert newest_report(graph).done == graph.dataset.plate_ids()
 
@@ -112,8 +113,8 @@ def test_a_plate_measured_by_another_instrument_with_the_same_numbers_is_not_don
     both = Graph(graph.dataset, fake_registry(graph.registry.specs[SEGMENTER], twin), graph.instance)
     both.materialize(SEGMENTS, f"segments/{twin.key}")
     instruments = {
-        graph.dataset.read_json(path, RunManifest).instrument.key
-        for path in graph.dataset.runs_dir("plate-001").glob("*/run.manifest.json")
+        read_json(path, RunManifest).instrument.key
+        for path in graph.dataset.plate("plate-001").runs_folder.glob("*/run.manifest.json")
     }
     assert instruments == {SEGMENTER, twin.key}
 
@@ -138,6 +139,6 @@ def test_a_plate_whose_registered_bytes_are_others_is_not_done_by_an_earlier_run
     one = Graph(make_dataset(tmp_path / "one", "red"), specs, instance)
     other = Graph(make_dataset(tmp_path / "other", "blue"), specs, instance)
     one.materialize(key)
-    one.dataset.runs_dir("plate-001").rename(other.dataset.runs_dir("plate-001"))
+    one.dataset.plate("plate-001").runs_folder.rename(other.dataset.plate("plate-001").runs_folder)
     other.materialize(key)
     assert len(run_folders(other.dataset, "plate-001")) == 2

@@ -44,14 +44,14 @@ class TestWhatItMeasures:
 
         def rows(key: str, name: str) -> pl.DataFrame:
             manifest = manifest_of(graph, "plate-001", key)
-            return pl.read_parquet(graph.dataset.runs_dir("plate-001") / manifest.run_id / name)
+            return pl.read_parquet(graph.dataset.plate("plate-001").runs_folder / manifest.run_id / name)
 
         vector = rows(EMBEDDER, "embeddings.parquet")["vector"][0].to_list()
         assert rows(READER, "probe_scores.parquet")["logit"].to_list() == vector
 
     def test_a_sealed_file_that_was_altered_is_refused(self, graph):
         graph.materialize(VECTORS, plates=["plate-001"])
-        sealed = graph.dataset.runs_dir("plate-001") / manifest_of(graph, "plate-001", EMBEDDER).run_id
+        sealed = graph.dataset.plate("plate-001").runs_folder / manifest_of(graph, "plate-001", EMBEDDER).run_id
         (sealed / "embeddings.parquet").write_bytes(b"other")
         result = graph.materialize(SCORES, plates=["plate-001"])
         assert not result.success

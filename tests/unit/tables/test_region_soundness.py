@@ -104,7 +104,7 @@ def test_what_the_pipeline_makes_is_sound_and_a_verdict_that_contradicts_itself_
         manifest = find_done(dataset, "plate-001", registry.identities[key])
         assert manifest is not None
         assert list(unsound_result(dataset, registry.specs[key], manifest)) == []
-    (path,) = dataset.runs_dir("plate-001").glob("*/kept_segments.parquet")
+    (path,) = dataset.plate("plate-001").runs_folder.glob("*/kept_segments.parquet")
     rows = pl.read_parquet(path)
     is_kept = pl.col("rank").is_not_null()
     for changed, said in (

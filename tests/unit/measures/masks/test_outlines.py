@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from atlas_resources.measures.masks.outlines import Outline, fill_outline, trace_outline
-from atlas_resources.measures.masks.shape import intersection_over_union, measure_mask
+from atlas_resources.measures.masks.shape import intersection_over_union, measure_part, part_of
 
 ROWS, COLUMNS = np.mgrid[:400, :500] + 0.5
 MASKS = hnp.arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.booleans()).filter(np.any)
@@ -84,7 +84,7 @@ def test_without_tolerance_every_pixel_comes_back(mask: np.ndarray):
     found = trace_outline(mask, 0)
     np.testing.assert_array_equal(fill_outline(found.shape, *mask.shape), mask)
     assert found.reprojected_iou == 1
-    measures = measure_mask(mask)
+    measures = measure_part(part_of(mask))
     assert (len(found.shape.geoms), found.hole_count) == (measures.component_count, measures.hole_count)
 
 
@@ -95,6 +95,12 @@ def test_it_is_valid_and_says_how_far_it_is(mask: np.ndarray, tolerance_px: floa
     assert found.area_error_ratio == pytest.approx(found.shape.area / mask.sum() - 1)
     filled = fill_outline(found.shape, *mask.shape)
     assert found.reprojected_iou == pytest.approx(intersection_over_union(filled, mask), abs=1e-12)
+
+
+@given(MASKS, st.floats(0, 4))
+def test_a_mask_in_column_order_has_the_same_outline(mask: np.ndarray, tolerance_px: float):
+    """Decoded masks are stored column by column."""
+    assert trace_outline(np.asfortranarray(mask), tolerance_px) == trace_outline(mask, tolerance_px)
 
 
 def test_filling_takes_centres_as_a_geometry_library_does():

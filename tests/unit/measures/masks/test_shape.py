@@ -1,28 +1,22 @@
-"""Measures, coding and agreement of masks: closed forms for disc, ring and rectangle, references for the rest."""
+"""Shape and agreement of masks: closed forms for disc, ring and rectangle, references for the rest."""
 
-import hashlib
 import math
-from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pycocotools import mask as coco
 from scipy.spatial import ConvexHull
 from skimage.measure import euler_number, label, regionprops
 
-from atlas_resources.measures.masks.shape import (
-    EncodedMask,
-    MaskMeasures,
-    decode_mask,
-    encode_mask,
-    intersection_over_union,
-    measure_mask,
-)
+from atlas_resources.measures.masks.shape import MaskMeasures, intersection_over_union, measure_part, part_of
 
 MASKS = hnp.arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14)))
+
+
+def measures_of(mask: np.ndarray) -> MaskMeasures:
+    return measure_part(part_of(mask))
 
 
 def disc(size: int, centre_x: float, centre_y: float, radius: float) -> np.ndarray:
@@ -33,7 +27,7 @@ def disc(size: int, centre_x: float, centre_y: float, radius: float) -> np.ndarr
 def test_a_rectangle():
     mask = np.zeros((10, 20), bool)
     mask[2:5, 4:14] = True
-    assert measure_mask(mask) == MaskMeasures(
+    assert measures_of(mask) == MaskMeasures(
         area_px=30,
         area_ratio=0.15,
         x_min=4,
@@ -51,7 +45,7 @@ def test_a_rectangle():
 
 
 def test_a_disc():
-    measures = measure_mask(disc(400, centre_x=180, centre_y=220, radius=100))
+    measures = measures_of(disc(400, centre_x=180, centre_y=220, radius=100))
     # Gauss' circle problem: the pixels differ from pi r ** 2 by less than 2 sqrt(2) pi r.
     assert abs(measures.area_px - math.pi * 100**2) < 2 * math.sqrt(2) * math.pi * 100
     assert (measures.x_min, measures.x_max, measures.y_min, measures.y_max) == (80, 280, 120, 320)
@@ -61,7 +55,7 @@ def test_a_disc():
 
 def test_a_ring_has_a_hole_and_its_centroid_in_it():
     ring = disc(200, 100, 100, 80) & ~disc(200, 100, 100, 40)
-    measures = measure_mask(ring)
+    measures = measures_of(ring)
     assert (measures.component_count, measures.hole_count) == (1, 1)
     assert (measures.centroid_x, measures.centroid_y) == pytest.approx((0.5, 0.5))
     assert measures.area_px == pytest.approx(math.pi * (80**2 - 40**2), rel=0.01)
@@ -77,7 +71,7 @@ def test_fragments_are_what_lies_apart_from_the_largest_piece():
         ],
         bool,
     )
-    measures = measure_mask(mask)
+    measures = measures_of(mask)
     # 7 pixels hang together (the seventh by its corner), 1 and 1 lie apart: 1 - 7 / 9
     assert measures.component_count == 3
     assert measures.fragmentation_score == pytest.approx(2 / 9)
@@ -86,7 +80,7 @@ def test_fragments_are_what_lies_apart_from_the_largest_piece():
 def test_a_diagonal_closes_a_hole():
     # Pixels that touch at corners hang together, so they enclose the background between them.
     mask = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], bool)
-    measures = measure_mask(mask)
+    measures = measures_of(mask)
     assert (measures.component_count, measures.hole_count) == (1, 1)
 
 
@@ -96,13 +90,13 @@ def test_a_diagonal_closes_a_hole():
 def test_a_segment_touches_the_border_with_its_outermost_pixel(row: int, column: int, is_touching: bool):
     mask = np.zeros((7, 7), bool)
     mask[row, column] = True
-    assert measure_mask(mask).is_touching_border is is_touching
+    assert measures_of(mask).is_touching_border is is_touching
 
 
 @given(MASKS)
 def test_measures_are_what_scikit_image_computes(mask: np.ndarray):
     assume(mask.any())
-    measures = measure_mask(mask)
+    measures = measures_of(mask)
     (region,) = regionprops(mask.astype(np.uint8))
     assert measures.area_px == region.area
     assert (measures.y_min, measures.x_min, measures.y_max, measures.x_max) == region.bbox
@@ -117,14 +111,14 @@ def test_measures_are_what_scikit_image_computes(mask: np.ndarray):
 @given(MASKS)
 def test_the_centroid_lies_in_the_box(mask: np.ndarray):
     assume(mask.any())
-    measures = measure_mask(mask)
+    measures = measures_of(mask)
     assert measures.x_min < measures.centroid_x * mask.shape[1] < measures.x_max
     assert measures.y_min < measures.centroid_y * mask.shape[0] < measures.y_max
 
 
 def test_what_is_convex_in_pixels_is_solid():
     for size in ((1, 1), (1, 9), (7, 1), (5, 8)):
-        assert measure_mask(np.ones(size, bool)).solidity == pytest.approx(1)
+        assert measures_of(np.ones(size, bool)).solidity == pytest.approx(1)
 
 
 def test_a_corner_fills_six_sevenths_of_its_hull():
@@ -132,21 +126,21 @@ def test_a_corner_fills_six_sevenths_of_its_hull():
     for side in (1, 5, 40):
         corner = np.ones((2 * side, 2 * side), bool)
         corner[:side, side:] = False
-        assert measure_mask(corner).solidity == pytest.approx(6 / 7)
+        assert measures_of(corner).solidity == pytest.approx(6 / 7)
 
 
 def test_two_dots_fill_little_of_what_lies_between_them():
     """The hull of two unit squares at the ends of a row of n is the row."""
     dots = np.zeros((1, 10), bool)
     dots[0, [0, 9]] = True
-    assert measure_mask(dots).solidity == pytest.approx(2 / 10)
+    assert measures_of(dots).solidity == pytest.approx(2 / 10)
 
 
 def test_a_disc_is_solid_and_a_ring_is_what_its_hole_leaves():
     """The hull goes from square to square: within a pixel of the circle, so 2 / r of the area."""
     whole, hole = disc(400, 200, 200, 150), disc(400, 200, 200, 90)
-    assert 1 - 2 / 150 < measure_mask(whole).solidity < 1
-    ratio = measure_mask(whole & ~hole).solidity / measure_mask(whole).solidity
+    assert 1 - 2 / 150 < measures_of(whole).solidity < 1
+    ratio = measures_of(whole & ~hole).solidity / measures_of(whole).solidity
     assert ratio == pytest.approx(1 - hole.sum() / whole.sum())
     assert ratio == pytest.approx(1 - 90**2 / 150**2, abs=0.002)
 
@@ -159,36 +153,7 @@ def test_the_hull_is_that_of_every_pixels_square(mask: np.ndarray):
     corners = np.concatenate([np.stack([rows + down, columns + across], 1) for down in (0, 1) for across in (0, 1)])
     y, x = corners[ConvexHull(corners).vertices].T
     area = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
-    assert measure_mask(mask).solidity == pytest.approx(mask.sum() / area)
-
-
-@given(MASKS)
-def test_run_lengths_are_those_of_pycocotools(mask: np.ndarray):
-    counts = coco.encode(np.asfortranarray(mask.view(np.uint8)))["counts"]
-    assert encode_mask(mask).counts == str(cast(bytes, counts), "ascii")
-
-
-def test_run_lengths_go_down_the_columns():
-    mask = np.array([[0, 1, 1], [0, 1, 0]], bool)
-    # Columns 00 11 10: 2 without, 3 with, 1 without. COCO writes a count below 16 as the character 48 above it.
-    sha256 = hashlib.sha256(b"2x3:231").hexdigest()
-    assert encode_mask(mask) == EncodedMask(height=2, width=3, counts="231", sha256=sha256)
-
-
-# pycocotools 2.0.11 predates the copy keyword of NumPy 2; the array it hands over is its own, so nothing is shared.
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
-@given(MASKS)
-def test_a_mask_comes_back_as_it_went(mask: np.ndarray):
-    decoded = decode_mask(encode_mask(mask))
-    assert decoded.dtype == np.bool_
-    assert decoded.flags.c_contiguous
-    np.testing.assert_array_equal(decoded, mask)
-
-
-def test_masks_of_one_coding_and_two_sizes_have_two_digests():
-    tall, wide = encode_mask(np.zeros((4, 2), bool)), encode_mask(np.zeros((2, 4), bool))
-    assert tall.counts == wide.counts
-    assert tall.sha256 != wide.sha256
+    assert measures_of(mask).solidity == pytest.approx(mask.sum() / area)
 
 
 def test_intersection_over_union_of_overlapping_squares():
@@ -201,13 +166,27 @@ def test_intersection_over_union_of_overlapping_squares():
     assert intersection_over_union(one, ~one) == 0
 
 
-def test_what_is_not_defined_is_refused():
+def test_two_empty_masks_overlap_by_nothing():
     empty = np.zeros((3, 4), bool)
-    with pytest.raises(ValueError, match=r"at least one pixel, found an empty mask \[3, 4\]"):
-        measure_mask(empty)
-    with pytest.raises(ValueError, match="two empty masks"):
-        intersection_over_union(empty, empty)
+    assert intersection_over_union(empty, empty) == 0
+
+
+def test_masks_of_two_shapes_have_no_intersection_over_union():
+    empty = np.zeros((3, 4), bool)
     with pytest.raises(ValueError, match=r"found \[3, 4\] and \[4, 3\]"):
         intersection_over_union(empty, empty.T)
+
+
+def test_a_segment_is_a_mask_with_at_least_one_pixel():
+    empty = np.zeros((3, 4), bool)
+    with pytest.raises(ValueError, match=r"at least one pixel, found an empty mask \[3, 4\]"):
+        part_of(empty)
     with pytest.raises(ValueError, match=r"bool \[H, W\], found uint8 \[3, 4\]"):
-        measure_mask(empty.astype(np.uint8))  # pyright: ignore[reportArgumentType]
+        part_of(empty.astype(np.uint8))  # pyright: ignore[reportArgumentType]
+
+
+@given(MASKS)
+def test_a_mask_in_column_order_has_the_same_measures(mask: np.ndarray):
+    """Decoded masks are stored column by column."""
+    assume(mask.any())
+    assert measures_of(np.asfortranarray(mask)) == measures_of(mask)

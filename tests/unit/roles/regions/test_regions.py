@@ -17,7 +17,7 @@ from support.made_results import build_ledgers, run_instrument
 from atlas_assets.automation.standings import read_standings
 from atlas_resources.catalogue.build import build_catalogue, connect
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.measures.masks.shape import EncodedMask, decode_mask
+from atlas_resources.measures.masks import run_lengths
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealed import find_done
 
@@ -51,11 +51,11 @@ def rows_of(graph: Made, plate_id: str, key: str) -> pl.DataFrame:
     """The plate's sealed rows."""
     manifest = manifest_of(graph, plate_id, key)
     (path,) = [output.path for output in manifest.outputs if output.path.endswith(".parquet")]
-    return pl.read_parquet(graph.dataset.plate_dir(plate_id) / path)
+    return pl.read_parquet(graph.dataset.plate(plate_id).folder / path)
 
 
 def pixels_of(graph: Made) -> np.ndarray:
-    with Image.open(graph.dataset.source_path("plate-001")) as source:
+    with Image.open(graph.dataset.plate("plate-001").source_path()) as source:
         return np.asarray(source.convert("RGB"))
 
 
@@ -219,7 +219,8 @@ class TestTogether:
     def test_masks_in_the_ledger_decode_and_match_their_digest(self, catalogue):
         query = "SELECT height_px, width_px, mask_rle, mask_sha256, area_px FROM regions"
         for height_px, width_px, counts, sha256, area_px in catalogue.sql(query).fetchall():
-            assert decode_mask(EncodedMask(height_px, width_px, counts, sha256)).sum() == area_px
+            assert run_lengths.decode(counts, height_px, width_px).sum() == area_px
+            assert run_lengths.mask_sha256(counts, height_px, width_px) == sha256
 
     def test_the_nearest_region_of_red_is_the_rose_one(self, catalogue):
         ((segment,),) = catalogue.sql("SELECT segment_id FROM regions WHERE plate_id = 'plate-001'").fetchall()

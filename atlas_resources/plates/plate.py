@@ -1,0 +1,105 @@
+"""One plate of a dataset: its paths, and what its own files say of it."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas_resources.plates.contracts import PLATE_ID_PATTERN, FileDigest, PlateManifest
+from atlas_resources.plates.json_files import DatasetBroken, fix_for, read_json, read_whole
+
+# One line as sha256sum writes and checks it, run in the plate's folder.
+SHA256_LINE = re.compile(r"([0-9a-f]{64})  source/([^/\n]+)\n")
+
+
+class PlateIdRefused(ValueError):
+    """A plate id that is not a slug, and so might name a path outside the dataset."""
+
+
+class PlateUnknown(LookupError):
+    """A plate that is not registered."""
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A plate, registered or not. Holds no state: every answer is read from disk. Made by `Dataset.plate`.
+
+    Attributes:
+        id: the plate's id, a slug.
+        folder: the plate's folder.
+        locks_folder: empty files that running processes hold kernel locks on, one for each instrument.
+    """
+
+    id: str
+    folder: Path
+    locks_folder: Path
+
+    @property
+    def manifest_path(self) -> Path:
+        """The file that makes a folder a plate."""
+        return self.folder / "manifest.json"
+
+    @property
+    def runs_folder(self) -> Path:
+        """Sealed runs of the plate, a folder each."""
+        return self.folder / "runs"
+
+    def derived_path(self, name: str) -> Path:
+        """A file that follows from the source alone."""
+        return self.folder / "derived" / name
+
+    def manifest(self) -> PlateManifest:
+        """Identity of the plate. Raises PlateUnknown or DatasetBroken."""
+        path = self.manifest_path
+        if not path.is_file():
+            raise PlateUnknown(
+                f"{self.id}: no such plate in {self.folder.parent}; `atlas plates list` shows those there are"
+            )
+        manifest = read_json(path, PlateManifest)
+        if manifest.plate_id != self.id:
+            raise DatasetBroken(
+                f"{path}: plate_id: expected {self.id!r}, as its folder, found {manifest.plate_id!r}; {fix_for(path)}"
+            )
+        if Path(manifest.source_image).name != manifest.source_image:
+            raise DatasetBroken(
+                f"{path}: source_image: expected a file name, found {manifest.source_image!r}; {fix_for(path)}"
+            )
+        return manifest
+
+    def source_path(self) -> Path:
+        """The plate's one immutable image file. Raises PlateUnknown or DatasetBroken."""
+        return self.folder / "source" / self.manifest().source_image
+
+    def source_sha256(self) -> str:
+        """sha256 (64 hex digits) of the source as registered, from `source.sha256`. The source itself is not read.
+
+        Raises:
+            DatasetBroken: the file is missing or is not one line of sha256sum.
+        """
+        path = self.folder / "source.sha256"
+        text = read_whole(path).decode("utf-8", errors="replace")
+        line = SHA256_LINE.fullmatch(text)
+        if line is None:
+            raise DatasetBroken(
+                f"{path}: expected one line `<64 hex digits>  source/<file>`, found {text[:80]!r}; {fix_for(path)}"
+            )
+        return line[1]
+
+    def source_digest(self) -> FileDigest:
+        """The source as a run's manifest names it: registered digest, present size (0 if the file is gone)."""
+        path = self.source_path()
+        return FileDigest(
+            path=path.relative_to(self.folder).as_posix(),
+            sha256=self.source_sha256(),
+            size_bytes=path.stat().st_size if path.exists() else 0,
+        )
+
+    def thumbnail(self) -> bytes | None:
+        """The plate's thumbnail (`derived/thumbnail.jpg`) as JPEG bytes; None before groundwork has made it."""
+        path = self.derived_path("thumbnail.jpg")
+        return path.read_bytes() if path.is_file() else None
+
+
+def require_plate_id(plate_id: str) -> None:
+    """Raises PlateIdRefused unless the id is a slug: it can hold no path separator and is no dot folder."""
+    if not isinstance(plate_id, str) or re.fullmatch(PLATE_ID_PATTERN, plate_id) is None:
+        raise PlateIdRefused(f"plate id {plate_id!r}: expected a slug, {PLATE_ID_PATTERN} (such as plate-001)")
