@@ -1,22 +1,24 @@
-"""The `atlas` command: plates, models, runs and queries from a terminal.
+"""The `atlas` command: every command and group of commands, in the order that `--help` lists them."""
 
-Each command is a thin call; imports stand inside, so help is quick.
-"""
-
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from atlas_assets.cli.ask import search
+from atlas_assets.cli.ask import query, search
 from atlas_assets.cli.backfill import backfill, selections
+from atlas_assets.cli.demo import demo
 from atlas_assets.cli.export import export, export_regions
-from atlas_assets.cli.models.golden import models_app
-from atlas_assets.cli.models.prompts import prompts_app
-from atlas_assets.cli.output import cell, console, fail, open_dataset
-from atlas_assets.cli.plates import plates_app
+from atlas_assets.cli.models.golden import models_golden
+from atlas_assets.cli.models.hub import models_pin, models_pull, models_verify
+from atlas_assets.cli.models.listing import models_check, models_docs, models_list, models_show
+from atlas_assets.cli.models.prompts import prompts_list, prompts_record
+from atlas_assets.cli.output import console
+from atlas_assets.cli.plates import plates_add, plates_list
 from atlas_assets.cli.run import run, status
+from atlas_assets.cli.ui import ui
+
+DISTRIBUTION = "atlas-plates"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,97 +26,70 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="""Measure scanned art plates with pinned models, and keep every number traceable.
 
-The dataset lies in **ATLAS_HOME** (default `data/atlas`). A first session:
+The dataset is in **ATLAS_HOME** (default `data/atlas`). A first session:
 
 - `atlas plates add ~/scans` registers scans; the files are copied, never altered
-- `atlas run` materialises the whole graph in this process; `atlas backfill NAME` asks a running Dagster for it
+- `atlas run` materialises the whole graph in this process; `atlas backfill NAME` asks a running Dagster to
 - `atlas query "FROM nearest('plate-001', 'efficientnet_lite0', 5)"` asks in SQL
 - `atlas ui` opens the Dagster UI, on loopback
 """,
 )
+plates_app = typer.Typer(no_args_is_help=True, help="Register and list plates.")
+models_app = typer.Typer(no_args_is_help=True, help="List, check and fetch the instruments of model_specs/.")
+prompts_app = typer.Typer(no_args_is_help=True, help="List and record the prompt sets of model_specs/prompts/.")
+
+GROUPS: tuple[tuple[typer.Typer, str, typer.Typer], ...] = (
+    (app, "plates", plates_app),
+    (app, "models", models_app),
+    (models_app, "prompts", prompts_app),
+)
+COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
+    (app, "run", run),
+    (app, "status", status),
+    (app, "backfill", backfill),
+    (app, "selections", selections),
+    (app, "query", query),
+    (app, "search", search),
+    (app, "export", export),
+    (app, "export-regions", export_regions),
+    (app, "ui", ui),
+    (app, "demo", demo),
+    (plates_app, "add", plates_add),
+    (plates_app, "list", plates_list),
+    (models_app, "list", models_list),
+    (models_app, "check", models_check),
+    (models_app, "show", models_show),
+    (models_app, "pull", models_pull),
+    (models_app, "pin", models_pin),
+    (models_app, "verify", models_verify),
+    (models_app, "golden", models_golden),
+    (models_app, "docs", models_docs),
+    (prompts_app, "list", prompts_list),
+    (prompts_app, "record", prompts_record),
+)
+"""Group, name, function. A new command is a function in a module of this room and a line here."""
+
+for parent, name, group in GROUPS:
+    parent.add_typer(group, name=name)
+for group, name, function in COMMANDS:
+    group.command(name)(function)
 
 
-app.add_typer(plates_app, name="plates")
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        console.print(f"atlas {version(DISTRIBUTION)}", highlight=False)
+        raise typer.Exit
 
 
-models_app.add_typer(prompts_app, name="prompts")
-
-
-app.add_typer(models_app, name="models")
-
-
-for command in (run, status, backfill, selections, search, export, export_regions):
-    app.command()(command)
-
-
-@app.command()
-def query(
-    sql: Annotated[
-        str,
-        typer.Argument(help="A query; `SHOW TABLES`, `FROM models` and `FROM duckdb_columns()` are good first ones."),
-    ],
-    limit: Annotated[int, typer.Option(help="Rows to show.")] = 40,
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
-    """Ask the catalogue in SQL and print a table."""
-    import duckdb
-
-    from atlas_resources.catalogue.build import connect
-
-    try:
-        with connect(open_dataset()) as connection:
-            result = connection.execute(sql)
-            names = [column[0] for column in result.description or []]
-            rows = result.fetchmany(limit + 1)
-    except (FileNotFoundError, duckdb.Error) as error:
-        raise fail(str(error)) from None
-    table = Table(*names)
-    for row in rows[:limit]:
-        table.add_row(*(cell(value) for value in row))
-    console.print(table)
-    if len(rows) > limit:
-        console.print(f"the first {limit} rows; more with --limit")
-
-
-@app.command()
-def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> None:
-    """Open the Dagster UI on this dataset, on loopback, with its daemon. Nothing else can reach it."""
-    import os
-    import subprocess
-    import sys
-
-    from atlas_assets.graph.partitions import add_missing_partitions
-    from atlas_assets.in_process import open_instance
-    from atlas_resources.files.project import PROJECT_ROOT, SETTINGS_FOLDER
-
-    dataset = open_dataset()
-    with open_instance(dataset) as instance:
-        add_missing_partitions(instance, dataset)
-    console.print(f"http://127.0.0.1:{port}  dataset {dataset.root}", soft_wrap=True)
-    environment = {**os.environ, "ATLAS_HOME": str(dataset.root)}
-    command = [
-        sys.executable,
-        "-m",
-        "dagster",
-        "dev",
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-        "-w",
-        str(SETTINGS_FOLDER / "workspace.yaml"),
-    ]
-    raise typer.Exit(subprocess.run(command, env=environment, cwd=PROJECT_ROOT, check=False).returncode)
-
-
-@app.command()
-def demo(
-    plates: Annotated[Path | None, typer.Option(help="A folder of your own scans instead of drawn plates.")] = None,
-) -> None:
-    """Take plates through the whole graph: draw 24 of them (or take --plates), register, materialise, report."""
-    from atlas_assets.demo.tour import tour
-
-    if not tour(open_dataset(), plates, console):
-        raise typer.Exit(1)
+    """Options of `atlas` itself. The help text is the one given to `typer.Typer`."""
 
 
 if __name__ == "__main__":

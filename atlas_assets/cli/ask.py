@@ -1,19 +1,48 @@
-"""`atlas search`: plates by words."""
+"""`atlas query` and `atlas search`: questions to the catalogue, in SQL and in words."""
 
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from atlas_assets.cli.output import cell, console, fail
+from atlas_assets.cli.output import cell, console, fail, open_dataset
+
+
+def query(
+    sql: Annotated[
+        str,
+        typer.Argument(help="A query. Start with `SHOW TABLES`, `FROM models` or `FROM duckdb_columns()`."),
+    ],
+    limit: Annotated[int, typer.Option(help="Rows to show.")] = 40,
+) -> None:
+    """Ask the catalogue in SQL and print a table."""
+    import duckdb
+
+    from atlas_resources.catalogue.build import connect
+
+    try:
+        with connect(open_dataset()) as connection:
+            result = connection.execute(sql)
+            names = [column[0] for column in result.description or []]
+            rows = result.fetchmany(limit + 1)
+    except (FileNotFoundError, duckdb.Error) as error:
+        raise fail(str(error)) from None
+    table = Table(*names)
+    for row in rows[:limit]:
+        table.add_row(*(cell(value) for value in row))
+    console.print(table)
+    if len(rows) > limit:
+        console.print(f"the first {limit} rows; more with --limit")
 
 
 def search(
     text: Annotated[str, typer.Argument(help="What to look for, in a few words.")],
-    instrument: Annotated[str, typer.Option(help="An embedding whose model knows words.")] = "clip_vit_large_patch14",
+    instrument: Annotated[
+        str, typer.Option(help="An embedding instrument whose model also embeds text.")
+    ] = "clip_vit_large_patch14",
     k: Annotated[int, typer.Option("-k", min=1, help="Plates to show.")] = 10,
 ) -> None:
-    """Find plates by words: cosine of the text's vector and each plate's current one. A weak signal."""
+    """Find plates by words: cosine similarity of the text's vector to each plate's current vector. A weak signal."""
     from atlas_resources.catalogue.search import search_plates
     from atlas_resources.instruments.registry import read_registry
     from atlas_resources.models.loading import DeviceUnavailable

@@ -1,4 +1,4 @@
-"""`atlas backfill` and `atlas selections`: what is owed, asked of a running Dagster. Imports stand inside."""
+"""`atlas backfill` and `atlas selections`: ask a running Dagster for what is missing."""
 
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -35,21 +35,22 @@ def backfill(
         typer.Argument(help="groundwork, ledgers, a role (embeddings), or an instrument by key, model id or alias."),
     ],
     plates: Annotated[str | None, typer.Option(help="Only these plates, separated by commas.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Wait until all is done, with progress.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which runs there would be; ask for none.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait until everything is done, with progress.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the runs without asking for them.")] = False,
     url: Annotated[str, typer.Option(help="Address of the Dagster web server.")] = "http://127.0.0.1:3000",
 ) -> None:
-    """Ask a running Dagster for all that NAME still owes, plates that failed included.
+    """Ask a running Dagster for everything that is missing in NAME, failed plates included.
 
-    Where `atlas run` computes in this process, this puts runs into the queue of the Dagster that serves the dataset
-    (`atlas ui`, or any with a daemon) and returns: they go on when the terminal is closed, are shared by all workers of
-    the queue, and are started again if their machine goes down. Each run takes at most the instrument's
-    `max_partitions_per_run` plates, whatever lies between them, and loads its model once. Asked again while its runs
-    are under way, it asks for nothing; `--follow` then follows these. Ctrl-C ends the following, not the runs.
+    `atlas run` computes in this process; this command puts runs into the queue of the Dagster that serves the dataset
+    (`atlas ui`, or any with a daemon) and returns. The runs continue when the terminal is closed, are shared by all
+    workers of the queue, and restart if their machine goes down. Each run has at most the instrument's
+    `max_partitions_per_run` plates, which need not be adjacent, and loads its model once. While runs of NAME are in
+    progress, no new ones are asked for; `--follow` then follows those. Ctrl-C stops following, not the runs.
 
     Examples: `atlas backfill dinov2_base --follow`, `atlas backfill groundwork`, `atlas backfill ledgers`.
 
-    Exit codes: 0, asked for, or nothing is owed, or all is done; 1, a plate or a run failed, or the server refuses.
+    Exit codes: 0 if runs were asked for, nothing is missing, or all is done; 1 if a plate or a run failed, or the
+    server refuses.
     """
     from atlas_assets.automation.backfills import plan_backfill, runs_under_way
     from atlas_assets.automation.server import DagsterServer, ServerError
@@ -68,7 +69,7 @@ def backfill(
         server.require_dataset(dataset.root)
         under_way = runs_under_way(server, planned.name)
         if under_way:
-            console.print(f"{len(under_way)} runs of {planned.name} are under way already; nothing is asked for")
+            console.print(f"{len(under_way)} runs of {planned.name} are in progress already; nothing new is asked for")
         else:
             _launch(server, dataset, planned)
         if follow and not _follow(server, registry, dataset, planned):
@@ -79,7 +80,7 @@ def backfill(
 
 def _describe(planned: "Backfill") -> None:
     if not planned.works:
-        console.print(f"{planned.name}: nothing is owed")
+        console.print(f"{planned.name}: nothing is missing")
     for work in planned.works:
         names = ", ".join(key.to_user_string() for key in work.keys)
         of_plates = f"{len(work.plate_ids)} plates, {work.plate_ids[0]} first: " if work.plate_ids else ""
@@ -98,12 +99,12 @@ def _launch(server: "DagsterServer", dataset: "Dataset", planned: "Backfill") ->
         console.print(f"asked for {of_plates}: {server.url}/runs/{run_id}", soft_wrap=True)
     if not server.has_daemon():
         console.print(
-            "no daemon is running: they wait in the queue until one is (`atlas ui` starts it)", style="yellow"
+            "no daemon is running: the runs wait in the queue until one is (`atlas ui` starts it)", style="yellow"
         )
 
 
 def _follow(server: "DagsterServer", registry: "Registry", dataset: "Dataset", planned: "Backfill") -> bool:
-    """Shows how far the plates are until no run is under way; whether all of them are done."""
+    """Shows progress until no run is in progress. Returns whether all plates are done."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from atlas_assets.automation.backfills import runs_under_way
@@ -113,34 +114,34 @@ def _follow(server: "DagsterServer", registry: "Registry", dataset: "Dataset", p
         task = progress.add_task(planned.name, total=len(planned.plate_ids) * len(planned.works) or 1)
         while True:
             under_way = runs_under_way(server, planned.name)
-            failed, owed, asked = _count(registry, dataset, planned)
+            failed, missing, asked = _count(registry, dataset, planned)
             states = ", ".join(sorted(run.status.lower() for run in under_way))
-            progress.update(task, total=asked, completed=asked - owed, description=f"{planned.name} {states}")
+            progress.update(task, total=asked, completed=asked - missing, description=f"{planned.name} {states}")
             if not under_way:
                 break
             time.sleep(POLL_SECONDS)
     for line in failed:
         console.print(line, style="red", markup=False, soft_wrap=True)
-    if owed and not failed:
-        console.print(f"{owed} of {asked} are not done and no run is under way: {server.url}/runs", style="red")
-    return not owed
+    if missing and not failed:
+        console.print(f"{missing} of {asked} are not done and no run is in progress: {server.url}/runs", style="red")
+    return not missing
 
 
 def _count(registry: "Registry", dataset: "Dataset", planned: "Backfill") -> tuple[list[str], int, int]:
-    """A line for each failed plate, how much is not done yet, and how much was asked for."""
+    """A line per failed plate, the number of (asset, plate) pairs not done yet, and the number asked for."""
     from atlas_assets.automation.backfills import read_backfill_standings
     from atlas_resources.ledgers.freshness import why_behind
 
     if not planned.plate_ids:
         return [], int(bool(why_behind(dataset, registry))), 1
     asked = {(key, plate_id) for work in planned.works for key in work.keys for plate_id in work.plate_ids}
-    failed, owed = [], 0
+    failed, missing = [], 0
     for standing in read_backfill_standings(registry, dataset, planned.name):
         of_asset = [plate for plate in standing.plates if (standing.keys[0], plate.plate_id) in asked]
-        owed += len(standing.keys) * sum(not plate.is_done for plate in of_asset)
+        missing += len(standing.keys) * sum(not plate.is_done for plate in of_asset)
         failed += [
             f"{plate.plate_id} failed in {standing.keys[0].to_user_string()}: {plate.reason}"
             for plate in standing.failed
             if plate in of_asset
         ]
-    return failed, owed, len(asked)
+    return failed, missing, len(asked)

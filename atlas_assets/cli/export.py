@@ -1,4 +1,4 @@
-"""`atlas export`: the ledgers as files to hand on. Imports stand inside, so help is quick."""
+"""`atlas export` and `atlas export-regions`: ledgers and regions as files for other programs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +11,12 @@ from atlas_assets.cli.output import console, fail
 def export(
     folder: Annotated[Path, typer.Argument(help="Folder to write to, outside the dataset.")],
     commercial: Annotated[
-        bool, typer.Option("--commercial", help="Leave out rows whose licence is not known to allow commercial use.")
+        bool, typer.Option("--commercial", help="Leave out rows whose licence does not clearly allow commercial use.")
     ] = False,
 ) -> None:
-    """Write the ledgers as Parquet files, on request without what may not be used commercially.
+    """Write the ledgers as Parquet files, optionally without rows that may not be used commercially.
 
-    What is left out is named, with its licence. The scans' own licences stand in `plates`; they are not judged.
+    Rows left out are reported with their licence. The scans' own licences are in `plates`; Atlas does not judge them.
     """
     from atlas_resources.export.ledgers import export_ledgers
     from atlas_resources.plates.dataset import Dataset, dataset_root
@@ -36,17 +36,17 @@ def export(
 
 def export_regions(
     folder: Annotated[Path, typer.Argument(help="Folder to write to, outside the dataset.")],
-    segmenter: Annotated[str, typer.Option(help="Whose kept segments.")] = "otsu_luma",
+    segmenter: Annotated[str, typer.Option(help="The segmenter whose kept segments are exported.")] = "otsu_luma",
     base_url: Annotated[
-        str, typer.Option(help="Address the folder will be served under; IIIF names everything by address.")
+        str, typer.Option(help="URL the folder will be served from; IIIF identifies everything by URL.")
     ] = "http://127.0.0.1:8000",
     commercial: Annotated[
-        bool, typer.Option("--commercial", help="Leave out regions whose licences are not known to allow it.")
+        bool, typer.Option("--commercial", help="Leave out regions whose licences do not clearly allow commercial use.")
     ] = False,
 ) -> None:
     """Write plates with their regions for viewers: GeoJSON, W3C Web Annotations and a IIIF manifest per plate.
 
-    Coordinates are pixels of the upright source: x right, y down. Wants the polygons first:
+    Coordinates are pixels of the upright source: x right, y down. Polygons must exist first:
     atlas run 'key:"regions/otsu_luma/polygons"', then atlas run group:ledger
     """
     from atlas_resources.export.regions import export_regions as write_regions

@@ -1,4 +1,4 @@
-"""How the `atlas` command speaks, results on standard output, what went wrong on standard error; on which dataset."""
+"""What commands share: the console for results, errors on standard error, and the dataset of ATLAS_HOME."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ console = Console()
 
 
 def open_dataset() -> "Dataset":
-    """The dataset in ATLAS_HOME, with its folders in place."""
+    """The dataset in ATLAS_HOME; its folders are made if needed."""
     from atlas_resources.plates.dataset import Dataset, dataset_root
 
     dataset = Dataset(dataset_root())
@@ -22,12 +22,12 @@ def open_dataset() -> "Dataset":
 
 
 def fail(message: str) -> typer.Exit:
-    """Says what is wrong on standard error; raise what it returns."""
+    """Prints an error on standard error and returns the exception to raise, for exit code 1."""
     Console(stderr=True).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(1)
 
 
 def cell(value: object, width: int = 80) -> str:
-    """A value as a table shows it: floats to six digits, long text cut, brackets as they are."""
+    """A value as text for a table: floats to six digits, long text cut, markup escaped."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     return escape(text if len(text) <= width else f"{text[: width - 3]}...")

@@ -1,4 +1,4 @@
-"""`atlas run` and `atlas status`: the graph in this process, and where it stands. Imports stand inside."""
+"""`atlas run` and `atlas status`: materialise the graph in this process, and show what is done."""
 
 from typing import Annotated
 
@@ -12,26 +12,28 @@ def run(
     selection: Annotated[
         str | None,
         typer.Argument(
-            help="Assets, in Dagster's selection syntax or by saved names (@embeddings, see `atlas selections`); by "
+            help="Assets, in Dagster's selection syntax or by a saved name (@embeddings, see `atlas selections`). By "
             "default all, with the active instruments."
         ),
     ] = None,
     plates: Annotated[str | None, typer.Option(help="Plates, separated by commas; all by default.")] = None,
-    missing: Annotated[bool, typer.Option("--missing", help="Only plates that an asset still owes.")] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="Only plates that failed and are not done since.")] = False,
-    paranoid: Annotated[bool, typer.Option("--paranoid", help="Hash weights again, even remembered ones.")] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Only plates that are missing in an asset.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only plates that failed and are still not done.")] = False,
+    paranoid: Annotated[
+        bool, typer.Option("--paranoid", help="Hash weights again, ignoring remembered digests.")
+    ] = False,
 ) -> None:
     """Materialise assets in this process, through Dagster, with progress.
 
     Examples: `atlas run`, `atlas run @embeddings`, `atlas run 'key:"ledger/*" or key:"catalogue"'`,
-    `atlas run 'key:"segments/otsu_luma"' --plates plate-001,plate-007`, `atlas run --failed`. Plates that are done cost
-    next to nothing. The exit code is 1 if any plate failed.
+    `atlas run 'key:"segments/otsu_luma"' --plates plate-001,plate-007`, `atlas run --failed`. Plates that are done
+    are skipped. The exit code is 1 if any plate failed.
     """
     from atlas_assets.in_process import materialize, open_instance
     from atlas_resources.instruments.registry import read_registry
 
     if sum((bool(plates), missing, failed)) > 1:
-        raise fail("--plates, --missing and --failed exclude one another")
+        raise fail("use only one of --plates, --missing and --failed")
     dataset = open_dataset()
     chosen = [plate_id.strip() for plate_id in plates.split(",")] if plates else None
     which = "missing" if missing else "failed" if failed else "all"
@@ -58,9 +60,9 @@ def run(
 
 
 def status() -> None:
-    """Show how many plates each active asset has done, failed and still owes, and whether the ledgers are up to date.
+    """Show how many plates are done, failed and missing in each active asset, and whether the ledgers are up to date.
 
-    The exit code is 1 if a plate failed. What is read is on disk; nothing is materialised.
+    Reads the dataset only; nothing is materialised. The exit code is 1 if a plate failed.
     """
     from atlas_assets.automation.standings import read_standings
     from atlas_resources.instruments.registry import read_registry

@@ -1,4 +1,4 @@
-"""`docs/models.md`: the instruments as a scholar reads them, written from the specs and from nothing else."""
+"""The page `docs/models.md`: every instrument with its pins, licence and failure modes, from the specs alone."""
 
 from atlas_resources.files.project import PROJECT_ROOT
 from atlas_resources.instruments.registry import Registry
@@ -43,7 +43,7 @@ def _cell(text: str) -> str:
 
 
 def _gives(spec: Spec) -> str:
-    """What comes out, in a word or two."""
+    """The output in a few words, such as its dimensions."""
     words = "-"
     match spec.output:
         case VectorOutput(dim=dim, pooled_feature=feature):
@@ -101,7 +101,7 @@ def _row(registry: Registry, spec: Spec) -> str:
 
 
 def _details(registry: Registry, spec: Spec) -> list[str]:
-    """The card below the table: what it is, how it is known to be wrong, what is open, and who says so."""
+    """The card below the table: description, digests, licence, failure modes, notes and sources."""
     status = registry.status(spec.key)
     lines = [
         f'### <a id="{spec.key}"></a>{spec.title}',
@@ -132,10 +132,9 @@ def _details(registry: Registry, spec: Spec) -> list[str]:
 
 
 def models_page(registry: Registry) -> str:
-    """The page in Markdown: per role a table, then a card for each instrument.
+    """The page in Markdown: a table per role, then a card per instrument.
 
-    Args:
-        registry: the instruments; broken specs are not listed, `atlas models check` is the place for them.
+    Broken specs are not listed; `atlas models check` reports them.
     """
     lines = [HEAD]
     for role, title in TITLE_OF_ROLE.items():

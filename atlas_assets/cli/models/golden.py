@@ -1,4 +1,4 @@
-"""`atlas models golden`: the golden test of a fast numeric mode. Imports stand inside, so help is quick."""
+"""`atlas models golden`: the golden test of a fast numeric mode."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,23 +6,22 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from atlas_assets.cli.models.hub import models_app
 from atlas_assets.cli.output import cell, console, fail
 
-SHOWN = 5  # of the farthest plates
+SHOWN_COUNT = 5
+"""How many plates are printed, farthest from float32 first."""
 
 
-@models_app.command("golden")
 def models_golden(
     name: Annotated[str, typer.Argument(help="Key, model id or alias of an instrument in a fast mode.")],
     plates: Annotated[
-        Path | None, typer.Option(help="A folder of scans to test on beside the 24 drawn golden plates.")
+        Path | None, typer.Option(help="A folder of scans to test on, in addition to the 24 drawn golden plates.")
     ] = None,
 ) -> None:
-    """Measure how near a fast mode comes to float32 on golden plates, and record it in the spec.
+    """Compare a fast numeric mode with float32 on golden plates, and record the result in the spec.
 
-    The farthest plate decides: at a cosine of 0.999 the mode is admitted, below it is refused with the figure, and
-    the exit code is 1.
+    The plate with the lowest cosine decides: from 0.999 the mode is admitted; below, it is refused with that figure
+    and the exit code is 1.
     """
     from atlas_assets.cli.models.docs import DOCS_PATH
     from atlas_assets.cli.models.golden_test import measure_golden, record_golden
@@ -39,13 +38,13 @@ def models_golden(
     path = registry.folder / f"{spec.key}.yaml"
     record_golden(path, golden)
     table = Table("plate", "cosine to float32", title=f"the farthest of {golden.plates} golden plates")
-    for plate in sorted(found, key=lambda plate: plate.cosine)[:SHOWN]:
+    for plate in sorted(found, key=lambda plate: plate.cosine)[:SHOWN_COUNT]:
         table.add_row(cell(plate.name), f"{plate.cosine:.6f}")
     console.print(table)
     status = read_registry().status(spec.key)
     console.print(f"recorded cosine_min {golden.cosine_min:.6f} in {path}", markup=False, soft_wrap=True)
     console.print(f"{spec.key}: {status.name}{status.reason and ': '}{status.reason}", markup=False, soft_wrap=True)
-    console.print(f"docs: `atlas models docs` writes {DOCS_PATH.name} anew")
+    console.print(f"to update {DOCS_PATH.name}: atlas models docs")
     if status.name != "admitted":
         raise typer.Exit(1)
 

@@ -1,4 +1,4 @@
-"""`atlas models`: the instruments of model_specs/ from a terminal. Imports stand inside, so help is quick."""
+"""`atlas models list`, `check`, `show` and `docs`: what the specs declare, and whether each instrument may run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,23 +10,20 @@ from atlas_assets.cli.output import console, fail
 if TYPE_CHECKING:
     from atlas_resources.instruments.spec.spec import Spec
 
-models_app = typer.Typer(no_args_is_help=True, help="List and check the instruments of model_specs/.")
 
-
-@models_app.command("list")
 def models_list(
     named_set: Annotated[
-        str | None, typer.Option("--set", help="Only a set of the roster: offline, minimum, full.")
+        str | None, typer.Option("--set", help="Only this set of the roster: offline, minimum or full.")
     ] = None,
-    status: Annotated[str | None, typer.Option(help="Only admitted, idea, refused or broken.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only this status: admitted, idea, refused or broken.")] = None,
 ) -> None:
-    """List every instrument: role, revision, licence, and whether it is admitted, or what is missing, or why not."""
+    """List every instrument: role, revision, licence, loader and status, with what is missing or why it is refused."""
     from atlas_assets.cli.models.tables import COLOURS, count_line, list_table
     from atlas_resources.instruments.registry import read_registry
 
     registry = read_registry()
     if status and status not in COLOURS:
-        raise fail(f"no status {status!r}; there are {', '.join(COLOURS)}.")
+        raise fail(f"no status {status!r}; expected {', '.join(COLOURS)}.")
     try:
         specs = registry.named_set(named_set) if named_set else list(registry.specs.values())
     except KeyError as error:
@@ -38,13 +35,12 @@ def models_list(
     console.print(count_line(registry, specs), highlight=False)
 
 
-@models_app.command("check")
 def models_check(
     folder: Annotated[
         Path | None, typer.Argument(help="Folder of specs; the project's model_specs/ by default.")
     ] = None,
 ) -> None:
-    """Check every spec; exit 1 on a broken one, naming file, field, what was found and what is expected."""
+    """Check every spec; exit 1 if one is broken, with its file, field, what was found and what is expected."""
     from atlas_resources.files.project import SPECS_FOLDER
     from atlas_resources.instruments.registry import read_registry
 
@@ -58,9 +54,8 @@ def models_check(
         raise typer.Exit(1)
 
 
-@models_app.command("show")
 def models_show(name: Annotated[str, typer.Argument(help="Key, model id or alias of an instrument.")]) -> None:
-    """Show one instrument's card: pins, terms, preprocessing, known ways to be wrong, sources, status."""
+    """Show one instrument: pins, licence, preprocessing, known failure modes, sources, status and weights on disk."""
     from atlas_assets.cli.models.tables import card
     from atlas_resources.instruments.registry import read_registry
 
@@ -78,10 +73,10 @@ def models_show(name: Annotated[str, typer.Argument(help="Key, model id or alias
         console.print(f"{words}: {status.reason}", style="yellow", markup=False, soft_wrap=True)
         return
     console.print(f"fingerprint {registry.identities[found.spec.key].fingerprint}")
-    _say_where_weights_are(found.spec)
+    _print_weights(found.spec)
 
 
-def _say_where_weights_are(spec: "Spec") -> None:
+def _print_weights(spec: "Spec") -> None:
     from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, require_weights
 
     try:
@@ -93,13 +88,12 @@ def _say_where_weights_are(spec: "Spec") -> None:
             console.print(f"on disk, digest right: {path}", style="green", soft_wrap=True)
 
 
-@models_app.command("docs")
 def models_docs(
     path: Annotated[
         Path | None, typer.Argument(help="Where to write; the project's docs/models.md by default.")
     ] = None,
 ) -> None:
-    """Write docs/models.md, the table of instruments for people who read claims, from the specs."""
+    """Write docs/models.md from the specs: every instrument with its pins, licence and known failure modes."""
     from atlas_assets.cli.models.docs import DOCS_PATH, models_page
     from atlas_resources.instruments.registry import read_registry
 

@@ -1,4 +1,4 @@
-"""`atlas models prompts`: the versioned texts that instruments are asked with, and the record that holds them."""
+"""`atlas models prompts`: the versioned prompt sets, and the record of their digests."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,14 +7,11 @@ import typer
 
 from atlas_assets.cli.output import console, fail
 
-prompts_app = typer.Typer(no_args_is_help=True, help="List and record the prompt sets of model_specs/prompts/.")
-
 Folder = Annotated[Path | None, typer.Argument(help="Folder of prompt sets; model_specs/prompts/ by default.")]
 
 
-@prompts_app.command("list")
 def prompts_list(folder: Folder = None) -> None:
-    """List every version of every set with its texts and its digest; exit 1 where one is not as it was recorded."""
+    """List every version of every set with its texts and digest; exit 1 if one differs from its recorded digest."""
     from atlas_resources.instruments.prompts import PROMPTS_FOLDER, read_prompts
 
     read = read_prompts(folder or PROMPTS_FOLDER)
@@ -30,9 +27,8 @@ def prompts_list(folder: Folder = None) -> None:
         raise typer.Exit(1)
 
 
-@prompts_app.command("record")
 def prompts_record(folder: Folder = None) -> None:
-    """Record the digest of each version that has none. A recorded version is never changed: write the next one."""
+    """Record the digest of each version that has none. Never change a recorded version: add the next one."""
     from atlas_resources.instruments.prompts import PROMPTS_FOLDER, RECORD_NAME, read_prompts, record_prompts
 
     where = folder or PROMPTS_FOLDER

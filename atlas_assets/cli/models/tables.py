@@ -1,4 +1,4 @@
-"""How instruments look in a terminal: the list, which stays readable at 80 columns, and the card of one."""
+"""Tables of instruments for a terminal, readable at 80 columns, and the card of one instrument."""
 
 from collections.abc import Iterable
 
@@ -10,8 +10,8 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.pins import model_sha
 from atlas_resources.instruments.spec.spec import Spec
 
-WIDE = 140
-"""Columns from which everything has room side by side."""
+WIDE_COLUMNS = 140
+"""Terminal width from which all facts fit side by side."""
 COLOURS = {"admitted": "green", "idea": "yellow", "refused": "red", "broken": "red"}
 
 
@@ -39,7 +39,7 @@ def _wide_table(registry: Registry, specs: Iterable[Spec]) -> Table:
 
 
 def _narrow_table(registry: Registry, specs: Iterable[Spec]) -> Table:
-    """Key, role, licence, revision and loader above each other, so that no key is cut and the reason has room."""
+    """Key, role, licence, revision and loader in one column, so that no key is cut and the reason has room."""
     table = Table(show_lines=True)
     table.add_column("instrument", no_wrap=True)
     table.add_column("status", overflow="fold", ratio=1)
@@ -54,12 +54,12 @@ def list_table(registry: Registry, specs: Iterable[Spec], width: int, with_broke
     """One row per instrument, and one per spec that could not be read.
 
     Args:
-        registry: where the instruments come from.
-        specs: those to list.
-        width: the terminal's columns; the model is left out of a narrow one.
-        with_broken: whether broken specs are listed too.
+        registry: all instruments.
+        specs: the ones to list.
+        width: the terminal's width in columns; narrow tables leave out the model id.
+        with_broken: whether to list broken specs too.
     """
-    table = _wide_table(registry, specs) if width >= WIDE else _narrow_table(registry, specs)
+    table = _wide_table(registry, specs) if width >= WIDE_COLUMNS else _narrow_table(registry, specs)
     if with_broken:
         for problem in registry.problems:
             blank = [""] * (len(table.columns) - 2)
@@ -68,14 +68,14 @@ def list_table(registry: Registry, specs: Iterable[Spec], width: int, with_broke
 
 
 def count_line(registry: Registry, specs: Iterable[Spec]) -> str:
-    """How many of the listed there are by status."""
+    """How many instruments are listed, in all and by status."""
     names = [registry.status(spec.key).name for spec in specs]
     counts = ", ".join(f"{names.count(name)} {name}" for name in COLOURS if name in names)
     return f"{len(names)} instruments: {counts}" if names else "0 instruments"
 
 
 class _CardDumper(yaml.SafeDumper):
-    """YAML with lists of numbers on one line."""
+    """Writes YAML with lists of numbers on one line."""
 
 
 def _represent_list(dumper: yaml.SafeDumper, values: list) -> yaml.Node:
@@ -87,7 +87,7 @@ _CardDumper.add_representer(list, _represent_list)
 
 
 def card(spec: Spec, width: int = 110) -> str:
-    """All that the spec declares, as YAML, sources included; what is null in it stays in sight, defaults do not."""
+    """Everything the spec declares, as YAML, with sources. Nulls are shown, defaults are not."""
     content = spec.model_dump(mode="json", exclude_defaults=True)
     for name in ("weights", "licence", "output", "preprocessing", "numeric"):
         if name != "preprocessing" or spec.own_preprocessing is None:

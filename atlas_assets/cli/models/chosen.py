@@ -1,0 +1,64 @@
+"""Which instruments a command is about: by name, by a set of the roster, or the active ones."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from atlas_assets.cli.output import fail
+
+if TYPE_CHECKING:
+    from atlas_resources.instruments.registry import Registry
+    from atlas_resources.instruments.spec.spec import Spec
+
+SpecsFolder = Annotated[
+    Path | None, typer.Option("--specs", help="Folder of specs; the project's model_specs/ by default.")
+]
+
+
+def registry_in(folder: Path | None) -> "Registry":
+    """The instruments of a folder of specs, by default the project's."""
+    from atlas_resources.files.project import SPECS_FOLDER
+    from atlas_resources.instruments.registry import read_registry
+
+    return read_registry(folder or SPECS_FOLDER)
+
+
+def notify(message: str) -> None:
+    """Prints a remark on standard error, so that standard output can be piped."""
+    Console(stderr=True).print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def named_specs(registry: "Registry", names: list[str]) -> list["Spec"]:
+    """The specs by key, model id or alias, each once. An alias is explained on standard error."""
+    specs = {}
+    for name in names:
+        try:
+            found = registry.resolve(name)
+        except KeyError as error:
+            raise fail(str(error.args[0])) from None
+        if found.notice:
+            notify(found.notice)
+        specs[found.spec.key] = found.spec
+    return list(specs.values())
+
+
+def chosen_specs(registry: "Registry", names: list[str], roster: str | None, is_active: bool) -> list["Spec"]:
+    """The specs of exactly one choice: names, a set of the roster, or the active instruments.
+
+    Exits with an error for none or several choices, and for a named instrument that is refused.
+    """
+    if sum((bool(names), roster is not None, is_active)) != 1:
+        raise fail("Give instruments by name, or --roster SET, or --active: exactly one of the three.")
+    if is_active:
+        return [registry.specs[key] for key in sorted(registry.active)]
+    if roster is None:
+        named = named_specs(registry, names)
+        if refused := next((spec for spec in named if spec.refusal), None):
+            raise fail(f"{refused.key} {registry.status(refused.key).name}: {registry.status(refused.key).reason}")
+        return named
+    try:
+        return registry.named_set(roster)
+    except KeyError as error:
+        raise fail(str(error.args[0])) from None

@@ -1,0 +1,27 @@
+"""`atlas ui`: Dagster's web server and daemon on this dataset."""
+
+from typing import Annotated
+
+import typer
+
+from atlas_assets.cli.output import console, open_dataset
+
+
+def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> None:
+    """Open the Dagster UI on this dataset, with its daemon. It listens on loopback only."""
+    import os
+    import subprocess
+    import sys
+
+    from atlas_assets.graph.partitions import add_missing_partitions
+    from atlas_assets.in_process import open_instance
+    from atlas_resources.files.project import PROJECT_ROOT, SETTINGS_FOLDER
+
+    dataset = open_dataset()
+    with open_instance(dataset) as instance:
+        add_missing_partitions(instance, dataset)
+    console.print(f"http://127.0.0.1:{port}  dataset {dataset.root}", soft_wrap=True)
+    workspace = SETTINGS_FOLDER / "workspace.yaml"
+    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)]
+    environment = {**os.environ, "ATLAS_HOME": str(dataset.root)}
+    raise typer.Exit(subprocess.run(command, env=environment, cwd=PROJECT_ROOT, check=False).returncode)
