@@ -4,10 +4,10 @@ Plates are held against it as they are sealed (`plate_checks`), the ledgers befo
 """
 
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 
 import polars as pl
 
+from atlas_resources.measures.masks import run_lengths
 from atlas_resources.plates.contracts import ColorHistograms, InputImage
 
 NORM_TOLERANCE = 1e-4  # relative; vectors are float32, their length is summed in float64
@@ -46,21 +46,16 @@ def unsound_masks(rows: pl.DataFrame) -> Iterator[str]:
     Args:
         rows: of `result_columns.SEGMENT`, with plate_id and instrument.
     """
-    from pycocotools import mask as coco
-
     for row in rows.iter_rows(named=True):
         name = f"{row['plate_id']} {row['instrument']} {row['segment_id']}"
-        size, run_lengths = [row["height_px"], row["width_px"]], row["mask_rle"].encode()
-        area_px = int(coco.area({"size": size, "counts": run_lengths}))
-        digest = sha256(f"{size[0]}x{size[1]}:{row['mask_rle']}".encode()).hexdigest()
+        mask = row["mask_rle"], row["height_px"], row["width_px"]
+        area_px, digest = run_lengths.area_px(*mask), run_lengths.mask_sha256(*mask)
         if area_px != row["area_px"]:
             yield f"{name}: area {area_px}, recorded {row['area_px']}"
         elif digest != row["mask_sha256"]:
             yield f"{name}: sha256 {digest[:12]}..., recorded {row['mask_sha256'][:12]}..."
         else:
-            box = coco.toBbox({"size": size, "counts": run_lengths})
-            x_min, y_min, width, height = (int(side) for side in box)
-            found = (x_min, y_min, x_min + width, y_min + height)
+            found = run_lengths.bounding_box(*mask)
             if found != (row["x_min"], row["y_min"], row["x_max"], row["y_max"]):
                 yield f"{name}: box {found}, recorded {(row['x_min'], row['y_min'], row['x_max'], row['y_max'])}"
 
