@@ -1,33 +1,31 @@
-"""What follows from boxes by arithmetic: counts, and how two of them lie to one another. Views of the catalogue.
+"""Views of detections: boxes counted, and how two boxes of a plate relate to each other."""
 
-The thresholds are declared here and said in the views' comments; nothing of it is stored.
-"""
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import duckdb
+from atlas_resources.catalogue._view import View, meanings
+from atlas_resources.tables.results import INSTRUMENT_TABLES
 
 OVERLAP_RATIO = 0.1
-"""Two boxes overlap when they share this much of the smaller one's area, at least."""
+"""Two boxes overlap when they share at least this much of the smaller one's area."""
 COLUMN_RATIO = 0.5
-"""One box is above another when it ends where the other begins or higher, and they share this much of the narrower
-one's width, at least."""
+"""One box is above another when it ends at or above the other's top edge and they share at least this much of the
+narrower one's width."""
 NEAR_RATIO = 0.05
 """Two boxes that do not overlap are near when the gap between their edges is at most this much of the plate's
 diagonal."""
 
-COUNTS = """
-    CREATE VIEW detection_counts AS
+DETECTIONS = INSTRUMENT_TABLES["detection"]
+COUNTS = View(
+    "detection_counts",
+    """
     SELECT plate_id, instrument, label, count(*) AS box_count, max(score) AS best_score
     FROM detections WHERE is_current GROUP BY ALL
-"""
-COUNTS_MEANING = (
-    "Current boxes per plate, instrument and label. Weak signals: a count is of boxes above the instrument's "
-    "threshold, not of things; one thing may have several boxes."
+    """,
+    "Number of current boxes per plate, instrument and label. A weak signal: it counts boxes above the instrument's "
+    "threshold, not things, and one thing may have several boxes.",
+    meanings(DETECTIONS, box_count="Number of boxes with the label.", best_score="The highest score among them."),
 )
-RELATIONS = f"""
-    CREATE VIEW detection_relations AS
+RELATIONS = View(
+    "detection_relations",
+    f"""
     WITH boxes AS (
         SELECT detections.*, sqrt(plates.width ** 2 + plates.height ** 2) AS diagonal_px
         FROM detections JOIN plates USING (plate_id) WHERE is_current
@@ -53,22 +51,19 @@ RELATIONS = f"""
            ], lambda relation: relation IS NOT NULL)) AS relation,
            other_detection_id, other_label, least(score, other_score) AS weaker_score, overlap_ratio, gap_ratio
     FROM related
-"""
-RELATIONS_MEANING = (
-    "How two current boxes of one plate and instrument lie to one another, each pair in both orders: "
-    f"above (ends where the other begins or higher, sharing {COLUMN_RATIO} of the narrower width), "
-    f"overlaps (sharing {OVERLAP_RATIO} of the smaller area), "
-    f"near (not overlapping, gap of {NEAR_RATIO} of the plate's diagonal at most). "
-    "Of boxes on the page, not of things in the scene; weaker_score is the lower of the two boxes' scores."
+    """,
+    "How two current boxes of one plate and instrument relate, each pair in both orders: "
+    f"above (ends at or above the other's top edge, sharing at least {COLUMN_RATIO} of the narrower width), "
+    f"overlaps (sharing at least {OVERLAP_RATIO} of the smaller area), "
+    f"near (not overlapping, with a gap of at most {NEAR_RATIO} of the plate's diagonal). "
+    "The relation is of boxes on the page, not of things in the scene.",
+    meanings(
+        DETECTIONS,
+        relation="above, overlaps or near: how the box relates to the other one.",
+        other_detection_id="The other box.",
+        other_label="The detector's label of the other box.",
+        weaker_score="The lower of the two boxes' scores.",
+        overlap_ratio="Area that the boxes share over the smaller one's area.",
+        gap_ratio="Gap between the boxes' edges over the plate's diagonal; 0 where they touch or overlap.",
+    ),
 )
-
-
-def create_detection_views(connection: "duckdb.DuckDBPyConnection") -> None:
-    """`detection_counts` and `detection_relations`, over `detections` and `plates`."""
-    for name, query, meaning in (
-        ("detection_counts", COUNTS, COUNTS_MEANING),
-        ("detection_relations", RELATIONS, RELATIONS_MEANING),
-    ):
-        connection.execute(query)
-        quoted = meaning.replace("'", "''")
-        connection.execute(f"COMMENT ON VIEW {name} IS '{quoted}'")

@@ -1,82 +1,87 @@
-"""The catalogue's SQL macros, each with its meaning."""
+"""The catalogue's table macros."""
 
-from typing import TYPE_CHECKING
+from atlas_resources.catalogue._view import Macro
 
-if TYPE_CHECKING:
-    pass
-
-
-MACROS = {
-    "nearest": (
-        "k plates nearest to a plate by cosine of an embedding; 1 is the same direction, vectors of length 0 have none",
+MACROS = (
+    Macro(
+        "cosines",
+        ("query_vector", "instrument_key"),
         """
-        CREATE MACRO nearest(plate, instrument_key, k) AS TABLE
-        WITH vectors AS (
-            SELECT plate_id, vector FROM embeddings
-            WHERE instrument = instrument_key AND scope = 'plate' AND is_current AND l2_norm > 0
-        )
-        SELECT other.plate_id, plates.title, list_cosine_similarity(query.vector, other.vector) AS cosine
-        FROM vectors AS query
-        JOIN vectors AS other ON other.plate_id <> query.plate_id
-        LEFT JOIN plates ON plates.plate_id = other.plate_id
-        WHERE query.plate_id = plate
-        ORDER BY cosine DESC, other.plate_id
+        SELECT plate_id, plates.title, scope, segment_id, tile_id, x_min, y_min, x_max, y_max,
+               list_cosine_similarity(query_vector, vector) AS cosine
+        FROM embeddings LEFT JOIN plates USING (plate_id)
+        WHERE instrument = instrument_key AND is_current AND l2_norm > 0 AND query_vector IS NOT NULL
+        """,
+        "Cosine between a vector and each current vector of an embedding instrument, of plates, segments and tiles. "
+        "1 is the same direction. Vectors of length 0 have no direction and are left out.",
+    ),
+    Macro(
+        "nearest",
+        ("plate", "instrument_key", "k"),
+        """
+        SELECT plate_id, title, cosine
+        FROM cosines((
+            SELECT vector FROM embeddings
+            WHERE plate_id = plate AND instrument = instrument_key AND scope = 'plate' AND is_current AND l2_norm > 0
+        ), instrument_key)
+        WHERE plate_id <> plate AND scope = 'plate'
+        ORDER BY cosine DESC, plate_id
         LIMIT k
         """,
+        "The k plates nearest to a plate by cosine of an embedding instrument's vectors.",
     ),
-    "nearest_tiles": (
-        "k tiles of other plates nearest to a tile by cosine of an embedding with tiles; null asks by the whole plate",
+    Macro(
+        "nearest_tiles",
+        ("plate", "tile", "instrument_key", "k"),
         """
-        CREATE MACRO nearest_tiles(plate, tile, instrument_key, k) AS TABLE
-        WITH vectors AS (
-            SELECT plate_id, scope, tile_id, x_min, y_min, x_max, y_max, vector FROM embeddings
-            WHERE instrument = instrument_key AND scope IN ('plate', 'tile') AND is_current AND l2_norm > 0
-        )
-        SELECT other.plate_id, plates.title, other.tile_id, other.x_min, other.y_min, other.x_max, other.y_max,
-               list_cosine_similarity(query.vector, other.vector) AS cosine
-        FROM vectors AS query
-        JOIN vectors AS other ON other.plate_id <> query.plate_id
-        LEFT JOIN plates ON plates.plate_id = other.plate_id
-        WHERE query.plate_id = plate AND query.tile_id IS NOT DISTINCT FROM tile AND other.scope = 'tile'
-        ORDER BY cosine DESC, other.plate_id, other.tile_id
+        SELECT plate_id, title, tile_id, x_min, y_min, x_max, y_max, cosine
+        FROM cosines((
+            SELECT vector FROM embeddings
+            WHERE plate_id = plate AND instrument = instrument_key AND scope IN ('plate', 'tile')
+                  AND tile_id IS NOT DISTINCT FROM tile AND is_current AND l2_norm > 0
+        ), instrument_key)
+        WHERE plate_id <> plate AND scope = 'tile'
+        ORDER BY cosine DESC, plate_id, tile_id
         LIMIT k
         """,
+        "The k tiles of other plates nearest to a tile, or to the whole plate where the tile is NULL, by cosine of an "
+        "embedding instrument that measures tiles.",
     ),
-    "nearest_regions": (
-        "k other plates by the kept segment of theirs that is nearest to a segment, by cosine of a regions instrument",
+    Macro(
+        "nearest_regions",
+        ("plate", "segment", "instrument_key", "k"),
         """
-        CREATE MACRO nearest_regions(plate, segment, instrument_key, k) AS TABLE
-        WITH vectors AS (
-            SELECT plate_id, segment_id, vector FROM embeddings
-            WHERE instrument = instrument_key AND scope = 'segment' AND is_current AND l2_norm > 0
-        )
-        SELECT other.plate_id, plates.title, other.segment_id,
-               list_cosine_similarity(query.vector, other.vector) AS cosine
-        FROM vectors AS query
-        JOIN vectors AS other ON other.plate_id <> query.plate_id
-        LEFT JOIN plates ON plates.plate_id = other.plate_id
-        WHERE query.plate_id = plate AND query.segment_id = segment
-        QUALIFY row_number() OVER (PARTITION BY other.plate_id ORDER BY cosine DESC, other.segment_id) = 1
-        ORDER BY cosine DESC, other.plate_id
+        SELECT plate_id, title, segment_id, cosine
+        FROM cosines((
+            SELECT vector FROM embeddings
+            WHERE plate_id = plate AND instrument = instrument_key AND scope = 'segment'
+                  AND segment_id = segment AND is_current AND l2_norm > 0
+        ), instrument_key)
+        WHERE plate_id <> plate AND scope = 'segment'
+        QUALIFY row_number() OVER (PARTITION BY plate_id ORDER BY cosine DESC, segment_id) = 1
+        ORDER BY cosine DESC, plate_id
         LIMIT k
         """,
+        "The k other plates nearest to a kept segment, each by its own nearest segment, by cosine of an instrument "
+        "that embeds segments.",
     ),
-    "text_nearest": (
-        "k plates nearest to a text's vector (see `atlas search`) by cosine of an embedding of the same space",
+    Macro(
+        "text_nearest",
+        ("text_vector", "instrument_key", "k"),
         """
-        CREATE MACRO text_nearest(text_vector, instrument_key, k) AS TABLE
-        SELECT embeddings.plate_id, plates.title,
-               list_cosine_similarity(embeddings.vector, text_vector::FLOAT[]) AS cosine
-        FROM embeddings LEFT JOIN plates ON plates.plate_id = embeddings.plate_id
-        WHERE embeddings.instrument = instrument_key AND scope = 'plate' AND is_current AND l2_norm > 0
-        ORDER BY cosine DESC, embeddings.plate_id
+        SELECT plate_id, title, cosine
+        FROM cosines(text_vector::FLOAT[], instrument_key)
+        WHERE scope = 'plate'
+        ORDER BY cosine DESC, plate_id
         LIMIT k
         """,
+        "The k plates nearest to a text's vector by cosine of an embedding instrument of the same space. "
+        "`atlas search` computes the vector.",
     ),
-    "histogram_nearest": (
-        "k plates nearest to a plate by colour: Hellinger distance of the Lab histograms, 0 (equal) to 1 (disjoint)",
+    Macro(
+        "histogram_nearest",
+        ("plate", "k"),
         """
-        CREATE MACRO histogram_nearest(plate, k) AS TABLE
         WITH roots AS (
             SELECT plate_id, list_transform(lab, lambda n: sqrt(n / pixel_count)) AS root FROM histograms
         )
@@ -89,11 +94,13 @@ MACROS = {
         ORDER BY hellinger_distance, other.plate_id
         LIMIT k
         """,
+        "The k plates nearest to a plate by colour: Hellinger distance of their Lab histograms, 0 (equal) to 1 "
+        "(disjoint).",
     ),
-    "why": (
-        "where the current result of an instrument on a plate came from",
+    Macro(
+        "why",
+        ("plate", "instrument_key"),
         """
-        CREATE MACRO why(plate, instrument_key) AS TABLE
         SELECT runs.plate_id, runs.instrument, runs.source_sha256, plates.source_image, runs.model_id, runs.model_sha,
                runs.weights_sha256, runs.preprocess_tag, models.preprocessing, models.parameters, runs.fingerprint,
                runs.licence, runs.device, runs.dtype, runs.packages, runs.code_git_sha, runs.code_is_dirty,
@@ -105,5 +112,7 @@ MACROS = {
              AND lineage.output_path LIKE '%.parquet'
         WHERE runs.plate_id = plate AND runs.instrument = instrument_key AND runs.is_current
         """,
+        "Where an instrument's current result on a plate comes from: source, model, weights, parameters, code and run.",
     ),
-}
+)
+"""Every macro. One that calls another comes after it."""

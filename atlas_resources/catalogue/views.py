@@ -1,19 +1,16 @@
-"""Views of regions, and one view for each embedding and probe with columns of its own."""
+"""The view of regions, and a view for each embedding and probe instrument."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+from atlas_resources.catalogue._view import View, literal, meanings
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.output import ScoresOutput, VectorOutput
+from atlas_resources.tables.ledgers import PLATES
+from atlas_resources.tables.results import INSTRUMENT_TABLES
 
-if TYPE_CHECKING:
-    import duckdb
-
-
-REGIONS_MEANING = "Current kept segments, one row each: shape from segments, colours and polygons where they are made."
-
-
-REGIONS = """
-    CREATE VIEW regions AS
+REGIONS = View(
+    "regions",
+    """
     SELECT kept.plate_id, plates.title, kept.segmenter, kept.segment_id, kept.rank, raw.class_name, kept.area_px,
            kept.area_ratio, kept.x_min, kept.y_min, kept.x_max, kept.y_max, raw.centroid_x, raw.centroid_y,
            raw.predicted_iou, raw.stability_score, raw.fragmentation_score, raw.hole_count, raw.touches_border,
@@ -32,36 +29,46 @@ REGIONS = """
          AND (outlines.plate_id, outlines.segment_id, outlines.mask_sha256)
              = (kept.plate_id, kept.segment_id, kept.mask_sha256)
     WHERE kept.is_current AND kept.rank IS NOT NULL
-"""
+    """,
+    "One row per current kept segment: its shape, and its colours and polygons where they were measured.",
+    meanings(*(INSTRUMENT_TABLES[role] for role in ("pruning", "palette", "segmentation", "outline")), PLATES),
+)
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+def instrument_views(registry: Registry) -> Iterator[View]:
+    """`embeddings_<key>` and `probes_<key>`: the current rows of each admitted embedding and probe instrument.
 
-
-def _create_views(connection: "duckdb.DuckDBPyConnection", registry: Registry) -> None:
-    """Regions; per embedding a view with fixed-size arrays, raw and of unit length; per probe its present scores."""
-    connection.execute(REGIONS)
-    connection.execute(f"COMMENT ON VIEW regions IS {_text(REGIONS_MEANING)}")
-    for spec in registry.admitted:
+    Vectors are arrays of fixed size, raw and of unit length. Scores have a rank per plate.
+    """
+    for spec in (instrument.spec for instrument in registry.instruments.values()):
+        where = f"WHERE instrument = {literal(spec.key)} AND is_current"
         match spec.output:
             case VectorOutput(dim=dim):
-                view, meaning = f"embeddings_{spec.key}", f"Current vectors of {spec.title}, fixed-size arrays."
-                connection.execute(f"""
-                    CREATE VIEW {view} AS
+                yield View(
+                    f"embeddings_{spec.key}",
+                    f"""
                     SELECT plate_id, scope, segment_id, tile_id, x_min, y_min, x_max, y_max,
                            vector::FLOAT[{dim}] AS vector,
                            list_transform(vector, lambda x: x / l2_norm)::FLOAT[{dim}] AS vector_unit, l2_norm, run_id
-                    FROM embeddings WHERE instrument = {_text(spec.key)} AND is_current
-                """)
+                    FROM embeddings {where}
+                    """,
+                    f"Current vectors of {spec.title}, as arrays of fixed size.",
+                    meanings(
+                        INSTRUMENT_TABLES["embedding"],
+                        vector_unit="The vector divided by its Euclidean length, `l2_norm`.",
+                    ),
+                )
             case ScoresOutput():
-                view, meaning = f"probes_{spec.key}", f"Current scores of {spec.title}, best first per plate."
-                connection.execute(f"""
-                    CREATE VIEW {view} AS
+                yield View(
+                    f"probes_{spec.key}",
+                    f"""
                     SELECT plate_id, row_number() OVER (PARTITION BY plate_id ORDER BY score DESC, label_index) AS rank,
                            label, score, logit, label_index, label_id, calibration, run_id
-                    FROM probes WHERE instrument = {_text(spec.key)} AND is_current
-                """)
-            case _:
-                continue
-        connection.execute(f"COMMENT ON VIEW {view} IS {_text(meaning)}")
+                    FROM probes {where}
+                    """,
+                    f"Current scores of {spec.title}, ranked per plate.",
+                    meanings(
+                        INSTRUMENT_TABLES["probe"],
+                        rank="Rank of the score among the plate's labels, 1 for the highest.",
+                    ),
+                )

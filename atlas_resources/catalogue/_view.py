@@ -1,0 +1,83 @@
+"""How views, tables and macros enter the catalogue, each with its comments; the only place that quotes SQL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from atlas_resources.tables.table import Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class View:
+    """A documented view of the catalogue.
+
+    Attributes:
+        name: its name.
+        sql: the query that gives its rows.
+        meaning: its comment.
+        columns: the comment of each column, by name; may name columns that the view lacks.
+    """
+
+    name: str
+    sql: str
+    meaning: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Macro:
+    """A documented table macro of the catalogue.
+
+    Attributes:
+        name: its name.
+        parameters: names of its parameters, in order.
+        sql: the query, which refers to the parameters by name.
+        meaning: its comment.
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    sql: str
+    meaning: str
+
+
+def identifier(name: str) -> str:
+    """A name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def meanings(*tables: Table, **derived: str) -> dict[str, str]:
+    """What columns mean, by name: as `derived` says, or else as the first table that has the column says."""
+    found = {column.name: column.meaning for table in reversed(tables) for column in table.columns}
+    return found | derived
+
+
+def create(connection: "duckdb.DuckDBPyConnection", view: View, kind: Literal["VIEW", "TABLE"] = "VIEW") -> None:
+    """Creates a view, or a table that holds its rows, with a comment on it and on each of its columns.
+
+    Raises:
+        ValueError: a column has no meaning.
+    """
+    name = identifier(view.name)
+    connection.execute(f"CREATE {kind} {name} AS {view.sql}")
+    connection.execute(f"COMMENT ON {kind} {name} IS {literal(view.meaning)}")
+    columns = [column[0] for column in connection.execute(f"SELECT * FROM {name} LIMIT 0").description or []]
+    if missing := [column for column in columns if not view.columns.get(column)]:
+        raise ValueError(f"{view.name}: expected a meaning of every column, found none of {', '.join(missing)}")
+    for column in columns:
+        connection.execute(f"COMMENT ON COLUMN {name}.{identifier(column)} IS {literal(view.columns[column])}")
+
+
+def create_macro(connection: "duckdb.DuckDBPyConnection", macro: Macro) -> None:
+    """Creates a table macro with a comment on it."""
+    name, parameters = identifier(macro.name), ", ".join(identifier(parameter) for parameter in macro.parameters)
+    connection.execute(f"CREATE MACRO {name}({parameters}) AS TABLE {macro.sql}")
+    connection.execute(f"COMMENT ON MACRO TABLE {name} IS {literal(macro.meaning)}")
