@@ -1,4 +1,4 @@
-"""The demo: drawn plates whose true contents are known, taken through the whole graph and reported.
+"""The demo: drawn plates with known contents, taken through the whole graph and reported.
 
-How plates are drawn belongs in `drawing`; nothing outside the demo imports that.
+Drawing code belongs in `drawing`; nothing outside the demo imports that.
 """

@@ -1,4 +1,4 @@
-"""The contact sheet: one picture with a card for each plate, what was measured of it, and its nearest neighbours."""
+"""The contact sheet: one picture with a card per plate, showing its measurements and nearest neighbours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ HEADER_PX = 96
 DESK: Rgb = (226, 221, 211)
 CARD_PAPER: Rgb = (252, 251, 248)
 PICTURE_PX = 206
-"""Side of the square in which a card shows its plate, and of the one beside it for the segments."""
+"""Side of the two squares on a card: the plate, and the plate with its segments."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,11 @@ class ContactSheetRow:
     """One plate's card.
 
     Attributes:
-        thumbnail: JPEG or PNG of the plate; `overlay` the same with its segments marked.
-        palette: (sRGB as "#rrggbb", share 0..1), drawn in this order.
-        neighbours: (plate id, JPEG or PNG, score), nearest first; the first three are shown.
-        note: one line at the foot, such as an intersection over union.
+        thumbnail: JPEG or PNG of the plate.
+        overlay: JPEG or PNG of the plate with its segments marked.
+        palette: pairs of an sRGB colour "#rrggbb" and its share, 0 to 1, drawn in this order.
+        neighbours: triples of plate id, JPEG or PNG, and score, nearest first; the first three are shown.
+        note: one line at the bottom, such as an intersection over union.
     """
 
     plate_id: str
@@ -36,11 +37,7 @@ class ContactSheetRow:
 
 
 def contact_sheet(rows: Sequence[ContactSheetRow], title: str = "Atlas", columns: int = 4) -> Image.Image:
-    """All plates on one sheet, in the given order, RGB.
-
-    Args:
-        columns: cards side by side, where there are as many.
-    """
+    """All plates on one RGB sheet, in the given order, at most `columns` cards side by side."""
     if not rows:
         raise ValueError("Contact sheet: expected at least one plate, found none.")
     across = min(columns, len(rows))
@@ -85,7 +82,7 @@ def draw_card(row: ContactSheetRow) -> Image.Image:
 def _draw_palette(
     draw: ImageDraw.ImageDraw, palette: Sequence[tuple[str, float]], box: tuple[int, int, int, int]
 ) -> None:
-    """The palette as one bar, each colour as wide as its share of the shares' sum."""
+    """Draws the palette as one bar; each colour's width is its share of the sum of shares."""
     whole = sum(share for _, share in palette)
     reached = 0.0
     for colour, share in palette:
@@ -97,7 +94,7 @@ def _draw_palette(
 
 
 def _draw_neighbours(card: Image.Image, neighbours: Sequence[tuple[str, bytes, float]], top: int) -> None:
-    """Up to three neighbours side by side, each with its id and score beside it. Changes `card`."""
+    """Draws up to three neighbours side by side, each above its id and score. Changes `card`."""
     draw = ImageDraw.Draw(card)
     font = ImageFont.load_default(size=12)
     width = (CARD_WIDTH_PX - 28) // 3

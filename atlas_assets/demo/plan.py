@@ -1,13 +1,13 @@
-"""Which plates there are: the kind, colourway, title and medium of each number. Nothing is drawn here."""
+"""The plates of the set: the kind, colourway, title and medium of each number."""
 
 from dataclasses import dataclass
 
 from atlas_assets.demo.drawing.colourways import COLOURWAYS
-from atlas_assets.demo.drawing.subjects import SUBJECTS
+from atlas_assets.demo.drawing.subjects.kinds import SUBJECTS
 from atlas_assets.demo.scans import MEDIA
 
 DRAWING_VERSION = "1"
-"""Raised whenever the pixels of any plate change; a plate of another version is drawn again."""
+"""Raise it when the pixels of any plate change: plates of another version are drawn again."""
 
 UNUSUAL_MEDIA = {
     3: "jpeg with sRGB profile",
@@ -20,12 +20,12 @@ UNUSUAL_MEDIA = {
     19: "png, transparent paper",
     23: "jpeg, EXIF orientation 6",
 }
-"""Plate number to medium, where it is not a plain JPEG."""
+"""Plate number to medium, for plates that are not plain JPEG files."""
 
 
 @dataclass(frozen=True)
 class PlatePlan:
-    """All that decides one plate's pixels, besides this version: its number from 1, seed, scale."""
+    """Everything that determines one plate's pixels, except the drawing version: number (from 1), seed and scale."""
 
     number: int
     seed: int
@@ -33,28 +33,28 @@ class PlatePlan:
 
     @property
     def plate_id(self) -> str:
-        """The id it gets when it is registered by its number."""
+        """The id it gets at registration."""
         return f"plate-{self.number:03d}"
 
     @property
     def kind(self) -> str:
-        """The kinds come in turn."""
+        """The kind of subject; kinds rotate by number."""
         return list(SUBJECTS)[(self.number - 1) % len(SUBJECTS)]
 
     @property
     def colourway(self) -> str:
-        """Moves on with each plate and once more with each round of kinds, so that every pair comes up."""
+        """The colourway; it advances with each plate and with each round of kinds, so that every pair occurs."""
         step, kind_index = divmod(self.number - 1, len(SUBJECTS))
         return list(COLOURWAYS)[(step + kind_index) % len(COLOURWAYS)]
 
     @property
     def title(self) -> str:
-        """What the index calls it."""
+        """The title in the index."""
         return f"{self.colourway} {self.kind}".title()
 
     @property
     def slug(self) -> str:
-        """The title as file names and addresses hold it."""
+        """The title in lower case with hyphens."""
         return self.title.lower().replace(" ", "-")
 
     @property
@@ -64,10 +64,10 @@ class PlatePlan:
 
     @property
     def file_name(self) -> str:
-        """The scan's file name, as the Audubon plates' own are formed."""
+        """The scan's file name, in the pattern of the Audubon plates."""
         return f"plate-{self.number}-{self.slug}.{MEDIA[self.medium][0]}"
 
     @property
     def marker(self) -> dict[str, str | int | float]:
-        """What a drawn plate's truth must say for the plate to count as drawn by this plan."""
+        """The entry in a plate's truth file that identifies this plan; another value means the plate is drawn again."""
         return {"drawing_version": DRAWING_VERSION, "seed": self.seed, "scale": self.scale}

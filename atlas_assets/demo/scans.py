@@ -1,4 +1,4 @@
-"""How a composed plate is stored as a scan: the containers, modes and metadata that real libraries hold."""
+"""Encodes a composed plate as a scan, in the containers, modes and metadata that real libraries have."""
 
 import io
 from collections.abc import Callable
@@ -42,13 +42,13 @@ def _jpeg_turned(composition: Composition) -> bytes:
 
 
 def _png_gray16(composition: Composition) -> bytes:
-    """16 bits whose high byte is the 8-bit gray; the low byte is fixed, for a scanner's noise would only cost space."""
+    """16 bits: the high byte is the 8-bit gray, the low byte is constant, since noise would only cost space."""
     gray = np.asarray(composition.picture.convert("L"), dtype=np.uint16)
     return _saved(Image.fromarray(gray * 256 + 128), "PNG", compress_level=1)
 
 
 def _png_alpha(composition: Composition) -> bytes:
-    """Paper transparent: over white, colour and alpha give the print again, within one level."""
+    """Transparent paper: composited over white, colour and alpha give the print again, within one level."""
     pixels = np.asarray(composition.print_on_white)
     alpha = 255 - pixels.min(axis=2)
     lift = np.uint16(255) - alpha
@@ -78,11 +78,11 @@ MEDIA: dict[str, tuple[str, Callable[[Composition], bytes]]] = {
     "tiff": ("tif", _tiff),
     "webp": ("webp", _webp),
 }
-"""Medium to file ending and encoder."""
+"""Medium to file suffix and encoder."""
 
 
 def as_seen(composition: Composition, medium: str) -> Image.Image:
-    """The picture a reader of the scan sees, RGB, upright, before any loss of coding."""
+    """The picture that a reader of the scan sees, RGB, upright, before lossy coding."""
     if medium == "png, transparent paper":
         return composition.print_on_white
     if "grayscale" in medium:
@@ -91,8 +91,9 @@ def as_seen(composition: Composition, medium: str) -> Image.Image:
 
 
 def srgb_profile() -> bytes:
-    """LittleCMS's own sRGB profile with its time of making struck out (bytes 24 to 35 of the ICC.1 header), so that
-    the same plate is the same file on any day.
+    """LittleCMS's sRGB profile with a fixed creation time (bytes 24 to 35 of the ICC.1 header).
+
+    So the same plate is the same file on any day.
     """
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     profile[24:36] = bytes((7, 35, 0, 6, 0, 20, 0, 0, 0, 0, 0, 0))
@@ -100,7 +101,7 @@ def srgb_profile() -> bytes:
 
 
 def _saved(image: Image.Image, image_format: str, **options: str | int | bytes) -> bytes:
-    """The image's file as bytes, by Pillow's options for its format."""
+    """The image as a file's bytes; options are Pillow's for the format."""
     buffer = io.BytesIO()
     image.save(buffer, image_format, **options)
     return buffer.getvalue()

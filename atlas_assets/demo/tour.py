@@ -1,7 +1,4 @@
-"""The demonstration: plates through the whole graph, then a short report and a contact sheet.
-
-Drawing and pictures are elsewhere.
-"""
+"""The demonstration: plates through the whole graph, then a short report and a contact sheet."""
 
 import statistics
 import time
@@ -24,6 +21,7 @@ from atlas_resources.measures.masks.shape import intersection_over_union
 from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.registration import register_scans
 from atlas_resources.runs.sealed import MANIFEST_NAME, read_preview
 
@@ -33,9 +31,9 @@ EMBEDDER, SEGMENTER = "efficientnet_lite0", "otsu_luma"
 
 
 def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
-    """Draws plates (or takes `scans`), registers and materialises them, and reports.
+    """Draws plates (or uses `scans`), registers them, materialises the graph, and reports.
 
-    True if every plate went through.
+    Returns whether every scan was registered and every plate succeeded.
     """
     started = time.monotonic()
     if scans is None:
@@ -55,7 +53,9 @@ def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
     _print_scores(scores, console)
     console.print(f"\nin {time.monotonic() - started:.0f} s, {dataset.root}:", soft_wrap=True)
     console.print(f"  catalogue      {dataset.catalogue_path}\n  contact sheet  {sheet_path}", soft_wrap=True)
-    console.print("next: `make ui` opens the Dagster UI on it; `.venv/bin/atlas query --help` asks it in SQL")
+    console.print(
+        'next: `make ui` opens the Dagster UI; `.venv/bin/atlas query "SHOW TABLES"` asks the catalogue in SQL'
+    )
     return is_whole
 
 
@@ -88,7 +88,7 @@ def _print_answer(connection: duckdb.DuckDBPyConnection, question: str, sql: str
 
 
 def _report(connection: duckdb.DuckDBPyConnection, dataset: Dataset, console: Console) -> None:
-    """What was made, and three answers."""
+    """Prints what was made, and the answers to three questions."""
     first = dataset.plate_ids()[0]
     _print_answer(
         connection,
@@ -109,10 +109,10 @@ def _report(connection: duckdb.DuckDBPyConnection, dataset: Dataset, console: Co
 
 
 def _score_segments(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, float]:
-    """Intersection over union of what the segmenter found printed with the drawn subject, per drawn plate.
+    """Intersection over union of the printed segments with the drawn subject, per drawn plate.
 
-    The printed segments that lie mostly on the subject are taken together; a segmenter that merges the subject with
-    something else pays for it.
+    The union of all segments that are mostly on the subject is compared, so merging the subject with something else
+    lowers the score.
     """
     rows = connection.execute(
         "SELECT plate_id, height_px, width_px, mask_rle FROM segments "
@@ -146,7 +146,7 @@ def _print_scores(scores: dict[str, float], console: Console) -> None:
 def _sheet_rows(
     connection: duckdb.DuckDBPyConnection, dataset: Dataset, scores: dict[str, float]
 ) -> list[ContactSheetRow]:
-    """A card per plate that went through both instruments; the others have nothing to show."""
+    """A card per plate that both instruments have measured."""
     plates = connection.execute(
         "SELECT plate_id, title, dominant_colours FROM plates JOIN histograms USING (plate_id) ORDER BY plate_id"
     ).fetchall()
@@ -157,8 +157,8 @@ def _sheet_rows(
     )
     rows = []
     for plate_id, title, colours in plates:
-        thumbnail = dataset.plate(plate_id).thumbnail()
-        overlay = _overlay(dataset, plate_id, segmented.get(plate_id))
+        plate = dataset.plate(plate_id)
+        thumbnail, overlay = plate.thumbnail(), _overlay(plate, segmented.get(plate_id))
         if thumbnail is None or overlay is None:
             continue
         nearest = connection.execute("FROM nearest(?, ?, 3)", [plate_id, EMBEDDER]).fetchall()
@@ -178,8 +178,8 @@ def _sheet_rows(
     return rows
 
 
-def _overlay(dataset: Dataset, plate_id: str, run_id: str | None) -> bytes | None:
+def _overlay(plate: Plate, run_id: str | None) -> bytes | None:
+    """The picture of the plate's segments that was sealed with the run, if there is one."""
     if run_id is None:
         return None
-    manifest = read_json(dataset.plate(plate_id).runs_folder / run_id / MANIFEST_NAME, RunManifest)
-    return read_preview(dataset, manifest)
+    return read_preview(plate, read_json(plate.runs_folder / run_id / MANIFEST_NAME, RunManifest))

@@ -1,4 +1,4 @@
-"""What is known of a plate because it was drawn: kind, size, pigments and their shares."""
+"""The truth about a drawn plate: kind, size, pigments and their shares."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -16,9 +16,9 @@ class PaletteEntry:
     """One pigment of a subject.
 
     Attributes:
-        role: what it colours, such as "primary".
-        pigment_hex: as mixed, laid on white; 8-bit sRGB.
-        srgb_hex: as printed: the mean of its pixels, shading, hatching and paper included; 8-bit sRGB.
+        role: what the pigment colours, such as "primary".
+        pigment_hex: the pigment on white; 8-bit sRGB.
+        srgb_hex: the mean of its printed pixels, including shading, hatching and paper; 8-bit sRGB.
         share: of the subject's area; the shares of a plate sum to 1.
     """
 
@@ -47,7 +47,7 @@ def state_truth(plan: PlatePlan, composition: Composition, scan: bytes) -> dict[
 
 
 def measure_palette(composition: Composition, seen: Image.Image) -> list[PaletteEntry]:
-    """The subject's pigments as they appear in `seen` (RGB, upright, the composition's size), by falling share."""
+    """The subject's pigments as they appear in `seen` (RGB, upright, the composition's size), largest share first."""
     roles = np.asarray(composition.roles).ravel()
     counts = np.bincount(roles, minlength=len(composition.pigments) + 1)
     pixels = np.asarray(seen.reduce(2)).reshape(-1, 3)

@@ -1,4 +1,4 @@
 """Draws plates: paper, pen, motifs, subjects, lettering, and the press that combines them.
 
-Pixels only: no dataset, no Dagster. Only the demo imports it.
+Pixels only: no files, no dataset, no Dagster. Only the demo imports it.
 """

@@ -1,4 +1,4 @@
-"""The pigments of the demonstration plates: four colourways for all kinds of subject, and the scenery's colours."""
+"""The pigments of the demonstration plates: four colourways for every kind of subject, and the scenery's colours."""
 
 import numpy as np
 
@@ -22,17 +22,17 @@ COLOURWAYS: dict[str, dict[str, Rgb]] = {
         "accent": (188, 70, 84), "horn": (104, 96, 64), "foliage": (92, 118, 66), "glint": (250, 248, 240),
     },
 }  # fmt: skip
-"""Colourway to role to pigment, 8-bit sRGB as laid on white; chosen by eye after hand-coloured plates."""
+"""Colourway to role to pigment on white, 8-bit sRGB; chosen by eye after hand-coloured plates."""
 
 SCENERY: dict[str, Rgb] = {
     "bark": (142, 114, 84), "leaf": (116, 134, 80), "berry": (66, 70, 112), "water": (178, 196, 194),
     "ground": (196, 178, 142),
 }  # fmt: skip
-"""Role to pigment of what is not the subject."""
+"""Role to pigment of everything but the subject."""
 
 
 def mix_pigments(colourway: str, rng: np.random.Generator, spread: int = 7) -> dict[str, Rgb]:
-    """The pigments of one plate: its colourway's and the scenery's, each channel off by at most `spread` levels."""
+    """The pigments of one plate: its colourway's and the scenery's, each channel varied by at most `spread` levels."""
     mixed = {}
     for role, (red, green, blue) in {**COLOURWAYS[colourway], **SCENERY}.items():
         off = rng.integers(-spread, spread + 1, size=3)

@@ -1,4 +1,4 @@
-"""One plate, composed: sheet, subject, scenery, caption, and the truth about them. Storing it is for `scans`."""
+"""Composes one plate: sheet, subject, scenery, caption, and the true mask of the subject."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from atlas_assets.demo.drawing.lettering import write_capitals, write_script
 from atlas_assets.demo.drawing.paper import SHEETS, Sheet, cloud, lay_paper, pull_print
 from atlas_assets.demo.drawing.pen import Pose
 from atlas_assets.demo.drawing.press import Box, Layers, Part, Rgb, blank_layers, print_parts
-from atlas_assets.demo.drawing.subjects import SUBJECTS
+from atlas_assets.demo.drawing.subjects.kinds import SUBJECTS
 
 FULL_SIZE_PX = 3000
-"""Longer side at which line widths and lettering are as designed; other sizes scale with it."""
+"""Longer side for which line widths and lettering are designed; other sizes scale."""
 
 TILT_DEG = {"perched bird": 9, "butterfly": 24, "fish": 5, "flower": 7, "wading bird": 2, "shell": 4}
-"""Greatest turn to either side, by kind: what stands on the ground stands nearly upright."""
+"""Greatest rotation to either side, by kind; subjects that stand on the ground stay nearly upright."""
 
 PORTRAIT_CHANCE = {"perched bird": 0.6, "butterfly": 0.3, "fish": 0.1, "flower": 0.9, "wading bird": 0.8, "shell": 0.2}
 
@@ -27,10 +27,10 @@ class Composition:
 
     Attributes:
         picture: RGB, sRGB: the print on its sheet.
-        print_on_white: RGB, the same without the sheet.
+        print_on_white: RGB, the print without the sheet.
         mask: mode "1", True on the subject and its ink.
         roles: L at half size: 0 off the subject, else 1 + the index of the pigment in `pigments`.
-        pigments: role to 8-bit sRGB as laid on white.
+        pigments: role to pigment on white, 8-bit sRGB.
         paper: name of the sheet's tone.
     """
 
@@ -48,7 +48,7 @@ def compose(kind: str, colourway: str, rng: np.random.Generator, scale: float = 
     Args:
         kind: a key of `SUBJECTS`.
         colourway: a key of `COLOURWAYS`.
-        rng: decides everything else: sheet, pose, place, form.
+        rng: determines everything else: sheet, pose, place, form.
         scale: 1 for sides of 2000 to 4000 px; smaller for trials.
     """
     sheet = choose_sheet(kind, rng, scale)
@@ -67,7 +67,7 @@ def compose(kind: str, colourway: str, rng: np.random.Generator, scale: float = 
 
 
 def choose_sheet(kind: str, rng: np.random.Generator, scale: float) -> Sheet:
-    """A sheet's tone, sides (multiples of 8 px, both 2000 to 4000 px at scale 1) and the mark of the copper on it."""
+    """Chooses a sheet's tone, sides (multiples of 8 px, 2000 to 4000 px at scale 1) and plate mark."""
     tone = list(SHEETS)[int(rng.integers(len(SHEETS)))]
     longer = int(rng.integers(2640, 3441))
     shorter = max(2040, int(longer / (1.22 + 0.20 * rng.random())))
@@ -79,7 +79,7 @@ def choose_sheet(kind: str, rng: np.random.Generator, scale: float) -> Sheet:
 
 
 def _choose_pose(parts: list[Part], kind: str, sheet: Sheet, rng: np.random.Generator) -> Pose:
-    """A pose that keeps every part inside the plate mark and above the caption, off centre by what room is left."""
+    """Chooses a pose with every part inside the plate mark and above the caption, off centre as far as space allows."""
     angle_deg = (rng.random() * 2 - 1) * TILT_DEG[kind]
     is_mirrored = bool(rng.random() < 0.5)
     points = Pose((0.0, 0.0), 1.0, angle_deg, is_mirrored).place(np.concatenate([part.outline for part in parts]))
@@ -106,7 +106,7 @@ def _drawing_area(sheet: Sheet) -> Box:
 
 
 def _write_caption(layers: Layers, sheet: Sheet, unit_px: float, rng: np.random.Generator) -> None:
-    """Title in script, two lines of capitals, the imprint in both corners, and the plate's number on top."""
+    """Writes a title in script, two lines of capitals, an imprint in both corners, and a number at the top."""
     x_min, y_min, x_max, y_max = sheet.mark_box
     middle = (x_min + x_max) / 2
     inner = 70 * unit_px

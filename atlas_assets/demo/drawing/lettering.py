@@ -1,4 +1,4 @@
-"""The caption's lettering: an engraver's script and capitals that look like words and say nothing."""
+"""The caption's lettering: script and capitals that look like words but have no meaning."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ SCRIPT: tuple[tuple[Point, ...], ...] = (
     ((0.05, -0.1), (0.34, -1), (0.02, -0.6), (0.2, 0), (0.5, -0.5), (0.36, -1), (0.66, -0.85)),
     ((0.3, -1), (0.02, -0.5), (0.28, 0), (0.5, -0.9), (0.44, 0.8), (0.2, 1.15), (0.1, 0.7), (0.72, 0)),
 )
-"""Small letters as the points of their stroke: x to the right, y down, base line 0, x-height 1."""
+"""Small letters as points of a stroke: x to the right, y down, base line 0, x-height 1."""
 
 SCRIPT_CAPITALS: tuple[tuple[Point, ...], ...] = (
     ((0.95, -1.7), (0.6, -2.15), (0.2, -1.7), (0.72, -0.85), (0.4, 0.02), (-0.15, -0.35), (0.3, -0.4), (0.95, 0)),
@@ -39,7 +39,7 @@ CAPITALS: tuple[tuple[tuple[Point, ...], ...], ...] = (
 
 
 def write_script(ink: Image.Image, centre_px: Point, x_height_px: float, words: int, rng: np.random.Generator) -> None:
-    """A line of slanted script, centred, thick on the down-strokes. Changes `ink` (L, 0 is black)."""
+    """Writes a centred line of slanted script, thick on the down-strokes. Changes `ink` (L, 0 is black)."""
     strokes, x = [], 0.0
     for _ in range(words):
         word = [np.asarray(SCRIPT_CAPITALS[rng.integers(len(SCRIPT_CAPITALS))]) + np.array([x, 0.0])]
@@ -56,7 +56,7 @@ def write_script(ink: Image.Image, centre_px: Point, x_height_px: float, words: 
 
 
 def _draw_pen_stroke(draw: ImageDraw.ImageDraw, line_px: Points, x_height_px: float) -> None:
-    """A line that is a hair going up and swells going down, as a pointed pen writes."""
+    """Draws a line that is thin going up and thick going down, as a pointed pen writes."""
     corners = [(float(x), float(y)) for x, y in np.round(line_px * 8) / 8]
     for start, end in pairwise(corners):
         fall = (end[1] - start[1]) / max(1e-6, abs(end[0] - start[0]) + abs(end[1] - start[1]))
@@ -66,7 +66,7 @@ def _draw_pen_stroke(draw: ImageDraw.ImageDraw, line_px: Points, x_height_px: fl
 def write_capitals(
     ink: Image.Image, centre_px: Point, height_px: float, letters: int, rng: np.random.Generator
 ) -> None:
-    """A line of spaced capitals, centred, broken into words. Changes `ink` (L, 0 is black)."""
+    """Writes a centred line of spaced capitals, broken into words. Changes `ink` (L, 0 is black)."""
     spans, x = [], 0.0
     for index in range(letters):
         glyph = CAPITALS[rng.integers(len(CAPITALS))]

@@ -1,4 +1,4 @@
-"""Marks that several subjects share: feathers, leaves, legs, eyes, down, scales. Subject units throughout."""
+"""Motifs that several subjects share: feathers, leaves, legs, eyes, down, scales. In subject units."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ def feather(base: Point, tip: Point, width: float, pigment: str, bend: float = 0
 
 
 def barbs(base: Point, tip: Point, width: float, bend: float, *, count: int, slant: float) -> list[Line]:
-    """Fine lines from a blade's middle line outwards and on towards its tip; a leaf's veins, a feather's barbs."""
+    """Fine lines from a blade's middle line outwards and towards its tip: a leaf's veins, a feather's barbs."""
     middle = midrib(base, tip, bend)
     length = float(np.hypot(tip[0] - base[0], tip[1] - base[1]))
     side = normals(middle) * (0.55 * width * length)
@@ -68,7 +68,7 @@ def eye(centre: Point, radius: float, iris: str = "accent") -> list[Part]:
 def down(
     region: Points, spacing: float, angle_deg: float, rng: np.random.Generator, weight: float = 0.45
 ) -> list[Line]:
-    """Short strokes in staggered rows over a region's bounding box, lying one way: breast feathers, fur."""
+    """Short parallel strokes in staggered rows over a region's bounding box: breast feathers, fur."""
     low, high = region.min(axis=0), region.max(axis=0)
     turn = np.radians(angle_deg)
     reach = np.array([np.cos(turn), np.sin(turn)]) * spacing * 1.3

@@ -1,4 +1,4 @@
-"""The sheet: its tone, grain, stains and plate mark, and how wash and ink lie on it. Knows nothing of subjects."""
+"""The sheet of paper: its tone, grain, stains and plate mark, and the print of wash and ink on it."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ SHEETS: dict[str, Rgb] = {
 
 INK: Rgb = (42, 34, 30)
 GRAIN_TILES_PX = (389, 613)
-"""Sides of the two grain tiles: coprime, so that their sum does not visibly repeat on a sheet."""
+"""Sides of the two grain tiles, coprime so that their sum does not visibly repeat on a sheet."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet of paper: its tone's name, its size, and the box of the copper plate's mark."""
+    """A sheet of paper: the name of its tone, its size, and the box of the plate mark."""
 
     tone: str
     width_px: int
@@ -31,7 +31,7 @@ class Sheet:
 
 
 def cloud(size: tuple[int, int], cells: int, depth: float, rng: np.random.Generator) -> Image.Image:
-    """Low-frequency noise about 128: L of the given (width, height), `depth` levels to either side."""
+    """Low-frequency noise around 128, at most `depth` levels off: L of the given (width, height)."""
     rows = max(2, round(cells * size[1] / max(size)))
     columns = max(2, round(cells * size[0] / max(size)))
     coarse = rng.integers(-1000, 1001, size=(rows, columns)) * (depth / 1000) + 128
@@ -39,10 +39,10 @@ def cloud(size: tuple[int, int], cells: int, depth: float, rng: np.random.Genera
 
 
 def lay_paper(sheet: Sheet, unit_px: float, rng: np.random.Generator) -> Image.Image:
-    """The bare sheet, RGB: tone, shading, stains, fibre and the mark the copper left.
+    """The empty sheet, RGB: tone, shading, stains, fibre and plate mark.
 
     Args:
-        unit_px: pixels of one three-thousandth of a full-size sheet's longer side.
+        unit_px: the longer side divided by 3000, in pixels.
     """
     size = (sheet.width_px, sheet.height_px)
     shade = ImageChops.add(cloud(size, 5, 5.0, rng), cloud(size, 40, 2.5, rng), offset=-128)
@@ -59,7 +59,7 @@ def lay_paper(sheet: Sheet, unit_px: float, rng: np.random.Generator) -> Image.I
 
 
 def _edge_darkening(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    """Light falling off towards the sheet's edges, one side a little more (the gutter). L about 128, never above."""
+    """Darker towards the sheet's edges, a little more on one side (the gutter). L, at most 128."""
     small = (96, 96)
     x = np.linspace(-1, 1, small[0])[None, :] + (rng.random() - 0.5) * 0.3
     y = np.linspace(-1, 1, small[1])[:, None] + (rng.random() - 0.5) * 0.2
@@ -69,7 +69,7 @@ def _edge_darkening(size: tuple[int, int], rng: np.random.Generator) -> Image.Im
 
 
 def _grain(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    """Fine paper fibre: L about 128, a few levels deep."""
+    """Fine paper fibre: L, a few levels around 128."""
     total = np.full((size[1], size[0]), 128, dtype=np.int16)
     for side in GRAIN_TILES_PX:
         noise = Image.fromarray(rng.integers(0, 256, size=(side, side), dtype=np.uint8))
@@ -80,7 +80,7 @@ def _grain(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
 
 
 def _foxing(size: tuple[int, int], count: int, unit_px: float, rng: np.random.Generator) -> Image.Image:
-    """Age spots: L, 0 where the sheet is clean. Drawn at an eighth of the size, for they are soft."""
+    """Age spots: L, 0 where the sheet is clean. Drawn at an eighth of the size, since they are soft."""
     spots = Image.new("L", (max(1, size[0] // 8), max(1, size[1] // 8)), 0)
     draw = ImageDraw.Draw(spots)
     for _ in range(count):
@@ -92,7 +92,7 @@ def _foxing(size: tuple[int, int], count: int, unit_px: float, rng: np.random.Ge
 
 
 def _press_plate_mark(shade: Image.Image, box: Box, unit_px: float) -> None:
-    """The bevel a copper plate leaves in damp paper: a dark line and a light one beside it. Changes `shade`."""
+    """The bevel that a copper plate leaves in damp paper: a dark line next to a light one. Changes `shade`."""
     width = max(1, round(3 * unit_px))
     bevel = Image.new("L", shade.size, 128)
     draw = ImageDraw.Draw(bevel)
@@ -107,7 +107,7 @@ def _press_plate_mark(shade: Image.Image, box: Box, unit_px: float) -> None:
 
 
 def _frame_strips(box: Box, margin: int, size: tuple[int, int]) -> list[Box]:
-    """Four boxes that cover a rectangle's sides and do not overlap, clipped to the page."""
+    """Four disjoint boxes that cover a rectangle's sides, clipped to the page."""
     x_min, y_min, x_max, y_max = box
     left, right = max(0, x_min - margin), min(size[0], x_max + margin)
     top, bottom = max(0, y_min - margin), min(size[1], y_max + margin)
@@ -120,10 +120,10 @@ def _frame_strips(box: Box, margin: int, size: tuple[int, int]) -> list[Box]:
 
 
 def pull_print(layers: Layers, unit_px: float, slip_px: tuple[int, int]) -> Image.Image:
-    """Wash and ink as one RGB picture on white, to be multiplied onto a sheet.
+    """Combines wash and ink into one RGB picture on white, to be multiplied onto a sheet.
 
     Args:
-        slip_px: how far the colouring missed the lines (x, y), in pixels at half size.
+        slip_px: misregistration of the colour against the lines (x, y), in pixels at half size.
     """
     size = layers.ink.size
     wash = ImageChops.offset(layers.wash.filter(ImageFilter.GaussianBlur(0.6)), *slip_px)

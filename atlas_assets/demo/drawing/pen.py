@@ -1,6 +1,6 @@
-"""Curves and outlines in a subject's own units, and the pose that puts them on a page. Geometry only: no colour.
+"""Curves and outlines in subject units, and the pose that places them on a page. Geometry only: no colour.
 
-A subject is drawn about the origin within roughly [-1, 1], x to the right and y down. Points are float64 arrays of
+A subject is centred on the origin, roughly within [-1, 1], x to the right and y down. Points are float64 arrays of
 shape (n, 2).
 """
 
@@ -25,8 +25,8 @@ def smooth(pairs: Sequence[Point] | Points, is_closed: bool = False, samples: in
 
     Args:
         pairs: at least two points, in order.
-        is_closed: whether the last point joins the first again.
-        samples: points of the curve for each span between two given points.
+        is_closed: whether the last point connects to the first.
+        samples: points per span between two given points.
     """
     knots = points_of(pairs)
     if is_closed:
@@ -50,7 +50,7 @@ def ribbon(pairs: Sequence[Point] | Points, widths: Sequence[float]) -> Points:
     """The closed outline of a stroke whose width swells and tapers.
 
     Args:
-        pairs: at least two points of the stroke's middle line, smoothed here.
+        pairs: at least two points of the stroke's middle line, which is smoothed.
         widths: full widths, spread evenly along the stroke.
     """
     middle = smooth(pairs)
@@ -61,21 +61,21 @@ def ribbon(pairs: Sequence[Point] | Points, widths: Sequence[float]) -> Points:
 
 
 def normals(line: Points) -> Points:
-    """Unit normals of an open line, one for each of its points; to the right of its direction as the page shows it."""
+    """Unit normals of an open line, one per point, to the right of its direction on the page."""
     step = np.gradient(line, axis=0)
     length = np.maximum(np.sqrt((step * step).sum(axis=1, keepdims=True)), 1e-9)
     return np.stack([-step[:, 1], step[:, 0]], axis=1) / length
 
 
 def ellipse(centre: Point, radii: Point, angle_deg: float = 0.0, samples: int = 40) -> Points:
-    """A closed ellipse, turned clockwise on the page by `angle_deg`."""
+    """A closed ellipse, rotated clockwise on the page by `angle_deg`."""
     turn = 2 * math.pi * np.arange(samples) / samples
     flat = np.stack([radii[0] * np.cos(turn), radii[1] * np.sin(turn)], axis=1)
     return turned(flat, angle_deg) + points_of([centre])
 
 
 def turned(points: Sequence[Point] | Points, angle_deg: float, about: Point = (0.0, 0.0)) -> Points:
-    """Points turned clockwise on the page about one point."""
+    """Points rotated clockwise on the page about one point."""
     cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
     x, y = (points_of(points) - points_of([about])).T
     return np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=1) + points_of([about])
@@ -90,9 +90,9 @@ def blade(
         base: where it is attached.
         tip: its far end.
         width: greatest full width, as a share of its length.
-        bend: how far the middle line bows sideways, as a share of the length.
+        bend: how far the middle line curves sideways, as a share of the length.
         fullness: where along the length it is widest, 0 (base) to 1 (tip).
-        is_pointed: whether both ends run to a point, as a leaf's do, or are round.
+        is_pointed: whether both ends are pointed, as a leaf's, or round.
     """
     middle = midrib(base, tip, bend)
     length = math.dist(base, tip)
@@ -114,7 +114,7 @@ def midrib(base: Point, tip: Point, bend: float = 0.0) -> Points:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a subject stands on a page: mirrored or not, turned, scaled to pixels, then moved to its place."""
+    """A subject's placement on a page: mirrored or not, rotated, scaled to pixels, then moved."""
 
     centre_px: Point
     scale_px: float

@@ -1,7 +1,4 @@
-"""How a part is printed: its watercolour wash, its engraved hatching, its outline and its place in the true mask.
-
-What the parts are is said by the subjects; what they are printed on, by `paper`.
-"""
+"""Prints parts: watercolour wash, engraved hatching, outlines, and the true mask of the subject."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -16,12 +13,12 @@ Rgb = tuple[int, int, int]
 Box = tuple[int, int, int, int]
 
 GRID_PX = 4
-"""Boxes are aligned to this many pixels, so that the half- and quarter-size layers line up with the full one."""
+"""Boxes are aligned to this many pixels, so that layers at half and quarter size align with full size."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One engraved line, open, in subject units; `weight` 1 is the plate's usual outline."""
+    """An open engraved line in subject units; `weight` 1 is the width of a usual outline."""
 
     points: Points
     weight: float = 0.6
@@ -29,18 +26,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Part:
-    """One piece of a drawing, opaque to what was printed before it.
+    """One piece of a drawing; it covers what was printed before it.
 
     Attributes:
         outline: closed outline, shape (n, 2), subject units.
-        pigment: role in the palette, such as "primary"; scenery has roles of its own.
+        pigment: role in the palette, such as "primary".
         lines: engraved lines, clipped to the part.
-        within: closed outline of the larger part this one may not leave (a belly patch on a body), or None.
+        within: closed outline of a larger part that clips this one (a body, for a belly patch), or None.
         hatch: strength of the shading lines, 0 (none) to 1.
-        hatch_angle_deg: direction of the shading lines on the page.
+        hatch_angle_deg: angle of the shading lines on the page.
         roundness: depth of the modelling, 0 (flat) to 1.
         contour: weight of the outline; 0 draws none.
-        is_subject: whether the true mask holds it.
+        is_subject: whether it is in the true mask.
     """
 
     outline: Points
@@ -56,14 +53,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Layers:
-    """What the press has put down so far, for one page.
+    """What is printed so far on one page.
 
     Attributes:
         wash: RGB at half size, white where there is no colour.
         ink: L at full size, 255 where there is no ink.
         mask: L at full size, 255 on the subject.
         roles: L at half size; 0 is no subject, else 1 + the index of the pigment's role.
-        mottle: L at half size, about 128: how unevenly the pigment settled.
+        mottle: L at half size, around 128: unevenness of the pigment.
         line_px: width of an outline of weight 1.
     """
 
@@ -76,7 +73,7 @@ class Layers:
 
 
 def blank_layers(width_px: int, height_px: int, mottle: Image.Image, line_px: float) -> Layers:
-    """Layers of a page with nothing on it; `mottle` is L at half size."""
+    """Layers of an empty page; `mottle` is L at half size."""
     half = mottle.size
     return Layers(
         wash=Image.new("RGB", half, (255, 255, 255)),
@@ -89,7 +86,7 @@ def blank_layers(width_px: int, height_px: int, mottle: Image.Image, line_px: fl
 
 
 def print_parts(layers: Layers, parts: Iterable[Part], pose: Pose, pigments: Mapping[str, Rgb]) -> None:
-    """Prints parts in order onto the layers, the later over the earlier.
+    """Prints parts in order onto the layers, later ones over earlier ones.
 
     Args:
         pigments: 8-bit sRGB of each role; the order of its keys numbers the roles.
@@ -127,7 +124,7 @@ def _print_part(layers: Layers, part: Part, pose: Pose, box: Box, *, pigment: Rg
 
 
 def _box_of(outline_px: Points, layers: Layers, margin_px: float) -> Box | None:
-    """The part's box on the page, aligned to the grid, or None when it lies off the page."""
+    """The part's box on the page, aligned to the grid, or None if it is off the page."""
     width_px, height_px = layers.ink.size
     low = np.floor((outline_px.min(axis=0) - margin_px) / GRID_PX) * GRID_PX
     high = np.ceil((outline_px.max(axis=0) + margin_px) / GRID_PX) * GRID_PX
@@ -148,16 +145,15 @@ def _filled(outline_px: Points, box: Box) -> Image.Image:
 
 
 def _corners(points_px: Points) -> list[tuple[float, float]]:
-    """Points for Pillow, rounded to 1/8 px so that the last bit of a cosine cannot move a pixel."""
+    """Points for Pillow, rounded to 1/8 px so that the last bit of a cosine cannot change a pixel."""
     rounded = np.round(points_px * 8) / 8
     return [(float(x), float(y)) for x, y in rounded]
 
 
 def _modelling(shape: Image.Image, roundness: float) -> Image.Image:
-    """Light on a rounded form lit from the upper left: L at a quarter size, 255 in full light, lower in shadow.
+    """Light on a rounded form lit from the upper left: L at quarter size, 255 in full light, lower in shadow.
 
-    The form is guessed from its silhouette: a blurred silhouette, read a little to the lower right of each pixel,
-    falls off towards the edges that turn away from the light.
+    Approximated from the silhouette: blurred and shifted, it darkens towards the edges that face away from the light.
     """
     small = shape.reduce(GRID_PX)
     radius = 0.5 + 0.20 * roundness * min(small.size)
@@ -170,7 +166,7 @@ def _modelling(shape: Image.Image, roundness: float) -> Image.Image:
 
 
 def _wash_colour(light: Image.Image, mottle: Image.Image, pigment: Rgb) -> Image.Image:
-    """The watercolour of a part at half size: deeper and cooler in shadow, thinner in the light."""
+    """The watercolour of a part at half size: darker and cooler in shadow, paler in light."""
     level = ImageChops.add(light.resize(mottle.size, Image.Resampling.BILINEAR), mottle, scale=1, offset=-128)
     shadow = (pigment[0] * 0.50, pigment[1] * 0.50, pigment[2] * 0.58)
     thin = tuple(0.80 * channel + 0.20 * white for channel, white in zip(pigment, (255, 250, 236), strict=True))
@@ -183,7 +179,7 @@ def _wash_colour(light: Image.Image, mottle: Image.Image, pigment: Rgb) -> Image
 
 
 def _hatching(light: Image.Image, size: tuple[int, int], part: Part, line_px: float) -> Image.Image:
-    """Engraved shading: lines that swell where the form is dark and bend around it. L at full size, 255 blank."""
+    """Engraved shading: curved lines, thicker where the form is dark. L at full size, 255 is blank."""
     if part.hatch <= 0:
         return Image.new("L", size, 255)
     tone = np.asarray(light.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
@@ -199,14 +195,14 @@ def _hatching(light: Image.Image, size: tuple[int, int], part: Part, line_px: fl
 
 
 def _draw_lines(ink: Image.Image, lines: Iterable[tuple[Points, float]], line_px: float) -> None:
-    """Open lines in black on an L image; points are its pixels."""
+    """Draws open lines in black on an L image; points are in its pixels."""
     draw = ImageDraw.Draw(ink)
     for points_px, weight in lines:
         draw.line(_corners(points_px), fill=0, width=max(1, round(weight * line_px)))
 
 
 def _draw_contour(ink: Image.Image, outline_px: Points, weight: float, line_px: float, tone: int = 0) -> None:
-    """A closed outline that swells on the side away from the light, as a graver's line does."""
+    """Draws a closed outline that is thicker on the side away from the light, as engraved lines are."""
     width = max(1, round(weight * line_px * 0.8))
     closed = np.concatenate([outline_px, outline_px[:1]])
     draw = ImageDraw.Draw(ink)

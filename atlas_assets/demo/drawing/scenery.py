@@ -1,4 +1,4 @@
-"""What a subject stands on or beside: branch, shallows, reeds, ground. None of it belongs to the true mask."""
+"""Scenery around a subject: branch, shallows, reeds, ground, weed. It is not part of the true mask."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def branch(start: Point, end: Point, width: float, rng: np.random.Generator) -> 
 
 
 def _twig(foot: Point, rise: float, width: float, rng: np.random.Generator) -> list[Part]:
-    """One side twig with three leaves and a berry or two; `rise` -1 grows up the page, +1 hangs down."""
+    """A side twig with three leaves and a berry; `rise` is -1 for up the page, +1 for down."""
     lean = 0.10 + 0.10 * rng.random()
     tip = (foot[0] + lean, foot[1] + rise * (0.16 + 0.08 * rng.random()))
     half = ((foot[0] + tip[0]) / 2 + 0.02, (foot[1] + tip[1]) / 2)
@@ -42,7 +42,7 @@ def _twig(foot: Point, rise: float, width: float, rng: np.random.Generator) -> l
 
 
 def shallows(centre: Point, width: float, rng: np.random.Generator) -> list[Part]:
-    """Water under a wading bird: a low wash with ripples, broken towards its ends."""
+    """Water under a wading bird: a low wash with ripples."""
     x, y = centre
     pool = smooth(
         [(x - width, y + 0.02), (x - 0.4 * width, y - 0.035), (x + 0.5 * width, y - 0.03), (x + width, y + 0.01),
@@ -73,8 +73,8 @@ def reeds(foot: Point, spread: float, rng: np.random.Generator) -> list[Part]:
     return [*parts, Part(head, "bark", hatch=0.8, hatch_angle_deg=0, roundness=0.9, is_subject=False)]
 
 
-def ground(centre: Point, width: float, rng: np.random.Generator, role: str = "ground") -> list[Part]:
-    """Earth or sand beneath a subject: a thin wash, broken horizontal strokes, a few pebbles."""
+def ground(centre: Point, width: float, rng: np.random.Generator) -> list[Part]:
+    """Earth or sand under a subject: a thin wash, broken horizontal strokes, a few pebbles."""
     x, y = centre
     bed = smooth(
         [(x - width, y), (x - 0.5 * width, y - 0.03), (x + 0.4 * width, y - 0.025), (x + width, y + 0.005),
@@ -85,7 +85,7 @@ def ground(centre: Point, width: float, rng: np.random.Generator, role: str = "g
     for _ in range(60):
         left, level = x + (rng.random() * 2 - 1.1) * width, y - 0.03 + 0.085 * rng.random()
         strokes.append(Line(points_of([(left, level), (left + 0.05 + 0.14 * rng.random(), level + 0.004)]), 0.6))
-    parts = [Part(bed, role, lines=tuple(strokes), hatch=0.15, hatch_angle_deg=0, contour=0, is_subject=False)]
+    parts = [Part(bed, "ground", lines=tuple(strokes), hatch=0.15, hatch_angle_deg=0, contour=0, is_subject=False)]
     for _ in range(7):
         stone = ellipse(
             (x + (rng.random() * 1.6 - 0.8) * width, y + 0.03 * rng.random() + 0.01),
@@ -96,7 +96,7 @@ def ground(centre: Point, width: float, rng: np.random.Generator, role: str = "g
 
 
 def weed(foot: Point, height: float, rng: np.random.Generator) -> list[Part]:
-    """Water weed: a few wavering ribbons from one foot."""
+    """Water weed: a few wavy ribbons from one foot."""
     parts = []
     for index in range(4):
         lean = (index - 1.5) * 0.07

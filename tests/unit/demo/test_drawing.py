@@ -3,12 +3,12 @@
 import hashlib
 from pathlib import Path
 
-from atlas_assets.demo.plates import DrawnPlate, draw_demo_plates
+from atlas_assets.demo.plates import DemoPlate, draw_demo_plates
 
 SCALE = 0.08
 
 
-def digests(plates: list[DrawnPlate]) -> list[tuple[str, str]]:
+def digests(plates: list[DemoPlate]) -> list[tuple[str, str]]:
     """sha256 of each plate's scan and mask files."""
     return [
         (hashlib.sha256(plate.path.read_bytes()).hexdigest(), hashlib.sha256(plate.mask_path.read_bytes()).hexdigest())
@@ -16,7 +16,7 @@ def digests(plates: list[DrawnPlate]) -> list[tuple[str, str]]:
     ]
 
 
-def draw(folder: Path, seed: int = 5, count: int = 3, processes: int = 1) -> list[DrawnPlate]:
+def draw(folder: Path, seed: int = 5, count: int = 3, processes: int = 1) -> list[DemoPlate]:
     return draw_demo_plates(folder / "scans", folder / "truth", count, seed, scale=SCALE, processes=processes)
 
 

@@ -11,18 +11,18 @@ from PIL import Image, ImageOps
 from skimage.filters import threshold_otsu
 
 from atlas_assets.demo.drawing.composition import choose_sheet
-from atlas_assets.demo.drawing.subjects import SUBJECTS
-from atlas_assets.demo.plates import DrawnPlate, draw_demo_plates
+from atlas_assets.demo.drawing.subjects.kinds import SUBJECTS
+from atlas_assets.demo.plates import DemoPlate, draw_demo_plates
 
 
 @pytest.fixture(scope="module")
-def plates(tmp_path_factory: pytest.TempPathFactory) -> list[DrawnPlate]:
+def plates(tmp_path_factory: pytest.TempPathFactory) -> list[DemoPlate]:
     """The whole set, small."""
     folder = tmp_path_factory.mktemp("demo")
     return draw_demo_plates(folder / "scans", folder / "truth", scale=0.08, processes=1)
 
 
-def luminance(plate: DrawnPlate) -> np.ndarray:
+def luminance(plate: DemoPlate) -> np.ndarray:
     """The scan upright over white, as L levels, whatever its medium."""
     with Image.open(plate.path) as stored:
         image = ImageOps.exif_transpose(stored)
@@ -33,12 +33,12 @@ def luminance(plate: DrawnPlate) -> np.ndarray:
         return np.asarray(image.convert("RGB").convert("L"))
 
 
-def test_the_first_24_are_every_kind_in_every_colourway(plates: list[DrawnPlate]) -> None:
-    assert Counter(plate.kind for plate in plates) == dict.fromkeys(SUBJECTS, 4)
-    assert len({(plate.kind, plate.colourway) for plate in plates}) == 24
+def test_the_first_24_are_every_kind_in_every_colourway(plates: list[DemoPlate]) -> None:
+    assert Counter(plate.plan.kind for plate in plates) == dict.fromkeys(SUBJECTS, 4)
+    assert len({(plate.plan.kind, plate.plan.colourway) for plate in plates}) == 24
 
 
-def test_the_index_names_every_plate_and_its_file(plates: list[DrawnPlate]) -> None:
+def test_the_index_names_every_plate_and_its_file(plates: list[DemoPlate]) -> None:
     folder = plates[0].path.parent
     index = json.loads((folder / "data.json").read_text())
     assert index[0] == {
@@ -54,7 +54,7 @@ def test_the_index_names_every_plate_and_its_file(plates: list[DrawnPlate]) -> N
     )
 
 
-def test_masks_are_one_bit_and_the_size_of_the_upright_scan(plates: list[DrawnPlate]) -> None:
+def test_masks_are_one_bit_and_the_size_of_the_upright_scan(plates: list[DemoPlate]) -> None:
     for plate in plates:
         truth = json.loads(plate.truth_path.read_text())
         with Image.open(plate.mask_path) as mask:
@@ -63,7 +63,7 @@ def test_masks_are_one_bit_and_the_size_of_the_upright_scan(plates: list[DrawnPl
         assert luminance(plate).shape == (truth["height"], truth["width"])
 
 
-def test_the_subject_is_what_is_dark_on_the_paper(plates: list[DrawnPlate]) -> None:
+def test_the_subject_is_what_is_dark_on_the_paper(plates: list[DemoPlate]) -> None:
     for plate in plates:
         levels = luminance(plate)
         with Image.open(plate.mask_path) as mask:
@@ -73,17 +73,17 @@ def test_the_subject_is_what_is_dark_on_the_paper(plates: list[DrawnPlate]) -> N
         assert dark[~subject].mean() < 0.12, plate.plate_id
 
 
-def test_palettes_sum_to_one_and_name_printed_colours(plates: list[DrawnPlate]) -> None:
+def test_palettes_sum_to_one_and_name_printed_colours(plates: list[DemoPlate]) -> None:
     for plate in plates:
         truth = json.loads(plate.truth_path.read_text())
         shares = [entry["share"] for entry in truth["palette"]]
         assert sum(shares) == pytest.approx(1.0, abs=1e-5)
         assert shares == sorted(shares, reverse=True)
-        if "grayscale" in plate.medium:
+        if "grayscale" in plate.plan.medium:
             assert all(len({entry["srgb_hex"][i : i + 2] for i in (1, 3, 5)}) == 1 for entry in truth["palette"])
 
 
-def test_truth_holds_the_digest_of_the_scan(plates: list[DrawnPlate]) -> None:
+def test_truth_holds_the_digest_of_the_scan(plates: list[DemoPlate]) -> None:
     for plate in plates:
         truth = json.loads(plate.truth_path.read_text())
         assert truth["source_sha256"] == hashlib.sha256(plate.path.read_bytes()).hexdigest()
@@ -104,7 +104,7 @@ def test_truth_holds_the_digest_of_the_scan(plates: list[DrawnPlate]) -> None:
     ],
 )
 def test_the_set_holds_the_media_that_libraries_hold(
-    plates: list[DrawnPlate], number: int, image_format: str, mode: str
+    plates: list[DemoPlate], number: int, image_format: str, mode: str
 ) -> None:
     with Image.open(plates[number - 1].path) as scan:
         assert (scan.format, scan.mode) == (image_format, mode)
@@ -120,13 +120,13 @@ def test_full_size_sides_are_2000_to_4000_px_in_both_orientations() -> None:
     assert {sheet.width_px > sheet.height_px for sheet in sheets} == {True, False}
 
 
-def test_progress_is_told_plate_by_plate_in_order(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_progress_is_reported_plate_by_plate_in_order(tmp_path: Path) -> None:
+    reported: list[str] = []
     draw_demo_plates(
-        tmp_path / "scans", tmp_path / "truth", 2, on_plate=lambda plate: told.append(plate.plate_id),
+        tmp_path / "scans", tmp_path / "truth", 2, on_plate=lambda plate: reported.append(plate.plate_id),
         scale=0.05, processes=1,
     )  # fmt: skip
-    assert told == ["plate-001", "plate-002"]
+    assert reported == ["plate-001", "plate-002"]
 
 
 def test_no_plates_or_no_size_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The two birds: one on a branch, one in the shallows. Drawn facing right; the pose mirrors them."""
+"""Two birds: one on a branch, one in the shallows. They face right; the pose may mirror them."""
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def _perched_tail(length: float) -> list[Part]:
 
 
 def _perched_body(body: Points, rng: np.random.Generator) -> list[Part]:
-    """The body with its pale belly, coloured breast and cap, none of which leaves it."""
+    """The body with pale belly and coloured cap, both clipped to it."""
     belly = smooth(
         [(0.46, 0.02), (0.22, 0.06), (-0.10, 0.22), (-0.42, 0.36), (-0.30, 0.60), (0.3, 0.5)], is_closed=True
     )
@@ -53,7 +53,7 @@ def _perched_body(body: Points, rng: np.random.Generator) -> list[Part]:
 
 
 def _folded_wing() -> list[Part]:
-    """Primaries beneath, secondaries over them, then the scalloped shoulder."""
+    """Primaries, secondaries over them, then the scalloped shoulder."""
     parts = []
     for index in range(6):
         slip = index / 5
@@ -114,7 +114,7 @@ def draw_wading_bird(rng: np.random.Generator) -> list[Part]:
 
 
 def _throat(neck_outline: Points) -> list[Part]:
-    """The pale stripe down the front of the neck, and the loose plumes at its foot."""
+    """The pale stripe down the front of the neck, and the loose plumes at its base."""
     stripe = ribbon(
         [(0.46, -0.84), (0.34, -0.80), (0.28, -0.70), (0.37, -0.50), (0.50, -0.34), (0.40, -0.10)],
         [0.03, 0.05, 0.06, 0.06, 0.06, 0.10],
@@ -124,7 +124,7 @@ def _throat(neck_outline: Points) -> list[Part]:
 
 
 def _heron_wing() -> list[Part]:
-    """Long primaries under a broad scalloped wing, with plumes drooping over the rump."""
+    """Long primaries and secondaries under a broad scalloped shoulder."""
     parts = [
         feather((0.02 - 0.03 * i, 0.00), (-0.66 + 0.09 * i, 0.30 - 0.05 * i), 0.19, "dark", bend=0.06) for i in range(4)
     ]

@@ -1,4 +1,4 @@
-"""A butterfly set with open wings over a sprig, seen from above."""
+"""A butterfly with open wings over a sprig, seen from above."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def draw_butterfly(rng: np.random.Generator) -> list[Part]:
 
 
 def _sprig(rng: np.random.Generator) -> list[Part]:
-    """A small leafy stem beneath, as the food plant such plates show."""
+    """A small leafy stem below: the food plant that such plates show."""
     stem = [(-0.34, 1.02), (0.0, 0.94), (0.30, 0.98), (0.52, 0.90)]
     parts = [Part(ribbon(stem, [0.014, 0.016, 0.008]), "bark", hatch=0.4, is_subject=False)]
     for x, y, dx, dy in (
@@ -97,7 +97,7 @@ def _patch(corners: list[tuple[float, float]], pigment: str, mirror: Points) -> 
 def _veins(
     root: tuple[float, float], fork: tuple[float, float], ends: list[tuple[float, float]], mirror: Points
 ) -> tuple[Line, ...]:
-    """Veins from the wing's root through its cell to the border, and the cell's own edge."""
+    """Veins from the wing's root through its cell to the border."""
     veins = []
     for index, end in enumerate(ends):
         lean = 0.03 * (index - len(ends) / 2)

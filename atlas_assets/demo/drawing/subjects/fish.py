@@ -1,4 +1,4 @@
-"""A fish in profile over a little weed. Drawn facing right; the pose mirrors it."""
+"""A fish in profile over a little weed. It faces right; the pose may mirror it."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A flowering stem: two rows of petals about a stippled disc, a bud, and leaves. Botanical plates show no ground."""
+"""A flowering stem: two rows of petals around a stippled disc, a bud, and leaves."""
 
 import math
 
@@ -67,7 +67,7 @@ def _petal_lines(base: Point, tip: Point, width: float) -> list[Line]:
 
 
 def _corolla(centre: Point, petals: int, tilt: float, rng: np.random.Generator) -> list[Part]:
-    """Two rows of petals, the back row darker and longer; `tilt` flattens them, as seen a little aslant."""
+    """Two rows of petals, the back row darker and longer; `tilt` flattens them, as if seen at an angle."""
     parts = []
     for row, (role, length, width) in enumerate((("secondary", 0.52, 0.50), ("primary", 0.44, 0.56))):
         for index in range(petals):

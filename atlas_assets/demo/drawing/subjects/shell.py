@@ -1,4 +1,4 @@
-"""A nautilus on sand: a logarithmic spiral, its flame-like stripes and its open mouth. The pose mirrors it."""
+"""A nautilus on sand: a logarithmic spiral with flame-like stripes and an open mouth. The pose may mirror it."""
 
 import math
 
@@ -18,7 +18,7 @@ LAST_TURN = 2 * math.pi * 2.6
 MOUTH_RIM = ((0.0, -0.1), (-0.05, 0.35), (0.15, 0.85), (0.50, 1.0), (0.85, 0.70), (1.05, 0.1), (0.5, -0.4))
 MOUTH_HOLLOW = ((0.06, -0.1), (0.05, 0.30), (0.22, 0.66), (0.52, 0.78), (0.80, 0.52), (0.95, 0.0), (0.5, -0.4))
 MOUTH_FOLDS = tuple(np.linspace(0.1, 0.9, 14))
-"""The mouth's curves as (share of the way from the outer to the inner end, depth ahead of the whorl)."""
+"""The mouth's curves as pairs: position from the outer (0) to the inner end (1), and depth in front of the whorl."""
 
 
 def draw_shell(rng: np.random.Generator) -> list[Part]:
@@ -43,7 +43,7 @@ def spiral(turns: np.ndarray, share: float = 1.0) -> Points:
 
 
 def _rib(turn: float) -> Points:
-    """A growth line across the whorl at one angle, bowed back as the shell's lip is."""
+    """A growth line across the whorl at one angle, curved backwards as the shell's lip is."""
     shares = np.linspace(0.12, 1.0, 8)
     return np.concatenate(
         [spiral(np.array([turn - 0.55 * math.sin(math.pi * share * 0.8)]), share) for share in shares]
@@ -81,7 +81,7 @@ def _stripes(whorl: Points, count: int) -> list[Part]:
 
 
 def _inner_whorls(whorl: Points) -> list[Part]:
-    """The umbilicus: a dark callus where the earlier turns are hidden, and the spiral line about it."""
+    """The umbilicus: a dark callus over the earlier turns, and the spiral line around it."""
     knot = spiral(np.linspace(LAST_TURN - 2 * math.pi, LAST_TURN, 60), 0.20)
     seam = Line(spiral(np.linspace(LAST_TURN - 4 * math.pi, LAST_TURN - 2 * math.pi, 60)), 1.0)
     return [Part(knot, "dark", lines=(seam,), within=whorl, hatch=0.4, roundness=0.9)]
