@@ -4,6 +4,7 @@ Nothing is asked of a hub here: see `captures.py`. What a person must still decl
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from atlas_resources.hub.model_card import Capture, needed_files
 from atlas_resources.instruments.loader_table import LOADERS
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Role, Spec
+from atlas_resources.models.processor_steps import PROCESSOR_CONFIG, StepsUnreadable, steps_of_configurations
 
 ROLE_OF_PIPELINE: dict[str, Role] = {  # the hub's pipeline tags
     "image-feature-extraction": "embedding",
@@ -42,13 +44,6 @@ SPDX_OF_TAG = {  # the hub's licence tags whose terms are plain: SPDX id, commer
     "cc-by-nc-sa-4.0": ("CC-BY-NC-SA-4.0", "no"),
     "cc-by-nc-nd-4.0": ("CC-BY-NC-ND-4.0", "no"),
 }
-FILTER_OF_RESAMPLE = {
-    0: "nearest",
-    1: "lanczos",
-    2: "bilinear",
-    3: "bicubic",
-    4: "box",
-}  # numbers of PIL.Image.Resampling
 DIMENSIONS = ("projection_dim", "hidden_size", "embed_dim", "hidden_sizes", "num_labels", "image_size", "patch_size")
 
 
@@ -88,55 +83,14 @@ def dimensions_of(configuration: dict[str, Any], above: str = "") -> dict[str, A
     return found
 
 
-def _side(size: Any, *names: str) -> int | None:
-    """The side in pixels: an int, one of the names, or a square's height and width."""
-    if isinstance(size, int):
-        return size
-    if not isinstance(size, dict):
+def preprocessing_of(configurations: Mapping[str, Any]) -> Preprocessing | None:
+    """The steps of preprocessor_config.json; None where there is none, or where a spec cannot state them."""
+    if PROCESSOR_CONFIG not in configurations:
         return None
-    named = next((size[name] for name in names if name in size), None)
-    return named or (size.get("height") if size.get("height") == size.get("width") else None)
-
-
-def preprocessing_of(configuration: dict[str, Any]) -> dict[str, Any] | None:
-    """preprocessor_config.json in the project's words; None where it leaves out or adds what they do not say."""
     try:
-        steps = _steps_of(configuration)
-        return None if steps is None else Preprocessing.model_validate(steps).model_dump(mode="json")
-    except (TypeError, ValueError):  # values of another kind than the library writes
+        return steps_of_configurations(configurations)
+    except StepsUnreadable:
         return None
-
-
-def _steps_of(configuration: dict[str, Any]) -> dict[str, Any] | None:
-    size, has_crop = configuration.get("size"), bool(configuration.get("do_center_crop"))
-    interpolation = FILTER_OF_RESAMPLE.get(configuration.get("resample", -1))
-    side_px, crop_px = _side(size, "shortest_edge"), _side(configuration.get("crop_size"), "shortest_edge")
-    mean, std = configuration.get("image_mean"), configuration.get("image_std")
-    is_to_one = abs(configuration.get("rescale_factor", 1 / 255) * 255 - 1) < 1e-6
-    is_bare_side = isinstance(size, int) and not has_crop  # a square for some families, the shortest side for others
-    is_plain = (
-        bool(configuration.get("do_resize") and side_px and interpolation)
-        and configuration.get("do_rescale", True)
-        and is_to_one
-        and not is_bare_side
-        and not (isinstance(size, dict) and "longest_edge" in size)
-        and not (has_crop and not crop_px)
-        and not (configuration.get("do_normalize") and not (mean and std))
-        and not any(configuration.get(name) for name in ("do_pad", "crop_pct"))
-    )
-    if not is_plain:
-        return None
-    is_square = isinstance(size, dict) and "shortest_edge" not in size
-    return {
-        "raster": "source",
-        "colour_policy": "srgb8-v1",
-        "backend": "pillow",
-        "resize": {"mode": "exact" if is_square else "shortest_side", "size_px": side_px},
-        "interpolation": interpolation,
-        "crop_px": crop_px if has_crop else None,
-        "mean": mean if configuration.get("do_normalize") else None,
-        "std": std if configuration.get("do_normalize") else None,
-    }
 
 
 def _weights_of(seen: Capture) -> dict[str, Any]:
@@ -145,7 +99,7 @@ def _weights_of(seen: Capture) -> dict[str, Any]:
         for file in needed_files(seen.files)
     ]
     weights = {"kind": "hub", "repository": seen.model_id, "revision": seen.revision, "files": files}
-    processor = next((file for file in seen.files if file.path == "preprocessor_config.json"), None)
+    processor = next((file for file in seen.files if file.path == PROCESSOR_CONFIG), None)
     if processor is None:
         return weights
     return weights | {"processor": {"path": processor.path, "format": "json", "sha256": processor.sha256}}
@@ -180,7 +134,7 @@ def _to_declare(content: dict[str, Any], seen: Capture) -> list[str]:
         "loader: the family that loads it, or stay an idea": content["loader"] is None,
         f"licence: the hub's tag is {seen.licence_tag or 'not given'}": content["licence"] is None,
         f"output: kind, size, and which pooled feature{candidates}": True,
-        "preprocessing: preprocessor_config.json does not say it plainly": content["preprocessing"] is None,
+        "preprocessing: no preprocessor_config.json whose steps a spec can state": content["preprocessing"] is None,
         "numeric: dtype and device": True,
         "failure_modes: one known way to be wrong at least, with its source": True,
         f"weights: no safetensors here; {', '.join(pickles)} is a pickle": bool(pickles),
@@ -197,6 +151,7 @@ def _plain(text: str) -> str:
 def draft_spec(seen: Capture, key: str | None = None) -> Draft:
     """The YAML of a spec that reads as an idea, opened by a comment that names what is still to be declared."""
     role = ROLE_OF_PIPELINE.get(seen.pipeline_tag or "", "embedding")
+    steps = preprocessing_of(seen.configurations)
     content: dict[str, Any] = {
         "key": key or key_of(seen.model_id),
         "role": role,
@@ -207,7 +162,7 @@ def draft_spec(seen: Capture, key: str | None = None) -> Draft:
         "weights": _weights_of(seen),
         "licence": _licence_of(seen),
         "output": None,
-        "preprocessing": preprocessing_of(seen.configurations.get("preprocessor_config.json", {})),
+        "preprocessing": steps and steps.model_dump(mode="json"),
         "numeric": None,
         "failure_modes": [],
         "sources": _sources_of(seen),

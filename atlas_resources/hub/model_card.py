@@ -11,8 +11,9 @@ from typing import Any
 
 from atlas_resources.hub.client import Hub, describe, read_small
 from atlas_resources.hub.errors import HubError
+from atlas_resources.models.processor_steps import PROCESSOR_CONFIG
 
-CONFIGURATIONS = ("config.json", "preprocessor_config.json", "open_clip_config.json")
+CONFIGURATIONS = ("config.json", PROCESSOR_CONFIG, "open_clip_config.json")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from atlas_resources.instruments.admission import status_of
 from atlas_resources.instruments.loader_table import LOADERS
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import HubWeights
+from atlas_resources.models._departures import require_snapshots_steps
 from atlas_resources.models.numeric_modes import in_mode, numeric_mode
 from atlas_resources.models.protocols import Detector, Embedder, Scorer, Segmenter
 from atlas_resources.models.weights import hub_shut, require_weights
@@ -40,14 +41,12 @@ def load_model(spec: Spec, paranoid: bool = False) -> Embedder | Scorer | Segmen
     Raises:
         WeightsMissing, WeightsMismatch: see `weights.require_weights`.
         DeviceUnavailable: see `require_device`.
-        PreprocessingMismatch: the weights' own processor does something else (see `own_steps.require_same_steps`).
+        PreprocessingMismatch: the weights' own processor does something else (see `_departures.require_same_steps`).
     """
     device = require_device(spec)
     with hub_shut(), numeric_mode(spec.numeric):
         weights = require_weights(spec, paranoid)
         if isinstance(spec.weights, HubWeights) and weights.folder is not None:
-            from atlas_resources.models.processor_steps import require_snapshots_steps
-
             require_snapshots_steps(spec, weights.folder)
         model = loader_of(spec)(spec, weights, device)
     return in_mode(model, spec.numeric)

@@ -1,13 +1,17 @@
-"""What the weights' own processor does to an image, in a spec's words, and whether the spec declares the same."""
+"""Reads the steps of a model's own image processor, in the words of a spec.
 
+The only module that reads `preprocessor_config.json`. transformers reads the file, so that its older forms and the
+defaults of each class count as they do when the model is used.
+"""
+
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from atlas_resources.instruments.spec.input import Interpolation, Preprocessing, Resize
-from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.weights import hub_shut
 
 PROCESSOR_CONFIG = "preprocessor_config.json"
 INTERPOLATION_OF_RESAMPLE: dict[int, Interpolation] = {  # numbers of PIL.Image.Resampling
@@ -17,47 +21,124 @@ INTERPOLATION_OF_RESAMPLE: dict[int, Interpolation] = {  # numbers of PIL.Image.
     3: "bicubic",
     4: "box",
 }
-# Steps of transformers' processors that a spec says, or that change no pixel.
-KNOWN_STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_pad"}
-WITHOUT_EFFECT = {"do_convert_rgb", "do_convert_annotations", "do_reduce_labels"}
+# The `do_` switches of transformers' processors: those that a spec can state, and those that change no pixel.
+STATED_SWITCHES = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_pad"}
+SWITCHES_WITHOUT_EFFECT = {"do_convert_rgb", "do_convert_annotations", "do_reduce_labels"}
+# Methods that change pixels. A class with its own may do something that its settings do not say, as Qwen2-VL's does:
+# its `shortest_edge` is a number of pixels in all. Of these classes the settings are read right (transformers 5.23).
+PIXEL_METHODS = ("preprocess", "_preprocess", "resize", "center_crop", "pad", "rescale", "normalize")
+READ_RIGHT = {
+    "BeitImageProcessorPil",
+    "ConvNextImageProcessorPil",
+    "DetrImageProcessorPil",
+    "GroundingDinoImageProcessorPil",
+    "Mask2FormerImageProcessorPil",
+    "MobileNetV2ImageProcessorPil",
+    "SamImageProcessorPil",
+    "SegformerImageProcessorPil",
+}
 SQUASHED_FROM_PX = 384  # ConvNextImageProcessor of transformers 5.23 crops below this size and squashes from it on
-TOLERANCE = 1e-6  # of mean and deviation: some configurations hold them rounded to float32
+RESCALE_TOLERANCE = 1e-6  # of 255 times the factor: configurations hold 1/255 rounded
 
 
-class PreprocessingMismatch(ValueError):
-    """A spec declares other steps than those of its weights' own processor, and does not say so."""
+class StepsUnreadable(ValueError):
+    """A processor's file cannot be read, or the processor does something that a spec cannot state."""
 
 
-def steps(resize: Resize | None, interpolation: Interpolation, **more: Any) -> Preprocessing:
-    """A processor's steps in the words of a spec."""
+def _build_steps(resize: Resize | None, interpolation: Interpolation, **more: Any) -> Preprocessing:
+    """Builds a spec's preprocessing of the full-size sRGB source. `more` are further fields of `Preprocessing`."""
     always: dict[str, Any] = {"raster": "source", "colour_policy": "srgb8-v1", "backend": "pillow"}
     return Preprocessing(resize=resize, interpolation=interpolation, **always, **more)
 
 
-def steps_of_snapshot(folder: Path) -> Preprocessing:
-    """Steps of the snapshot's preprocessor_config.json as transformers reads it, older forms and defaults included.
+def steps_of_configurations(configurations: Mapping[str, Any]) -> Preprocessing:
+    """Reads the steps from the parsed configuration files of a revision that is not on disk.
 
-    Raises ValueError for what no spec can say.
+    Args:
+        configurations: the JSON objects by file name: `preprocessor_config.json`, and `config.json` if there is one.
+            transformers takes the class of the processor from the first, or from the model type in the second.
+
+    Raises:
+        StepsUnreadable: see `steps_of_snapshot`.
     """
+    with TemporaryDirectory(prefix="atlas-processor-") as folder, hub_shut():
+        for name in {PROCESSOR_CONFIG, "config.json"} & configurations.keys():
+            (Path(folder) / name).write_text(json.dumps(configurations[name]), encoding="utf-8")
+        return steps_of_snapshot(Path(folder))
+
+
+def steps_of_snapshot(folder: Path) -> Preprocessing:
+    """Reads the steps from the `preprocessor_config.json` of a snapshot folder.
+
+    Code that comes with a repository is never run.
+
+    Raises:
+        StepsUnreadable: transformers cannot read the file, or the processor does something that a spec cannot state.
+    """
+    from huggingface_hub import errors
     from transformers import AutoImageProcessor
 
-    processor: Any = AutoImageProcessor.from_pretrained(
-        folder, backend="pil", local_files_only=True, trust_remote_code=False
-    )
-    others = {name for name, value in vars(processor).items() if name.startswith("do_") and value}
-    if unknown := sorted(others - KNOWN_STEPS - WITHOUT_EFFECT):
-        raise ValueError(f"{type(processor).__name__} does what no spec can say: {', '.join(unknown)}")
-    if not (processor.do_rescale and abs(processor.rescale_factor * 255 - 1) < TOLERANCE):
-        raise ValueError(f"{type(processor).__name__} does not divide pixels by 255, which every spec does")
+    try:
+        processor = AutoImageProcessor.from_pretrained(
+            folder, backend="pil", local_files_only=True, trust_remote_code=False
+        )
+        return _steps_of_processor(processor)
+    except StepsUnreadable:
+        raise
+    except (
+        ValueError, TypeError, LookupError, AttributeError, ImportError, OSError, errors.StrictDataclassError,
+    ) as error:  # fmt: skip # a file may hold anything, and transformers checks little of it
+        raise StepsUnreadable(f"transformers cannot read it: {error}") from error
+
+
+def _steps_of_processor(processor: Any) -> Preprocessing:
+    _require_common_steps(processor)
     resize, crop_px = _resize_and_crop(processor) if processor.do_resize else (None, _crop(processor))
-    return steps(
+    resample = int(processor.resample)
+    if resample not in INTERPOLATION_OF_RESAMPLE:
+        raise StepsUnreadable(f"resample {resample} is none of {INTERPOLATION_OF_RESAMPLE}")
+    return _build_steps(
         resize,
-        INTERPOLATION_OF_RESAMPLE[int(processor.resample)],
+        INTERPOLATION_OF_RESAMPLE[resample],
         crop_px=crop_px,
         mean=processor.image_mean if processor.do_normalize else None,
         std=processor.image_std if processor.do_normalize else None,
         pad=_pad(processor),
     )
+
+
+def _require_common_steps(processor: Any) -> None:
+    """Raises StepsUnreadable where the class or its switches do more to the pixels than the settings read here say."""
+    from transformers.image_processing_backends import PilBackend
+
+    kind = type(processor)
+    own = [name for name in PIXEL_METHODS if getattr(kind, name, None) is not getattr(PilBackend, name)]
+    if own and kind.__name__ not in READ_RIGHT:
+        raise StepsUnreadable(f"{kind.__name__} has a method of its own for {', '.join(own)}")
+    switches = {name for name, value in vars(processor).items() if name.startswith("do_") and value}
+    if unknown := sorted(switches - STATED_SWITCHES - SWITCHES_WITHOUT_EFFECT):
+        raise StepsUnreadable(f"{kind.__name__} does what a spec cannot state: {', '.join(unknown)}")
+    if not (processor.do_rescale and abs(processor.rescale_factor * 255 - 1) < RESCALE_TOLERANCE):
+        raise StepsUnreadable(f"{kind.__name__} does not divide pixels by 255, which every spec does")
+
+
+def _resize_and_crop(processor: Any) -> tuple[Resize, int | None]:
+    size = processor.size
+    if type(processor).__name__ == "ConvNextImageProcessorPil":
+        side_px = size.shortest_edge
+        if side_px >= SQUASHED_FROM_PX:
+            return Resize(mode="exact", size_px=side_px), _crop(processor)
+        return Resize(mode="shortest_side", size_px=int(side_px / processor.crop_pct)), side_px
+    if size.shortest_edge:
+        resize = Resize(mode="shortest_side", size_px=size.shortest_edge, max_px=size.longest_edge)
+    elif size.longest_edge:
+        resize = Resize(mode="longest_side", size_px=size.longest_edge)
+    else:
+        resize = Resize(mode="exact", size_px=_side(size))
+    divisor = getattr(processor, "size_divisor", None)  # Mask2Former's: sides are rounded up to a multiple of it
+    if divisor and (resize.mode != "exact" or resize.size_px % divisor):
+        raise StepsUnreadable(f"sides are rounded up to a multiple of {divisor}")
+    return resize, _crop(processor)
 
 
 def _crop(processor: Any) -> int | None:
@@ -66,24 +147,8 @@ def _crop(processor: Any) -> int | None:
 
 def _side(size: Any) -> int:
     if not size.height or size.height != size.width:
-        raise ValueError(f"a size that is no square: {size}")
+        raise StepsUnreadable(f"expected the same height and width, found {size}")
     return size.height
-
-
-def _resize_and_crop(processor: Any) -> tuple[Resize, int | None]:
-    size, share = processor.size, getattr(processor, "crop_pct", None)
-    if share is not None and size.shortest_edge:
-        side_px = size.shortest_edge
-        if side_px >= SQUASHED_FROM_PX:
-            return Resize(mode="exact", size_px=side_px), _crop(processor)
-        return Resize(mode="shortest_side", size_px=int(side_px / share)), side_px
-    if size.shortest_edge:
-        resize = Resize(mode="shortest_side", size_px=size.shortest_edge, max_px=size.longest_edge)
-    elif size.longest_edge:
-        resize = Resize(mode="longest_side", size_px=size.longest_edge)
-    else:
-        resize = Resize(mode="exact", size_px=_side(size))
-    return resize, _crop(processor)
 
 
 def _pad(processor: Any) -> str | None:
@@ -93,21 +158,26 @@ def _pad(processor: Any) -> str | None:
         return "batch_right_bottom"
     if _side(processor.pad_size) == processor.size.longest_edge:
         return "square_right_bottom"
-    raise ValueError(f"padding to {processor.pad_size}")
+    raise StepsUnreadable(f"it pads to {processor.pad_size}, which is not the longest side")
 
 
 def steps_of_open_clip(settings: Mapping[str, Any], side_px: int) -> Preprocessing:
-    """Steps of open_clip's transforms: of its PreprocessCfg, whose missing values are its defaults.
+    """Reads the steps of open_clip's transforms.
 
-    Raises ValueError for a way to resize that no spec can say.
+    Args:
+        settings: the model's `preprocess_cfg`; open_clip's PreprocessCfg has the defaults of what is missing.
+        side_px: side of the vision tower's square input.
+
+    Raises:
+        StepsUnreadable: the images are resized in a way that a spec cannot state.
     """
     from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
     merged = merge_preprocess_dict(PreprocessCfg(size=side_px), dict(settings))
     if merged["resize_mode"] not in {"shortest", "squash"}:
-        raise ValueError(f"resize_mode {merged['resize_mode']}")
+        raise StepsUnreadable(f"open_clip's resize_mode is {merged['resize_mode']}")
     is_cropped = merged["resize_mode"] == "shortest"
-    return steps(
+    return _build_steps(
         Resize(mode="shortest_side" if is_cropped else "exact", size_px=merged["size"]),
         merged["interpolation"],
         crop_px=merged["size"] if is_cropped else None,
@@ -118,9 +188,9 @@ def steps_of_open_clip(settings: Mapping[str, Any], side_px: int) -> Preprocessi
 
 
 def steps_of_torchvision(transforms: Any) -> Preprocessing:
-    """Steps of the ImageClassification preset that torchvision's weights carry."""
+    """Reads the steps of the `ImageClassification` preset that comes with torchvision's weights."""
     (resized_px,), (crop_px,) = transforms.resize_size, transforms.crop_size
-    return steps(
+    return _build_steps(
         Resize(mode="shortest_side", size_px=resized_px),
         transforms.interpolation.value,
         crop_px=crop_px,
@@ -128,69 +198,3 @@ def steps_of_torchvision(transforms: Any) -> Preprocessing:
         mean=transforms.mean,
         std=transforms.std,
     )
-
-
-def _flat(steps: Preprocessing) -> dict[str, Any]:
-    """Each step by its path in a spec; what says nothing without another step is left out with it."""
-    content = steps.model_dump(mode="json") | {"rescale": steps.rescale, "pad": steps.pad}
-    resize = steps.resize or Resize.model_construct(mode=None, size_px=None, max_px=None)
-    return {
-        "resize.mode": resize.mode,
-        "resize.size_px": resize.size_px,
-        "resize.max_px": resize.max_px,
-        "interpolation": steps.interpolation if steps.resize else None,
-        "crop_px": steps.crop_px,
-        "crop_rounding": steps.crop_rounding if steps.crop_px else None,
-        **{name: content[name] for name in ("rescale", "mean", "std", "pad")},
-    }
-
-
-def _is_same(declared: Any, own: Any) -> bool:
-    if isinstance(declared, list) and isinstance(own, list):
-        return bool(np.allclose(declared, own, rtol=0, atol=TOLERANCE))
-    return declared == own
-
-
-def require_same_steps(spec: Spec, own: Preprocessing, source: str) -> None:
-    """Holds the declared preprocessing, its departures taken off, against the steps of the weights' own processor.
-
-    Args:
-        spec: the instrument.
-        own: steps of its weights' processor.
-        source: where those stand, for the message.
-
-    Raises:
-        PreprocessingMismatch: a step differs and no departure says so, or a departure says what is not so.
-    """
-    if spec.preprocessing is None:
-        return
-    declared, theirs = _flat(spec.preprocessing), _flat(own)
-    said = {departure.step: departure.own for departure in spec.departures}
-    wrong = [
-        f"{name}: declared {declared[name]}, its own {theirs[name]}"
-        for name in declared
-        if not _is_same(said.get(name, declared[name]), theirs[name])
-    ]
-    wrong += [
-        f"{name}: a departure is declared and there is none" for name in said if _is_same(declared[name], said[name])
-    ]
-    if wrong:
-        raise PreprocessingMismatch(
-            f"{spec.key}: model_specs/{spec.key}.yaml declares other steps than {source}: {'; '.join(wrong)}. Correct "
-            f"preprocessing, or declare under departures which step differs, what it is there, and why."
-        )
-
-
-def require_snapshots_steps(spec: Spec, folder: Path) -> None:
-    """Holds the spec against the snapshot's preprocessor_config.json, if it has one.
-
-    Raises PreprocessingMismatch: see `require_same_steps`; or the file says what no spec can say.
-    """
-    path = folder / PROCESSOR_CONFIG
-    if spec.preprocessing is None or not path.is_file():
-        return
-    try:
-        own = steps_of_snapshot(folder)
-    except (ValueError, KeyError, OSError) as error:
-        raise PreprocessingMismatch(f"{spec.key}: {path} cannot be held against the spec: {error}") from error
-    require_same_steps(spec, own, str(path))

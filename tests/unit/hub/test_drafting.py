@@ -9,7 +9,7 @@ import yaml
 from support.hub_server import Commit, Fault
 from support.made_hubs import CONFIG, FILES, KEY, LATER, MODEL, REVISION, WEIGHTS, Bench, bench, only_loopback, sha256
 
-from atlas_resources.hub.drafting import key_of, preprocessing_of
+from atlas_resources.hub.drafting import key_of
 from atlas_resources.hub.model_card import HubFile, needed_files
 from atlas_resources.instruments.admission import missing_for_admission
 from atlas_resources.instruments.registry import read_spec
@@ -29,7 +29,6 @@ CLIP_PROCESSOR = {  # preprocessor_config.json of openai/clip-vit-base-patch32, 
     "size": 224,
 }
 SHARDS, INDEX = [f"model-0000{part}-of-00002.safetensors" for part in (1, 2)], "model.safetensors.index.json"
-SQUARE = {"do_resize": True, "do_normalize": False, "resample": 2, "size": {"height": 384, "width": 384}}
 
 
 def pinned(bench: Bench, *arguments: str) -> Spec:
@@ -135,36 +134,30 @@ def test_a_plain_preprocessor_becomes_the_projects_preprocessing(bench: Bench):
     assert (steps.interpolation, steps.mean) == ("bicubic", (0.48145466, 0.4578275, 0.40821073))
 
 
-def test_a_squash_is_told_from_a_shortest_side():
-    steps = preprocessing_of(SQUARE)
+def test_a_processor_without_a_class_takes_that_of_the_model_type(bench: Bench):
+    """CLIP's processor crops to 224 px where its file gives no other size."""
+    add_file(bench, "config.json", {"model_type": "clip"})
+    add_file(bench, "preprocessor_config.json", {"size": 336})
+    steps = pinned(bench).preprocessing
     assert steps is not None
-    assert steps["resize"] == {"mode": "exact", "size_px": 384}
-    assert steps["interpolation"] == "bilinear"
-    assert steps["mean"] is None
+    assert steps.resize is not None
+    assert (steps.resize.mode, steps.resize.size_px, steps.crop_px) == ("shortest_side", 336, 224)
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "content",
     [
-        {"resample": 5},  # Hamming, which no spec can say
-        {"size": 384},  # a square for some families, the shortest side for others
-        {"size": {"shortest_edge": 800, "longest_edge": 1333}},
-        {"size": {"height": 384, "width": 512}},
-        {"size": None},
-        {"do_resize": False},
-        {"do_pad": True},
-        {"do_rescale": False},
-        {"rescale_factor": 0.5},
-        {"rescale_factor": "half"},
-        {"crop_pct": 0.875},
-        {"do_normalize": True},
-        {"do_normalize": True, "image_mean": [0.5], "image_std": [0.5]},
-        {"do_center_crop": True},
+        {"image_processor_type": "Qwen2VLImageProcessor"},  # its sizes are numbers of pixels in all
+        {"image_processor_type": "Studio", "auto_map": {"AutoImageProcessor": "studio/code--steps.Studio"}},
+        {"image_processor_type": 5},
     ],
     ids=str,
 )
-def test_what_is_not_said_plainly_is_left_to_a_person(changed: dict[str, Any]):
-    assert preprocessing_of({**SQUARE, **changed}) is None
+def test_a_processor_that_a_spec_cannot_state_is_left_to_a_person(bench: Bench, content: dict[str, Any]):
+    add_file(bench, "preprocessor_config.json", content)
+    drafted = bench.atlas("pin", MODEL)
+    assert yaml.safe_load(drafted.stdout)["preprocessing"] is None
+    assert "# - preprocessing: no preprocessor_config.json whose steps a spec can state" in drafted.stdout
 
 
 def files(*paths: str) -> tuple[HubFile, ...]:

@@ -5,17 +5,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import transformers
+from PIL import Image
 from support.made_instruments import MINIATURES, changed, pinned
 from support.made_specs import PROJECT, WRITTEN, content_of, project_spec
 from torchvision.models import get_weight
 
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models._departures import PreprocessingMismatch, require_same_steps, require_snapshots_steps
 from atlas_resources.models.loading import load_model
+from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.processor_steps import (
-    PreprocessingMismatch,
-    require_same_steps,
-    require_snapshots_steps,
+    READ_RIGHT,
+    StepsUnreadable,
+    steps_of_configurations,
+    steps_of_snapshot,
     steps_of_torchvision,
 )
 from atlas_resources.models.protocols import Embedder
@@ -86,6 +92,77 @@ def test_what_the_project_declares_is_what_the_hubs_file_says(key: str, content:
     require_snapshots_steps(project_spec(key), write(tmp_path, content))
 
 
+SIDE_PX = 96
+SHORT_LONG = {"shortest_edge": SIDE_PX, "longest_edge": 2 * SIDE_PX}
+SETTINGS: dict[str, dict[str, Any]] = {  # a small size in each class's own way; the rest by its defaults
+    "BeitImageProcessorPil": {"size": {"height": SIDE_PX, "width": SIDE_PX}},
+    "ConvNextImageProcessorPil": {"size": {"shortest_edge": SIDE_PX}},
+    "DetrImageProcessorPil": {"size": SHORT_LONG},
+    "GroundingDinoImageProcessorPil": {"size": SHORT_LONG},
+    "Mask2FormerImageProcessorPil": {"size": {"height": SIDE_PX, "width": SIDE_PX}},
+    "MobileNetV2ImageProcessorPil": {"size": {"shortest_edge": SIDE_PX}, "crop_size": {"height": 80, "width": 80}},
+    "SamImageProcessorPil": {"size": {"longest_edge": SIDE_PX}, "pad_size": {"height": SIDE_PX, "width": SIDE_PX}},
+    "SegformerImageProcessorPil": {"size": {"height": SIDE_PX, "width": SIDE_PX}},
+}
+
+
+@pytest.mark.parametrize("name", sorted(READ_RIGHT))
+@pytest.mark.parametrize("size", [(300, 401), (131, 90), (64, 64)])
+def test_the_steps_that_are_read_are_those_that_the_class_does(name: str, size: tuple[int, int], tmp_path: Path):
+    processor = getattr(transformers, name)(**SETTINGS[name])
+    processor.save_pretrained(tmp_path)
+    pixels = np.random.default_rng(size[0]).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    expected = processor(Image.fromarray(pixels), return_tensors="np")["pixel_values"][0]
+    found = build_preprocess(steps_of_snapshot(tmp_path))(Image.fromarray(pixels)).numpy()
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < 1e-6  # inputs are within -3..3: a few units in the last place of float32
+
+
+SQUARE = {"image_processor_type": "ViTImageProcessor", "resample": 2, "size": {"height": 384, "width": 384}}
+
+
+def test_the_files_of_a_revision_are_read_as_a_snapshot_is():
+    steps = steps_of_configurations({"preprocessor_config.json": SQUARE, "config.json": {"model_type": "vit"}})
+    assert steps.resize is not None
+    assert (steps.resize.mode, steps.resize.size_px, steps.interpolation) == ("exact", 384, "bilinear")
+    assert (steps.crop_px, steps.mean, steps.pad) == (None, (0.5, 0.5, 0.5), None)  # ViTImageProcessor's defaults
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (SQUARE | {"image_processor_type": "EfficientNetImageProcessor"}, "a method of its own for _preprocess, resc"),
+        (SQUARE | {"image_processor_type": "LevitImageProcessor"}, "a method of its own for resize"),
+        (SQUARE | {"image_processor_type": "Qwen2VLImageProcessor"}, "a method of its own for preprocess"),
+        ({**SQUARE, "image_processor_type": "Mask2FormerImageProcessor", "size": SHORT_LONG}, "to a multiple of 32"),
+        ({**SQUARE, "image_processor_type": "SamImageProcessor", "size": {"longest_edge": 64}}, "pads to"),
+        (SQUARE | {"image_processor_type": "NoSuchProcessor"}, "Unrecognized image processor"),
+        (SQUARE | {"image_processor_type": 5}, "has no attribute"),
+        (
+            {"image_processor_type": "Studio", "auto_map": {"AutoImageProcessor": "studio/code--steps.Studio"}},
+            "remote_",
+        ),
+        (SQUARE | {"size": {"height": 384, "width": 512}}, "expected the same height and width"),
+        (SQUARE | {"size": None}, "has no attribute"),
+        (SQUARE | {"size": []}, "index out of range"),
+        (SQUARE | {"do_center_crop": True}, "has no attribute 'height'"),
+        (SQUARE | {"rescale_factor": "half"}, "unsupported operand"),
+        (SQUARE | {"image_mean": [0.5], "image_std": [0.5]}, "mean"),
+    ],
+    ids=str,
+)
+def test_steps_that_a_spec_cannot_state_are_not_read(content: dict[str, Any], reason: str):
+    with pytest.raises(StepsUnreadable, match=reason):
+        steps_of_configurations({"preprocessor_config.json": content})
+
+
+def test_a_model_configuration_that_transformers_refuses_is_not_read():
+    untyped = {name: value for name, value in SQUARE.items() if name != "image_processor_type"}
+    configurations = {"preprocessor_config.json": untyped, "config.json": {"model_type": "clip", "projection_dim": "x"}}
+    with pytest.raises(StepsUnreadable, match="projection_dim"):
+        steps_of_configurations(configurations)
+
+
 @pytest.mark.parametrize("key", [key for key, spec in PROJECT.specs.items() if spec.loader == "torchvision"])
 def test_what_the_project_declares_is_what_torchvision_does(key: str):
     spec = project_spec(key)
@@ -108,9 +185,9 @@ def test_what_the_project_declares_is_what_torchvision_does(key: str):
         ({"do_resize": False}, "resize.mode: declared shortest_side, its own None"),
         ({"do_rescale": False}, "does not divide pixels by 255"),
         ({"rescale_factor": 1 / 127.5}, "does not divide pixels by 255"),
-        ({"resample": 5}, "cannot be held against the spec: 5"),
-        ({"do_flip_channel_order": True}, "does what no spec can say: do_flip_channel_order"),
-        ({"crop_size": {"height": 224, "width": 200}}, "a size that is no square"),
+        ({"resample": 5}, "cannot be compared with the spec: resample 5 is none of"),
+        ({"do_flip_channel_order": True}, "does what a spec cannot state: do_flip_channel_order"),
+        ({"crop_size": {"height": 224, "width": 200}}, "expected the same height and width"),
     ],
     ids=str,
 )

@@ -13,9 +13,10 @@ from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 from atlas_resources.instruments.loader_table import OPEN_CLIP_SNAPSHOT, OpenClipParameters
 from atlas_resources.instruments.spec.pins import is_pinned
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models._departures import require_same_steps
 from atlas_resources.models.loaders.embedders.features import FeatureEmbedder
 from atlas_resources.models.loaders.state_dicts import build_empty, fill, read_tensors
-from atlas_resources.models.processor_steps import require_same_steps, steps_of_open_clip
+from atlas_resources.models.processor_steps import steps_of_open_clip
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
 CONFIGURATION = "open_clip_config.json"

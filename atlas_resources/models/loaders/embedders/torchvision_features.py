@@ -7,9 +7,10 @@ from torchvision.models import WeightsEnum, get_model, get_weight
 
 from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models._departures import require_same_steps
 from atlas_resources.models.loaders.embedders.features import FeatureEmbedder
 from atlas_resources.models.loaders.state_dicts import build_empty, fill, read_tensors
-from atlas_resources.models.processor_steps import require_same_steps, steps_of_torchvision
+from atlas_resources.models.processor_steps import steps_of_torchvision
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
 
