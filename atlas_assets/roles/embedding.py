@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,13 +13,11 @@ from atlas_assets.roles.tensors import TensorWork
 from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.measures.tiles import tile_grid
+from atlas_resources.models.inputs import ModelInput
 from atlas_resources.models.protocols import Embedder
 from atlas_resources.runs.measuring import is_out_of_memory
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class PreparedParts:
     """What of a plate is embedded, the whole plate first, and a float32 [3, H, W] for each."""
 
     parts: list[Part]
-    inputs: "list[torch.Tensor]"
+    inputs: list[ModelInput]
 
 
 def parts_of(spec: Spec, width_px: int, height_px: int) -> list[Part]:
@@ -40,7 +38,7 @@ def parts_of(spec: Spec, width_px: int, height_px: int) -> list[Part]:
     return [WHOLE_PLATE, *(Part("tile", Box(*tile[1:]), tile_id=tile.tile_id) for tile in tiles)]
 
 
-def prepare_parts(spec: Spec, image: Image.Image, preprocess: "Callable[[Image.Image], torch.Tensor]") -> PreparedParts:
+def prepare_parts(spec: Spec, image: Image.Image, preprocess: Callable[[Image.Image], ModelInput]) -> PreparedParts:
     """Cuts a plate's pixels and preprocesses each part as if it were a plate. One part at a time lies beside them."""
     parts = parts_of(spec, *image.size)
     return PreparedParts(parts, [preprocess(image.crop(part.box) if part.box else image) for part in parts])
@@ -76,7 +74,7 @@ class EmbeddingWork(TensorWork):
         found = iter(self._embed(inputs, is_alone=len(batch) == 1))
         return [[require_finite(self.spec, "a vector", next(found), (dim,)) for _ in plate.parts] for plate in batch]
 
-    def _embed(self, inputs: "list[torch.Tensor]", *, is_alone: bool) -> list[np.ndarray]:
+    def _embed(self, inputs: list[ModelInput], *, is_alone: bool) -> list[np.ndarray]:
         """A vector per input, `batch_size` at a time; fewer where the parts of one plate do not fit into the memory."""
         vectors: list[np.ndarray] = []
         while len(vectors) < len(inputs):
@@ -92,7 +90,7 @@ class EmbeddingWork(TensorWork):
                 self._most = len(some) // 2
         return vectors
 
-    def _embed_together(self, inputs: "list[torch.Tensor]") -> list[np.ndarray]:
+    def _embed_together(self, inputs: list[ModelInput]) -> list[np.ndarray]:
         found = list(self.model.embed(self.stack(inputs)))
         if len(found) != len(inputs):
             raise ContractBroken(f"{self.spec.key}: expected {len(inputs)} vectors, found {len(found)}")

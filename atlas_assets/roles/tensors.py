@@ -7,6 +7,7 @@ import polars as pl
 
 from atlas_assets.roles.declared import ContractBroken, declared_preprocessing, sealed_rows, source_pixels
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.inputs import stack_inputs, vector_input
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.upstream import SealedResult
@@ -33,17 +34,13 @@ class TensorWork:
 
     def stack(self, batch: list[Any]) -> Any:
         """float32 [N, 3, H, W] or [N, dim]."""
-        import torch
-
-        return torch.stack(batch)
+        return stack_inputs(batch)
 
 
 def _plate_vector(spec: Spec, plate_id: str, upstream: SealedResult | None) -> Any:
-    import torch
-
     vectors = sealed_rows(spec, plate_id, upstream).filter(pl.col("scope") == "plate")["vector"]
     if len(vectors) != 1:
         raise ContractBroken(
             f"{spec.key}: expected one vector of {plate_id} from {spec.upstream}, found {len(vectors)}"
         )
-    return torch.tensor(vectors[0].to_numpy())
+    return vector_input(vectors[0].to_numpy())

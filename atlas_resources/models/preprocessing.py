@@ -4,14 +4,11 @@ Equal within float rounding to transformers' image processors of the Pillow back
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from atlas_resources.instruments.spec.input import Interpolation, Preprocessing, Resize
-
-if TYPE_CHECKING:
-    import torch
+from atlas_resources.models.inputs import ModelInput
 
 PILLOW_FILTERS: dict[Interpolation, Image.Resampling] = {
     "nearest": Image.Resampling.NEAREST,
@@ -77,10 +74,11 @@ def _cut(side_px: int, wanted_px: int, rounding: str | None) -> int:
     return round(margin / 2) if margin >= 0 else -(-margin // 2)
 
 
-def build_preprocess(steps: Preprocessing) -> Callable[[Image.Image], "torch.Tensor"]:
-    """Pixels to model input as declared: float32 [3, H, W].
+def build_preprocess(steps: Preprocessing) -> Callable[[Image.Image], ModelInput]:
+    """Builds the function from an RGB image in sRGB to a model's input, float32 [3, H, W].
 
-    Resized and cropped by Pillow, normalised by torchvision. Padding to a batch's largest is left to `stack_padded`.
+    Pillow resizes and crops; torchvision rescales to 0..1 and normalises by channel. `pad: batch_right_bottom` adds
+    nothing, as a model is given images of different sizes one by one.
     """
     import torch
     from torchvision.transforms import v2
@@ -96,36 +94,18 @@ def build_preprocess(steps: Preprocessing) -> Callable[[Image.Image], "torch.Ten
     return v2.Compose(stages)
 
 
-def _to_image_maximum(levels: "torch.Tensor") -> "torch.Tensor":
-    """uint8 levels over the greatest of them, as ToTensorLab in data_loader.py of U-2-Net; all black stays 0."""
+def _to_image_maximum(levels: ModelInput) -> ModelInput:
+    """Divides uint8 levels [3, H, W] by the highest of them, or by 1 where all are 0.
+
+    As ToTensorLab in data_loader.py of U-2-Net.
+    """
     return levels.float() / max(1, int(levels.max()))
 
 
-def _to_square(pixels: "torch.Tensor") -> "torch.Tensor":
-    side = max(pixels.shape[-2:])
-    return _padded(pixels, side, side)
-
-
-def _padded(pixels: "torch.Tensor", height_px: int, width_px: int) -> "torch.Tensor":
+def _to_square(pixels: ModelInput) -> ModelInput:
+    """Adds zeros on the right or below: [3, H, W] becomes [3, side, side] of the longer side."""
     from torch.nn.functional import pad
 
-    return pad(pixels, (0, width_px - pixels.shape[-1], 0, height_px - pixels.shape[-2]))
-
-
-def stack_padded(inputs: list["torch.Tensor"]) -> tuple["torch.Tensor", "torch.Tensor"]:
-    """Inputs of different sizes as one batch, with zeros on the right and below: `pad: batch_right_bottom`.
-
-    Args:
-        inputs: float32 [3, h, w] each, from `build_preprocess`.
-
-    Returns:
-        Pixels, float32 [N, 3, H, W], H and W being the largest, and a mask, int64 [N, H, W], 1 where an image is.
-    """
-    import torch
-
-    height, width = (max(image.shape[axis] for image in inputs) for axis in (-2, -1))
-    pixels = torch.stack([_padded(image, height, width) for image in inputs])
-    masks = torch.zeros((len(inputs), height, width), dtype=torch.int64)
-    for mask, image in zip(masks, inputs, strict=True):
-        mask[: image.shape[-2], : image.shape[-1]] = 1
-    return pixels, masks
+    height_px, width_px = pixels.shape[-2:]
+    side_px = max(height_px, width_px)
+    return pad(pixels, (0, side_px - width_px, 0, side_px - height_px))

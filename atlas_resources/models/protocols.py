@@ -1,15 +1,13 @@
 """What a loaded model of each role does, and what it returns."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.measures.masks import run_lengths
-
-if TYPE_CHECKING:
-    import torch
+from atlas_resources.models.inputs import ModelInput
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Detection:
 class Embedder(Protocol):
     """Gives a vector per image."""
 
-    def embed(self, batch: "torch.Tensor") -> np.ndarray:
+    def embed(self, batch: ModelInput) -> np.ndarray:
         """float32 [N, dim], raw (not normalised), of float32 [N, 3, H, W]."""
         ...
 
@@ -91,7 +89,7 @@ class Scorer(Protocol):
 
     labels: list[Label]
 
-    def score(self, batch: "torch.Tensor") -> tuple[np.ndarray, np.ndarray]:
+    def score(self, batch: ModelInput) -> tuple[np.ndarray, np.ndarray]:
         """Logits and probabilities, each float32 [N, labels], of float32 [N, 3, H, W] or of vectors [N, dim]."""
         ...
 
@@ -104,7 +102,7 @@ class TextScorer(Scorer, Protocol):
         """float32 [N, dim], raw, in the space of the upstream's image vectors."""
         ...
 
-    def cosines(self, batch: "torch.Tensor") -> np.ndarray:
+    def cosines(self, batch: ModelInput) -> np.ndarray:
         """float32 [N, prompts], of raw image vectors, float32 [N, dim]."""
         ...
 
@@ -122,6 +120,6 @@ class Segmenter(Protocol):
 class Detector(Protocol):
     """Gives boxes."""
 
-    def detect(self, image: "torch.Tensor") -> list[Detection]:
+    def detect(self, image: ModelInput) -> list[Detection]:
         """Boxes of one image, float32 [3, H, W], in any order."""
         ...

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
@@ -14,13 +13,11 @@ from atlas_assets.demo.plates import draw_demo_plates
 from atlas_assets.roles.declared import declared_preprocessing
 from atlas_resources.instruments.fast_modes import exact_twin, golden_subject, is_fast
 from atlas_resources.instruments.spec.spec import Golden, Spec
+from atlas_resources.models.inputs import ModelInput
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Embedder, Scorer
 from atlas_resources.plates.decode import decode
-
-if TYPE_CHECKING:
-    import torch
 
 DRAWN_COUNT = 24
 """One plate of each kind of subject in each colourway."""
@@ -43,7 +40,7 @@ def cosines(exact: np.ndarray, fast: np.ndarray) -> np.ndarray:
     return np.divide((first * second).sum(axis=1), lengths, out=np.zeros(len(first)), where=lengths > 0)
 
 
-def _vectors(spec: Spec, inputs: "Sequence[torch.Tensor]") -> np.ndarray:
+def _vectors(spec: Spec, inputs: Sequence[ModelInput]) -> np.ndarray:
     """The embedding or the logits of each input, computed one by one: [N, dim]."""
     model = load_model(spec)
     if isinstance(model, Embedder):

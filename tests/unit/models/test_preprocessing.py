@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from atlas_resources.instruments.spec.input import Interpolation, Preprocessing, Resize
-from atlas_resources.models.preprocessing import build_preprocess, centre_crop, resize, stack_padded
+from atlas_resources.models.preprocessing import build_preprocess, centre_crop, resize
 from atlas_resources.plates.decode import decode
 
 # openai/clip-vit-base-patch32, preprocessor_config.json, sha256
@@ -176,15 +176,6 @@ def test_a_longest_side_has_its_limit_as_in_the_reference(size: tuple[int, int])
     given = build_preprocess(detr_steps())(noise(*size)).numpy()
     assert given.shape == expected.shape
     assert np.abs(given - expected).max() < FLOAT_ROUNDING
-
-
-def test_a_batch_is_padded_and_masked_as_in_the_reference():
-    images = [noise(*size) for size in SIZES_NEAR_THE_LIMIT]
-    expected = DETR(images, return_tensors="np")
-    preprocess = build_preprocess(detr_steps())
-    pixels, masks = stack_padded([preprocess(image) for image in images])
-    assert np.abs(pixels.numpy() - expected["pixel_values"]).max() < FLOAT_ROUNDING
-    assert np.array_equal(masks.numpy(), expected["pixel_mask"])
 
 
 @pytest.mark.parametrize("size", [(160, 120), (120, 160), (1000, 333), (64, 64)])
