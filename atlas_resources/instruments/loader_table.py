@@ -102,7 +102,7 @@ class LoaderEntry:
         parameters: schema of the spec's parameters.
         pooled_features: what its vectors may be; a spec that declares another is broken. Empty without vectors.
         reads: role of the upstream instrument whose sealed results it takes; None if it takes pixels.
-        has_attention: whether a declared attention kernel reaches its network (see `snapshots.load_whole`).
+        has_attention: whether a declared attention kernel reaches its network.
     """
 
     module: str
@@ -133,7 +133,7 @@ LOADERS: dict[str, LoaderEntry] = {
         has_attention=True,
     ),
     "dinov2": LoaderEntry(
-        "atlas_resources.models.loaders.embedders.dinov2",
+        "atlas_resources.models.loaders.embedders.towers",
         1,
         EMBEDDING,
         NoParameters,
@@ -141,7 +141,7 @@ LOADERS: dict[str, LoaderEntry] = {
         has_attention=True,
     ),
     "siglip": LoaderEntry(
-        "atlas_resources.models.loaders.embedders.siglip",
+        "atlas_resources.models.loaders.embedders.towers",
         1,
         EMBEDDING,
         NoParameters,

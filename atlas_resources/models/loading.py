@@ -8,7 +8,7 @@ from atlas_resources.instruments.loader_table import LOADERS
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import HubWeights
 from atlas_resources.models._departures import require_snapshots_steps
-from atlas_resources.models.numeric_modes import in_mode, numeric_mode
+from atlas_resources.models._numeric_modes import in_mode, numeric_mode
 from atlas_resources.models.protocols import Detector, Embedder, Scorer, Segmenter
 from atlas_resources.models.weights import hub_shut, require_weights
 

@@ -15,8 +15,8 @@ from atlas_assets.cli.models.golden_test import cosines
 from atlas_resources.instruments.registry import read_spec
 from atlas_resources.instruments.spec.spec import Numeric, Spec
 from atlas_resources.models import loading as inference
+from atlas_resources.models._numeric_modes import VERBS, in_mode, numeric_mode
 from atlas_resources.models.loading import load_model
-from atlas_resources.models.numeric_modes import VERBS, in_mode, numeric_mode
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Embedder, Scorer
 

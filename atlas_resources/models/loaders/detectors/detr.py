@@ -9,7 +9,7 @@ from transformers.image_transforms import center_to_corners_format
 from atlas_resources.instruments.loader_table import DetrParameters
 from atlas_resources.instruments.spec.output import BoxesOutput
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.loaders.snapshots import load_whole
+from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.protocols import Detection
 from atlas_resources.models.weights import LocatedWeights
 
@@ -43,7 +43,7 @@ class Detr:
 def load(spec: Spec, weights: LocatedWeights, device: str) -> Detr:
     """Loads the pinned snapshot from disk; its backbone is timm's ResNet, whose weights are in it.
 
-    See `snapshots.load_whole` for what it raises.
+    See `_snapshots.load_whole` for what it raises.
 
     Raises:
         ValueError: the snapshot's labels or its number of boxes are not the declared ones.

@@ -10,7 +10,7 @@ from atlas_resources.instruments.loader_table import GroundingDinoParameters
 from atlas_resources.instruments.prompts import AskedPrompt, asked_prompts
 from atlas_resources.instruments.spec.output import BoxesOutput
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.loaders.snapshots import load_whole
+from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.protocols import Detection
 from atlas_resources.models.weights import LocatedWeights
 
@@ -85,7 +85,7 @@ class GroundingDino:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> GroundingDino:
-    """Loads the pinned snapshot and its tokenizer from disk. See `snapshots.load_whole` for what it raises.
+    """Loads the pinned snapshot and its tokenizer from disk. See `_snapshots.load_whole` for what it raises.
 
     Raises:
         PromptsMismatch: a pinned prompt set is not on disk, or another.

@@ -4,8 +4,8 @@ import timm
 from timm.models.vision_transformer import checkpoint_filter_fn
 
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.loaders.embedders.features import FeatureEmbedder
-from atlas_resources.models.loaders.state_dicts import build_empty, fill, read_tensors
+from atlas_resources.models.loaders._state_dicts import build_empty, fill, read_tensors
+from atlas_resources.models.loaders.embedders._features import FeatureEmbedder
 from atlas_resources.models.weights import LocatedWeights
 
 ARCHITECTURE_OF_MODEL = {"apple/aimv2-large-patch14-336-distilled": "aimv2_large_patch14_336"}
@@ -17,7 +17,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
     Builds timm's architecture without a classifier and fills it, names converted by timm.
 
     Raises:
-        WeightsMismatch: see `state_dicts.fill`.
+        WeightsMismatch: see `_state_dicts.fill`.
         ValueError: another model than those of ARCHITECTURE_OF_MODEL.
     """
     if (architecture := ARCHITECTURE_OF_MODEL.get(spec.model_id)) is None:

@@ -14,8 +14,8 @@ from atlas_resources.instruments.loader_table import OPEN_CLIP_SNAPSHOT, OpenCli
 from atlas_resources.instruments.spec.pins import is_pinned
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models._departures import require_same_steps
-from atlas_resources.models.loaders.embedders.features import FeatureEmbedder
-from atlas_resources.models.loaders.state_dicts import build_empty, fill, read_tensors
+from atlas_resources.models.loaders._state_dicts import build_empty, fill, read_tensors
+from atlas_resources.models.loaders.embedders._features import FeatureEmbedder
 from atlas_resources.models.processor_steps import steps_of_open_clip
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
@@ -60,7 +60,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
     Builds the declared vision tower and fills it from the `visual.` part of the weights.
 
     Raises:
-        WeightsMismatch: see `state_dicts.fill` and `configuration_of`.
+        WeightsMismatch: see `_state_dicts.fill` and `configuration_of`.
         PreprocessingMismatch: the spec declares other steps than the model's own transforms.
     """
     configuration, settings = configuration_of(spec, weights)

@@ -8,8 +8,8 @@ from torchvision.models import WeightsEnum, get_model, get_weight
 from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models._departures import require_same_steps
-from atlas_resources.models.loaders.embedders.features import FeatureEmbedder
-from atlas_resources.models.loaders.state_dicts import build_empty, fill, read_tensors
+from atlas_resources.models.loaders._state_dicts import build_empty, fill, read_tensors
+from atlas_resources.models.loaders.embedders._features import FeatureEmbedder
 from atlas_resources.models.processor_steps import steps_of_torchvision
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
@@ -57,7 +57,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
     VGG-16 keeps 7 x 7 cells for its classifier; their mean is the feature, so its pool is made like the others'.
 
     Raises:
-        WeightsMismatch: see `state_dicts.fill`; or the file is not that of the model id.
+        WeightsMismatch: see `_state_dicts.fill`; or the file is not that of the model id.
         ValueError: the spec declares another pooled feature.
         PreprocessingMismatch: the spec declares other steps than the transforms of these weights.
     """

@@ -1,17 +1,40 @@
-"""CLIP's vision tower with its projection, from the hub's own layout, by transformers."""
+"""Vision towers in the hub's own layout, loaded by transformers: CLIP, DINOv2 and SigLIP."""
 
-from transformers import CLIPVisionModelWithProjection
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import CLIPVisionModelWithProjection, Dinov2Model, SiglipVisionModel
 
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.loaders.embedders.features import FeatureEmbedder
-from atlas_resources.models.loaders.snapshots import load_whole
+from atlas_resources.models.loaders._snapshots import load_whole
+from atlas_resources.models.loaders.embedders._features import FeatureEmbedder
 from atlas_resources.models.weights import LocatedWeights
 
 
-def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
-    """The projected image embedding, in the space CLIP shares with text.
+@dataclass(frozen=True)
+class Tower:
+    """An architecture of transformers, and the field of its output that is the embedding, [N, dim]."""
 
-    See `snapshots.load_whole` for what it raises.
+    architecture: type[Any]
+    feature: str
+
+
+TOWERS: dict[str, Tower] = {  # by the spec's loader
+    # The projection of the pooled output, in the space that CLIP shares with text.
+    "clip": Tower(CLIPVisionModelWithProjection, "image_embeds"),
+    # The class token after the final layer norm.
+    "dinov2": Tower(Dinov2Model, "pooler_output"),
+    # The output of the attention-pooling head, in the space that SigLIP shares with text. No projection follows it.
+    "siglip": Tower(SiglipVisionModel, "pooler_output"),
+}
+
+
+def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
+    """Loads the tower of the spec's loader from the pinned snapshot.
+
+    Raises:
+        WeightsMismatch: see `_snapshots.load_whole`.
     """
-    network = load_whole(CLIPVisionModelWithProjection, spec, weights).eval().to(device)
-    return FeatureEmbedder(network, device, lambda output: output.image_embeds)
+    tower = TOWERS[spec.loader or ""]
+    network = load_whole(tower.architecture, spec, weights).eval().to(device)
+    return FeatureEmbedder(network, device, lambda output: getattr(output, tower.feature))

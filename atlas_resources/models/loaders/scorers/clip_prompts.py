@@ -9,7 +9,7 @@ from transformers import CLIPModel, CLIPTokenizer
 from atlas_resources.instruments.prompts import AskedPrompt, asked_prompts
 from atlas_resources.instruments.spec.output import ScoresOutput
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.loaders.snapshots import load_whole
+from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.protocols import Label
 from atlas_resources.models.weights import LocatedWeights
 
@@ -62,7 +62,7 @@ def _unit(vectors: torch.Tensor) -> torch.Tensor:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> ClipPrompts:
-    """Loads the pinned snapshot and its tokenizer from disk. See `snapshots.load_whole` for what it raises.
+    """Loads the pinned snapshot and its tokenizer from disk. See `_snapshots.load_whole` for what it raises.
 
     Raises:
         PromptsMismatch: a pinned prompt set is not on disk, or another.

@@ -8,7 +8,7 @@ from transformers import AutoModelForImageClassification
 
 from atlas_resources.instruments.spec.output import ScoresOutput
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.loaders.snapshots import load_whole
+from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.protocols import Label
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
@@ -68,7 +68,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> ImageClassifier:
     """Loads the pinned snapshot, of an architecture that transformers itself has.
 
     Raises:
-        WeightsMismatch: see `snapshots.load_whole`; or the labels are not those of the spec.
+        WeightsMismatch: see `_snapshots.load_whole`; or the labels are not those of the spec.
         ValueError: transformers has no such architecture.
     """
     network = load_whole(AutoModelForImageClassification, spec, weights)

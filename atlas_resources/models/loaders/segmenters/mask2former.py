@@ -11,7 +11,7 @@ from transformers import Mask2FormerForUniversalSegmentation
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.output import MasksOutput
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.loaders.snapshots import load_whole
+from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Mask
 from atlas_resources.models.weights import LocatedWeights
@@ -64,7 +64,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> Mask2Former:
 
     Raises:
         ValueError: no fixed preprocessing, or other classes than declared.
-        WeightsMismatch: see `snapshots.load_whole`.
+        WeightsMismatch: see `_snapshots.load_whole`.
     """
     if spec.preprocessing is None:
         raise ValueError(f"{spec.key}: preprocessing is not declared in model_specs/{spec.key}.yaml")

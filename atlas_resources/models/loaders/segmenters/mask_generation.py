@@ -16,6 +16,7 @@ from torchvision.ops import nms
 
 from atlas_resources.instruments.loader_table import SamParameters
 from atlas_resources.measures.masks import run_lengths
+from atlas_resources.models.loaders.segmenters._small_regions import without_small_regions
 from atlas_resources.models.loaders.segmenters.point_prompts import (
     Crop,
     boxes_of,
@@ -24,7 +25,6 @@ from atlas_resources.models.loaders.segmenters.point_prompts import (
     lay_crops,
     point_grid,
 )
-from atlas_resources.models.loaders.segmenters.small_regions import without_small_regions
 from atlas_resources.models.protocols import Mask
 
 MASK_THRESHOLD = 0.0  # of the logits: `Sam.mask_threshold` in modeling/sam.py of segment-anything 1.0

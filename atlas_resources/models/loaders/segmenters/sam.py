@@ -9,9 +9,9 @@ from transformers import SamHQModel, SamModel
 from atlas_resources.instruments.loader_table import SamParameters
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenerator
 from atlas_resources.models.loaders.segmenters.point_prompts import encoder_input
-from atlas_resources.models.loaders.snapshots import load_whole
 from atlas_resources.models.weights import LocatedWeights
 
 ARCHITECTURES = {"sam": SamModel, "sam_hq": SamHQModel}
@@ -54,7 +54,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> MaskGenerator:
 
     Raises:
         ValueError: the spec declares no mean and deviation.
-        WeightsMismatch: see `snapshots.load_whole`.
+        WeightsMismatch: see `_snapshots.load_whole`.
     """
     steps = spec.preprocessing
     if steps is None or not steps.mean or not steps.std:
