@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from atlas_assets.cli import app as cli
 from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 
 
 @pytest.fixture

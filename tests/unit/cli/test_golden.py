@@ -12,7 +12,7 @@ from atlas_assets.cli.app import app
 from atlas_assets.cli.models.golden_test import PlateCosine, compare, cosines, measure_golden, record_golden
 from atlas_resources.instruments.admission import missing_for_admission, status_of
 from atlas_resources.instruments.fast_modes import exact_twin, golden_subject, is_fast
-from atlas_resources.instruments.identity import fingerprint
+from atlas_resources.instruments.instrument import fingerprint
 from atlas_resources.instruments.registry import read_registry, read_spec
 from atlas_resources.instruments.spec.spec import Golden, Numeric, Spec
 

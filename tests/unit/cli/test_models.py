@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from atlas_assets.cli import app as cli
 from atlas_assets.cli.models import listing as cli_models
-from atlas_resources.instruments.identity import fingerprint
+from atlas_resources.instruments.instrument import fingerprint
 from atlas_resources.instruments.loader_table import LOADERS
 
 

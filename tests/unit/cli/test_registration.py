@@ -17,8 +17,10 @@ HEAVY = ("dagster", "torch", "polars", "duckdb", "transformers", "numpy", "yaml"
 def typed_commands(group: typer.Typer, prefix: str = "") -> set[str]:
     """Every command that can be typed, such as "plates add"."""
     own = {f"{prefix}{command.name}" for command in group.registered_commands}
-    nested = (typed_commands(each.typer_instance, f"{prefix}{each.name} ") for each in group.registered_groups)
-    return own.union(*nested)
+    for each in group.registered_groups:
+        assert each.typer_instance is not None
+        own |= typed_commands(each.typer_instance, f"{prefix}{each.name} ")
+    return own
 
 
 def test_every_command_is_a_line_of_the_table():
