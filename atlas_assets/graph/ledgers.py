@@ -23,9 +23,10 @@ from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.plates import build_histograms, build_plates
 from atlas_resources.ledgers.runs import build_instrument_table, build_lineage, build_runs
+from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
-from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, LINEAGE, MODELS, PLATES, RUNS
+from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, LINEAGE, MODELS, PLATES, RUNS, SEGMENT_SETS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import Table
 
@@ -98,6 +99,8 @@ def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
         _build_ledger_asset(table, [*keys_of_role[role], ledger_key(RUNS)], partial(build_instrument_table, role=role))
         for role, table in INSTRUMENT_TABLES.items()
     ]
+    segments = ledger_key(INSTRUMENT_TABLES["segmentation"])
+    ledgers.append(_build_ledger_asset(SEGMENT_SETS, [ledger_key(RUNS), segments], build_segment_sets))
     return [*ledgers, _build_catalogue_asset(registry)]
 
 

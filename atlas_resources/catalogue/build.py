@@ -15,17 +15,15 @@ from atlas_resources.catalogue.views import REGIONS, instrument_views
 from atlas_resources.files.durable import sweep_leftovers, sync_folder
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import ledger_path
-from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import LEDGERS
-from atlas_resources.tables.segment_sets import SEGMENT_SETS
 
 if TYPE_CHECKING:
     import duckdb
 
 
 def _tables(dataset: Dataset) -> Iterator[View]:
-    for name, table in (LEDGERS | {SEGMENT_SETS.name: SEGMENT_SETS}).items():
+    for name, table in LEDGERS.items():
         sql = f"SELECT * FROM read_parquet({literal(str(ledger_path(dataset, table)))})"
         yield View(name, sql, table.meaning, meanings(table))
 
@@ -63,7 +61,6 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     if missing:
         fix = """atlas run 'key:"ledger/*" or key:"catalogue"'"""
         raise FileNotFoundError(f"{dataset.ledger_dir}: no ledger yet of {', '.join(missing)}. Build them: {fix}")
-    build_segment_sets(dataset)
     path = dataset.catalogue_path
     sweep_leftovers(path.parent)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

@@ -2,7 +2,7 @@
 
 from atlas_resources.catalogue._view import View, literal, meanings
 from atlas_resources.ledgers.segment_sets import LEAST_COVERED, MOST_SEGMENTS, SHATTERED_FROM, SHATTERED_SHARE
-from atlas_resources.tables.segment_sets import SEGMENT_SETS
+from atlas_resources.tables.ledgers import SEGMENT_SETS
 
 _RULES = {
     "empty": ("segment_count = 0", "no segments"),

@@ -10,7 +10,7 @@ from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.terms import TABLES, may_go, why_not
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import parquet_bytes
-from atlas_resources.tables.ledgers import LEDGERS, LINEAGE, MODELS, RUNS
+from atlas_resources.tables.ledgers import LEDGERS, LINEAGE, MODELS, RUNS, SEGMENT_SETS
 from atlas_resources.tables.table import Table
 
 
@@ -51,14 +51,23 @@ def _left_out(name: str, rows: pl.DataFrame, models: pl.DataFrame) -> list[LeftO
 
 
 def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame], list[LeftOut]]:
-    """Tables of results and `runs` by their own terms, `lineage` by its runs. `models` describes models and stays."""
+    """The ledgers without the rows that may not be used commercially, and what was left out of them.
+
+    Tables of results and `runs` go by their own terms, `lineage` and `segment_sets` by the runs they come from: for a
+    set, its own and its foreground's. `plates`, `histograms` and `models` are kept whole.
+    """
     models = ledgers[MODELS.name]
     kept, left_out = dict(ledgers), []
     for name in (*TABLES, RUNS.name):
         rows = ledgers[name]
         kept[name] = rows.filter(may_go(models))
         left_out += _left_out(name, rows.filter(~may_go(models)), models)
-    kept[LINEAGE.name] = ledgers[LINEAGE.name].join(kept[RUNS.name], on=["run_id", "plate_id"], how="semi")
+    runs = kept[RUNS.name].select("run_id", "plate_id")
+    kept[LINEAGE.name] = ledgers[LINEAGE.name].join(runs, on=runs.columns, how="semi")
+    none = pl.lit(None, pl.String).alias("run_id")  # of a set without a foreground
+    foregrounds = pl.concat([runs, runs.with_columns(none)]).rename({"run_id": "foreground_run_id"})
+    sets = ledgers[SEGMENT_SETS.name].join(runs, on=runs.columns, how="semi")
+    kept[SEGMENT_SETS.name] = sets.join(foregrounds, on=foregrounds.columns, how="semi", nulls_equal=True)
     return kept, left_out
 
 

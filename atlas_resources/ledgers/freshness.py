@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import has_present_columns, ledger_path, read_ledger, runs_in, sealed_runs
+from atlas_resources.ledgers.segment_sets import current_segmentations
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, MODELS, PLATES, RUNS
+from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, MODELS, PLATES, RUNS, SEGMENT_SETS
 
 
 def why_behind(dataset: Dataset, registry: Registry) -> str:
@@ -37,6 +38,9 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
     present = {identity.fingerprint for identity in registry.identities.values()}
     if set(read_ledger(dataset, MODELS)["fingerprint"].drop_nulls()) != present:
         yield f"instruments changed: {', '.join(sorted(fingerprint[:8] for fingerprint in present))}"
+    compared = runs_in(read_ledger(dataset, SEGMENT_SETS))
+    if differing := compared ^ runs_in(current_segmentations(dataset)):
+        yield f"segment_sets is behind runs by {len(differing)} sets; the newest is {max(differing)[0]}"
 
 
 def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]:

@@ -1,54 +1,29 @@
-"""Whether a plate's set of segments can be believed at a glance: how many, what they cover, and against the foreground.
+"""The ledger of segment sets: how many segments a plate has, what they cover, and how they fit its foreground."""
 
-The thresholds stand here and nowhere else; the catalogue's view and the assets' metadata follow them.
-"""
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
-from atlas_resources.files.durable import write_bytes_atomically
-from atlas_resources.ledgers.parquet import read_ledger
+from atlas_resources.ledgers.parquet import read_ledger, write_ledger
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.runs.sealing import parquet_bytes
-from atlas_resources.tables.ledgers import RUNS
+from atlas_resources.tables.ledgers import RUNS, SEGMENT_SETS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
-if TYPE_CHECKING:
-    pass
-from atlas_resources.tables.segment_sets import SEGMENT_SETS
-
 MOST_SEGMENTS = 600
-
-
 """A set with more has exploded: about twice what SAM gives of a photograph at 32 x 32 points."""
-
-
 SHATTERED_FROM = 40
-
-
-"""So many segments on the foreground, none of them more than `SHATTERED_SHARE` of it, are an engraving in splinters."""
-
-
+"""This many segments on the foreground, none of them `SHATTERED_SHARE` of it, are an engraving in splinters."""
 SHATTERED_SHARE = 0.1
-
-
 LEAST_COVERED = 0.5
-
-
 """A set that covers less of the foreground has missed it."""
-
-
 FOREGROUND_CLASSES = ("printed", "salient")
-
-
-"""Classes whose masks together are a plate's foreground; sets of their instruments are what others are held against."""
+"""Classes whose masks together are a plate's foreground. Other sets are compared with those of their instruments."""
 
 
 def set_warnings(segment_count: int) -> list[str]:
-    """What is to be said of a set by its number of segments alone, in words; empty for an ordinary one."""
+    """What is unusual about a set's number of segments, in words; empty for an ordinary set."""
     if segment_count == 0:
         return ["empty: no segments. Look at the picture, then at the instrument's thresholds."]
     if segment_count > MOST_SEGMENTS:
@@ -56,17 +31,25 @@ def set_warnings(segment_count: int) -> list[str]:
     return []
 
 
-def build_segment_sets(dataset: Dataset) -> pl.DataFrame:
-    """Every current set beside every foreground of its plate. Rows of runs that were compared before are kept.
+def current_segmentations(dataset: Dataset) -> pl.DataFrame:
+    """plate_id, instrument and run_id of the current segmentation runs in `ledger/runs`."""
+    is_wanted = pl.col(IS_CURRENT.name) & (pl.col("role") == "segmentation")
+    return read_ledger(dataset, RUNS).filter(is_wanted).select("plate_id", "instrument", "run_id")
 
-    Wants `ledger/runs` and `ledger/segments` first.
+
+def build_segment_sets(dataset: Dataset) -> pl.DataFrame:
+    """`ledger/segment_sets`: compares every current set with every foreground of its plate that another run sealed.
+
+    Keeps the rows of runs that it already holds. Requires `ledger/runs` and `ledger/segments`.
     """
-    runs = read_ledger(dataset, RUNS).filter(IS_CURRENT.name, pl.col("role") == "segmentation")
     segments = read_ledger(dataset, INSTRUMENT_TABLES["segmentation"]).filter(IS_CURRENT.name)
     by_run = segments.partition_by("run_id", "plate_id", as_dict=True)
-    known = {(row["plate_id"], row["run_id"], row["foreground_run_id"]): row for row in _read(dataset).to_dicts()}
+    known = {
+        (row["plate_id"], row["run_id"], row["foreground_run_id"]): row
+        for row in read_ledger(dataset, SEGMENT_SETS).to_dicts()
+    }
     rows = []
-    for plate_id, instrument, run_id in runs.select("plate_id", "instrument", "run_id").iter_rows():
+    for plate_id, instrument, run_id in current_segmentations(dataset).iter_rows():
         masks = by_run.get((run_id, plate_id), segments.clear())
         grounds = [
             (ground["instrument"][0], other_id, ground.filter(pl.col("class_name").is_in(FOREGROUND_CLASSES)))
@@ -75,22 +58,9 @@ def build_segment_sets(dataset: Dataset) -> pl.DataFrame:
         ]
         for key, other_id, ground in [entry for entry in grounds if entry[2].height] or [(None, None, None)]:
             row = {"plate_id": plate_id, "instrument": instrument, "run_id": run_id}
-            compared = known.get((plate_id, run_id, other_id)) or row | _measured(masks) | _held_against(masks, ground)
+            compared = known.get((plate_id, run_id, other_id)) or row | _measured(masks) | _compared(masks, ground)
             rows.append({**compared, "foreground_instrument": key, "foreground_run_id": other_id})
-    sets = SEGMENT_SETS.conform(pl.DataFrame(rows, schema=SEGMENT_SETS.schema))
-    write_bytes_atomically(_path(dataset), parquet_bytes(sets))
-    return sets
-
-
-def _path(dataset: Dataset) -> Any:
-    return dataset.ledger_dir / f"{SEGMENT_SETS.name}.parquet"
-
-
-def _read(dataset: Dataset) -> pl.DataFrame:
-    path = _path(dataset)
-    if path.is_file() and pl.read_parquet_schema(path) == dict(SEGMENT_SETS.schema):
-        return pl.read_parquet(path)
-    return SEGMENT_SETS.schema.to_frame()
+    return write_ledger(dataset, SEGMENT_SETS, pl.DataFrame(rows, schema=SEGMENT_SETS.schema))
 
 
 def _measured(masks: pl.DataFrame) -> dict[str, Any]:
@@ -109,8 +79,8 @@ def _measured(masks: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _held_against(masks: pl.DataFrame, ground: pl.DataFrame | None) -> dict[str, Any]:
-    """What of a plate's foreground the masks cover that lie on it by at least half of their pixels."""
+def _compared(masks: pl.DataFrame, ground: pl.DataFrame | None) -> dict[str, Any]:
+    """How much of a plate's foreground is covered by the masks that have at least half of their pixels on it."""
     if ground is None:
         return {}
     size = ground["height_px"][0], ground["width_px"][0]

@@ -146,6 +146,27 @@ LINEAGE = Table(
     ),
     ("plate_id", "run_id", "output_path", "input_path"),
 )
+SEGMENT_SETS = Table(
+    "segment_sets",
+    "One row per current segment set and foreground of its plate; one row without a foreground where there is none.",
+    (
+        Column("plate_id", pl.String, "Plate."),
+        Column("instrument", pl.String, "Key of the segmenter."),
+        Column("run_id", pl.String, "Sealed run of the set."),
+        Column("segment_count", pl.Int64, "Segments in the set."),
+        Column("largest_area_ratio", pl.Float64, "Share of the plate that the largest segment covers; 0 of none."),
+        Column("median_area_ratio", pl.Float64, "Median share of the plate that a segment covers; 0 of none."),
+        Column("covered_ratio", pl.Float64, "Share of the plate that any segment covers, 0..1."),
+        Column("foreground_instrument", pl.String, "Instrument whose classes printed or salient are the foreground."),
+        Column("foreground_run_id", pl.String, "Its sealed run."),
+        Column("foreground_ratio", pl.Float64, "Share of the plate that is foreground, 0..1."),
+        Column("foreground_segment_count", pl.Int64, "Segments with at least half of their pixels on the foreground."),
+        Column("foreground_covered_ratio", pl.Float64, "Share of the foreground that these cover, 0..1."),
+        Column("largest_foreground_share", pl.Float64, "Share of the foreground that the largest of them covers."),
+    ),
+    ("instrument", "plate_id", "foreground_instrument"),
+)
 LEDGERS: dict[str, Table] = {
-    table.name: table for table in (PLATES, HISTOGRAMS, RUNS, *INSTRUMENT_TABLES.values(), MODELS, LINEAGE)
+    table.name: table
+    for table in (PLATES, HISTOGRAMS, RUNS, *INSTRUMENT_TABLES.values(), SEGMENT_SETS, MODELS, LINEAGE)
 }

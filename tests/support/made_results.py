@@ -13,6 +13,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.plates import build_histograms, build_plates
 from atlas_resources.ledgers.runs import build_instrument_table, build_lineage, build_runs
+from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.models.loading import load_model
 from atlas_resources.plates.dataset import Dataset
@@ -126,4 +127,5 @@ def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFram
         "models": build_models(dataset, registry),
         "lineage": build_lineage(dataset),
         **{table.name: build_instrument_table(dataset, role) for role, table in INSTRUMENT_TABLES.items()},
+        "segment_sets": build_segment_sets(dataset),
     }

@@ -41,6 +41,7 @@ UNPARTITIONED = {
     "ledger/detections",
     "ledger/probes",
     "ledger/runs",
+    "ledger/segment_sets",
     "ledger/segments",
 }
 

@@ -17,7 +17,6 @@ from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.terms import TABLES
 from atlas_resources.plates.registration import register_scans
 from atlas_resources.tables.ledgers import LEDGERS, RUNS
-from atlas_resources.tables.segment_sets import SEGMENT_SETS
 
 VECTORS = {
     "plate-001": (3.0, 4.0, 0.0),
@@ -99,8 +98,7 @@ def count_in_another_process(path: Path) -> int:
 class TestDocumentation:
     def test_every_table_has_a_comment(self, connection):
         comments = dict(connection.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall())
-        tables = LEDGERS | {SEGMENT_SETS.name: SEGMENT_SETS}
-        assert comments == {name: table.meaning for name, table in tables.items()}
+        assert comments == {name: table.meaning for name, table in LEDGERS.items()}
 
     def test_every_column_of_every_table_and_view_has_a_comment(self, connection):
         without = connection.execute(

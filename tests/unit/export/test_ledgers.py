@@ -63,6 +63,28 @@ def test_for_commercial_use_only_rows_that_may_go_are_written(ledgers, tmp_path)
         assert set(table["instrument"]) <= {"embedder_free"}, name
 
 
+def test_a_segment_set_needs_the_terms_of_its_own_run_and_of_its_foreground(dataset, fakes, tmp_path):
+    """Three sets a plate, each with a foreground: only comparisons of the two free ones with each other may go."""
+    specs = [fake_spec("segmenter_a"), fake_spec("segmenter_b", gain=2.0), fake_spec("segmenter_nc", gain=3.0)]
+    registry = fake_registry(*specs[:2], specs[2].model_copy(update={"licence": NC}))
+    for spec in specs:
+        measure(dataset, registry, spec.key, TWO_SEGMENTS)
+    build_ledgers(dataset, registry)
+    export_ledgers(dataset, tmp_path / "all")
+    export_ledgers(dataset, tmp_path / "free", commercial=True)
+    assert exported(tmp_path / "all", "segment_sets").height == 5 * 3 * 2
+    sets = exported(tmp_path / "free", "segment_sets").select("instrument", "foreground_instrument")
+    assert sets.rows() == [("segmenter_a", "segmenter_b")] * 5 + [("segmenter_b", "segmenter_a")] * 5
+
+
+def test_a_segment_set_without_a_foreground_goes_by_its_own_run(dataset, fakes, tmp_path):
+    registry = fake_registry(fake_spec("segmenter_a"))
+    measure(dataset, registry, "segmenter_a", TWO_SEGMENTS)
+    build_ledgers(dataset, registry)
+    export_ledgers(dataset, tmp_path / "free", commercial=True)
+    assert exported(tmp_path / "free", "segment_sets")["foreground_instrument"].to_list() == [None] * 5
+
+
 def test_what_describes_plates_and_models_stays_whole(ledgers, tmp_path):
     export_ledgers(ledgers, tmp_path, commercial=True)
     assert exported(tmp_path, "plates").height == exported(tmp_path, "histograms").height == 5

@@ -10,6 +10,8 @@ from support.made_datasets import Graph, make_dataset
 from support.made_results import GivenRows, build_ledgers, measure
 
 from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.ledgers.freshness import why_behind
+from atlas_resources.ledgers.runs import build_instrument_table, build_runs
 from atlas_resources.ledgers.segment_sets import MOST_SEGMENTS, SHATTERED_FROM, build_segment_sets, set_warnings
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.measures.masks.shape import measure_part, part_of
@@ -122,6 +124,22 @@ def test_what_was_compared_is_kept_and_a_new_run_is_compared_anew(tmp_path: Path
     measure(dataset, registry, SEGMENTER, rows_of([]), ["plate-002"], is_forced=True)
     build_ledgers(dataset, registry)
     assert build_segment_sets(dataset).sort("plate_id")["segment_count"].to_list() == [1, 0]
+
+
+@pytest.mark.usefixtures("fakes")
+def test_sets_of_other_runs_than_the_ledger_of_runs_are_said_to_be_behind(tmp_path: Path):
+    dataset = make_dataset(tmp_path, "red", "green")
+    registry = fake_registry(fake_spec(SEGMENTER))
+    measure(dataset, registry, SEGMENTER, rows_of([LEFT_HALF]))
+    build_ledgers(dataset, registry)
+    build_catalogue(dataset, registry)
+    assert why_behind(dataset, registry) == ""
+    measure(dataset, registry, SEGMENTER, rows_of([]), ["plate-002"], is_forced=True)
+    build_runs(dataset, registry)
+    build_instrument_table(dataset, "segmentation")
+    assert why_behind(dataset, registry).startswith("segment_sets is behind runs by 2 sets; the newest is run-")
+    build_segment_sets(dataset)
+    assert why_behind(dataset, registry) == ""
 
 
 @pytest.mark.parametrize(
