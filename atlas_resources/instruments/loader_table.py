@@ -3,16 +3,18 @@
 A new loader is an entry here and a module in `loaders/`.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem, problems_of
-from atlas_resources.instruments.region_plans import OutlineParameters, PaletteParameters, PruningParameters
+from atlas_resources.instruments.region_plans import OutlineParameters, PaletteParameters
 from atlas_resources.instruments.spec.output import PooledFeature, VectorOutput
 from atlas_resources.instruments.spec.spec import Role, Spec
+from atlas_resources.measures.masks.pruning import PruningRules
 
 OPEN_CLIP_SNAPSHOT = "snapshot"  # in place of the name of an architecture
 
@@ -108,7 +110,7 @@ class LoaderEntry:
     module: str
     version: int
     roles: frozenset[Role]
-    parameters: type[Contract]
+    parameters: type[Contract] | type[PruningRules]
     pooled_features: frozenset[PooledFeature] = frozenset()
     reads: Role | None = None
     has_attention: bool = False
@@ -198,7 +200,7 @@ LOADERS: dict[str, LoaderEntry] = {
     "otsu_luma": LoaderEntry(
         "atlas_resources.models.loaders.segmenters.otsu_luma", 1, frozenset({"segmentation"}), OtsuParameters
     ),
-    "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningParameters, reads="segmentation"),
+    "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningRules, reads="segmentation"),
     "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning"),
     "outline": LoaderEntry(ARITHMETIC, 1, frozenset({"outline"}), OutlineParameters, reads="pruning"),
 }
@@ -233,9 +235,15 @@ def _unserved(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
     return problems
 
 
+def read_parameters(spec: Spec, entry: LoaderEntry) -> Contract | PruningRules:
+    """A spec's parameters by its loader's schema, types taken strictly. Raises pydantic's ValidationError."""
+    # As JSON, since strict validation takes an object for a dataclass from JSON only.
+    return TypeAdapter(entry.parameters).validate_json(json.dumps(spec.parameters), strict=True)
+
+
 def _wrong_parameters(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
     try:
-        entry.parameters.model_validate(spec.parameters, strict=True)  # the loader takes them as they stand
+        read_parameters(spec, entry)
     except ValidationError as error:
         return problems_of(file, error, "parameters.")
     return []

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem, read_yaml
@@ -17,25 +17,10 @@ from atlas_resources.instruments.spec.input import Crop
 from atlas_resources.instruments.spec.output import RegionsOutput
 from atlas_resources.instruments.spec.spec import FailureMode, Licence, Numeric, Region, Role, Spec
 from atlas_resources.instruments.spec.weights import Algorithm
+from atlas_resources.measures.masks.pruning import PruningRules
 
 REGIONS_FOLDER = "regions"
 METHODS_NAME = "methods.yaml"
-
-
-class PruningParameters(Contract):
-    """Which segments are kept; what is left out is not asked. See `PruningRules` in atlas_resources/measures/pruning."""
-
-    rank_by: Literal["area", "predicted_iou", "stability_score"] = "area"
-    drop_class: str | None = None
-    max_paper_ratio: float | None = Field(default=None, ge=0, le=1)
-    drop_touching_border: bool = False
-    min_area_ratio: float | None = Field(default=None, ge=0, le=1)
-    max_area_ratio: float | None = Field(default=None, ge=0, le=1)
-    min_thickness_ratio: float | None = Field(default=None, ge=0, le=1)
-    min_predicted_iou: float | None = Field(default=None, ge=0, le=1)
-    min_stability_score: float | None = Field(default=None, ge=0, le=1)
-    max_mask_iou: float | None = Field(default=None, ge=0, le=1)
-    top_k: int | None = Field(default=None, gt=0)
 
 
 class PaletteParameters(Contract):
@@ -67,7 +52,7 @@ class RegionEmbedding(Contract):
 class RegionPlan(Contract):
     """`regions/<segmenter>.yaml`."""
 
-    kept: PruningParameters
+    kept: PruningRules
     palette: PaletteParameters | None = None
     polygons: OutlineParameters | None = None
     embeddings: list[RegionEmbedding] = Field(default_factory=list)
@@ -114,7 +99,7 @@ def region_file(segmenter: str) -> str:
     return f"{REGIONS_FOLDER}/{segmenter}.yaml"
 
 
-def _derived(segmenter: Spec, part: str, method: Method, parameters: Contract) -> Spec:
+def _derived(segmenter: Spec, part: str, method: Method, parameters: Contract | PruningRules) -> Spec:
     role, kind = ROLE_OF_PART[part]
     return Spec(
         key=f"{segmenter.key}_{part}",
@@ -128,7 +113,7 @@ def _derived(segmenter: Spec, part: str, method: Method, parameters: Contract) -
         weights=method.weights,
         licence=method.licence,
         output=RegionsOutput(kind=kind),
-        parameters=parameters.model_dump(exclude_none=True),
+        parameters=TypeAdapter(type(parameters)).dump_python(parameters, exclude_none=True),
         numeric=Numeric(dtype="float32", device="cpu"),
         failure_modes=method.failure_modes,
         sources=method.sources,

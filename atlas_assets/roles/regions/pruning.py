@@ -11,7 +11,7 @@ from PIL import Image
 from atlas_assets.roles.declared import frame_of, sealed_rows, source_pixels
 from atlas_assets.roles.regions.plate_segments import RegionWork, declared_region, require_source_size
 from atlas_assets.ui.masks import mask_overlay
-from atlas_resources.instruments.region_plans import PruningParameters
+from atlas_resources.measures.masks.pruning import PruningRules
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import KEPT_SEGMENT
@@ -30,7 +30,7 @@ class RawSet:
 class PruningWork(RegionWork):
     """A verdict per segment. The raw set is read and never written."""
 
-    model: PruningParameters
+    model: PruningRules
 
     def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> RawSet:
         """The raw set in its own order, and the plate's pixels."""
@@ -43,7 +43,7 @@ class PruningWork(RegionWork):
 
     def _measure_one(self, raw: RawSet) -> Measurement:
         from atlas_resources.measures.masks import run_lengths
-        from atlas_resources.measures.masks.pruning import PruningRules, prune
+        from atlas_resources.measures.masks.pruning import prune
 
         rows = raw.rows.to_dicts()
         for row in rows:
@@ -51,7 +51,7 @@ class PruningWork(RegionWork):
         ratios = _paper_ratios(raw.pixels, rows) if self.model.max_paper_ratio is not None else [None] * len(rows)
         candidates = [_candidate(row, ratio) for row, ratio in zip(rows, ratios, strict=True)]
         overlaps = run_lengths.overlaps([row["mask_rle"] for row in rows], *raw.pixels.shape[:2])
-        verdicts = prune(candidates, overlaps, PruningRules(**self.model.model_dump()))
+        verdicts = prune(candidates, overlaps, self.model)
         found = [
             {
                 **row,

@@ -1,28 +1,30 @@
-"""Which segments of a set are kept, by rules that are declared. The set itself is never changed."""
+"""Which segments of a set are kept, by declared rules. The set itself is never changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, StrictBool
 
 Ranking = Literal["area", "predicted_iou", "stability_score"]
+Ratio = Annotated[float, Field(strict=True, ge=0, le=1)]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What the rules ask of a segment; None where it is not known.
+    """What the rules need to know of a segment; None where it is not known.
 
     Attributes:
         segment_id: its name in the set.
-        area_ratio: its share of the picture's pixels.
+        area_ratio: its share of the picture's pixels, 0..1.
         touches_border: whether it reaches the picture's edge.
-        thickness_ratio: its pixels over the longer side of its box, as a share of the picture's shorter side: next to
-            nothing for a ruled line, or for the frame that the edge of a scan leaves.
+        thickness_ratio: its pixels over the longer side of its box, as a share of the picture's shorter side, 0..1.
+            Near 0 for a ruled line, or for the frame that the edge of a scan leaves.
         class_name: its class.
         predicted_iou, stability_score: the segmenter's own estimates, 0..1.
-        paper_ratio: share of its pixels that are as light as the plate's paper.
+        paper_ratio: share of its pixels that are as light as the plate's paper, 0..1.
     """
 
     segment_id: str
@@ -37,44 +39,47 @@ class Candidate:
 
 @dataclass(frozen=True)
 class PruningRules:
-    """The rules, in the order in which they are applied; None or False switches a rule off.
+    """The rules, in the order in which they are applied. None or False switches a rule off.
 
-    A rule that asks for a number which a segment has not got is an error, not a pass.
+    A spec declares them, and pydantic validates what it declares: types are strict, unknown names are errors, and
+    ratios are 0..1. A rule that needs a number which a segment has not got is an error, not a pass.
 
     Attributes:
-        drop_class: segments of this class go.
-        max_paper_ratio: segments with a larger share of paper go.
-        drop_touching_border: segments that reach the picture's edge go.
-        min_area_ratio, max_area_ratio: smaller and larger segments go.
-        min_thickness_ratio: lines and frames go.
-        min_predicted_iou, min_stability_score: segments that the segmenter itself trusts less go.
-        max_mask_iou: of two that overlap more, the later in rank goes.
-        top_k: so many of what is left stay.
         rank_by: the order of rank, the largest first; of equals the earlier in the set.
+        drop_class: segments of this class are dropped.
+        max_paper_ratio: segments with a larger share of paper are dropped.
+        drop_touching_border: segments that reach the picture's edge are dropped.
+        min_area_ratio, max_area_ratio: smaller and larger segments are dropped.
+        min_thickness_ratio: lines and frames are dropped.
+        min_predicted_iou, min_stability_score: segments with a lower estimate of the segmenter's own are dropped.
+        max_mask_iou: of two segments that overlap more, the later in rank is dropped.
+        top_k: at most this many of the remaining segments are kept, at least 1.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     rank_by: Ranking = "area"
     drop_class: str | None = None
-    max_paper_ratio: float | None = None
-    drop_touching_border: bool = False
-    min_area_ratio: float | None = None
-    max_area_ratio: float | None = None
-    min_thickness_ratio: float | None = None
-    min_predicted_iou: float | None = None
-    min_stability_score: float | None = None
-    max_mask_iou: float | None = None
-    top_k: int | None = None
+    max_paper_ratio: Ratio | None = None
+    drop_touching_border: StrictBool = False
+    min_area_ratio: Ratio | None = None
+    max_area_ratio: Ratio | None = None
+    min_thickness_ratio: Ratio | None = None
+    min_predicted_iou: Ratio | None = None
+    min_stability_score: Ratio | None = None
+    max_mask_iou: Ratio | None = None
+    top_k: Annotated[int, Field(strict=True, gt=0)] | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one segment.
+    """Whether one segment is kept, and why not.
 
     Attributes:
         segment_id: its name in the set.
-        rank: its place among the kept, from 1; None for one that was dropped.
-        reason: the rule that dropped it and the number that broke it; None for one that was kept.
-        duplicate_of: the kept segment that it overlaps too much, if that dropped it.
+        rank: its place among the kept segments, from 1; None if it was dropped.
+        reason: the rule that dropped it and the number that broke the rule; None if it was kept.
+        duplicate_of: the kept segment that it overlaps too much, if `max_mask_iou` dropped it.
     """
 
     segment_id: str
@@ -88,14 +93,14 @@ def prune(candidates: Sequence[Candidate], overlaps: NDArray[np.float64], rules:
 
     Args:
         candidates: the set, in its own order.
-        overlaps: float64 [N, N], intersection over union of every two (see `overlaps`).
+        overlaps: float64 [N, N], intersection over union of every two masks (`run_lengths.overlaps`).
         rules: what is kept.
 
     Returns:
         A verdict per segment, in the set's order.
 
     Raises:
-        ValueError: a rule asks for what a segment has not got, or the overlaps are not of this set.
+        ValueError: a rule needs a number that a segment has not got, or the overlaps are not of this set.
     """
     if overlaps.shape != (len(candidates), len(candidates)):
         raise ValueError(f"overlaps of {len(candidates)} segments are needed, found {list(overlaps.shape)}")
@@ -122,7 +127,7 @@ def _ranked(candidates: Sequence[Candidate], rank_by: Ranking) -> list[int]:
 
 
 def _twin(index: int, kept: Sequence[int], overlaps: NDArray[np.float64], most: float | None) -> int | None:
-    """The kept segment that this one overlaps most, if that is more than is allowed."""
+    """The kept segment that this one overlaps most, if it overlaps it by more than is allowed."""
     if most is None or not kept:
         return None
     closest = max(kept, key=lambda other: overlaps[index, other])
@@ -130,7 +135,7 @@ def _twin(index: int, kept: Sequence[int], overlaps: NDArray[np.float64], most: 
 
 
 def _broken_rule(candidate: Candidate, rules: PruningRules) -> str | None:
-    """The first rule, of those that look at one segment alone, that drops it."""
+    """The first rule that drops a segment, of the rules that look at one segment alone."""
     if rules.drop_class is not None and candidate.class_name == rules.drop_class:
         return f"drop_class: {candidate.class_name}"
     if rules.max_paper_ratio is not None:

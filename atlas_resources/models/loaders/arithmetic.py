@@ -4,11 +4,12 @@ What they compute is in atlas_assets/roles.
 """
 
 from atlas_resources.files.contract import Contract
-from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.instruments.loader_table import LOADERS, read_parameters
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.measures.masks.pruning import PruningRules
 from atlas_resources.models.weights import LocatedWeights
 
 
-def load(spec: Spec, weights: LocatedWeights, device: str) -> Contract:
+def load(spec: Spec, weights: LocatedWeights, device: str) -> Contract | PruningRules:
     """The declared parameters, by the family's own schema."""
-    return LOADERS[spec.loader or ""].parameters.model_validate(spec.parameters)
+    return read_parameters(spec, LOADERS[spec.loader or ""])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from atlas_resources.measures.masks.pruning import Candidate, PruningRules, Verdict, prune
 
@@ -97,3 +98,28 @@ def test_a_rule_that_asks_for_what_is_not_known_is_an_error():
 
 def test_no_segments_have_no_verdicts():
     assert prune([], np.zeros((0, 0)), PruningRules(top_k=3)) == []
+
+
+def test_declared_rules_become_the_rules():
+    declared = {"drop_class": "paper", "min_area_ratio": 0, "max_mask_iou": 0.8, "top_k": 12}
+    found = TypeAdapter(PruningRules).validate_python(declared)
+    assert found == PruningRules(drop_class="paper", min_area_ratio=0.0, max_mask_iou=0.8, top_k=12)
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind"),
+    [
+        ({"top_n": 3}, "unexpected_keyword_argument"),
+        ({"top_k": "3"}, "int_type"),
+        ({"top_k": 0}, "greater_than"),
+        ({"max_paper_ratio": "0.5"}, "float_type"),
+        ({"max_paper_ratio": 1.5}, "less_than_equal"),
+        ({"min_area_ratio": -0.1}, "greater_than_equal"),
+        ({"drop_touching_border": 1}, "bool_type"),
+        ({"rank_by": "size"}, "literal_error"),
+    ],
+)
+def test_a_declaration_that_is_wrong_is_refused(declared: dict[str, object], kind: str):
+    with pytest.raises(ValidationError) as found:
+        TypeAdapter(PruningRules).validate_python(declared)
+    assert [error["type"] for error in found.value.errors()] == [kind]
