@@ -7,7 +7,7 @@ import polars as pl
 
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import ledger_path
-from atlas_resources.ledgers.terms import TABLES, may_go, why_not
+from atlas_resources.ledgers.terms import TABLES, allowed_rows, why_not, withheld_rows
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import parquet_bytes
 from atlas_resources.tables.ledgers import LEDGERS, LINEAGE, MODELS, RUNS, SEGMENT_SETS
@@ -60,8 +60,8 @@ def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.
     kept, left_out = dict(ledgers), []
     for name in (*TABLES, RUNS.name):
         rows = ledgers[name]
-        kept[name] = rows.filter(may_go(models))
-        left_out += _left_out(name, rows.filter(~may_go(models)), models)
+        kept[name] = allowed_rows(rows, models)
+        left_out += _left_out(name, withheld_rows(rows, models), models)
     runs = kept[RUNS.name].select("run_id", "plate_id")
     kept[LINEAGE.name] = ledgers[LINEAGE.name].join(runs, on=runs.columns, how="semi")
     none = pl.lit(None, pl.String).alias("run_id")  # of a set without a foreground

@@ -21,7 +21,7 @@ from atlas_resources.export.annotations import (
 )
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import read_ledger
-from atlas_resources.ledgers.terms import may_go
+from atlas_resources.ledgers.terms import allowed_rows
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode
 from atlas_resources.tables.ledgers import MODELS
@@ -58,7 +58,7 @@ def _rows(dataset: Dataset, segmenter: str, commercial: bool) -> pl.DataFrame:
             f"atlas run 'key:\"regions/{segmenter}/polygons\"', then atlas run group:ledger"
         )
     if commercial:
-        outlines = outlines.filter(may_go(read_ledger(dataset, MODELS)))
+        outlines = allowed_rows(outlines, read_ledger(dataset, MODELS))
     kept = _current(dataset, "pruning").select(
         *KEYS, "rank", "area_px", "area_ratio", "x_min", "y_min", "x_max", "y_max", "width_px", "height_px"
     )

@@ -1,32 +1,34 @@
-"""Which rows may be used commercially, and why the others may not: the one rule, for the catalogue and the export.
+"""Which rows may be used commercially, and why the others may not.
 
-A row may go when the licence it was sealed with says yes, and its instrument's present spec says nothing else: a
-licence that was put right later holds for old rows too. The scans' own licences are in `plates`, and not judged.
+A row may be used when the licence it was sealed with allows it and its instrument's present spec does not say
+otherwise: a licence that was corrected later also holds for rows sealed before. The scans' own licences, in `plates`,
+are not judged.
 """
-
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
-if TYPE_CHECKING:
-    pass
-
-
 TABLES = tuple(table.name for table in INSTRUMENT_TABLES.values())
 
-
-RULE = """
-    commercial_use = 'yes'
-    AND instrument NOT IN (SELECT instrument FROM models WHERE coalesce(commercial_use, 'unknown') <> 'yes')
-"""
+_IS_ALLOWED = "coalesce(commercial_use, 'unknown') = 'yes'"
+RULE = f"({_IS_ALLOWED} AND instrument NOT IN (SELECT instrument FROM models WHERE NOT {_IS_ALLOWED}))"
+"""True of a row that may be used commercially: SQL that both DuckDB and Polars run, next to the table `models`."""
 
 
-def may_go(models: pl.DataFrame) -> pl.Expr:
-    """True for the rows that may be used commercially, by the ledger `models`."""
-    withheld = models.filter(pl.col("commercial_use").fill_null("unknown") != "yes")["instrument"]
-    return (pl.col("commercial_use") == "yes") & ~pl.col("instrument").is_in(withheld.implode())
+def allowed_rows(rows: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
+    """The rows that may be used commercially, by the ledger `models`."""
+    return _where(RULE, rows, models)
+
+
+def withheld_rows(rows: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
+    """The rows that may not be used commercially, by the ledger `models`."""
+    return _where(f"NOT {RULE}", rows, models)
+
+
+def _where(condition: str, rows: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
+    tables = {"results": rows, "models": models}
+    return pl.SQLContext(tables).execute(f"SELECT * FROM results WHERE {condition}", eager=True)
 
 
 def why_not(row_licence: str, row_terms: str, present_licence: str | None, present_terms: str | None) -> str:
