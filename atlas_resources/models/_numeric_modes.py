@@ -1,6 +1,6 @@
-"""How numbers are computed: an instrument's declared mode, in force while its model loads and works, and only then.
+"""The numeric mode that an instrument declares, in force while its model loads and computes, and only then.
 
-Imports torch when a mode asks for it, not before.
+torch is imported only when a mode needs it.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ Model = TypeVar("Model")
 
 @contextmanager
 def numeric_mode(numeric: Numeric | None) -> Iterator[None]:
-    """The declared precision inside the block; what was there before comes back after it, whatever happens.
+    """Sets the declared precision inside the block and restores the previous one after it, also after an error.
 
-    Weights stay float32. In bfloat16 and float16 torch.autocast chooses which operations are computed in the narrow
-    type. A declared matmul precision also says whether cuDNN's convolutions may round to TF32: only below `highest`.
+    Weights stay float32. With bfloat16 and float16, torch.autocast chooses which operations are computed in the narrow
+    type. A declared matmul precision below `highest` also lets cuDNN's convolutions round to TF32.
     """
     if numeric is None or (numeric.dtype == "float32" and numeric.matmul_precision is None):
         yield
@@ -40,7 +40,7 @@ def numeric_mode(numeric: Numeric | None) -> Iterator[None]:
 
 
 def in_mode(model: Model, numeric: Numeric | None) -> Model:
-    """The model, each of whose verbs now works in the declared mode."""
+    """Makes each of the model's verbs compute in the declared mode. Changes the model and returns it."""
     for verb in VERBS:
         if hasattr(model, verb):
             setattr(model, verb, numeric_mode(numeric)(getattr(model, verb)))

@@ -1,6 +1,7 @@
-"""From a plate's sRGB pixels to a model's input, as its spec declares. Loads torch when asked for a tensor, not before.
+"""From a plate's pixels, RGB in sRGB, to a model's input, by the steps that its spec declares.
 
-Equal within float rounding to transformers' image processors of the Pillow backend and to torchvision's transforms.
+Equal, within float rounding, to transformers' image processors of the Pillow backend and to torchvision's transforms.
+torch is imported only when a tensor is asked for.
 """
 
 from collections.abc import Callable
@@ -20,18 +21,18 @@ PILLOW_FILTERS: dict[Interpolation, Image.Resampling] = {
 
 
 def resize(image: Image.Image, steps: Preprocessing) -> Image.Image:
-    """The RGB image at the declared working size."""
+    """Returns the RGB image at its working size, by the declared filter of Pillow."""
     if steps.resize is None:
         return image
     return image.resize(working_size(image.width, image.height, steps.resize), PILLOW_FILTERS[steps.interpolation])
 
 
 def working_size(width_px: int, height_px: int, to: Resize) -> tuple[int, int]:
-    """Width and height after resizing, in pixels, rounded as each mode's reference has it.
+    """Returns width and height after resizing, in pixels, rounded as the reference of each mode rounds.
 
-    `shortest_side` truncates the other side: torchvision's Resize, and `get_resize_output_image_size` in
-    image_transforms.py of transformers 5.23; with `max_px`, `get_size_with_aspect_ratio` there. `longest_side` rounds
-    half up: `ResizeLongestSide.get_preprocess_shape` in utils/transforms.py of segment-anything 1.0.
+    `shortest_side` truncates the other side, as torchvision's Resize and `get_resize_output_image_size` in
+    image_transforms.py of transformers 5.23; with `max_px`, as `get_size_with_aspect_ratio` there. `longest_side`
+    rounds half up, as `ResizeLongestSide.get_preprocess_shape` in utils/transforms.py of segment-anything 1.0.
     """
     short, long = sorted((width_px, height_px))
     if to.mode == "exact":
@@ -41,14 +42,14 @@ def working_size(width_px: int, height_px: int, to: Resize) -> tuple[int, int]:
         return max(1, int(width_px * scale + 0.5)), max(1, int(height_px * scale + 0.5))
     exact, rounded = _shortest_side(short, long, to)
     if short == rounded:
-        # The reference leaves an image alone whose shorter side is right, though the other might round to one less.
+        # The reference does not resize an image whose shorter side is right, though the other might round to one less.
         return width_px, height_px
     other = int(exact * long / short)
     return (rounded, other) if width_px <= height_px else (other, rounded)
 
 
 def _shortest_side(short: int, long: int, to: Resize) -> tuple[float, int]:
-    """The shorter side in pixels, exact and rounded: less than declared where the longer would pass `max_px`."""
+    """Returns the shorter side in pixels, exact and rounded: smaller where the longer one would exceed `max_px`."""
     if to.max_px is None or long / short * to.size_px <= to.max_px:
         return to.size_px, to.size_px
     exact = to.max_px * short / long
@@ -56,18 +57,18 @@ def _shortest_side(short: int, long: int, to: Resize) -> tuple[float, int]:
 
 
 def centre_crop(image: Image.Image, side_px: int, rounding: str | None = None) -> Image.Image:
-    """The square in the middle, black where the image is too small.
+    """Returns the square in the middle of the image, black where the image is too small.
 
-    Where a margin is odd, the extra pixel stays on the right and below, as in `center_crop` of transformers 5.23
-    (image_transforms.py). With `half_to_even` half the margin is rounded so, as in torchvision's CenterCrop
-    (`center_crop` of transforms/functional.py, 0.29.1): a margin of 3 is cut 2 and 1.
+    Half of an odd margin is rounded down on the left and above, as by `center_crop` in image_transforms.py of
+    transformers 5.23. With `half_to_even` it is rounded half to even, as by torchvision's CenterCrop (`center_crop` in
+    transforms/functional.py of 0.29.1): of a margin of 3, 2 pixels are cut on the left and 1 on the right.
     """
     left, top = (_cut(side, side_px, rounding) for side in image.size)
     return image.crop((left, top, left + side_px, top + side_px))
 
 
 def _cut(side_px: int, wanted_px: int, rounding: str | None) -> int:
-    """Pixels cut off before the crop begins; less than none where black is put before it."""
+    """Returns the pixels cut off before the crop begins; negative where black is added."""
     margin = side_px - wanted_px
     if rounding is None:
         return margin // 2

@@ -1,4 +1,4 @@
-"""What a loaded model of each role does, and what it returns."""
+"""The methods of a loaded model of each role, and what they return."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -12,16 +12,16 @@ from atlas_resources.models.inputs import ModelInput
 
 @dataclass(frozen=True)
 class Mask:
-    """One mask of a segmenter, on its working raster, kept as run lengths: a thousand of them fit any memory.
+    """A mask of a segmenter on its working raster, stored as run lengths so that a thousand of them fit in memory.
 
     Attributes:
         counts: COCO's compressed run lengths, column by column, ASCII.
-        height_px, width_px: of the raster.
-        class_name: name of its class, None for class-agnostic masks.
-        class_id: id of its class in the model's vocabulary, if it has one.
-        predicted_iou: the model's own estimate of its quality, 0..1, if it gives one.
-        stability_score: stability of the mask under a shifted threshold, 0..1, if it gives one; None where even the
-            lower threshold leaves no pixel.
+        height_px, width_px: size of the raster.
+        class_name: name of its class; None for a class-agnostic mask.
+        class_id: id of its class in the model's vocabulary, if there is one.
+        predicted_iou: the model's own estimate of the mask's quality, 0..1, if it gives one.
+        stability_score: stability of the mask under a shifted threshold, 0..1, if the model gives one; None where no
+            pixel passes even the lower threshold.
     """
 
     counts: str
@@ -34,20 +34,20 @@ class Mask:
 
     @classmethod
     def encode(cls, pixels: np.ndarray, class_name: str | None = None, class_id: int | None = None) -> "Mask":
-        """The mask of bool [H, W], True inside. Raises ValueError for an array of another kind."""
+        """Encodes bool [H, W], True inside. Raises ValueError for an array of another kind."""
         counts = run_lengths.encode(pixels)
         height_px, width_px = pixels.shape
         return cls(counts, height_px, width_px, class_name, class_id)
 
     @property
     def pixels(self) -> np.ndarray:
-        """bool [H, W], True inside, decoded at each call."""
+        """bool [H, W], True inside. Decoded at each access."""
         return run_lengths.decode(self.counts, self.height_px, self.width_px)
 
 
 @dataclass(frozen=True)
 class Label:
-    """What a probe can answer: the class's id in its vocabulary and its name, or the prompt it is asked with."""
+    """What a score is for: a class, by id and name in the model's vocabulary, or a prompt, by id and text."""
 
     label_id: str
     name: str
@@ -56,15 +56,15 @@ class Label:
 
 @dataclass(frozen=True)
 class Detection:
-    """One box of a detector.
+    """A box of a detector.
 
     Attributes:
-        corners: float32 [4], left, top, right, bottom as shares of the image's width and height; they may reach a
-            little beyond it.
-        label: what the model calls it.
-        score: 0..1, the model's own.
-        label_id: the label's id in the model's vocabulary, None where it is words.
-        prompt: what it was asked for, if it was asked.
+        corners: float32 [4], left, top, right, bottom as shares of the image's width and height. They may be a little
+            outside 0..1.
+        label: the model's name for what is in the box.
+        score: the model's own, 0..1.
+        label_id: id of the label in the model's vocabulary; None where the label is words of a prompt.
+        prompt: the prompt that the box answers, if the model was given prompts.
     """
 
     corners: np.ndarray
@@ -76,50 +76,54 @@ class Detection:
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Gives a vector per image."""
+    """Turns images into vectors."""
 
     def embed(self, batch: ModelInput) -> np.ndarray:
-        """float32 [N, dim], raw (not normalised), of float32 [N, 3, H, W]."""
+        """Returns float32 [N, dim], not normalised, for a batch float32 [N, 3, H, W]."""
         ...
 
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Gives a score per label."""
+    """Scores images, or vectors of them, by labels."""
 
     labels: list[Label]
 
     def score(self, batch: ModelInput) -> tuple[np.ndarray, np.ndarray]:
-        """Logits and probabilities, each float32 [N, labels], of float32 [N, 3, H, W] or of vectors [N, dim]."""
+        """Returns logits and probabilities, each float32 [N, labels].
+
+        Args:
+            batch: images float32 [N, 3, H, W]; of a scorer that reads another instrument, raw vectors float32 [N, dim].
+        """
         ...
 
 
 @runtime_checkable
 class TextScorer(Scorer, Protocol):
-    """A scorer that is asked in words: its logits are cosines with the prompts, scaled."""
+    """A scorer whose labels are texts. Its logits are the cosines of images and texts, times a constant."""
 
     def embed_text(self, texts: list[str]) -> np.ndarray:
-        """float32 [N, dim], raw, in the space of the upstream's image vectors."""
+        """Returns float32 [N, dim], not normalised, in the space of the upstream instrument's image vectors."""
         ...
 
     def cosines(self, batch: ModelInput) -> np.ndarray:
-        """float32 [N, prompts], of raw image vectors, float32 [N, dim]."""
+        """Returns float32 [N, prompts], -1..1, for raw image vectors float32 [N, dim]."""
         ...
 
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """Gives masks."""
+    """Finds masks in an image."""
 
     def segment(self, raster: np.ndarray) -> list[Mask]:
-        """Masks [H, W] of one uint8 sRGB raster [H, W, 3]."""
+        """Returns the masks, each [H, W], of one raster: uint8 [H, W, 3], RGB in sRGB."""
         ...
 
 
 @runtime_checkable
 class Detector(Protocol):
-    """Gives boxes."""
+    """Finds boxes in an image."""
 
     def detect(self, image: ModelInput) -> list[Detection]:
-        """Boxes of one image, float32 [3, H, W], in any order."""
+        """Returns the boxes of one image, float32 [3, H, W], in any order."""
         ...

@@ -1,6 +1,6 @@
-"""Where a model's weights lie on disk, and whether they are the pinned ones.
+"""Where a model's weights are on disk, and whether they are the pinned ones.
 
-No network: what is missing is an error.
+Nothing is downloaded: a missing file is an error.
 """
 
 import importlib.metadata
@@ -28,13 +28,13 @@ class WeightsMismatch(ValueError):
 
 @dataclass(frozen=True)
 class LocatedWeights:
-    """Verified files by the path their spec gives them, and the folder they share (None for an algorithm)."""
+    """Verified files by their paths in the spec, and the folder they are in (None for an algorithm)."""
 
     files: dict[str, Path]
     folder: Path | None
 
     def only_file(self) -> Path:
-        """The one weight file of a model that has a single one, whatever configuration lies beside it."""
+        """Returns the weight file of a model that has exactly one; JSON files are not counted."""
         (path,) = (path for name, path in self.files.items() if not name.endswith(".json"))
         return path
 
@@ -51,18 +51,18 @@ def _require_version(library: str, version: str) -> None:
     if installed != version:
         raise WeightsMismatch(
             f"{library}: expected version {version}, found {installed or 'nothing'}. "
-            f"Mend: pip install '{library}=={version}', or pin the version you mean in the spec."
+            f"Fix: pip install '{library}=={version}', or pin the version you mean in the spec."
         )
 
 
 def _torch_hub_checkpoints() -> Path:
-    """Torch's checkpoint folder, without importing torch (torch.hub.get_dir has the same rule)."""
+    """Returns torch's checkpoint folder, by the rule of torch.hub.get_dir, without importing torch."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
     return Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser() / "hub" / "checkpoints"
 
 
 def _hub_folder(weights: HubWeights) -> Path:
-    """The snapshot folder of the pinned revision in the hub's standard cache layout."""
+    """Returns the snapshot folder of the pinned revision in the hub's cache."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
@@ -71,7 +71,7 @@ def _hub_folder(weights: HubWeights) -> Path:
 
 
 def _git_folder(weights: GitWeights) -> Path:
-    """A snapshot folder beside the hub's, under a name that no hub's repository has there."""
+    """Returns a snapshot folder in the hub's cache, under a name that no repository of a hub has there."""
     from huggingface_hub import constants
 
     name = f"git--{weights.repository.replace('/', '--')}"
@@ -79,10 +79,10 @@ def _git_folder(weights: GitWeights) -> Path:
 
 
 def weights_folder(weights: HubWeights | LibraryWeights | GitWeights) -> Path:
-    """Where the files of this kind of weights lie, whether they are there or not.
+    """Returns the folder where these weights are expected, whether or not they are there.
 
     Raises:
-        WeightsMismatch: the weights come inside a package that is not installed in the declared version.
+        WeightsMismatch: the weights are part of a package that is not installed in the declared version.
     """
     if isinstance(weights, HubWeights):
         return _hub_folder(weights)
@@ -99,7 +99,7 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile, paranoid: bool) ->
     if not path.is_file():
         raise WeightsMissing(
             f"{spec.key}: {file.path} is not on disk; expected {path}. "
-            f"Mend: `atlas models pull {spec.key}` fetches it, or says where to get it."
+            f"Fix: `atlas models pull {spec.key}` fetches it, or says where to get it."
         )
     if file.sha256 is None and file.format in {"safetensors", "pickle"}:
         raise WeightsMismatch(
@@ -110,20 +110,20 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile, paranoid: bool) ->
         if found != file.sha256:
             raise WeightsMismatch(
                 f"{spec.key}: {path} is not the pinned file: expected sha256 {file.sha256}, found {found}. "
-                f"Mend: `atlas models pull {spec.key}` puts the pinned file in its place, or says how."
+                f"Fix: `atlas models pull {spec.key}` replaces it by the pinned file, or says how."
             )
     return path
 
 
 def require_weights(spec: Spec, paranoid: bool = False) -> LocatedWeights:
-    """The spec's files, each with its digest checked before anything reads it.
+    """Returns the spec's weight files, after checking the digest of each.
 
     Args:
         spec: the instrument.
         paranoid: hash every file, even one whose digest is remembered (see `digests.digest_of`).
 
     Raises:
-        WeightsMissing: a file is not where its kind of weights lies.
+        WeightsMissing: a file is not on disk.
         WeightsMismatch: a digest or a library's version differs from the spec's, or the spec gives no digest.
     """
     match spec.weights:
@@ -141,7 +141,7 @@ def require_weights(spec: Spec, paranoid: bool = False) -> LocatedWeights:
 
 @dataclass(frozen=True)
 class FileReport:
-    """What lies on disk in the place of one thing that a spec pins: a file, or a library's version."""
+    """What was found on disk for one thing that a spec pins: a file, or a library's version."""
 
     key: str
     name: str
@@ -171,7 +171,10 @@ def _verify_library(spec: Spec, library: str, version: str) -> FileReport:
 
 
 def verify_weights(spec: Spec) -> list[FileReport]:
-    """Hashes all that the spec pins, whatever is remembered, and reports on each. Raises nothing."""
+    """Hashes every file that the spec pins, ignoring remembered digests, and reports on each.
+
+    What is missing or wrong is in the reports and raises nothing.
+    """
     match spec.weights:
         case None:
             return [FileReport(spec.key, "weights", "unpinned", "the spec pins no weights")]
@@ -194,12 +197,12 @@ _was_offline = False
 
 @contextmanager
 def hub_shut() -> Iterator[None]:
-    """Closes the hub's library for as long as a model loads: what would connect raises OfflineModeIsEnabled instead.
+    """Puts the hub's library offline inside the block: it raises OfflineModeIsEnabled instead of connecting.
 
-    Asking for local files only is not enough: huggingface_hub 2.4.0 still asks what to name in its user agent.
-    The switch is one for the process; the last of several loads at once puts it back.
+    `local_files_only` is not enough: huggingface_hub 2.4.0 still requests a list of programs for its user agent. The
+    switch is one for the process; of several blocks at once, the last to end restores it.
     """
-    global _shut_depth, _was_offline  # noqa: PLW0603 - the switch is the library's own module constant
+    global _shut_depth, _was_offline  # noqa: PLW0603 - the switch is a module constant of the library
     from huggingface_hub import constants
 
     with _shut:

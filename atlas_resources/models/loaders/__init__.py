@@ -1,4 +1,4 @@
-"""One module for each family of networks: `load(spec, weights, device)` returns an object with one verb.
+"""A module for each family of networks: `load(spec, weights, device)` returns an object with the methods of its role.
 
-No files are read but the pinned weights, and no connection is opened.
+A loader reads the pinned files and no others, and opens no connection.
 """

@@ -1,4 +1,4 @@
-"""A transformers network from a pinned snapshot on disk, with every weight of it. For the loaders of hub models."""
+"""Loads a transformers network from a pinned snapshot on disk, and refuses a snapshot that lacks a weight."""
 
 from typing import Any
 
@@ -7,21 +7,21 @@ import torch
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
-SHOWN = 3  # of the missing weights, in the message
+SHOWN = 3  # names of missing weights in the message
 
 
 def load_whole(architecture: type[Any], spec: Spec, weights: LocatedWeights) -> torch.nn.Module:
-    """Loads float32 weights from safetensors only. What the snapshot holds beyond the architecture is left out.
+    """Loads the network with float32 weights, from safetensors only. Weights of other architectures are left out.
 
-    Code that comes with a repository is never run, whatever its configuration asks for.
+    Code that comes with a repository is never run, whatever its configuration says.
 
     Args:
         architecture: a transformers model class, or one of its Auto classes.
         spec: the instrument.
-        weights: its verified files.
+        weights: the verified files.
 
     Raises:
-        WeightsMismatch: the snapshot lacks a weight of the architecture, which transformers would draw at random.
+        WeightsMismatch: the snapshot lacks a weight of the architecture. transformers would initialise it at random.
     """
     network, info = architecture.from_pretrained(
         weights.folder,

@@ -1,4 +1,4 @@
-"""Tensors of a weight file into a network that a library builds, every one of them. For weights of no hub layout."""
+"""Fills a network that a library builds with the tensors of a weight file, for weights not in the hub's layout."""
 
 from collections.abc import Callable, Mapping
 from itertools import chain
@@ -10,13 +10,13 @@ from safetensors import safe_open
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.weights import WeightsMismatch
 
-SHOWN = 3  # of the weights that do not fit, in the message
+SHOWN = 3  # names of weights that do not fit in the message
 
 
 def read_tensors(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
-    """The file's tensors on the CPU whose names begin with the prefix, by the rest of their names.
+    """Reads the tensors whose names begin with the prefix, onto the CPU, by the rest of their names.
 
-    Of a pickle nothing but tensors is unpickled. The digest has been checked before.
+    Only tensors are unpickled from a pickle. The digest of the file must have been checked before.
     """
     if path.suffix == ".safetensors":
         with safe_open(path, framework="pt", device="cpu") as file:
@@ -27,23 +27,23 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
 
 
 def build_empty(build: Callable[[], torch.nn.Module]) -> torch.nn.Module:
-    """The network as its library builds it, without memory for weights that are about to be replaced."""
+    """Builds the network in evaluation mode, without allocating memory for the weights that `fill` replaces."""
     with torch.device("meta"):
         return build().eval()
 
 
 def fill(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], spec: Spec, path: Path) -> torch.nn.Module:
-    """Puts float32 tensors in the place of the network's own.
+    """Replaces the weights of the network by the tensors, as float32, and returns it without gradients.
 
     Args:
         network: from `build_empty`.
         tensors: by the names of the network's state dict.
         spec: the instrument, for the message.
-        path: where the tensors come from, likewise.
+        path: the file of the tensors, for the message.
 
     Raises:
-        WeightsMismatch: a weight of the network is not among the tensors, or a tensor is none of the network's, or has
-            another shape; or the network holds something that no file gives.
+        WeightsMismatch: the names or shapes of the tensors are not exactly those of the network; or the network has a
+            buffer that is in no state dict.
     """
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
@@ -56,13 +56,15 @@ def fill(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], spec: Sp
     as_float32 = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
     network.load_state_dict(as_float32, strict=True, assign=True)
     if any(tensor.is_meta for tensor in chain(network.parameters(), network.buffers())):
-        raise WeightsMismatch(f"{spec.key}: {type(network).__name__} computes with tensors that {path} does not hold")
+        raise WeightsMismatch(f"{spec.key}: {type(network).__name__} computes with tensors that are not in {path}")
     return network.requires_grad_(False)
 
 
 def _differences(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
-    """The first names that differ, with the shape expected and the shape found."""
+    """Lists the first names that differ, with the shape expected and the shape found."""
     names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    told = [f"{name} ({expected.get(name, 'not expected')}, found {found.get(name, 'none')})" for name in names[:SHOWN]]
+    shown = [
+        f"{name} ({expected.get(name, 'not expected')}, found {found.get(name, 'none')})" for name in names[:SHOWN]
+    ]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return "; ".join(told) + more
+    return "; ".join(shown) + more

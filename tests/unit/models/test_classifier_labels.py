@@ -83,7 +83,7 @@ def test_independent_labels_have_a_sigmoid_each(configured: Callable[..., Spec])
 
 
 def test_a_regression_is_refused(configured: Callable[..., Spec]):
-    with pytest.raises(WeightsMismatch, match="problem_type regression; such numbers are no probabilities"):
+    with pytest.raises(WeightsMismatch, match="problem_type regression, whose outputs are not probabilities"):
         load_model(configured(problem_type="regression"))
 
 

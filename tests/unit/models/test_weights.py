@@ -81,7 +81,7 @@ def test_a_missing_file_is_told_with_its_place_and_how_to_mend_it(hub: Path):
         require_weights(project_spec(HUB))
     assert str(told.value) == (
         f"clip_vit_base_patch32: model.safetensors is not on disk; expected {hub}/model.safetensors. "
-        "Mend: `atlas models pull clip_vit_base_patch32` fetches it, or says where to get it."
+        "Fix: `atlas models pull clip_vit_base_patch32` fetches it, or says where to get it."
     )
 
 
@@ -97,7 +97,7 @@ def test_another_files_digest_is_told_with_both_and_how_to_mend_it(hub: Path):
         require_weights(project_spec(HUB))
     assert str(told.value) == (
         f"clip_vit_base_patch32: {hub}/model.safetensors is not the pinned file: expected sha256 {CLIP_SHA256}, "
-        f"found {ABC_SHA256}. Mend: `atlas models pull clip_vit_base_patch32` puts the pinned file in its place, "
+        f"found {ABC_SHA256}. Fix: `atlas models pull clip_vit_base_patch32` replaces it by the pinned file, "
         "or says how."
     )
 
@@ -137,7 +137,7 @@ def test_another_version_of_the_library_is_told_with_both(key: str, library: str
         require_weights(changed(key, ("weights", "version"), "9.9"))
     assert str(told.value) == (
         f"{library}: expected version 9.9, found {installed}. "
-        f"Mend: pip install '{library}==9.9', or pin the version you mean in the spec."
+        f"Fix: pip install '{library}==9.9', or pin the version you mean in the spec."
     )
 
 

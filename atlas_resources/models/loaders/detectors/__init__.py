@@ -1,1 +1,1 @@
-"""Loaders whose models find labelled boxes in a picture: `detect`."""
+"""Loaders of detectors: labelled boxes in an image (`detect`)."""

@@ -1,4 +1,4 @@
-"""DETR from the hub's own layout, by transformers: boxes of COCO's classes."""
+"""DETR in the hub's own layout, loaded by transformers: boxes of COCO's classes."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.protocols import Detection
 from atlas_resources.models.weights import LocatedWeights
 
-LABEL_COUNT = {"coco_91": 91}  # COCO's ids with their gaps, as config.json of facebook/detr-resnet-50 has them
+LABEL_COUNT = {"coco_91": 91}  # ids of COCO with their gaps, as in config.json of facebook/detr-resnet-50
 
 
 class Detr:
-    """Finds everyday objects."""
+    """Finds objects of COCO's classes."""
 
     def __init__(self, network: Any, device: str, labels: dict[int, str], parameters: DetrParameters):
         self.network = network
@@ -27,10 +27,10 @@ class Detr:
 
     @torch.inference_mode()
     def detect(self, image: torch.Tensor) -> list[Detection]:
-        """Boxes above the threshold, of one image, float32 [3, H, W].
+        """Returns the boxes of one image, float32 [3, H, W], whose score is above the threshold.
 
-        As `post_process_object_detection` of transformers 5.23 (image_processing_detr.py): softmax over the classes
-        and no-object, the best class but no-object.
+        A query's score is the highest softmax over the classes and "no object", "no object" excepted, as in
+        `post_process_object_detection` of transformers 5.23 (image_processing_detr.py).
         """
         outputs = self.network(pixel_values=image[None].to(self.device))
         scores, label_ids = torch.softmax(outputs.logits[0], dim=-1)[:, :-1].max(dim=-1)
@@ -41,11 +41,10 @@ class Detr:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> Detr:
-    """Loads the pinned snapshot from disk; its backbone is timm's ResNet, whose weights are in it.
-
-    See `_snapshots.load_whole` for what it raises.
+    """Loads the pinned snapshot, which includes the weights of the backbone, a ResNet of timm.
 
     Raises:
+        WeightsMismatch: see `_snapshots.load_whole`.
         ValueError: the snapshot's labels or its number of boxes are not the declared ones.
     """
     network: Any = load_whole(DetrForObjectDetection, spec, weights)

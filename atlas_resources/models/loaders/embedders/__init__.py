@@ -1,1 +1,1 @@
-"""Loaders whose models turn a picture into a vector: `embed`."""
+"""Loaders of embedders: an image becomes a vector (`embed`)."""

@@ -1,4 +1,4 @@
-"""An embedder of any network that gives one vector an image. Which feature that is, its loader says."""
+"""An embedder around any network that returns one vector for each image."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +12,8 @@ class FeatureEmbedder:
 
     Attributes:
         network: takes float32 [N, 3, H, W].
-        device: where the network is.
-        feature: what is taken of its output, [N, dim]; the output itself by default.
+        device: the network's device.
+        feature: selects the vectors [N, dim] from the network's output; the output itself by default.
     """
 
     def __init__(
@@ -25,5 +25,5 @@ class FeatureEmbedder:
 
     @torch.inference_mode()
     def embed(self, batch: torch.Tensor) -> np.ndarray:
-        """The feature, raw, float32 [N, dim], of float32 [N, 3, H, W]."""
+        """Returns the feature, not normalised, float32 [N, dim], for float32 [N, 3, H, W]."""
         return self.feature(self.network(batch.to(self.device))).float().cpu().numpy()

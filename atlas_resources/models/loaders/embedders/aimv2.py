@@ -1,4 +1,4 @@
-"""AIMv2 from its authors' own layout, by timm: the weights at the authors' pin are not in transformers' layout."""
+"""AIMv2, loaded by timm, since the pinned weights are in the authors' layout and not in that of transformers."""
 
 import timm
 from timm.models.vision_transformer import checkpoint_filter_fn
@@ -12,13 +12,13 @@ ARCHITECTURE_OF_MODEL = {"apple/aimv2-large-patch14-336-distilled": "aimv2_large
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
-    """The mean over the patch tokens after the final norm.
+    """Loads the network whose feature is the mean over the patch tokens after the final norm.
 
-    Builds timm's architecture without a classifier and fills it, names converted by timm.
+    Builds timm's architecture without a classifier and fills it. timm converts the names of the weights.
 
     Raises:
         WeightsMismatch: see `_state_dicts.fill`.
-        ValueError: another model than those of ARCHITECTURE_OF_MODEL.
+        ValueError: the model is not in ARCHITECTURE_OF_MODEL.
     """
     if (architecture := ARCHITECTURE_OF_MODEL.get(spec.model_id)) is None:
         known = ", ".join(ARCHITECTURE_OF_MODEL)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in timm, with the original package's ImageNet weights: embeds and scores."""
+"""EfficientNet-Lite0 in timm, with the ImageNet weights of the original package, as an embedder and a scorer."""
 
 import numpy as np
 import timm
@@ -10,11 +10,11 @@ from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.protocols import Label
 from atlas_resources.models.weights import LocatedWeights
 
-ENTRY_COUNT = 296  # entries of the state dict; timm's tf_efficientnet_lite0 has as many, in the same order
+ENTRY_COUNT = 296  # of the original state dict; timm's tf_efficientnet_lite0 has the same entries in the same order
 
 
 class EfficientNetLite0:
-    """The network, with both of its outputs."""
+    """The network with both of its outputs."""
 
     def __init__(self, network: torch.nn.Module, device: str, labels: list[Label]):
         self.network = network
@@ -23,19 +23,19 @@ class EfficientNetLite0:
 
     @torch.inference_mode()
     def embed(self, batch: torch.Tensor) -> np.ndarray:
-        """Global average of the last feature map: float32 [N, 1280] of float32 [N, 3, 224, 224]."""
+        """Returns the mean of the last feature map, float32 [N, 1280], for float32 [N, 3, 224, 224]."""
         features = self.network.forward_features(batch.to(self.device))  # type: ignore[operator] # timm adds the method
         return self.network.forward_head(features, pre_logits=True).float().cpu().numpy()  # type: ignore[operator] # likewise
 
     @torch.inference_mode()
     def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """ImageNet logits and their softmax, each float32 [N, 1000], of float32 [N, 3, 224, 224]."""
+        """Returns ImageNet logits and their softmax, each float32 [N, 1000], for float32 [N, 3, 224, 224]."""
         logits = self.network(batch.to(self.device)).float()
         return logits.cpu().numpy(), torch.softmax(logits, dim=1).cpu().numpy()
 
 
 def _imagenet_labels(spec: Spec) -> list[Label]:
-    """Synset and name of each class index, in order."""
+    """Returns synset and name of each class, by class index."""
     info = ImageNetInfo("imagenet-1k")
     synsets = info.label_names()
     labels = [Label(synset, info.label_name_to_description(synset, detailed=False)) for synset in synsets]
@@ -47,12 +47,13 @@ def _imagenet_labels(spec: Spec) -> list[Label]:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> EfficientNetLite0:
-    """Builds timm's architecture and fits the original state dict to it, entry by entry in order, strictly.
+    """Builds timm's architecture and fills it with the entries of the original state dict, in order.
 
-    The weights are a pickle of tensors whose digest has been checked; nothing but tensors is unpickled.
+    The weights are a pickle; only tensors are unpickled.
 
     Raises:
-        ValueError: the state dict has another number of entries, or an entry another shape.
+        ValueError: the state dict has another number of entries.
+        RuntimeError: an entry has another shape.
     """
     original = torch.load(weights.only_file(), map_location="cpu", weights_only=True)
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False)

@@ -1,6 +1,6 @@
-"""Vision towers of open_clip, with their projection: what is not in the layout that transformers reads.
+"""Vision towers of open_clip with their projection, for weights that are not in the layout of transformers.
 
-The text tower is not built: BiomedCLIP's would want a second repository.
+The text tower is not built, as BiomedCLIP's needs files of a second repository.
 """
 
 import json
@@ -20,11 +20,12 @@ from atlas_resources.models.processor_steps import steps_of_open_clip
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
 CONFIGURATION = "open_clip_config.json"
-LEAST_TEXT = CLIPTextCfg(context_length=1, vocab_size=1, width=1, heads=1, layers=1)  # built and thrown away
+# open_clip builds a text tower in any case; this one is discarded.
+LEAST_TEXT = CLIPTextCfg(context_length=1, vocab_size=1, width=1, heads=1, layers=1)
 
 
 def configuration_of(spec: Spec, weights: LocatedWeights) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Sizes and preprocessing of the model: open_clip's own of the declared name, or those in the pinned snapshot.
+    """Returns the model's sizes and its `preprocess_cfg`: those of the declared name, or of the pinned snapshot.
 
     Raises:
         WeightsMismatch: the snapshot's configuration is not pinned by a digest, or the library has no such name.
@@ -41,23 +42,23 @@ def configuration_of(spec: Spec, weights: LocatedWeights) -> tuple[dict[str, Any
     if path is None or not is_pinned(spec, CONFIGURATION):
         raise WeightsMismatch(
             f"{spec.key}: expected {CONFIGURATION} with its sha256 among weights.files of model_specs/{spec.key}.yaml, "
-            f"found none: the activation follows from it and from nothing else."
+            f"found none. Only this file says which activation the network has."
         )
     content = json.loads(path.read_text(encoding="utf-8"))
     return content["model_cfg"], content.get("preprocess_cfg", {})
 
 
 def _vision_tower(configuration: dict[str, Any]) -> torch.nn.Module:
-    """The library's own reading of the configuration. Weights are never fetched, whatever it says."""
+    """Builds the tower as open_clip reads the configuration. timm never downloads weights, whatever it says."""
     vision = CLIPVisionCfg(**{**configuration["vision_cfg"], "timm_model_pretrained": False})
     quick_gelu = configuration.get("quick_gelu", False)
     return open_clip.CLIP(configuration["embed_dim"], vision, LEAST_TEXT, quick_gelu=quick_gelu).visual
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
-    """The projected image embedding, in the space shared with text.
+    """Loads the network whose feature is the projected image embedding, in the space shared with text.
 
-    Builds the declared vision tower and fills it from the `visual.` part of the weights.
+    Builds the declared vision tower and fills it from the weights whose names begin with `visual.`.
 
     Raises:
         WeightsMismatch: see `_state_dicts.fill` and `configuration_of`.

@@ -1,4 +1,4 @@
-"""ImageNet networks of torchvision, from the weight files it names, cut where the spec's pooled feature is."""
+"""ImageNet networks of torchvision without their classifiers, from the weight files that torchvision names."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network of torchvision, and the part of it that comes after the pooled feature."""
+    """A network of torchvision, and its submodule after the pooled feature, which is removed."""
 
     name: str
     classifier: str
@@ -28,19 +28,19 @@ ARCHITECTURE_OF_WEIGHTS = {
     "VGG16_Weights": Architecture("vgg16", "classifier"),
     "EfficientNet_B0_Weights": Architecture("efficientnet_b0", "classifier"),
     "EfficientNet_B4_Weights": Architecture("efficientnet_b4", "classifier"),
-    # The layer norm comes first in the classifier, and belongs to the feature.
+    # The classifier begins with a layer norm, which belongs to the feature.
     "ConvNeXt_Tiny_Weights": Architecture("convnext_tiny", "classifier.2", "global_average_pool_layer_norm"),
     "ConvNeXt_Small_Weights": Architecture("convnext_small", "classifier.2", "global_average_pool_layer_norm"),
 }
 
 
 def _require_declared(spec: Spec, own: WeightsEnum, architecture: Architecture, weights: LocatedWeights) -> None:
-    """The spec's file and feature must be those of the weights that its model id names."""
+    """Raises unless the spec names the file and the feature of the weights in its model id."""
     file_name = own.url.rpartition("/")[2]
     if weights.only_file().name != file_name:
         raise WeightsMismatch(
             f"{spec.key}: {spec.model_id} is in {file_name}, model_specs/{spec.key}.yaml names "
-            f"{weights.only_file().name}. Mend: correct weights.files or model_id."
+            f"{weights.only_file().name}. Fix: correct weights.files or model_id."
         )
     if isinstance(spec.output, VectorOutput) and spec.output.pooled_feature != architecture.pooled_feature:
         raise ValueError(
@@ -50,11 +50,10 @@ def _require_declared(spec: Spec, own: WeightsEnum, architecture: Architecture, 
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> FeatureEmbedder:
-    """What the classifier is given: the mean of the last feature map, normed where the network does so.
+    """Loads the network whose feature is the mean of the last feature map, after the layer norm if there is one.
 
-    Builds the architecture, fills it from its file, classifier included, and cuts the classifier off.
-
-    VGG-16 keeps 7 x 7 cells for its classifier; their mean is the feature, so its pool is made like the others'.
+    Builds the architecture, fills it with all weights, and removes the classifier. VGG-16 pools to 7 x 7 cells for its
+    classifier; its pool is replaced by one to a single cell, as the other networks have.
 
     Raises:
         WeightsMismatch: see `_state_dicts.fill`; or the file is not that of the model id.

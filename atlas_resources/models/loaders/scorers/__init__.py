@@ -1,1 +1,1 @@
-"""Loaders whose models score a picture or a vector against labels: `score`."""
+"""Loaders of scorers: an image or a vector is scored by labels (`score`)."""

@@ -1,4 +1,4 @@
-"""Aesthetic predictors: a small network that reads one number off a CLIP embedding sealed by another instrument."""
+"""Aesthetic predictors: small networks that rate a CLIP embedding which another instrument has sealed."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
 
 def _linear(dim: int) -> nn.Module:
-    """LAION-AI/aesthetic-predictor @6d122ada: one linear layer."""
+    """One linear layer, as in LAION-AI/aesthetic-predictor @6d122ada."""
     return nn.Linear(dim, 1)
 
 
 def _perceptron(dim: int) -> nn.Module:
-    """christophschuhmann/improved-aesthetic-predictor @6934dd81, class MLP of simple_inference.py.
+    """Five linear layers with only dropout between them, which has no effect in inference.
 
-    Five linear layers with nothing but dropout between them, which does nothing here.
+    Class MLP of simple_inference.py in christophschuhmann/improved-aesthetic-predictor @6934dd81.
     """
     return nn.Sequential(
         nn.Linear(dim, 1024), nn.Dropout(0.2), nn.Linear(1024, 128), nn.Dropout(0.2), nn.Linear(128, 64),
@@ -32,7 +32,7 @@ HEADS = {"linear": _linear, "perceptron": _perceptron}
 
 
 class AestheticHead:
-    """Rates embeddings."""
+    """Rates image embeddings."""
 
     def __init__(self, network: nn.Module, device: str):
         self.labels = [Label("rating", "aesthetic rating")]
@@ -41,10 +41,10 @@ class AestheticHead:
 
     @torch.inference_mode()
     def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """The rating, twice: it has no activation. Each float32 [N, 1], of raw vectors, float32 [N, dim].
+        """Returns the rating twice, as there is no activation: float32 [N, 1] each, for raw vectors float32 [N, dim].
 
-        Vectors are brought to unit length first, one of length 0 left as it is, as `normalized` of
-        simple_inference.py does; LAION's notebook divides likewise.
+        Vectors are scaled to unit length first, except those of length 0, as by `normalized` in simple_inference.py.
+        LAION's notebook divides by the length as well.
         """
         vectors = batch.to(self.device)
         norms = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
@@ -54,10 +54,10 @@ class AestheticHead:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> AestheticHead:
-    """Reads the pinned pickle, tensors only, onto the declared device whatever device it was saved from.
+    """Loads the pinned pickle, tensors only, onto the declared device.
 
     Raises:
-        WeightsMismatch: the file holds other entries than the declared head, or of other shapes.
+        WeightsMismatch: the names or shapes in the file are not those of the declared head.
     """
     parameters = HeadParameters.model_validate(spec.parameters)
     path = weights.only_file()

@@ -1,4 +1,4 @@
-"""Image classifiers from the hub's own layout, of any architecture that transformers has."""
+"""Image classifiers in the hub's own layout, of any architecture of transformers."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
 
 class ImageClassifier:
-    """Scores images by the labels of the pinned configuration."""
+    """Scores images by the labels in the pinned config.json."""
 
     def __init__(self, network: torch.nn.Module, device: str, labels: list[Label], has_independent_labels: bool):
         self.network = network
@@ -24,14 +24,17 @@ class ImageClassifier:
 
     @torch.inference_mode()
     def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Logits, and their softmax (sigmoid where labels are independent): float32 [N, labels] of [N, 3, H, W]."""
+        """Returns logits and probabilities, each float32 [N, labels], for float32 [N, 3, H, W].
+
+        Probabilities are the softmax of the logits, or their sigmoid where labels are independent.
+        """
         logits = self.network(pixel_values=batch.to(self.device)).logits.float()
         scores = torch.sigmoid(logits) if self.has_independent_labels else torch.softmax(logits, dim=1)
         return logits.cpu().numpy(), scores.cpu().numpy()
 
 
 def _labels(spec: Spec, configuration: Any, weights: LocatedWeights) -> list[Label]:
-    """The labels by index, held against the spec's count and names."""
+    """Returns the labels by index. Raises WeightsMismatch unless their count and names are those of the spec."""
     names = configuration.id2label
     ordered = [names.get(index) for index in range(len(names))]
     where = f"{spec.key}: {weights.folder}/config.json"
@@ -53,19 +56,20 @@ def _labels(spec: Spec, configuration: Any, weights: LocatedWeights) -> list[Lab
 
 
 def _has_independent_labels(spec: Spec, configuration: Any) -> bool:
-    """As transformers' pipeline has it: by the configuration's problem type, else by whether there is one label.
+    """Whether each label has a probability of its own, by the rule of transformers' image-classification pipeline.
 
-    Raises WeightsMismatch for a regression, whose numbers are no probabilities.
+    The rule: the problem type is multi-label, or there is a single label. Raises WeightsMismatch for a regression,
+    whose outputs are not logits.
     """
     if configuration.problem_type == "regression":
         raise WeightsMismatch(
-            f"{spec.key}: config.json says problem_type regression; such numbers are no probabilities"
+            f"{spec.key}: config.json has the problem_type regression, whose outputs are not probabilities"
         )
     return configuration.problem_type == "multi_label_classification" or configuration.num_labels == 1
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> ImageClassifier:
-    """Loads the pinned snapshot, of an architecture that transformers itself has.
+    """Loads the pinned snapshot.
 
     Raises:
         WeightsMismatch: see `_snapshots.load_whole`; or the labels are not those of the spec.

@@ -1,1 +1,1 @@
-"""Loaders whose models find masks in a picture: `segment`."""
+"""Loaders of segmenters: masks in an image (`segment`)."""

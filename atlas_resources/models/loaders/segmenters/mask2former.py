@@ -1,4 +1,4 @@
-"""Mask2Former from the hub's own layout, by transformers: a class for every pixel."""
+"""Mask2Former in the hub's own layout, loaded by transformers: a class for every pixel."""
 
 from typing import Any
 
@@ -20,36 +20,40 @@ CLASS_COUNT = {"ade20k_150": 150}
 
 
 class Mask2Former:
-    """Segments a raster into classes: one mask for each class that has a pixel."""
+    """Segments a raster by class: one mask for each class that has a pixel."""
 
     def __init__(self, network: Any, steps: Preprocessing, device: str):
         self.network = network
         self.device = device
         self.names: dict[int, str] = network.config.id2label
-        # The working raster has the declared size already.
+        # The raster has been resized already.
         self.preprocess = build_preprocess(steps.model_copy(update={"resize": None}))
 
     @torch.inference_mode()
     def segment(self, raster: np.ndarray) -> list[Mask]:
-        """Masks of a uint8 sRGB raster [H, W, 3], by class id; they part the raster between them."""
+        """Returns a mask for each class found, by class id, for a raster uint8 [H, W, 3], RGB in sRGB.
+
+        Every pixel is in exactly one mask.
+        """
         pixels = self.preprocess(Image.fromarray(raster))[None].to(self.device)
         classes = class_map(self.network(pixel_values=pixels), raster.shape[0], raster.shape[1]).cpu().numpy()
         return [Mask.encode(classes == number, self.names[number], number) for number in np.unique(classes).tolist()]
 
 
 def class_map(output: Any, height: int, width: int) -> torch.Tensor:
-    """Class id of each pixel, int64 [H, W], of a batch of one.
+    """Returns the class id of each pixel, int64 [H, W], from the network's output for a batch of one.
 
-    Mask logits are enlarged to the model's input, and each class sums its queries' masks by how sure they are of it:
-    `post_process_semantic_segmentation` of transformers 5.23, which does so at 384 x 384 whatever the input.
+    Mask logits are enlarged to height and width by bilinear interpolation. A class's score at a pixel is the sum over
+    the queries of class probability times mask probability, as in `post_process_semantic_segmentation` of transformers
+    5.23, which enlarges to 384 x 384 whatever the input.
     """
     logits = interpolate(output.masks_queries_logits, (height, width), mode="bilinear", align_corners=False)
-    shares = output.class_queries_logits.softmax(dim=-1)[..., :-1]  # less the class of none
+    shares = output.class_queries_logits.softmax(dim=-1)[..., :-1]  # without "no object"
     return torch.einsum("bqc,bqhw->bchw", shares, logits.sigmoid())[0].argmax(dim=0)
 
 
 def _require_vocabulary(spec: Spec, names: dict[int, str]) -> None:
-    """The pinned configuration names the classes; the spec says which list they are."""
+    """Raises ValueError unless the classes in config.json are as many as in the vocabulary that the spec declares."""
     vocabulary = spec.output.vocabulary if isinstance(spec.output, MasksOutput) else None
     count = CLASS_COUNT.get(vocabulary or "")
     if count is None or sorted(names) != list(range(count)) or len(set(names.values())) < count:
@@ -60,10 +64,10 @@ def _require_vocabulary(spec: Spec, names: dict[int, str]) -> None:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> Mask2Former:
-    """Loads the pinned snapshot from disk.
+    """Loads the pinned snapshot.
 
     Raises:
-        ValueError: no fixed preprocessing, or other classes than declared.
+        ValueError: no preprocessing is declared, or the classes are not those declared.
         WeightsMismatch: see `_snapshots.load_whole`.
     """
     if spec.preprocessing is None:

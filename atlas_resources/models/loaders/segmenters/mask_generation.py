@@ -1,7 +1,7 @@
-"""Automatic mask generation: a grid of points over a raster and its crops, every mask filtered and encoded as it comes.
+"""Automatic mask generation: masks from a grid of points over a raster and its crops, filtered and suppressed.
 
-Serves whatever decodes masks from points. Equal to SamAutomaticMaskGenerator of segment-anything 1.0 and, with
-`crop_nms_order: predicted_iou`, to the mask-generation pipeline of transformers 5.23.
+Works with any model that decodes masks from points. Equal to SamAutomaticMaskGenerator of segment-anything 1.0 and,
+with `crop_nms_order: predicted_iou`, to the mask-generation pipeline of transformers 5.23.
 """
 
 import math
@@ -29,46 +29,47 @@ from atlas_resources.models.protocols import Mask
 
 MASK_THRESHOLD = 0.0  # of the logits: `Sam.mask_threshold` in modeling/sam.py of segment-anything 1.0
 CHUNK_BYTES = 128 << 20
-"""How much the float32 masks that are enlarged at one time may take. It changes no result."""
+"""Memory limit of the float32 masks that are enlarged at once. It changes no result."""
 
 
 class PromptedModel(Protocol):
     """Decodes masks of a raster from points.
 
     Attributes:
-        side_px: of the encoder's square input.
-        point_dtype: float type in which its reference lays the points.
+        side_px: side of the encoder's square input.
+        point_dtype: float type in which its reference computes the points.
     """
 
     side_px: int
     point_dtype: type[np.floating]
 
     def embed(self, raster: np.ndarray) -> Any:
-        """The image embedding of a uint8 sRGB raster [H, W, 3], its longer side fitted to `side_px`."""
+        """Returns the image embedding of a raster uint8 [H, W, 3], RGB in sRGB, longer side resized to `side_px`."""
         ...
 
     def decode(self, embedding: Any, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Three masks a point, one point a prompt.
+        """Decodes three masks for each point.
 
         Args:
-            embedding: of `embed`.
-            points: [N, 2], x and y in pixels of the fitted raster.
+            embedding: from `embed`.
+            points: [N, 2], x and y in pixels of the resized raster.
 
         Returns:
-            float32 logits [N, 3, h, w] over the padded square, and predicted IoU [N, 3].
+            Mask logits, float32 [N, 3, h, w], over the padded square, and predicted IoU [N, 3].
         """
         ...
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A mask on its way.
+    """A mask that has passed the filters.
 
     Attributes:
-        counts: run lengths at the raster's size.
-        box: x_min, y_min, x_max, y_max, last pixel inclusive, pixels of the raster; without a pixel, the crop's corner.
-        predicted_iou, stability_score: see `inference.Mask`.
-        crop: where it was found.
+        counts: COCO's compressed run lengths at the raster's size.
+        box: x_min, y_min, x_max, y_max in pixels of the raster, last pixel inclusive; for a mask without a pixel, the
+            top left corner of its crop.
+        predicted_iou, stability_score: see `protocols.Mask`.
+        crop: the crop in which it was found.
     """
 
     counts: str
@@ -87,7 +88,10 @@ class MaskGenerator:
 
     @torch.inference_mode()
     def segment(self, raster: np.ndarray) -> list[Mask]:
-        """Masks of a uint8 sRGB raster [H, W, 3], best first; without a pixel only by a stability threshold of 0."""
+        """Returns the masks of a raster uint8 [H, W, 3], RGB in sRGB, best first.
+
+        A mask can be without a pixel only where the stability threshold is 0.
+        """
         parameters = self.parameters
         height, width = raster.shape[:2]
         crops = lay_crops(height, width, parameters.crop_n_layers, parameters.crop_overlap_ratio)
@@ -105,12 +109,12 @@ class MaskGenerator:
         ]
 
     def _batches(self, raster: np.ndarray, crop: Crop) -> Iterator[list[Candidate]]:
-        """The masks that pass the filters, of one batch of points after another."""
+        """Yields the masks that pass the filters, from one batch of points after another."""
         parameters = self.parameters
         embedding = self.model.embed(raster[crop.top : crop.bottom, crop.left : crop.right])
         fitted = fitted_size(crop.height, crop.width, self.model.side_px)
         per_side = int(parameters.points_per_side / parameters.crop_n_points_downscale_factor**crop.layer)
-        # In this order and type, because rounding tells: grid to crop, crop to the fitted raster.
+        # Grid to crop, then crop to resized raster, in this order and type: rounding differs otherwise.
         scales = [(crop.width, crop.height), (fitted[1] / crop.width, fitted[0] / crop.height)]
         to_crop, to_fitted = np.array(scales, self.model.point_dtype)
         points = point_grid(per_side).astype(self.model.point_dtype) * to_crop * to_fitted
@@ -128,7 +132,7 @@ class MaskGenerator:
     def _candidates(
         self, logits: torch.Tensor, ious: torch.Tensor, crop: Crop, fitted: tuple[int, int], raster: tuple[int, ...]
     ) -> list[Candidate]:
-        """Logits [N, h, w] at the crop's size, filtered by stability and edges, encoded at the raster's size."""
+        """Enlarges logits [N, h, w] to the crop, filters by stability and crop edges, encodes at the raster's size."""
         parameters = self.parameters
         large = enlarged(logits, self.model.side_px, fitted, (crop.height, crop.width))
         stability = stability_scores(large, parameters.stability_score_offset)
@@ -148,13 +152,13 @@ class MaskGenerator:
         return [Candidate(*row, crop) for row in rows]
 
     def _crop_scores(self, masks: list[Candidate]) -> list[float]:
-        """Which of two masks from different crops is kept: the higher."""
+        """Returns scores by which masks of different crops are suppressed: the higher of two is kept."""
         if self.parameters.crop_nms_order == "predicted_iou":
             return [mask.predicted_iou for mask in masks]
         return [1 / (mask.crop.height * mask.crop.width) for mask in masks]
 
     def _without_small_regions(self, masks: list[Candidate], height: int, width: int) -> list[Candidate]:
-        """Small holes filled, small islands taken away, and what became alike suppressed: untouched masks first."""
+        """Fills small holes, removes small islands, and suppresses what became alike, changed masks before others."""
         parameters = self.parameters
         cleaned, scores = [], []
         for mask in masks:
@@ -167,7 +171,17 @@ class MaskGenerator:
 
 
 def enlarged(logits: torch.Tensor, side_px: int, fitted: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:
-    """Logits [N, h, w] over the encoder's padded square, at the (height, width) of the raster it was fitted from."""
+    """Enlarges mask logits from the encoder's padded square to a raster, by bilinear interpolation.
+
+    Args:
+        logits: [N, h, w], over the padded square.
+        side_px: side of the padded square.
+        fitted: height and width of the resized raster in the square.
+        size: height and width of the raster.
+
+    Returns:
+        float32 [N, height, width].
+    """
     square = interpolate(logits[:, None].float(), (side_px, side_px), mode="bilinear", align_corners=False)
     inside = square[..., : fitted[0], : fitted[1]]
     if fitted == size:
@@ -176,9 +190,16 @@ def enlarged(logits: torch.Tensor, side_px: int, fitted: tuple[int, int], size: 
 
 
 def stability_scores(logits: torch.Tensor, offset: float) -> torch.Tensor:
-    """IoU of each mask with itself at a threshold raised and lowered by the offset, float32 [N] of [N, H, W].
+    """Returns the IoU of each mask at a threshold raised by the offset with that at one lowered by it.
 
-    Not a number where nothing passes the lower threshold.
+    As `calculate_stability_score` in utils/amg.py of segment-anything 1.0.
+
+    Args:
+        logits: [N, H, W].
+        offset: of the logits.
+
+    Returns:
+        float32 [N], 0..1; not a number where no pixel passes the lower threshold.
     """
     high, low = (
         torch.count_nonzero(logits > MASK_THRESHOLD + shift, dim=(1, 2)).to(torch.int32) for shift in (offset, -offset)
@@ -187,7 +208,7 @@ def stability_scores(logits: torch.Tensor, offset: float) -> torch.Tensor:
 
 
 def _suppress(masks: list[Candidate], scores: list[float], iou_threshold: float) -> list[Candidate]:
-    """Non-maximum suppression by boxes; the highest score first, among equals the first. All masks are of one class."""
+    """Non-maximum suppression by the IoU of boxes. Returns what is kept, highest score first, ties in order."""
     if not masks:
         return []
     boxes = torch.tensor([mask.box for mask in masks], dtype=torch.float32)
@@ -196,7 +217,7 @@ def _suppress(masks: list[Candidate], scores: list[float], iou_threshold: float)
 
 
 def _encode(mask: torch.Tensor, box: list[int], crop: Crop, raster: tuple[int, ...]) -> str:
-    """Run lengths, at the raster's size (height, width), of a crop's mask bool [h, w] whose box is of the raster."""
+    """Encodes a crop's mask, bool [h, w], at the raster's size (height, width). The box is in pixels of the raster."""
     x_min, y_min, x_max, y_max = box
     part = mask[y_min - crop.top : y_max + 1 - crop.top, x_min - crop.left : x_max + 1 - crop.left]
     return run_lengths.encode_part(part.cpu().numpy(), y_min, x_min, raster[0], raster[1])

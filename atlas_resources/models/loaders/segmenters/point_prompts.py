@@ -1,4 +1,4 @@
-"""Where points and crops lie when a model that takes point prompts is asked for everything: geometry only, no model.
+"""Geometry of automatic mask generation: crops of a raster, a grid of point prompts, boxes of masks.
 
 After `utils/amg.py` of segment-anything 1.0 and A. Kirillov et al., "Segment Anything", arXiv 2304.02643, appendix B.
 """
@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 
 EDGE_TOLERANCE_PX = 20.0
-"""How near to a crop's edge a box is taken to be cut off by it: `is_box_near_crop_edge` in segment-anything 1.0."""
+"""A box this near to the edge of its crop counts as cut off: `is_box_near_crop_edge` in segment-anything 1.0."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of a raster: its layer, and its edges in pixels, right and bottom exclusive. Layer 0 is the whole."""
+    """A part of a raster: its layer, and its edges in pixels, right and bottom exclusive. Layer 0 is the raster."""
 
     layer: int
     left: int
@@ -37,12 +37,13 @@ class Crop:
 
 
 def lay_crops(height: int, width: int, layers: int, overlap_ratio: float) -> list[Crop]:
-    """The whole raster, then layer by layer 2 ** layer crops along each side.
+    """Returns the whole raster, then for each layer 2 ** layer crops along each side.
 
     Args:
-        height, width: of the raster, pixels.
-        layers: beyond the whole.
-        overlap_ratio: in the first layer, of the raster's short side; in later ones less, as there are more crops.
+        height, width: size of the raster in pixels.
+        layers: number of layers besides the whole raster.
+        overlap_ratio: overlap of neighbouring crops in the first layer, as a share of the raster's short side. It
+            halves from layer to layer.
     """
     crops = [Crop(0, 0, 0, width, height)]
     for layer in range(1, layers + 1):
@@ -56,25 +57,25 @@ def lay_crops(height: int, width: int, layers: int, overlap_ratio: float) -> lis
 
 
 def point_grid(points_per_side: int) -> np.ndarray:
-    """float64 [points, 2]: x, y of evenly spaced points in the unit square, row by row."""
+    """Returns x, y of evenly spaced points in the unit square, row by row: float64 [points_per_side ** 2, 2]."""
     offset = 1 / (2 * points_per_side)
     along = np.linspace(offset, 1 - offset, points_per_side)
     return np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
 
 
 def fitted_size(height: int, width: int, side_px: int) -> tuple[int, int]:
-    """Height and width with the longer side at `side_px`, rounded half up: `ResizeLongestSide` of segment-anything."""
+    """Returns height and width with the longer side at `side_px`, rounded half up as by segment-anything."""
     scale = side_px * 1.0 / max(height, width)
     return int(height * scale + 0.5), int(width * scale + 0.5)
 
 
 def encoder_input(raster: np.ndarray, side_px: int, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
-    """A raster as a SAM encoder takes it: longest side fitted by Pillow's bilinear, normalised, zeros right and below.
+    """Returns the input of a SAM encoder: the longer side resized, normalised, zeros added on the right and below.
 
     Args:
-        raster: uint8 sRGB [H, W, 3].
-        side_px: of the encoder's square input.
-        mean, std: float32 [3], on the scale 0..255.
+        raster: uint8 [H, W, 3], RGB in sRGB. Resized by Pillow's bilinear filter.
+        side_px: side of the encoder's square input.
+        mean, std: float32 [3], RGB on the scale 0..255.
 
     Returns:
         float32 [1, 3, side_px, side_px], on the CPU.
@@ -90,7 +91,7 @@ def encoder_input(raster: np.ndarray, side_px: int, mean: torch.Tensor, std: tor
 
 
 def boxes_of(masks: torch.Tensor) -> torch.Tensor:
-    """Boxes x_min, y_min, x_max, y_max of masks, last pixel inclusive: float32 [N, 4] of bool [N, H, W].
+    """Returns the boxes of masks: x_min, y_min, x_max, y_max, last pixel inclusive, float32 [N, 4] for bool [N, H, W].
 
     All four are 0 for a mask without a pixel.
     """
@@ -105,7 +106,13 @@ def boxes_of(masks: torch.Tensor) -> torch.Tensor:
 
 
 def is_cut_off(boxes: torch.Tensor, crop: Crop, height: int, width: int) -> torch.Tensor:
-    """Which boxes (float32 [N, 4], in the raster) lie at an edge of their crop that is no edge of the raster."""
+    """Returns which boxes are at an edge of their crop that is not an edge of the raster: bool [N].
+
+    Args:
+        boxes: float32 [N, 4], in pixels of the raster.
+        crop: the crop in which they were found.
+        height, width: size of the raster in pixels.
+    """
     crop_edges = boxes.new_tensor([crop.left, crop.top, crop.right, crop.bottom])
     raster_edges = boxes.new_tensor([0, 0, width, height])
     near_crop, near_raster = ((boxes - edges).abs() <= EDGE_TOLERANCE_PX for edges in (crop_edges, raster_edges))

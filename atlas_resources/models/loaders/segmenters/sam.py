@@ -1,4 +1,4 @@
-"""SAM and SAM-HQ from the hub's own layout, by transformers: masks of everything."""
+"""SAM and SAM-HQ in the hub's own layout, loaded by transformers: class-agnostic masks."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenera
 from atlas_resources.models.loaders.segmenters.point_prompts import encoder_input
 from atlas_resources.models.weights import LocatedWeights
 
-ARCHITECTURES = {"sam": SamModel, "sam_hq": SamHQModel}
+ARCHITECTURES = {"sam": SamModel, "sam_hq": SamHQModel}  # by the spec's loader
 
 
 class HubSam:
-    """Decodes masks from points, with the networks of transformers."""
+    """Decodes masks from points with a network of transformers."""
 
     point_dtype: type[np.floating] = np.float32
 
@@ -26,14 +26,14 @@ class HubSam:
         self.network = network
         self.device = device
         self.side_px: int = network.config.vision_config.image_size
-        # Multiplied here: transformers' processors normalise 0..255 in one step, and so rounds this.
+        # On the scale 0..255, as transformers' processors rescale and normalise in one step: rounding follows theirs.
         self.mean = torch.tensor(steps.mean) * 255
         self.std = torch.tensor(steps.std) * 255
 
     def embed(self, raster: np.ndarray) -> dict[str, Any]:
-        """The image embedding [1, channels, h, w] of uint8 sRGB [H, W, 3]; of SAM-HQ, the encoder's layers too.
+        """Returns the image embedding [1, channels, h, w] of a raster uint8 [H, W, 3], RGB in sRGB.
 
-        Without those layers SAM-HQ's decoder falls back to SAM's features and says nothing.
+        For SAM-HQ, the encoder's intermediate layers too: without them its decoder silently uses the features of SAM.
         """
         pixels = encoder_input(raster, self.side_px, self.mean, self.std).to(self.device)
         embedding = self.network.get_image_embeddings(pixels)
@@ -42,7 +42,7 @@ class HubSam:
         return {"image_embeddings": embedding}
 
     def decode(self, embedding: dict[str, Any], points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits [N, 3, h, w] and predicted IoU [N, 3] of points, float32 [N, 2]."""
+        """Returns mask logits [N, 3, h, w] and predicted IoU [N, 3] for points x, y, float32 [N, 2]."""
         prompts = torch.from_numpy(points).to(self.device)[None, :, None]
         labels = torch.ones(1, len(points), 1, dtype=torch.int64, device=self.device)
         output = self.network(input_points=prompts, input_labels=labels, multimask_output=True, **embedding)
@@ -50,10 +50,10 @@ class HubSam:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> MaskGenerator:
-    """Loads the pinned snapshot from disk; the spec's loader says which architecture it holds.
+    """Loads the pinned snapshot, in the architecture of the spec's loader.
 
     Raises:
-        ValueError: the spec declares no mean and deviation.
+        ValueError: the spec declares no mean and standard deviation.
         WeightsMismatch: see `_snapshots.load_whole`.
     """
     steps = spec.preprocessing

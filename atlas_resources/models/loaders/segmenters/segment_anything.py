@@ -1,4 +1,4 @@
-"""Segment Anything by its reference implementation's network and original checkpoints: masks of everything."""
+"""SAM by the networks of segment-anything and the original checkpoints: class-agnostic masks."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ ARCHITECTURE_OF_FILE = {
 
 
 class SegmentAnything:
-    """Decodes masks from points, with the modules of segment-anything."""
+    """Decodes masks from points with a network of segment-anything."""
 
     point_dtype: type[np.floating] = np.float64
 
@@ -31,12 +31,12 @@ class SegmentAnything:
         self.side_px: int = sam.image_encoder.img_size
 
     def embed(self, raster: np.ndarray) -> torch.Tensor:
-        """The image embedding [1, channels, h, w] of a uint8 sRGB raster [H, W, 3]."""
+        """Returns the image embedding [1, channels, h, w] of a raster uint8 [H, W, 3], RGB in sRGB."""
         mean, std = self.sam.pixel_mean.flatten().cpu(), self.sam.pixel_std.flatten().cpu()
         return self.sam.image_encoder(encoder_input(raster, self.side_px, mean, std).to(self.device))
 
     def decode(self, embedding: torch.Tensor, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits [N, 3, h, w] and predicted IoU [N, 3] of points, float64 [N, 2]."""
+        """Returns mask logits [N, 3, h, w] and predicted IoU [N, 3] for points x, y, float64 [N, 2]."""
         prompts = torch.from_numpy(points)[:, None].to(self.device)
         labels = torch.ones(len(points), 1, dtype=torch.int, device=self.device)
         sparse, dense = self.sam.prompt_encoder(points=(prompts, labels), boxes=None, masks=None)
@@ -50,7 +50,7 @@ class SegmentAnything:
 
 
 def _require_declared_normalisation(spec: Spec, sam: torch.nn.Module) -> None:
-    """segment-anything normalises by itself; the spec must declare what it does."""
+    """Raises ValueError unless the spec declares the mean and deviation with which segment-anything normalises."""
     steps = spec.preprocessing
     if not isinstance(steps, Preprocessing) or not steps.mean or not steps.std:
         raise ValueError(f"{spec.key}: preprocessing.mean and std are not declared in model_specs/{spec.key}.yaml")
@@ -63,7 +63,12 @@ def _require_declared_normalisation(spec: Spec, sam: torch.nn.Module) -> None:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> MaskGenerator:
-    """Builds the reference architecture and loads the original checkpoint: tensors only, strictly."""
+    """Builds the architecture that the file's name stands for and loads the checkpoint, tensors only.
+
+    Raises:
+        ValueError: the spec declares another mean or standard deviation than the network has.
+        RuntimeError: the checkpoint lacks an entry or has another.
+    """
     path = weights.only_file()
     sam = sam_model_registry[ARCHITECTURE_OF_FILE[path.name]]()
     sam.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)

@@ -1,7 +1,8 @@
-"""U2-Net: one mask of what stands out. Its architecture in the layout of the pinned checkpoint, and how a mask is made.
+"""U2-Net: one mask of the salient object. The architecture has the layout of the pinned checkpoint.
 
 X. Qin et al., "U2-Net: Going deeper with nested U-structure for salient object detection", Pattern Recognition 106
-(2020), table 1 for the sizes. Names of modules follow carvekit's `ml/arch/u2net/u2net.py`, which made the checkpoint.
+(2020), table 1 for the sizes. Modules are named as in carvekit's `ml/arch/u2net/u2net.py`, by which the checkpoint was
+saved.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Mask
 from atlas_resources.models.weights import LocatedWeights
 
-# Of each stage: height, channels in, within and out, and whether it dilates instead of reducing.
+# For each stage: height, channels in, inside and out, and whether it dilates instead of pooling.
 ENCODER = (
     (7, 3, 32, 64, False), (6, 64, 32, 128, False), (5, 128, 64, 256, False), (4, 256, 128, 512, False),
     (4, 512, 256, 512, True), (4, 512, 256, 512, True),
@@ -31,7 +32,7 @@ DECODER = (
 
 
 class Block(nn.Module):
-    """Convolution of 3 x 3, batch normalisation, rectifier."""
+    """3 x 3 convolution, batch normalisation, ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, dilation: int = 1):
         super().__init__()
@@ -39,12 +40,12 @@ class Block(nn.Module):
         self.bn_s1 = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """float32 [N, channels_out, H, W] of [N, channels_in, H, W]."""
+        """Returns float32 [N, channels_out, H, W] for [N, channels_in, H, W]."""
         return torch.relu(self.bn_s1(self.conv_s1(x)))
 
 
 class ResidualU(nn.Module):
-    """A U-net added to its own input: `rebnconv<level>` down to the bottom, `rebnconv<level>d` up again."""
+    """A U-Net with a residual connection: `rebnconv<level>` on the way down, `rebnconv<level>d` on the way up."""
 
     def __init__(self, height: int, channels_in: int, within: int, channels_out: int, is_dilated: bool):
         super().__init__()
@@ -60,7 +61,7 @@ class ResidualU(nn.Module):
         self.add_module(f"rebnconv{height}", Block(within, within, 2 ** (height - 1) if is_dilated else 2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """float32 [N, channels_out, H, W] of [N, channels_in, H, W]."""
+        """Returns float32 [N, channels_out, H, W] for [N, channels_in, H, W]."""
         x = self.rebnconvin(x)
         return x + self._below(x, 1)
 
@@ -74,7 +75,7 @@ class ResidualU(nn.Module):
 
 
 class U2NetNetwork(nn.Module):
-    """A U of residual Us with a saliency map from each decoder stage, and their fusion."""
+    """A U of residual Us, with a saliency map from each decoder stage and a fusion of them."""
 
     def __init__(self, encoder: tuple = ENCODER, decoder: tuple = DECODER):
         super().__init__()
@@ -88,7 +89,7 @@ class U2NetNetwork(nn.Module):
         self.outconv = nn.Conv2d(self.height, 1, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Fused saliency after the sigmoid, float32 [N, 1, H, W], 0..1, of [N, 3, H, W]."""
+        """Returns the fused saliency after the sigmoid, float32 [N, 1, H, W], 0..1, for [N, 3, H, W]."""
         maps: list[torch.Tensor] = []
         self._below(x, 1, lambda side: maps.insert(0, _as_large(side, x)))
         return torch.sigmoid(self.outconv(torch.cat(maps, dim=1)))
@@ -113,18 +114,21 @@ def _as_large(x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 
 class U2Net:
-    """Segments a raster into what stands out, and leaves the rest."""
+    """Segments the salient object of a raster."""
 
     def __init__(self, network: nn.Module, steps: Preprocessing, parameters: U2NetParameters, device: str):
         self.network = network
         self.parameters = parameters
         self.device = device
-        # The working raster has the declared size already.
+        # The raster has been resized already.
         self.preprocess = build_preprocess(steps.model_copy(update={"resize": None}))
 
     @torch.inference_mode()
     def segment(self, raster: np.ndarray) -> list[Mask]:
-        """One mask of a uint8 sRGB raster [H, W, 3]: saliency stretched to 0..1, at or above the threshold."""
+        """Returns one mask of a raster uint8 [H, W, 3], RGB in sRGB; none where the saliency is the same everywhere.
+
+        The mask is where the saliency, stretched to 0..1, is at or above the threshold.
+        """
         pixels = self.preprocess(Image.fromarray(raster))[None].to(self.device)
         saliency = self.network(pixels)[0, 0].cpu().numpy()
         low, high = saliency.min(), saliency.max()
@@ -134,10 +138,10 @@ class U2Net:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> U2Net:
-    """Builds the architecture and loads the pinned checkpoint: tensors only, strictly.
+    """Builds the architecture and loads the pinned checkpoint, tensors only.
 
     Raises:
-        ValueError: no fixed preprocessing is declared.
+        ValueError: no preprocessing is declared.
         RuntimeError: the checkpoint lacks an entry or has another.
     """
     if spec.preprocessing is None:
