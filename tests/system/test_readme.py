@@ -1,4 +1,4 @@
-"""The demonstration as the README tells it: its queries give the answers shown."""
+"""The README's queries give the answers it shows, on the dataset of `make demo`."""
 
 import pytest
 from rich.console import Console

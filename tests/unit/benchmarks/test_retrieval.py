@@ -1,4 +1,4 @@
-"""The retrieval benchmark's figures on vectors of two numbers, whose neighbours a person can see."""
+"""The retrieval benchmark's figures for vectors of two numbers, whose neighbours are obvious."""
 
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def test_the_histograms_order_as_the_catalogues_macro(tmp_path: Path):
 
 
 def test_a_detail_is_where_there_is_something_to_see():
-    """A quarter of the plate is chequered, the rest is blank; sixteen draws hardly all miss it."""
+    """A quarter of the plate is chequered, the rest is blank; sixteen random squares hardly all miss it."""
     plate = np.full((200, 200, 3), 255, np.uint8)
     plate[:100, :100] = np.indices((100, 100)).sum(axis=0)[..., None] % 2 * 255
     found = np.asarray(detail(Image.fromarray(plate), np.random.default_rng(0)))
@@ -85,7 +85,7 @@ def test_birds_are_of_land_or_water_by_their_class(expected: str, group: str):
     assert group_of(expected) == group
 
 
-def test_a_manifest_says_what_a_plate_shows(tmp_path: Path):
+def test_a_manifest_gives_what_a_plate_shows(tmp_path: Path):
     draw_scans(tmp_path, "red", "blue")
     (tmp_path / "manifest.csv").write_text("file,expected_imagenet\n02-blue.png,pelican\n", encoding="utf-8")
     assert [(plate.path.name, plate.expected) for plate in read_plates(tmp_path)] == [
@@ -94,7 +94,7 @@ def test_a_manifest_says_what_a_plate_shows(tmp_path: Path):
     ]
 
 
-def test_it_prints_a_row_a_task_with_the_histograms_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_it_prints_a_row_per_task_with_the_histograms(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     draw_scans(tmp_path, "red", "blue", "green")
     assert main(["--plates", str(tmp_path), "--instruments", "efficientnet_lite0"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
@@ -108,20 +108,22 @@ def test_it_prints_a_row_a_task_with_the_histograms_beside(tmp_path: Path, capsy
     ]
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_missing_folder_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--plates", str(tmp_path / "none")]) == 1
     assert "expected at least two scans, found 0. Name a folder: --plates FOLDER" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "message"),
     [
         ("otsu_luma", "otsu_luma: expected an admitted embedding, found segmentation, admitted"),
         ("efficientnet_lite0_bf16", "expected an admitted embedding, found embedding, refused numeric: bfloat16 gives"),
         ("no_such_thing", "no_such_thing"),
     ],
 )
-def test_only_admitted_embeddings_are_measured(key: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_only_admitted_embeddings_are_measured(
+    key: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     draw_scans(tmp_path, "red", "blue")
     assert main(["--plates", str(tmp_path), "--instruments", key]) == 1
-    assert told in capsys.readouterr().out
+    assert message in capsys.readouterr().out
