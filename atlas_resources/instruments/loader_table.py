@@ -198,7 +198,7 @@ LOADERS: dict[str, LoaderEntry] = {
         "atlas_resources.models.loaders.segmenters.u2net", 1, frozenset({"segmentation"}), U2NetParameters
     ),
     "otsu_luma": LoaderEntry(
-        "atlas_resources.models.loaders.segmenters.otsu_luma", 1, frozenset({"segmentation"}), OtsuParameters
+        "atlas_resources.models.loaders.segmenters.otsu_luma", 2, frozenset({"segmentation"}), OtsuParameters
     ),
     "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningRules, reads="segmentation"),
     "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning"),

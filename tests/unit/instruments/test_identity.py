@@ -283,7 +283,6 @@ def test_the_fingerprints_of_the_project_are_all_different():
         ("dinov2_base", "bbefaa483c0eba144dc544e8845cca91d7d5b9566935f15645af7e5fc2402a06"),
         (LIBRARY, "44ceb53fa4bb3b4f28c5a708467096109e3977dd1b9b34de1e57f4585c63db99"),
         (SCORES, "118e7890e6405a57d0540c04a947e29b787d639a55b0af671b973c60c30beabb"),
-        (MASKS, OTSU_FINGERPRINT),
         (SAM, "aa8e68df166dc41e793048aab9b9ee03ee5f35c1536d65dbe3fb4cb4ed655d7d"),
     ],
 )

@@ -4,15 +4,14 @@ No torch, no weights.
 """
 
 import numpy as np
-from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops
 
 from atlas_resources.instruments.loader_table import OtsuParameters
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.measures.colour.levels import otsu_threshold
+from atlas_resources.measures.colour.luma import luma
 from atlas_resources.models.protocols import Mask
 from atlas_resources.models.weights import LocatedWeights
-
-REC_709 = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # ITU-R BT.709-6, item 3.2
 
 
 class OtsuLuma:
@@ -26,12 +25,12 @@ class OtsuLuma:
 
         A raster of a single level has no threshold: it is all paper.
         """
-        luma = np.rint(raster.astype(np.float32) @ REC_709).astype(np.uint8)
-        if luma.min() == luma.max():
-            return [Mask.encode(np.ones(luma.shape, dtype=bool), "paper")]
-        printed = luma <= threshold_otsu(luma)
+        levels = luma(raster)
+        printed = levels <= otsu_threshold(np.bincount(levels.ravel(), minlength=256))
+        if printed.all():
+            return [Mask.encode(printed, "paper")]
         labels = label(printed, connectivity=2)
-        floor_px = self.parameters.min_area_ratio * luma.size
+        floor_px = self.parameters.min_area_ratio * levels.size
         regions = [region for region in regionprops(labels) if region.area >= floor_px]
         regions.sort(key=lambda region: (-region.area, region.bbox))
         masks = [Mask.encode(labels == region.label, "printed") for region in regions[: self.parameters.max_regions]]
