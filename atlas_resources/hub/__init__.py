@@ -1,4 +1,4 @@
-"""The only room that talks to a model hub: drafting specs from a hub's facts, and fetching pinned weights.
+"""The only room that connects to a model hub: it drafts specs from what the hub states, and fetches pinned weights.
 
-Nothing here is called by a run.
+Runs do not use it.
 """

@@ -1,6 +1,6 @@
-"""The one module that talks to a hub: looks up, reads and transfers pinned files, closed to all else.
+"""The only module that makes requests to a hub: metadata of models and files, small files, and resumable downloads.
 
-What is fetched, and where it lies, is `pulling.py`; what is asked about a new model is `captures.py`.
+Requests go through huggingface_hub's session, with its headers and errors.
 """
 
 import logging
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from atlas_resources.hub.errors import TOO_MANY, UNAVAILABLE, HubError, HubUnreachable, told
+from atlas_resources.hub.errors import TOO_MANY, UNAVAILABLE, HubError, HubUnreachable, explain_failure
 
 if TYPE_CHECKING:
     import httpx2
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 TIMEOUT_SECONDS = 20
-PASSING_STATUSES = {408, 500, 502, 503, 504}
-PARTIAL = 206
+PASSING_STATUSES = {408, 500, 502, 503, 504}  # worth another try
+PARTIAL = 206  # the answer to a request of a range
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How often a failing request is tried, and how long is waited between."""
+    """How often a failing request is tried, and how long to wait in between: twice as long after each try."""
 
     tries: int = 5
     first_wait_seconds: float = 1.0
@@ -39,7 +39,7 @@ PATIENCE = Patience()
 
 @dataclass(frozen=True)
 class Hub:
-    """The endpoint that is asked. The token never leaves for another one, and is no part of the object's text."""
+    """A hub's address and the token for it. The token is sent to no other address and is left out of `repr`."""
 
     endpoint: str
     token: str | None = field(default=None, repr=False)
@@ -47,21 +47,21 @@ class Hub:
 
 
 def hub_of_environment() -> Hub:
-    """The hub that HF_ENDPOINT names, with the token of HF_TOKEN or of the hub's own login. Raises HubError."""
+    """Returns the hub of HF_ENDPOINT, with the token of HF_TOKEN or of a login. Raises HubError for no address."""
     from huggingface_hub import constants, get_token
 
     endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
     if not endpoint.startswith(("https://", "http://")):
-        raise HubError(f"HF_ENDPOINT: found {endpoint!r}, expected an address that begins with https://. Set it anew.")
+        raise HubError(f"HF_ENDPOINT: found {endpoint!r}, expected an address that begins with https://. Correct it.")
     return Hub(endpoint.rstrip("/"), None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token())
 
 
 @contextmanager
-def opened(hub: Hub) -> Iterator[None]:
-    """Lets requests out, to no other end than asked for: no telemetry, no token to another origin, no address in a log.
+def hub_session(hub: Hub) -> Iterator[None]:
+    """Allows requests to the hub inside the block: no telemetry, no token to another origin, no address in a log.
 
-    Left to itself the hub's library hands the token on to its public hub where a mirror redirects there, and asks the
-    public hub, of its own accord, for a list of programs to name in the user agent; its client logs signed addresses.
+    By default, the hub's library sends the token to the public hub where a mirror redirects there, requests a list of
+    programs for its user agent from the public hub, and its client logs signed addresses.
     """
     import httpx2
     from huggingface_hub import close_session, constants, set_client_factory
@@ -69,13 +69,13 @@ def opened(hub: Hub) -> Iterator[None]:
 
     origin = httpx2.URL(hub.endpoint).origin
 
-    def keep_token_home(request: "httpx2.Request") -> None:
+    def remove_token_elsewhere(request: "httpx2.Request") -> None:
         if request.url.origin != origin:
             request.headers.pop("authorization", None)
 
     def build_client() -> "httpx2.Client":
         client = _http.default_client_factory()
-        client.event_hooks = {**client.event_hooks, "request": [*client.event_hooks["request"], keep_token_home]}
+        client.event_hooks = {**client.event_hooks, "request": [*client.event_hooks["request"], remove_token_elsewhere]}
         client.timeout = TIMEOUT_SECONDS
         return client
 
@@ -93,7 +93,7 @@ def opened(hub: Hub) -> Iterator[None]:
 
 @contextmanager
 def _quiet(*names: str) -> Iterator[None]:
-    """Keeps loggers to errors: the command says what happens, in words that hold no secret."""
+    """Limits loggers to errors: what they log below may hold signed addresses."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -112,7 +112,7 @@ def _status_of(error: Exception) -> int | None:
 
 
 def _wait_seconds(error: Exception, tried: int, patience: Patience) -> float | None:
-    """How long to wait before the next try; None if none would help or the hub asks for longer than patience has."""
+    """Returns how long to wait before the next try; None if a try would not help, or the hub asks for a longer wait."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -128,7 +128,7 @@ def _wait_seconds(error: Exception, tried: int, patience: Patience) -> float | N
 
 
 def _ask(hub: Hub, what: str, request: Callable[[], Answer], progress: Callable[[], int] = lambda: 0) -> Answer:
-    """What the request gives, tried as often as helps; every progress starts the count anew. Raises HubError."""
+    """Makes a request, again after failures that may pass. Progress restarts the count of tries. Raises HubError."""
     import httpx2
     from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
@@ -143,12 +143,15 @@ def _ask(hub: Hub, what: str, request: Callable[[], Answer], progress: Callable[
             wait_seconds = _wait_seconds(error, tried, hub.patience)
             if wait_seconds is None:
                 kind = HubUnreachable if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) else HubError
-                raise kind(f"{what}: {told(error, hub.endpoint, hub.token is not None, tried)}") from None
+                raise kind(f"{what}: {explain_failure(error, hub.endpoint, hub.token is not None, tried)}") from None
             time.sleep(wait_seconds)
 
 
 def describe(hub: Hub, repository: str, revision: str | None) -> "ModelInfo":
-    """The hub's metadata of a model at a revision (a branch, tag or commit), with every file's size and digest."""
+    """Returns the hub's metadata of a model at a branch, tag or commit, with each file's size and digest.
+
+    Raises HubError.
+    """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, HFValidationError
 
@@ -158,21 +161,21 @@ def describe(hub: Hub, repository: str, revision: str | None) -> "ModelInfo":
             return api.model_info(repository, revision=revision, files_metadata=True, timeout=TIMEOUT_SECONDS)
         except (HfHubHTTPError, HFValidationError):
             raise
-        except (ValueError, KeyError, TypeError) as error:  # an answer that is no JSON, or not of a model
+        except (ValueError, KeyError, TypeError) as error:  # an answer that is not JSON, or not about a model
             raise FileMetadataError(str(error)) from error
 
     return _ask(hub, f"{repository}@{revision}" if revision else repository, request)
 
 
 def address_of(hub: Hub, repository: str, revision: str, path: str) -> str:
-    """Where the hub serves a file."""
+    """Returns the address at which the hub serves a file."""
     from huggingface_hub import hf_hub_url
 
     return hf_hub_url(repository, path, revision=revision, endpoint=hub.endpoint)
 
 
 def look_up(hub: Hub, repository: str, revision: str, path: str) -> "HfFileMetadata":
-    """Size, ETag and commit of a file, without its content. Raises HubError, also for an answer of another commit."""
+    """Returns size, ETag and commit of a file, without its content. Raises HubError, also if the commit is another."""
     from huggingface_hub import get_hf_file_metadata
     from huggingface_hub.errors import FileMetadataError
 
@@ -195,7 +198,7 @@ def look_up(hub: Hub, repository: str, revision: str, path: str) -> "HfFileMetad
 
 
 def read_small(hub: Hub, repository: str, revision: str, path: str) -> bytes:
-    """The content of a small file."""
+    """Returns the content of a small file. Raises HubError."""
     from huggingface_hub import get_session
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
@@ -210,7 +213,7 @@ def read_small(hub: Hub, repository: str, revision: str, path: str) -> bytes:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What is to be fetched: its name for messages, its address, its size if known, the file that grows meanwhile."""
+    """A file to download: its name for messages, address, size if known, and the file that holds the part so far."""
 
     what: str
     url: str
@@ -223,15 +226,15 @@ def _size_of(path: Path) -> int:
 
 
 def transfer(hub: Hub, wanted: Transfer, on_bytes: Callable[[int], Any]) -> None:
-    """Fetches a file from where its part ends: a cut transfer goes on, in this run or the next.
+    """Downloads a file, continuing at the end of its part, from this call or an earlier one.
 
     Args:
-        hub: whose address it is.
-        wanted: the file. Its part is kept when the transfer fails.
-        on_bytes: told the size of the part after each chunk.
+        hub: the hub that serves the address.
+        wanted: the file. Its part is kept if the transfer fails.
+        on_bytes: called with the size of the part after each chunk.
 
     Raises:
-        HubError: it could not be had, or was cut off several times without a byte of progress.
+        HubError: the file cannot be downloaded, or was cut off several times without progress.
     """
     from huggingface_hub.utils import build_hf_headers
 
@@ -251,7 +254,7 @@ def transfer(hub: Hub, wanted: Transfer, on_bytes: Callable[[int], Any]) -> None
 
 
 def _stream(wanted: Transfer, headers: dict[str, str], on_bytes: Callable[[int], Any]) -> None:
-    """One request. Appends if the server honours the range, starts anew if it does not."""
+    """Makes one request. Appends to the part if the server supports ranges; otherwise starts again."""
     import httpx2
     from huggingface_hub import get_session
     from huggingface_hub.utils import hf_raise_for_status
@@ -262,7 +265,7 @@ def _stream(wanted: Transfer, headers: dict[str, str], on_bytes: Callable[[int],
         hf_raise_for_status(response)
         range_sent = response.headers.get("Content-Range", "") if response.status_code == PARTIAL else ""
         with wanted.part.open("ab" if range_sent.startswith(f"bytes {have}-") else "wb") as file:
-            for chunk in response.iter_bytes():  # as they arrive: what a larger chunk gathers is lost in a cut
+            for chunk in response.iter_bytes():  # as they arrive: a cut loses what a larger chunk has gathered
                 file.write(chunk)
                 on_bytes(file.tell())
             file.flush()

@@ -1,6 +1,6 @@
-"""What a hub's refusals and failures mean to a person, in one line each, with what mends it. Asks nothing of a hub.
+"""What a hub's refusals and failures mean, each in one line with its fix.
 
-The words are the project's own: a server's may echo what it was sent, and the cause's text may hold a signed address.
+The text of a server or of a library's exception is never shown: it may repeat a token or hold a signed address.
 """
 
 from typing import TYPE_CHECKING
@@ -13,60 +13,60 @@ KEPT = "run this again: what was fetched is kept."
 
 
 class HubError(RuntimeError):
-    """Something could not be had. One line: what, why, and what mends it."""
+    """Something could not be fetched. The message is one line: what, why, and the fix."""
 
 
 class HubUnreachable(HubError):
-    """The hub itself does not answer: asking for the next file would fail as well."""
+    """The hub does not answer at all, so that asking for the next file would fail too."""
 
 
-def told(error: Exception, endpoint: str, is_token_sent: bool, tried: int) -> str:
-    """Why a request to a hub failed, and the mend.
+def explain_failure(error: Exception, endpoint: str, is_token_sent: bool, tried: int) -> str:
+    """Returns why a request to a hub failed, and the fix.
 
     Args:
         error: what the hub's library raised.
-        endpoint: the hub.
-        is_token_sent: whether a token went with the request.
-        tried: how many times it was tried.
+        endpoint: address of the hub.
+        is_token_sent: whether a token was sent with the request.
+        tried: how often the request was tried.
     """
     from huggingface_hub import errors
 
     sentences: list[tuple[type[Exception], str]] = [  # the first that fits
         (errors.OfflineModeIsEnabled, "HF_HUB_OFFLINE is set. Unset it and run this again."),
-        (errors.HFValidationError, "this is no id of a repository. Write it as owner/name."),
-        (errors.RevisionNotFoundError, "there is no such revision. `atlas models pin ID` names the one there is now."),
+        (errors.HFValidationError, "this is not the id of a repository. Write it as owner/name."),
+        (errors.RevisionNotFoundError, "there is no such revision. `atlas models pin ID` shows the current one."),
         (
             errors.RemoteEntryNotFoundError,
             "there is no such file at this revision. Correct weights.files, or pin a revision that has it.",
         ),
-        (errors.GatedRepoError, f"the model is gated. {_mend_of_access(endpoint, is_token_sent)}"),
-        (errors.FileMetadataError, f"{endpoint} does not answer as a hub does. Check HF_ENDPOINT."),
+        (errors.GatedRepoError, f"the model is gated. {_fix_for_access(endpoint, is_token_sent)}"),
+        (errors.FileMetadataError, f"{endpoint} does not answer as a model hub does. Check HF_ENDPOINT."),
     ]
     for kind, sentence in sentences:
         if isinstance(error, kind):
             return sentence
     if isinstance(error, errors.HfHubHTTPError):
-        return _told_by_status(error.response, endpoint, is_token_sent, tried)
+        return _explain_status(error.response, endpoint, is_token_sent, tried)
     return (
         f"the connection to {endpoint} failed ({type(error).__name__}), tried {tried} times. "
         f"Check the network and HF_ENDPOINT, and {KEPT}"
     )
 
 
-def _mend_of_access(endpoint: str, is_token_sent: bool) -> str:
+def _fix_for_access(endpoint: str, is_token_sent: bool) -> str:
     if is_token_sent:
         return (
-            f"A token was sent and not let in: accept the terms at {endpoint} with its account, or set HF_TOKEN anew."
+            f"A token was sent and refused: accept the terms at {endpoint} with its account, or set another HF_TOKEN."
         )
     return f"Accept its terms on its page at {endpoint} and set HF_TOKEN to a token of that account."
 
 
-def _told_by_status(response: "httpx2.Response", endpoint: str, is_token_sent: bool, tried: int) -> str:
+def _explain_status(response: "httpx2.Response", endpoint: str, is_token_sent: bool, tried: int) -> str:
     status, code = response.status_code, response.headers.get("X-Error-Code")
     if status in {UNAUTHORISED, FORBIDDEN} and code != "RepoNotFound":
-        return f"access is refused ({status}). {_mend_of_access(endpoint, is_token_sent)}"
+        return f"access is refused ({status}). {_fix_for_access(endpoint, is_token_sent)}"
     if status in {UNAUTHORISED, FORBIDDEN, NOT_FOUND}:
-        return f"{endpoint} knows no such model, or keeps it private. Check the id; for a private one set HF_TOKEN."
+        return f"there is no such model at {endpoint}, or it is private. Check the id; for a private one set HF_TOKEN."
     if status == TOO_MANY:
         asked = response.headers.get("Retry-After", "")
         return f"too many requests (429). Wait {f'{asked} seconds' if asked.isdigit() else 'some minutes'} and {KEPT}"

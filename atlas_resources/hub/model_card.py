@@ -1,7 +1,4 @@
-"""What a hub says of a model at one commit: its metadata, its files, its configuration files.
-
-Requests are made by `hub.py`; what a spec takes from it is `pinning.py`.
-"""
+"""What a hub states about a model at one commit: metadata, files with their digests, configuration files."""
 
 import hashlib
 import json
@@ -18,7 +15,7 @@ CONFIGURATIONS = ("config.json", PROCESSOR_CONFIG, "open_clip_config.json")
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file of a revision. The hub gives a digest of what it keeps in large file storage, and of no other file."""
+    """A file of a revision. sha256 is None where the hub states none and the content was not read."""
 
     path: str
     size_bytes: int | None
@@ -26,8 +23,18 @@ class HubFile:
 
 
 @dataclass(frozen=True)
-class Capture:
-    """What a hub says of a model at one commit."""
+class ModelCard:
+    """What a hub states about a model at one commit.
+
+    Attributes:
+        model_id: the model's current `owner/name`.
+        asked: the name and revision that were asked for.
+        revision: the commit, 40 hex digits.
+        endpoint: address of the hub.
+        pipeline_tag, library_name, licence_tag: of the hub's metadata, if it states them.
+        files: by path.
+        configurations: the parsed JSON objects of CONFIGURATIONS that the revision has, by path.
+    """
 
     model_id: str
     asked: str
@@ -40,15 +47,15 @@ class Capture:
     configurations: dict[str, Any]
 
 
-def capture(hub: Hub, asked: str) -> Capture:
-    """Asks the hub about `owner/name` or `owner/name@revision`: metadata, files, and its configuration files.
+def fetch_model_card(hub: Hub, asked: str) -> ModelCard:
+    """Fetches what the hub states about `owner/name` or `owner/name@revision`.
 
     Raises HubError.
     """
     repository, _, revision = asked.partition("@")
     info = describe(hub, repository, revision or None)
     if info.sha is None:
-        raise HubError(f"{asked}: the hub names no commit. Check HF_ENDPOINT.")
+        raise HubError(f"{asked}: the hub states no commit. Check HF_ENDPOINT.")
     siblings = info.siblings or []
     contents = {
         sibling.rfilename: read_small(hub, info.id, info.sha, sibling.rfilename)
@@ -63,7 +70,7 @@ def capture(hub: Hub, asked: str) -> Capture:
         )
         for sibling in siblings
     ]
-    return Capture(
+    return ModelCard(
         model_id=info.id,
         asked=asked,
         revision=info.sha,
@@ -97,7 +104,7 @@ def _licence_tag(card: Any, tags: list[str]) -> str | None:
 
 
 def needed_files(files: tuple[HubFile, ...]) -> list[HubFile]:
-    """What a loader reads: safetensors, whole or in shards with their index; else pickles; and config.json."""
+    """Selects what a loader reads: safetensors, whole or in shards with their index, or else pickles; config.json."""
     paths = {file.path: file for file in files}
     whole = [path for path in ("model.safetensors", "open_clip_model.safetensors") if path in paths][:1]
     shards = [path for path in paths if re.fullmatch(r"model-\d+-of-\d+\.safetensors(\.index\.json)?", path)]

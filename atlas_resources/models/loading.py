@@ -10,7 +10,7 @@ from atlas_resources.instruments.spec.weights import HubWeights
 from atlas_resources.models._departures import require_snapshots_steps
 from atlas_resources.models._numeric_modes import in_mode, numeric_mode
 from atlas_resources.models.protocols import Detector, Embedder, Scorer, Segmenter
-from atlas_resources.models.weights import hub_shut, require_weights
+from atlas_resources.models.weights import hub_offline, require_weights
 
 
 class DeviceUnavailable(RuntimeError):
@@ -44,7 +44,7 @@ def load_model(spec: Spec, paranoid: bool = False) -> Embedder | Scorer | Segmen
         PreprocessingMismatch: the weights' own processor does something else (see `_departures.require_same_steps`).
     """
     device = require_device(spec)
-    with hub_shut(), numeric_mode(spec.numeric):
+    with hub_offline(), numeric_mode(spec.numeric):
         weights = require_weights(spec, paranoid)
         if isinstance(spec.weights, HubWeights) and weights.folder is not None:
             require_snapshots_steps(spec, weights.folder)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from atlas_resources.instruments.spec.input import Interpolation, Preprocessing, Resize
-from atlas_resources.models.weights import hub_shut
+from atlas_resources.models.weights import hub_offline
 
 PROCESSOR_CONFIG = "preprocessor_config.json"
 INTERPOLATION_OF_RESAMPLE: dict[int, Interpolation] = {  # numbers of PIL.Image.Resampling
@@ -61,7 +61,7 @@ def steps_of_configurations(configurations: Mapping[str, Any]) -> Preprocessing:
     Raises:
         StepsUnreadable: see `steps_of_snapshot`.
     """
-    with TemporaryDirectory(prefix="atlas-processor-") as folder, hub_shut():
+    with TemporaryDirectory(prefix="atlas-processor-") as folder, hub_offline():
         for name in {PROCESSOR_CONFIG, "config.json"} & configurations.keys():
             (Path(folder) / name).write_text(json.dumps(configurations[name]), encoding="utf-8")
         return steps_of_snapshot(Path(folder))

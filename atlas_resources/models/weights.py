@@ -196,7 +196,7 @@ _was_offline = False
 
 
 @contextmanager
-def hub_shut() -> Iterator[None]:
+def hub_offline() -> Iterator[None]:
     """Puts the hub's library offline inside the block: it raises OfflineModeIsEnabled instead of connecting.
 
     `local_files_only` is not enough: huggingface_hub 2.4.0 still requests a list of programs for its user agent. The

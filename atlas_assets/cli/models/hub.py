@@ -16,8 +16,8 @@ from atlas_assets.cli.output import console, fail
 if TYPE_CHECKING:
     from atlas_resources.hub.client import Hub
     from atlas_resources.hub.drafting import Draft
-    from atlas_resources.hub.model_card import Capture
-    from atlas_resources.hub.pulling import Step
+    from atlas_resources.hub.model_card import ModelCard
+    from atlas_resources.hub.planning import Step
 
 COLOURS = {
     "there": "green", "fetched": "green", "nothing to fetch": "green", "ok": "green", "to fetch": "cyan",
@@ -84,13 +84,13 @@ def models_pull(
 
     HF_ENDPOINT, HF_TOKEN and HF_HUB_CACHE are honoured. An interrupted download resumes where it stopped.
     """
-    from atlas_resources.hub.client import opened
+    from atlas_resources.hub.client import hub_session
     from atlas_resources.hub.errors import HubUnreachable
-    from atlas_resources.hub.pulling import plan_pull
+    from atlas_resources.hub.planning import plan_pull
 
     chosen = chosen_specs(registry_in(specs), names or [], roster, is_active)
     hub = _hub()
-    with opened(hub):
+    with hub_session(hub):
         try:
             steps = [step for spec in chosen for step in plan_pull(hub, spec)]
         except HubUnreachable as error:
@@ -118,23 +118,23 @@ def models_pin(
     specs: SpecsFolder = None,
 ) -> None:
     """Draft a spec from a model's page at the hub, null where it gives nothing, and list what a person must declare."""
-    from atlas_resources.hub.client import opened
+    from atlas_resources.hub.client import hub_session
     from atlas_resources.hub.drafting import draft_spec
     from atlas_resources.hub.errors import HubError
-    from atlas_resources.hub.model_card import capture
+    from atlas_resources.hub.model_card import fetch_model_card
 
     hub = _hub()
     try:
-        with opened(hub):
-            seen = capture(hub, asked)
-        draft = draft_spec(seen, key)
+        with hub_session(hub):
+            card = fetch_model_card(hub, asked)
+        draft = draft_spec(card, key)
     except HubError as error:
         raise fail(str(error)) from None
-    if seen.model_id != asked.partition("@")[0]:
-        notify(f"{asked} is {seen.model_id} now.")
+    if card.model_id != asked.partition("@")[0]:
+        notify(f"{asked} is {card.model_id} now.")
     if is_written:
         path = _write_draft(draft, specs)
-        _print_capture(seen)
+        _print_model_card(card)
         console.print(f"written: {path}. A person must still declare:", markup=False, soft_wrap=True)
         for line in draft.to_declare:
             console.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
@@ -157,9 +157,9 @@ def _write_draft(draft: "Draft", folder: Path | None) -> Path:
     return path
 
 
-def _print_capture(seen: "Capture") -> None:
-    console.print(f"{seen.model_id} @{seen.revision}", markup=False, highlight=False, soft_wrap=True)
-    for file in seen.files:
+def _print_model_card(card: "ModelCard") -> None:
+    console.print(f"{card.model_id} @{card.revision}", markup=False, highlight=False, soft_wrap=True)
+    for file in card.files:
         line = f"{_size(file.size_bytes):>8}  {file.sha256 or '-':<64}  {file.path}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -75,10 +75,10 @@ def test_a_written_draft_is_an_idea_until_a_person_declares_the_rest(bench: Benc
 def test_what_a_person_must_declare_is_said_with_what_the_hub_hints(bench: Bench):
     printed = bench.atlas("pin", MODEL, "--write", "--key", "drafted").stdout
     assert (
-        "- output: kind, size, and which pooled feature (config.json says projection_dim 24; config.json says "
-        "vision_config.hidden_size 32; config.json says vision_config.image_size 56)"
+        "- output: kind, size, and which pooled feature (config.json has projection_dim 24; config.json has "
+        "vision_config.hidden_size 32; config.json has vision_config.image_size 56)"
     ) in printed
-    assert "- failure_modes: one known way to be wrong at least, with its source" in printed
+    assert "- failure_modes: at least one known way to be wrong, with its source" in printed
     assert "- licence: the hub's tag is not given" in printed
     assert "Then: atlas models check; atlas models pull drafted" in printed
 
@@ -215,9 +215,9 @@ def test_a_model_that_moved_is_pinned_under_its_present_id(bench: Bench):
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ("studio/nothing", "knows no such model, or keeps it private"),
+        ("studio/nothing", "there is no such model at "),
         (f"{MODEL}@v9", f"{MODEL}@v9: there is no such revision"),
-        ("a/b/c", "a/b/c: this is no id of a repository. Write it as owner/name."),
+        ("a/b/c", "a/b/c: this is not the id of a repository. Write it as owner/name."),
     ],
 )
 def test_what_is_not_there_is_told(bench: Bench, asked: str, told: str):
@@ -234,7 +234,7 @@ def test_a_gated_model_is_told(bench: Bench):
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}"])
 def test_an_answer_that_is_of_no_hub_is_told(bench: Bench, body: bytes):
     bench.fake.faults.append(Fault("GET", "/tiny-clip", status=200, body=body))
-    assert "does not answer as a hub does. Check HF_ENDPOINT." in bench.atlas("pin", MODEL).stderr
+    assert "does not answer as a model hub does. Check HF_ENDPOINT." in bench.atlas("pin", MODEL).stderr
 
 
 def test_a_configuration_that_is_no_json_is_told(bench: Bench):

@@ -17,13 +17,14 @@ from support.made_specs import project_spec, write_spec
 from support.network import shut_network
 
 from atlas_resources.hub.client import Hub
-from atlas_resources.hub.pulling import Step, plan_pull, pull
+from atlas_resources.hub.planning import Step, plan_pull
+from atlas_resources.hub.pulling import pull
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.instruments.spec.weights import LibraryWeights, WeightFile
 from atlas_resources.models import loading as inference
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Embedder
-from atlas_resources.models.weights import WeightsMissing, hub_shut, require_weights
+from atlas_resources.models.weights import WeightsMissing, hub_offline, require_weights
 
 __all__ = ["bench", "only_loopback", "shut_network"]  # fixtures
 
@@ -105,7 +106,7 @@ def test_the_hub_is_shut_while_a_model_loads(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_hub_stays_shut_until_the_last_of_two_loads_ends():
-    first, second = hub_shut(), hub_shut()
+    first, second = hub_offline(), hub_offline()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
@@ -176,8 +177,8 @@ def test_a_full_disk_is_told_before_it_is_filled(bench: Bench, monkeypatch: pyte
 
     monkeypatch.setattr("atlas_resources.hub.pulling.shutil.disk_usage", lambda folder: Usage)
     result = bench.atlas("pull", "tiny_clip")
-    assert "model.safetensors: 16384 bytes are to come and 1000 are free in" in result.stderr
-    assert "Make room, or name another cache in HF_HUB_CACHE." in result.stderr
+    assert "model.safetensors: 16384 bytes are missing and 1000 are free in" in result.stderr
+    assert "Free some space, or set HF_HUB_CACHE to another cache." in result.stderr
 
 
 def test_a_cache_that_cannot_be_written_is_told(bench: Bench):

@@ -23,7 +23,7 @@ from support.made_hubs import (
 from support.made_specs import content_of, with_field, write_spec
 
 from atlas_resources.hub.client import Hub
-from atlas_resources.models.weights import hub_shut
+from atlas_resources.models.weights import hub_offline
 
 __all__ = ["bench", "only_loopback"]  # fixtures
 
@@ -40,7 +40,7 @@ def test_the_pinned_files_and_no_other_lie_in_the_hubs_own_layout(bench: Bench):
     assert {path.name for path in bench.snapshot.iterdir()} == {"model.safetensors", "config.json"}
     assert os.readlink(weights) == f"../../blobs/{sha256(WEIGHTS)}"
     assert {path.name for path in blobs.iterdir()} == {sha256(WEIGHTS), os.path.basename(os.readlink(config))}
-    with hub_shut():  # huggingface_hub 2.4.0 connects even for local files only, to name programs in its user agent
+    with hub_offline():  # huggingface_hub 2.4.0 connects even for local files only, to name programs in its user agent
         found = huggingface_hub.hf_hub_download(MODEL, "model.safetensors", revision=REVISION, cache_dir=bench.cache)
     assert Path(found) == weights
 
@@ -130,7 +130,7 @@ def test_a_file_of_the_wrong_digest_is_removed_before_a_loader_could_find_it(ben
     assert result.exit_code == 1
     assert "tiny_clip: model.safetensors is not the pinned file" in result.stderr
     assert f"expected sha256 {sha256(WEIGHTS)}, 16384 bytes; found sha256 {found}, 16384 bytes" in result.stderr
-    assert "Mend: pull again" in result.stderr
+    assert "Fix: pull again" in result.stderr
     assert {path.name for path in bench.snapshot.iterdir()} == {"config.json"}  # the other file is not held up
     assert not list((bench.storage / "blobs").glob(f"{sha256(WEIGHTS)}*"))
 
@@ -207,7 +207,7 @@ def test_a_token_that_is_not_let_in_is_told_and_not_shown(bench: Bench, monkeypa
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     bench.repository.is_gated = True
     result = bench.atlas("pull", KEY)
-    assert "A token was sent and not let in" in result.stderr
+    assert "A token was sent and refused" in result.stderr
     assert TOKEN not in result.output
 
 
@@ -220,7 +220,7 @@ def test_an_unknown_model_is_told(bench: Bench):
     bench.pin(repository="studio/nothing")
     result = bench.atlas("pull", KEY)
     assert result.exit_code == 1
-    assert f"{bench.fake.endpoint} knows no such model, or keeps it private. Check the id" in result.stderr
+    assert f"there is no such model at {bench.fake.endpoint}, or it is private. Check the id" in result.stderr
 
 
 def test_an_unknown_revision_is_told(bench: Bench):
@@ -252,7 +252,7 @@ def test_an_answer_of_another_commit_is_refused(bench: Bench):
 
 def test_something_else_than_a_hub_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     bench.fake.faults.append(Fault("HEAD", "/model.safetensors", status=200))
-    assert "does not answer as a hub does. Check HF_ENDPOINT." in bench.atlas("pull", KEY).stderr
+    assert "does not answer as a model hub does. Check HF_ENDPOINT." in bench.atlas("pull", KEY).stderr
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert (
         "the connection to http://127.0.0.1:9 failed (ConnectError), tried 3 times" in bench.atlas("pull", KEY).stderr
@@ -368,7 +368,7 @@ def test_what_needs_no_hub_is_told_so(bench: Bench, monkeypatch: pytest.MonkeyPa
 
 def test_an_unpinned_revision_is_told(bench: Bench):
     bench.pin(revision=None)
-    assert f"no revision is pinned. `atlas models pin {MODEL}` names one." in bench.atlas("pull", KEY).stderr
+    assert f"no revision is pinned. `atlas models pin {MODEL}` shows one." in bench.atlas("pull", KEY).stderr
 
 
 @pytest.mark.parametrize("arguments", [[], [KEY, "--active"], ["--roster", "x", "--active"]])
