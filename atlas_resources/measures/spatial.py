@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas_resources.measures.strips import row_strips
+from atlas_resources.measures.windows import row_strips
 
 # Strips of this size stay in a core's cache.
 STRIP_PIXELS = 1 << 18

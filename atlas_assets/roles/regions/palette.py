@@ -43,7 +43,7 @@ class PaletteWork(RegionWork):
     def _row(self, plate: PlateSegments, segment: KeptSegment, paper: Any, levels: np.ndarray) -> dict[str, Any]:
         from atlas_resources.measures.colour.census import count_colours
         from atlas_resources.measures.masks.colours import describe_colours
-        from atlas_resources.measures.texture import texture
+        from atlas_resources.measures.masks.texture import texture
 
         census = count_colours(plate.pixels, segment.mask)
         colours = describe_colours(census, paper, self.model.most_colours)

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from skimage.color import rgb2lab
 
 from atlas_resources.measures.colour.luma import luma
-from atlas_resources.measures.strips import row_strips
-from atlas_resources.measures.windows import bounding_box
+from atlas_resources.measures.windows import bounding_box, row_strips
 
 # Bounds what counting needs beside the picture: 4 bytes of code a pixel, and as much again to sort them.
 STRIP_PIXELS = 1 << 25

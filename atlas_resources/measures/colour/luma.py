@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas_resources.measures.strips import row_strips
+from atlas_resources.measures.windows import row_strips
 
 # ITU-R BT.709-6, item 3.2: E'Y = 0.2126 E'R + 0.7152 E'G + 0.0722 E'B, of gamma-coded values.
 RED_WEIGHT, GREEN_WEIGHT, BLUE_WEIGHT, WEIGHT_SUM = (np.uint32(weight) for weight in (2126, 7152, 722, 10000))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage.filters import threshold_otsu
 
 from atlas_resources.measures.colour.levels import describe_levels, otsu_threshold, percentile_level
 
@@ -81,6 +82,12 @@ def test_otsu_of_one_level_is_that_level():
 def test_otsu_does_not_depend_on_the_number_of_pixels():
     counts = np.random.default_rng(0).integers(0, 1000, 256)
     assert otsu_threshold(counts * 100_003) == otsu_threshold(counts)
+
+
+@given(st.lists(st.integers(0, 255), min_size=2, max_size=300).filter(lambda levels: len(set(levels)) > 1))
+def test_otsu_is_that_of_scikit_image(levels: list[int]):
+    pixels = np.array([levels], np.uint8)
+    assert otsu_threshold(np.bincount(levels, minlength=256)) == threshold_otsu(pixels)
 
 
 @pytest.mark.parametrize("measure", [describe_levels, otsu_threshold])

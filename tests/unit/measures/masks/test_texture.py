@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from skimage.filters import sobel
 
-from atlas_resources.measures import texture as texture_module
-from atlas_resources.measures.texture import Texture, texture
+from atlas_resources.measures.masks import texture as texture_module
+from atlas_resources.measures.masks.texture import Texture, texture
 
 SHAPES = st.shared(st.tuples(st.integers(1, 12), st.integers(1, 12)), key="shape")
 PICTURES = SHAPES.flatmap(lambda shape: hnp.arrays(np.uint8, shape))

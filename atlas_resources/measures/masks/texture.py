@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas_resources.measures.spatial import SOBEL_SCALE, laplacian_of, squared_gradient_of
-from atlas_resources.measures.strips import row_strips
-from atlas_resources.measures.windows import bounding_box
+from atlas_resources.measures.windows import bounding_box, row_strips
 
 # Strips of this size stay in a core's cache.
 STRIP_PIXELS = 1 << 18
