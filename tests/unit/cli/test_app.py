@@ -1,4 +1,4 @@
-"""The `atlas` command: exit codes, names, and errors that say how to mend them."""
+"""The `atlas` command: exit codes, names, and errors that say how to fix them."""
 
 import dagster as dg
 import pytest
@@ -40,8 +40,8 @@ def atlas(*arguments: object) -> Result:
     return result
 
 
-def reported(dataset: Dataset) -> int:
-    """How many runs of instruments there are."""
+def run_count(dataset: Dataset) -> int:
+    """Number of runs of instruments."""
     return len(list(dataset.reports_dir.iterdir()))
 
 
@@ -96,7 +96,7 @@ class TestPlates:
         assert result.exit_code == 1
         assert f"no scans found in {tmp_path / 'nothing'}" in result.output
 
-    def test_a_path_that_is_not_there_is_named(self, home, tmp_path):
+    def test_a_missing_path_is_named(self, home, tmp_path):
         result = atlas("plates", "add", tmp_path / "nowhere.jpg")
         assert result.exit_code == 1
         assert "nowhere.jpg" in result.output
@@ -115,10 +115,10 @@ class TestRun:
         atlas("plates", "add", scans)
         assert atlas("run").exit_code == 0
         assert home.catalogue_path.is_file()
-        assert reported(home) == 2
+        assert run_count(home) == 2
         assert sorted(fake_instruments.LOADED) == [EMBEDDER, SEGMENTER]
         assert atlas("run").exit_code == 0
-        assert reported(home) == 2
+        assert run_count(home) == 2
         assert sorted(fake_instruments.LOADED) == [EMBEDDER, SEGMENTER]
 
     def test_some_plates_of_one_asset(self, home, scans):
@@ -146,7 +146,7 @@ class TestRun:
         result = atlas("run", "--plates", "plate-077")
         assert result.exit_code == 1
         assert "plate-077" in result.output
-        assert reported(home) == 0
+        assert run_count(home) == 0
 
     @pytest.mark.parametrize("selection", ['key:"segments/nobody"', "group:nowhere", "this is no selection ("])
     def test_a_selection_that_names_nothing_is_an_error_that_repeats_it(self, home, scans, selection):
@@ -182,18 +182,18 @@ class TestQuery:
         (line,) = [line for line in result.output.splitlines() if "plate-002" in line]
         assert "0.96" in line  # 24/25 by hand
 
-    def test_the_limit_is_said(self, catalogued):
+    def test_the_limit_is_stated(self, catalogued):
         result = atlas("query", "SELECT plate_id FROM plates ORDER BY ALL", "--limit", "2")
         assert "plate-002" in result.output
         assert "plate-003" not in result.output
         assert "the first 2 rows; more with --limit" in result.output
 
-    def test_text_that_looks_like_markup_is_printed_as_it_is(self, catalogued):
+    def test_text_that_looks_like_markup_is_printed_unchanged(self, catalogued):
         result = atlas("query", "SELECT '[red]brackets[/]' AS said, [1, 2] AS list")
         assert "[red]brackets[/]" in result.output
         assert "[1, 2]" in result.output
 
-    def test_a_mistake_in_sql_exits_1_with_duckdbs_words(self, catalogued):
+    def test_a_mistake_in_sql_exits_1_with_duckdbs_message(self, catalogued):
         result = atlas("query", "SELECT nonsense FROM plates")
         assert result.exit_code == 1
         assert "nonsense" in result.output
@@ -212,8 +212,8 @@ class TestQuery:
         assert result.exit_code == 1
         assert "Build it: atlas run" in result.output
 
-    def test_the_mend_that_it_names_works(self, home, scans):
-        """Where nothing has been built yet, `atlas run catalogue` builds it, or says what to run instead."""
+    def test_the_fix_that_it_names_works(self, home, scans):
+        """In an empty dataset, `atlas run catalogue` builds the catalogue, or says what to run instead."""
         atlas("plates", "add", scans)
         result = atlas("run", "catalogue")
         if result.exit_code:

@@ -1,4 +1,4 @@
-"""A numeric mode faster than float32 is admitted by its cosine to float32 on golden plates, and refused with it."""
+"""A numeric mode faster than float32 is admitted or refused by its cosine to float32 on golden plates."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def with_numeric(key: str, numeric: Numeric) -> Spec:
 
 
 def with_golden(cosine: float, key: str = EXACT) -> Spec:
-    """The instrument in bfloat16, with a figure measured on it as it stands."""
+    """The instrument in bfloat16, with a figure measured on its present spec."""
     spec = with_numeric(key, BFLOAT16)
     golden = Golden(cosine_min=cosine, farthest="plate-007", plates=24, subject=golden_subject(spec))
     return with_numeric(key, BFLOAT16.model_copy(update={"golden": golden}))
@@ -70,14 +70,14 @@ def test_a_figure_of_another_mode_does_not_count():
     ]
 
 
-def test_a_lower_matmul_precision_wants_the_test_too():
+def test_a_lower_matmul_precision_needs_the_test_too():
     spec = with_numeric(EXACT, Numeric(dtype="float32", device="cpu", matmul_precision="medium"))
     assert missing_for_admission(spec) == [
         f"numeric: float32 with medium matmul precision has no golden test yet; run `atlas models golden {EXACT}`"
     ]
 
 
-def test_float32_wants_none():
+def test_float32_needs_none():
     assert missing_for_admission(with_numeric(EXACT, Numeric(dtype="float32", device="cuda"))) == []
 
 
@@ -87,13 +87,13 @@ def test_masks_have_no_cosine():
     ]
 
 
-def test_the_figure_is_no_part_of_the_fingerprint_and_the_mode_is():
+def test_the_mode_is_part_of_the_fingerprint_and_the_figure_is_not():
     fast = fingerprint(with_numeric(EXACT, BFLOAT16), 1)
     assert fingerprint(with_golden(0.9995), 1) == fingerprint(with_golden(0.5), 1) == fast
     assert fast != fingerprint(project_spec(EXACT), 1)
 
 
-def test_recording_changes_the_lines_of_numeric_alone(tmp_path: Path):
+def test_recording_changes_only_the_lines_of_numeric(tmp_path: Path):
     path = write_spec(tmp_path, content_of(EXACT) | {"numeric": {"dtype": "bfloat16", "device": "cpu"}})
     before = "# kept\n" + path.read_text(encoding="utf-8")
     path.write_text(before, encoding="utf-8")
@@ -109,8 +109,7 @@ def test_recording_changes_the_lines_of_numeric_alone(tmp_path: Path):
     assert after.endswith(before[end:])
 
 
-def test_the_project_s_fast_mode_stands_as_its_figure_says():
-    """Two small drawings through the real weights: no farther from float32 than what was recorded."""
+def test_the_projects_fast_mode_has_the_status_of_its_figure():
     spec = project_spec(FAST)
     assert spec.numeric is not None
     golden = spec.numeric.golden
@@ -120,21 +119,21 @@ def test_the_project_s_fast_mode_stands_as_its_figure_says():
     assert read_registry().status(FAST).name == expected
 
 
-def test_it_is_held_against_float32_that_rounds_nowhere():
+def test_it_is_compared_with_float32_of_the_highest_precision():
     twin = exact_twin(with_numeric("clip_vit_base_patch32", Numeric(dtype="bfloat16", device="cuda", attention="sdpa")))
     assert twin.numeric == Numeric(dtype="float32", device="cuda", matmul_precision="highest")
     assert not is_fast(twin.numeric)
 
 
 @pytest.mark.parametrize("key", [FAST, "efficientnet_lite0_imagenet"])
-def test_real_weights_in_bfloat16_are_near_and_not_equal(key: str, tmp_path: Path):
+def test_real_weights_in_bfloat16_are_close_and_not_equal(key: str, tmp_path: Path):
     scans = draw_scans(tmp_path, "red", "teal")
     found = compare(with_numeric(key, BFLOAT16), scans)
     assert [plate.name for plate in found] == ["01-red", "02-teal"]
     assert all(0.95 < plate.cosine < 1 - 1e-7 for plate in found)
 
 
-def test_the_farthest_plate_is_recorded_and_its_figure_never_rounded_up(monkeypatch: pytest.MonkeyPatch):
+def test_the_farthest_plate_is_recorded_and_its_figure_rounded_down(monkeypatch: pytest.MonkeyPatch):
     found = [PlateCosine("a", 0.9999), PlateCosine("b", 0.9989999999), PlateCosine("c", 0.9995)]
     monkeypatch.setattr("atlas_assets.cli.models.golden_test.draw_demo_plates", lambda *_, **__: [])
     monkeypatch.setattr("atlas_assets.cli.models.golden_test.compare", lambda *_: found)
@@ -151,22 +150,22 @@ class TestCommand:
         monkeypatch.setattr("atlas_assets.cli.models.golden_test.draw_demo_plates", lambda *_, **__: [])
         return tmp_path
 
-    def test_it_measures_records_and_says(self, folder: Path, tmp_path: Path):
+    def test_it_measures_records_and_reports(self, folder: Path, tmp_path: Path):
         draw_scans(tmp_path / "scans", "red", "green")
-        told = CliRunner().invoke(app, ["models", "golden", "fast", "--plates", str(tmp_path / "scans")])
-        assert told.exit_code in (0, 1)
+        result = CliRunner().invoke(app, ["models", "golden", "fast", "--plates", str(tmp_path / "scans")])
+        assert result.exit_code in (0, 1)
         spec = read_registry(folder).require("fast")
         assert spec.numeric is not None
         assert spec.numeric.golden is not None
         assert spec.numeric.golden.plates == 2
-        assert f"{spec.numeric.golden.cosine_min:.6f}" in told.output
-        assert ("admitted" in told.output) is (told.exit_code == 0)
+        assert f"{spec.numeric.golden.cosine_min:.6f}" in result.output
+        assert ("admitted" in result.output) is (result.exit_code == 0)
 
-    def test_a_folder_without_scans_is_told_once(self, folder: Path):
-        told = CliRunner().invoke(app, ["models", "golden", "fast", "--plates", str(folder / "none")])
-        assert (told.exit_code, told.output) == (1, f"no scans found in {folder / 'none'}\n")
+    def test_a_folder_without_scans_is_reported_once(self, folder: Path):
+        result = CliRunner().invoke(app, ["models", "golden", "fast", "--plates", str(folder / "none")])
+        assert (result.exit_code, result.output) == (1, f"no scans found in {folder / 'none'}\n")
 
     def test_float32_has_nothing_to_test(self, folder: Path):
-        told = CliRunner().invoke(app, ["models", "golden", EXACT])
-        assert told.exit_code == 1
-        assert "is for a mode faster than float32" in told.output
+        result = CliRunner().invoke(app, ["models", "golden", EXACT])
+        assert result.exit_code == 1
+        assert "is for a mode faster than float32" in result.output

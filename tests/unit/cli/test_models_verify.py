@@ -1,4 +1,4 @@
-"""`atlas models verify`: every pinned file hashed again; only a wrong one is an error."""
+"""`atlas models verify` hashes every pinned file again; only a wrong one is an error."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ def rows(output: str) -> dict[str, str]:
     return {line[2]: line[1] for line in found if line}
 
 
-def test_what_was_pulled_is_right(bench: Bench):
+def test_a_pulled_file_is_ok(bench: Bench):
     bench.atlas("pull", KEY)
     result = bench.atlas("verify", KEY)
     assert rows(result.stdout) == {"model.safetensors": "ok", "config.json": "unpinned"}
@@ -24,14 +24,14 @@ def test_what_was_pulled_is_right(bench: Bench):
     assert result.exit_code == 0
 
 
-def test_what_is_not_there_is_missing_and_no_error(bench: Bench):
+def test_a_missing_file_is_no_error(bench: Bench):
     result = bench.atlas("verify", KEY)
     assert rows(result.stdout) == {"model.safetensors": "missing", "config.json": "missing"}
     assert f"expected {bench.snapshot}/model.safetensors; `atlas models pull tiny_clip`" in result.stdout
     assert result.exit_code == 0
 
 
-def test_a_wrong_file_is_told_with_both_digests_and_the_exit_code_is_1(bench: Bench):
+def test_a_wrong_file_is_reported_with_both_digests_and_the_exit_code_is_1(bench: Bench):
     bench.atlas("pull", KEY)
     (bench.snapshot / "model.safetensors").write_bytes(b"abc")
     result = bench.atlas("verify", KEY)
@@ -62,7 +62,7 @@ def test_all_are_verified_by_default(bench: Bench, monkeypatch: pytest.MonkeyPat
     ("field", "value", "status", "exit_code"),
     [("version", "9.9", "wrong", 1), ("library", "no-such-library", "missing", 0)],
 )
-def test_another_version_of_a_library_is_wrong_and_none_is_missing(
+def test_another_version_of_a_library_is_wrong_and_an_absent_one_missing(
     bench: Bench, field: str, value: str, status: str, exit_code: int
 ):
     write_spec(bench.specs, with_field(content_of("otsu_luma"), ("weights", field), value))

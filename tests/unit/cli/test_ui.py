@@ -1,4 +1,4 @@
-"""`atlas ui` starts Dagster's programs on loopback, whatever the port, on the dataset it is asked for."""
+"""`atlas ui` starts Dagster on loopback, on the given port, with the dataset in ATLAS_HOME."""
 
 import subprocess
 
@@ -10,7 +10,7 @@ from atlas_assets.cli.app import app
 
 @pytest.fixture
 def started(monkeypatch, tmp_path):
-    """Commands and environments of the processes that were asked for; none is started."""
+    """Commands and environments of the processes that would be started; none is."""
     started = []
 
     def note(command, *, env, **options):
@@ -23,7 +23,7 @@ def started(monkeypatch, tmp_path):
     return started
 
 
-def test_its_host_is_loopback_and_its_port_the_one_asked_for(started, tmp_path):
+def test_its_host_is_loopback_and_its_port_the_given_one(started, tmp_path):
     result = CliRunner().invoke(app, ["ui", "--port", "3999"])
     assert result.exit_code == 0, result.output
     ((command, env),) = started

@@ -1,4 +1,4 @@
-"""The contact sheet: a card for each plate, in order, with palette and neighbours in their places."""
+"""The contact sheet has a card per plate, in order, with palette and neighbours in place."""
 
 import numpy as np
 import pytest

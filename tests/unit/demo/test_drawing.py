@@ -1,4 +1,4 @@
-"""Demonstration plates are reproducible: the pixels follow from seed, number and version, and from nothing else."""
+"""Demonstration plates are reproducible: pixels depend on seed, number, scale and version only."""
 
 import hashlib
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_a_plate_does_not_depend_on_how_many_are_drawn(tmp_path: Path) -> None:
     assert digests(draw(tmp_path / "one", count=1)) == digests(draw(tmp_path / "two", count=2))[:1]
 
 
-def test_plates_already_drawn_are_left_alone(tmp_path: Path) -> None:
+def test_plates_already_drawn_are_kept(tmp_path: Path) -> None:
     first = draw(tmp_path)
     modified = [plate.path.stat().st_mtime_ns for plate in first]
     again = draw(tmp_path)
@@ -52,6 +52,6 @@ def test_a_plate_with_damaged_truth_or_a_missing_scan_is_drawn_again_alone(tmp_p
     assert digests(again) == before
 
 
-def test_another_seed_draws_over_what_is_there(tmp_path: Path) -> None:
+def test_another_seed_overwrites_the_plates(tmp_path: Path) -> None:
     draw(tmp_path, seed=5)
     assert [plate.is_new for plate in draw(tmp_path, seed=6)] == [True] * 3

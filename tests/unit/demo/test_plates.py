@@ -1,4 +1,4 @@
-"""The demonstration set: what is in it, and that index, masks and palettes say what was drawn."""
+"""The demonstration set: its contents, and that index, masks and palettes describe what was drawn."""
 
 import hashlib
 import json
@@ -63,7 +63,7 @@ def test_masks_are_one_bit_and_the_size_of_the_upright_scan(plates: list[DemoPla
         assert luminance(plate).shape == (truth["height"], truth["width"])
 
 
-def test_the_subject_is_what_is_dark_on_the_paper(plates: list[DemoPlate]) -> None:
+def test_the_subject_is_dark_on_the_paper(plates: list[DemoPlate]) -> None:
     for plate in plates:
         levels = luminance(plate)
         with Image.open(plate.mask_path) as mask:
@@ -83,7 +83,7 @@ def test_palettes_sum_to_one_and_name_printed_colours(plates: list[DemoPlate]) -
             assert all(len({entry["srgb_hex"][i : i + 2] for i in (1, 3, 5)}) == 1 for entry in truth["palette"])
 
 
-def test_truth_holds_the_digest_of_the_scan(plates: list[DemoPlate]) -> None:
+def test_truth_has_the_digest_of_the_scan(plates: list[DemoPlate]) -> None:
     for plate in plates:
         truth = json.loads(plate.truth_path.read_text())
         assert truth["source_sha256"] == hashlib.sha256(plate.path.read_bytes()).hexdigest()
@@ -103,7 +103,7 @@ def test_truth_holds_the_digest_of_the_scan(plates: list[DemoPlate]) -> None:
         (23, "JPEG", "RGB"),
     ],
 )
-def test_the_set_holds_the_media_that_libraries_hold(
+def test_the_set_has_the_media_that_libraries_have(
     plates: list[DemoPlate], number: int, image_format: str, mode: str
 ) -> None:
     with Image.open(plates[number - 1].path) as scan:
