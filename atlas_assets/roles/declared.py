@@ -1,8 +1,5 @@
 """What every role needs: a plate's pixels, and the errors of a model that breaks its declared contract."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 import polars as pl
 from PIL import Image
@@ -12,7 +9,6 @@ from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode
 from atlas_resources.runs.upstream import SealedResult
-from atlas_resources.tables.table import Column
 
 
 class ContractBroken(ValueError):
@@ -41,12 +37,6 @@ def require_finite(spec: Spec, name: str, values: np.ndarray, shape: tuple[int, 
             f"{spec.key}: {name} has {np.count_nonzero(~np.isfinite(values))} values that are not finite"
         )
     return values
-
-
-def frame_of(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Rows with exactly these columns, by name; a row that lacks one has null there."""
-    schema = {column.name: column.dtype for column in columns}
-    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
 
 
 def sealed_rows(spec: Spec, plate_id: str, upstream: SealedResult | None) -> pl.DataFrame:

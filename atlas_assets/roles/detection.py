@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 from PIL import Image
 
 from atlas_assets.roles.declared import ContractBroken, declared_preprocessing, require_finite, source_pixels
@@ -20,6 +19,7 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import DETECTION
+from atlas_resources.tables.table import frame_of
 
 PREVIEW_PX = 320
 
@@ -64,7 +64,6 @@ class DetectionWork:
             raise ContractBroken(f"{self.spec.key}: expected {self.spec.output.max_boxes} boxes, found {len(found)}")
         found.sort(key=lambda box: (-box.score, *box.corners.tolist(), box.label))
         rows = [_row(number, box, plate) for number, box in enumerate(found, start=1)]
-        schema = {column.name: column.dtype for column in DETECTION}
         metrics = {
             "detection_count": len(found),
             "label_count": len({box.label for box in found}),
@@ -72,7 +71,7 @@ class DetectionWork:
             "top_score": found[0].score if found else None,
         }
         shown = [(tuple(box.corners.tolist()), f"{box.label} {box.score:.2f}") for box in found]
-        return Measurement(pl.DataFrame(rows, schema=schema), metrics, box_overlay(plate.picture, shown))
+        return Measurement(frame_of(DETECTION, rows), metrics, box_overlay(plate.picture, shown))
 
 
 def _require_box(spec: Spec, box: Detection) -> Detection:

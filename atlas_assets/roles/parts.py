@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from atlas_resources.tables.result_columns import EMBEDDING
+from atlas_resources.tables.table import frame_of
 
 
 class Box(NamedTuple):
@@ -48,5 +49,4 @@ def embedding_rows(parts: Sequence[Part], vectors: Sequence[np.ndarray]) -> pl.D
         }
         for part, vector in zip(parts, vectors, strict=True)
     ]
-    schema = {column.name: column.dtype for column in EMBEDDING}
-    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+    return frame_of(EMBEDDING, rows)

@@ -13,6 +13,7 @@ from atlas_resources.instruments.spec.output import ScoresOutput
 from atlas_resources.models.protocols import Scorer, TextScorer
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.tables.result_columns import PROMPT
+from atlas_resources.tables.table import schema_of
 
 
 class ProbeWork(TensorWork):
@@ -51,7 +52,7 @@ class ProbeWork(TensorWork):
                 "cosine": values.get("cosines", [None] * output.count),
                 **{name: [prompt_columns(label.prompt)[name] for label in labels] for name in prompt_columns(None)},
             },
-            schema_overrides={"cosine": pl.Float32, **{column.name: column.dtype for column in PROMPT}},
+            schema_overrides={"cosine": pl.Float32, **schema_of(PROMPT)},
         ).with_columns(
             activation=pl.lit(output.activation or "softmax"),
             calibration=pl.lit(output.calibration),

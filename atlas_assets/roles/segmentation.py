@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import polars as pl
 from PIL import Image
 
 from atlas_assets.roles.declared import ContractBroken, declared_preprocessing, source_pixels
@@ -19,6 +18,8 @@ from atlas_resources.models.protocols import Mask, Segmenter
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
+from atlas_resources.tables.result_columns import SEGMENT
+from atlas_resources.tables.table import frame_of
 
 PALETTE_COLOURS = 5  # per segment
 PREVIEW_SIDE_PX = 320
@@ -91,7 +92,7 @@ class SegmentationWork:
             PREVIEW_SIDE_PX,
             [number for number, _ in shown],
         )
-        return Measurement(_segment_frame(rows), metrics, preview)
+        return Measurement(frame_of(SEGMENT, rows), metrics, preview)
 
 
 def _require_mask(spec: Spec, mask: Mask, raster: WorkingRaster) -> Mask:
@@ -178,10 +179,3 @@ def part_on_source(pixels: np.ndarray, box: tuple[slice, slice], raster: Working
     tight = part_of(on_source)
     size = (raster.source_height_px, raster.source_width_px)
     return Part(tight.pixels, rows.start + tight.top, columns.start + tight.left, *size)
-
-
-def _segment_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    from atlas_resources.tables.result_columns import SEGMENT
-
-    schema = {column.name: column.dtype for column in SEGMENT}
-    return pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema=schema)

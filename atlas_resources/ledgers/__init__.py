@@ -1,4 +1,4 @@
-"""The Parquet tables, rebuilt from the plates' own files, and whether they are behind these.
+"""Ledgers: Parquet tables built from the plates' own files, and whether they are behind them.
 
-Which columns they have is in `tables`. Anything here can be deleted and comes back the same.
+A deleted ledger is rebuilt with the same rows. No SQL.
 """

@@ -48,5 +48,5 @@ def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
     broken = {problem.file.removesuffix(".yaml") for problem in registry.problems}
     for stem in sorted(broken):
         missing = [str(problem) for problem in registry.problems if problem.file.removesuffix(".yaml") == stem]
-        rows.append(dict.fromkeys(MODELS.schema) | {"instrument": stem, "status": "broken", "missing": missing})
-    return write_ledger(dataset, MODELS, pl.DataFrame(rows, schema=MODELS.schema))
+        rows.append({"instrument": stem, "status": "broken", "missing": missing})
+    return write_ledger(dataset, MODELS, MODELS.frame(rows))

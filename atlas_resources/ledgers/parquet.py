@@ -1,10 +1,7 @@
-"""Ledgers as files: Parquet tables derived from plate-local truth, read and written whole.
-
-They grow by what is new, and a rebuild from nothing gives the same rows. How rows are made is in `plate_ledgers`,
-`run_ledgers` and `models_ledger`; whether they are behind, in `ledger_freshness`.
-"""
+"""Ledgers and sealed results as Parquet files: where they are, reading and writing them whole."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
@@ -14,31 +11,31 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import parquet_bytes
 from atlas_resources.tables.ledgers import RUNS
 from atlas_resources.tables.results import FILE_OF_ROLE, INSTRUMENT_TABLES
-from atlas_resources.tables.table import IS_CURRENT, Table
+from atlas_resources.tables.table import Table
 
 RunKey = tuple[str, str]  # (run_id, plate_id)
 
 
 def ledger_path(dataset: Dataset, table: Table) -> Path:
-    """Where a ledger lies."""
+    """The file of a ledger."""
     return dataset.ledger_dir / f"{table.name}.parquet"
 
 
 def has_present_columns(dataset: Dataset, table: Table) -> bool:
-    """Whether a ledger was built, with the columns of today."""
+    """Whether a ledger exists and has exactly the columns of its table."""
     path = ledger_path(dataset, table)
     return path.is_file() and pl.read_parquet_schema(path) == dict(table.schema)
 
 
 def read_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
-    """A ledger's rows; none if it has not been built. One with other columns than today's is as good as none."""
+    """A ledger's rows; no rows if it does not exist or has other columns than its table."""
     if has_present_columns(dataset, table):
         return pl.read_parquet(ledger_path(dataset, table))
     return table.schema.to_frame()
 
 
 def write_ledger(dataset: Dataset, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
-    """Puts the rows in place of the ledger, whole or not at all. Returns them as written: in its columns and order."""
+    """Replaces the ledger atomically. Returns the rows as written: in the table's columns and order."""
     conformed = table.conform(rows)
     sweep_leftovers(dataset.ledger_dir)
     write_bytes_atomically(ledger_path(dataset, table), parquet_bytes(conformed))
@@ -46,7 +43,7 @@ def write_ledger(dataset: Dataset, table: Table, rows: pl.DataFrame) -> pl.DataF
 
 
 def sealed_runs(dataset: Dataset) -> set[RunKey]:
-    """Every sealed run folder on disk, by listing alone."""
+    """Every sealed run folder on disk. Lists folders and reads no file."""
     found = set()
     for plate_id in dataset.plate_ids():
         runs = dataset.plate(plate_id).runs_folder
@@ -60,18 +57,18 @@ def runs_in(rows: pl.DataFrame) -> set[RunKey]:
     return set(rows.select("run_id", "plate_id").unique().iter_rows())
 
 
-def read_sealed_files(paths: list[Path], table: Table) -> pl.DataFrame:
-    """The rows of sealed Parquet files, without `is_current`. A column that is younger than a file is null in it."""
-    schema = pl.Schema({name: dtype for name, dtype in table.schema.items() if name != IS_CURRENT.name})
+def complete_runs(dataset: Dataset, role: str) -> set[RunKey]:
+    """The complete runs of a role, by `ledger/runs`."""
+    return runs_in(read_ledger(dataset, RUNS).filter(pl.col("status") == "complete", pl.col("role") == role))
+
+
+def read_sealed_files(dataset: Dataset, role: str, keys: Iterable[RunKey]) -> pl.DataFrame:
+    """The rows that runs of a role sealed, without `is_current`. A column that is younger than a file is null in it."""
+    paths = [dataset.plate(plate_id).runs_folder / run_id / FILE_OF_ROLE[role] for run_id, plate_id in sorted(keys)]
+    schema = INSTRUMENT_TABLES[role].sealed_schema
     return pl.read_parquet(paths, schema=schema, missing_columns="insert") if paths else schema.to_frame()
 
 
 def read_sealed_rows(dataset: Dataset, role: str) -> pl.DataFrame:
-    """The rows of a role's complete runs that `ledger/runs` knows, from the plates' own files."""
-    table = INSTRUMENT_TABLES[role]
-    runs = read_ledger(dataset, RUNS).filter(pl.col("status") == "complete", pl.col("role") == role)
-    paths = [
-        dataset.plate(plate_id).runs_folder / run_id / FILE_OF_ROLE[role]
-        for run_id, plate_id in sorted(runs_in(runs) & sealed_runs(dataset))
-    ]
-    return read_sealed_files(paths, table)
+    """The rows of a role's complete runs in `ledger/runs`, from the plates' own files, without `is_current`."""
+    return read_sealed_files(dataset, role, complete_runs(dataset, role) & sealed_runs(dataset))

@@ -1,4 +1,4 @@
-"""Ledgers of plates: what each is, and its exact counts, from its manifest and its groundwork."""
+"""Ledgers of plates: manifest, scalar facts and exact colour counts, from the plates' own JSON files."""
 
 import polars as pl
 
@@ -14,17 +14,15 @@ def build_plates(dataset: Dataset) -> pl.DataFrame:
     """`ledger/plates`: manifest and scalar facts of every registered plate."""
     rows = []
     for plate_id in dataset.plate_ids():
-        row = {
-            "source_sha256": dataset.plate(plate_id).source_sha256(),
-            **dataset.plate(plate_id).manifest().model_dump(),
-        }
-        path = dataset.plate(plate_id).derived_path("input_image.json")
+        plate = dataset.plate(plate_id)
+        row = {"source_sha256": plate.source_sha256(), **plate.manifest().model_dump()}
+        path = plate.derived_path("input_image.json")
         if path.is_file():
-            row["input_image_sha256"] = sha256_of(path)  # before it is read: what is written meanwhile is told by it
+            row["input_image_sha256"] = sha256_of(path)  # before reading: a later write then has another digest
             facts = read_json(path, InputImage)
             row |= {**facts.model_dump(exclude={"colour_policy"}), "colour_policy": facts.colour_policy.name}
-        rows.append({name: row.get(name) for name in PLATES.schema})
-    return write_ledger(dataset, PLATES, pl.DataFrame(rows, schema=PLATES.schema))
+        rows.append(row)
+    return write_ledger(dataset, PLATES, PLATES.frame(rows))
 
 
 def build_histograms(dataset: Dataset) -> pl.DataFrame:
@@ -33,10 +31,9 @@ def build_histograms(dataset: Dataset) -> pl.DataFrame:
     for plate_id in dataset.plate_ids():
         path = dataset.plate(plate_id).derived_path("input_color_histograms.json")
         if path.is_file():
-            digest = sha256_of(path)  # before it is read, as with the plates
+            digest = sha256_of(path)  # before reading, as with the plates
             rows.append({**_histogram_row(read_json(path, ColorHistograms)), "file_sha256": digest})
-    frame = pl.DataFrame([{name: row[name] for name in HISTOGRAMS.schema} for row in rows], schema=HISTOGRAMS.schema)
-    return write_ledger(dataset, HISTOGRAMS, frame)
+    return write_ledger(dataset, HISTOGRAMS, HISTOGRAMS.frame(rows))
 
 
 def _histogram_row(histograms: ColorHistograms) -> dict:

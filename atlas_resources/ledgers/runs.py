@@ -1,4 +1,4 @@
-"""Ledgers of sealed runs: what ran, what it measured, and from what; they read the runs they do not hold yet."""
+"""Ledgers of sealed runs: what ran, what it measured, and from what. Each reads only the runs it does not hold yet."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -6,43 +6,40 @@ from collections.abc import Iterable, Iterator
 import polars as pl
 
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.parquet import RunKey, read_ledger, read_sealed_files, runs_in, sealed_runs, write_ledger
+from atlas_resources.ledgers.parquet import (
+    RunKey,
+    complete_runs,
+    read_ledger,
+    read_sealed_files,
+    runs_in,
+    sealed_runs,
+    write_ledger,
+)
 from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import read_json
 from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.tables.ledgers import LINEAGE, RUNS
-from atlas_resources.tables.results import FILE_OF_ROLE, INSTRUMENT_TABLES
+from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
 
 def build_runs(dataset: Dataset, registry: Registry) -> pl.DataFrame:
-    """`ledger/runs`: reads the manifests of runs it does not hold yet."""
+    """`ledger/runs`: the manifest of every sealed run."""
     on_disk = sealed_runs(dataset)
     old = _still_sealed(read_ledger(dataset, RUNS), on_disk)
-    schema = {name: dtype for name, dtype in RUNS.schema.items() if name != IS_CURRENT.name}
-    new = pl.DataFrame([_run_row(manifest) for manifest in _manifests(dataset, on_disk - runs_in(old))], schema=schema)
-    rows = pl.concat([old.drop(IS_CURRENT.name), new])
+    new = RUNS.frame(_run_row(manifest) for manifest in _manifests(dataset, on_disk - runs_in(old)))
+    rows = pl.concat([old, new]).drop(IS_CURRENT.name)
     return write_ledger(dataset, RUNS, _mark_current(rows, _current_runs(dataset, registry, rows)))
 
 
 def build_instrument_table(dataset: Dataset, role: str) -> pl.DataFrame:
-    """`ledger/<table>` of a role: reads the sealed files it does not hold yet.
-
-    Wants `ledger/runs` first.
-    """
-    table = INSTRUMENT_TABLES[role]
-    runs = read_ledger(dataset, RUNS)
-    complete = set(
-        runs.filter(pl.col("status") == "complete", pl.col("role") == role).select("run_id", "plate_id").iter_rows()
-    )
+    """`ledger/<table>` of a role: the rows of every sealed result. Requires `ledger/runs`."""
+    table, complete = INSTRUMENT_TABLES[role], complete_runs(dataset, role)
     old = _still_sealed(read_ledger(dataset, table), complete)
-    paths = [
-        dataset.plate(plate_id).runs_folder / run_id / FILE_OF_ROLE[role]
-        for run_id, plate_id in sorted(complete - runs_in(old))
-    ]
-    rows = pl.concat([old.drop(IS_CURRENT.name), read_sealed_files(paths, table)])
-    current = runs.filter(pl.col(IS_CURRENT.name)).select("run_id", "plate_id")
+    new = read_sealed_files(dataset, role, complete - runs_in(old))
+    rows = pl.concat([old.drop(IS_CURRENT.name), new])
+    current = read_ledger(dataset, RUNS).filter(pl.col(IS_CURRENT.name)).select("run_id", "plate_id")
     return write_ledger(dataset, table, _mark_current(rows, current))
 
 
@@ -68,11 +65,11 @@ def build_lineage(dataset: Dataset) -> pl.DataFrame:
         for output in manifest.outputs
         for source in manifest.inputs
     ]
-    return write_ledger(dataset, LINEAGE, pl.concat([old, pl.DataFrame(rows, schema=LINEAGE.schema)]))
+    return write_ledger(dataset, LINEAGE, pl.concat([old, LINEAGE.frame(rows)]))
 
 
 def _still_sealed(rows: pl.DataFrame, on_disk: set[RunKey]) -> pl.DataFrame:
-    """Rows whose sealed run still lies on disk."""
+    """The rows whose sealed run is still on disk."""
     keys = pl.DataFrame(list(on_disk), schema={"run_id": pl.String, "plate_id": pl.String}, orient="row")
     return rows.join(keys, on=["run_id", "plate_id"], how="semi")
 
@@ -118,7 +115,7 @@ def _run_row(manifest: RunManifest) -> dict:
 
 
 def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> pl.DataFrame:
-    """run_id and plate_id of the newest complete run per plate and instrument, of present fingerprints and sources."""
+    """run_id and plate_id of the newest complete run per plate and instrument with present fingerprint and source."""
     present = pl.DataFrame(
         [(identity.key, identity.fingerprint) for identity in registry.identities.values()],
         schema={"instrument": pl.String, "fingerprint": pl.String},

@@ -60,7 +60,7 @@ def build_segment_sets(dataset: Dataset) -> pl.DataFrame:
             row = {"plate_id": plate_id, "instrument": instrument, "run_id": run_id}
             compared = known.get((plate_id, run_id, other_id)) or row | _measured(masks) | _compared(masks, ground)
             rows.append({**compared, "foreground_instrument": key, "foreground_run_id": other_id})
-    return write_ledger(dataset, SEGMENT_SETS, pl.DataFrame(rows, schema=SEGMENT_SETS.schema))
+    return write_ledger(dataset, SEGMENT_SETS, SEGMENT_SETS.frame(rows))
 
 
 def _measured(masks: pl.DataFrame) -> dict[str, Any]:

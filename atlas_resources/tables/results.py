@@ -68,16 +68,10 @@ INSTRUMENT_TABLES = {  # by role: a role is known everywhere by being here, and 
 FILE_OF_ROLE = {role: table.plate_file for role, table in INSTRUMENT_TABLES.items()}
 
 
-def plate_file_schema(role: str) -> pl.Schema:
-    """Columns of the Parquet file in a sealed run: the ledger's, less what only the ledger can know."""
-    schema = INSTRUMENT_TABLES[role].schema
-    return pl.Schema({name: dtype for name, dtype in schema.items() if name != IS_CURRENT.name})
-
-
 def identify_rows(
     rows: pl.DataFrame, identity: InstrumentIdentity, run_id: str, plate_id: str, source_sha256: str
 ) -> pl.DataFrame:
-    """A plate's measured rows with the identity columns every instrument's rows carry, in the plate file's schema."""
+    """Adds the identity columns to a plate's measured rows. Returns the columns and types of the sealed file."""
     columns = {
         "run_id": run_id,
         "plate_id": plate_id,
@@ -91,6 +85,6 @@ def identify_rows(
         "licence": identity.licence,
         "commercial_use": identity.commercial_use,
     }
-    schema = plate_file_schema(identity.role)
+    schema = INSTRUMENT_TABLES[identity.role].sealed_schema
     constants = [pl.lit(value, dtype=pl.String).alias(name) for name, value in columns.items()]
     return rows.with_columns(constants).select(schema.names()).cast(schema)

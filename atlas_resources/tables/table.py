@@ -1,9 +1,8 @@
-"""What a table is: columns with type, unit and meaning; and the columns that tables share.
+"""What a table is: columns with type, unit and meaning; and the columns that tables share."""
 
-Plate files, ledgers, the UI and the catalogue's comments follow it.
-"""
-
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -17,11 +16,27 @@ class Column:
     meaning: str
 
 
+def schema_of(columns: Sequence[Column]) -> pl.Schema:
+    """Name and type of each column, in order."""
+    return pl.Schema({column.name: column.dtype for column in columns})
+
+
+def frame_of(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows as a frame with exactly these columns, by name. A missing value is null; other names are left out."""
+    schema = schema_of(columns)
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+
+
 @dataclass(frozen=True)
 class Table:
-    """A ledger table. Rows are ordered by `order_by`, so that a rebuild gives the same file content.
+    """A ledger table.
 
-    `plate_file` is the name of a plate's own rows in a sealed run; only what instruments measure has one.
+    Attributes:
+        name: its name.
+        meaning: what a row is.
+        columns: its columns, in order.
+        order_by: columns that its rows are sorted by, so that a rebuild gives the same file.
+        plate_file: name of the file of a plate's own rows in a sealed run; empty for what no instrument measures.
     """
 
     name: str
@@ -33,12 +48,22 @@ class Table:
     @property
     def schema(self) -> pl.Schema:
         """Name and type of each column, in order."""
-        return pl.Schema({column.name: column.dtype for column in self.columns})
+        return schema_of(self.columns)
+
+    @property
+    def sealed_schema(self) -> pl.Schema:
+        """The columns that a sealed run knows: all but `is_current`, which depends on other runs."""
+        return schema_of([column for column in self.columns if column != IS_CURRENT])
+
+    def frame(self, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+        """Rows as a frame with exactly this table's columns, by name; see `frame_of`."""
+        return frame_of(self.columns, rows)
 
     def conform(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows with exactly this table's columns and types, in its order.
+        """Selects, casts and sorts a frame to this table's columns, types and order.
 
-        Raises polars' error for what does not fit.
+        Raises:
+            polars.exceptions.PolarsError: a column is missing or cannot be cast.
         """
         return rows.select(self.schema.names()).cast(self.schema).sort(self.order_by, nulls_last=True)
 

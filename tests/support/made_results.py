@@ -21,6 +21,7 @@ from atlas_resources.runs.batches import execute_run
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.tables.result_columns import PROBE, SEGMENT
 from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.tables.table import frame_of
 
 
 class GivenVectors:
@@ -48,8 +49,7 @@ class GivenRows:
     """Work whose rows are the same on every plate."""
 
     def __init__(self, columns: tuple[Any, ...], *rows: Mapping[str, Any]):
-        schema = {column.name: column.dtype for column in columns}
-        self.rows = pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+        self.rows = frame_of(columns, rows)
 
     def load(self) -> None:
         pass

@@ -5,12 +5,12 @@ from typing import Any
 
 from PIL import Image
 
-from atlas_assets.roles.declared import frame_of
 from atlas_assets.roles.regions.plate_segments import KeptSegment, PlateSegments, RegionWork, declared_region
 from atlas_assets.ui.regions import outline_overlay
 from atlas_resources.instruments.region_plans import OutlineParameters
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.tables.result_columns import REGION_OUTLINE
+from atlas_resources.tables.table import frame_of
 
 
 class OutlineWork(RegionWork):

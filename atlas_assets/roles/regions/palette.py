@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from atlas_assets.roles.declared import frame_of
 from atlas_assets.roles.regions.plate_segments import KeptSegment, PlateSegments, RegionWork, declared_region
 from atlas_assets.ui.regions import RegionCard, region_sheet
 from atlas_resources.instruments.region_plans import PaletteParameters
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.tables.result_columns import REGION_COLOURS
+from atlas_resources.tables.table import frame_of
 
 
 class PaletteWork(RegionWork):

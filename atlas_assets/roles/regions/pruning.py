@@ -8,13 +8,14 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from atlas_assets.roles.declared import frame_of, sealed_rows, source_pixels
+from atlas_assets.roles.declared import sealed_rows, source_pixels
 from atlas_assets.roles.regions.plate_segments import RegionWork, declared_region, require_source_size
 from atlas_assets.ui.masks import mask_overlay
 from atlas_resources.measures.masks.pruning import PruningRules
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import KEPT_SEGMENT
+from atlas_resources.tables.table import frame_of
 
 PREVIEW_PX = 640  # masks are thinned to about this before the picture is drawn
 
