@@ -1,12 +1,15 @@
-"""A file's sha256, and the memory that spares hashing gigabytes at every run. Nothing here knows what a file is for.
+"""The sha256 of a file, and a memory of digests, so that a run need not hash gigabytes again.
 
-A remembered digest is given again only while everything that stat tells of the file is as it was when it was hashed.
+A remembered digest is used only while everything that `stat` reports of the file is as it was when it was hashed.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import RootModel, ValidationError
@@ -14,13 +17,13 @@ from pydantic import RootModel, ValidationError
 from atlas_resources.files.contract import Contract, Sha256
 from atlas_resources.files.durable import write_bytes_atomically
 
-# A change in the same tick of the file system's clock leaves no trace in the times (git calls such a file racily
-# clean), so what changed just before it was hashed is not remembered. Linux stamps by its timer, 10 ms at the coarsest.
+# A change within one tick of the file system's clock leaves no trace in the times (git calls such a file racily clean),
+# so a file that changed just before it was hashed is not remembered. Linux's ticks are at most 10 ms.
 TICK_NS = 20_000_000
 
 
 class Remembered(Contract):
-    """What stat said of a file when it was hashed, and the digest. `changed_ns` moves when `modified_ns` is forged."""
+    """What `stat` reported of a file when it was hashed, and the digest. Setting `modified_ns` moves `changed_ns`."""
 
     size_bytes: int
     modified_ns: int
@@ -31,7 +34,7 @@ class Remembered(Contract):
 
     @classmethod
     def of(cls, status: os.stat_result, sha256: str) -> "Remembered":
-        """The entry of a file with this status."""
+        """The entry of a file with this status and digest."""
         return cls(
             size_bytes=status.st_size,
             modified_ns=status.st_mtime_ns,
@@ -43,7 +46,7 @@ class Remembered(Contract):
 
 
 class Memory(RootModel[dict[str, Remembered]]):
-    """The whole file: entries by the file's real path."""
+    """The content of `digests.json`: entries by the real path of each file."""
 
 
 def sha256_of(path: Path) -> str:
@@ -59,34 +62,64 @@ def memory_path() -> Path:
 
 
 def _read_memory() -> dict[str, Remembered]:
-    """What is remembered; nothing where the file is absent or is not what this module writes."""
+    """The remembered digests; none if the memory is missing or is not what this module writes."""
     try:
         return Memory.model_validate_json(memory_path().read_bytes()).root
     except (OSError, ValidationError):
         return {}
 
 
-def _write_memory(entries: dict[str, Remembered]) -> None:
-    """Forgets files that are gone. Where nothing can be written, nothing is remembered: a file is hashed again."""
+def _write_memory(entries: Mapping[str, Remembered]) -> None:
+    """Writes the memory, less the files that are gone. Raises OSError."""
     kept = {path: entry.model_dump() for path, entry in sorted(entries.items()) if Path(path).is_file()}
+    write_bytes_atomically(memory_path(), (json.dumps(kept, indent=1) + "\n").encode())
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Keeps other processes from changing the memory, which would otherwise lose a change. Raises OSError."""
+    path = memory_path().with_suffix(".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def remember(path: Path, sha256: str) -> None:
+    """Remembers the digest of a file that the caller has just hashed.
+
+    If the memory cannot be written nothing is remembered, and the file is hashed again next time.
+    """
+    real = path.resolve()
+    entry = Remembered.of(real.stat(), sha256)
     try:
-        write_bytes_atomically(memory_path(), (json.dumps(kept, indent=1) + "\n").encode())
+        with _locked():
+            _write_memory({**_read_memory(), str(real): entry})
     except OSError:
         return
 
 
-def remember(path: Path, sha256: str) -> None:
-    """Keeps the digest of a file whose bytes the caller has just hashed."""
-    real = path.resolve()
-    _write_memory({**_read_memory(), str(real): Remembered.of(real.stat(), sha256)})
+def forget(paths: Iterable[Path]) -> None:
+    """Forgets the digests of files, so that the next `digest_of` hashes each again. Links are followed.
+
+    Files that are not remembered are skipped.
+
+    Raises:
+        OSError: the memory cannot be written, so a remembered digest would be used again.
+    """
+    forgotten = {str(path.resolve()) for path in paths}
+    if forgotten.isdisjoint(_read_memory()):
+        return
+    with _locked():
+        _write_memory({path: entry for path, entry in _read_memory().items() if path not in forgotten})
 
 
 def digest_of(path: Path, paranoid: bool = False) -> str:
-    """sha256 of a file, hex: the remembered one if stat says that the file has not changed since.
+    """sha256 of a file, hex: the remembered one if `stat` reports that the file has not changed since.
 
     Args:
         path: the file; a link is followed.
-        paranoid: hash whatever is remembered.
+        paranoid: hash the file even if its digest is remembered.
     """
     real = path.resolve()
     before, started_ns = real.stat(), time.time_ns()

@@ -1,16 +1,17 @@
-"""A file is hashed once, and again as soon as stat tells any difference; the memory is never worth an error."""
+"""A file is hashed once, and again as soon as `stat` reports a difference or its digest is forgotten."""
 
 import json
 import os
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from support.made_specs import content_of, project_spec, with_field
 
 from atlas_resources.files import digests
-from atlas_resources.files.digests import digest_of, memory_path, remember
+from atlas_resources.files.digests import digest_of, forget, memory_path, remember
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.weights import require_weights, verify_weights
 
@@ -52,6 +53,61 @@ def test_paranoia_hashes_again(file: Path, hashed: list[Path]):
     digest_of(file)
     assert digest_of(file, paranoid=True) == ABC_SHA256
     assert hashed == [file, file]
+
+
+def test_a_forgotten_file_is_hashed_once_more(file: Path, hashed: list[Path], tmp_path: Path):
+    other = tmp_path / "other"
+    other.write_bytes(b"abd")
+    remember(other, ABD_SHA256)
+    digest_of(file)
+    forget([file])
+    assert [digest_of(file), digest_of(file), digest_of(other)] == [ABC_SHA256, ABC_SHA256, ABD_SHA256]
+    assert hashed == [file, file]
+
+
+def test_a_file_is_forgotten_by_its_link(file: Path, hashed: list[Path], tmp_path: Path):
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    digest_of(file)
+    forget(iter([link]))
+    digest_of(file)
+    assert hashed == [file, file]
+
+
+def test_forgetting_finds_a_change_that_stat_does_not_report(file: Path):
+    file.write_bytes(b"abd")
+    remember(file, ABC_SHA256)  # as after a disk fault: the bytes are others, the status is the same
+    assert digest_of(file) == ABC_SHA256
+    forget([file])
+    assert digest_of(file) == ABD_SHA256
+
+
+def test_forgetting_what_is_not_remembered_changes_nothing(file: Path, tmp_path: Path, digest_memory: Path):
+    forget([file, tmp_path / "missing"])
+    assert not digest_memory.exists()
+    digest_of(file)
+    before = digest_memory.read_bytes()
+    forget([tmp_path / "missing"])
+    assert digest_memory.read_bytes() == before
+
+
+def test_forgetting_is_an_error_where_the_memory_cannot_be_written(file: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(path: Path, data: bytes) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    digest_of(file)
+    monkeypatch.setattr(digests, "write_bytes_atomically", refuse)
+    with pytest.raises(PermissionError):
+        forget([file])
+
+
+def test_processes_that_remember_at_once_lose_nothing(tmp_path: Path, digest_memory: Path):
+    files = [tmp_path / f"file-{number}" for number in range(40)]
+    for path in files:
+        path.write_bytes(b"abc")
+    with ThreadPoolExecutor(8) as pool:  # each opens the lock by itself, as a process does
+        list(pool.map(lambda path: remember(path, ABC_SHA256), files))
+    assert sorted(json.loads(digest_memory.read_text())) == sorted(map(str, files))
 
 
 def test_a_link_shares_the_digest_of_what_it_points_at(file: Path, hashed: list[Path], tmp_path: Path):
