@@ -1,7 +1,4 @@
-"""Instruments that are arithmetic on sealed results: nothing is loaded but what their spec declares.
-
-What they compute is in atlas_assets/roles.
-"""
+"""Instruments that compute from sealed results without weights: only their declared parameters are loaded."""
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.instruments.loader_table import LOADERS, read_parameters
@@ -11,5 +8,5 @@ from atlas_resources.models.weights import LocatedWeights
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> Contract | PruningRules:
-    """The declared parameters, by the family's own schema."""
+    """Returns the declared parameters, validated by the loader's schema."""
     return read_parameters(spec, LOADERS[spec.loader or ""])

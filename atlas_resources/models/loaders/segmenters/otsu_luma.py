@@ -1,7 +1,4 @@
-"""Otsu's threshold on luminance: what is printed as connected regions, the paper as one segment.
-
-No torch, no weights.
-"""
+"""Otsu's threshold on luminance: connected printed regions, and the paper as one segment. Needs no torch or weights."""
 
 import numpy as np
 from skimage.measure import label, regionprops
@@ -21,9 +18,10 @@ class OtsuLuma:
         self.parameters = parameters
 
     def segment(self, raster: np.ndarray) -> list[Mask]:
-        """Printed regions (8-connected, largest first, small ones left out) and the paper, of a uint8 raster [H, W, 3].
+        """Returns the printed regions, then the paper, of a raster uint8 [H, W, 3], RGB in sRGB.
 
-        A raster of a single level has no threshold: it is all paper.
+        Regions are 8-connected and sorted by area, largest first; those below `min_area_ratio` are left out. A raster
+        of a single level has no threshold and is all paper.
         """
         levels = luma(raster)
         printed = levels <= otsu_threshold(np.bincount(levels.ravel(), minlength=256))
@@ -38,5 +36,5 @@ class OtsuLuma:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> OtsuLuma:
-    """The algorithm with its declared parameters."""
+    """Builds the segmenter with the declared parameters."""
     return OtsuLuma(OtsuParameters.model_validate(spec.parameters))
