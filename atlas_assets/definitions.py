@@ -25,20 +25,20 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
         registry: the instruments; one asset and one resource per admitted one.
         root: the dataset root.
     """
-    identities = registry.identities
+    instruments = registry.instruments.values()
     ledgers = build_ledger_assets(registry)
     sensors, schedules = build_automation(registry, read_settings(), [assets.key for assets in ledgers])
     return dg.Definitions(
         assets=[
             plate_manifest,
             groundwork,
-            *(build_instrument_asset(registry, spec) for spec in registry.admitted),
+            *map(build_instrument_asset, instruments),
             *ledgers,
             *build_broken_spec_assets(registry),
         ],
         resources={
             "dataset": DatasetResource(root=str(root)),
-            **{spec.key: build_instrument_resource(spec, identities[spec.key]) for spec in registry.admitted},
+            **{instrument.key: build_instrument_resource(instrument) for instrument in instruments},
         },
         asset_checks=build_checks(registry),
         jobs=build_jobs(registry),

@@ -1,7 +1,4 @@
-"""Materialising from a terminal: the same assets in this process, layer after layer, with progress.
-
-No asset is defined here.
-"""
+"""Materialising from a terminal: the same assets in this process, layer after layer, with progress."""
 
 import logging
 import os
@@ -14,9 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import dagster as dg
-from dagster._core.definitions.asset_selection import DagsterInvalidAssetSelectionError
-from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
-from dagster._core.execution.plan.objects import StepFailureData
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -24,6 +18,12 @@ from atlas_assets.automation.selections import expand
 from atlas_assets.automation.standings import read_standings
 from atlas_assets.automation.work_lists import WorkList, run_config_of, tags_of
 from atlas_assets.definitions import build_definitions
+from atlas_assets.graph.dagster_internals import (
+    MAX_RETRIES_TAG,
+    BaseAssetGraph,
+    DagsterInvalidAssetSelectionError,
+    StepFailureData,
+)
 from atlas_assets.graph.instruments import GROUPS, asset_key
 from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
 from atlas_resources.files.project import SETTINGS_FOLDER
@@ -31,7 +31,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.run_launcher import HOST_TAG
 
-# Each layer is a run of its own, so that a plate that fails in one does not hold up the others in the next.
+# Each layer is a run of its own, so that a plate that fails in one does not hold back the others in the next.
 LAYERS = (
     ("plates", ("plate",)),
     ("groundwork", ("groundwork",)),
@@ -40,7 +40,7 @@ LAYERS = (
 )
 
 # A killed `atlas run` is shown as failed; the daemon, which did not launch it, does not try it again.
-OWN_PROCESS_TAGS = {HOST_TAG: platform.node(), "dagster/max_retries": "0"}
+OWN_PROCESS_TAGS = {HOST_TAG: platform.node(), MAX_RETRIES_TAG: "0"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class LayerResult:
 def open_instance(dataset: Dataset) -> Iterator[dg.DagsterInstance]:
     """The dataset's Dagster instance, with the project's settings.
 
-    It lies in `<dataset>/.dagster`; an operator's own DAGSTER_HOME is used if set, and its dagster.yaml is left alone.
+    It is in `<dataset>/.dagster`; an operator's own DAGSTER_HOME is used if set, and its dagster.yaml is left alone.
     """
     own_home = os.environ.get("DAGSTER_HOME")
     home = Path(own_home) if own_home else dataset.root / ".dagster"
@@ -125,7 +125,7 @@ def materialize(
         selection: Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`, with saved
             selections as `@name`; if None, everything but the instruments that are not active.
         plate_ids: the plates; all registered ones if None.
-        which: of these, those that an asset still owes, or whose last attempt failed; each asset its own.
+        which: of these, those that are missing of an asset, or whose last attempt failed; for each asset its own.
         paranoid: hash weights again, even those whose digest is remembered.
         console: where progress is shown.
 
@@ -172,7 +172,7 @@ def _stages(
     registry: Registry, graph: BaseAssetGraph, selected: Iterable[dg.AssetKey]
 ) -> Iterator[tuple[str, list[dg.AssetKey]]]:
     """The layers' selected assets, in order; instruments that read other instruments' results come after these."""
-    depths = {asset_key(spec): registry.depth(spec.key) for spec in registry.admitted}
+    depths = {asset_key(instrument): instrument.depth for instrument in registry.instruments.values()}
     for name, groups in LAYERS:
         keys = [key for key in selected if graph.get(key).group_name in groups and graph.get(key).is_executable]
         for depth in sorted({depths.get(key, 0) for key in keys}):
@@ -183,21 +183,21 @@ def _stages(
 def _works(
     registry: Registry, dataset: Dataset, keys: list[dg.AssetKey], wanted: tuple[str, ...], which: str
 ) -> Iterator[WorkList]:
-    """The runs of one layer: one over all wanted plates, or one for each set of plates that some assets owe."""
+    """The runs of one layer: one over all wanted plates, or one for each set of plates that some assets miss."""
     if which == "all":
         yield WorkList(tuple(keys), wanted)
         return
-    instruments = [spec.key for spec in registry.admitted if asset_key(spec) in keys]
-    owing: dict[tuple[str, ...], list[dg.AssetKey]] = {}
-    for standing in read_standings(registry, dataset, instruments):
+    instruments = [instrument for instrument in registry.instruments.values() if asset_key(instrument) in keys]
+    pending: dict[tuple[str, ...], list[dg.AssetKey]] = {}
+    for standing in read_standings(dataset, instruments):
         if not set(standing.keys) & set(keys):
             continue
         plates = standing.failed if which == "failed" else standing.missing
         plate_ids = tuple(plate.plate_id for plate in plates if plate.plate_id in wanted)
-        owing.setdefault(plate_ids, []).extend(standing.keys)
-    for plate_ids, owing_keys in owing.items():
+        pending.setdefault(plate_ids, []).extend(standing.keys)
+    for plate_ids, pending_keys in pending.items():
         if plate_ids:
-            yield WorkList(tuple(owing_keys), plate_ids)
+            yield WorkList(tuple(pending_keys), plate_ids)
 
 
 def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
@@ -206,7 +206,7 @@ def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
             return dg.AssetSelection.from_string(expand(registry, text))
         except DagsterInvalidAssetSelectionError as error:
             raise ValueError(f"{text!r} is no selection: {error}") from error
-    inactive = [asset_key(spec) for spec in registry.admitted if spec.key not in registry.active]
+    inactive = [asset_key(one) for key, one in registry.instruments.items() if key not in registry.active]
     return dg.AssetSelection.all() - dg.AssetSelection.assets(*inactive)
 
 

@@ -1,4 +1,4 @@
-"""The Dagster resources: the dataset, and one per admitted instrument with its pins in plain sight.
+"""The Dagster resources: the dataset, and one for each admitted instrument that shows its pins.
 
 Models load lazily, once a run.
 """
@@ -10,13 +10,12 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from atlas_resources.instruments.fast_modes import mode_name
-from atlas_resources.instruments.instrument_identity import InstrumentIdentity
-from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.plates.dataset import Dataset
 
 
 class DatasetResource(dg.ConfigurableResource):
-    """Where the plates, runs and ledgers lie."""
+    """Where the plates, runs and ledgers are."""
 
     root: str
 
@@ -43,12 +42,12 @@ class InstrumentResource(dg.ConfigurableResource):
 
     _model: Any = PrivateAttr(default=None)
 
-    def load(self, spec: Spec, *, paranoid: bool = False) -> Any:
-        """The loaded model (see `inference.load_model` for `paranoid` and for what it raises)."""
+    def load(self, instrument: Instrument, *, paranoid: bool = False) -> Any:
+        """The loaded model (see `load_model` for `paranoid` and for what it raises)."""
         from atlas_resources.models.loading import load_model
 
         if self._model is None:
-            self._model = load_model(spec, paranoid)
+            self._model = load_model(instrument.spec, instrument.prompts, paranoid)
         return self._model
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
@@ -56,14 +55,15 @@ class InstrumentResource(dg.ConfigurableResource):
         self._model = None
 
 
-def build_instrument_resource(spec: Spec, identity: InstrumentIdentity) -> InstrumentResource:
+def build_instrument_resource(instrument: Instrument) -> InstrumentResource:
     """The resource of an admitted instrument, every field set explicitly: the UI shows only those."""
+    identity, numeric = instrument.identity, instrument.spec.numeric
     return InstrumentResource(
         model_id=identity.model_id,
         revision=identity.model_sha,
         weights_sha256=identity.weights_sha256 or "none: an algorithm without weights",
         licence=identity.licence,
-        device=spec.numeric.device if spec.numeric else "undeclared",
-        dtype=mode_name(spec.numeric),
+        device=numeric.device if numeric else "undeclared",
+        dtype=mode_name(numeric),
         fingerprint=identity.fingerprint,
     )

@@ -1,6 +1,6 @@
-"""A batch run against the bare loop over the same plates and model: what sealing, provenance and Dagster's events add.
+"""A batch run compared with the bare loop: the cost of sealing, provenance and Dagster's events.
 
-Run: python -m benchmarks.batch_run [PLATES] ; plates are drawn into a temporary folder, nothing else is touched.
+Run `python -m benchmarks.batch_run [PLATES]`. Plates are drawn into a temporary folder.
 """
 
 import itertools
@@ -25,15 +25,15 @@ from atlas_resources.models.loading import load_model
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode
-from atlas_resources.plates.registration import register_scans
-from atlas_resources.runs.batches import execute_run
+from atlas_resources.plates.intake.registration import register_scans
+from atlas_resources.runs.execution import execute_run
 
 KEY = "efficientnet_lite0"
 ROUNDS = 3
 
 
 def bare_loop(registry: Registry, dataset: Dataset, threads: int) -> np.ndarray:
-    """The floor: load, decode, embed in batches; the vectors are kept in memory and nothing is recorded.
+    """The floor: load, decode, embed in batches. The vectors stay in memory and nothing is recorded.
 
     Args:
         registry: the instruments.
@@ -57,16 +57,16 @@ def bare_loop(registry: Registry, dataset: Dataset, threads: int) -> np.ndarray:
 def sealed_run(registry: Registry, dataset: Dataset) -> None:
     """The same plates through the run lifecycle: decoded ahead, sealed plate by plate, reported. No Dagster."""
     spec = registry.require(KEY)
-    work = EmbeddingWork(spec, dataset, lambda: load_model(spec))
-    outcomes = list(execute_run(dataset, spec, registry.identities[KEY], dataset.plate_ids(), work, is_forced=True))
+    work = EmbeddingWork(spec, lambda: load_model(spec))
+    outcomes = list(execute_run(dataset, registry.instruments[KEY], dataset.plate_ids(), work, is_forced=True))
     assert all(outcome.status == "complete" for outcome in outcomes)
 
 
 def dagster_run(registry: Registry, dataset: Dataset, instance: dg.DagsterInstance) -> None:
-    """The same as a Dagster run in this process, with SQLite event storage: one event and one picture a plate."""
+    """The same as a Dagster run in this process, with SQLite event storage: one event and one picture per plate."""
     plate_ids = dataset.plate_ids()
     job = build_definitions(registry, dataset.root).resolve_implicit_global_asset_job_def()
-    key = asset_key(registry.require(KEY))
+    key = asset_key(registry.instruments[KEY])
     result = job.execute_in_process(
         instance=instance,
         asset_selection=[key],
@@ -83,7 +83,7 @@ def dagster_run(registry: Registry, dataset: Dataset, instance: dg.DagsterInstan
 
 
 def main(count: int) -> None:
-    """Prints the median seconds of each and its ratio to the bare loop that decodes ahead, measured in turn."""
+    """Prints the median seconds of each method and its ratio to the bare loop that decodes ahead."""
     registry = read_registry()
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -1,7 +1,7 @@
-"""What groundwork costs on one drawn 20 Mpx plate: `python -m benchmarks.groundwork`.
+"""The cost of groundwork on one drawn 20 Mpx plate: `python -m benchmarks.groundwork`.
 
 Each measure is given in seconds and as a ratio to two floors timed in the same run: decoding the same picture from JPEG
-by Pillow, which has to happen anyway, and `Image.histogram()`, the least that reads every pixel.
+with Pillow, which is needed anyway, and `Image.histogram()`, the cheapest function that reads every pixel.
 """
 
 import io
@@ -32,7 +32,7 @@ SEED = 7
 
 
 def draw_plate() -> Image.Image:
-    """A plate of mode "RGB", 20 Mpx: grainy paper, soft coloured shapes, ink lines. The same at every call."""
+    """A plate of mode "RGB", 20 Mpx: grainy paper, soft coloured shapes, ink lines. The same on every call."""
     random = np.random.default_rng(SEED)
     plate = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(plate)
@@ -50,7 +50,7 @@ def draw_plate() -> Image.Image:
 
 
 def median_seconds(measure: Callable[[], object]) -> float:
-    """Median of REPEATS runs, after one that pays for imports and first touches."""
+    """Median of REPEATS runs, after a warm-up run."""
     measure()
     seconds = []
     for _ in range(REPEATS):
@@ -61,7 +61,7 @@ def median_seconds(measure: Callable[[], object]) -> float:
 
 
 def measures_of(image: Image.Image) -> dict[str, Callable[[], object]]:
-    """Each measure by name. Those on a census take a fresh one, which remembers nothing of the run before."""
+    """Each measure by name. Measures of a census take a fresh one, since a census caches."""
     rgb = np.asarray(image)
     levels = luma(rgb)
     counted = count_colours(rgb)

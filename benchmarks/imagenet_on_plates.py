@@ -1,7 +1,7 @@
 """How often the ImageNet probe names the bird on a plate: `python -m benchmarks.imagenet_on_plates FOLDER`.
 
-The folder holds scans and a `manifest.csv` with the columns `file` and `expected_imagenet`; rows without an expected
-class are left out. An expected class counts as named when it is one of the label's names, as ImageNet has them.
+The folder has scans and a `manifest.csv` with the columns `file` and `expected_imagenet`; rows without an expected
+class are skipped. A label matches if the expected class is one of its names in ImageNet.
 """
 
 import csv
@@ -27,7 +27,7 @@ TOP = 5
 
 @dataclass(frozen=True)
 class Verdict:
-    """One plate: the class it shows, the probe's five best with their scores, and the expected class's place among all.
+    """One plate: the class it shows, the probe's five best labels with scores, and the rank of the expected class.
 
     Attributes:
         rank: 1 for the best score; None when no label has the expected name.
@@ -47,12 +47,12 @@ def read_expected(folder: Path) -> list[tuple[str, str]]:
 
 
 def names_of(label: str) -> set[str]:
-    """A label's names: "junco, snowbird" has two."""
+    """The names of a label: "junco, snowbird" has two."""
     return {name.strip().casefold() for name in label.split(",")}
 
 
 def judge(file: str, expected: str, labels: list[str], scores: np.ndarray) -> Verdict:
-    """Holds one plate's scores, float32 [labels], against what it shows."""
+    """Compares one plate's scores, float32 [labels], with the class it shows."""
     order = np.argsort(-scores, kind="stable")
     ranks = (rank for rank, index in enumerate(order, start=1) if expected.casefold() in names_of(labels[index]))
     best = [(labels[index], float(scores[index])) for index in order[:TOP]]
@@ -81,12 +81,12 @@ def batched(rows: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[s
 
 
 def named_within(found: list[Verdict], places: int) -> int:
-    """Plates whose expected class is among the best `places`."""
+    """Number of plates whose expected class is among the best `places`."""
     return sum(verdict.rank is not None and verdict.rank <= places for verdict in found)
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the table and both figures; returns the exit status."""
+    """Prints the table and both accuracies; returns the exit status."""
     if len(arguments) != 1 or not (Path(arguments[0]) / "manifest.csv").is_file():
         print("usage: python -m benchmarks.imagenet_on_plates FOLDER   (with manifest.csv: file, expected_imagenet)")
         return 2

@@ -1,6 +1,6 @@
-"""Mask generation: what embedding, decoder and filters cost, and what a thousand masks take in memory.
+"""Mask generation: the cost of embedding, decoder and filters, and the memory of a thousand masks.
 
-Run: python -m benchmarks.masks ; ViT-B is built with seeded weights, so times are real and masks are not.
+Run `python -m benchmarks.masks`. ViT-B has seeded weights, so times are real and masks are not.
 """
 
 import resource
@@ -8,7 +8,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,23 +21,22 @@ from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenera
 from atlas_resources.models.loaders.segmenters.point_prompts import fitted_size, point_grid
 from atlas_resources.models.loaders.segmenters.segment_anything import SegmentAnything
 from atlas_resources.models.protocols import Mask
-from atlas_resources.plates.dataset import Dataset
 
 HEIGHT_PX, WIDTH_PX = 3072, 4096
-LOGITS_PX = 256  # a side of what SAM's decoder gives
-POINTS_PER_SIDE = 19  # three masks a point: 1,083
+LOGITS_PX = 256  # side of the output of SAM's decoder
+POINTS_PER_SIDE = 19  # three masks per point: 1,083
 ROUNDS = 3
 KEPT = {"points_per_batch": 64, "pred_iou_thresh": 0.88, "stability_score_thresh": 0.9, "box_nms_thresh": 0.7}
 
 
 class Discs:
-    """A model that costs nothing: three discs about each point, of which no two are alike."""
+    """A model that costs nothing: three discs around each point, no two alike."""
 
     side_px = 1024
     point_dtype: type[np.floating] = np.float64
 
     def embed(self, raster: np.ndarray) -> None:
-        """Nothing is needed of the raster."""
+        """The raster is not used."""
 
     def decode(self, embedding: None, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of 8 within a disc and -8 outside it, float32 [N, 3, 256, 256]."""
@@ -50,7 +48,7 @@ class Discs:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Median processor seconds of some rounds, all threads together: what others do on the machine does not count."""
+    """Median processor seconds of some rounds, all threads together, so that other processes do not count."""
     times = []
     for _ in range(ROUNDS):
         started = time.process_time()
@@ -60,12 +58,12 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def peak_mib() -> float:
-    """The most that this process has had resident."""
+    """The peak resident memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def time_vit_b() -> None:
-    """Embedding, decoder and enlarging apart, of the real architecture."""
+    """Times embedding, decoder and enlarging of the real architecture separately."""
     torch.manual_seed(7)
     model = SegmentAnything(sam_model_registry["vit_b"]().eval(), "cpu")
     raster = np.random.default_rng(0).integers(0, 255, (768, 1024, 3), dtype=np.uint8)
@@ -84,7 +82,7 @@ def time_vit_b() -> None:
 
 
 def hold_a_thousand() -> None:
-    """Generates and measures more than a thousand masks of a raster of 12.6 Mpx; says what the process grew by."""
+    """Generates and measures over a thousand masks of a raster of 12.6 Mpx; prints the growth of the process."""
     pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT_PX // 8, WIDTH_PX // 8, 3), dtype=np.uint8)
     raster = np.asarray(Image.fromarray(pixels).resize((WIDTH_PX, HEIGHT_PX)))
     generator = MaskGenerator(Discs(), SamParameters(points_per_side=POINTS_PER_SIDE, **KEPT))  # type: ignore[arg-type]
@@ -97,7 +95,7 @@ def hold_a_thousand() -> None:
             return masks
 
     spec = read_registry().require("sam_vit_base")
-    work = SegmentationWork(spec, Dataset(Path()), Given)
+    work = SegmentationWork(spec, Given)
     work.load()
     started = time.process_time()
     (measured,) = work.measure([WorkingRaster(raster, WIDTH_PX, HEIGHT_PX)])

@@ -1,6 +1,6 @@
-"""How fast a numeric mode is against float32, by the same weights in one run: `python -m benchmarks.numeric_modes`.
+"""The speed of a numeric mode compared with float32, with the same weights: `python -m benchmarks.numeric_modes`.
 
-How near it comes is the golden test's to say: `atlas models golden KEY`.
+`atlas models golden KEY` measures its accuracy.
 """
 
 import argparse
@@ -22,7 +22,7 @@ ROUNDS = 25
 
 
 def build_step(spec: Spec) -> Callable[[torch.Tensor], object]:
-    """The loaded model's verb, warmed up by no call yet."""
+    """The verb of the loaded model, not warmed up."""
     model = load_model(spec)
     if isinstance(model, Embedder):
         return model.embed
@@ -48,7 +48,7 @@ def seconds(step: Callable[[torch.Tensor], object], batch: torch.Tensor) -> floa
 
 
 def main(arguments: list[str]) -> int:
-    """Prints both ways' medians and their ratio; returns the exit status."""
+    """Prints the medians of both modes and their ratio; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.numeric_modes", description=__doc__)
     parser.add_argument("key", nargs="?", default="efficientnet_lite0_bf16", help="an instrument in a fast mode")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8])
@@ -56,8 +56,8 @@ def main(arguments: list[str]) -> int:
     fast = read_registry().require(options.key)
     specs = {"float32": exact_twin(fast), mode_name(fast.numeric): fast}
     steps = {name: build_step(spec) for name, spec in specs.items()}
-    print(f"{fast.key}, {torch.get_num_threads()} threads, medians of {ROUNDS} rounds, each way in turn\n")
-    print("| images at a time | mode | ms an image | to float32 |\n|---|---|---|---|")
+    print(f"{fast.key}, {torch.get_num_threads()} threads, medians of {ROUNDS} rounds, alternating\n")
+    print("| batch size | mode | ms per image | ratio to float32 |\n|---|---|---|---|")
     for size in options.batch_sizes:
         side = input_side_px(fast)
         batch = torch.rand(size, 3, side, side, generator=torch.Generator().manual_seed(0))

@@ -1,6 +1,6 @@
-"""What orchestrating costs: a backfill against the bare loop and against a run per plate; loading a large graph.
+"""The cost of orchestration: a backfill compared with the bare loop and with a run per plate; loading a large graph.
 
-Run: python -m benchmarks.orchestration [PLATES]; plates are drawn into a temporary folder, nothing else is touched.
+Run `python -m benchmarks.orchestration [PLATES]`. Plates are drawn into a temporary folder.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from atlas_resources.files.project import PROJECT_ROOT, SPECS_FOLDER
 from atlas_resources.files.read_ahead import THREADS
 from atlas_resources.instruments.registry import Registry, read_registry
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 from benchmarks.batch_run import KEY, bare_loop
 
 SELECTION = f'key:"embeddings/{KEY}"'
@@ -33,7 +33,7 @@ SCALE = 0.5  # plates of 1000 to 1700 px
 RUNS_PER_PLATE = 20
 ROUNDS = 3
 INSTRUMENTS = 60
-EVENT_SECONDS = 0.025  # the goal's allowance for Dagster's events, per plate
+EVENT_SECONDS = 0.025  # allowed for Dagster's events, per plate
 
 LOAD = """
 from pathlib import Path
@@ -54,39 +54,39 @@ def draw_library(folder: Path, count: int) -> Dataset:
 
 
 def forget(dataset: Dataset) -> None:
-    """Removes what runs have sealed, so that a plate is measured and not reused."""
+    """Removes sealed runs, so that plates are measured, not reused."""
     for runs in dataset.plates_dir.glob("*/runs"):
         subprocess.run(["rm", "-r", runs], check=True)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What something took: on the clock, and of all cores together, its child processes counted."""
+    """Wall time, and CPU time of all cores, including child processes."""
 
     wall_seconds: float
     cpu_seconds: float
 
     def per(self, count: int) -> str:
-        """In all, and for each of so many plates."""
+        """In all, and per plate."""
         wall_ms, cpu_ms = 1000 * self.wall_seconds / count, 1000 * self.cpu_seconds / count
         return f"{self.wall_seconds:7.1f} s for {count:3} plates  {wall_ms:6.0f} ms a plate, {cpu_ms:6.0f} ms of CPU"
 
 
 def cost_of(way: Callable[[], object]) -> Cost:
-    """What a way costs."""
+    """The cost of one call."""
     wall, cpu = time.perf_counter(), sum(os.times()[:4])
     way()
     return Cost(time.perf_counter() - wall, sum(os.times()[:4]) - cpu)
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """The medians of both, each by itself."""
+    """The medians of wall time and of CPU time, separately."""
     walls, cpus = [cost.wall_seconds for cost in costs], [cost.cpu_seconds for cost in costs]
     return Cost(statistics.median(walls), statistics.median(cpus))
 
 
 def backfill(registry: Registry, dataset: Dataset) -> None:
-    """What is missing, as work lists, in this process; SQLite event storage, an event with its pictures a plate."""
+    """The missing plates, as work lists, in this process; SQLite event storage, an event with pictures per plate."""
     forget(dataset)
     quiet = Console(file=io.StringIO())
     with fresh_instance() as instance, contextlib.redirect_stderr(io.StringIO()):
@@ -96,13 +96,13 @@ def backfill(registry: Registry, dataset: Dataset) -> None:
 
 @contextlib.contextmanager
 def fresh_instance() -> Iterator[dg.DagsterInstance]:
-    """An instance on disk that remembers nothing yet."""
+    """An empty instance on disk."""
     with dg.DagsterInstance.local_temp(overrides={"telemetry": {"enabled": False}}) as instance:
         yield instance
 
 
 def command(dataset: Dataset, *options: str) -> None:
-    """`atlas run` over the instrument, as a process of its own: start, imports and model are paid each time."""
+    """`atlas run` over the instrument, in a new process each time: startup, imports and model included."""
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "ATLAS_HOME": str(dataset.root), "DAGSTER_HOME": home}
         atlas = [sys.executable, "-m", "atlas_assets.cli.app", "run", SELECTION, *options]
@@ -110,14 +110,14 @@ def command(dataset: Dataset, *options: str) -> None:
 
 
 def a_command_per_plate(dataset: Dataset) -> None:
-    """A run, and a process, for each of a few plates: what a launcher does that is given one partition a run."""
+    """One run and one process for each of a few plates, as with one partition per run."""
     forget(dataset)
     for plate_id in dataset.plate_ids()[:RUNS_PER_PLATE]:
         command(dataset, "--plates", plate_id)
 
 
 def load_cost(folder: Path) -> Cost:
-    """Median cost of a process that does nothing but load the graph over 60 instruments."""
+    """Median cost of a process that only loads the graph over 60 instruments."""
     specs = folder / "model_specs"
     specs.mkdir()
     spec = yaml.safe_load((SPECS_FOLDER / f"{KEY}.yaml").read_text(encoding="utf-8"))
@@ -129,13 +129,13 @@ def load_cost(folder: Path) -> Cost:
 
 
 def main(count: int) -> None:
-    """Prints each figure with the goal it is held to."""
+    """Prints each figure with its goal."""
     with tempfile.TemporaryDirectory() as folder:
         measure(draw_library(Path(folder), count), Path(folder), count)
 
 
 def measure(dataset: Dataset, folder: Path, count: int) -> None:
-    """The ways take turns, so that they share the machine's moods."""
+    """Measures all methods, alternating, so that changes in the machine's load affect them equally."""
     registry = read_registry()
     bare_loop(registry, dataset, THREADS)  # imports, and the files into the page cache
     loops, backfills = [], []
@@ -149,8 +149,8 @@ def measure(dataset: Dataset, folder: Path, count: int) -> None:
     goal = Cost(1.15 * loop.wall_seconds + allowed, 1.15 * loop.cpu_seconds + allowed)
     print(f"{count} drawn plates of 1000 to 1700 px, {KEY}, medians of {ROUNDS}; load average {os.getloadavg()[0]:.1f}")
     print(f"(a) bare loop, decoding ahead         {loop.per(count)}")
-    print(f"a backfill of what is missing         {filled.per(count)}")
-    print(f"its goal: 1.15 x (a) + 25 ms a plate  {goal.per(count)}")
+    print(f"a backfill of the missing plates      {filled.per(count)}")
+    print(f"its goal: 1.15 x (a) + 25 ms per plate{goal.per(count)}")
     print(f"(b) a command per plate               {alone.per(RUNS_PER_PLATE)}")
     times = (alone.wall_seconds / RUNS_PER_PLATE) / (filled.wall_seconds / count)
     print(f"the backfill is {times:.0f} x faster than (b); goal: 30 x")

@@ -1,7 +1,7 @@
 """Does a segment's vector find its subject on another paper? `python -m benchmarks.regions FOLDER`.
 
-The folder holds scans. Each is also printed anew, on browned paper, and every new plate asks for the plate
-it came from: by the vector of the whole plate, and by that of its largest kept segment under several crop policies.
+The folder has scans. Each is also reprinted on browned paper, and each reprint is a query for the plate it came from:
+by the vector of the whole plate, and by that of its largest kept segment under several crop policies.
 """
 
 import sys
@@ -22,19 +22,19 @@ from atlas_resources.instruments.registry import Registry, read_registry
 from atlas_resources.models.loading import load_model
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode
-from atlas_resources.plates.registration import register_scans
-from atlas_resources.runs.batches import execute_run
+from atlas_resources.plates.intake.registration import register_scans
+from atlas_resources.runs.execution import execute_run
 from atlas_resources.runs.upstream import require_sealed
 
 SEGMENTER, EMBEDDER = "otsu_luma", "efficientnet_lite0"
-BROWNED = np.array([226, 196, 150]) / 255  # sRGB that white paper turns to
+BROWNED = np.array([226, 196, 150]) / 255  # sRGB of white paper after browning
 SURROUNDINGS = ("as_scanned", "paper_tone", "#808080", "#ffffff")
 MARK = "-browned"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """How one way of asking did: seconds for all plates, share of plates found first, and median rank."""
+    """The result of one kind of query: seconds for all plates, share of plates found first, and median rank."""
 
     way: str
     seconds: float
@@ -43,7 +43,7 @@ class Answer:
 
 
 def _browned(path: Path, folder: Path) -> Path:
-    """The scan as if printed on browned paper: every channel multiplied by the paper's."""
+    """The scan on browned paper: every channel multiplied by the paper's."""
     pixels = np.asarray(decode(path).image)
     new = folder / f"{path.stem}{MARK}.png"
     Image.fromarray(np.rint(pixels * BROWNED).astype(np.uint8)).save(new)
@@ -51,7 +51,7 @@ def _browned(path: Path, folder: Path) -> Path:
 
 
 def _registry() -> Registry:
-    """The project's plan with every surroundings to compare."""
+    """The project's plan with every crop policy to compare."""
     registry = read_registry()
     plan = read_yaml(SPECS_FOLDER / REGIONS_FOLDER / f"{SEGMENTER}.yaml", RegionPlan)
     methods = read_yaml(SPECS_FOLDER / REGIONS_FOLDER / METHODS_NAME, Methods)
@@ -70,20 +70,19 @@ def _registry() -> Registry:
 
 def _run(dataset: Dataset, registry: Registry, key: str) -> float:
     started = time.perf_counter()
-    spec = registry.specs[key]
-    work = build_work(spec, dataset, lambda: load_model(spec))
-    upstream = registry.identities.get(spec.upstream or "")
-    outcomes = list(execute_run(dataset, spec, registry.identities[key], dataset.plate_ids(), work, upstream=upstream))
+    instrument = registry.instruments[key]
+    work = build_work(instrument, lambda: load_model(instrument.spec, instrument.prompts))
+    outcomes = list(execute_run(dataset, instrument, dataset.plate_ids(), work))
     failed = [outcome.plate_id for outcome in outcomes if outcome.status == "failed"]
     assert not failed, failed
     return time.perf_counter() - started
 
 
 def _vectors(dataset: Dataset, registry: Registry, key: str) -> dict[str, np.ndarray]:
-    """Unit vectors [N, dim] of each plate: one of the whole, or one per kept segment, the largest first."""
+    """Unit vectors [N, dim] of each plate: one for the whole, or one per kept segment, largest first."""
     found = {}
     for plate_id in dataset.plate_ids():
-        rows = require_sealed(dataset, plate_id, registry.identities[key]).rows
+        rows = require_sealed(dataset.plate(plate_id), registry.instruments[key]).rows
         if rows.height:
             order = ((pl.col("x_max") - pl.col("x_min")) * (pl.col("y_max") - pl.col("y_min"))).fill_null(0)
             vectors = np.array(rows.sort(order, descending=True)["vector"].to_list())
@@ -92,7 +91,7 @@ def _vectors(dataset: Dataset, registry: Registry, key: str) -> dict[str, np.nda
 
 
 def _ranks(vectors: dict[str, np.ndarray], twin_of: dict[str, str]) -> list[int]:
-    """Place of the plate each browned one came from among all first plates, by their most similar vector."""
+    """Rank of the original of each browned plate among all originals, by their most similar vector."""
     originals = [plate_id for plate_id in twin_of.values() if plate_id in vectors]
     ranks = []
     for browned, original in twin_of.items():
@@ -104,7 +103,7 @@ def _ranks(vectors: dict[str, np.ndarray], twin_of: dict[str, str]) -> list[int]
 
 
 def measure(folder: Path) -> list[Answer]:
-    """Registers the scans of a folder and their browned twins, runs everything over them, and asks."""
+    """Registers the scans of a folder and their browned reprints, measures them, and queries."""
     scans = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
     registry = _registry()
     with tempfile.TemporaryDirectory() as made:
@@ -125,7 +124,7 @@ def measure(folder: Path) -> list[Answer]:
 
 
 def main() -> None:
-    """Prints a line per way of asking."""
+    """Prints a line per kind of query."""
     print("| asked by | seconds | its own plate first | median rank |\n|---|---|---|---|")
     for answer in measure(Path(sys.argv[1])):
         print(f"| {answer.way} | {answer.seconds:.1f} | {answer.first_ratio:.2f} | {answer.median_rank:g} |")

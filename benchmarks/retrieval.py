@@ -28,17 +28,15 @@ from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Embedder
 from atlas_resources.models.weights import WeightsMismatch, WeightsMissing
 from atlas_resources.plates.decode import ImageRefused, decode
-from atlas_resources.plates.scan_plan import list_scans
+from atlas_resources.plates.intake.scan_plan import list_scans
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "plates"
 HISTOGRAMS = "colour histograms"
-DETAIL_RATIO = (
-    0.25  # side of a detail over the plate's shorter side: less than a tile of 2 by 2, as large as one of 4 by 4
-)
+DETAIL_RATIO = 0.25
+"""Side of a detail over the plate's shorter side: smaller than a tile of 2 by 2, as large as one of 4 by 4."""
 DETAIL_TRIES = 16
 CROP_RATIO = 0.6
 
-# ImageNet's birds that WordNet puts under `aquatic bird`, of those that the shared plates show, and the others.
+# ImageNet's birds under WordNet's `aquatic bird`, of those that the test plates show, and the others.
 WATER = {"drake", "american coot", "pelican", "red-backed sandpiper", "little blue heron", "dowitcher", "limpkin",
          "albatross", "flamingo"}  # fmt: skip
 LAND = {"junco", "bald eagle", "hummingbird", "kite", "quail", "robin", "black grouse", "ptarmigan", "magpie"}
@@ -48,7 +46,7 @@ Encode = Callable[[Image.Image], np.ndarray]
 
 @dataclass(frozen=True)
 class Encoder:
-    """How pictures become unit vectors, [parts, dim]: `plate` gives the whole first, `query` the whole alone."""
+    """Turns pictures into unit vectors [parts, dim]: `plate` gives the whole picture first, `query` only the whole."""
 
     plate: Encode
     query: Encode
@@ -65,19 +63,19 @@ def _box_anywhere(image: Image.Image, width: int, height: int, rng: np.random.Ge
 
 
 def crop(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """A part of the picture with its proportions, CROP_RATIO of either side, anywhere."""
+    """A random part of the picture with the same proportions, CROP_RATIO of each side."""
     width, height = (int(side * CROP_RATIO) for side in image.size)
     return _box_anywhere(image, width, height, rng)
 
 
 def detail(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """A small square of the picture: of DETAIL_TRIES drawn places the one of most contrast, for it shows something."""
+    """A small square of the picture: of DETAIL_TRIES random ones that with most contrast, so that it is not blank."""
     side = int(min(image.size) * DETAIL_RATIO)
     tries = [_box_anywhere(image, side, side, rng) for _ in range(DETAIL_TRIES)]
     return max(tries, key=lambda part: float(np.asarray(part.convert("L")).std()))
 
 
-# Each makes a query of a plate; the plate it was made of is the answer. Draws are seeded by the plate's number.
+# Each turns a plate into a query, whose answer is that plate. The random numbers are seeded by the plate's number.
 QUERIES: Mapping[str, Callable[[Image.Image, np.random.Generator], Image.Image]] = {
     "grey": lambda image, rng: grey(image),
     "mirrored, grey": lambda image, rng: grey(ImageOps.mirror(image)),
@@ -109,7 +107,7 @@ class Encoded:
 
 
 def read_plates(folder: Path) -> list[Plate]:
-    """The scans of a folder by path, those below it included; with their expected classes where it has a manifest."""
+    """The scans of a folder and its subfolders, by path, with their expected classes if it has a manifest."""
     expected = {}
     if (folder / "manifest.csv").is_file():
         with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
@@ -118,17 +116,17 @@ def read_plates(folder: Path) -> list[Plate]:
 
 
 def encode_histogram(image: Image.Image) -> np.ndarray:
-    """The root of the Lab histogram's shares, [1, bins]: a unit vector whose products order as Hellinger distances."""
+    """Roots of the Lab histogram's shares, [1, bins]: a unit vector whose products order as Hellinger distances."""
     counts = np.array(lab_histogram(count_colours(np.asarray(image))).counts, dtype=np.float64)
     return np.sqrt(counts / counts.sum())[None]
 
 
 class NotMeasured(ValueError):
-    """An instrument that the benchmark does not take."""
+    """An instrument that the benchmark cannot use."""
 
 
 def read_admitted(names: Sequence[str]) -> list[Spec]:
-    """The embeddings of these names. Raises NotMeasured for one that is not there, not admitted, or gives no vector."""
+    """The embeddings of these names. Raises NotMeasured if one is unknown, not admitted, or gives no vector."""
     registry = read_registry()
     specs = []
     for name in names:
@@ -146,7 +144,7 @@ def read_admitted(names: Sequence[str]) -> list[Spec]:
 
 
 def build_encoder(spec: Spec) -> Encoder:
-    """An instrument by the project's own way: loader, preprocessing, and tiles of the plates where it declares them."""
+    """An instrument with the project's loader and preprocessing, and with tiles of plates if it declares them."""
     model = load_model(spec)
     if not isinstance(model, Embedder):
         raise NotMeasured(f"{spec.key}: expected an embedder, found {type(model).__name__}")
@@ -162,7 +160,7 @@ def build_encoder(spec: Spec) -> Encoder:
 
 
 def encode_plates(plates: Sequence[Plate], encoders: Mapping[str, Encoder]) -> Iterator[dict[str, Encoded]]:
-    """By encoder, each plate and the queries made of it. One plate is in memory at a time."""
+    """Each plate and its queries, by encoder. One plate is in memory at a time."""
     for number, plate in enumerate(plates):
         image = decode(plate.path).image
         pictures = {name: make(image, np.random.default_rng(number)) for name, make in QUERIES.items()}
@@ -186,7 +184,7 @@ def top_1(queries: np.ndarray, plates: Sequence[np.ndarray]) -> float:
 
 
 def agreement(vectors: np.ndarray, groups: Sequence[str]) -> float:
-    """Share of the plates, [N, dim], whose nearest other is of their own group."""
+    """Share of the plates, [N, dim], whose nearest other plate is in the same group."""
     scores = vectors @ vectors.T
     np.fill_diagonal(scores, -np.inf)
     return float(
@@ -201,7 +199,7 @@ def group_of(expected: str) -> str:
 
 
 def chance_of_agreement(groups: Sequence[str]) -> float:
-    """The agreement that a neighbour drawn at random would have."""
+    """The expected agreement of a random neighbour."""
     count = len(groups)
     return sum((groups.count(group) - 1) / (count - 1) for group in groups) / count
 
@@ -209,7 +207,7 @@ def chance_of_agreement(groups: Sequence[str]) -> float:
 def build_table(
     plates: Sequence[Plate], encoded: Sequence[dict[str, Encoded]]
 ) -> list[tuple[str, float, dict[str, float]]]:
-    """Each task with the figure of chance and that of each encoder."""
+    """Each task with its figure by chance and for each encoder."""
     keys = list(encoded[0])
     found = {key: [plate[key] for plate in encoded] for key in keys}
     rows = []
@@ -235,7 +233,7 @@ def build_table(
 def main(arguments: list[str]) -> int:
     """Prints the table; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.retrieval", description=__doc__)
-    parser.add_argument("--plates", type=Path, default=SHARED, help="a folder of scans")
+    parser.add_argument("--plates", type=Path, required=True, help="a folder of scans")
     parser.add_argument("--instruments", nargs="+", default=["efficientnet_lite0", "efficientnet_lite0_tiles"])
     options = parser.parse_args(arguments)
     plates = read_plates(options.plates) if options.plates.is_dir() else []

@@ -1,7 +1,4 @@
-"""What `atlas backfill` asks for: all that one name still owes, as work lists for the queue of a running Dagster.
-
-What is owed is read by `work_lists`; the server is asked by `dagster_server`.
-"""
+"""What `atlas backfill` asks for: all that is missing under one name, as work lists for a running Dagster's queue."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,12 +19,12 @@ from atlas_resources.plates.dataset import Dataset
 
 @dataclass(frozen=True)
 class Backfill:
-    """All that a name owes.
+    """All that is missing under a name.
 
     Attributes:
         name: of the saved selection it was asked by; its runs are tagged with it.
         keys: the assets.
-        works: a run each; empty if nothing is owed. Those of the ledgers name no plates.
+        works: a run each; empty if nothing is missing. Those of the ledgers name no plates.
         waiting: a line per asset whose plates wait for another's results.
     """
 
@@ -43,7 +40,7 @@ class Backfill:
 
 
 def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Sequence[str] | None = None) -> Backfill:
-    """What a name owes now: plates that are not done, failed ones included; the ledgers, if they are behind.
+    """What is missing under a name now: plates that are not done, failed ones too; the ledgers, if they are behind.
 
     Args:
         registry: the instruments.
@@ -52,7 +49,7 @@ def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Se
         plate_ids: only these plates.
 
     Raises:
-        ValueError: nothing goes by that name, it has no plates of its own to owe, or a plate is not registered.
+        ValueError: nothing has that name, what has it measures no plates, or a plate is not registered.
     """
     selection = find_selection(registry, name)
     if selection.name == "ledgers":
@@ -63,7 +60,7 @@ def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Se
         raise ValueError(f"no such plates: {', '.join(unknown)}; `atlas plates list` shows those there are")
     standings = read_backfill_standings(registry, dataset, selection.name)
     if not standings:
-        raise ValueError(f"{name}: plates owe it nothing; name groundwork, ledgers, a role or an instrument")
+        raise ValueError(f"{name} has no plates to fill; name groundwork, ledgers, a role or an instrument")
     waiting = [
         f"{count} plates of {standing.keys[0].to_user_string()} wait for the instrument it reads"
         for standing in standings
@@ -77,16 +74,12 @@ def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Se
 
 def read_backfill_standings(registry: Registry, dataset: Dataset, name: str) -> list[Standing]:
     """Where the assets of a saved selection stand: an instrument's own asset, or the active ones of a role."""
-    if name in registry.specs:
-        keys = {asset_key(registry.specs[name])}
-    elif name == "groundwork":
-        keys = set(KEYS)
+    if name in registry.instruments:
+        instruments = [registry.instruments[name]]
     else:
-        keys = {
-            asset_key(registry.specs[key]) for key in registry.active if asset_key(registry.specs[key]).path[0] == name
-        }
-    instruments = [spec.key for spec in registry.admitted if asset_key(spec) in keys]
-    return [each for each in read_standings(registry, dataset, instruments) if keys & set(each.keys)]
+        instruments = [one for one in registry.active_instruments if asset_key(one).path[0] == name]
+    keys = set(KEYS) if name == "groundwork" else set(map(asset_key, instruments))
+    return [each for each in read_standings(dataset, instruments) if keys & set(each.keys)]
 
 
 def launch_backfill(server: DagsterServer, backfill: Backfill) -> Iterator[str]:

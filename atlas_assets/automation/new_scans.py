@@ -1,4 +1,4 @@
-"""The sensor that takes in new scans: registers them, adds their partitions and asks for their groundwork."""
+"""The sensor for new scans: registers them, adds their partitions and requests their groundwork."""
 
 import json
 import time
@@ -8,14 +8,15 @@ from pathlib import Path
 import dagster as dg
 
 from atlas_assets.automation.work_lists import AUTOMATION_TAG
+from atlas_assets.graph.dagster_internals import range_tags
 from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.graph.partitions import PLATES, missing_partitions
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.resources import DatasetResource
 
-TICK_BUDGET_SECONDS = 30.0  # a sensor's tick is cut off after 60; what is left over is taken up by the next
+TICK_BUDGET_SECONDS = 30.0  # a sensor's tick is cut off after 60; the next one continues
 
 
 def _state(path: Path) -> str:
@@ -31,7 +32,7 @@ def _register_staged(dataset: Dataset, seen: dict[str, str]) -> tuple[dict[str, 
     """Registers staged scans that are new or changed since the last tick.
 
     Returns:
-        The state of every staged file dealt with so far, and one line per refused one.
+        The state of every staged file handled so far, and one line per refused one.
     """
     dealt_with = {path: state for path, state in seen.items() if _state(Path(path)) == state}
     refused = []
@@ -50,13 +51,13 @@ def _register_staged(dataset: Dataset, seen: dict[str, str]) -> tuple[dict[str, 
 @dg.sensor(
     target=dg.AssetSelection.assets(MANIFEST_KEY, INPUT_IMAGE_KEY, HISTOGRAMS_KEY),
     minimum_interval_seconds=30,
-    description="Registers scans that appear in the dataset's plates/ folder, adds their partitions and asks for their "
-    "groundwork. Plates registered on the command line are taken up too.",
+    description="Registers scans that appear in the dataset's plates/ folder, adds their partitions and requests "
+    "their groundwork. Plates registered on the command line are included.",
 )
 def register_new_scans(
     context: dg.SensorEvaluationContext, dataset: DatasetResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """One run covers all new plates: they stand together at the end of the partitions."""
+    """One run covers all new plates: they are together at the end of the partitions."""
     opened = dataset.open()
     seen, refused = _register_staged(opened, json.loads(context.cursor or "{}"))
     context.update_cursor(json.dumps(seen))
@@ -73,8 +74,7 @@ def register_new_scans(
                 run_key=f"groundwork:{new[0]}:{new[-1]}",
                 asset_selection=[MANIFEST_KEY, INPUT_IMAGE_KEY, HISTOGRAMS_KEY],
                 tags={
-                    "dagster/asset_partition_range_start": new[0],
-                    "dagster/asset_partition_range_end": new[-1],
+                    **range_tags(new[0], new[-1]),
                     AUTOMATION_TAG: "register_new_scans",
                 },
             )

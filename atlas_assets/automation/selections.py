@@ -1,4 +1,4 @@
-"""The saved selections: sets of assets that go by a name, as jobs in the UI and as `@name` in a terminal."""
+"""The saved selections: named sets of assets, as jobs in the UI and as `@name` in a terminal."""
 
 import difflib
 import re
@@ -34,20 +34,19 @@ class SavedSelection:
 
 
 def _selections(registry: Registry) -> Iterator[SavedSelection]:
-    yield SavedSelection("plates", _of(MANIFEST_KEY), "Every source held against its registered digest.")
+    yield SavedSelection("plates", _of(MANIFEST_KEY), "Every source compared with its registered digest.")
     yield SavedSelection("groundwork", _of(*KEYS), "What the CPU measures of each plate without a model.")
     for group in GROUPS:
-        of_role = [spec for spec in registry.admitted if asset_key(spec).path[0] == group]
-        active = [spec for spec in of_role if spec.key in registry.active]
+        active = [instrument for instrument in registry.active_instruments if asset_key(instrument).path[0] == group]
         if active:
-            titles = ", ".join(spec.title for spec in active)
+            titles = ", ".join(instrument.spec.title for instrument in active)
             yield SavedSelection(group, _of(*map(asset_key, active)), f"The active {group}: {titles}.")
     yield SavedSelection("ledgers", _of(*LEDGER_KEYS), "Every ledger with its checks, and the catalogue.")
-    for spec in registry.admitted:
-        is_job = spec.key in registry.active
-        # With every ledger, not only those it feeds: the catalogue needs them all, also in a dataset that has none yet.
-        text = f"{_of(asset_key(spec))}+ or {_of(*LEDGER_KEYS)}"
-        yield SavedSelection(spec.key, text, f"{spec.title}, and all it feeds, with every ledger.", is_job)
+    for key, instrument in registry.instruments.items():
+        # With every ledger, not only those that read it: the catalogue needs them all, also in a dataset without any.
+        text = f"{_of(asset_key(instrument))}+ or {_of(*LEDGER_KEYS)}"
+        meaning = f"{instrument.spec.title}, and all that reads it, with every ledger."
+        yield SavedSelection(key, text, meaning, is_job=key in registry.active)
 
 
 def _of(*keys: dg.AssetKey) -> str:
@@ -55,22 +54,22 @@ def _of(*keys: dg.AssetKey) -> str:
 
 
 def saved_selections(registry: Registry) -> dict[str, SavedSelection]:
-    """Every saved selection by its name. Raises ValueError for an instrument that has the name of a layer."""
+    """Every saved selection by its name. Raises ValueError for an instrument that has the name of a group."""
     saved: dict[str, SavedSelection] = {}
     for selection in _selections(registry):
         if selection.name in saved:
-            raise ValueError(f"two saved selections of the name {selection.name!r}; call the instrument otherwise")
+            raise ValueError(f"two saved selections are named {selection.name!r}; give the instrument another key")
         saved[selection.name] = selection
     return saved
 
 
 def expand(registry: Registry, text: str) -> str:
-    """A selection with each `@name` replaced by what it stands for. Raises ValueError as `find_selection` does."""
+    """A selection with each `@name` replaced by its text. Raises ValueError as `find_selection` does."""
     return SAVED.sub(lambda match: f"({find_selection(registry, match[1]).text})", text)
 
 
 def find_selection(registry: Registry, name: str) -> SavedSelection:
-    """The saved selection of a name; an instrument's goes by its model id and its aliases too.
+    """The saved selection of a name. An instrument's is also found by model id and alias.
 
     Raises:
         ValueError: there is none; the message names near ones, or says why the instrument cannot run.
@@ -86,15 +85,15 @@ def find_selection(registry: Registry, name: str) -> SavedSelection:
         raise ValueError(f"no saved selection {name!r}. {hint} As an instrument: {error.args[0]}") from None
     if key not in saved:
         status = registry.status(key)
-        raise ValueError(f"{key} is not admitted: {status.reason}. {status.mend(key)}")
+        raise ValueError(f"{key} is not admitted: {status.reason}. {status.fix(key)}")
     return saved[key]
 
 
 def build_jobs(registry: Registry) -> list:
-    """A job of each saved selection of layers and active instruments: one click in the UI."""
+    """A job for each saved selection of a group or an active instrument: one click in the UI."""
     return [
         dg.define_asset_job(
-            f"materialise_{selection.name}",  # `groundwork` is the name of an op already
+            f"materialise_{selection.name}",  # `groundwork` is already the name of an op
             dg.AssetSelection.from_string(selection.text),
             description=f"{selection.meaning} In a terminal: `atlas run @{selection.name}`.",
             tags={"atlas/selection": selection.name},

@@ -1,8 +1,8 @@
-"""What happens without being asked: owed plates, stale ledgers, the nightly retry. All off until switched on.
+"""Sensors and the nightly schedule: missing plates, stale ledgers, retries. All are off until switched on.
 
-The sensors are level-triggered: each tick reads plate-local truth and asks for what is owed. A work list is asked for
-once, by its run key, so a run that dies before it does anything is not asked for for ever; the nightly schedule asks
-again. Taking in new scans is in `new_scans`.
+The sensors are level-triggered: each tick reads the plates' own files and requests what is missing. A work list is
+requested once, by its run key, so a run that dies at once is not requested for ever; the nightly schedule requests it
+again.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 
-# In the run's own process. A process for each step, as Dagster has it by default, mostly starts and ends where steps
-# are short, as of ledgers and checks; and where there is but one step, its death is not known for a killed run's.
+# In the run's own process. Dagster's default, a process for each step, spends most of the time of short steps on
+# starting; and if a run has only one step, Dagster does not count that step's killed process as a killed run.
 ONE_PROCESS = {"execution": {"config": {"in_process": {}}}}
 
 
@@ -39,7 +39,7 @@ def _config_of(work: WorkList) -> dict:
 
 
 def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) -> Iterator[dg.RunRequest]:
-    """A run per work list. The same list for the same versions on the same occasion is asked for once."""
+    """A run per work list. The same list for the same versions on the same occasion is requested once."""
     version_of = {key: standing.version for standing in standings for key in standing.keys}
     for work in work_lists(standings, most_attempts):
         versions = [(key.to_user_string(), version_of[key]) for key in work.keys]
@@ -52,7 +52,7 @@ def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) 
 
 
 def _manifests_first(plate_ids: Sequence[str]) -> dg.RunRequest:
-    """A run over the manifests, which everything else depends on; in a run of its own, for a bad plate fails it."""
+    """A run over the manifests, which everything else depends on. It has its own run, since a bad plate fails it."""
     work = WorkList((MANIFEST_KEY,), tuple(plate_ids))
     return dg.RunRequest(
         run_key=_key_of("manifests", work.plate_ids),
@@ -62,37 +62,33 @@ def _manifests_first(plate_ids: Sequence[str]) -> dg.RunRequest:
     )
 
 
-def _askable(instance: dg.DagsterInstance, dataset: Dataset, standings: Sequence[Standing]) -> list[Standing]:
-    """Standings without plates that a run is about to make, and without those Dagster has no partition for yet.
-
-    `register_new_scans` adds the latter first.
-    """
+def _requestable(instance: dg.DagsterInstance, dataset: Dataset, standings: Sequence[Standing]) -> list[Standing]:
+    """Standings without plates that a run is about to make, and those that Dagster has no partition for yet."""
     unknown, asked = set(missing_partitions(instance, dataset)), plates_under_way(instance)
     return [standing.without(unknown | asked.get(standing.keys[0], set())) for standing in standings]
 
 
 def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
-    active = sorted(registry.active)
-
     @dg.sensor(
         target=dg.AssetSelection.all(),
         minimum_interval_seconds=60,
-        description="Asks for what plates still owe: groundwork and every active instrument, in few runs over just "
-        f"these plates. A plate that failed is left to the nightly schedule. Active: {', '.join(active)}.",
+        description="Requests what is missing: groundwork and every active instrument, in few runs over just the missing "
+        "plates. The nightly schedule retries plates that failed. "
+        f"Active: {', '.join(sorted(registry.active))}.",
     )
     def fill_missing(context: dg.SensorEvaluationContext, dataset: DatasetResource) -> dg.SensorResult | dg.SkipReason:
         waiting_for = automation_runs(context.instance)
         if waiting_for:
-            return dg.SkipReason(f"{waiting_for} runs are under way")
+            return dg.SkipReason(f"{waiting_for} runs are in progress")
         untried = untried_plates(context.instance, context.instance.get_dynamic_partitions(PLATES_NAME))
         if untried:
             return dg.SensorResult(run_requests=[_manifests_first(untried)])
         opened = dataset.open()
-        standings = _askable(context.instance, opened, read_standings(registry, opened, active))
+        standings = _requestable(context.instance, opened, read_standings(opened, registry.active_instruments))
         requests = list(_requests(standings, 1, "fill_missing"))
         failed = sum(len(standing.failed) for standing in standings)
         if not requests:
-            return dg.SkipReason(f"nothing is owed; {failed} failures wait for the nightly schedule")
+            return dg.SkipReason(f"nothing is missing; {failed} failures wait for the nightly schedule")
         return dg.SensorResult(run_requests=requests)
 
     return fill_missing
@@ -102,19 +98,19 @@ def _build_refresh_ledgers(registry: Registry, ledgers: Sequence[dg.AssetKey]) -
     @dg.sensor(
         target=dg.AssetSelection.assets(*ledgers),
         minimum_interval_seconds=60,
-        description="Rebuilds ledgers and catalogue when what the plates hold has changed and no run is under way.",
+        description="Rebuilds ledgers and catalogue when the plates' results have changed and no run is in progress.",
     )
     def refresh_ledgers(
         context: dg.SensorEvaluationContext, dataset: DatasetResource
     ) -> dg.SensorResult | dg.SkipReason:
         waiting_for = automation_runs(context.instance)
         if waiting_for:
-            return dg.SkipReason(f"{waiting_for} runs are under way")
+            return dg.SkipReason(f"{waiting_for} runs are in progress")
         reason = why_behind(dataset.open(), registry)
         if not reason:
-            return dg.SkipReason("the ledgers are what the plates hold")
+            return dg.SkipReason("the ledgers are up to date")
         context.log.info(reason)
-        # Asked for once per reason since the catalogue was last built: a refresh that fails is not asked for for ever.
+        # Requested once per reason since the catalogue was last built: a refresh that fails is not requested for ever.
         built = context.instance.get_latest_materialization_event(ledgers[-1])
         request = dg.RunRequest(
             run_key=_key_of(reason, built and built.timestamp),
@@ -128,27 +124,25 @@ def _build_refresh_ledgers(registry: Registry, ledgers: Sequence[dg.AssetKey]) -
 
 
 def _build_nightly(registry: Registry, settings: AutomationSettings) -> dg.ScheduleDefinition:
-    active = sorted(registry.active)
-
     @dg.schedule(
         cron_schedule=settings.nightly.cron,
         execution_timezone=settings.nightly.timezone,
         target=dg.AssetSelection.all(),
-        description=f"Asks for all that is owed, failures included, up to {settings.most_attempts} attempts a plate. "
-        "What a run is about to make is left to it.",
+        description=f"Requests all that is missing, failures included, up to {settings.most_attempts} attempts a plate. "
+        "Leaves out what a run in progress is about to make.",
     )
     def nightly(
         context: dg.ScheduleEvaluationContext, dataset: DatasetResource
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         opened = dataset.open()
-        standings = _askable(context.instance, opened, read_standings(registry, opened, active))
+        standings = _requestable(context.instance, opened, read_standings(opened, registry.active_instruments))
         occasion = f"nightly {context.scheduled_execution_time:%Y-%m-%d %H:%M}"
         requests = list(_requests(standings, settings.most_attempts, occasion))
         failed = [plate for standing in standings for plate in standing.failed]
         given_up = [plate for plate in failed if plate.is_left_alone(settings.most_attempts)]
         for plate in given_up:
             context.log.warning(f"{plate.plate_id} is left alone after {plate.attempts} attempts: {plate.reason}")
-        yield from requests or [dg.SkipReason(f"nothing is owed; {len(given_up)} failures are left alone")]
+        yield from requests or [dg.SkipReason(f"nothing is missing; {len(given_up)} failures are left alone")]
 
     return nightly
 

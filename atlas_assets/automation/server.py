@@ -13,6 +13,8 @@ from typing import Any
 
 import dagster as dg
 
+from atlas_assets.graph.dagster_internals import RETRY_RUN_TAG, WILL_RETRY_TAG
+
 LOCATION = {"repositoryLocationName": "atlas", "repositoryName": "__repository__"}
 DEFAULT_URL = "http://127.0.0.1:3000"
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
@@ -33,8 +35,8 @@ class ServerRun:
     @property
     def is_over(self) -> bool:
         """Whether it ended for good: a run that the daemon is about to start again has not."""
-        is_retried = "dagster/auto_retry_run_id" in self.tags
-        return self.status in ENDED and (is_retried or self.tags.get("dagster/will_retry") != "true")
+        is_retried = RETRY_RUN_TAG in self.tags
+        return self.status in ENDED and (is_retried or self.tags.get(WILL_RETRY_TAG) != "true")
 
 
 class DagsterServer:

@@ -11,6 +11,13 @@ from typing import Any
 import dagster as dg
 
 from atlas_assets.automation.work_lists import AUTOMATION_TAG
+from atlas_assets.graph.dagster_internals import (
+    PARTITION_TAG,
+    RANGE_END_TAG,
+    RANGE_START_TAG,
+    RETRY_RUN_TAG,
+    WILL_RETRY_TAG,
+)
 from atlas_assets.graph.partitions import PLATES_NAME
 
 UNFINISHED = [
@@ -24,23 +31,23 @@ RETRY_MINUTES = 5  # within which the daemon has started a killed run again, or 
 
 
 def unfinished_runs(instance: dg.DagsterInstance) -> Iterator[dg.DagsterRun]:
-    """Runs that are not over, those included that were killed and that the daemon is about to start again."""
+    """Runs that are not over, including killed runs that the daemon is about to start again."""
     yield from instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     if instance.run_retries_enabled:
         lately = datetime.now(UTC) - timedelta(minutes=RETRY_MINUTES)
         killed = dg.RunsFilter(
-            statuses=[dg.DagsterRunStatus.FAILURE], tags={"dagster/will_retry": "true"}, updated_after=lately
+            statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"}, updated_after=lately
         )
-        yield from (run for run in instance.get_runs(killed) if "dagster/auto_retry_run_id" not in run.tags)
+        yield from (run for run in instance.get_runs(killed) if RETRY_RUN_TAG not in run.tags)
 
 
 def automation_runs(instance: dg.DagsterInstance) -> int:
-    """How many runs are under way that automation asked for."""
+    """How many of automation's runs are in progress."""
     return sum(AUTOMATION_TAG in run.tags for run in unfinished_runs(instance))
 
 
 def plates_under_way(instance: dg.DagsterInstance) -> Mapping[dg.AssetKey, set[str]]:
-    """Plates of each asset that a run which is not over has been asked for."""
+    """Plates of each asset that a run in progress was asked for."""
     known = list(instance.get_dynamic_partitions(PLATES_NAME))
     asked: dict[dg.AssetKey, set[str]] = defaultdict(set)
     for run in unfinished_runs(instance):
@@ -57,8 +64,8 @@ def _plates_of(run: dg.DagsterRun, known: list[str]) -> list[str]:
     listed = [plate_id for config in configs for plate_id in config.get("plates", [])]
     if listed:
         return listed
-    first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition")
-    last = run.tags.get("dagster/asset_partition_range_end") or first
+    first = run.tags.get(RANGE_START_TAG) or run.tags.get(PARTITION_TAG)
+    last = run.tags.get(RANGE_END_TAG) or first
     if first not in known or last not in known:
         return []
     return known[known.index(first) : known.index(last) + 1]

@@ -1,7 +1,4 @@
-"""Which plates an asset still owes, read from plate-local truth.
-
-Who asks for them, and when, is in `automation` and `terminal`.
-"""
+"""Work lists: the runs to request so that every plate that is missing is measured, and no other."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,31 +7,30 @@ from itertools import islice
 import dagster as dg
 
 from atlas_assets.automation.standings import Standing
-from atlas_assets.graph.groundwork import KEYS
+from atlas_assets.graph.dagster_internals import range_tags
+from atlas_assets.graph.groundwork import KEYS, OP_NAME
 
-AUTOMATION_TAG = "atlas/automation"  # on every run that was not asked for by a person: which sensor or schedule asked
-
-
-BACKFILL_TAG = "atlas/backfill"  # on every run that `atlas backfill` asked for: by which name
+AUTOMATION_TAG = "atlas/automation"  # on every run that a sensor or schedule requested: which one
+BACKFILL_TAG = "atlas/backfill"  # on every run that `atlas backfill` requested: by which name
 
 
 @dataclass(frozen=True)
 class WorkList:
-    """One run to ask for: plates, and the assets that want just these."""
+    """One run to request: plates, and the assets for which just these are missing."""
 
     keys: tuple[dg.AssetKey, ...]
     plate_ids: tuple[str, ...]
 
 
 def work_lists(standings: Sequence[Standing], most_attempts: int | None) -> Iterator[WorkList]:
-    """Few runs over just what is owed: each asset's plates in chunks of its own size, equal chunks together.
+    """Few runs over just what is missing: each asset's plates in chunks of its own size, equal chunks together.
 
     Scattered plates share a run: 200 missing of 1,000 are one chunk of 200.
     """
     keys_of_chunk: dict[tuple[str, ...], list[dg.AssetKey]] = {}
     for standing in standings:
-        owed = iter(standing.owed(most_attempts))
-        while chunk := tuple(islice(owed, standing.plates_per_run)):
+        pending = iter(standing.pending(most_attempts))
+        while chunk := tuple(islice(pending, standing.plates_per_run)):
             keys_of_chunk.setdefault(chunk, []).extend(standing.keys)
     for plate_ids, keys in keys_of_chunk.items():
         yield WorkList(tuple(keys), plate_ids)
@@ -44,17 +40,16 @@ def tags_of(work: WorkList) -> dict[str, str]:
     """The tags of a work list's run.
 
     Dagster (1.13) runs a partitioned asset with partitioned inputs only under a partition or a range. The range of the
-    list's first plate alone satisfies it; the list itself travels in the run's configuration.
+    list's first plate satisfies it; the list itself is in the run's configuration.
     """
     return {
-        "dagster/asset_partition_range_start": work.plate_ids[0],
-        "dagster/asset_partition_range_end": work.plate_ids[0],
+        **range_tags(work.plate_ids[0], work.plate_ids[0]),
         "atlas/plates": str(len(work.plate_ids)),
     }
 
 
 def run_config_of(work: WorkList, *, paranoid: bool = False) -> dict:
-    """The run configuration that hands a work list to the steps of its assets; `paranoid` as in `PlateRun`."""
-    ops = {"groundwork" if key in KEYS else key.to_python_identifier() for key in work.keys}
+    """The run configuration that gives a work list to the steps of its assets; `paranoid` as in `PlateRun`."""
+    ops = {OP_NAME if key in KEYS else key.to_python_identifier() for key in work.keys}
     config = {"plates": list(work.plate_ids), **({"paranoid": True} if paranoid else {})}
     return {"ops": {op: {"config": config} for op in sorted(ops)}}

@@ -10,7 +10,7 @@ import dagster as dg
 import polars as pl
 
 from atlas_assets.graph.ledgers import ledger_key
-from atlas_assets.graph.plate_checks import changed_source
+from atlas_assets.roles.soundness import changed_source
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.ledgers.parquet import read_ledger, read_sealed_rows
@@ -41,7 +41,11 @@ def _sealed_differ(table: Table, role: str) -> Finding:
 
 
 def _unsound_vectors(registry: Registry) -> Finding:
-    dims = {spec.key: spec.output.dim for spec in registry.admitted if isinstance(spec.output, VectorOutput)}
+    dims = {
+        key: instrument.spec.output.dim
+        for key, instrument in registry.instruments.items()
+        if isinstance(instrument.spec.output, VectorOutput)
+    }
 
     def find(dataset: Dataset) -> tuple[int, list[str]]:
         rows = read_ledger(dataset, EMBEDDINGS).filter(IS_CURRENT.name)
@@ -90,7 +94,11 @@ def _unsound_histograms(dataset: Dataset) -> tuple[int, list[str]]:
 
 def _too_few_objectives(registry: Registry) -> Finding:
     """Two embeddings trained alike err alike: what they agree on proves little."""
-    objective_of = {spec.key: spec.objective for spec in registry.admitted if spec.role == "embedding"}
+    objective_of = {
+        key: instrument.spec.objective
+        for key, instrument in registry.instruments.items()
+        if instrument.spec.role == "embedding"
+    }
 
     def find(dataset: Dataset) -> tuple[int, list[str]]:
         rows = read_ledger(dataset, EMBEDDINGS).filter(IS_CURRENT.name)
@@ -109,7 +117,7 @@ def _too_few_objectives(registry: Registry) -> Finding:
 
 def _foreign_weights(registry: Registry) -> Finding:
     """Current rows are of present fingerprints, which cover the weights: only a ledger written otherwise differs."""
-    pinned = {key: identity.weights_sha256 for key, identity in registry.identities.items()}
+    pinned = {key: instrument.identity.weights_sha256 for key, instrument in registry.instruments.items()}
 
     def find(dataset: Dataset) -> tuple[int, list[str]]:
         rows = read_ledger(dataset, RUNS).filter(IS_CURRENT.name)
@@ -124,14 +132,14 @@ def _foreign_weights(registry: Registry) -> Finding:
 
 
 def _changed_sources(dataset: Dataset) -> tuple[int, list[str]]:
-    plate_ids = dataset.plate_ids()
+    plates = dataset.plates()
     wrong: list[str] = []
-    for plate_id in plate_ids:
+    for plate in plates:
         try:
-            wrong += changed_source(dataset, plate_id)
+            wrong += changed_source(plate)
         except (OSError, ValueError, LookupError) as error:
-            wrong.append(f"{plate_id}: {error}")
-    return len(plate_ids), wrong
+            wrong.append(f"{plate.id}: {error}")
+    return len(plates), wrong
 
 
 def _broken_specs(dataset: Dataset) -> tuple[int, list[str]]:
@@ -142,7 +150,7 @@ def _broken_specs(dataset: Dataset) -> tuple[int, list[str]]:
 
 def _unknown_licences(registry: Registry) -> Finding:
     def find(dataset: Dataset) -> tuple[int, list[str]]:
-        active = [spec for spec in registry.admitted if spec.key in registry.active]
+        active = [instrument.spec for instrument in registry.active_instruments]
         unknown = [spec.key for spec in active if spec.licence is None or spec.licence.spdx == "unknown"]
         return len(active), [
             f"{key}: licence unknown; its rows may not be exported for commercial use" for key in unknown

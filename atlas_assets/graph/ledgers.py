@@ -10,10 +10,10 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from atlas_assets.graph._metadata import column_schema
 from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.graph.instruments import asset_key
 from atlas_assets.graph.plates import MANIFEST_KEY
-from atlas_assets.ui.metadata import column_schema
 from atlas_assets.ui.neighbours import neighbour_pictures
 from atlas_assets.ui.plots import data_uri_markdown
 from atlas_resources.catalogue.build import build_catalogue
@@ -85,7 +85,8 @@ def _build_ledger_asset(
 def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
     """One asset per ledger, each downstream of the assets whose truth it gathers."""
     keys_of_role = {
-        role: [asset_key(spec) for spec in registry.admitted if spec.role == role] for role in INSTRUMENT_TABLES
+        role: [asset_key(instrument) for instrument in registry.instruments.values() if instrument.spec.role == role]
+        for role in INSTRUMENT_TABLES
     }
     all_instruments = [key for keys in keys_of_role.values() for key in keys]
     ledgers = [

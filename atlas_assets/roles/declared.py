@@ -6,8 +6,8 @@ from PIL import Image
 
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode
+from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.upstream import SealedResult
 
 
@@ -22,9 +22,9 @@ def declared_preprocessing(spec: Spec) -> Preprocessing:
     return spec.preprocessing
 
 
-def source_pixels(dataset: Dataset, plate_id: str) -> Image.Image:
+def source_pixels(plate: Plate) -> Image.Image:
     """The plate's 8-bit sRGB pixels, its bytes held against the registered digest."""
-    return decode(dataset.plate(plate_id).source_path(), expected_sha256=dataset.plate(plate_id).source_sha256()).image
+    return decode(plate.source_path(), expected_sha256=plate.source_sha256()).image
 
 
 def require_finite(spec: Spec, name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -39,8 +39,8 @@ def require_finite(spec: Spec, name: str, values: np.ndarray, shape: tuple[int, 
     return values
 
 
-def sealed_rows(spec: Spec, plate_id: str, upstream: SealedResult | None) -> pl.DataFrame:
+def sealed_rows(spec: Spec, plate: Plate, upstream: SealedResult | None) -> pl.DataFrame:
     """What the upstream instrument sealed of the plate. Raises ContractBroken where nothing was given."""
     if upstream is None:
-        raise ContractBroken(f"{spec.key}: reads {spec.upstream}, and was given no result of it for {plate_id}")
+        raise ContractBroken(f"{spec.key}: reads {spec.upstream}, and was given no result of it for {plate.id}")
     return upstream.rows

@@ -15,7 +15,7 @@ from atlas_resources.instruments.spec.output import BoxesOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Detection, Detector
-from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import DETECTION
@@ -37,9 +37,8 @@ class PlateToSearch:
 class DetectionWork:
     """Boxes of a plate, by its model alone: no plate is padded to its neighbours in a batch."""
 
-    def __init__(self, spec: Spec, dataset: Dataset, load: Callable[[], Any]):
+    def __init__(self, spec: Spec, load: Callable[[], Any]):
         self.spec = spec
-        self.dataset = dataset
         self._load = load
 
     def load(self) -> None:
@@ -47,9 +46,9 @@ class DetectionWork:
         self.model: Detector = self._load()
         self._preprocess = build_preprocess(declared_preprocessing(self.spec))
 
-    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> PlateToSearch:
+    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> PlateToSearch:
         """Pixels as declared, and what the preview needs."""
-        source = source_pixels(self.dataset, plate_id)
+        source = source_pixels(plate)
         return PlateToSearch(self._preprocess(source), shrink(source, PREVIEW_PX), *source.size)
 
     def measure(self, batch: list[PlateToSearch]) -> list[Measurement]:

@@ -15,6 +15,7 @@ from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.measures.tiles import tile_grid
 from atlas_resources.models.inputs import ModelInput
 from atlas_resources.models.protocols import Embedder
+from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.measuring import is_out_of_memory
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
@@ -54,11 +55,11 @@ class EmbeddingWork(TensorWork):
         super().load()
         self._most = self.spec.batch_size
 
-    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> PreparedParts:
+    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> PreparedParts:
         """Decodes the plate once for all of its parts; what stays is as large as the model's inputs."""
         if self._preprocess is None:
-            return PreparedParts([WHOLE_PLATE], [super().prepare(plate_id, upstream)])
-        return prepare_parts(self.spec, source_pixels(self.dataset, plate_id), self._preprocess)
+            return PreparedParts([WHOLE_PLATE], [super().prepare(plate, upstream)])
+        return prepare_parts(self.spec, source_pixels(plate), self._preprocess)
 
     def measure(self, batch: list[PreparedParts]) -> list[Measurement]:
         """One row a part: raw vector, its length."""

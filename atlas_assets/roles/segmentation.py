@@ -13,9 +13,14 @@ from atlas_assets.roles.segment_tiles import segment_tiles
 from atlas_assets.ui.masks import mask_overlay
 from atlas_resources.instruments.spec.output import MasksOutput
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.palette import dominant_colours
+from atlas_resources.measures.masks import run_lengths
+from atlas_resources.measures.masks.shape import Part, measure_part, part_of
+from atlas_resources.measures.windows import bounding_box
 from atlas_resources.models.preprocessing import resize
 from atlas_resources.models.protocols import Mask, Segmenter
-from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import SEGMENT
@@ -47,18 +52,17 @@ class WorkingRaster:
 class SegmentationWork:
     """Masks of a plate, mapped back to its source's pixels."""
 
-    def __init__(self, spec: Spec, dataset: Dataset, load: Callable[[], Any]):
+    def __init__(self, spec: Spec, load: Callable[[], Any]):
         self.spec = spec
-        self.dataset = dataset
         self._load = load
 
     def load(self) -> None:
         """Loads the model."""
         self.model: Segmenter = self._load()
 
-    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> WorkingRaster:
+    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> WorkingRaster:
         """The declared working raster."""
-        source = source_pixels(self.dataset, plate_id)
+        source = source_pixels(plate)
         working = resize(source, declared_preprocessing(self.spec))
         return WorkingRaster(np.asarray(working), *source.size)
 
@@ -124,13 +128,6 @@ def _segment_row(mask: Mask, raster: WorkingRaster, covered: np.ndarray) -> dict
 
     The mask is unpacked here and nowhere else, and only its box is looked at.
     """
-    # SciPy and scikit-image load slowly; the graph needs neither.
-    from atlas_resources.measures.colour.census import count_colours
-    from atlas_resources.measures.colour.palette import dominant_colours
-    from atlas_resources.measures.masks import run_lengths
-    from atlas_resources.measures.masks.shape import measure_part
-    from atlas_resources.measures.windows import bounding_box
-
     pixels = mask.pixels
     box = bounding_box(pixels)
     part = part_on_source(pixels, box, raster)
@@ -167,8 +164,6 @@ def part_on_source(pixels: np.ndarray, box: tuple[slice, slice], raster: Working
     Returns:
         `measures.masks.shape.Part`, or None where no source pixel takes a True one.
     """
-    from atlas_resources.measures.masks.shape import Part, part_of
-
     rows, columns = (
         slice(*np.searchsorted(nearest, (side.start, side.stop)).tolist())
         for nearest, side in ((raster.row_of, box[0]), (raster.column_of, box[1]))

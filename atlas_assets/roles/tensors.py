@@ -9,16 +9,15 @@ from atlas_assets.roles.declared import ContractBroken, declared_preprocessing, 
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.inputs import stack_inputs, vector_input
 from atlas_resources.models.preprocessing import build_preprocess
-from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.upstream import SealedResult
 
 
 class TensorWork:
     """Decode and preprocess as declared, or take the upstream instrument's vector of the plate; stack."""
 
-    def __init__(self, spec: Spec, dataset: Dataset, load: Callable[[], Any]):
+    def __init__(self, spec: Spec, load: Callable[[], Any]):
         self.spec = spec
-        self.dataset = dataset
         self._load = load
 
     def load(self) -> None:
@@ -26,21 +25,21 @@ class TensorWork:
         self.model = self._load()
         self._preprocess = None if self.spec.upstream else build_preprocess(declared_preprocessing(self.spec))
 
-    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> Any:
+    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> Any:
         """float32 [3, H, W] of the pixels, or float32 [dim]: the raw vector of the whole plate."""
         if self._preprocess is None:
-            return _plate_vector(self.spec, plate_id, upstream)
-        return self._preprocess(source_pixels(self.dataset, plate_id))
+            return _plate_vector(self.spec, plate, upstream)
+        return self._preprocess(source_pixels(plate))
 
     def stack(self, batch: list[Any]) -> Any:
         """float32 [N, 3, H, W] or [N, dim]."""
         return stack_inputs(batch)
 
 
-def _plate_vector(spec: Spec, plate_id: str, upstream: SealedResult | None) -> Any:
-    vectors = sealed_rows(spec, plate_id, upstream).filter(pl.col("scope") == "plate")["vector"]
+def _plate_vector(spec: Spec, plate: Plate, upstream: SealedResult | None) -> Any:
+    vectors = sealed_rows(spec, plate, upstream).filter(pl.col("scope") == "plate")["vector"]
     if len(vectors) != 1:
         raise ContractBroken(
-            f"{spec.key}: expected one vector of {plate_id} from {spec.upstream}, found {len(vectors)}"
+            f"{spec.key}: expected one vector of {plate.id} from {spec.upstream}, found {len(vectors)}"
         )
     return vector_input(vectors[0].to_numpy())

@@ -1,15 +1,14 @@
 """From words to plates: the vector of a text by the pinned text tower, then the catalogue's `text_nearest`."""
 
 from atlas_resources.catalogue.build import connect
-from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import TextScorer
 from atlas_resources.plates.dataset import Dataset
 
 
-def text_tower_of(registry: Registry, instrument: str) -> Spec:
+def text_tower_of(registry: Registry, instrument: str) -> Instrument:
     """The admitted probe whose text tower shares the space of an embedding's vectors.
 
     Raises:
@@ -18,9 +17,9 @@ def text_tower_of(registry: Registry, instrument: str) -> Spec:
     """
     key = registry.require(instrument).key
     towers = {
-        spec.upstream: spec
-        for spec in registry.admitted
-        if spec.prompts and spec.role == "probe" and LOADERS[spec.loader or ""].reads == "embedding"
+        tower.upstream.key: tower
+        for tower in registry.instruments.values()
+        if tower.upstream and tower.prompts and tower.spec.role == "probe"
     }
     if key not in towers:
         known = ", ".join(sorted(str(name) for name in towers)) or "none"
@@ -39,9 +38,9 @@ def search_plates(
     """
     tower = text_tower_of(registry, instrument)
     with connect(dataset) as connection:
-        model = load_model(tower)
+        model = load_model(tower.spec, tower.prompts)
         if not isinstance(model, TextScorer):
             raise TypeError(f"{tower.key}: expected a model that embeds text, found {type(model).__name__}")
         vector = model.embed_text([text])[0].tolist()
         query = "FROM text_nearest(?::FLOAT[], ?, ?)"
-        return connection.execute(query, [vector, tower.upstream, k]).fetchall()
+        return connection.execute(query, [vector, tower.spec.upstream, k]).fetchall()

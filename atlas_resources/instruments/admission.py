@@ -9,23 +9,13 @@ from types import MappingProxyType
 from typing import Literal
 
 from atlas_resources.instruments.fast_modes import missing_golden, too_far
+from atlas_resources.instruments.roles import ROLES
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.output import ScoresOutput
 from atlas_resources.instruments.spec.pins import is_pinned, model_sha, weight_files
 from atlas_resources.instruments.spec.spec import Role, Spec
 from atlas_resources.instruments.spec.weights import Algorithm
 
-OUTPUT_OF_ROLE = {
-    "embedding": "vector",
-    "probe": "scores",
-    "segmentation": "masks",
-    "detection": "boxes",
-    "text": "text",
-    "generative": "image",
-    "pruning": "verdicts",
-    "palette": "colours",
-    "outline": "outlines",
-}
 NO_OTHERS: Mapping[str, Spec] = MappingProxyType({})
 GENERATIVE_LATER = "role: generative models come only after segmentation and embeddings are stable"
 
@@ -42,7 +32,7 @@ class Status:
         """The reasons in one line; empty for an admitted instrument."""
         return "; ".join(self.reasons)
 
-    def mend(self, key: str) -> str:
+    def fix(self, key: str) -> str:
         """What a person can do about it."""
         if self.name == "refused":
             return f"`atlas models show {key}` says why and on whose word."
@@ -67,7 +57,7 @@ def _missing_pins(spec: Spec) -> list[str]:
 def _missing_output(spec: Spec) -> list[str]:
     if spec.output is None:
         return ["output: no contract"]
-    if OUTPUT_OF_ROLE[spec.role] != spec.output.kind:
+    if ROLES[spec.role].output != spec.output.kind:
         return [f"output: {spec.output.kind!r} is not what the role {spec.role!r} gives"]
     return []
 

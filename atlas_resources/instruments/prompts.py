@@ -105,6 +105,14 @@ class PromptSets:
         """The pinned sets, in their order. Raises PromptsMismatch for one that is not there or not the pinned one."""
         return [self._pinned(pin) for pin in pins]
 
+    def asked(self, pins: Iterable[PromptPin]) -> list[AskedPrompt]:
+        """The prompts of the pinned sets, in order. Raises PromptsMismatch as `require` does."""
+        return [
+            AskedPrompt(one.set, one.version, prompt.id, prompt.text, prompt.sha256)
+            for one in self.require(pins)
+            for prompt in one.prompts
+        ]
+
     def _pinned(self, pin: PromptPin) -> PromptSet:
         name = f"{pin.set}_v{pin.version}"
         found = self.sets.get(name)
@@ -175,15 +183,6 @@ def read_prompts(folder: Path = PROMPTS_FOLDER) -> PromptSets:
         for name in gone
     ]
     return PromptSets(folder, {name: one for name, one in sets.items() if not wrong[name]}, tuple(problems))
-
-
-def asked_prompts(pins: Iterable[PromptPin]) -> list[AskedPrompt]:
-    """The prompts of pinned sets of the project, in order. Raises PromptsMismatch as `PromptSets.require` does."""
-    return [
-        AskedPrompt(one.set, one.version, prompt.id, prompt.text, prompt.sha256)
-        for one in read_prompts().require(pins)
-        for prompt in one.prompts
-    ]
 
 
 def prompt_columns(prompt: AskedPrompt | None) -> dict[str, str | int | None]:

@@ -11,8 +11,7 @@ from atlas_resources.files.project import SPECS_FOLDER
 from atlas_resources.files.yaml_files import FileProblem, read_yaml
 from atlas_resources.instruments.admission import Status, is_admitted, status_of
 from atlas_resources.instruments.aliases import ALIASES_NAME, Names, Resolution, read_names, resolve
-from atlas_resources.instruments.identity import identity
-from atlas_resources.instruments.instrument_identity import InstrumentIdentity
+from atlas_resources.instruments.instrument import Instrument, identity
 from atlas_resources.instruments.loader_table import LOADERS, problems_with_loader
 from atlas_resources.instruments.prompts import PROMPTS_FOLDER, PromptSets, PromptsMismatch, read_prompts
 from atlas_resources.instruments.region_plans import read_region_plans
@@ -35,22 +34,26 @@ class Registry:
     prompts: PromptSets = field(default_factory=PromptSets)
 
     @cached_property
-    def admitted(self) -> list[Spec]:
-        """The instruments that may run, by key."""
-        return [spec for _, spec in sorted(self.specs.items()) if is_admitted(spec, self.specs)]
+    def instruments(self) -> dict[str, Instrument]:
+        """The admitted instruments, which may run, by key in alphabetical order."""
+        made: dict[str, Instrument] = {}
+        for spec in sorted(self.specs.values(), key=lambda spec: spec.key):
+            if is_admitted(spec, self.specs):
+                self._make(spec, made)
+        return dict(sorted(made.items()))
 
-    @cached_property
-    def identities(self) -> dict[str, InstrumentIdentity]:
-        """Identity of each admitted instrument, by key; an instrument stands after the one it reads."""
-        found: dict[str, InstrumentIdentity] = {}
-        for spec in sorted(self.admitted, key=lambda spec: self.depth(spec.key)):
-            found[spec.key] = identity(spec, loader_version(spec), found.get(spec.upstream or ""))
-        return found
+    @property
+    def active_instruments(self) -> list[Instrument]:
+        """The instruments that automation acts on, by key."""
+        return [instrument for key, instrument in self.instruments.items() if key in self.active]
 
-    def depth(self, key: str) -> int:
-        """Instruments between an admitted instrument and the pixels."""
-        upstream = self.specs[key].upstream
-        return 0 if upstream is None else 1 + self.depth(upstream)
+    def _make(self, spec: Spec, made: dict[str, Instrument]) -> Instrument:
+        """The instrument of an admitted spec, and before it the one that it reads."""
+        if spec.key not in made:
+            upstream = self._make(self.specs[spec.upstream], made) if spec.upstream else None
+            known = identity(spec, loader_version(spec), upstream and upstream.identity)
+            made[spec.key] = Instrument(spec, known, upstream, tuple(self.prompts.asked(spec.prompts or [])))
+        return made[spec.key]
 
     def status(self, key: str) -> Status:
         """Whether an instrument is admitted, an idea or refused, and why. Raises KeyError for one that is not there."""

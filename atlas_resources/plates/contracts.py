@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from atlas_resources.files.contract import Contract, Sha256
-from atlas_resources.instruments.instrument_identity import InstrumentIdentity
+from atlas_resources.instruments.instrument import InstrumentIdentity
 
 PLATE_ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 

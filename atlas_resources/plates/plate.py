@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from atlas_resources.files.digests import sha256_of
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN, FileDigest, PlateManifest
 from atlas_resources.plates.json_files import DatasetBroken, fix_for, read_json, read_whole
 
@@ -92,6 +93,19 @@ class Plate:
             sha256=self.source_sha256(),
             size_bytes=path.stat().st_size if path.exists() else 0,
         )
+
+    def source_change(self) -> str | None:
+        """How the source differs from the registered file, in one line; None if it does not.
+
+        A source is written before its `source.sha256` and never again, so it is hashed only if it changed later.
+        """
+        path = self.source_path()
+        if not path.is_file():
+            return f"{path} is gone"
+        if path.stat().st_ctime_ns < (self.folder / "source.sha256").stat().st_mtime_ns:
+            return None
+        registered, found = self.source_sha256(), sha256_of(path)
+        return None if found == registered else f"{path} has changed: expected sha256 {registered}, found {found}"
 
     def thumbnail(self) -> bytes | None:
         """The plate's thumbnail (`derived/thumbnail.jpg`) as JPEG bytes; None before groundwork has made it."""

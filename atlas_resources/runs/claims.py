@@ -1,26 +1,16 @@
-"""Which process may measure a plate: kernel locks, which a dead process does not hold."""
+"""Which process may measure a plate: kernel locks, which the kernel releases when a process dies."""
 
 import fcntl
 import shutil
+from pathlib import Path
 from typing import BinaryIO
 
 from atlas_resources.plates.dataset import Dataset
-
-
-def is_live(dataset: Dataset, run_id: str) -> bool:
-    """Whether a process still works on the run. A dead process holds no lock, however it died."""
-    try:
-        with (dataset.reports_dir / run_id / ".lock").open("r+b") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+from atlas_resources.plates.plate import Plate
 
 
 class Claim:
-    """The right to measure one plate with one instrument: one run has it at a time, and it goes with its process."""
+    """The right to measure one plate with one instrument. One run has it at a time; it ends with its process."""
 
     def __init__(self, lock: BinaryIO):
         self._lock = lock
@@ -30,25 +20,36 @@ class Claim:
         self._lock.close()
 
 
-def claim_plate(dataset: Dataset, plate_id: str, key: str, *, is_patient: bool = False) -> Claim | None:
+def claim_plate(plate: Plate, key: str, *, wait: bool = False) -> Claim | None:
     """Claims a plate for an instrument, by its key, or for the groundwork.
 
-    None if another run has it, unless one is patient and waits until it has not. The lock is the kernel's, on an empty
-    file: a dead process holds none.
+    Returns None if another run holds the plate; with `wait`, waits for it. The lock is the kernel's, on an empty file,
+    so that a dead process holds none.
     """
-    folder = dataset.locks_dir / dataset.plate(plate_id).folder.name
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / key).open("wb")
+    plate.locks_folder.mkdir(parents=True, exist_ok=True)
+    lock = (plate.locks_folder / key).open("wb")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | (0 if is_patient else fcntl.LOCK_NB))
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         lock.close()
         return None
     return Claim(lock)
 
 
-def sweep_dead(dataset: Dataset, plate_id: str) -> None:
+def is_live(report_folder: Path) -> bool:
+    """Whether a process is still working on the run of a report folder. The kernel releases a dead process's lock."""
+    try:
+        with (report_folder / ".lock").open("r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def sweep_dead(dataset: Dataset, plate: Plate) -> None:
     """Removes what killed runs left half-written on the plate."""
-    for partial in dataset.plate(plate_id).runs_folder.glob(".run-*.partial"):
-        if not is_live(dataset, partial.name[1:].removesuffix(".partial")):
+    for partial in plate.runs_folder.glob(".run-*.partial"):
+        if not is_live(dataset.reports_dir / partial.name[1:].removesuffix(".partial")):
             shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Measuring a batch: a bad plate fails alone, a batch too large for the memory is halved. Runs are in `batches`."""
+"""Measuring a batch: a bad plate fails alone, a batch too large for the memory is halved."""
 
 import sys
 import traceback
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 from atlas_resources.plates.contracts import StructuredError
+from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
 
@@ -19,8 +20,8 @@ class Work(Protocol):
         """Loads the model. What it raises ends the run before any plate is touched."""
         ...
 
-    def prepare(self, plate_id: str, upstream: SealedResult | None) -> Any:
-        """Makes one plate the model's input, from its pixels or an upstream result; called on decoding threads."""
+    def prepare(self, plate: Plate, upstream: SealedResult | None) -> Any:
+        """Makes one plate the model's input, from its pixels or an upstream result. Called on threads."""
         ...
 
     def measure(self, batch: list[Any]) -> list[Measurement]:
@@ -85,7 +86,7 @@ class Measurer:
 
     def _halve(self, tried: int, message: str) -> None:
         self.most = max(1, tried // 2)
-        self.on_notice(f"out of memory with {tried} plates at a time; going on with {self.most}. {message}")
+        self.on_notice(f"out of memory with {tried} plates at a time; continuing with {self.most}. {message}")
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_available():
             torch.cuda.empty_cache()

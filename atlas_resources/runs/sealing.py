@@ -16,10 +16,10 @@ from pathlib import Path
 import polars as pl
 
 from atlas_resources.files.durable import sync_folder, write_bytes_atomically, write_json_atomically, write_synced
-from atlas_resources.instruments.instrument_identity import InstrumentIdentity
-from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.plates.contracts import FileDigest, Metrics, RunConfig, RunManifest, RunReport, StructuredError
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.provenance import code_version, environment
 from atlas_resources.runs.sealed import MANIFEST_NAME, METRICS_NAME
@@ -55,17 +55,15 @@ def parquet_bytes(rows: pl.DataFrame) -> bytes:
 class Run:
     """One execution of one instrument: seals each plate by itself, then reports. Made by `open_run`."""
 
-    def __init__(
-        self, dataset: Dataset, spec: Spec, identity: InstrumentIdentity, run_id: str, dagster_run_id: str | None
-    ):
-        if spec.numeric is None:
-            raise ValueError(f"{spec.key}: numeric is not declared; see `atlas models check`")
+    def __init__(self, dataset: Dataset, instrument: Instrument, run_id: str, dagster_run_id: str | None):
+        if instrument.spec.numeric is None:
+            raise ValueError(f"{instrument.key}: numeric is not declared; see `atlas models check`")
         self.dataset = dataset
-        self.identity = identity
+        self.instrument = instrument
         self.run_id = run_id
         self.dagster_run_id = dagster_run_id
         self.started_at = datetime.now(UTC)
-        self.environment = environment(spec.numeric)
+        self.environment = environment(instrument.spec.numeric)
         self.config_sha256 = ""
 
     @property
@@ -73,13 +71,13 @@ class Run:
         """`reports/<run_id>`."""
         return self.dataset.reports_dir / self.run_id
 
-    def write_config(self, spec: Spec, plate_ids: list[str], is_forced: bool) -> None:
+    def write_config(self, plate_ids: list[str], is_forced: bool) -> None:
         """Writes what the run was asked to do, before the first plate."""
         config = RunConfig(
             run_id=self.run_id,
-            instrument=self.identity,
-            spec=spec.model_dump(mode="json"),
-            batch_size=spec.batch_size,
+            instrument=self.instrument.identity,
+            spec=self.instrument.spec.model_dump(mode="json"),
+            batch_size=self.instrument.spec.batch_size,
             forced=is_forced,
             plate_ids=plate_ids,
             dagster_run_id=self.dagster_run_id,
@@ -89,34 +87,34 @@ class Run:
         self.config_sha256 = hashlib.sha256(content).hexdigest()
         write_bytes_atomically(self.folder / "config.json", content)
 
-    def seal(self, plate_id: str, inputs: Sequence[FileDigest], measurement: Measurement) -> RunManifest:
+    def seal(self, plate: Plate, inputs: Sequence[FileDigest], measurement: Measurement) -> RunManifest:
         """Writes the plate's complete run folder: beside, flushed, then renamed into place.
 
         Args:
-            plate_id: the plate.
+            plate: the plate.
             inputs: what was read: the plate's source, then other sealed files.
             measurement: what was found.
         """
-        rows = identify_rows(measurement.rows, self.identity, self.run_id, plate_id, inputs[0].sha256)
-        metrics = Metrics(run_id=self.run_id, plate_id=plate_id, values=measurement.metrics)
+        rows = identify_rows(measurement.rows, self.instrument.identity, self.run_id, plate.id, inputs[0].sha256)
+        metrics = Metrics(run_id=self.run_id, plate_id=plate.id, values=measurement.metrics)
         files = {
-            FILE_OF_ROLE[self.identity.role]: parquet_bytes(rows),
+            FILE_OF_ROLE[self.instrument.identity.role]: parquet_bytes(rows),
             METRICS_NAME: metrics.model_dump_json(indent=1).encode(),
         }
         if measurement.preview:
             files[_preview_name(measurement.preview)] = measurement.preview
-        return self._seal_files(plate_id, inputs, files, None)
+        return self._seal_files(plate, inputs, files, None)
 
-    def seal_failure(self, plate_id: str, source: FileDigest, error: StructuredError) -> RunManifest:
+    def seal_failure(self, plate: Plate, source: FileDigest, error: StructuredError) -> RunManifest:
         """Keeps the failure as evidence: a folder with a manifest that says why, and no outputs."""
-        return self._seal_files(plate_id, [source], {}, error)
+        return self._seal_files(plate, [source], {}, error)
 
     def _seal_files(
-        self, plate_id: str, inputs: Sequence[FileDigest], files: dict[str, bytes], error: StructuredError | None
+        self, plate: Plate, inputs: Sequence[FileDigest], files: dict[str, bytes], error: StructuredError | None
     ) -> RunManifest:
-        runs = self.dataset.plate(plate_id).runs_folder
+        runs = plate.runs_folder
         runs.mkdir(exist_ok=True)
-        sweep_dead(self.dataset, plate_id)
+        sweep_dead(self.dataset, plate)
         outputs = [
             FileDigest(
                 path=f"runs/{self.run_id}/{name}", sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content)
@@ -125,10 +123,10 @@ class Run:
         ]
         manifest = RunManifest(
             run_id=self.run_id,
-            plate_id=plate_id,
+            plate_id=plate.id,
             status="failed" if error else "complete",
             source_sha256=inputs[0].sha256,
-            instrument=self.identity,
+            instrument=self.instrument.identity,
             inputs=list(inputs),
             outputs=outputs,
             environment=self.environment,
@@ -165,11 +163,9 @@ def _reserve_run_id(dataset: Dataset, fingerprint: str) -> str:
 
 
 @contextmanager
-def open_run(
-    dataset: Dataset, spec: Spec, identity: InstrumentIdentity, dagster_run_id: str | None = None
-) -> Iterator[Run]:
+def open_run(dataset: Dataset, instrument: Instrument, dagster_run_id: str | None = None) -> Iterator[Run]:
     """Reserves a run id and holds the run's lock while the block runs; the kernel lets go of it if the process dies."""
-    run = Run(dataset, spec, identity, _reserve_run_id(dataset, identity.fingerprint), dagster_run_id)
+    run = Run(dataset, instrument, _reserve_run_id(dataset, instrument.identity.fingerprint), dagster_run_id)
     lock_path = run.folder / ".lock"
     with lock_path.open("w+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

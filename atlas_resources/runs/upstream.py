@@ -1,7 +1,4 @@
-"""What an instrument reads that measures another instrument's sealed result of the same plate.
-
-Which instrument that is, its spec declares; when the result is there, is read from disk.
-"""
+"""Reading another instrument's sealed result of the same plate, for an instrument that measures that result."""
 
 import hashlib
 import io
@@ -9,15 +6,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from atlas_resources.instruments.instrument_identity import InstrumentIdentity
+from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.plates.contracts import FileDigest, RunManifest
-from atlas_resources.plates.dataset import Dataset
-from atlas_resources.runs.sealed import find_done
-from atlas_resources.tables.results import FILE_OF_ROLE
+from atlas_resources.plates.plate import Plate
+from atlas_resources.runs.sealed import find_done, result_path
 
 
 class UpstreamMissing(LookupError):
-    """The plate has no sealed result of the instrument that is to be read. No failure of the plate: it waits."""
+    """The plate has no sealed result of the instrument that is to be read. This is no failure of the plate."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class SealedResult:
     Attributes:
         manifest: of the run that sealed it.
         file: its Parquet file; path relative to the plate's folder.
-        rows: what the file holds, in the table's order; see `result_tables`.
+        rows: what the file holds, in the table's order.
     """
 
     manifest: RunManifest
@@ -35,24 +31,24 @@ class SealedResult:
     rows: pl.DataFrame
 
 
-def require_sealed(dataset: Dataset, plate_id: str, upstream: InstrumentIdentity) -> SealedResult:
+def require_sealed(plate: Plate, upstream: Instrument) -> SealedResult:
     """The plate's newest sealed result of an instrument's present version on its present source.
 
     Raises:
         UpstreamMissing: there is none; the message names the command that makes it.
         ValueError: the file's bytes are not those that were sealed.
     """
-    manifest = find_done(dataset, plate_id, upstream)
+    manifest = find_done(plate, upstream.identity)
     if manifest is None:
-        make = f'atlas run \'tag:"atlas/instrument"="{upstream.key}"\' --plates {plate_id}'
-        raise UpstreamMissing(f"{plate_id} has no sealed result of {upstream.key}, which is read here. First: {make}")
-    path = f"runs/{manifest.run_id}/{FILE_OF_ROLE[upstream.role]}"
-    file = next(output for output in manifest.outputs if output.path == path)
-    content = (dataset.plate(plate_id).folder / path).read_bytes()
+        make = f'atlas run \'tag:"atlas/instrument"="{upstream.key}"\' --plates {plate.id}'
+        raise UpstreamMissing(f"{plate.id} has no sealed result of {upstream.key}, which is read here. First: {make}")
+    path = result_path(plate, manifest)
+    file = next(output for output in manifest.outputs if plate.folder / output.path == path)
+    content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != file.sha256:
         raise ValueError(
-            f"{dataset.plate(plate_id).folder / path}: expected the sealed sha256 {file.sha256}, found {found}. Restore "
-            f"it, or measure {plate_id} with {upstream.key} again, `force` set in the run's configuration."
+            f"{path}: expected the sealed sha256 {file.sha256}, found {found}. Restore it, or measure {plate.id} with "
+            f"{upstream.key} again, `force` set in the run's configuration."
         )
     return SealedResult(manifest, file, pl.read_parquet(io.BytesIO(content)))

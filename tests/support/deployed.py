@@ -111,8 +111,7 @@ class Deployment:
 
     def standing(self) -> dict[str, tuple[set[str], set[str]]]:
         """Plates done and plates failed of each active instrument, from plate-local truth."""
-        registry = self.registry
-        _, *instruments = read_standings(registry, self.dataset, sorted(registry.active))
+        _, *instruments = read_standings(self.dataset, self.registry.active_instruments)
         return {
             standing.keys[0].to_user_string(): (
                 {plate.plate_id for plate in standing.plates if plate.is_done},

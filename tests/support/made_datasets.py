@@ -12,7 +12,7 @@ from atlas_assets.definitions import build_definitions
 from atlas_assets.graph.partitions import add_missing_partitions
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 
 PAPER = (240, 232, 215)
 COLOURS = {

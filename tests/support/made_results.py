@@ -17,7 +17,8 @@ from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.models.loading import load_model
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.runs.batches import execute_run
+from atlas_resources.plates.plate import Plate
+from atlas_resources.runs.execution import execute_run
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.tables.result_columns import PROBE, SEGMENT
 from atlas_resources.tables.results import INSTRUMENT_TABLES
@@ -33,8 +34,8 @@ class GivenVectors:
     def load(self) -> None:
         pass
 
-    def prepare(self, plate_id: str, upstream: object = None) -> str:
-        return plate_id
+    def prepare(self, plate: Plate, upstream: object = None) -> str:
+        return plate.id
 
     def measure(self, batch: list[Any]) -> list[Measurement]:
         return [self._measurement(plate_id) for plate_id in batch]
@@ -54,8 +55,8 @@ class GivenRows:
     def load(self) -> None:
         pass
 
-    def prepare(self, plate_id: str, upstream: object = None) -> str:
-        return plate_id
+    def prepare(self, plate: Plate, upstream: object = None) -> str:
+        return plate.id
 
     def measure(self, batch: list[Any]) -> list[Measurement]:
         return [Measurement(self.rows, {"rows": self.rows.height}) for _ in batch]
@@ -93,28 +94,24 @@ def measure(
     dataset: Dataset, registry: Registry, key: str, work: Any, plates: Sequence[str] = (), *, is_forced: bool = False
 ) -> list[str]:
     """Runs an instrument; gives each plate's status in the order they came."""
-    identity = registry.identities[key]
     asked = list(plates) or dataset.plate_ids()
     return [
         outcome.status
-        for outcome in execute_run(dataset, registry.specs[key], identity, asked, work, is_forced=is_forced)
+        for outcome in execute_run(dataset, registry.instruments[key], asked, work, is_forced=is_forced)
     ]
 
 
 def run_instrument(dataset: Dataset, registry: Registry, key: str, *, is_forced: bool = False) -> list[str]:
     """Each plate's status when an instrument does its own work, as its asset has it, without Dagster."""
-    spec, identities = registry.specs[key], registry.identities
-    work = build_work(spec, dataset, lambda: load_model(spec))
-    upstream = identities.get(spec.upstream or "")
-    outcomes = execute_run(
-        dataset, spec, identities[key], dataset.plate_ids(), work, upstream=upstream, is_forced=is_forced
-    )
+    instrument = registry.instruments[key]
+    work = build_work(instrument, lambda: load_model(instrument.spec, instrument.prompts))
+    outcomes = execute_run(dataset, instrument, dataset.plate_ids(), work, is_forced=is_forced)
     return [outcome.status for outcome in outcomes]
 
 
 def measure_groundwork(dataset: Dataset) -> None:
-    for plate_id in dataset.plate_ids():
-        measure_plate(dataset, plate_id)
+    for plate in dataset.plates():
+        measure_plate(plate)
 
 
 def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:

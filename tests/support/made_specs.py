@@ -12,7 +12,7 @@ from atlas_resources.instruments.registry import read_registry
 from atlas_resources.instruments.spec.spec import Spec
 
 PROJECT = read_registry()
-ADMITTED = {spec.key for spec in PROJECT.admitted}
+ADMITTED = set(PROJECT.instruments)
 WRITTEN = sorted(key for key, spec in PROJECT.specs.items() if spec.region is None)  # the others follow a segmenter
 WRONG: dict[str, object] = {"no": "such thing"}
 

@@ -23,7 +23,7 @@ import polars as pl
 from atlas_assets.demo.plates import draw_demo_plates
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.tables.ledgers import LEDGERS, RUNS
 from support.deployed import Deployment, add_spec, deployment
 from support.plate_truth import ledgers_that_differ, sealed_statuses
@@ -110,7 +110,7 @@ def make_library(folder: Path, plates: int, bad: int) -> tuple[Dataset, dict[str
 
 def sealed_count(running: Deployment, keys: Sequence[str]) -> int:
     """Run folders of the instruments, by their names alone."""
-    ends = tuple(running.registry.identities[key].fingerprint[:8] for key in keys)
+    ends = tuple(running.registry.instruments[key].identity.fingerprint[:8] for key in keys)
     folders = running.dataset.plates_dir.glob("*/runs/run-*")
     return sum(path.name.endswith(ends) for path in folders)
 

@@ -12,21 +12,21 @@ from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
 from atlas_assets.roles.segmentation import SegmentationWork
 from atlas_resources.models.loading import load_model
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.runs.batches import execute_run
+from atlas_resources.runs.execution import execute_run
 
 
 def main(root: Path, order: str) -> None:
     """Measures every plate, in order of registration or `backwards`."""
     dataset = Dataset(root)
     registry = fake_registry(fake_spec(SEGMENTER, delay_seconds=0.2))
-    spec, identity = registry.specs[SEGMENTER], registry.identities[SEGMENTER]
+    instrument = registry.instruments[SEGMENTER]
     plate_ids = dataset.plate_ids()
     if order == "backwards":
         plate_ids.reverse()
-    work = SegmentationWork(spec, dataset, lambda: load_model(spec))
+    work = SegmentationWork(instrument.spec, lambda: load_model(instrument.spec))
     print("ready", flush=True)
     sys.stdin.readline()
-    for outcome in execute_run(dataset, spec, identity, plate_ids, work):
+    for outcome in execute_run(dataset, instrument, plate_ids, work):
         print(outcome.plate_id, outcome.status, flush=True)
 
 

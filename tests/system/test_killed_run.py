@@ -105,7 +105,7 @@ def test_each_kill_leaves_whole_folders_and_the_next_run_completes_the_rest(twel
 
     reports = {path.name for path in dataset.reports_dir.iterdir()}
     assert not any((dataset.reports_dir / name / "report.json").exists() for name in reports)
-    assert not any(is_live(dataset, name) for name in reports)
+    assert not any(is_live(dataset.reports_dir / name) for name in reports)
 
     fake_instruments.install(monkeypatch)
     graph = Graph(dataset, fake_registry(fake_spec(SEGMENTER, **SPEC)), instance)

@@ -22,7 +22,7 @@ from atlas_assets.in_process import materialize, open_instance
 from atlas_resources.files.project import SETTINGS_FOLDER
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -138,7 +138,7 @@ def test_the_whole_picture_opens_from_the_metadata(server, page):
 
 @pytest.mark.parametrize("key", ["dinov2_base", "efficientnet_lite0"])
 def test_the_resource_page_shows_the_revision_and_the_digest(server, page, key):
-    identity = read_registry().identities[key]
+    identity = read_registry().instruments[key].identity
     page.goto(f"{server.url}{RESOURCE}/{key}")
     for value in (identity.model_sha, str(identity.weights_sha256), identity.licence):
         expect(page.get_by_text(f'"{value}"', exact=True)).to_be_visible()

@@ -113,7 +113,7 @@ def test_an_instruments_resource_shows_its_pins(server):
         selector={**LOCATION, "resourceName": "efficientnet_lite0"},
     )
     shown = {item["key"]: item["value"] for item in answer["topLevelResourceDetailsOrError"]["configuredValues"]}
-    identity = read_registry().identities["efficientnet_lite0"]
+    identity = read_registry().instruments["efficientnet_lite0"].identity
     assert identity.model_sha in shown["revision"]
     assert str(identity.weights_sha256) in shown["weights_sha256"]
 
@@ -166,7 +166,7 @@ def test_the_saved_selections_are_jobs(server):
 
 @pytest.mark.usefixtures("_daemon")
 def test_a_backfill_from_a_terminal_goes_through_the_daemons_queue(server, home):
-    """Of what is owed when it is asked: the plates that the tests before it have not had made."""
+    """Of what is missing when it is asked: the plates that the tests before it have not had made."""
     command = [sys.executable, "-m", "atlas_assets.cli.app", "backfill", "otsu_luma", "--url", server.url]
     done = subprocess.run(
         [*command, "--follow"], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=240, check=False

@@ -95,21 +95,21 @@ def test_every_asset_with_a_table_shows_its_columns(graph, key):
 
 def test_an_instrument_asset_is_versioned_by_its_fingerprint_and_names_its_faults(graph):
     registry = read_registry()
-    for spec in registry.admitted:
-        node = graph.get(asset_key(spec))
-        assert node.code_version == registry.identities[spec.key].fingerprint
+    for instrument in registry.instruments.values():
+        node = graph.get(asset_key(instrument))
+        assert node.code_version == instrument.identity.fingerprint
         assert dg.AssetKey(["plate", "manifest"]) in node.parent_keys
-        for mode in spec.failure_modes:
+        for mode in instrument.spec.failure_modes:
             assert mode.fact in (node.description or "")
 
 
 def test_every_admitted_instrument_has_a_resource_that_shows_its_pins(definitions):
     registry = read_registry()
     resources = definitions.resources or {}
-    assert set(resources) == {"dataset", *(spec.key for spec in registry.admitted)}
-    for spec in registry.admitted:
-        shown = resources[spec.key].model_dump()
-        identity = registry.identities[spec.key]
+    assert set(resources) == {"dataset", *registry.instruments}
+    for key, instrument in registry.instruments.items():
+        shown = resources[key].model_dump()
+        identity = instrument.identity
         assert shown["model_id"] == identity.model_id
         assert shown["revision"] == identity.model_sha
         assert shown["weights_sha256"] == (identity.weights_sha256 or "none: an algorithm without weights")
@@ -119,9 +119,9 @@ def test_a_gpu_instrument_holds_a_place_in_the_pool_and_groundwork_never_does(de
     pools = {
         assets.op.name: assets.op.pool for assets in definitions.assets or [] if isinstance(assets, dg.AssetsDefinition)
     }
-    for spec in read_registry().admitted:
-        is_cuda = spec.numeric is not None and spec.numeric.device == "cuda"
-        assert pools[asset_key(spec).to_python_identifier()] == ("gpu" if is_cuda else None)
+    for instrument in read_registry().instruments.values():
+        is_cuda = instrument.spec.numeric is not None and instrument.spec.numeric.device == "cuda"
+        assert pools[asset_key(instrument).to_python_identifier()] == ("gpu" if is_cuda else None)
     assert pools["groundwork"] is None
     assert pools["plate__manifest"] is None
 

@@ -14,8 +14,12 @@ from atlas_assets.roles.regions.plate_segments import PlateSegments, RegionWork,
 from atlas_assets.ui.regions import RegionCard, region_sheet
 from atlas_resources.instruments.spec.input import Crop
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.lab import srgb8_of
+from atlas_resources.measures.colour.paper import split_paper
+from atlas_resources.measures.masks.crops import CropBox, crop_box, cut_out
 from atlas_resources.models.preprocessing import build_preprocess
-from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
 
@@ -33,10 +37,10 @@ class Crops:
 class RegionEmbeddingWork:
     """A vector per kept segment. What embeds the parts of a plate embeds these too."""
 
-    def __init__(self, spec: Spec, dataset: Dataset, load: Callable[[], Any]):
+    def __init__(self, spec: Spec, load: Callable[[], Any]):
         self.spec = spec
-        self._regions = RegionWork(spec, dataset, load)
-        self._embedding = EmbeddingWork(spec, dataset, load)
+        self._regions = RegionWork(spec, load)
+        self._embedding = EmbeddingWork(spec, load)
 
     def load(self) -> None:
         """Loads the model and builds its own preprocessing, which comes after the crop."""
@@ -47,14 +51,14 @@ class RegionEmbeddingWork:
         self._preprocess = build_preprocess(declared_preprocessing(self.spec))
         self._embedding.load()
 
-    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> Crops:
+    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> Crops:
         """The plate's crops, preprocessed. Its pixels are decoded once for all of them, and let go."""
-        plate: PlateSegments = self._regions.prepare(plate_id, upstream)
-        beyond = _tone_beyond(plate.pixels, self._crop)
+        segments: PlateSegments = self._regions.prepare(plate, upstream)
+        beyond = _tone_beyond(segments.pixels, self._crop)
         crops = Crops(PreparedParts([], []), [])
-        for segment in plate.segments():
+        for segment in segments.segments():
             box = Box(*(segment.row[name] for name in Box._fields))
-            cut = Image.fromarray(_cut(plate.pixels, box, beyond, segment.mask, self._crop))
+            cut = Image.fromarray(_cut(segments.pixels, box, beyond, segment.mask, self._crop))
             crops.prepared.parts.append(Part("segment", box, segment.segment_id, crop_policy=self._crop.tag))
             crops.prepared.inputs.append(self._preprocess(cut))
             cut.thumbnail((SHOWN_PX, SHOWN_PX))
@@ -74,10 +78,6 @@ class RegionEmbeddingWork:
 
 def _tone_beyond(pixels: np.ndarray, crop: Crop) -> tuple[int, int, int]:
     """sRGB of what stands around the mask, or only beyond the picture where the scan stays as it is."""
-    from atlas_resources.measures.colour.census import count_colours
-    from atlas_resources.measures.colour.lab import srgb8_of
-    from atlas_resources.measures.colour.paper import split_paper
-
     if crop.surroundings.startswith("#"):
         red, green, blue = bytes.fromhex(crop.surroundings[1:])
         return red, green, blue
@@ -85,7 +85,5 @@ def _tone_beyond(pixels: np.ndarray, crop: Crop) -> tuple[int, int, int]:
 
 
 def _cut(pixels: np.ndarray, box: Box, beyond: tuple[int, int, int], mask: np.ndarray, crop: Crop) -> np.ndarray:
-    from atlas_resources.measures.masks.crops import CropBox, crop_box, cut_out
-
     around = crop_box(CropBox(*box), crop.padding_ratio, crop.shape)
     return cut_out(pixels, around, beyond, None if crop.surroundings == "as_scanned" else mask)

@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 from PIL import Image
+from shapely import to_geojson
 
 from atlas_assets.roles.regions.plate_segments import KeptSegment, PlateSegments, RegionWork, declared_region
 from atlas_assets.ui.regions import outline_overlay
 from atlas_resources.instruments.region_plans import OutlineParameters
+from atlas_resources.measures.masks.outlines import trace_outline
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.tables.result_columns import REGION_OUTLINE
 from atlas_resources.tables.table import frame_of
@@ -35,9 +37,6 @@ class OutlineWork(RegionWork):
         )
 
     def _row(self, segment: KeptSegment) -> dict[str, Any]:
-        from shapely import to_geojson
-
-        from atlas_resources.measures.masks.outlines import trace_outline
 
         outline = trace_outline(segment.mask, self.model.tolerance_px, self.model.min_ring_area_px)
         return {

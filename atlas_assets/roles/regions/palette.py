@@ -8,6 +8,12 @@ import numpy as np
 from atlas_assets.roles.regions.plate_segments import KeptSegment, PlateSegments, RegionWork, declared_region
 from atlas_assets.ui.regions import RegionCard, region_sheet
 from atlas_resources.instruments.region_plans import PaletteParameters
+from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.luma import luma
+from atlas_resources.measures.colour.paper import split_paper
+from atlas_resources.measures.masks.colours import describe_colours
+from atlas_resources.measures.masks.crops import CropBox, crop_box, cut_out
+from atlas_resources.measures.masks.texture import texture
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.tables.result_columns import REGION_COLOURS
 from atlas_resources.tables.table import frame_of
@@ -23,10 +29,6 @@ class PaletteWork(RegionWork):
         return [self._measure_one(plate) for plate in batch]
 
     def _measure_one(self, plate: PlateSegments) -> Measurement:
-        from atlas_resources.measures.colour.census import count_colours
-        from atlas_resources.measures.colour.luma import luma
-        from atlas_resources.measures.colour.paper import split_paper
-
         paper, levels = split_paper(count_colours(plate.pixels)), luma(plate.pixels)
         rows, cards = [], []
         for segment in plate.segments():
@@ -41,10 +43,6 @@ class PaletteWork(RegionWork):
         return Measurement(frame_of(REGION_COLOURS, rows), metrics, region_sheet(cards) if cards else None)
 
     def _row(self, plate: PlateSegments, segment: KeptSegment, paper: Any, levels: np.ndarray) -> dict[str, Any]:
-        from atlas_resources.measures.colour.census import count_colours
-        from atlas_resources.measures.masks.colours import describe_colours
-        from atlas_resources.measures.masks.texture import texture
-
         census = count_colours(plate.pixels, segment.mask)
         colours = describe_colours(census, paper, self.model.most_colours)
         return {
@@ -59,8 +57,6 @@ class PaletteWork(RegionWork):
 
 def _card(plate: PlateSegments, segment: KeptSegment, palette: list[dict[str, Any]]) -> RegionCard:
     """The segment alone, on white, as the sheet shows it."""
-    from atlas_resources.measures.masks.crops import CropBox, crop_box, cut_out
-
     box = crop_box(CropBox(*(segment.row[name] for name in ("x_min", "y_min", "x_max", "y_max"))), 0.0, "box")
     cut = cut_out(plate.pixels, box, (255, 255, 255), segment.mask)
     colours = tuple((colour["srgb_hex"], colour["share"]) for colour in palette)

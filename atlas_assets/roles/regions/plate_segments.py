@@ -9,7 +9,8 @@ import polars as pl
 
 from atlas_assets.roles.declared import ContractBroken, sealed_rows, source_pixels
 from atlas_resources.instruments.spec.spec import Region, Spec
-from atlas_resources.plates.dataset import Dataset
+from atlas_resources.measures.masks import run_lengths
+from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.upstream import SealedResult
 
 
@@ -41,8 +42,6 @@ class PlateSegments:
 
     def segments(self) -> Iterator[KeptSegment]:
         """Each kept segment by rank. One mask is unpacked at a time: all at once would not fit for a large plate."""
-        from atlas_resources.measures.masks import run_lengths
-
         for row in self.rows.iter_rows(named=True):
             height_px, width_px = require_source_size(self.plate_id, row, self.pixels)
             yield KeptSegment(row, run_lengths.decode(row["mask_rle"], height_px, width_px))
@@ -51,19 +50,18 @@ class PlateSegments:
 class RegionWork:
     """The way of a plate and its kept segments to what looks into them."""
 
-    def __init__(self, spec: Spec, dataset: Dataset, load: Callable[[], Any]):
+    def __init__(self, spec: Spec, load: Callable[[], Any]):
         self.spec = spec
-        self.dataset = dataset
         self._load = load
 
     def load(self) -> None:
         """Loads the model or, for arithmetic, the declared parameters."""
         self.model = self._load()
 
-    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> Any:
+    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> Any:
         """The plate's pixels, decoded once, and its kept segments."""
-        rows = sealed_rows(self.spec, plate_id, upstream).filter(pl.col("rank").is_not_null()).sort("rank")
-        return PlateSegments(plate_id, np.asarray(source_pixels(self.dataset, plate_id)), rows)
+        rows = sealed_rows(self.spec, plate, upstream).filter(pl.col("rank").is_not_null()).sort("rank")
+        return PlateSegments(plate.id, np.asarray(source_pixels(plate)), rows)
 
 
 def require_source_size(name: str, row: Mapping[str, Any], pixels: np.ndarray) -> tuple[int, int]:

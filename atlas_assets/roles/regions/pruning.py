@@ -11,7 +11,12 @@ from PIL import Image
 from atlas_assets.roles.declared import sealed_rows, source_pixels
 from atlas_assets.roles.regions.plate_segments import RegionWork, declared_region, require_source_size
 from atlas_assets.ui.masks import mask_overlay
-from atlas_resources.measures.masks.pruning import PruningRules
+from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.paper import split_paper
+from atlas_resources.measures.masks import run_lengths
+from atlas_resources.measures.masks.colours import paper_ratio
+from atlas_resources.measures.masks.pruning import Candidate, PruningRules, prune
+from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import KEPT_SEGMENT
@@ -33,19 +38,16 @@ class PruningWork(RegionWork):
 
     model: PruningRules
 
-    def prepare(self, plate_id: str, upstream: SealedResult | None = None) -> RawSet:
+    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> RawSet:
         """The raw set in its own order, and the plate's pixels."""
-        rows = sealed_rows(self.spec, plate_id, upstream).sort("segment_id")
-        return RawSet(np.asarray(source_pixels(self.dataset, plate_id)), rows)
+        rows = sealed_rows(self.spec, plate, upstream).sort("segment_id")
+        return RawSet(np.asarray(source_pixels(plate)), rows)
 
     def measure(self, batch: list[RawSet]) -> list[Measurement]:
         """One row a segment, kept or not."""
         return [self._measure_one(raw) for raw in batch]
 
     def _measure_one(self, raw: RawSet) -> Measurement:
-        from atlas_resources.measures.masks import run_lengths
-        from atlas_resources.measures.masks.pruning import prune
-
         rows = raw.rows.to_dicts()
         for row in rows:
             require_source_size(self.spec.key, row, raw.pixels)
@@ -76,8 +78,6 @@ class PruningWork(RegionWork):
 
 
 def _candidate(row: Mapping[str, Any], paper_ratio: float | None) -> Any:
-    from atlas_resources.measures.masks.pruning import Candidate
-
     longer_side = max(row["x_max"] - row["x_min"], row["y_max"] - row["y_min"])
     return Candidate(
         segment_id=row["segment_id"],
@@ -92,17 +92,11 @@ def _candidate(row: Mapping[str, Any], paper_ratio: float | None) -> Any:
 
 
 def _mask(row: Mapping[str, Any]) -> np.ndarray:
-    from atlas_resources.measures.masks import run_lengths
-
     return run_lengths.decode(row["mask_rle"], row["height_px"], row["width_px"])
 
 
 def _paper_ratios(pixels: np.ndarray, rows: list[dict[str, Any]]) -> list[float]:
     """Share of each segment's pixels that are as light as the plate's paper."""
-    from atlas_resources.measures.colour.census import count_colours
-    from atlas_resources.measures.colour.paper import split_paper
-    from atlas_resources.measures.masks.colours import paper_ratio
-
     paper = split_paper(count_colours(pixels))
     return [paper_ratio(count_colours(pixels, _mask(row)), paper) for row in rows]
 

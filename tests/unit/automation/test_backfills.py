@@ -157,7 +157,7 @@ def test_the_ledgers_are_asked_for_when_they_are_behind(graph, server):
     ("arguments", "said"),
     [
         (("segment",), "Did you mean segments"),
-        (("plates",), "plates owe it nothing; name groundwork, ledgers, a role or an instrument"),
+        (("plates",), "plates has no plates to fill; name groundwork, ledgers, a role or an instrument"),
         (("segments", "--plates", "plate-099"), "no such plates: plate-099"),
     ],
 )

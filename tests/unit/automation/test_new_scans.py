@@ -10,7 +10,7 @@ from atlas_assets.automation.new_scans import register_new_scans
 from atlas_assets.definitions import build_definitions
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.resources import DatasetResource
 
 

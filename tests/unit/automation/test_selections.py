@@ -57,7 +57,7 @@ def test_a_name_that_means_nothing_is_refused_with_a_hint(text, said):
 
 
 def test_an_instrument_may_not_take_the_name_of_a_layer(fakes):
-    with pytest.raises(ValueError, match="two saved selections of the name 'ledgers'"):
+    with pytest.raises(ValueError, match="two saved selections are named 'ledgers'"):
         saved_selections(fake_registry(fake_spec(SEGMENTER).model_copy(update={"key": "ledgers"})))
 
 

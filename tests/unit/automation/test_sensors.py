@@ -1,4 +1,4 @@
-"""Sensors and schedule ask for what is owed, once, and leave a plate that keeps failing alone."""
+"""Sensors and schedule ask for what is missing, once, and leave a plate that keeps failing alone."""
 
 import datetime
 import logging
@@ -22,7 +22,7 @@ from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_resources.files.project import SETTINGS_FOLDER
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.freshness import why_behind
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.resources import DatasetResource
 
 EMBEDDINGS, SEGMENTS = dg.AssetKey(["embeddings", EMBEDDER]), dg.AssetKey(["segments", SEGMENTER])
@@ -140,10 +140,10 @@ class TestFillMissing:
     def test_all_plates_are_asked_for_in_one_run(self, automation):
         assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
 
-    def test_when_they_are_made_nothing_is_owed(self, automation):
+    def test_when_they_are_made_nothing_is_missing(self, automation):
         assert automation.execute(automation.tick("fill_missing")) == [True]
         assert automation.graph.materialized(f"segments/{SEGMENTER}") == set(ALL)
-        assert automation.idle_tick("fill_missing") == "nothing is owed; 0 failures wait for the nightly schedule"
+        assert automation.idle_tick("fill_missing") == "nothing is missing; 0 failures wait for the nightly schedule"
 
     def test_a_new_instrument_is_asked_for_over_all_plates_and_nothing_else(self, automation):
         automation.execute(automation.tick("fill_missing"))
@@ -151,7 +151,7 @@ class TestFillMissing:
         requests = more.tick("fill_missing")
         assert asked(requests) == [({EMBEDDINGS}, ALL)]
         assert more.execute(requests) == [True]
-        assert more.idle_tick("fill_missing") == "nothing is owed; 0 failures wait for the nightly schedule"
+        assert more.idle_tick("fill_missing") == "nothing is missing; 0 failures wait for the nightly schedule"
         assert [len(run_folders(more.graph.dataset, plate_id)) for plate_id in ALL] == [2] * 5
 
     def test_a_changed_instrument_is_asked_for_over_all_plates(self, automation):
@@ -162,7 +162,7 @@ class TestFillMissing:
     def test_a_new_plate_is_asked_for_alone_once_dagster_knows_it(self, automation, tmp_path):
         automation.execute(automation.tick("fill_missing"))
         list(register_scans(automation.graph.dataset, draw_scans(tmp_path / "late", "plum")))
-        assert automation.idle_tick("fill_missing") == "nothing is owed; 0 failures wait for the nightly schedule"
+        assert automation.idle_tick("fill_missing") == "nothing is missing; 0 failures wait for the nightly schedule"
         add_missing_partitions(automation.graph.instance, automation.graph.dataset)
         manifest = automation.tick("fill_missing")
         assert asked(manifest) == [({MANIFEST_KEY}, ["plate-006"])]
@@ -204,12 +204,12 @@ class TestFillMissing:
     def test_a_plate_that_failed_is_not_asked_for_again(self, with_magenta):
         assert with_magenta.execute(with_magenta.tick("fill_missing")) == [False]
         assert with_magenta.graph.materialized(f"segments/{SEGMENTER}") == set(ALL) - {"plate-003"}
-        assert with_magenta.idle_tick("fill_missing") == "nothing is owed; 1 failures wait for the nightly schedule"
+        assert with_magenta.idle_tick("fill_missing") == "nothing is missing; 1 failures wait for the nightly schedule"
 
     def test_a_plate_whose_source_was_altered_is_not_asked_for_again(self, automation):
         alter_source(automation.graph.dataset, "plate-003")
         assert automation.execute(automation.tick("fill_missing")) == [False]
-        assert automation.idle_tick("fill_missing").startswith("nothing is owed")
+        assert automation.idle_tick("fill_missing").startswith("nothing is missing")
 
 
 class TestNightly:
@@ -229,8 +229,8 @@ class TestNightly:
             assert with_magenta.execute(requests) == [False]
             assert len(run_folders(with_magenta.graph.dataset, "plate-003")) == attempts
         for day in (3, 4):
-            assert with_magenta.idle_night(day) == "nothing is owed; 1 failures are left alone"
-        assert with_magenta.idle_tick("fill_missing") == "nothing is owed; 1 failures wait for the nightly schedule"
+            assert with_magenta.idle_night(day) == "nothing is missing; 1 failures are left alone"
+        assert with_magenta.idle_tick("fill_missing") == "nothing is missing; 1 failures wait for the nightly schedule"
 
     def test_a_plate_that_is_left_alone_is_named_with_its_reason(self, with_magenta):
         with_magenta.execute(with_magenta.tick("fill_missing"))
@@ -255,14 +255,14 @@ class TestNightly:
         alter_source(automation.graph.dataset, "plate-003")
         for day in (1, 2, 3):
             automation.pass_night(day)
-        assert automation.idle_night(4).startswith("nothing is owed")
+        assert automation.idle_night(4).startswith("nothing is missing")
 
     def test_a_plate_whose_own_files_stay_unreadable_is_left_alone_in_the_end(self, automation):
         automation.execute(automation.tick("fill_missing"))
         (automation.graph.dataset.plate("plate-003").folder / "source.sha256").write_text("nonsense\n")
         for day in (1, 2, 3):
             automation.pass_night(day)
-        assert automation.idle_night(4).startswith("nothing is owed")
+        assert automation.idle_night(4).startswith("nothing is missing")
 
 
 RANGE = {"start": 2, "end": 4}
@@ -288,7 +288,7 @@ class TestRunsUnderWay:
         """Else its plates are asked for a second time before it is."""
         tags = {"atlas/automation": "fill_missing", "dagster/will_retry": "true"}
         ask_for_segments(automation, dg.DagsterRunStatus.FAILURE, {}, tags)
-        assert automation.idle_tick("fill_missing") == "1 runs are under way"
+        assert automation.idle_tick("fill_missing") == "1 runs are in progress"
 
     def test_one_that_was_started_again_is_not(self, automation):
         tags = {"atlas/automation": "fill_missing", "dagster/will_retry": "true", "dagster/auto_retry_run_id": "next"}
@@ -302,7 +302,7 @@ class TestRunsUnderWay:
     def test_nothing_is_asked_for_while_a_run_of_automation_is_unfinished(self, automation, name, status):
         job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
         automation.graph.instance.create_run_for_job(job, status=status, tags={"atlas/automation": "fill_missing"})
-        assert automation.idle_tick(name) == "1 runs are under way"
+        assert automation.idle_tick(name) == "1 runs are in progress"
 
     @pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
     def test_a_run_that_is_over_holds_nothing_up(self, automation, status):
@@ -362,7 +362,7 @@ class TestRefreshLedgers:
 
     def test_when_they_are_up_to_date_nothing_is_asked_for(self, filled):
         self.refresh(filled)
-        assert filled.idle_tick("refresh_ledgers") == "the ledgers are what the plates hold"
+        assert filled.idle_tick("refresh_ledgers") == "the ledgers are up to date"
 
     def test_each_change_is_asked_for_once_and_says_why(self, filled):
         self.refresh(filled)
@@ -374,14 +374,14 @@ class TestRefreshLedgers:
         assert filled.said == [f"1 sealed runs came or went; the newest is {newest}"] * 2
         assert filled.execute([first]) == [True]
         assert filled.execute([second]) == []
-        assert filled.idle_tick("refresh_ledgers") == "the ledgers are what the plates hold"
+        assert filled.idle_tick("refresh_ledgers") == "the ledgers are up to date"
 
     def test_a_failure_is_a_change(self, with_magenta):
         with_magenta.execute(with_magenta.tick("fill_missing"))
         self.refresh(with_magenta)
         with_magenta.graph.materialize(f"segments/{SEGMENTER}")
         assert self.refresh(with_magenta) == [True]
-        assert with_magenta.idle_tick("refresh_ledgers") == "the ledgers are what the plates hold"
+        assert with_magenta.idle_tick("refresh_ledgers") == "the ledgers are up to date"
 
     def test_a_changed_instrument_and_a_new_plate_are_changes(self, filled, tmp_path):
         self.refresh(filled)
@@ -390,7 +390,7 @@ class TestRefreshLedgers:
         assert self.refresh(changed) == [True]
         list(register_scans(changed.graph.dataset, draw_scans(tmp_path / "late", "plum")))
         assert self.refresh(changed) == [True]
-        assert changed.idle_tick("refresh_ledgers") == "the ledgers are what the plates hold"
+        assert changed.idle_tick("refresh_ledgers") == "the ledgers are up to date"
 
     def test_ledgers_thrown_away_are_built_again_every_time(self, filled):
         for _ in range(2):

@@ -106,7 +106,7 @@ def test_a_list_in_any_order_gives_each_plate_once(graph):
 
 def test_a_plate_carries_the_data_version_of_its_own_source(graph):
     run(graph, [INPUT_IMAGE_KEY, HISTOGRAMS_KEY, SEGMENTS], "plate-003", "plate-007")
-    fingerprint = graph.registry.identities[SEGMENTER].fingerprint
+    fingerprint = graph.registry.instruments[SEGMENTER].identity.fingerprint
     sources = {plate_id: graph.dataset.plate(plate_id).source_sha256() for plate_id in ("plate-003", "plate-007")}
     assert versions(graph, SEGMENTS) == {
         plate_id: f"{fingerprint[:16]}-{source[:16]}" for plate_id, source in sources.items()
@@ -121,7 +121,7 @@ def test_every_plate_of_the_list_says_what_it_was_made_from(graph):
     """Not the first alone, which is the only one that Dagster takes the run to be about."""
     graph.materialize("plate/manifest")
     run(graph, [SEGMENTS], "plate-002", "plate-007")
-    fingerprint = graph.registry.identities[SEGMENTER].fingerprint
+    fingerprint = graph.registry.instruments[SEGMENTER].identity.fingerprint
     for plate_id, event in graph.events(SEGMENTS.to_user_string()):
         assert plate_id is not None
         assert event.tags is not None

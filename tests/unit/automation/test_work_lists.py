@@ -81,7 +81,7 @@ class TestAssetsTogether:
         lists = list(work_lists([standing(EMBEDDINGS, 2, *done), standing(SEGMENTS, 2, *owing("a", "b"))], 1))
         assert lists == [WorkList((SEGMENTS,), ("a", "b"))]
 
-    def test_nothing_owed_is_no_run(self):
+    def test_nothing_missing_is_no_run(self):
         assert list(work_lists([standing(SEGMENTS, 2, PlateStanding("a", is_done=True))], 1)) == []
 
 
@@ -103,16 +103,16 @@ plates = st.lists(
     sizes=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     most=st.integers(1, 4),
 )
-def test_every_owed_plate_is_asked_for_exactly_once_and_no_other(of_embedder, of_segmenter, sizes, most):
+def test_every_pending_plate_is_asked_for_exactly_once_and_no_other(of_embedder, of_segmenter, sizes, most):
     given_plates = {EMBEDDINGS: of_embedder, SEGMENTS: of_segmenter}
     standings = [standing(key, size, *plates) for (key, plates), size in zip(given_plates.items(), sizes, strict=True)]
     lists = list(work_lists(standings, most))
     for (key, all_plates), size in zip(given_plates.items(), sizes, strict=True):
         chunks = [work.plate_ids for work in lists if key in work.keys]
         asked = [plate_id for chunk in chunks for plate_id in chunk]
-        owed = [plate.plate_id for plate in all_plates if not plate.is_done and plate.attempts < most]
-        assert sorted(asked) == sorted(owed)
-        assert len(chunks) == -(-len(owed) // size)
+        pending = [plate.plate_id for plate in all_plates if not plate.is_done and plate.attempts < most]
+        assert sorted(asked) == sorted(pending)
+        assert len(chunks) == -(-len(pending) // size)
         assert all(0 < len(chunk) <= size for chunk in chunks)
     assert len({work.plate_ids for work in lists}) == len(lists)
 
@@ -156,9 +156,9 @@ class TestStandings:
         return dataset
 
     def test_done_failed_and_missing_plates_are_told_apart(self, measured, registry):
-        _, embeddings = read_standings(registry, measured, [EMBEDDER])
+        _, embeddings = read_standings(measured, [registry.instruments[EMBEDDER]])
         assert embeddings.keys == (EMBEDDINGS,)
-        assert embeddings.version == registry.identities[EMBEDDER].fingerprint
+        assert embeddings.version == registry.instruments[EMBEDDER].identity.fingerprint
         assert embeddings.plates_per_run == 200
         assert embeddings.plates == (
             PlateStanding("plate-001", is_done=True),
@@ -169,7 +169,7 @@ class TestStandings:
         )
 
     @pytest.mark.parametrize(
-        ("most_attempts", "owed"),
+        ("most_attempts", "pending"),
         [
             (1, ["plate-005"]),
             (2, ["plate-003", "plate-005"]),
@@ -177,49 +177,49 @@ class TestStandings:
             (4, ["plate-003", "plate-004", "plate-005"]),
         ],
     )
-    def test_a_plate_is_owed_until_its_attempts_are_used_up(self, measured, registry, most_attempts, owed):
-        _, embeddings = read_standings(registry, measured, [EMBEDDER])
-        assert embeddings.owed(most_attempts) == owed
+    def test_a_plate_is_pending_until_its_attempts_are_used_up(self, measured, registry, most_attempts, pending):
+        _, embeddings = read_standings(measured, [registry.instruments[EMBEDDER]])
+        assert embeddings.pending(most_attempts) == pending
         assert [plate.plate_id for plate in embeddings.failed] == ["plate-003", "plate-004"]
 
     def test_another_instruments_failures_are_not_counted(self, measured, registry):
         assert measure(measured, registry, SEGMENTER, TWO_SEGMENTS, ["plate-004"]) == ["complete"]
-        _, segments = read_standings(registry, measured, [SEGMENTER])
+        _, segments = read_standings(measured, [registry.instruments[SEGMENTER]])
         assert segments.plates[3] == PlateStanding("plate-004", is_done=True)
         assert segments.plates[2] == PlateStanding("plate-003", is_done=False)
 
     def test_failures_by_an_earlier_fingerprint_are_not_counted(self, measured):
         changed = fake_registry(fake_spec(EMBEDDER, gain=2.0))
-        _, embeddings = read_standings(changed, measured, [EMBEDDER])
+        _, embeddings = read_standings(measured, [changed.instruments[EMBEDDER]])
         assert embeddings.plates == tuple(PlateStanding(plate_id, is_done=False) for plate_id in measured.plate_ids())
 
     def test_a_plate_that_goes_through_at_last_is_done(self, measured, registry):
         assert measure(measured, registry, EMBEDDER, GivenVectors({"plate-004": (0.0, 0.0, 1.0)}), ["plate-004"]) == [
             "complete"
         ]
-        _, embeddings = read_standings(registry, measured, [EMBEDDER])
+        _, embeddings = read_standings(measured, [registry.instruments[EMBEDDER]])
         assert embeddings.plates[3] == PlateStanding("plate-004", is_done=True)
 
     def test_the_groundwork_comes_first_and_its_two_assets_together(self, measured, registry):
-        (groundwork,) = read_standings(registry, measured, [])
+        (groundwork,) = read_standings(measured, [])
         assert groundwork.keys == (INPUT_IMAGE_KEY, HISTOGRAMS_KEY)
-        assert groundwork.owed(1) == measured.plate_ids()
+        assert groundwork.pending(1) == measured.plate_ids()
         measure_groundwork(measured)
-        (groundwork,) = read_standings(registry, measured, [])
-        assert groundwork.owed(1) == []
+        (groundwork,) = read_standings(measured, [])
+        assert groundwork.pending(1) == []
 
     def test_a_plate_whose_own_files_are_unreadable_is_named_with_its_reason(self, measured, registry):
         (measured.plate("plate-001").folder / "source.sha256").write_text("nonsense\n")
-        _, embeddings = read_standings(registry, measured, [EMBEDDER])
+        _, embeddings = read_standings(measured, [registry.instruments[EMBEDDER]])
         assert [plate.plate_id for plate in embeddings.failed] == ["plate-001", "plate-003", "plate-004"]
         assert "source.sha256: expected one line" in embeddings.failed[0].reason
-        assert embeddings.owed(1) == ["plate-005"]
+        assert embeddings.pending(1) == ["plate-005"]
 
 
 def test_only_the_instruments_asked_for_are_read(tmp_path, fakes):
     dataset = make_dataset(tmp_path, "red")
     registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
-    assert [found.keys for found in read_standings(registry, dataset, [SEGMENTER])] == [
+    assert [found.keys for found in read_standings(dataset, [registry.instruments[SEGMENTER]])] == [
         (INPUT_IMAGE_KEY, HISTOGRAMS_KEY),
         (SEGMENTS,),
     ]

@@ -15,7 +15,7 @@ from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, meas
 from atlas_resources.catalogue.build import build_catalogue, connect
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.terms import TABLES
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.tables.ledgers import LEDGERS, RUNS
 
 VECTORS = {
@@ -223,7 +223,7 @@ class TestWhy:
         assert Path(row["output_path"]).parts[:2] == ("runs", row["run_id"])
 
     def test_it_names_model_preprocessing_and_code(self, registry, connection):
-        identity = registry.identities["embedder"]
+        identity = registry.instruments["embedder"].identity
         assert connection.execute(
             "SELECT model_id, model_sha, preprocess_tag, fingerprint, licence, device, dtype, parameters "
             "FROM why('plate-003', 'embedder')"

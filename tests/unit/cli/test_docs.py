@@ -1,4 +1,4 @@
-"""`docs/models.md` is what `atlas models docs` writes from the specs today, and holds what a scholar asks for."""
+"""`docs/models.md` is what `atlas models docs` writes from the present specs, and has what a scholar asks for."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ PAGE = models_page(PROJECT)
 
 
 def test_the_page_is_current():
-    assert DOCS_PATH.read_text(encoding="utf-8") == PAGE, "Write it anew: atlas models docs"
+    assert DOCS_PATH.read_text(encoding="utf-8") == PAGE, "Update it: atlas models docs"
 
 
 def test_the_command_writes_it(tmp_path: Path):
@@ -32,11 +32,11 @@ def test_each_instrument_has_a_row_and_a_card_with_failures_and_sources(key: str
     assert status.reason in row
     (card,) = re.findall(rf'<a id="{key}"></a>.*?(?=\n##|\Z)', PAGE, flags=re.DOTALL)
     for mode in spec.failure_modes:
-        assert f"Known to be wrong: {mode.fact}" in card
+        assert f"Known failure mode: {mode.fact}" in card
     for source in [*spec.sources, *spec.notes]:
         assert " ".join(source.split()) in card
 
 
-def test_no_host_of_a_registry_and_no_unnamed_source_stands_in_it():
+def test_it_names_no_registry_host_and_every_source():
     for word in ("huggingface.co", "hf.co", "name not recorded"):
         assert word not in PAGE

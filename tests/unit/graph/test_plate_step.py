@@ -57,7 +57,7 @@ def test_an_event_says_what_it_was_made_by_and_from(graph, run):
     (manifest,) = [event for plate, event in graph.events("plate/manifest") if plate == "plate-002"]
     (embedding,) = [event for plate, event in graph.events(f"embeddings/{EMBEDDER}") if plate == "plate-002"]
     source_sha256 = graph.dataset.plate("plate-002").source_sha256()
-    fingerprint = graph.registry.identities[EMBEDDER].fingerprint
+    fingerprint = graph.registry.instruments[EMBEDDER].identity.fingerprint
     assert manifest.tags is not None
     assert embedding.tags is not None
     assert manifest.tags["dagster/data_version"] == source_sha256

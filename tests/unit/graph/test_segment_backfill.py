@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
 KEY, EMBEDDER = "sam_vit_base", "efficientnet_lite0"
@@ -67,7 +68,7 @@ def test_a_seeded_sam_over_plates_ends_with_masks_that_hold(
     list(register_scans(dataset, scans))
     sam, embedder = seeded_sam(tmp_path, monkeypatch), project_spec(EMBEDDER)
     plan = region_plan(KEY)  # its rules on paper and size would leave little of what random weights draw
-    kept = plan.kept.model_copy(update={"max_paper_ratio": None, "max_area_ratio": None})
+    kept = replace(plan.kept, max_paper_ratio=None, max_area_ratio=None)
     derived = derive(plan.model_copy(update={"kept": kept}), sam, project_methods(), {EMBEDDER: embedder})
     graph = Graph(dataset, fake_registry(sam, embedder, *derived), instance)
     for key in (f"segments/{KEY}", *(f"regions/{KEY}/{part}" for part in ("kept", "palette", EMBEDDER))):

@@ -8,7 +8,7 @@ from support.made_datasets import Graph, make_dataset, run_folders
 from atlas_assets.graph import instruments
 from atlas_resources.models.weights import WeightsMissing
 from atlas_resources.resources import InstrumentResource
-from atlas_resources.runs.batches import execute_run
+from atlas_resources.runs.execution import execute_run
 
 SEGMENTS = f"segments/{SEGMENTER}"
 

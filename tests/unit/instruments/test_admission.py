@@ -18,7 +18,7 @@ from support.made_specs import (
 from atlas_assets.definitions import build_definitions
 from atlas_assets.graph.instruments import asset_key
 from atlas_resources.instruments.admission import is_admitted, missing_for_admission, status_of
-from atlas_resources.instruments.identity import identity
+from atlas_resources.instruments.instrument import identity
 from atlas_resources.instruments.registry import Registry, read_registry, read_spec
 from atlas_resources.instruments.spec.spec import Spec
 
@@ -222,7 +222,7 @@ def keys_and_resources(definitions: dg.Definitions) -> tuple[set[str], set[str]]
 def test_each_admitted_instrument_is_an_asset_and_a_resource(tmp_path: Path):
     keys, resources = keys_and_resources(build_definitions(PROJECT, tmp_path))
     assert {key for key in keys if key.split("/")[0] in RESULTS | {"broken_specs"}} == {
-        asset_key(spec).to_user_string() for spec in PROJECT.admitted
+        asset_key(instrument).to_user_string() for instrument in PROJECT.instruments.values()
     }
     assert resources == {"dataset", *ADMITTED}
 

@@ -123,7 +123,7 @@ def with_aliases(folder: Path, content: object) -> list[str]:
             {"aliases": [{"name": "otsu_luma", "key": "otsu_luma", "why": "itself"}]},
             "aliases.yaml: aliases.0.name: found 'otsu_luma', expected a name that means one thing",
         ),
-        ({"alias": []}, "aliases.yaml: alias: found [], expected extra inputs are not permitted"),
+        ({"alias": []}, "aliases.yaml: alias: found [], expected no field of this name"),
     ],
 )
 def test_what_is_wrong_in_the_names_is_told(content: object, line: str, tmp_path: Path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.made_specs import PROJECT, WRITTEN, FieldPath, content_of, paths_of, project_spec, with_field, write_spec
 
-from atlas_resources.instruments.identity import fingerprint, identity, preprocess_tag
+from atlas_resources.instruments.instrument import fingerprint, identity, preprocess_tag
 from atlas_resources.instruments.loader_table import LOADERS
 from atlas_resources.instruments.registry import read_spec
 from atlas_resources.instruments.spec.pins import model_sha, weights_sha256
@@ -288,7 +288,7 @@ def test_the_fingerprints_of_the_project_are_all_different():
 )
 def test_a_wider_schema_moves_no_fingerprint(key: str, sealed: str):
     """As sealed runs of version 0.1.0 carry them: taken before the schema learnt of boxes, text and the rest."""
-    assert PROJECT.identities[key].fingerprint == sealed
+    assert PROJECT.instruments[key].identity.fingerprint == sealed
 
 
 def test_an_identity_carries_the_pins_and_terms():

@@ -13,7 +13,7 @@ from atlas_resources.instruments.spec.spec import Licence
 
 def test_the_projects_plan_derives_four_admitted_instruments():
     registry = read_registry()
-    derived = {spec.key: spec.upstream for spec in registry.admitted if spec.region}
+    derived = {key: one.spec.upstream for key, one in registry.instruments.items() if one.spec.region}
     assert derived.items() >= {
         ("otsu_luma_kept", "otsu_luma"),
         ("otsu_luma_palette", "otsu_luma_kept"),
@@ -30,8 +30,8 @@ def test_an_embedder_that_is_shown_segments_keeps_its_own_pins():
         alone.preprocessing,
         alone.output,
     )
-    identity = registry.identities[derived.key]
-    assert identity.weights_sha256 == registry.identities[alone.key].weights_sha256
+    identity = registry.instruments[derived.key].identity
+    assert identity.weights_sha256 == registry.instruments[alone.key].identity.weights_sha256
     assert identity.preprocess_tag.startswith("square.pad0.08.#808080.shortest_side256")
 
 
@@ -51,9 +51,9 @@ def test_the_narrower_licence_of_both_instruments_holds(fakes, segmenter: str, e
     from support.fake_instruments import fake_registry
 
     registry = fake_registry(masks, vectors, *derive(plan(), masks, project_methods(), {EMBEDDER: vectors}))
-    assert registry.identities[VECTORS].commercial_use == expected
-    assert set(registry.identities[VECTORS].licence.split(" AND ")) == {"LicenseRef-0", "LicenseRef-1", "BSD-2-Clause"}
-    assert registry.identities[KEPT].commercial_use == segmenter
+    assert registry.instruments[VECTORS].identity.commercial_use == expected
+    assert set(registry.instruments[VECTORS].identity.licence.split(" AND ")) == {"LicenseRef-0", "LicenseRef-1", "BSD-2-Clause"}
+    assert registry.instruments[KEPT].identity.commercial_use == segmenter
 
 
 def test_two_crops_for_one_embedder_have_names_of_their_own():

@@ -15,7 +15,7 @@ from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger, read_sealed_rows
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
@@ -114,7 +114,7 @@ def test_a_changed_fingerprint_leaves_nothing_current_until_it_is_measured_again
     ledgers = assert_same_from_nothing(measured, changed)
     assert ledgers["embeddings"].height == 6
     assert current(ledgers["embeddings"]) == [(EMBEDDER, "plate-002")]
-    assert set(ledgers["embeddings"].filter("is_current")["fingerprint"]) == {changed.identities[EMBEDDER].fingerprint}
+    assert set(ledgers["embeddings"].filter("is_current")["fingerprint"]) == {changed.instruments[EMBEDDER].identity.fingerprint}
 
 
 def test_going_back_to_a_fingerprint_makes_its_rows_current_again(measured, two_instruments):

@@ -19,7 +19,7 @@ from atlas_resources.instruments.registry import read_registry
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Scorer
 from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, require_weights
-from atlas_resources.runs.batches import execute_run
+from atlas_resources.runs.execution import execute_run
 from atlas_resources.runs.sealed import find_done
 
 IMPROVED, V1_L14, V1_B32 = (
@@ -104,16 +104,13 @@ def test_a_rating_is_sealed_from_the_sealed_vector(tmp_path: Path, monkeypatch: 
     path = put_real_head(spec, tmp_path / "hub", monkeypatch)
     given = {name: vector.tolist() for name, vector in zip(("plate-001", "plate-002"), vectors(768), strict=False)}
     measure(dataset, registry, clip, GivenVectors(given), ["plate-001"])
-    work = ProbeWork(spec, dataset, lambda: load_model(spec))
-    identities = registry.identities
-    outcomes = execute_run(
-        dataset, spec, identities[IMPROVED], ["plate-001", "plate-002"], work, upstream=identities[clip]
-    )
+    work = ProbeWork(spec, lambda: load_model(spec))
+    outcomes = execute_run(dataset, registry.instruments[IMPROVED], ["plate-001", "plate-002"], work)
     assert {outcome.plate_id: outcome.status for outcome in outcomes} == {
         "plate-001": "complete",
         "plate-002": "failed",
     }
-    manifest = find_done(dataset, "plate-001", identities[IMPROVED])
+    manifest = find_done(dataset.plate("plate-001"), registry.instruments[IMPROVED].identity)
     assert manifest is not None
     rows = pl.read_parquet(dataset.plate("plate-001").runs_folder / manifest.run_id / "probe_scores.parquet")
     with torch.inference_mode():
@@ -122,7 +119,8 @@ def test_a_rating_is_sealed_from_the_sealed_vector(tmp_path: Path, monkeypatch: 
     assert rows.select("label", "activation", "calibration", "cosine", "prompt_id").row(0) == (
         "aesthetic rating", "identity", "uncalibrated", None, None,
     )  # fmt: skip
-    assert (identities[IMPROVED].licence, identities[IMPROVED].commercial_use) == ("Apache-2.0 AND MIT", "yes")
+    identity = registry.instruments[IMPROVED].identity
+    assert (identity.licence, identity.commercial_use) == ("Apache-2.0 AND MIT", "yes")
 
 
 @wants_real_heads

@@ -8,7 +8,7 @@ from support.shared import SHARED
 
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 
 NASTY, PLATES = SHARED / "nasty", SHARED / "plates"
 

@@ -1,6 +1,5 @@
 """What a model gives is held against its spec: shape, type and finite values. What holds is stored whole."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ def with_output(key: str, **changes: Any) -> Spec:
 
 def embed(vectors: np.ndarray) -> list[Measurement]:
     """Through the work of an embedder that declares 3 numbers."""
-    work = EmbeddingWork(with_output("efficientnet_lite0", dim=3), Dataset(Path()), lambda: GivesVectors(vectors))
+    work = EmbeddingWork(with_output("efficientnet_lite0", dim=3), lambda: GivesVectors(vectors))
     work.load()
     return work.measure([WHOLE] * len(vectors))
 
@@ -60,7 +59,7 @@ def embed(vectors: np.ndarray) -> list[Measurement]:
 def probe(logits: np.ndarray, scores: np.ndarray) -> list[Measurement]:
     """Through the work of a probe that declares 4 labels."""
     spec = with_output("efficientnet_lite0_imagenet", count=4)
-    work = ProbeWork(spec, Dataset(Path()), lambda: GivesScores(logits, scores))
+    work = ProbeWork(spec, lambda: GivesScores(logits, scores))
     work.load()
     return work.measure([torch.zeros(3, 4, 4)] * len(logits))
 
@@ -92,7 +91,7 @@ def test_a_vector_that_is_not_as_declared_is_refused(vectors: np.ndarray, told: 
 
 
 def test_another_number_of_vectors_than_of_images_is_refused():
-    work = EmbeddingWork(with_output("efficientnet_lite0", dim=3), Dataset(Path()), lambda: GivesVectors(ONE_VECTOR))
+    work = EmbeddingWork(with_output("efficientnet_lite0", dim=3), lambda: GivesVectors(ONE_VECTOR))
     work.load()
     with pytest.raises(ContractBroken, match="efficientnet_lite0: expected 2 vectors, found 1"):
         work.measure([WHOLE, WHOLE])
@@ -120,7 +119,7 @@ def test_scores_that_are_not_as_declared_are_refused(logits: np.ndarray, scores:
 def test_a_role_and_an_output_that_do_not_fit_are_refused(
     work: type[EmbeddingWork] | type[ProbeWork], key: str, prepared: Any
 ):
-    made = work(project_spec(key), Dataset(Path()), lambda: GivesVectors(float32([1, 2, 3])))
+    made = work(project_spec(key), lambda: GivesVectors(float32([1, 2, 3])))
     made.load()
     with pytest.raises(ContractBroken, match=f"{key}: an? (embedding|probe) declares"):
         made.measure([prepared])
@@ -130,7 +129,7 @@ def test_a_role_and_an_output_that_do_not_fit_are_refused(
 def test_an_undeclared_preprocessing_is_refused(key: str):
     spec = project_spec(key).model_copy(update={"preprocessing": None})
     with pytest.raises(ContractBroken, match=f"{key}: preprocessing is not declared; see `atlas models check`"):
-        EmbeddingWork(spec, Dataset(Path()), lambda: GivesVectors(float32([1, 2, 3]))).load()
+        EmbeddingWork(spec, lambda: GivesVectors(float32([1, 2, 3]))).load()
 
 
 def test_a_vector_is_stored_raw_with_its_length():
@@ -176,9 +175,9 @@ def test_the_real_probe_stores_all_1000_labels_of_a_plate(dataset: Dataset):
     from atlas_resources.models.loading import load_model
 
     spec = project_spec("efficientnet_lite0_imagenet")
-    work = ProbeWork(spec, dataset, lambda: load_model(spec))
+    work = ProbeWork(spec, lambda: load_model(spec))
     work.load()
-    (found,) = work.measure([work.prepare("plate-001")])
+    (found,) = work.measure([work.prepare(dataset.plate("plate-001"))])
     assert found.rows.height == found.rows["label_id"].n_unique() == 1000
     assert found.rows["label_index"].to_list() == list(range(1000))
     assert found.rows["score"].sum() == pytest.approx(1, abs=1e-5)

@@ -17,7 +17,7 @@ from atlas_assets.roles.declared import ContractBroken
 from atlas_assets.roles.detection import DetectionWork
 from atlas_assets.ui.boxes import box_overlay
 from atlas_resources.catalogue.build import build_catalogue, connect
-from atlas_resources.instruments.prompts import asked_prompts
+from atlas_resources.instruments.prompts import read_prompts
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.spec import Numeric, Spec
 from atlas_resources.ledgers.parquet import ledger_path
@@ -26,7 +26,7 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
-EGG = asked_prompts(project_spec("grounding_dino_base").prompts or [])[2]
+EGG = read_prompts().asked(project_spec("grounding_dino_base").prompts or [])[2]
 
 
 def box(corners: tuple[float, float, float, float], label: str, score: float, **more: Any) -> Detection:
@@ -64,9 +64,9 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def found_on(dataset: Dataset, *found: Detection) -> Any:
-    work = DetectionWork(detector_spec(), dataset, lambda: Finds(*found))
+    work = DetectionWork(detector_spec(), lambda: Finds(*found))
     work.load()
-    (measurement,) = work.measure([work.prepare("plate-001")])
+    (measurement,) = work.measure([work.prepare(dataset.plate("plate-001"))])
     return measurement
 
 
@@ -75,7 +75,7 @@ def catalogue(dataset: Dataset):
     spec = detector_spec()
     registry = Registry(Path(), {spec.key: spec}, frozenset(), ())
     measure_groundwork(dataset)
-    assert measure(dataset, registry, spec.key, DetectionWork(spec, dataset, lambda: Finds(*FOUND))) == ["complete"]
+    assert measure(dataset, registry, spec.key, DetectionWork(spec, lambda: Finds(*FOUND))) == ["complete"]
     build_ledgers(dataset, registry)
     build_catalogue(dataset, registry)
     with connect(dataset) as connection:

@@ -17,7 +17,7 @@ from atlas_resources.instruments.spec.input import Resize, Tiles
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loading import load_model
 from atlas_resources.plates.decode import decode
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 
 GRIDS = Tiles(grids=[2, 3], overlap_ratio=0.0)
 PLAIN = fake_spec("embedder_tiled")
@@ -47,7 +47,7 @@ def registry(fakes):
 
 
 def work(dataset, spec: Spec = TILED, model: Any = None) -> EmbeddingWork:
-    return EmbeddingWork(spec, dataset, lambda: model or load_model(spec))
+    return EmbeddingWork(spec, lambda: model or load_model(spec))
 
 
 def rows_of(dataset, registry, plate_id: str) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from atlas_resources.models.loaders.segmenters.point_prompts import fitted_size
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Mask
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)
 HALF = Resize(mode="longest_side", size_px=192)  # of a source of 320 x 384
@@ -45,9 +45,9 @@ def printed_masks(folder: Path, printed: np.ndarray, model: Any, **preprocessing
         assert spec.output is not None
         spec = spec.model_copy(update={"output": spec.output.model_copy(update={"classes": []})})
     dataset, plate_id = plate(folder, printed)
-    work = SegmentationWork(spec, dataset, lambda: model or load_model(spec))
+    work = SegmentationWork(spec, lambda: model or load_model(spec))
     work.load()
-    (found,) = work.measure([work.prepare(plate_id)])
+    (found,) = work.measure([work.prepare(dataset.plate(plate_id))])
     return [
         coco.decode({"size": [row["height_px"], row["width_px"]], "counts": row["mask_rle"]}).astype(bool)
         for row in found.rows.to_dicts()

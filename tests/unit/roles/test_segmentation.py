@@ -21,7 +21,7 @@ from atlas_resources.measures.windows import bounding_box
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Mask
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.tables.result_columns import SEGMENT
 
@@ -64,7 +64,7 @@ def work_of(model: object, dataset: Dataset | None = None) -> SegmentationWork:
     if isinstance(model, GivesMasks):
         classes = sorted({mask.class_name for mask in model.masks if mask.class_name})
         spec = spec.model_copy(update={"output": MasksOutput(kind="masks", encoding="coco_rle", classes=classes)})
-    work = SegmentationWork(spec, dataset or Dataset(Path()), lambda: model)
+    work = SegmentationWork(spec, lambda: model)
     work.load()
     return work
 
@@ -126,7 +126,7 @@ def test_a_printed_rectangle_comes_back_exactly_through_the_whole_way(size: tupl
     dataset = Dataset(tmp_path / "atlas")
     (registration,) = register_scans(dataset, [tmp_path / "scan.png"])
     work = work_of(load_model(project_spec("otsu_luma")), dataset)
-    (found,) = work.measure([work.prepare(str(registration.plate_id))])
+    (found,) = work.measure([work.prepare(dataset.plate(str(registration.plate_id)))])
     row = found.rows.row(by_predicate=pl.col("class_name") == "printed", named=True)
     assert (row["height_px"], row["width_px"]) == (height, width)
     assert np.array_equal(decoded(row), printed)

@@ -1,52 +1,54 @@
-"""A plate's groundwork is measured by one run at a time; another goes on with its others and then reuses it."""
+"""One run at a time measures a plate's groundwork; another continues with other plates and then reuses it."""
 
 from itertools import islice
 
 import pytest
 
 from atlas_assets.roles import groundwork
-from atlas_assets.roles.groundwork import OP_NAME, make_groundwork, measure_plate, read_failure
+from atlas_assets.roles.groundwork import CLAIM_KEY, measure_plate
+from atlas_assets.roles.works import make_groundwork
+from atlas_resources.plates.groundwork import read_groundwork_failure
 from atlas_resources.runs.claims import claim_plate
 
 
 @pytest.fixture
 def claim(dataset):
-    """plate-002, as another run has it."""
-    claim = claim_plate(dataset, "plate-002", OP_NAME)
+    """plate-002, held by another run."""
+    claim = claim_plate(dataset.plate("plate-002"), CLAIM_KEY)
     assert claim is not None
     yield claim
     claim.release()
 
 
-def test_a_plate_that_another_run_has_comes_last_and_is_reused(dataset, claim):
-    made = make_groundwork(dataset, dataset.plate_ids(), is_forced=False)
+def test_a_plate_that_another_run_holds_comes_last_and_is_reused(dataset, claim):
+    made = make_groundwork(dataset, dataset.plate_ids())
     others = list(islice(made, 4))
     assert [plate.plate_id for plate in others] == ["plate-001", "plate-003", "plate-004", "plate-005"]
-    assert not any(plate.is_reused for plate in others)
-    measure_plate(dataset, "plate-002")
+    assert not any(plate.status == "reused" for plate in others)
+    measure_plate(dataset.plate("plate-002"))
     claim.release()
     (last,) = made
-    assert (last.plate_id, last.is_reused) == ("plate-002", True)
+    assert (last.plate_id, last.status) == ("plate-002", "reused")
 
 
 def test_a_plate_that_the_other_run_left_undone_is_measured_after_all(dataset, claim):
-    made = make_groundwork(dataset, ["plate-002", "plate-003"], is_forced=False)
+    made = make_groundwork(dataset, ["plate-002", "plate-003"])
     next(made)
     claim.release()
     (last,) = made
-    assert (last.plate_id, last.is_reused, last.error) == ("plate-002", False, "")
+    assert (last.plate_id, last.status, last.error) == ("plate-002", "complete", None)
 
 
-def test_every_claim_is_let_go_of_whatever_became_of_the_plate(dataset, monkeypatch):
-    def refuse(dataset, plate_id):
+def test_every_claim_is_released_when_every_plate_fails(dataset, monkeypatch):
+    def refuse(plate):
         raise ArithmeticError("no")
 
     monkeypatch.setattr(groundwork, "measure_plate", refuse)
-    assert all(plate.error for plate in make_groundwork(dataset, dataset.plate_ids(), is_forced=False))
+    assert all(plate.error for plate in make_groundwork(dataset, dataset.plate_ids()))
     for plate_id in dataset.plate_ids():
-        failure = read_failure(dataset, plate_id)
+        failure = read_groundwork_failure(dataset.plate(plate_id))
         assert failure is not None
         assert failure.attempts == 1
-        claimed = claim_plate(dataset, plate_id, OP_NAME)
+        claimed = claim_plate(dataset.plate(plate_id), CLAIM_KEY)
         assert claimed is not None
         claimed.release()

@@ -85,8 +85,8 @@ def test_a_changed_fingerprint_computes_again(graph, fakes):
     assert fakes == [SEGMENTER, SEGMENTER]
     names = run_folders(graph.dataset, "plate-001")
     assert {name[-8:] for name in names} == {
-        graph.registry.identities[SEGMENTER].fingerprint[:8],
-        changed.registry.identities[SEGMENTER].fingerprint[:8],
+        graph.registry.instruments[SEGMENTER].identity.fingerprint[:8],
+        changed.registry.instruments[SEGMENTER].identity.fingerprint[:8],
     }
 
 
@@ -120,11 +120,11 @@ def test_a_plate_measured_by_another_instrument_with_the_same_numbers_is_not_don
 
 
 def test_two_runs_of_the_same_second_have_different_ids(graph):
-    spec, identity = graph.registry.specs[SEGMENTER], graph.registry.identities[SEGMENTER]
+    instrument = graph.registry.instruments[SEGMENTER]
     with (
-        open_run(graph.dataset, spec, identity) as first,
-        open_run(graph.dataset, spec, identity) as second,
-        open_run(graph.dataset, spec, identity) as third,
+        open_run(graph.dataset, instrument) as first,
+        open_run(graph.dataset, instrument) as second,
+        open_run(graph.dataset, instrument) as third,
     ):
         ids = [first.run_id, second.run_id, third.run_id]
     assert len(set(ids)) == 3

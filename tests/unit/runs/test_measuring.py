@@ -8,6 +8,7 @@ from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
 from support.made_results import GivenVectors, measure
 
 from atlas_resources.plates.contracts import StructuredError
+from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.measuring import Measurer
 from atlas_resources.runs.sealing import Measurement
 
@@ -27,8 +28,8 @@ class FakeWork:
     def load(self) -> None:
         pass
 
-    def prepare(self, plate_id: str, upstream: object = None) -> int:
-        return int(plate_id)
+    def prepare(self, plate: Plate, upstream: object = None) -> int:
+        return int(plate.id)
 
     def measure(self, batch: list[Any]) -> list[Measurement]:
         self.sizes.append(len(batch))
@@ -95,14 +96,14 @@ def test_a_small_batch_at_the_end_does_not_make_room_for_larger_ones(notices):
     measurer = Measurer(work, 8, notices.append)
     measurer.measure([1, 2, 3])
     assert work.sizes == [3, 1, 1, 1]
-    assert notices == ["out of memory with 3 plates at a time; going on with 1. tried to allocate 2 GiB"]
+    assert notices == ["out of memory with 3 plates at a time; continuing with 1. tried to allocate 2 GiB"]
 
 
 def test_the_notices_say_the_figures(notices):
     Measurer(FakeWork(fits=2), 8, notices.append).measure([1, 2, 3, 4, 5, 6, 7, 8])
     assert notices == [
-        "out of memory with 8 plates at a time; going on with 4. tried to allocate 2 GiB",
-        "out of memory with 4 plates at a time; going on with 2. tried to allocate 2 GiB",
+        "out of memory with 8 plates at a time; continuing with 4. tried to allocate 2 GiB",
+        "out of memory with 4 plates at a time; continuing with 2. tried to allocate 2 GiB",
     ]
 
 
@@ -155,4 +156,4 @@ def test_a_run_tells_what_it_halved_and_completes_every_plate(dataset, fakes, ca
     work = Cramped({plate_id: (1.0, 0.0, 0.0) for plate_id in dataset.plate_ids()})
     assert measure(dataset, registry, EMBEDDER, work) == ["complete"] * 5
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warned == ["out of memory with 2 plates at a time; going on with 1. tried to allocate 2 GiB"]
+    assert warned == ["out of memory with 2 plates at a time; continuing with 1. tried to allocate 2 GiB"]

@@ -22,7 +22,7 @@ def graph(tmp_path, fakes, instance):
 
 
 def manifest_of(graph: Graph, plate_id: str, key: str):
-    found = find_done(graph.dataset, plate_id, graph.registry.identities[key])
+    found = find_done(graph.dataset.plate(plate_id), graph.registry.instruments[key].identity)
     assert found is not None
     return found
 
@@ -55,19 +55,19 @@ class TestWhatItMeasures:
         (sealed / "embeddings.parquet").write_bytes(b"other")
         result = graph.materialize(SCORES, plates=["plate-001"])
         assert not result.success
-        assert find_done(graph.dataset, "plate-001", graph.registry.identities[READER]) is None
+        assert find_done(graph.dataset.plate("plate-001"), graph.registry.instruments[READER].identity) is None
 
 
 class TestWaiting:
     """A plate whose upstream result is missing waits: it is not asked for, and asking anyway is no failure of it."""
 
     def standing(self, graph: Graph):
-        standings = read_standings(graph.registry, graph.dataset, [EMBEDDER, READER])
+        standings = read_standings(graph.dataset, graph.registry.instruments.values())
         return next(standing for standing in standings if standing.keys[0] == dg.AssetKey(SCORES.split("/")))
 
-    def test_only_plates_whose_upstream_is_done_are_owed(self, graph):
+    def test_only_plates_whose_upstream_is_done_are_pending(self, graph):
         graph.materialize(VECTORS)
-        assert self.standing(graph).owed(1) == ["plate-001", "plate-003", "plate-004"]
+        assert self.standing(graph).pending(1) == ["plate-001", "plate-003", "plate-004"]
 
     def test_asking_too_early_names_the_command_and_counts_no_attempt(self, graph):
         result = graph.materialize(SCORES, plates=["plate-001"])
@@ -76,7 +76,7 @@ class TestWaiting:
         assert f"plate-001 has no sealed result of {EMBEDDER}" in said
         assert 'atlas run \'tag:"atlas/instrument"="fake_embedder"\' --plates plate-001' in said
         graph.materialize(VECTORS, plates=["plate-001"])
-        assert self.standing(graph).owed(1) == ["plate-001"]
+        assert self.standing(graph).pending(1) == ["plate-001"]
 
     @pytest.mark.parametrize("which", ["all", "missing"])
     def test_the_terminal_measures_upstream_first_and_goes_on_without_what_failed(self, graph, which):
@@ -99,8 +99,8 @@ class TestWhatItIs:
     """Fingerprint, terms and admission follow the instrument that is read."""
 
     def test_another_version_of_what_is_read_is_another_fingerprint(self, fakes):
-        one, other = (fake_registry(fake_spec(EMBEDDER, gain=gain), reader_spec()).identities for gain in (1.0, 2.0))
-        assert one[READER].fingerprint != other[READER].fingerprint
+        one, other = (fake_registry(fake_spec(EMBEDDER, gain=gain), reader_spec()).instruments for gain in (1.0, 2.0))
+        assert one[READER].identity.fingerprint != other[READER].identity.fingerprint
 
     @pytest.mark.parametrize(
         ("own", "of_upstream", "both"),
@@ -118,7 +118,7 @@ class TestWhatItIs:
         upstream = fake_spec(EMBEDDER).model_validate(
             {**fake_spec(EMBEDDER).model_dump(mode="json"), "licence": licence(of_upstream)}
         )
-        found = fake_registry(upstream, reader_spec(licence=licence(own))).identities[READER]
+        found = fake_registry(upstream, reader_spec(licence=licence(own))).instruments[READER].identity
         assert (found.licence, found.commercial_use) == both
 
     @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ class TestWhatItIs:
         registry = fake_registry(fake_spec(EMBEDDER), other, reader_spec(upstream=upstream))
         assert registry.status(READER).name == "idea"
         assert registry.status(READER).reason == reason
-        assert READER not in registry.identities
+        assert READER not in registry.instruments
 
     @pytest.mark.parametrize(
         ("changes", "field", "expected"),

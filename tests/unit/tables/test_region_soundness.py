@@ -10,7 +10,7 @@ from support.fake_regions import KEPT, PALETTE, POLYGONS, region_registry
 from support.made_datasets import make_dataset
 from support.made_results import run_instrument
 
-from atlas_assets.graph.plate_checks import ROW_CHECKS, unsound_result
+from atlas_assets.roles.soundness import ROW_CHECKS, unsound_result
 from atlas_resources.runs.sealed import find_done
 from atlas_resources.tables.region_soundness import unsound_colours, unsound_outlines, unsound_verdicts
 from atlas_resources.tables.results import INSTRUMENT_TABLES
@@ -101,9 +101,9 @@ def test_what_the_pipeline_makes_is_sound_and_a_verdict_that_contradicts_itself_
     dataset, registry = make_dataset(tmp_path, "red"), region_registry()
     for key in (SEGMENTER, KEPT, PALETTE, POLYGONS):
         assert run_instrument(dataset, registry, key) == ["complete"]
-        manifest = find_done(dataset, "plate-001", registry.identities[key])
+        manifest = find_done(dataset.plate("plate-001"), registry.instruments[key].identity)
         assert manifest is not None
-        assert list(unsound_result(dataset, registry.specs[key], manifest)) == []
+        assert list(unsound_result(dataset.plate("plate-001"), registry.specs[key], manifest)) == []
     (path,) = dataset.plate("plate-001").runs_folder.glob("*/kept_segments.parquet")
     rows = pl.read_parquet(path)
     is_kept = pl.col("rank").is_not_null()

@@ -42,7 +42,7 @@ def made(tmp_path, *colours: str, **changed) -> Made:
 
 
 def manifest_of(graph: Made, plate_id: str, key: str):
-    found = find_done(graph.dataset, plate_id, graph.registry.identities[key])
+    found = find_done(graph.dataset.plate(plate_id), graph.registry.instruments[key].identity)
     assert found is not None
     return found
 
@@ -167,12 +167,12 @@ class TestWhereItComesFrom:
     def test_plates_without_a_raw_set_wait(self, tmp_path, fakes):
         graph = Made(make_dataset(tmp_path, "red", "magenta"), region_registry())
         assert graph.run(SEGMENTER) == ["complete", "failed"]
-        owed = {
-            standing.keys[0].to_user_string(): standing.owed(1)
-            for standing in read_standings(graph.registry, graph.dataset, list(graph.registry.specs))
+        pending = {
+            standing.keys[0].to_user_string(): standing.pending(1)
+            for standing in read_standings(graph.dataset, graph.registry.instruments.values())
         }
-        assert owed[KEYS[KEPT]] == ["plate-001"]
-        assert owed[KEYS[VECTORS]] == []
+        assert pending[KEYS[KEPT]] == ["plate-001"]
+        assert pending[KEYS[VECTORS]] == []
 
     @pytest.mark.parametrize(
         ("changed", "stays"),
@@ -187,8 +187,8 @@ class TestWhereItComesFrom:
         ids=["pruning", "segmenter", "crop"],
     )
     def test_a_change_reaches_all_that_is_derived_and_nothing_else(self, fakes, changed, stays):
-        before = {key: identity.fingerprint for key, identity in region_registry().identities.items()}
-        after = {key: identity.fingerprint for key, identity in changed.identities.items()}
+        before = {key: one.identity.fingerprint for key, one in region_registry().instruments.items()}
+        after = {key: one.identity.fingerprint for key, one in changed.instruments.items()}
         assert {key for key in before if before[key] == after[key]} == stays
 
 

@@ -1,41 +1,19 @@
-"""How a batched step tells Dagster, plate by plate, what it made.
-
-See docs/decisions for why it yields events itself.
-"""
+"""What a step over plates tells Dagster: an event for each plate, an output, and at the end what failed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import (  # no public names for these tags in Dagster 1.13
+
+from atlas_assets.graph.dagster_internals import (
     CODE_VERSION_TAG,
     DATA_VERSION_TAG,
     INPUT_DATA_VERSION_TAG_PREFIX,
     INPUT_EVENT_POINTER_TAG_PREFIX,
+    SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION,
+    AssetMaterializationPlannedData,
+    DagsterEvent,
 )
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
-from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
-from pydantic import Field
-
-# A step whose process was killed, as for want of memory, is tried once more: what it had sealed is reused. Plates that
-# failed are no reason (see `failure_of`); Dagster's run retries know only of runs that were killed.
-STEP_RETRIES = dg.RetryPolicy(max_retries=1)
-
-
-class PlateRun(dg.Config):
-    """What may be asked of one run over plates."""
-
-    force: bool = Field(default=False, description="Measure plates that are done again, under a new run id.")
-    paranoid: bool = Field(default=False, description="Hash weights again, even those whose digest is remembered.")
-    plates: list[str] = Field(
-        default=[],
-        description="A work list: any plates, in one run, whatever lies between them. Empty: the run's partitions.",
-    )
-
-
-def plates_of(context: dg.AssetExecutionContext, config: PlateRun) -> list[str]:
-    """The plates a step is asked for, each once: its work list, or else the partitions of its run."""
-    return list(dict.fromkeys(config.plates)) or list(context.partition_keys)
 
 
 class PlateEvents:
@@ -91,11 +69,11 @@ def _input_tags_by_plate(
 
 
 def step_output(key: dg.AssetKey) -> dg.MaterializeResult:
-    """Says that the step had its output, without a second event per plate.
+    """The step's output, without a second event for each plate.
 
-    A step that yields its plates' events and no output makes Dagster skip, silently, what lies downstream in the same
-    run; an ordinary output would mark every plate of the run as made, failed ones too. The marker is Dagster's own for
-    steps that log their events themselves; `tests/unit/graph/test_plate_step.py` holds it.
+    Dagster silently skips what is downstream in the same run of a step that yields events and no output. An ordinary
+    output would mark every plate of the run as materialised, failed ones too. The marker is Dagster's own for steps
+    that log their events themselves.
     """
     return dg.MaterializeResult(asset_key=key, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
 
@@ -103,10 +81,10 @@ def step_output(key: dg.AssetKey) -> dg.MaterializeResult:
 def failure_of(
     context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey], failed: Sequence[tuple[str, str]], asked: int
 ) -> dg.Failure:
-    """The end of a step some of whose plates failed: says which and why. A retry computes only those.
+    """The end of a step some of whose plates failed: names each with its reason. A retry computes only those.
 
-    Dagster does not know the plates of a work list, and would show the failed ones as missing: each is put down as
-    planned, which with the run's failure shows it as failed.
+    Dagster does not know the plates of a work list, and would show the failed ones as missing. Each is recorded as
+    planned, which together with the run's failure shows it as failed.
     """
     unplanned = {plate_id for plate_id, _ in failed} - set(context.partition_keys)
     for key in keys:

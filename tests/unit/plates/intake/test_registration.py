@@ -13,8 +13,8 @@ from support.made_scans import write_image
 
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import Registration, register_scans, slugify
-from atlas_resources.plates.scan_index import number_of_id, numbered_id
+from atlas_resources.plates.intake.registration import Registration, register_scans, slugify
+from atlas_resources.plates.intake.scan_index import number_of_id, numbered_id
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from support.made_scans import write_image
 
-from atlas_resources.plates import registration
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.intake import registration
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.json_files import DatasetBroken
-from atlas_resources.plates.registration import register_scans
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.registration import register_scans
+from atlas_resources.plates.intake.registration import register_scans
 
 def die(source, target):
     if target.name == "plate-002":

@@ -19,9 +19,9 @@ from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import MAX_PIXELS, ImageRefused, require_decodable
-from atlas_resources.plates.placing import RegistrationRefused, open_incoming, place_plate
-from atlas_resources.plates.scan_index import number_of_id, numbered_id
-from atlas_resources.plates.scan_plan import Scan, plan_scans
+from atlas_resources.plates.intake.placing import RegistrationRefused, open_incoming, place_plate
+from atlas_resources.plates.intake.scan_index import number_of_id, numbered_id
+from atlas_resources.plates.intake.scan_plan import Scan, plan_scans
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,66 @@
-"""What an instrument is known by: its pins, its fingerprint, and the identity that every result carries."""
+"""An instrument: its spec, the identity that every result carries, the instrument it reads and the prompts it asks."""
 
 import hashlib
 import json
+from dataclasses import dataclass
+from typing import Literal, Optional
 
+from pydantic import Field
+
+from atlas_resources.files.contract import Contract, Sha256
 from atlas_resources.instruments.admission import missing_of_itself, status_of
-from atlas_resources.instruments.instrument_identity import InstrumentIdentity
+from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.pins import model_sha, weights_sha256
 from atlas_resources.instruments.spec.spec import Licence, Spec
 from atlas_resources.instruments.spec.weights import Algorithm
+
+
+class InstrumentIdentity(Contract):
+    """Which instrument made a result. `fingerprint` covers everything that can change it."""
+
+    key: str
+    role: str
+    model_id: str
+    model_sha: str = Field(description="Hub revision, or library==version for weights that come with a library.")
+    weights_sha256: Sha256 | None = Field(description="Null only for an algorithm without weights.")
+    preprocess_tag: str
+    loader: str
+    loader_version: int
+    fingerprint: Sha256
+    licence: str
+    commercial_use: Literal["yes", "no", "unknown"]
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """An admitted instrument. Made by the registry.
+
+    Attributes:
+        spec: what its file declares.
+        identity: what it is known by; part of every sealed run and ledger row.
+        upstream: the instrument whose sealed results it reads; None if it reads pixels.
+        prompts: the prompts that its spec pins, in order.
+    """
+
+    spec: Spec
+    identity: InstrumentIdentity
+    upstream: Optional["Instrument"] = None
+    prompts: tuple[AskedPrompt, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The spec's key."""
+        return self.spec.key
+
+    @property
+    def depth(self) -> int:
+        """How many instruments are between this one and the pixels."""
+        return 0 if self.upstream is None else 1 + self.upstream.depth
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether it is declared for a GPU. It never runs on the CPU instead."""
+        return self.spec.numeric is not None and self.spec.numeric.device == "cuda"
 
 
 def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | None = None) -> str:
@@ -83,7 +136,7 @@ def identity(spec: Spec, loader_version: int, upstream: InstrumentIdentity | Non
     if missing or sha is None or spec.licence is None or spec.loader is None:
         status = status_of(spec)
         what = "refused" if status.name == "refused" else "an idea, not an instrument"
-        raise ValueError(f"{spec.key} is {what}: {status.reason}. {status.mend(spec.key)}")
+        raise ValueError(f"{spec.key} is {what}: {status.reason}. {status.fix(spec.key)}")
     if (upstream and upstream.key) != spec.upstream:
         raise ValueError(f"{spec.key}: expected the identity of {spec.upstream}, found {upstream and upstream.key}")
     terms = _terms(spec.licence, upstream)

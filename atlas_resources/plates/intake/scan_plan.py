@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas_resources.plates.scan_index import INDEX_NAMES, IndexBroken, IndexRow, RowRefused, ScanIndex, find_index
+from atlas_resources.plates.intake.scan_index import (
+    INDEX_NAMES,
+    IndexBroken,
+    IndexRow,
+    RowRefused,
+    ScanIndex,
+    find_index,
+)
 
 # Files of a folder that are taken for scans. Whether one is acceptable its content decides; a file named on its own is
 # always tried.

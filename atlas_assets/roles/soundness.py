@@ -1,0 +1,65 @@
+"""Whether a plate's sealed result is still what was sealed, and its rows what they say."""
+
+import io
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+
+import polars as pl
+
+from atlas_resources.instruments.spec.output import VectorOutput
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.plates.contracts import InputImage, RunManifest
+from atlas_resources.plates.groundwork import INPUT_IMAGE_NAME
+from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.plate import Plate
+from atlas_resources.runs.sealed import result_path
+from atlas_resources.tables.ledgers import PLATES
+from atlas_resources.tables.region_soundness import unsound_colours, unsound_outlines, unsound_verdicts
+from atlas_resources.tables.soundness import unsound_boxes, unsound_masks, unsound_scores, unsound_vectors
+
+RowCheck = Callable[[Plate, Spec, pl.DataFrame], Iterator[str]]
+
+
+def _unsound_embedding(plate: Plate, spec: Spec, rows: pl.DataFrame) -> Iterator[str]:
+    return unsound_vectors(rows, {spec.key: spec.output.dim} if isinstance(spec.output, VectorOutput) else {})
+
+
+def _unsound_detection(plate: Plate, spec: Spec, rows: pl.DataFrame) -> Iterator[str]:
+    """Boxes are compared with their plate's size if its groundwork is done."""
+    sizes, path = [], plate.derived_path(INPUT_IMAGE_NAME)
+    if path.is_file():
+        facts = read_json(path, InputImage)
+        sizes.append({"plate_id": plate.id, "width": facts.width, "height": facts.height})
+    return unsound_boxes(rows, pl.DataFrame(sizes, schema=PLATES.schema))
+
+
+ROW_CHECKS: dict[str, RowCheck] = {
+    "embedding": _unsound_embedding,
+    "probe": lambda plate, spec, rows: unsound_scores(rows),
+    "segmentation": lambda plate, spec, rows: unsound_masks(rows),
+    "detection": _unsound_detection,
+    "pruning": lambda plate, spec, rows: unsound_verdicts(rows),
+    "palette": lambda plate, spec, rows: unsound_colours(rows),
+    "outline": lambda plate, spec, rows: unsound_outlines(rows),
+}
+"""What is checked of the rows of a role, beside their file's digest."""
+
+
+def unsound_result(plate: Plate, spec: Spec, manifest: RunManifest) -> Iterator[str]:
+    """What is wrong in a plate's sealed result: files that changed since, unsound rows, a source that changed."""
+    rows_path = result_path(plate, manifest)
+    for output in manifest.outputs:
+        path = plate.folder / output.path
+        content = path.read_bytes() if path.is_file() else b""
+        if not path.is_file() or sha256(content).hexdigest() != output.sha256:
+            yield f"{output.path}: {'changed since it was sealed' if content else 'is gone or empty'}"
+        elif path == rows_path:
+            yield from ROW_CHECKS[spec.role](plate, spec, pl.read_parquet(io.BytesIO(content)))
+    yield from changed_source(plate)
+
+
+def changed_source(plate: Plate) -> Iterator[str]:
+    """A line if the source is not the registered file."""
+    change = plate.source_change()
+    if change is not None:
+        yield change

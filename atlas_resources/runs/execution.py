@@ -1,0 +1,168 @@
+"""A run: one instrument over many plates. Skips what is done, loads the model once, seals each plate, reports."""
+
+import logging
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from atlas_resources.instruments.instrument import Instrument
+from atlas_resources.plates.contracts import (
+    PLATE_ID_PATTERN,
+    FailedPlate,
+    FileDigest,
+    RunManifest,
+    RunReport,
+    StructuredError,
+)
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.plate import Plate
+from atlas_resources.runs.batches import Batches, PlateOutcome, Timings
+from atlas_resources.runs.claims import sweep_dead
+from atlas_resources.runs.measuring import Measurer, Work, structured
+from atlas_resources.runs.sealed import find_done
+from atlas_resources.runs.sealing import Measurement, Run, open_run
+from atlas_resources.runs.upstream import UpstreamMissing, require_sealed
+
+LOG = logging.getLogger(__name__)
+
+Outcome = PlateOutcome[RunManifest]
+
+
+@dataclass(frozen=True)
+class _Input:
+    """What was read of a plate, its source first, and the model's input made of it."""
+
+    files: tuple[FileDigest, ...]
+    payload: Any
+
+
+class _SealedRun:
+    """The job of one run: an instrument measures a plate, and its result is sealed in the plate's folder."""
+
+    def __init__(self, run: Run, instrument: Instrument, work: Work, measurer: Measurer):
+        self.key = instrument.key
+        self._run = run
+        self._instrument = instrument
+        self._work = work
+        self._measurer = measurer
+
+    def find_done(self, plate: Plate) -> RunManifest | None:
+        return find_done(plate, self._instrument.identity)
+
+    def prepare(self, plate: Plate) -> _Input:
+        source, upstream = plate.source_digest(), self._instrument.upstream
+        sealed = require_sealed(plate, upstream) if upstream else None
+        return _Input((source, sealed.file) if sealed else (source,), self._work.prepare(plate, sealed))
+
+    def measure(self, prepared: list[_Input]) -> list[Measurement | StructuredError]:
+        return self._measurer.measure([one.payload for one in prepared])
+
+    def seal(self, plate: Plate, prepared: _Input, result: Measurement) -> RunManifest:
+        return self._run.seal(plate, prepared.files, result)
+
+    def seal_failure(self, plate: Plate, error: StructuredError) -> RunManifest | None:
+        """None for a plate whose own files are unreadable, and for one that waits for an upstream result."""
+        if error.type == UpstreamMissing.__name__:
+            return None
+        source = None
+        with suppress(OSError, ValueError, LookupError):
+            source = plate.source_digest()
+        return self._run.seal_failure(plate, source, error) if source else None
+
+
+def execute_run(
+    dataset: Dataset,
+    instrument: Instrument,
+    plate_ids: Sequence[str],
+    work: Work,
+    *,
+    is_forced: bool = False,
+    dagster_run_id: str | None = None,
+    log: logging.Logger = LOG,
+) -> Iterator[Outcome]:
+    """Measures every plate that is not done; yields each plate's outcome as soon as it is sealed, done plates first.
+
+    If all plates are done it opens no run and loads no model.
+
+    Args:
+        dataset: where the plates are.
+        instrument: what measures them.
+        plate_ids: the plates.
+        work: what the instrument does with plates.
+        is_forced: measure done plates again.
+        dagster_run_id: recorded in every manifest.
+        log: receives where the run is kept, what it had to change on its way, and where the time went.
+
+    Raises:
+        Whatever `work.load` raises, before any plate is touched. OSError if the disk fails.
+    """
+    timings = Timings()
+    outcomes: list[Outcome] = []
+    missing = []
+    for plate_id in plate_ids:
+        outcome = _look_up(dataset, instrument, plate_id, is_forced)
+        if outcome is None:
+            missing.append(plate_id)
+            continue
+        outcomes.append(outcome)
+        yield outcome
+    if not missing:
+        return
+    started = time.perf_counter()
+    work.load()
+    timings.load = time.perf_counter() - started
+    batch_size = instrument.spec.plates_at_once
+    with open_run(dataset, instrument, dagster_run_id) as run:
+        named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]
+        run.write_config(named, is_forced)
+        log.info(f"{run.run_id}: {run.folder}")
+        job = _SealedRun(run, instrument, work, Measurer(work, batch_size, log.warning))
+        for outcome in Batches(dataset, job, timings, is_forced=is_forced).outcomes(missing, batch_size):
+            outcomes.append(outcome)
+            yield outcome
+        report = _report(run, timings, named, [outcome for outcome in outcomes if outcome.plate_id in named])
+        run.write_report(report)
+        log.info(f"{run.run_id}: {_summary(report)}")
+
+
+def _look_up(dataset: Dataset, instrument: Instrument, plate_id: str, is_forced: bool) -> Outcome | None:
+    """The outcome of a plate that is done, or whose own files are unreadable; None for one that is to be measured."""
+    try:
+        plate = dataset.plate(plate_id)
+        sweep_dead(dataset, plate)
+        manifest = None if is_forced else find_done(plate, instrument.identity)
+    except (OSError, ValueError, LookupError) as error:
+        return PlateOutcome(plate_id, "failed", None, structured(error, "decode"))
+    return None if manifest is None else PlateOutcome(plate_id, "reused", manifest)
+
+
+def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: list[Outcome]) -> RunReport:
+    failed = [
+        FailedPlate(plate_id=outcome.plate_id, error=outcome.error) for outcome in outcomes if outcome.error is not None
+    ]
+    return RunReport(
+        run_id=run.run_id,
+        config_sha256=run.config_sha256,
+        status="failed" if failed else "complete",
+        selected=plate_ids,
+        done=[outcome.plate_id for outcome in outcomes if outcome.status == "complete"],
+        skipped=[outcome.plate_id for outcome in outcomes if outcome.status == "reused"],
+        failed=failed,
+        finished_at=datetime.now(UTC),
+        load_seconds=timings.load,
+        decode_seconds=timings.decode,
+        compute_seconds=timings.compute,
+        seal_seconds=timings.seal,
+        wall_seconds=time.perf_counter() - timings.started,
+    )
+
+
+def _summary(report: RunReport) -> str:
+    counts = f"{len(report.done)} done, {len(report.skipped)} reused, {len(report.failed)} failed"
+    stages = f"loading {report.load_seconds:.1f} s, computing {report.compute_seconds:.1f} s"
+    decoding = f"decoding ahead, summed over threads, {report.decode_seconds:.1f} s"
+    return f"{counts} in {report.wall_seconds:.1f} s: {stages}, sealing {report.seal_seconds:.1f} s; {decoding}"

@@ -1,0 +1,66 @@
+"""Files are written whole or not at all, and what a killed process leaves is swept."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from atlas_resources.files import durable
+from atlas_resources.files.contract import Contract
+from atlas_resources.files.durable import (
+    LEFTOVER_SECONDS,
+    sweep_leftovers,
+    write_bytes_atomically,
+    write_json_atomically,
+    write_synced,
+)
+
+
+class Count(Contract):
+    """What a JSON file here holds."""
+
+    pixels: int
+
+
+def test_a_file_is_written_with_its_folders_and_nothing_else_is_left(tmp_path: Path):
+    path = tmp_path / "a" / "b" / "file.bin"
+    write_bytes_atomically(path, b"one")
+    write_bytes_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert os.listdir(path.parent) == ["file.bin"]
+
+
+def test_a_model_is_written_as_indented_json(tmp_path: Path):
+    write_json_atomically(tmp_path / "count.json", Count(pixels=3))
+    assert (tmp_path / "count.json").read_bytes() == b'{\n  "pixels": 3\n}\n'
+
+
+def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+
+    def fail(source: Path, target: Path) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(durable.os, "replace", fail)
+    with pytest.raises(OSError, match="no space left"):
+        write_bytes_atomically(path, b"new")
+    assert (os.listdir(tmp_path), path.read_bytes()) == (["file.bin"], b"old")
+
+
+def test_a_new_file_does_not_overwrite_another(tmp_path: Path):
+    write_synced(tmp_path / "file.bin", b"one")
+    with pytest.raises(FileExistsError):
+        write_synced(tmp_path / "file.bin", b"two")
+    assert (tmp_path / "file.bin").read_bytes() == b"one"
+
+
+def test_only_old_leftovers_are_swept(tmp_path: Path):
+    old, fresh, other = (tmp_path / name for name in (".a.json.0123.tmp", ".b.json.4567.tmp", "c.tmp"))
+    for path in (old, fresh, other):
+        path.write_bytes(b"part")
+    long_ago = old.stat().st_mtime - LEFTOVER_SECONDS - 1
+    for path in (old, other):
+        os.utime(path, (long_ago, long_ago))
+    sweep_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [fresh.name, other.name]
