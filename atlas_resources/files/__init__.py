@@ -1,4 +1,4 @@
-"""Bytes and YAML on disk, whole or not at all, and their digests.
+"""Reading and writing files: atomic writes, digests, YAML, and the project's own folders.
 
 Knows nothing of plates, models or Dagster.
 """

@@ -1,7 +1,4 @@
-"""Writing files so that a reader, a kill or a power cut finds them whole or not at all.
-
-Nothing here knows what they hold.
-"""
+"""Writing files so that a reader, a killed process or a power cut leaves the old file or the new one, never a part."""
 
 import os
 import secrets
@@ -14,28 +11,28 @@ LEFTOVER_SECONDS = 3600
 
 
 def write_json_atomically(path: Path, model: BaseModel) -> None:
-    """Write a contract as indented UTF-8 JSON, whole or not at all."""
+    """Writes a model as indented UTF-8 JSON, whole or not at all."""
     write_bytes_atomically(path, (model.model_dump_json(indent=2) + "\n").encode())
 
 
 def write_bytes_atomically(path: Path, data: bytes) -> None:
-    """Write beside, flush to disk, rename: a reader, or a crash, finds the old file or the new one and nothing between.
+    """Writes a file next to `path`, flushes it to disk and renames it: readers find the old file or the new one.
 
-    Folders above are created. A file left beside by a killed process starts with a dot and ends with `.tmp`.
+    Missing parent folders are created. A killed process can leave its file, `.<name>.<random>.tmp`, in the folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.parent / f".{path.name[:80]}.{secrets.token_hex(4)}.tmp"
+    temporary = path.parent / f".{path.name[:80]}.{secrets.token_hex(4)}.tmp"
     try:
-        write_synced(beside, data)
-        os.replace(beside, path)
+        write_synced(temporary, data)
+        os.replace(temporary, path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Write a new file and flush it to disk. Raises FileExistsError where there is one already."""
+    """Writes a new file and flushes it to disk. Raises FileExistsError if the file exists."""
     with path.open("xb") as file:
         file.write(data)
         file.flush()
@@ -43,7 +40,7 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Flush a folder's entries to disk, so that a rename in it outlives a power cut."""
+    """Flushes a folder's entries to disk, so that a rename in it survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -52,7 +49,7 @@ def sync_folder(path: Path) -> None:
 
 
 def sweep_leftovers(folder: Path) -> None:
-    """Remove what killed processes left beside: hidden `.tmp` files that nobody has written to for an hour."""
+    """Removes the files that killed processes left: hidden `.tmp` files that were last written over an hour ago."""
     for path in folder.glob(".*.tmp*"):
         if path.is_file() and time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
             path.unlink(missing_ok=True)

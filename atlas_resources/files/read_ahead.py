@@ -1,4 +1,4 @@
-"""Work on items ahead of whoever consumes them, on threads, in order and with bounded memory."""
+"""Computing results on threads before their consumer asks for them, in order and with bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -12,9 +12,14 @@ Result = TypeVar("Result")
 
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Generator[Result, None, None]:
-    """`function` of each item, in the items' order, at most `depth` of them begun and not yet consumed.
+    """Yields `function(item)` for each item, in order. The function runs on THREADS threads.
 
-    What the function raises is raised when its item's turn comes. Closing the iterator cancels what has not begun.
+    An exception of the function is raised when its item's turn comes. Closing the generator cancels what has not begun.
+
+    Args:
+        function: called once for each item.
+        items: read on the caller's thread.
+        depth: most results that are begun and not yet yielded.
     """
     with ThreadPoolExecutor(THREADS, thread_name_prefix="ahead") as pool:
         waiting: deque[Future[Result]] = deque()

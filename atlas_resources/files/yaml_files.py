@@ -1,5 +1,6 @@
-"""YAML files of the project as frozen contracts, or everything that is wrong with them, by file and field."""
+"""Reading YAML files, one or a folder of them, as frozen contracts. Problems are reported by file and field."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,8 +12,12 @@ from atlas_resources.files.contract import Contract
 
 Model = TypeVar("Model", bound=Contract)
 
+# A text with more of these characters than this could be nested so deeply that libyaml exhausts the stack, which kills
+# the process.
 NESTING_MARKS = "[{-?"
 MAX_QUICK_MARKS = 2000
+
+UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")  # pydantic's error types, of a model and a dataclass
 
 
 @dataclass(frozen=True)
@@ -30,43 +35,53 @@ class FileProblem:
 
 
 class _UniqueKeys:
-    """YAML without its silent overwriting of repeated keys. Stands before a loader, whose methods it calls."""
+    """A mixin for PyYAML's loaders, which without it let a repeated key overwrite the one before."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[attr-defined] # likewise
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[attr-defined] # the loader's
         repeated = [key for number, key in enumerate(keys) if key in keys[:number]]
         if repeated:
             raise yaml.constructor.ConstructorError(None, None, f"repeated key {repeated[0]!r}", node.start_mark)
-        return super().construct_mapping(node, deep=deep)  # type: ignore[misc] # likewise
+        return super().construct_mapping(node, deep=deep)  # type: ignore[misc] # the loader's
 
 
 class _QuickLoader(_UniqueKeys, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # by PyYAML's build
-    """By libyaml where it is there: ten times as fast."""
+    """Parses with libyaml, which is ten times as fast, where PyYAML was built with it."""
 
 
 class _CarefulLoader(_UniqueKeys, yaml.SafeLoader):
-    """By Python, which stops at its recursion limit where libyaml would exhaust the stack and kill the process."""
+    """Parses in Python, which stops at the recursion limit."""
 
 
 def _loader_for(text: str) -> type:
     return _CarefulLoader if sum(map(text.count, NESTING_MARKS)) > MAX_QUICK_MARKS else _QuickLoader
 
 
+def _lower_first(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
 def problems_of(file: str, error: ValidationError, prefix: str = "") -> list[FileProblem]:
-    """Each of pydantic's errors as a line that names file, field, what was found and what is expected."""
+    """pydantic's errors, each as the problem of one field.
+
+    Args:
+        file: name of the file.
+        error: raised by the validation of its content.
+        prefix: put before the name of each field.
+    """
     return [
         FileProblem(
             file=file,
             field=prefix + (".".join(str(part) for part in item["loc"]) or "(file)"),
             found="nothing" if item["type"] == "missing" else repr(item["input"])[:80],
-            expected=item["msg"][0].lower() + item["msg"][1:],
+            expected="no field of this name" if item["type"] in UNKNOWN_FIELD else _lower_first(item["msg"]),
         )
         for item in error.errors()
     ]
 
 
 def read_yaml(path: Path, model: type[Model]) -> Model | list[FileProblem]:
-    """The file's content by its contract, or everything that is wrong with it. Raises nothing for what a file holds."""
+    """The file's content as a contract, or everything that is wrong with it. No content of a file raises an error."""
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.load(text, Loader=_loader_for(text))  # noqa: S506 - a SafeLoader either way
@@ -78,3 +93,28 @@ def read_yaml(path: Path, model: type[Model]) -> Model | list[FileProblem]:
         return model.model_validate(content)
     except ValidationError as error:
         return problems_of(path.name, error)
+
+
+def read_folder(
+    folder: Path, model: type[Model], skip: Collection[str] = ()
+) -> tuple[dict[str, Model], dict[str, list[FileProblem]]]:
+    """Reads every `*.yaml` file of a folder, but not those of folders in it. One wrong file does not stop the others.
+
+    Args:
+        folder: with the files. A folder that does not exist has none.
+        model: the contract of each file.
+        skip: names of files that are not read, with `.yaml`.
+
+    Returns:
+        The files that could be read, and the problems of each of the others. Both are keyed by the file's stem (its
+        name without `.yaml`), in alphabetical order, and have no key in common.
+    """
+    records: dict[str, Model] = {}
+    problems: dict[str, list[FileProblem]] = {}
+    for path in sorted(path for path in folder.glob("*.yaml") if path.name not in skip):
+        read = read_yaml(path, model)
+        if isinstance(read, list):
+            problems[path.stem] = read
+        else:
+            records[path.stem] = read
+    return records, problems
