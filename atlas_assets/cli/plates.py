@@ -22,7 +22,7 @@ def plates_add(
     """
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from atlas_resources.plates.registration import register_scans
+    from atlas_resources.plates.intake.registration import register_scans
 
     counts = {"registered": 0, "already_registered": 0, "refused": 0}
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console) as progress:

@@ -69,7 +69,7 @@ def status() -> None:
     from atlas_resources.ledgers.freshness import why_behind
 
     dataset, registry = open_dataset(), read_registry()
-    standings = read_standings(registry, dataset, sorted(registry.active))
+    standings = read_standings(dataset, registry.active_instruments)
     table = Table("asset", "done", "failed", "missing", title=f"{len(dataset.plate_ids())} plates in {dataset.root}")
     for standing in standings:
         done = sum(plate.is_done for plate in standing.plates)

@@ -2,6 +2,7 @@
 
 from atlas_resources.files.project import PROJECT_ROOT
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.instruments.roles import ROLES
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.output import (
     BoxesOutput,
@@ -13,28 +14,17 @@ from atlas_resources.instruments.spec.output import (
     VectorOutput,
 )
 from atlas_resources.instruments.spec.pins import model_sha, weight_files
-from atlas_resources.instruments.spec.spec import Role, Spec
+from atlas_resources.instruments.spec.spec import Spec
 
 DOCS_PATH = PROJECT_ROOT / "docs" / "models.md"
-TITLE_OF_ROLE: dict[Role, str] = {
-    "embedding": "Embeddings",
-    "segmentation": "Segmentation",
-    "detection": "Detection",
-    "probe": "Probes",
-    "text": "Text",
-    "pruning": "Regions: what is kept",
-    "palette": "Regions: colours",
-    "outline": "Regions: polygons",
-    "generative": "Generative",
-}
 HEAD = """# Instruments
 
-Written by `atlas models docs` from `model_specs/`; change a spec, not this page.
+Written by `atlas models docs` from `model_specs/`: change a spec, not this page.
 
 An instrument is **admitted** when its spec declares pinned weights with their digest, licence, output, preprocessing,
-numeric mode and a known way to be wrong, and a loader serves it. Until then it is an **idea**, and never runs. What is
-**refused** would not run if its spec were complete. The status is computed from the spec. A licence follows every row
-that comes from an instrument; `unknown` means that nobody could be found to say.
+numeric mode and a known failure mode, and a loader serves it. Until then it is an **idea**, and never runs. A
+**refused** instrument would not run even with a complete spec. The status is computed from the spec. A licence follows
+every row that comes from an instrument; `unknown` means that no source states one.
 """
 
 
@@ -79,7 +69,7 @@ def _input(spec: Spec) -> str:
         return cut + _fixed_input(spec.preprocessing)
     if spec.own_preprocessing:
         return f"the model's own: {spec.own_preprocessing.form}"
-    return f"what {spec.upstream} sealed" if spec.upstream else "-"
+    return f"the sealed result of {spec.upstream}" if spec.upstream else "-"
 
 
 def _row(registry: Registry, spec: Spec) -> str:
@@ -122,10 +112,10 @@ def _details(registry: Registry, spec: Spec) -> list[str]:
     if spec.own_preprocessing:
         lines.append(f"- Input: {_cell(spec.own_preprocessing.description)}")
     lines += [
-        f"- Departs from its weights' own processor: {departure.step}, there {departure.own}: {_cell(departure.reason)}"
-        for departure in spec.departures
+        f"- Differs from its weights' own processor in {step.step}, there {step.own}: {_cell(step.reason)}"
+        for step in spec.departures
     ]
-    lines += [f"- Known to be wrong: {_cell(mode.fact)} ({_cell(mode.source)})" for mode in spec.failure_modes]
+    lines += [f"- Known failure mode: {_cell(mode.fact)} ({_cell(mode.source)})" for mode in spec.failure_modes]
     lines += [f"- Note: {_cell(note)}" for note in spec.notes]
     lines += [f"- {_cell(source)}" for source in spec.sources]
     return [*lines, ""]
@@ -137,12 +127,12 @@ def models_page(registry: Registry) -> str:
     Broken specs are not listed; `atlas models check` reports them.
     """
     lines = [HEAD]
-    for role, title in TITLE_OF_ROLE.items():
+    for role, record in ROLES.items():
         specs = [spec for _, spec in sorted(registry.specs.items()) if spec.role == role]
         if not specs:
             continue
         lines += [
-            f"## {title}",
+            f"## {record.title}",
             "",
             "| instrument | model | revision | licence | commercial use | gives | input | status |",
         ]

@@ -50,7 +50,7 @@ def models_golden(
 
 
 def _scans(folder: Path | None) -> list[Path]:
-    from atlas_resources.plates.scan_plan import list_scans
+    from atlas_resources.plates.intake.scan_plan import list_scans
 
     if folder is None:
         return []

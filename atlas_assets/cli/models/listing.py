@@ -48,7 +48,7 @@ def models_check(
     for problem in registry.problems:
         console.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
     console.print(
-        f"{len(registry.specs)} specs read, {len(registry.admitted)} admitted, {len(registry.problems)} problems"
+        f"{len(registry.specs)} specs read, {len(registry.instruments)} admitted, {len(registry.problems)} problems"
     )
     if registry.problems or not registry.specs:
         raise typer.Exit(1)
@@ -72,7 +72,7 @@ def models_show(name: Annotated[str, typer.Argument(help="Key, model id or alias
         words = "idea, not admitted" if status.name == "idea" else status.name
         console.print(f"{words}: {status.reason}", style="yellow", markup=False, soft_wrap=True)
         return
-    console.print(f"fingerprint {registry.identities[found.spec.key].fingerprint}")
+    console.print(f"fingerprint {registry.instruments[found.spec.key].identity.fingerprint}")
     _print_weights(found.spec)
 
 
