@@ -1,4 +1,4 @@
-"""Pure functions on arrays: what the CPU measures of pixels and masks.
+"""Pure functions on arrays: what is measured of pixels and masks on the CPU.
 
-No files, no Dagster, no torch, no dataset.
+Nothing here reads files or datasets, or imports Dagster or torch.
 """

@@ -1,4 +1,4 @@
-"""Perceptual hashes: 64 bits that stay near when a picture is scaled or recompressed. Not digests of its content."""
+"""Perceptual hashes: 64 bits that change little when a picture is scaled or recompressed."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class PerceptualHashes:
-    """Three 64-bit hashes, each as 16 hex digits. Two pictures compare by the number of bits that differ.
+    """Three 64-bit hashes, each as 16 hex digits. The distance of two pictures is the number of bits that differ.
 
     Attributes:
-        ahash: average hash, which of 8 x 8 pixels exceed their mean.
-        dhash: difference hash, which of 8 x 8 pixels exceed their left neighbour.
-        phash: which of the 8 x 8 lowest DCT coefficients of 32 x 32 pixels exceed their median.
+        ahash: average hash: which of 8 x 8 pixels exceed their mean.
+        dhash: difference hash: which of 8 x 8 pixels exceed their left neighbour.
+        phash: perceptual hash: which of the 8 x 8 lowest DCT coefficients of 32 x 32 pixels exceed their median.
     """
 
     ahash: str
@@ -24,13 +24,13 @@ class PerceptualHashes:
 def perceptual_hashes(image: Image.Image) -> PerceptualHashes:
     """The hashes of the `imagehash` library, over every pixel.
 
-    The library's grey is Pillow's (Rec. 601 luma), not Atlas' luminance, and it shrinks by Pillow's Lanczos filter: so
-    the hashes compare with those that other tools made by the library.
+    The library converts to grey as Pillow does (Rec. 601 luma) and scales by Pillow's Lanczos filter. Both are kept, so
+    that the hashes compare with those of other tools that use the library.
 
     Args:
         image: of mode "RGB", 8-bit sRGB, upright.
     """
-    # Each hash converts to "L" first: done once here, it is no change for them.
+    # Each hash converts to "L" first. Converting once here changes nothing.
     grey = image.convert("L")
     return PerceptualHashes(
         ahash=str(imagehash.average_hash(grey)),

@@ -1,4 +1,4 @@
-"""All that groundwork measures on a plate's pixels, in one call. Facts of the file around them do not belong here."""
+"""Everything that groundwork measures of a plate's pixels, in one call."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from atlas_resources.measures.spatial import edge_density, laplacian_variance
 
 @dataclass(frozen=True)
 class Geometry:
-    """Size and shape of a picture: pixels, width / height, and pixels / 1e6."""
+    """Size and shape of a picture: sides in pixels, aspect_ratio is width / height, a megapixel is 1e6 pixels."""
 
     width: int
     height: int
@@ -27,7 +27,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Texture:
-    """How neighbouring pixels of luminance differ; see `laplacian_variance` and `edge_density`."""
+    """Sharpness and edges of luma; see `laplacian_variance` and `edge_density`."""
 
     laplacian_variance: float
     edge_density: float
@@ -35,11 +35,11 @@ class Texture:
 
 @dataclass(frozen=True)
 class PixelFacts:
-    """What the pixels of one picture give.
+    """What is measured of the pixels of one picture.
 
     Attributes:
-        geometry, tones, texture, hashes: scalars, named as in `input_image.json`.
-        colours: the content of `input_color_histograms.json`.
+        geometry, tones, texture, hashes: scalars, with the names of `input_image.json`.
+        colours: counts, with the names of `input_color_histograms.json`.
     """
 
     geometry: Geometry
@@ -61,10 +61,10 @@ class PixelFacts:
 
 
 def measure_pixels(image: Image.Image) -> PixelFacts:
-    """Measures every pixel of a picture. Needs 5 bytes a pixel beside it, and some hundred MiB more.
+    """Measures every pixel of a picture. Besides the picture it needs 5 bytes a pixel and some hundred MiB.
 
     Args:
-        image: of mode "RGB", 8-bit sRGB, upright: as the decode policy leaves it.
+        image: of mode "RGB", 8-bit sRGB, upright, as a plate is decoded.
 
     Raises:
         ValueError: the image is of another mode.

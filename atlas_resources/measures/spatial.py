@@ -1,7 +1,4 @@
-"""How neighbouring pixels of luminance differ: sharpness and edges, over every pixel, a strip of rows at a time.
-
-The same inside a mask alone is in `texture`.
-"""
+"""Sharpness and edges of luma, over every pixel of a picture, a strip of rows at a time."""
 
 import math
 from collections.abc import Iterator
@@ -12,15 +9,15 @@ from numpy.typing import NDArray
 
 from atlas_resources.measures.windows import row_strips
 
-# Strips of this size stay in a core's cache.
+# Strips of this size fit a core's cache.
 STRIP_PIXELS = 1 << 18
 
-# scikit-image divides each kernel by 4 and takes the root mean square of two directions; levels are 0..255.
+# scikit-image divides each kernel by 4 and takes the root mean square of two directions. Levels are 0..255.
 SOBEL_SCALE = 4 * math.sqrt(2) * 255
 
 
 def laplacian_variance(luma: NDArray[np.uint8]) -> float:
-    """Variance of the 4-neighbour Laplacian (0 1 0 / 1 -4 1 / 0 1 0), a measure of sharpness. Exact: sums are integers.
+    """Variance of the 4-neighbour Laplacian (0 1 0 / 1 -4 1 / 0 1 0), a measure of sharpness. Its sums are exact.
 
     J. L. Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000. The border is mirrored about
     the outermost pixels: `cv2.Laplacian(luma, cv2.CV_64F, ksize=1, borderType=cv2.BORDER_REFLECT_101).var()`.
@@ -43,7 +40,7 @@ def edge_density(luma: NDArray[np.uint8]) -> float:
     """Mean Sobel gradient magnitude: `skimage.filters.sobel(luma / 255).mean()`, to 1e-6 relative.
 
     scikit-image divides the kernels (1 2 1 by 1 0 -1) by 4, takes the root mean square of the two directions, and
-    repeats the outermost pixels beyond the border. Gradients and their squares are integers here; the root is float32.
+    repeats the outermost pixels at the border. Here gradients and their squares are integers; the root is float32.
 
     Args:
         luma: uint8 [H, W], at least one pixel.
@@ -75,7 +72,7 @@ def squared_gradient_of(padded: NDArray[np.int16]) -> NDArray[np.int32]:
 
 
 def _padded_strips(luma: NDArray[np.uint8], border: Literal["reflect", "symmetric"]) -> Iterator[NDArray[np.int16]]:
-    """Strips as int16 [rows + 2, W + 2]: each with its neighbours, and at the picture's edge the border of np.pad."""
+    """Strips as int16 [rows + 2, W + 2], each with the pixels around it, or np.pad's border at the picture's edge."""
     height, width = luma.shape
     for rows in row_strips(height, width, STRIP_PIXELS):
         with_neighbours = luma[max(rows.start - 1, 0) : rows.stop + 1].astype(np.int16)

@@ -1,1 +1,1 @@
-"""Colours and tones of a picture: histograms, Lab, palettes, paper against print."""
+"""Colours and tones of pixels, wherever they are in the picture: histograms, Lab, palettes, paper and print."""

@@ -1,7 +1,7 @@
 """The colour census: how many pixels have each 24-bit colour, in one pass over a picture.
 
-Every fact of colour that does not ask where a pixel lies follows from it exactly, at the cost of the distinct
-colours and not of the pixels. What follows lies in the modules `levels`, `lab`, `palette` and `paper`.
+Everything about colour that does not depend on the positions of pixels follows from it exactly. The cost then grows
+with the number of distinct colours, and not of pixels.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from skimage.color import rgb2lab
 from atlas_resources.measures.colour.luma import luma
 from atlas_resources.measures.windows import bounding_box, row_strips
 
-# Bounds what counting needs beside the picture: 4 bytes of code a pixel, and as much again to sort them.
+# Bounds the memory that counting needs besides the picture: 4 bytes a pixel for its code, and as much again to sort.
 STRIP_PIXELS = 1 << 25
 
-# Bounds the temporaries of the conversion to Lab, which are several times its result.
+# Bounds the temporary arrays of the conversion to Lab, which are several times as large as its result.
 LAB_CHUNK_COLOURS = 1 << 16
 
 
@@ -26,8 +26,8 @@ class ColourCensus:
     """Exact counts of the distinct 8-bit sRGB colours of some pixels.
 
     Attributes:
-        codes: uint32 [K], ascending, each once: R * 65536 + G * 256 + B.
-        counts: int64 [K], pixels of each colour, all > 0.
+        codes: uint32 [K], R * 65536 + G * 256 + B, unique and ascending.
+        counts: int64 [K], pixels of each colour, all at least 1.
     """
 
     codes: NDArray[np.uint32]
@@ -35,7 +35,7 @@ class ColourCensus:
 
     @cached_property
     def pixel_count(self) -> int:
-        """Pixels counted."""
+        """Number of pixels counted."""
         return int(self.counts.sum())
 
     @cached_property
@@ -45,7 +45,7 @@ class ColourCensus:
 
     @cached_property
     def luma(self) -> NDArray[np.uint8]:
-        """uint8 [K]: Rec. 709 luma of each distinct colour."""
+        """uint8 [K]: Rec. 709 luma of each distinct colour, 0..255."""
         return luma(self.rgb)
 
     @cached_property
@@ -57,23 +57,23 @@ class ColourCensus:
         return lab
 
     def histogram(self, levels: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Counts pixels by a level that each distinct colour has: `census.rgb[:, 0]`, `census.luma`.
+        """Counts pixels by level.
 
         Args:
-            levels: uint8 [K], one level for each distinct colour.
+            levels: uint8 [K], the level of each distinct colour, such as `census.rgb[:, 0]` or `census.luma`.
 
         Returns:
-            int64 [256], summing to pixel_count. Exact: the float64 that NumPy sums in holds integers up to 2 ** 53.
+            int64 [256], summing to pixel_count. It is exact: NumPy sums in float64, which holds integers up to 2 ** 53.
         """
         return np.bincount(levels, weights=self.counts, minlength=256).astype(np.int64)
 
 
 def count_colours(rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> ColourCensus:
-    """Counts the pixels of each distinct colour, over every pixel or over those of a mask.
+    """Counts the pixels of each distinct colour.
 
     Args:
         rgb: uint8 [H, W, 3], 8-bit sRGB in R, G, B order.
-        mask: bool [H, W]; pixels where it is False are left out. An empty mask gives an empty census.
+        mask: bool [H, W]; only its True pixels are counted. None counts all. An empty mask gives an empty census.
 
     Raises:
         ValueError: an array is not of that dtype and shape.
@@ -88,7 +88,7 @@ def count_colours(rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None)
     height, width = rgb.shape[:2]
     strips = list(row_strips(height, width, STRIP_PIXELS))
     if len(strips) <= 1:
-        # The table below would cost 128 MiB for a mask of a hundred pixels.
+        # The table below takes 128 MiB, however few pixels there are.
         return ColourCensus(*_count_strip(rgb, mask))
     table = np.zeros(1 << 24, np.int64)
     for rows in strips:
@@ -101,7 +101,7 @@ def count_colours(rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None)
 def _count_strip(
     rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Distinct codes, ascending, and their counts. Sorting 32-bit codes is faster than a table of all 2 ** 24."""
+    """Distinct codes, ascending, and their counts. Sorting the codes is faster than filling a table of 2 ** 24."""
     codes = rgb[..., 0] * np.uint32(1 << 16)
     codes += rgb[..., 1] * np.uint32(1 << 8)
     codes += rgb[..., 2]

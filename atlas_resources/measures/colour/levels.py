@@ -1,4 +1,4 @@
-"""What follows from a 256-bin histogram of 8-bit levels, exactly: moments, extremes, entropy, percentiles."""
+"""Statistics of 8-bit levels from their 256-bin histogram: moments, extremes, entropy, percentiles, Otsu's threshold."""
 
 import math
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class LevelStatistics:
 
 
 def describe_levels(histogram: NDArray[np.int64]) -> LevelStatistics:
-    """Statistics of the pixels that a histogram counts. Sums are of integers, so no order of pixels changes them.
+    """Statistics of the levels that a histogram counts. Sums are of integers, so they are exact.
 
     Args:
         histogram: int64 [256], pixels of each level.
@@ -52,11 +52,11 @@ def describe_levels(histogram: NDArray[np.int64]) -> LevelStatistics:
 
 
 def percentile_level(histogram: NDArray[np.int64], percent: int) -> int:
-    """The smallest level at or below which at least `percent` of a hundred pixels lie.
+    """The smallest level L for which at least `percent` % of the pixels have a level of at most L.
 
     Args:
         histogram: int64 [256], pixels of each level.
-        percent: 1..100, an integer so that the comparison is exact.
+        percent: 1..100, an integer, so that the comparison is exact.
 
     Raises:
         ValueError: the histogram counts no pixel.
@@ -66,17 +66,17 @@ def percentile_level(histogram: NDArray[np.int64], percent: int) -> int:
 
 
 def otsu_threshold(histogram: NDArray[np.int64]) -> int:
-    """Otsu's threshold: levels <= it and levels > it are the two classes whose means lie farthest apart.
+    """Otsu's threshold: of the two classes, levels <= threshold and levels > threshold, the variance is greatest.
 
     N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979) 62-66: the level of the
-    greatest between-class variance, the lowest of equals. `skimage.filters.threshold_otsu(hist=...)` gives the same
-    level, but counts in float32, which rounds from 2 ** 24 pixels on.
+    greatest between-class variance; of equals, the lowest. `skimage.filters.threshold_otsu(hist=...)` gives the same
+    level, but counts in float32, which is not exact from 2 ** 24 pixels on.
 
     Args:
         histogram: int64 [256], pixels of each level.
 
     Returns:
-        0..255. Of a histogram with one level, that level: no pixel lies above it.
+        0..255. For a histogram with a single level, that level.
 
     Raises:
         ValueError: the histogram counts no pixel.

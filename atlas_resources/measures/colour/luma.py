@@ -1,4 +1,4 @@
-"""Luminance as Atlas means it everywhere: 8-bit Rec. 709 luma, in integers. No other grey belongs here."""
+"""Luminance, as Atlas defines it everywhere: 8-bit Rec. 709 luma, in integers."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,12 +8,12 @@ from atlas_resources.measures.windows import row_strips
 # ITU-R BT.709-6, item 3.2: E'Y = 0.2126 E'R + 0.7152 E'G + 0.0722 E'B, of gamma-coded values.
 RED_WEIGHT, GREEN_WEIGHT, BLUE_WEIGHT, WEIGHT_SUM = (np.uint32(weight) for weight in (2126, 7152, 722, 10000))
 
-# Strips of this size stay in a core's cache: twice as fast as the whole picture at once.
+# Strips of this size fit a core's cache, which is twice as fast as the whole picture at once.
 STRIP_PIXELS = 1 << 17
 
 
 def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Rec. 709 luma of gamma-coded sRGB: 0.2126 R + 0.7152 G + 0.0722 B, rounded half up, exact.
+    """Rec. 709 luma of gamma-coded sRGB: 0.2126 R + 0.7152 G + 0.0722 B, exact, rounded half up.
 
     Args:
         rgb: uint8 [H, W, 3] or [K, 3], 8-bit sRGB in R, G, B order.

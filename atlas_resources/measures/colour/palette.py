@@ -1,4 +1,4 @@
-"""The dominant colours of some pixels: k-means in CIE L*a*b*, from their census. Where the pixels lie is not asked."""
+"""The dominant colours of pixels: k-means in CIE L*a*b*, from their census."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,18 @@ from atlas_resources.measures.colour.lab import LabGrid, srgb8_of
 
 MOST_COLOURS = 8
 
-# Colours that share a box 2 wide are clustered as their mean, so that k-means sees some thousand points. The longest
-# way through a box (3.5) is near the difference below; the means and shares of the palette stay exact.
+# Colours in the same box, 2 wide, are clustered as their mean, so that k-means has some thousand points. The diagonal of
+# a box is 3.5, near the difference below. Means and shares of the palette are of the pixels, so they stay exact.
 CLUSTERING_GRID = LabGrid(bins=(50, 96, 104), l_range=(0, 100), a_range=(-91, 101), b_range=(-109, 99))
 
 # Just noticeable difference in CIELAB: M. Mahy, L. Van Eycken, A. Oosterlinck, "Evaluation of uniform color spaces
-# developed after the adoption of CIELAB and CIELUV", Color Research & Application 19 (1994) 105-121. There it is of
-# the Euclidean difference; here it bounds CIEDE2000, which is the smaller of the two for saturated colours.
+# developed after the adoption of CIELAB and CIELUV", Color Research & Application 19 (1994) 105-121. The paper gives it
+# for the Euclidean difference. Here it bounds CIEDE2000, which is smaller for saturated colours.
 JUST_NOTICEABLE_DIFFERENCE = 2.3
 
 K_MEANS_SEED = 0
 
-# The best of four starts; on printed plates ten lower the within-cluster variance by less than 0.5 % more.
+# The best of four starts is taken. On printed plates, ten starts lower the within-cluster variance by less than 0.5 %.
 K_MEANS_STARTS = 4
 
 
@@ -32,8 +32,8 @@ class PaletteColour:
 
     Attributes:
         lab: CIE L*a*b* (D65, 2 degree observer), the mean of the colour's pixels.
-        srgb_hex: the same as 8-bit sRGB, "#rrggbb".
-        share: of the pixels, 0..1.
+        srgb_hex: the same colour as 8-bit sRGB, "#rrggbb".
+        share: share of the pixels, 0..1.
     """
 
     lab: tuple[float, float, float]
@@ -42,17 +42,17 @@ class PaletteColour:
 
 
 def dominant_colours(census: ColourCensus, most: int = MOST_COLOURS) -> tuple[PaletteColour, ...]:
-    """Clusters the pixels of a census by k-means in CIE L*a*b* and merges clusters that the eye hardly tells apart.
+    """Clusters the pixels of a census by k-means in CIE L*a*b*, then merges clusters that the eye can hardly tell apart.
 
-    The same census gives the same palette: the seed is fixed and the sums run on one thread.
+    The same census gives the same palette: the seed is fixed and k-means runs on one thread.
 
     Args:
         census: of at least one pixel.
-        most: clusters to begin with; a palette has fewer where there are fewer colours or where clusters merged.
+        most: number of clusters before merging. A palette has fewer if there are fewer colours or clusters merge.
 
     Returns:
-        Colours by share, the largest first, of equals the darker first; shares sum to 1. No two are closer than
-        JUST_NOTICEABLE_DIFFERENCE.
+        Colours by share, the largest first; of equal shares, the darker first. Shares sum to 1. No two colours are
+        closer than JUST_NOTICEABLE_DIFFERENCE.
 
     Raises:
         ValueError: the census is empty.
@@ -70,7 +70,7 @@ def dominant_colours(census: ColourCensus, most: int = MOST_COLOURS) -> tuple[Pa
 def _group(
     sums: NDArray[np.float64], weights: NDArray[np.int64], labels: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Adds up Lab sums [K, 3] and pixel counts [K] by label [K]; labels without pixels are left out."""
+    """Sums of Lab [K, 3] and counts of pixels [K] added up by label [K]. Labels without pixels are left out."""
     grouped_weights = np.bincount(labels, weights=weights).astype(np.int64)
     sums_by_axis = [np.bincount(labels, weights=sums[:, axis]) for axis in range(3)]
     grouped_sums = np.stack(sums_by_axis, axis=1, dtype=np.float64)
@@ -78,15 +78,15 @@ def _group(
 
 
 def _k_means_labels(points: NDArray[np.float64], weights: NDArray[np.int64], clusters: int) -> NDArray[np.int32]:
-    """Label of each point [K, 3] by k-means, each point counting as many times as it has pixels."""
-    # 0.7 s to import: only a process that makes a palette pays.
+    """The k-means label of each point [K, 3], weighted by its number of pixels [K]."""
+    # scikit-learn takes 0.7 s to import, so only a process that makes a palette imports it.
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
 
     k_means = KMeans(
         min(clusters, len(points)),
         init="k-means++",
-        n_init=K_MEANS_STARTS,  # pyright: ignore[reportArgumentType] (taken for a str, from its default "auto")
+        n_init=K_MEANS_STARTS,  # pyright: ignore[reportArgumentType] (inferred as str from the default "auto")
         random_state=K_MEANS_SEED,
     )
     with threadpool_limits(limits=1):

@@ -1,4 +1,4 @@
-"""Paper against what is printed on it, told apart by luminance alone. Segments of a picture lie in `segments`."""
+"""Paper and print, separated by luminance alone."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ class PaperSplit:
     """The two sides of Otsu's threshold on 8-bit luma.
 
     Attributes:
-        threshold: 0..255; pixels above it are paper, the others foreground.
-        paper_ratio, foreground_ratio: shares of the pixels, summing to 1.
-        paper_lab: mean CIE L*a*b* (D65, 2 degree observer) of the paper; None where there is none.
-        foreground_lab: mean of the rest, which is never empty.
+        threshold: 0..255; pixels above it are paper, the others are foreground.
+        paper_ratio, foreground_ratio: shares of the pixels, 0..1, summing to 1.
+        paper_lab: mean CIE L*a*b* (D65, 2 degree observer) of the paper; None if there is no paper.
+        foreground_lab: mean CIE L*a*b* of the foreground, which is never empty.
     """
 
     threshold: int
@@ -28,15 +28,15 @@ class PaperSplit:
 
     @property
     def tone(self) -> Lab:
-        """The ground's mean Lab: the paper's, or the whole picture's where nothing of it is paper."""
+        """Mean Lab of the paper, or of the whole picture if it has no paper."""
         return self.paper_lab or self.foreground_lab
 
 
 def split_paper(census: ColourCensus) -> PaperSplit:
-    """Splits the pixels of a census into paper, above Otsu's threshold on luma, and foreground.
+    """Splits the pixels of a census at Otsu's threshold on luma: the lighter ones are paper, the others foreground.
 
-    The split is of tones, not of things: white plumage counts as paper, a dark sheet as foreground. A picture of one
-    luma has nothing above its threshold and is all foreground.
+    Only tones are compared: white plumage counts as paper, a dark sheet as foreground. A picture of a single luma is
+    all foreground.
 
     Raises:
         ValueError: the census is empty.
@@ -49,6 +49,6 @@ def split_paper(census: ColourCensus) -> PaperSplit:
         paper_ratio=paper_px / census.pixel_count,
         paper_lab=mean_lab(census.lab[is_paper], census.counts[is_paper]) if paper_px else None,
         foreground_ratio=(census.pixel_count - paper_px) / census.pixel_count,
-        # The darkest pixels never lie above the threshold, so the foreground is never empty.
+        # The darkest pixels are never above the threshold, so there is always a foreground.
         foreground_lab=mean_lab(census.lab[~is_paper], census.counts[~is_paper]),
     )

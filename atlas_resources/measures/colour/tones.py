@@ -1,5 +1,6 @@
-"""Facts of a picture that follow from its colour census: scalars for `input_image.json`, counts for
-`input_color_histograms.json`. Fields are named as they are there. What asks where a pixel lies does not belong here.
+"""Scalars and counts that follow from a picture's colour census.
+
+Fields have the names that they have in `input_image.json` and `input_color_histograms.json`.
 """
 
 from dataclasses import dataclass
@@ -13,12 +14,11 @@ from atlas_resources.measures.colour.levels import describe_levels, percentile_l
 from atlas_resources.measures.colour.palette import PaletteColour, dominant_colours
 from atlas_resources.measures.colour.paper import PaperSplit, split_paper
 
-# The definitions of `input_image.json`: the darkest background, the lightest black, the widest spread of channels that
-# still looks grey, and the share of the pixels that must look so.
-BACKGROUND_LEVEL = 245
-BLACK_LEVEL = 10
-GREY_SPREAD = 8
-GREY_PERCENT = 99
+# Definitions of `input_image.json` (docs: its JSON schema).
+BACKGROUND_LEVEL = 245  # every channel of a background pixel is at least this
+BLACK_LEVEL = 10  # every channel of a black pixel is at most this
+GREY_SPREAD = 8  # the channels of a grey pixel differ by at most this
+GREY_PERCENT = 99  # a picture is like greyscale if at least this share of its pixels is grey
 
 PerChannel = tuple[float, float, float]
 
@@ -32,13 +32,13 @@ class Tones:
         std_rgb: population standard deviations, 0..127.5.
         luminance_mean, luminance_std: 0..255, 0..127.5.
         luminance_entropy: bits, 0..8.
-        luminance_p01, luminance_p99: smallest level at or below which 1 % (99 %) of the pixels lie.
+        luminance_p01, luminance_p99: percentiles, 0..255 (see `percentile_level`).
         background_ratio: share of pixels whose channels are all >= 245.
         white_ratio: share of pixels whose channels are all 255.
         black_ratio: share of pixels whose channels are all <= 10.
         clipped_low_ratio, clipped_high_ratio: share of pixels with any channel at 0 (at 255).
         rms_contrast: luminance_std / 255 (E. Peli, "Contrast in complex images", J. Opt. Soc. Am. A 7, 1990).
-        grayscale_like: at least 99 % of the pixels have channels within 8 of each other.
+        grayscale_like: whether at least 99 % of the pixels have channels within 8 of each other.
     """
 
     mean_rgb: PerChannel
@@ -61,15 +61,15 @@ class Tones:
 
 @dataclass(frozen=True)
 class ColourCounts:
-    """Exact counts over every pixel, and what they group into.
+    """Exact counts over every pixel, the palette, and the split into paper and print.
 
     Attributes:
         pixel_count: each histogram sums to it.
         red, green, blue: pixels of each of the 256 levels, 8-bit sRGB.
         luminance: pixels of each level of 8-bit Rec. 709 luma.
-        lab: 3-D histogram over CIE L*a*b*.
-        dominant_colours: largest share first.
-        paper: split of paper and what is printed on it.
+        lab: 3-D histogram over CIE L*a*b* (D65, 2 degree observer).
+        dominant_colours: the palette, largest share first.
+        paper: the split into paper and print.
     """
 
     pixel_count: int
@@ -83,7 +83,7 @@ class ColourCounts:
 
 
 def measure_tones(census: ColourCensus) -> Tones:
-    """Scalars of the pixels of a census. Raises ValueError where it is empty."""
+    """Scalars of the pixels of a census. Raises ValueError if it is empty."""
     red, green, blue = (describe_levels(census.histogram(census.rgb[:, channel])) for channel in range(3))
     luminance_histogram = census.histogram(census.luma)
     luminance = describe_levels(luminance_histogram)
@@ -110,7 +110,7 @@ def measure_tones(census: ColourCensus) -> Tones:
 
 
 def measure_colours(census: ColourCensus) -> ColourCounts:
-    """Histograms, palette and paper of the pixels of a census. Raises ValueError where it is empty."""
+    """Histograms, palette and paper of the pixels of a census. Raises ValueError if it is empty."""
     red, green, blue = (tuple(census.histogram(census.rgb[:, channel]).tolist()) for channel in range(3))
     return ColourCounts(
         pixel_count=census.pixel_count,
@@ -125,5 +125,5 @@ def measure_colours(census: ColourCensus) -> ColourCounts:
 
 
 def _pixels_where(census: ColourCensus, holds: NDArray[np.bool_]) -> int:
-    """Pixels of the distinct colours for which `holds`, bool [K], is True."""
+    """Number of pixels of the distinct colours for which `holds`, bool [K], is True."""
     return int(census.counts[holds].sum())

@@ -1,1 +1,1 @@
-"""Masks: run-length coding, shape, overlap, outlines, pruning rules, and the pixels inside them."""
+"""Masks: run-length coding, shape, overlap, outlines and pruning, and what is measured of the pixels inside one."""

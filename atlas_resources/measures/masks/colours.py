@@ -14,15 +14,15 @@ from atlas_resources.measures.colour.paper import Lab, PaperSplit
 
 @dataclass(frozen=True)
 class SegmentColours:
-    """Colours of the pixels of a mask, and of no others. Lab is CIE L*a*b*, D65, 2 degree observer.
+    """Colours of the pixels inside a mask. Lab is CIE L*a*b*, D65, 2 degree observer.
 
     Attributes:
-        luminance_mean, luminance_std: of Rec. 709 luma, 0..255; the deviation is the population's.
-        luminance_p01, luminance_p99: percentiles of luma.
+        luminance_mean, luminance_std: mean, 0..255, and population standard deviation, 0..127.5, of Rec. 709 luma.
+        luminance_p01, luminance_p99: percentiles of luma, 0..255 (see `percentile_level`).
         lab_mean: mean Lab.
-        chroma_mean: mean distance from grey, sqrt(a^2 + b^2), over the pixels.
-        paper_ratio: share of the pixels that are lighter than the plate's threshold, as its paper is.
-        paper_difference: CIEDE2000 between lab_mean and the plate's mean paper; None where the plate has no paper.
+        chroma_mean: mean chroma of the pixels, sqrt(a^2 + b^2).
+        paper_ratio: share of the pixels, 0..1, whose luma is above the plate's threshold, as that of its paper is.
+        paper_difference: CIEDE2000 between lab_mean and the mean of the plate's paper; None if the plate has no paper.
         palette: dominant colours, the largest share first.
     """
 
@@ -42,8 +42,8 @@ def describe_colours(census: ColourCensus, paper: PaperSplit, most_colours: int)
 
     Args:
         census: of the segment's pixels, at least one.
-        paper: how the whole plate falls into paper and print.
-        most_colours: of the palette.
+        paper: the split of the whole plate into paper and print.
+        most_colours: most colours of the palette.
 
     Raises:
         ValueError: the census is empty.
@@ -66,5 +66,5 @@ def describe_colours(census: ColourCensus, paper: PaperSplit, most_colours: int)
 
 
 def paper_ratio(census: ColourCensus, paper: PaperSplit) -> float:
-    """Share of a census's pixels, 0..1, whose luma lies above the plate's threshold."""
+    """Share of a census's pixels, 0..1, whose luma is above the plate's threshold."""
     return int(census.counts[census.luma > paper.threshold].sum()) / census.pixel_count

@@ -1,4 +1,4 @@
-"""Cutting a segment out of its picture: which box, and what stands around it. Who looks at it lies elsewhere."""
+"""Cutting a segment out of its picture: the box around it, and what fills the box outside the segment."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,7 @@ Tone = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class CropBox:
-    """A box of pixels, which may reach beyond the picture; x_max and y_max are one past the last pixel."""
+    """A box in pixels, which may reach beyond the picture. x_max and y_max are one past the last pixel."""
 
     x_min: int
     y_min: int
@@ -20,12 +20,12 @@ class CropBox:
 
 
 def crop_box(segment: CropBox, padding_ratio: float, shape: Literal["box", "square"]) -> CropBox:
-    """The box around a segment's own.
+    """The segment's bounding box, padded and, if asked for, made square.
 
     Args:
-        segment: the segment's bounding box, in pixels.
-        padding_ratio: added on every side, as a share of the longer side, rounded half to even.
-        shape: `square` widens the shorter side about the middle, an odd pixel on the right or below.
+        segment: the segment's bounding box.
+        padding_ratio: padding on every side, as a share of the longer side. Pixels are rounded half to even.
+        shape: `square` widens the shorter side about its middle; an odd pixel is added on the right or below.
     """
     width, height = segment.x_max - segment.x_min, segment.y_max - segment.y_min
     padding = round(padding_ratio * max(width, height))
@@ -39,13 +39,13 @@ def crop_box(segment: CropBox, padding_ratio: float, shape: Literal["box", "squa
 def cut_out(
     rgb: NDArray[np.uint8], box: CropBox, beyond: Tone, mask: NDArray[np.bool_] | None = None
 ) -> NDArray[np.uint8]:
-    """The pixels of a box.
+    """A copy of the pixels of a box.
 
     Args:
-        rgb: uint8 [H, W, 3].
+        rgb: uint8 [H, W, 3], 8-bit sRGB.
         box: may reach beyond the picture.
-        beyond: sRGB of what lies beyond it, and beyond the mask.
-        mask: bool [H, W]; what lies outside of it is painted over. None leaves the surroundings as they are.
+        beyond: 8-bit sRGB that fills the box beyond the picture and outside the mask.
+        mask: bool [H, W]; None keeps all pixels of the picture.
 
     Returns:
         uint8 [box height, box width, 3].

@@ -1,6 +1,7 @@
-"""A mask as polygons of a stated tolerance, holes included, and how far they are from the mask. No file formats.
+"""A mask as polygons with holes, simplified within a tolerance, and how well they agree with the mask.
 
-Coordinates are the picture's: x to the right, y down, in pixels; the pixel in column 0 and row 0 covers 0..1 both ways.
+Coordinates are in pixels of the picture, x to the right and y down. The pixel in column 0 and row 0 covers 0..1 on both
+axes.
 """
 
 from dataclasses import dataclass
@@ -22,13 +23,13 @@ class Outline:
     """The polygons of a mask.
 
     Attributes:
-        shape: a valid MultiPolygon. By the numbers, exteriors run counterclockwise and holes clockwise (RFC 7946,
-            section 3.1.6); on a screen, where y runs down, it looks the other way round.
-        vertex_count: corners of all rings, the closing ones left out.
-        hole_count: rings that are holes.
-        left_out_px: area of the rings that were too small to be drawn.
-        area_error_ratio: area of the polygons over that of the mask, less 1.
-        reprojected_iou: intersection over union of the mask with the pixels whose centres lie in the polygons, 0..1.
+        shape: a valid MultiPolygon. Exteriors run counterclockwise and holes clockwise (RFC 7946, section 3.1.6) if y
+            is taken to run up; on a screen, where it runs down, they look the other way round.
+        vertex_count: vertices of all rings, without the closing ones.
+        hole_count: number of rings that are holes.
+        left_out_px: area in pixels of the rings that are too small and were left out.
+        area_error_ratio: area of the polygons over that of the mask, minus 1.
+        reprojected_iou: intersection over union, 0..1, of the mask and the pixels whose centres are in the polygons.
     """
 
     shape: shapely.MultiPolygon
@@ -40,17 +41,17 @@ class Outline:
 
 
 def trace_outline(mask: Mask, tolerance_px: float, min_ring_area_px: float = 0.0) -> Outline:
-    """Traces a mask and simplifies what it finds.
+    """Traces the contours of a mask and simplifies them.
 
-    Contours run half way between the centres of pixels inside and outside, and round off each corner by half a pixel
-    (marching squares; pixels that touch at a corner hang together). They are simplified by Douglas and Peucker's method
-    in GEOS's variant, which keeps polygons valid. The line stays within the tolerance; where a ring closes, within 1.5
-    times the tolerance, since that vertex may go last of all.
+    Contours are traced by marching squares, half way between the centres of pixels inside and outside, so each corner
+    is cut by half a pixel. Pixels that touch at a corner are connected. Contours are simplified by the method of
+    Douglas and Peucker in the variant of GEOS that keeps polygons valid. The result is within the tolerance, but where
+    a ring closes within 1.5 times the tolerance, since that vertex may be removed last.
 
     Args:
         mask: bool [H, W], at least one pixel.
-        tolerance_px: 0 keeps every corner.
-        min_ring_area_px: rings, holes too, of less area are left out; the largest ring always stays.
+        tolerance_px: greatest distance from the contour; 0 keeps every vertex that is not on a straight line.
+        min_ring_area_px: smaller rings, holes included, are left out. The largest ring is always kept.
 
     Raises:
         ValueError: no pixel of the mask is True.
@@ -79,10 +80,10 @@ def trace_outline(mask: Mask, tolerance_px: float, min_ring_area_px: float = 0.0
 
 
 def fill_outline(shape: shapely.MultiPolygon, height: int, width: int) -> Mask:
-    """The pixels whose centres lie in the polygons, bool [height, width].
+    """The pixels whose centres are in the polygons, bool [height, width].
 
-    A scan line through the centres of each row: every edge that it crosses turns inside into outside. Of centres that
-    lie on an edge, those on a left or upper one are inside, those on a right or lower one are not.
+    A scan line runs through the centres of each row, and every edge that it crosses switches between inside and
+    outside. A centre on a left or upper edge is inside, one on a right or lower edge is outside.
     """
     rings = [ring for polygon in shape.geoms for ring in (polygon.exterior, *polygon.interiors)]
     points = [shapely.get_coordinates(ring) - 0.5 for ring in rings]
@@ -101,10 +102,10 @@ def fill_outline(shape: shapely.MultiPolygon, height: int, width: int) -> Mask:
 
 
 def _rings(padded: Mask) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
-    """The closed contours of a mask with a border of nothing around it, and which connected piece each belongs to."""
+    """The closed contours of a mask whose border is empty, and the connected piece that each belongs to."""
     pieces = np.asarray(label(padded, connectivity=2))
     contours = find_contours(padded.astype(np.float32), 0.5, fully_connected="high")
-    # A vertex lies between the centre of a pixel inside and of one outside: the one inside names the piece.
+    # A vertex is between the centre of a pixel inside and of one outside. The one inside has the label of the piece.
     first = np.array([contour[0] for contour in contours])
     low, high = np.floor(first).astype(int), np.ceil(first).astype(int)
     piece_of = np.maximum(pieces[low[:, 0], low[:, 1]], pieces[high[:, 0], high[:, 1]])
@@ -113,7 +114,7 @@ def _rings(padded: Mask) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
 
 
 def _polygons(rings: NDArray[np.object_], pieces: NDArray[np.int64], areas: NDArray[np.float64]) -> NDArray[np.object_]:
-    """A polygon a piece: its largest ring is the exterior, the others are holes. Holes without a piece are left out."""
+    """One polygon for each piece: its largest ring is the exterior, the others are holes."""
     order = np.lexsort((-areas, pieces))
     starts = np.flatnonzero(np.diff(pieces[order], prepend=-1))
     found = [shapely.Polygon(rings[group[0]], list(rings[group[1:]])) for group in np.split(order, starts[1:])]
@@ -121,7 +122,7 @@ def _polygons(rings: NDArray[np.object_], pieces: NDArray[np.int64], areas: NDAr
 
 
 def _multi(polygons: NDArray[np.object_]) -> shapely.MultiPolygon:
-    """Valid polygons of all; where simplified pieces came to overlap they are joined."""
+    """All polygons as one valid shape. Polygons that overlap since they were simplified are merged."""
     shape = shapely.MultiPolygon(list(polygons))
     if shape.is_valid:
         return shape

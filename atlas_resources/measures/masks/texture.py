@@ -1,4 +1,4 @@
-"""Edges and sharpness inside a mask alone: what lies beyond it, and its own outline, count for nothing."""
+"""Sharpness and edges of luma inside a mask. Pixels outside the mask, and its outline, have no influence."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from atlas_resources.measures.spatial import SOBEL_SCALE, laplacian_of, squared_gradient_of
 from atlas_resources.measures.windows import bounding_box, row_strips
 
-# Strips of this size stay in a core's cache.
+# Strips of this size fit a core's cache.
 STRIP_PIXELS = 1 << 18
 
 
@@ -16,13 +16,14 @@ STRIP_PIXELS = 1 << 18
 class Texture:
     """How luma varies from pixel to pixel inside a mask.
 
-    Only interior pixels are asked: those whose eight neighbours lie in the mask too, and in the picture. So the step
-    from a segment to its paper is no edge of the segment, and nothing is made up beyond the picture's border.
+    Only interior pixels are measured: those whose eight neighbours are in the mask and the picture too. So the step
+    from a segment to its paper is not an edge of the segment, and no pixel beyond the picture's border is assumed.
 
     Attributes:
-        interior_px: interior pixels; 0 for lines up to two pixels wide.
-        edge_density: mean Sobel gradient magnitude of luma / 255 over them, 0..1; None where there are none.
-        laplacian_variance: variance of the 4-neighbour Laplacian of luma over them, squared levels; None likewise.
+        interior_px: number of interior pixels; 0 for lines up to two pixels wide.
+        edge_density: mean Sobel gradient magnitude of luma / 255 over them, 0..1; None without interior pixels.
+        laplacian_variance: variance of the 4-neighbour Laplacian of luma over them, in squared levels of 0..255; None
+            without interior pixels.
     """
 
     interior_px: int
@@ -33,8 +34,8 @@ class Texture:
 def texture(luma: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Texture:
     """Texture of the pixels of a mask.
 
-    The interior is the mask eroded by a square of 3 x 3, as `skimage.filters.sobel(luma / 255, mask=mask)` has it; the
-    mean over it is that of scikit-image's magnitudes. Sums are of integers, but for the root, which is float32.
+    The interior is the mask eroded by a square of 3 x 3, as in `skimage.filters.sobel(luma / 255, mask=mask)`, and the
+    magnitudes averaged over it are those of scikit-image. Sums are of integers, except of the magnitudes (float32).
 
     Args:
         luma: uint8 [H, W].
@@ -66,6 +67,6 @@ def texture(luma: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Texture:
 
 
 def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which of all but the outermost pixels have a 3 x 3 window wholly in the mask."""
+    """For all but the outermost pixels, bool [H - 2, W - 2]: whether their 3 x 3 window is wholly in the mask."""
     columns = mask[:-2] & mask[1:-1] & mask[2:]
     return columns[:, :-2] & columns[:, 1:-1] & columns[:, 2:]
