@@ -1,4 +1,4 @@
-"""Every column of every table, its meaning, and what makes a row sound.
+"""Every column of every table, what it means, and what makes a row sound.
 
-How rows are made belongs in `runs`, `ledgers` and the roles.
+No file is read or written here.
 """

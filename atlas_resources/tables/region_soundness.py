@@ -1,7 +1,4 @@
-"""What can be wrong in rows of what is derived from masks: verdicts, colours, polygons. No files, no Dagster.
-
-A line for each row that is not what it says, as in `soundness`.
-"""
+"""What can be wrong in rows of verdicts, colours and polygons: each function yields a line per unsound row."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +12,7 @@ AREA_TOLERANCE = 1e-6  # relative; GeoJSON keeps every digit of a float64
 
 
 def unsound_verdicts(rows: pl.DataFrame) -> Iterator[str]:
-    """Verdicts that are half kept and half dropped, ranks that are not 1, 2, 3 ..., and unsound masks of the kept.
+    """Finds verdicts that are neither kept nor dropped, ranks other than 1, 2, 3 ..., and unsound masks of the kept.
 
     Args:
         rows: of `result_columns.KEPT_SEGMENT`, with plate_id and instrument.
@@ -38,7 +35,7 @@ def unsound_verdicts(rows: pl.DataFrame) -> Iterator[str]:
 
 
 def unsound_colours(rows: pl.DataFrame) -> Iterator[str]:
-    """Palettes whose shares do not sum to 1, numbers out of their range or not finite, more interior than pixels.
+    """Finds palettes whose shares do not sum to 1, numbers out of range or not finite, and more interior than pixels.
 
     Args:
         rows: of `result_columns.REGION_COLOURS`, with plate_id and instrument.
@@ -61,7 +58,7 @@ def unsound_colours(rows: pl.DataFrame) -> Iterator[str]:
 
 
 def unsound_outlines(rows: pl.DataFrame) -> Iterator[str]:
-    """Polygons that are no valid multipolygon on the plate, or have other counts or another area than recorded.
+    """Finds polygons that are no valid multipolygon on the plate, or whose counts or area differ from those recorded.
 
     Args:
         rows: of `result_columns.REGION_OUTLINE`, with plate_id and instrument.

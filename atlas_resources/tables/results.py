@@ -1,4 +1,6 @@
-"""The table of each role: the ledger its rows gather in, and the file of a plate's own rows in a sealed run."""
+"""The table of each role: its ledger, and its file in a plate's sealed run."""
+
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -12,59 +14,67 @@ from atlas_resources.tables.result_columns import (
     REGION_OUTLINE,
     SEGMENT,
 )
-from atlas_resources.tables.table import IDENTITY, IS_CURRENT, Table
+from atlas_resources.tables.table import IDENTITY, IS_CURRENT, Column, Table
 
-INSTRUMENT_TABLES = {  # by role: a role is known everywhere by being here, and in `instruments.ROLES`
-    "embedding": Table(
+
+def _result_table(name: str, meaning: str, columns: Sequence[Column], key: Sequence[str], plate_file: str) -> Table:
+    """A table whose rows instruments measure; `key` tells apart the rows of one plate and run."""
+    order_by = ("instrument", "plate_id", "run_id", *key)
+    return Table(name, meaning, (*IDENTITY, *columns, IS_CURRENT), order_by, plate_file)
+
+
+INSTRUMENT_TABLES = {
+    "embedding": _result_table(
         "embeddings",
-        "Vectors of plates, their tiles and segments, raw; the views `embeddings_KEY` give fixed-size arrays.",
-        (*IDENTITY, *EMBEDDING, IS_CURRENT),
-        ("instrument", "plate_id", "run_id", "scope", "segment_id", "tile_id"),
+        "Raw vectors of plates, their tiles and segments. The views `embeddings_KEY` have arrays of fixed size.",
+        EMBEDDING,
+        ("scope", "segment_id", "tile_id"),
         "embeddings.parquet",
     ),
-    "segmentation": Table(
+    "segmentation": _result_table(
         "segments",
-        "Masks of plates at source size, with what is measured of their shape and colour.",
-        (*IDENTITY, *SEGMENT, IS_CURRENT),
-        ("instrument", "plate_id", "run_id", "segment_id"),
+        "Masks of plates at source size, with measures of their shape and colour.",
+        SEGMENT,
+        ("segment_id",),
         "segments.parquet",
     ),
-    "probe": Table(
+    "probe": _result_table(
         "probes",
-        "Scores of plates, every label, not only the winner. Weak signals: read calibration and failure_modes.",
-        (*IDENTITY, *PROBE, IS_CURRENT),
-        ("instrument", "plate_id", "run_id", "label_index"),
+        "Scores of plates for every label, not only the best. Weak signals: read calibration and failure_modes.",
+        PROBE,
+        ("label_index",),
         "probe_scores.parquet",
     ),
-    "detection": Table(
+    "detection": _result_table(
         "detections",
         "Labelled boxes on plates, above the instrument's threshold. Weak signals on engravings: read label and score.",
-        (*IDENTITY, *DETECTION, IS_CURRENT),
-        ("instrument", "plate_id", "run_id", "detection_id"),
+        DETECTION,
+        ("detection_id",),
         "detections.parquet",
     ),
-    "pruning": Table(
+    "pruning": _result_table(
         "kept_segments",
-        "Verdict on every segment of a raw set: kept, with its rank and mask, or dropped, with the rule that did it.",
-        (*IDENTITY, *KEPT_SEGMENT, IS_CURRENT),
-        ("instrument", "plate_id", "run_id", "segment_id"),
+        "Verdict on each segment of a raw set: kept, with its rank and mask, or dropped, with the rule that did it.",
+        KEPT_SEGMENT,
+        ("segment_id",),
         "kept_segments.parquet",
     ),
-    "palette": Table(
+    "palette": _result_table(
         "region_colours",
-        "Luminance, colours and texture of kept segments, from the source's pixels inside the mask and no others.",
-        (*IDENTITY, *REGION_COLOURS, IS_CURRENT),
-        ("instrument", "plate_id", "run_id", "segment_id"),
+        "Luminance, colours and texture of kept segments, measured on the source's pixels inside the mask alone.",
+        REGION_COLOURS,
+        ("segment_id",),
         "region_colours.parquet",
     ),
-    "outline": Table(
+    "outline": _result_table(
         "region_outlines",
-        "Kept segments as polygons of a stated tolerance, and how far these are from the masks.",
-        (*IDENTITY, *REGION_OUTLINE, IS_CURRENT),
-        ("instrument", "plate_id", "run_id", "segment_id"),
+        "Kept segments as polygons of a stated tolerance, and how much these differ from the masks.",
+        REGION_OUTLINE,
+        ("segment_id",),
         "region_outlines.parquet",
     ),
 }
+"""The table of each role."""
 FILE_OF_ROLE = {role: table.plate_file for role, table in INSTRUMENT_TABLES.items()}
 
 

@@ -1,7 +1,5 @@
-"""What can be wrong in rows, whatever made them: a line for each row that is not what it says. No files, no Dagster.
-
-Plates are held against it as they are sealed (`plate_checks`), the ledgers before the catalogue is built (`checks`).
-"""
+"""What can be wrong in rows of vectors, masks, scores and boxes, and in groundwork: each function yields a line per
+unsound row."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,17 +9,17 @@ from atlas_resources.measures.masks import run_lengths
 from atlas_resources.plates.contracts import ColorHistograms, InputImage
 
 NORM_TOLERANCE = 1e-4  # relative; vectors are float32, their length is summed in float64
-NORM_RANGE = (1e-3, 1e6)  # a length beyond these is a model's that gives all zeros, or overflows
+NORM_RANGE = (1e-3, 1e6)  # outside it, a model gave all zeros or overflowed
 PIXEL_TOLERANCE = 1e-6  # of float64 arithmetic on sides below 10^5 pixels
 SUM_TOLERANCE = 1e-4  # of 1000 float32 probabilities
 
 
 def unsound_vectors(rows: pl.DataFrame, dims: Mapping[str, int]) -> Iterator[str]:
-    """Vectors that are not float32 of the declared length, not finite, or not of the recorded and a possible norm.
+    """Finds vectors that are not finite float32 of the declared length, or whose norm is not as recorded or in range.
 
     Args:
         rows: of `result_columns.EMBEDDING`, with plate_id and instrument.
-        dims: declared length, by instrument.
+        dims: declared length of a vector, by instrument.
     """
     if rows.schema["vector"] != pl.List(pl.Float32):
         yield f"vectors are {rows.schema['vector']}, expected a list of float32"
@@ -41,7 +39,7 @@ def unsound_vectors(rows: pl.DataFrame, dims: Mapping[str, int]) -> Iterator[str
 
 
 def unsound_masks(rows: pl.DataFrame) -> Iterator[str]:
-    """Masks whose run lengths have another area, box or digest than recorded. No mask is unpacked.
+    """Finds masks whose run lengths have another area, box or digest than recorded. Decodes no mask.
 
     Args:
         rows: of `result_columns.SEGMENT`, with plate_id and instrument.
@@ -61,13 +59,13 @@ def unsound_masks(rows: pl.DataFrame) -> Iterator[str]:
 
 
 def unsound_scores(rows: pl.DataFrame) -> Iterator[str]:
-    """Plates with a score that is not finite, or with scores over labels of one choice that do not sum to 1.
+    """Finds plates with a score that is not finite, or with softmax scores that do not sum to 1.
 
-    A choice is all labels of an instrument, or the prompts of one set; what is no softmax sums to nothing.
+    Scores of a softmax sum to 1 over all labels of an instrument, or over the prompts of each set.
 
     Args:
-        rows: of `result_columns.PROBE`, with plate_id and instrument; files from before there were prompts lack some
-            columns.
+        rows: of `result_columns.PROBE`, with plate_id and instrument. Older files lack `activation`
+            and `prompt_set`.
     """
     later = {"activation": pl.String, "prompt_set": pl.String}
     rows = rows.with_columns(
@@ -88,12 +86,13 @@ def unsound_scores(rows: pl.DataFrame) -> Iterator[str]:
 
 
 def unsound_boxes(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
-    """Boxes that are not finite, out of order, wholly beyond the plate, or not the share of it they say; scores that
-    are none.
+    """Finds boxes whose edges are not finite, out of order, wholly outside the plate, or not the recorded share of its
+    sides; and scores outside 0..1.
 
     Args:
         rows: of `result_columns.DETECTION`, with plate_id and instrument.
-        plates: plate_id, width and height in pixels; a plate that is not there, or has no size yet, is not held so.
+        plates: plate_id, width and height in pixels. The shares are not checked for a plate
+            without a size.
     """
     sides = rows.join(plates.select("plate_id", "width", "height"), on="plate_id", how="left")
     differ = [
@@ -109,13 +108,13 @@ def unsound_boxes(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
     wrong = sides.filter(is_wrong.fill_null(False)).select("plate_id", "instrument", "detection_id", "score")
     for plate_id, key, name, score in wrong.iter_rows():
         yield (
-            f"{plate_id} {key} {name}: edges out of order, not finite, beyond the plate or not the share of it they "
-            f"say, or score {score}"
+            f"{plate_id} {key} {name}: edges out of order, not finite, outside the plate or not the recorded share "
+            f"of its sides, or score {score}"
         )
 
 
 def unsound_groundwork(image: InputImage, histograms: ColorHistograms) -> Iterator[str]:
-    """Counts that do not sum to the plate's pixels, and files of one plate that contradict each other."""
+    """Finds counts that do not sum to the plate's pixels, and contradictions between the two files."""
     name = histograms.plate_id
     if not image.pixel_count == histograms.pixel_count == image.width * image.height:
         yield (

@@ -70,19 +70,31 @@ class Table:
 
 COLOURS = pl.List(pl.Struct({"lab": pl.List(pl.Float64), "srgb_hex": pl.String, "share": pl.Float64}))
 
+PLATE_ID = Column("plate_id", pl.String, "Id of the plate.")
+RUN_ID = Column("run_id", pl.String, "Sealed run that the row comes from.")
+INSTRUMENT = Column("instrument", pl.String, "Key of the instrument (its spec is model_specs/KEY.yaml).")
+MODEL_ID = Column("model_id", pl.String, "Model or algorithm.")
+MODEL_SHA = Column("model_sha", pl.String, "Pinned revision, or library==version.")
+WEIGHTS_SHA256 = Column("weights_sha256", pl.String, "sha256 of the weights; null for an algorithm without weights.")
+PREPROCESS_TAG = Column("preprocess_tag", pl.String, "Short name of the declared preprocessing.")
+FINGERPRINT = Column("fingerprint", pl.String, "sha256 over everything in the instrument that can change a result.")
+SOURCE_SHA256 = Column("source_sha256", pl.String, "sha256 of the source image's bytes.")
 IDENTITY = (
-    Column("run_id", pl.String, "Sealed run the row comes from."),
-    Column("plate_id", pl.String, "Plate that was measured."),
-    Column("instrument", pl.String, "Key of the instrument (its spec is model_specs/KEY.yaml)."),
-    Column("model_id", pl.String, "Model or algorithm."),
-    Column("model_sha", pl.String, "Pinned revision, or library==version."),
-    Column("weights_sha256", pl.String, "sha256 of the weights; null for an algorithm without weights."),
-    Column("preprocess_tag", pl.String, "Short name of the declared preprocessing."),
-    Column("fingerprint", pl.String, "sha256 over everything in the instrument that can change a result."),
-    Column("source_sha256", pl.String, "sha256 of the source image's bytes."),
+    RUN_ID,
+    PLATE_ID,
+    INSTRUMENT,
+    MODEL_ID,
+    MODEL_SHA,
+    WEIGHTS_SHA256,
+    PREPROCESS_TAG,
+    FINGERPRINT,
+    SOURCE_SHA256,
     Column("licence", pl.String, "SPDX id of the instrument's licence, or unknown."),
     Column("commercial_use", pl.String, "yes, no or unknown: whether the licence allows commercial use of the rows."),
 )
+"""What the rows of every instrument begin with."""
+CODE_GIT_SHA = Column("code_git_sha", pl.String, "Commit of the project's code.")
+DAGSTER_RUN_ID = Column("dagster_run_id", pl.String, "Dagster run that made it.")
 IS_CURRENT = Column(
     "is_current",
     pl.Boolean,
