@@ -31,7 +31,7 @@ def tile_grid(width_px: int, height_px: int, grid: int, overlap_ratio: float = 0
         width_px: width of the picture.
         height_px: height of the picture.
         grid: number of tiles along each side.
-        overlap_ratio: share of a tile's side that it has in common with its neighbour, 0..1, less than 1.
+        overlap_ratio: share of a tile's side that it has in common with its neighbour, at least 0 and less than 1.
 
     Returns:
         Tiles named as `4x4-r1c2`: grid, row and column, both counted from 1.

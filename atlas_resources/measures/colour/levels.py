@@ -1,4 +1,4 @@
-"""Statistics of 8-bit levels from their 256-bin histogram: moments, extremes, entropy, percentiles, Otsu's threshold."""
+"""Statistics of 8-bit levels from their histogram of 256 bins: moments, extremes, entropy, percentiles, Otsu."""
 
 import math
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def percentile_level(histogram: NDArray[np.int64], percent: int) -> int:
 
 
 def otsu_threshold(histogram: NDArray[np.int64]) -> int:
-    """Otsu's threshold: of the two classes, levels <= threshold and levels > threshold, the variance is greatest.
+    """Otsu's threshold: levels <= threshold and levels > threshold are the classes with the greatest variance between.
 
     N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979) 62-66: the level of the
     greatest between-class variance; of equals, the lowest. `skimage.filters.threshold_otsu(hist=...)` gives the same

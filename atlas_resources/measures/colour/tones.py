@@ -14,7 +14,7 @@ from atlas_resources.measures.colour.levels import describe_levels, percentile_l
 from atlas_resources.measures.colour.palette import PaletteColour, dominant_colours
 from atlas_resources.measures.colour.paper import PaperSplit, split_paper
 
-# Definitions of `input_image.json` (docs: its JSON schema).
+# Definitions of `input_image.json`.
 BACKGROUND_LEVEL = 245  # every channel of a background pixel is at least this
 BLACK_LEVEL = 10  # every channel of a black pixel is at most this
 GREY_SPREAD = 8  # the channels of a grey pixel differ by at most this
