@@ -11,8 +11,8 @@ from atlas_resources.measures.colour.lab import LabGrid, srgb8_of
 
 MOST_COLOURS = 8
 
-# Colours in the same box, 2 wide, are clustered as their mean, so that k-means has some thousand points. A box's diagonal
-# is 3.5, near the difference below. Means and shares of the palette are those of the pixels, so they stay exact.
+# Colours in the same box, 2 wide, are clustered as their mean, so that k-means has some thousand points. The diagonal
+# of a box is 3.5, near the difference below. Means and shares of the palette are of the pixels, so they stay exact.
 CLUSTERING_GRID = LabGrid(bins=(50, 96, 104), l_range=(0, 100), a_range=(-91, 101), b_range=(-109, 99))
 
 # Just noticeable difference in CIELAB: M. Mahy, L. Van Eycken, A. Oosterlinck, "Evaluation of uniform color spaces

@@ -33,7 +33,7 @@ def picture_and_facts(name: str) -> tuple[Image.Image, PixelFacts]:
 
 
 def luma_of(image: Image.Image) -> np.ndarray:
-    """Rec. 709 luma in float64, rounded half up: no colour here lies within float error of a half that matters."""
+    """Rec. 709 luma in float64, rounded half up: no colour here is within float error of a half that matters."""
     return np.floor(np.asarray(image) @ np.array([0.2126, 0.7152, 0.0722]) + 0.5 + 1e-9).astype(np.uint8)
 
 

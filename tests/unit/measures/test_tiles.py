@@ -1,4 +1,4 @@
-"""A grid of tiles covers every pixel of a plate, without overlap exactly once, and says where each tile lies."""
+"""A grid of tiles covers every pixel of a plate, without overlap exactly once, and each tile has its box."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from atlas_resources.measures.tiles import tile_grid
 
 
 def coverage(width_px: int, height_px: int, grid: int, overlap_ratio: float) -> np.ndarray:
-    """How many tiles each pixel lies in, int [height_px, width_px]."""
+    """The number of tiles that hold each pixel, int [height_px, width_px]."""
     counts = np.zeros((height_px, width_px), int)
     for tile in tile_grid(width_px, height_px, grid, overlap_ratio):
         counts[tile.y_min : tile.y_max, tile.x_min : tile.x_max] += 1
@@ -33,7 +33,7 @@ def test_overlapping_tiles_by_hand():
 
 
 def test_a_tenth_is_a_tenth():
-    """Two sides of 100 px that share 10: the float 0.1 is a little more, and would move an edge that lies at .5."""
+    """Two sides of 100 px that share 10: the float 0.1 is a little more, and would move an edge that is at .5."""
     assert [(tile.x_min, tile.x_max) for tile in tile_grid(190, 190, 2, 0.1)[:2]] == [(0, 100), (90, 190)]
 
 

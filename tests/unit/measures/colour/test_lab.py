@@ -1,4 +1,4 @@
-"""The 3-D histogram over CIE L*a*b*: where a colour's box lies, and that none is lost."""
+"""The 3-D histogram over CIE L*a*b*: the box of a colour, and that no colour is lost."""
 
 import itertools
 
@@ -38,7 +38,7 @@ def test_boxes_lie_in_l_a_b_order():
     assert box_of_colour(255, 255, 255) == (19, 5, 13)
 
 
-def test_papers_from_white_to_browned_are_told_apart():
+def test_papers_from_white_to_browned_are_in_different_boxes():
     papers = [(252, 251, 249), (246, 241, 228), (240, 228, 202), (225, 205, 165), (196, 170, 125)]
     assert len({box_of_colour(*paper) for paper in papers}) == len(papers)
 

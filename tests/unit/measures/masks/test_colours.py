@@ -1,4 +1,4 @@
-"""Colours inside a mask: by hand, and by scikit-image, whatever lies beside it."""
+"""Colours inside a mask: by hand and by scikit-image, whatever is around it."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def _plate() -> tuple[np.ndarray, np.ndarray]:
     return rgb, mask
 
 
-def test_what_lies_beside_the_mask_changes_nothing():
+def test_pixels_outside_the_mask_change_nothing():
     rgb, mask = _plate()
     paper = split_paper(count_colours(rgb))
     found = describe_colours(count_colours(rgb, mask), paper, 5)

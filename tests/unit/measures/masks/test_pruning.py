@@ -30,7 +30,9 @@ def test_without_rules_all_are_kept_in_order_of_area():
         (_three(touches_border=True), PruningRules(drop_touching_border=True), "drop_touching_border"),
     ],
 )
-def test_a_rule_drops_the_one_that_breaks_it_and_says_so(segments: list[Candidate], rules: PruningRules, reason: str):
+def test_a_rule_drops_the_segment_that_breaks_it_and_gives_the_reason(
+    segments: list[Candidate], rules: PruningRules, reason: str
+):
     found = prune(segments, APART, rules)
     assert found == [Verdict("mask-0001", 1, None), Verdict("mask-0002", None, reason), Verdict("mask-0003", 2, None)]
 
@@ -41,7 +43,7 @@ def test_limits_of_area_are_inclusive():
     assert [verdict.reason for verdict in found] == ["max_area_ratio: 0.50000", None, "min_area_ratio: 0.10000"]
 
 
-def test_what_the_segmenter_trusts_too_little_goes():
+def test_segments_of_low_confidence_are_dropped():
     trusted = [Candidate(f"m{value}", 0.1, False, predicted_iou=value) for value in (0.9, 0.7)]
     found = prune(trusted, np.eye(2), PruningRules(min_predicted_iou=0.8))
     assert [verdict.reason for verdict in found] == [None, "min_predicted_iou: 0.70000"]
@@ -50,7 +52,7 @@ def test_what_the_segmenter_trusts_too_little_goes():
     assert [verdict.reason for verdict in found] == [None, "min_stability_score: 0.70000"]
 
 
-def test_ruled_lines_and_frames_go():
+def test_ruled_lines_and_frames_are_dropped():
     line, bird = (
         Candidate("line", 0.1, False, thickness_ratio=0.002),
         Candidate("bird", 0.1, False, thickness_ratio=0.1),
@@ -59,7 +61,7 @@ def test_ruled_lines_and_frames_go():
     assert [verdict.reason for verdict in found] == ["min_thickness_ratio: 0.00200", None]
 
 
-def test_what_is_mostly_paper_goes():
+def test_segments_of_mostly_paper_are_dropped():
     one, other = (Candidate(f"m{value}", 0.1, False, paper_ratio=value) for value in (0.9, 0.3))
     found = prune([one, other], np.eye(2), PruningRules(max_paper_ratio=0.5))
     assert [verdict.reason for verdict in found] == ["max_paper_ratio: 0.900", None]
@@ -91,7 +93,7 @@ def test_equals_keep_the_order_of_the_set():
     assert [verdict.rank for verdict in found] == [1, 2, None]
 
 
-def test_a_rule_that_asks_for_what_is_not_known_is_an_error():
+def test_a_rule_that_needs_an_unknown_number_is_an_error():
     with pytest.raises(ValueError, match="mask-0001: the rule min_stability_score needs stability_score"):
         prune(_three(), APART, PruningRules(min_stability_score=0.5))
 

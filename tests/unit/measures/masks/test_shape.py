@@ -61,7 +61,7 @@ def test_a_ring_has_a_hole_and_its_centroid_in_it():
     assert measures.area_px == pytest.approx(math.pi * (80**2 - 40**2), rel=0.01)
 
 
-def test_fragments_are_what_lies_apart_from_the_largest_piece():
+def test_fragments_are_the_pixels_outside_the_largest_piece():
     mask = np.array(
         [
             [1, 1, 1, 0, 0, 1],
@@ -72,13 +72,13 @@ def test_fragments_are_what_lies_apart_from_the_largest_piece():
         bool,
     )
     measures = measures_of(mask)
-    # 7 pixels hang together (the seventh by its corner), 1 and 1 lie apart: 1 - 7 / 9
+    # 7 pixels are connected (the seventh by its corner), two are apart: 1 - 7 / 9
     assert measures.component_count == 3
     assert measures.fragmentation_score == pytest.approx(2 / 9)
 
 
 def test_a_diagonal_closes_a_hole():
-    # Pixels that touch at corners hang together, so they enclose the background between them.
+    # Pixels that touch at corners are connected, so they enclose the background between them.
     mask = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], bool)
     measures = measures_of(mask)
     assert (measures.component_count, measures.hole_count) == (1, 1)
@@ -116,7 +116,7 @@ def test_the_centroid_lies_in_the_box(mask: np.ndarray):
     assert measures.y_min < measures.centroid_y * mask.shape[0] < measures.y_max
 
 
-def test_what_is_convex_in_pixels_is_solid():
+def test_a_rectangle_fills_its_hull():
     for size in ((1, 1), (1, 9), (7, 1), (5, 8)):
         assert measures_of(np.ones(size, bool)).solidity == pytest.approx(1)
 
@@ -129,7 +129,7 @@ def test_a_corner_fills_six_sevenths_of_its_hull():
         assert measures_of(corner).solidity == pytest.approx(6 / 7)
 
 
-def test_two_dots_fill_little_of_what_lies_between_them():
+def test_two_dots_fill_little_of_their_hull():
     """The hull of two unit squares at the ends of a row of n is the row."""
     dots = np.zeros((1, 10), bool)
     dots[0, [0, 9]] = True
@@ -137,7 +137,7 @@ def test_two_dots_fill_little_of_what_lies_between_them():
 
 
 def test_a_disc_is_solid_and_a_ring_is_what_its_hole_leaves():
-    """The hull goes from square to square: within a pixel of the circle, so 2 / r of the area."""
+    """The hull is within a pixel of the circle, so its area is within 2 / r."""
     whole, hole = disc(400, 200, 200, 150), disc(400, 200, 200, 90)
     assert 1 - 2 / 150 < measures_of(whole).solidity < 1
     ratio = measures_of(whole & ~hole).solidity / measures_of(whole).solidity
