@@ -1,6 +1,6 @@
 """A hub on 127.0.0.1 that speaks the protocol of huggingface_hub 2.4.0, with its storage on a second port.
 
-It records every request, and fails on demand: a gate, a limit, an outage, a cut body, wrong bytes, a moved tag.
+It records every request and fails on demand: gated model, rate limit, outage, cut body, wrong bytes, moved tag.
 """
 
 import hashlib
@@ -105,7 +105,7 @@ class _Answer(BaseHTTPRequestHandler):
     fake: FakeHub
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
     @property
     def origin(self) -> str:
@@ -150,7 +150,7 @@ class _Answer(BaseHTTPRequestHandler):
             return None
         sent = self.headers.get("Authorization")
         if repository.is_gated and sent != f"Bearer {repository.accepted_token}":
-            said = f"You are not let in with {sent}."  # a careless server echoes what it was sent
+            said = f"{sent} is not accepted."  # a careless server echoes what it was sent
             self._send(403 if sent else 401, {"X-Error-Code": "GatedRepo", "X-Error-Message": said})
             return None
         sha = repository.refs.get(revision or "main", revision or "main")

@@ -1,4 +1,4 @@
-"""Architecture-true checkpoints, tiny and seeded, saved by the libraries themselves where the pinned ones would lie."""
+"""Tiny, seeded checkpoints of real architectures, saved by their libraries in the place of the pinned ones."""
 
 import hashlib
 from pathlib import Path
@@ -31,7 +31,7 @@ VISION = {**TOWER, "image_size": SIDE_PX, "patch_size": 14, "intermediate_size":
 
 
 def clip_config() -> CLIPConfig:
-    """As the real config.json has it: the projection's size stands in the vision tower's part too."""
+    """As in the real config.json, the projection's size is in the vision tower's part too."""
     text = {"vocab_size": 50, "bos_token_id": 48, "eos_token_id": 49, "pad_token_id": 0, "max_position_embeddings": 8}
     return CLIPConfig(text_config={**TOWER, "intermediate_size": 64, **text}, vision_config=VISION, projection_dim=24)
 
@@ -89,7 +89,7 @@ def snapshot_folder(spec: Spec, cache: Path) -> Path:
 
 
 def put_in_hub_cache(network: Any, spec: Spec, cache: Path, patch: pytest.MonkeyPatch) -> Spec:
-    """Saves a network where the spec's pinned snapshot would lie; gives the spec that pins this one instead."""
+    """Saves a network in the place of the spec's pinned snapshot and returns the spec that pins this one."""
     patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
     folder = snapshot_folder(spec, cache)
     network.save_pretrained(folder)
@@ -97,7 +97,7 @@ def put_in_hub_cache(network: Any, spec: Spec, cache: Path, patch: pytest.Monkey
 
 
 def put_in_torch_hub(network: torch.nn.Module, spec: Spec, home: Path, patch: pytest.MonkeyPatch) -> Spec:
-    """Saves a network where torch keeps checkpoints; gives the spec that pins this one instead."""
+    """Saves a network where torch keeps checkpoints and returns the spec that pins this one."""
     patch.setenv("TORCH_HOME", str(home))
     weights: Any = spec.weights
     path = home / "hub" / "checkpoints" / weights.files[0].path
@@ -107,7 +107,7 @@ def put_in_torch_hub(network: torch.nn.Module, spec: Spec, home: Path, patch: py
 
 
 def pinned(spec: Spec, folder: Path) -> Spec:
-    """The spec with the digest of the weight file that lies in the folder, and without a processor's."""
+    """The spec with the digest of the weight file in the folder, and without a processor's."""
     weights: Any = spec.weights
     without = {"processor": None} if weights.kind == "hub" else {}
     first, *rest = weights.files

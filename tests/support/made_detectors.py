@@ -1,4 +1,4 @@
-"""Tiny, seeded detectors true to their architecture, saved by transformers itself."""
+"""Tiny, seeded detectors of real architectures, saved by transformers."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from support.made_checkpoints import SEED, put_in_hub_cache, snapshot_folder, sp
 
 SHORT_PX, LONG_PX = 64, 96
 BOXES = 20
-# The model knows these ids by heart: SPECIAL_TOKENS of modeling_grounding_dino.py, transformers 5.23.
+# The model has these ids in its code: SPECIAL_TOKENS of modeling_grounding_dino.py, transformers 5.23.
 BERT_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
 WORDS = ("bird", "branch", "egg", "ne", "##st")
 
@@ -73,7 +73,7 @@ def grounding_dino() -> GroundingDinoForObjectDetection:
     network = spread(GroundingDinoForObjectDetection(config), 0.05)
     with torch.no_grad():
         for weight in network.model.decoder.layer_norm.parameters():
-            weight.mul_(0.1)  # so that scores do not all stand at 0 or 1
+            weight.mul_(0.1)  # otherwise all scores would be 0 or 1
     return network
 
 
@@ -100,7 +100,7 @@ def miniature_detector(spec: Spec, **parameters: float) -> Spec:
 
 
 def put_detector_in_hub_cache(network: Any, spec: Spec, cache: Path, patch: pytest.MonkeyPatch) -> Spec:
-    """The network where the spec's snapshot would lie, with a tokenizer if the spec names one."""
+    """Saves the network in the place of the spec's snapshot, with a tokenizer if the spec has prompts."""
     placed = put_in_hub_cache(network, spec, cache, patch)
     if spec.prompts:
         bert_tokenizer().save_pretrained(snapshot_folder(spec, cache))

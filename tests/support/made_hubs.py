@@ -68,7 +68,7 @@ class Bench:
 
     @property
     def part(self) -> Path:
-        """What is there of the weights while they are not whole."""
+        """The part of the weights that has been fetched."""
         return self.storage / "blobs" / f"{sha256(WEIGHTS)}.incomplete"
 
     @property
@@ -84,7 +84,7 @@ class Bench:
 
 @pytest.fixture
 def only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A connection to anywhere else fails, as does looking up a name; the test too, where that was swallowed."""
+    """Connections elsewhere and name look-ups fail, and so does the test, even if the error was caught."""
     strays: list[object] = []
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 

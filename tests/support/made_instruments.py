@@ -43,7 +43,7 @@ Images = list[Image.Image]
 
 @dataclass(frozen=True)
 class Miniature:
-    """An instrument whose weights lie where the real ones would, and its reference.
+    """An instrument with tiny weights in the place of the real ones, and its reference.
 
     Attributes:
         spec: as read from a file, admitted.
@@ -59,7 +59,7 @@ class Miniature:
 
 
 def changed(spec: Spec, **fields: Any) -> Spec:
-    """The spec with fields of fields replaced: `preprocessing={"crop_px": 56}`."""
+    """The spec with nested fields replaced: `preprocessing={"crop_px": 56}`."""
     content = spec.model_dump(mode="json")
     for name, change in fields.items():
         content[name] = (content[name] or {}) | change if isinstance(change, dict) else change
@@ -77,7 +77,7 @@ def small(spec: Spec, dim: int, resized_px: int = RESIZED_PX, **steps: Any) -> S
 
 
 def pinned(spec: Spec, folder: Path, scratch: Path) -> Spec:
-    """The spec with the digests of the files that lie in the folder, written to a file and read again."""
+    """The spec with the digests of the files in the folder, written to a file and read again."""
     content = spec.model_dump(mode="json")
     for file in content["weights"]["files"]:
         file |= {"sha256": sha256_of(folder / file["path"]), "size_bytes": None}
@@ -90,7 +90,7 @@ def pinned(spec: Spec, folder: Path, scratch: Path) -> Spec:
 
 
 def in_snapshot(spec: Spec, folder: Path, patch: pytest.MonkeyPatch) -> Path:
-    """The empty folder where the spec's snapshot would lie."""
+    """Makes the empty folder of the spec's snapshot."""
     patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder / "hub"))
     snapshot = snapshot_folder(spec, folder / "hub")
     snapshot.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Tiny, seeded segmenters true to their architecture, put where the pinned weights would be, and their specs."""
+"""Tiny, seeded segmenters of real architectures in the place of the pinned weights, and their specs."""
 
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from support.made_checkpoints import put_in_hub_cache, spread
 from support.made_specs import project_spec
 
 ON_CPU = Numeric(dtype="float32", device="cpu")
-# Seeded weights draw masks of no quality: what is kept is kept by low thresholds, and still some are left out.
+# Seeded weights give masks of low quality: low thresholds keep most of them and still drop some.
 LOOSE = {"points_per_side": 4, "points_per_batch": 7, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.05}
 
 
 def tiny_mask2former(classes: int = 150) -> Mask2FormerForUniversalSegmentation:
-    """Swin and decoder as narrow as they go, with the classes of ADE20K by number."""
+    """The narrowest possible Swin and decoder, with as many classes as ADE20K."""
     backbone = SwinConfig.from_dict(
         {
             "image_size": 64, "patch_size": 4, "embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2],
@@ -40,7 +40,7 @@ def mask2former_spec(network: Any, cache: Path, patch: pytest.MonkeyPatch) -> Sp
 
 
 def pinned_spec(key: str, network: Any, folder: Path, patch: pytest.MonkeyPatch, **parameters: Any) -> Spec:
-    """The project's spec of an idea whose digest nobody states, with this network's files and on the CPU."""
+    """The project's spec of an idea without a digest, with this network's files and on the CPU."""
     spec = project_spec(key)
     weights: Any = spec.weights
     files = [WeightFile(path="model.safetensors", format="safetensors"), WeightFile(path="config.json", format="json")]

@@ -1,4 +1,4 @@
-"""A network that is shut: whatever reaches for a socket fails the test."""
+"""A closed network: a test that uses a socket fails."""
 
 import socket
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 
 class NetworkUsed(AssertionError):
-    """Something reached for the network."""
+    """Something used the network."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What could ask a hub is imported in one module; the others take names, paths, locks and errors from its library."""
+"""Only one module imports what makes requests; others import constants, paths, locks and errors of the library."""
 
 import ast
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ MODULES = [
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Dotted names of all that is imported anywhere in a module, but for types alone."""
+    """Dotted names of everything that a module imports at any depth, except for types alone."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
@@ -42,16 +42,16 @@ def talks(name: str) -> bool:
     return library in TALKING or (library == "huggingface_hub" and name not in HARMLESS)
 
 
-def test_the_one_module_is_found_out():
+def test_the_client_is_found_to_make_requests():
     assert any(map(talks, imports(ast.parse(Path(client.__file__).read_text(encoding="utf-8")))))
 
 
-def test_the_other_modules_are_all_looked_at():
-    """An empty list would pass every test below."""
+def test_all_other_modules_are_examined():
+    """With an empty list every test below would pass."""
     assert len(MODULES) > 150
     assert {path.parent.name for path in MODULES} > {"hub", "models", "runs", "plates", "cli"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PROJECT_ROOT).as_posix())
-def test_no_other_module_could_ask_a_hub(path: Path):
+def test_no_other_module_imports_what_makes_requests(path: Path):
     assert [name for name in imports(ast.parse(path.read_text(encoding="utf-8"))) if talks(name)] == []

@@ -1,4 +1,4 @@
-"""`atlas models pin`: a spec of what the hub said, null for the rest, and what a person must still declare."""
+"""`atlas models pin` drafts a spec of what the hub states, null for the rest, and lists what is to be declared."""
 
 import json
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_a_written_draft_is_an_idea_until_a_person_declares_the_rest(bench: Benc
         assert field in missing
 
 
-def test_what_a_person_must_declare_is_said_with_what_the_hub_hints(bench: Bench):
+def test_what_a_person_must_declare_is_listed_with_the_hubs_hints(bench: Bench):
     printed = bench.atlas("pin", MODEL, "--write", "--key", "drafted").stdout
     assert (
         "- output: kind, size, and which pooled feature (config.json has projection_dim 24; config.json has "
@@ -89,7 +89,7 @@ def test_every_file_is_listed_with_size_and_digest(bench: Bench):
     assert sha256(WEIGHTS) in printed
 
 
-def test_a_spec_that_is_there_is_not_overwritten(bench: Bench):
+def test_an_existing_spec_is_not_overwritten(bench: Bench):
     path = bench.specs / f"{KEY}.yaml"
     before = path.read_bytes()
     result = bench.atlas("pin", MODEL, "--write")
@@ -98,7 +98,7 @@ def test_a_spec_that_is_there_is_not_overwritten(bench: Bench):
     assert path.read_bytes() == before
 
 
-def test_a_key_that_could_be_none_is_refused(bench: Bench):
+def test_an_invalid_key_is_refused(bench: Bench):
     result = bench.atlas("pin", MODEL, "--write", "--key", "../escaped")
     assert result.exit_code == 1
     assert "key: found '../escaped'" in result.stderr
@@ -177,7 +177,7 @@ def test_safetensors_come_before_pickles(there: list[str], needed: list[str]):
     assert [file.path for file in needed_files(files(*there))] == needed
 
 
-def test_a_pickle_is_pointed_out(bench: Bench):
+def test_a_pickle_is_listed_for_a_person(bench: Bench):
     del bench.repository.commits[REVISION].files["model.safetensors"]
     assert "# - weights: no safetensors here; pytorch_model.bin is a pickle" in bench.atlas("pin", MODEL).stdout
 
@@ -194,7 +194,7 @@ def test_a_key_is_made_of_the_name(model_id: str, key: str):
     assert key_of(model_id) == key
 
 
-def test_a_hubs_words_end_no_comment_and_steer_no_terminal(bench: Bench):
+def test_text_from_a_hub_cannot_end_a_comment_or_control_a_terminal(bench: Bench):
     bench.repository.metadata |= {"pipeline_tag": "x\nkey: stolen\x1b[31m", "tags": ["license:y\nrole: probe"]}
     result = bench.atlas("pin", MODEL)
     content = yaml.safe_load(result.stdout)
@@ -202,7 +202,7 @@ def test_a_hubs_words_end_no_comment_and_steer_no_terminal(bench: Bench):
     assert "\x1b" not in result.stdout
 
 
-def test_a_model_that_moved_is_pinned_under_its_present_id(bench: Bench):
+def test_a_renamed_model_is_pinned_under_its_current_id(bench: Bench):
     bench.repository.metadata["id"] = "studio/tiny-clip"
     bench.fake.repositories["studio/old-name"] = bench.repository
     result = bench.atlas("pin", "studio/old-name", "--write", "--key", "moved")
@@ -213,30 +213,30 @@ def test_a_model_that_moved_is_pinned_under_its_present_id(bench: Bench):
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "message"),
     [
         ("studio/nothing", "there is no such model at "),
         (f"{MODEL}@v9", f"{MODEL}@v9: there is no such revision"),
         ("a/b/c", "a/b/c: this is not the id of a repository. Write it as owner/name."),
     ],
 )
-def test_what_is_not_there_is_told(bench: Bench, asked: str, told: str):
+def test_what_the_hub_does_not_have_is_reported(bench: Bench, asked: str, message: str):
     result = bench.atlas("pin", asked)
-    assert told in result.stderr
+    assert message in result.stderr
     assert result.exit_code == 1
 
 
-def test_a_gated_model_is_told(bench: Bench):
+def test_a_gated_model_is_reported(bench: Bench):
     bench.repository.is_gated = True
     assert f"{MODEL}: the model is gated. Accept its terms" in bench.atlas("pin", MODEL).stderr
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}"])
-def test_an_answer_that_is_of_no_hub_is_told(bench: Bench, body: bytes):
+def test_an_answer_that_is_not_a_hubs_is_reported(bench: Bench, body: bytes):
     bench.fake.faults.append(Fault("GET", "/tiny-clip", status=200, body=body))
     assert "does not answer as a model hub does. Check HF_ENDPOINT." in bench.atlas("pin", MODEL).stderr
 
 
-def test_a_configuration_that_is_no_json_is_told(bench: Bench):
+def test_a_configuration_that_is_not_json_is_reported(bench: Bench):
     bench.repository.commits[REVISION].files["config.json"] = b"{"
     assert "config.json: expected a JSON object, found none." in bench.atlas("pin", MODEL).stderr

@@ -1,4 +1,4 @@
-"""The whole way of a new model: pinned, completed, pulled (cut off, then resumed), verified, loaded, embedding."""
+"""A new model from pin to vector: pinned, completed, pulled (cut off, then resumed), verified, loaded, run."""
 
 import json
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_a_tiny_checkpoint_is_seeded(network):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_the_hub_is_shut_while_a_model_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_hub_is_offline_while_a_model_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     spec = put_in_hub_cache(dinov2(), project_spec("dinov2_base"), tmp_path, monkeypatch)
 
     def asks_the_hub(*arguments: object) -> None:
@@ -105,7 +105,7 @@ def test_the_hub_is_shut_while_a_model_loads(tmp_path: Path, monkeypatch: pytest
     assert not huggingface_hub.is_offline_mode()
 
 
-def test_the_hub_stays_shut_until_the_last_of_two_loads_ends():
+def test_the_hub_stays_offline_until_the_last_of_two_loads_ends():
     first, second = hub_offline(), hub_offline()
     first.__enter__()
     second.__enter__()
@@ -129,7 +129,7 @@ def test_a_redirect_to_another_hub_carries_no_token(bench: Bench, monkeypatch: p
     assert {asked.authorization for asked in elsewhere} == {None}
 
 
-def test_the_hubs_library_asks_nothing_of_its_own_accord(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+def test_the_hubs_library_makes_no_request_of_its_own(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     from huggingface_hub.utils import _detect_agent
 
     asked: list[bool] = []
@@ -171,7 +171,7 @@ def test_a_librarys_weights_of_another_digest_are_removed(
     assert not list((tmp_path / "torch" / "hub" / "checkpoints").glob("sam.pth*"))
 
 
-def test_a_full_disk_is_told_before_it_is_filled(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+def test_too_little_space_is_reported_before_the_disk_is_full(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     class Usage:
         free = 1000
 
@@ -181,7 +181,7 @@ def test_a_full_disk_is_told_before_it_is_filled(bench: Bench, monkeypatch: pyte
     assert "Free some space, or set HF_HUB_CACHE to another cache." in result.stderr
 
 
-def test_a_cache_that_cannot_be_written_is_told(bench: Bench):
+def test_a_cache_that_cannot_be_written_is_reported(bench: Bench):
     bench.cache.parent.mkdir(exist_ok=True)
     bench.cache.write_text("a file where a folder is expected")
     result = bench.atlas("pull", "tiny_clip")
@@ -189,7 +189,7 @@ def test_a_cache_that_cannot_be_written_is_told(bench: Bench):
     assert result.exit_code == 1
 
 
-def test_require_weights_takes_what_was_pulled(bench: Bench):
+def test_require_weights_finds_what_was_pulled(bench: Bench):
     assert bench.atlas("pull", "tiny_clip").exit_code == 0
     spec = read_registry(bench.specs).specs["tiny_clip"]
     assert require_weights(spec).folder == bench.snapshot

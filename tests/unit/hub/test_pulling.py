@@ -1,4 +1,4 @@
-"""`atlas models pull`: exactly the pinned files, verified before a loader could find them; cut off, it goes on."""
+"""`atlas models pull` fetches exactly the pinned files, verifies them before a loader can find them, and resumes."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ __all__ = ["bench", "only_loopback"]  # fixtures
 GET_WEIGHTS = ("GET", "/model.safetensors")
 
 
-def test_the_pinned_files_and_no_other_lie_in_the_hubs_own_layout(bench: Bench):
+def test_the_pinned_files_and_no_others_are_in_the_hubs_own_layout(bench: Bench):
     result = bench.atlas("pull", KEY)
     assert result.exit_code == 0, result.output
     blobs = bench.storage / "blobs"
@@ -45,14 +45,14 @@ def test_the_pinned_files_and_no_other_lie_in_the_hubs_own_layout(bench: Bench):
     assert Path(found) == weights
 
 
-def test_pulling_again_asks_nothing(bench: Bench):
+def test_pulling_again_makes_no_request(bench: Bench):
     bench.atlas("pull", KEY)
     bench.fake.requests.clear()
     assert bench.atlas("pull", KEY).exit_code == 0
     assert bench.fake.requests == []
 
 
-def test_a_dry_run_tells_sizes_and_fetches_nothing(bench: Bench):
+def test_a_dry_run_prints_sizes_and_fetches_nothing(bench: Bench):
     result = bench.atlas("pull", KEY, "--dry-run")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -64,7 +64,7 @@ def test_a_dry_run_tells_sizes_and_fetches_nothing(bench: Bench):
     assert not bench.storage.exists()
 
 
-def test_a_dry_run_tells_what_is_there_already(bench: Bench):
+def test_a_dry_run_prints_what_is_there_already(bench: Bench):
     bench.atlas("pull", KEY)
     result = bench.atlas("pull", KEY, "--dry-run")
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["there", "there", "2"]
@@ -90,7 +90,7 @@ def test_a_body_cut_off_once_is_continued_where_it_stopped(bench: Bench):
     assert (bench.snapshot / "model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_a_pull_that_was_cut_off_goes_on_in_the_next(bench: Bench):
+def test_a_pull_that_was_cut_off_is_resumed_by_the_next(bench: Bench):
     storage = bench.fake.storage
     cut = [Fault(*GET_WEIGHTS, cut=5000, times=2), Fault(*GET_WEIGHTS, status=503, times=3)]
     bench.fake.faults += cut
@@ -108,7 +108,7 @@ def test_a_pull_that_was_cut_off_goes_on_in_the_next(bench: Bench):
     assert not bench.part.exists()
 
 
-def test_a_server_without_ranges_starts_anew(bench: Bench):
+def test_without_ranges_the_transfer_starts_again(bench: Bench):
     bench.part.parent.mkdir(parents=True)
     bench.part.write_bytes(WEIGHTS[:5000])
     bench.fake.answers_ranges = False
@@ -116,7 +116,7 @@ def test_a_server_without_ranges_starts_anew(bench: Bench):
     assert (bench.snapshot / "model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_a_part_longer_than_the_file_is_begun_again(bench: Bench):
+def test_a_part_longer_than_the_file_is_discarded(bench: Bench):
     bench.part.parent.mkdir(parents=True)
     bench.part.write_bytes(WEIGHTS + b"more")
     assert bench.atlas("pull", KEY).exit_code == 0
@@ -135,7 +135,7 @@ def test_a_file_of_the_wrong_digest_is_removed_before_a_loader_could_find_it(ben
     assert not list((bench.storage / "blobs").glob(f"{sha256(WEIGHTS)}*"))
 
 
-def test_a_configuration_is_held_against_its_git_digest(bench: Bench):
+def test_a_configuration_is_checked_by_its_git_digest(bench: Bench):
     bench.fake.faults.append(Fault("GET", "/config.json", wrong=True, times=2))  # the redirect passes through
     result = bench.atlas("pull", KEY)
     assert result.exit_code == 1
@@ -143,7 +143,7 @@ def test_a_configuration_is_held_against_its_git_digest(bench: Bench):
     assert not (bench.snapshot / "config.json").exists()
 
 
-def test_a_pin_that_the_hub_does_not_keep_is_told_before_a_byte_is_fetched(bench: Bench):
+def test_a_pin_that_differs_from_the_hubs_file_is_reported_before_a_byte_is_fetched(bench: Bench):
     files = [{"path": "model.safetensors", "format": "safetensors", "sha256": "0" * 64}]
     bench.pin(files=files)
     result = bench.atlas("pull", KEY)
@@ -160,7 +160,7 @@ def test_a_wrong_file_in_the_cache_is_replaced(bench: Bench):
     assert (bench.snapshot / "model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_weights_without_a_pinned_digest_are_fetched_and_theirs_is_told(bench: Bench):
+def test_weights_without_a_pinned_digest_are_fetched_and_their_digest_printed(bench: Bench):
     bench.pin(files=[{"path": "model.safetensors", "format": "safetensors"}])
     result = bench.atlas("pull", KEY)
     assert result.exit_code == 0
@@ -172,7 +172,7 @@ def test_an_outage_is_waited_out_within_bounds(bench: Bench):
     assert bench.atlas("pull", KEY).exit_code == 0
 
 
-def test_an_outage_that_lasts_is_told(bench: Bench):
+def test_an_outage_that_lasts_is_reported(bench: Bench):
     bench.fake.faults.append(Fault("HEAD", "/model.safetensors", status=500, times=99))
     result = bench.atlas("pull", KEY)
     assert result.exit_code == 1
@@ -180,12 +180,12 @@ def test_an_outage_that_lasts_is_told(bench: Bench):
     assert f"{bench.fake.endpoint} answered 500, tried 3 times. Wait some minutes and run this again" in result.stderr
 
 
-def test_a_short_limit_is_waited_out(bench: Bench):
+def test_a_short_rate_limit_is_waited_out(bench: Bench):
     bench.fake.faults.append(Fault("GET", "/config.json", status=429, headers={"Retry-After": "0"}))
     assert bench.atlas("pull", KEY).exit_code == 0
 
 
-def test_a_limit_longer_than_anyone_waits_is_told(bench: Bench):
+def test_a_rate_limit_longer_than_the_longest_wait_is_reported(bench: Bench):
     bench.fake.faults.append(Fault("HEAD", "/model.safetensors", status=429, headers={"Retry-After": "3600"}))
     result = bench.atlas("pull", KEY)
     assert result.exit_code == 1
@@ -193,7 +193,7 @@ def test_a_limit_longer_than_anyone_waits_is_told(bench: Bench):
     assert len(bench.fake.asked("HEAD", "/model.safetensors")) == 1
 
 
-def test_a_gated_model_is_told_with_what_opens_it(bench: Bench):
+def test_a_gated_model_is_reported_with_a_fix(bench: Bench):
     bench.repository.is_gated = True
     result = bench.atlas("pull", KEY)
     assert result.exit_code == 1
@@ -203,7 +203,7 @@ def test_a_gated_model_is_told_with_what_opens_it(bench: Bench):
     )
 
 
-def test_a_token_that_is_not_let_in_is_told_and_not_shown(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+def test_a_refused_token_is_reported_and_not_shown(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     bench.repository.is_gated = True
     result = bench.atlas("pull", KEY)
@@ -211,29 +211,29 @@ def test_a_token_that_is_not_let_in_is_told_and_not_shown(bench: Bench, monkeypa
     assert TOKEN not in result.output
 
 
-def test_a_refusal_without_a_reason_is_told(bench: Bench):
+def test_a_refusal_without_a_reason_is_reported(bench: Bench):
     bench.fake.faults.append(Fault("HEAD", "/model.safetensors", status=403))
     assert "access is refused (403). Accept its terms" in bench.atlas("pull", KEY).stderr
 
 
-def test_an_unknown_model_is_told(bench: Bench):
+def test_an_unknown_model_is_reported(bench: Bench):
     bench.pin(repository="studio/nothing")
     result = bench.atlas("pull", KEY)
     assert result.exit_code == 1
     assert f"there is no such model at {bench.fake.endpoint}, or it is private. Check the id" in result.stderr
 
 
-def test_an_unknown_revision_is_told(bench: Bench):
+def test_an_unknown_revision_is_reported(bench: Bench):
     bench.pin(revision=LATER)
     result = bench.atlas("pull", KEY)
     assert f"model.safetensors of {MODEL}@{LATER}: there is no such revision. `atlas models pin ID`" in result.stderr
     assert result.exit_code == 1
 
 
-def test_an_unknown_file_is_told(bench: Bench):
+def test_an_unknown_file_is_reported(bench: Bench):
     bench.pin(files=[{"path": "model-2.safetensors", "format": "safetensors"}])
-    assert "model-2.safetensors of studio/tiny-clip" in (told := bench.atlas("pull", KEY).stderr)
-    assert "there is no such file at this revision. Correct weights.files" in told
+    assert "model-2.safetensors of studio/tiny-clip" in (message := bench.atlas("pull", KEY).stderr)
+    assert "there is no such file at this revision. Correct weights.files" in message
 
 
 def test_a_moved_tag_moves_nothing_that_is_pinned(bench: Bench):
@@ -250,7 +250,7 @@ def test_an_answer_of_another_commit_is_refused(bench: Bench):
     assert not bench.snapshot.exists()
 
 
-def test_something_else_than_a_hub_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+def test_a_server_that_is_not_a_hub_is_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     bench.fake.faults.append(Fault("HEAD", "/model.safetensors", status=200))
     assert "does not answer as a model hub does. Check HF_ENDPOINT." in bench.atlas("pull", KEY).stderr
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -259,20 +259,20 @@ def test_something_else_than_a_hub_is_told(bench: Bench, monkeypatch: pytest.Mon
     )
 
 
-def test_offline_is_respected_and_told(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+def test_offline_mode_is_respected_and_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert "HF_HUB_OFFLINE is set. Unset it and run this again." in bench.atlas("pull", KEY).stderr
     assert bench.fake.requests == []
 
 
-def test_a_hub_that_does_not_answer_is_told_once(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+def test_a_hub_that_does_not_answer_is_reported_once(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     result = bench.atlas("pull", KEY)
     assert len(result.stderr.splitlines()) == 1
     assert result.exit_code == 1
 
 
-def test_an_endpoint_that_is_no_address_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+def test_an_endpoint_that_is_not_an_address_is_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_ENDPOINT", "hub.example")
     for command, name in (("pull", KEY), ("pin", MODEL)):
         result = bench.atlas(command, name)
@@ -344,7 +344,9 @@ def test_neither_token_nor_signed_address_is_written_anywhere(
         assert secret.encode() not in written
 
 
-def test_what_needs_no_hub_is_told_so(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_weights_that_no_hub_has_are_reported_without_a_request(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for key in ("otsu_luma", "efficientnet_lite0", "sam_vit_base"):
         write_spec(
@@ -366,13 +368,13 @@ def test_what_needs_no_hub_is_told_so(bench: Bench, monkeypatch: pytest.MonkeyPa
     assert bench.fake.requests == []
 
 
-def test_an_unpinned_revision_is_told(bench: Bench):
+def test_an_unpinned_revision_is_reported(bench: Bench):
     bench.pin(revision=None)
     assert f"no revision is pinned. `atlas models pin {MODEL}` shows one." in bench.atlas("pull", KEY).stderr
 
 
 @pytest.mark.parametrize("arguments", [[], [KEY, "--active"], ["--roster", "x", "--active"]])
-def test_what_to_pull_is_said_in_one_way(bench: Bench, arguments: list[str]):
+def test_what_to_pull_is_named_in_exactly_one_way(bench: Bench, arguments: list[str]):
     result = bench.atlas("pull", *arguments)
     assert result.exit_code == 1
     assert "Give instruments by name, or --roster SET, or --active: exactly one of the three." in result.stderr
@@ -385,5 +387,5 @@ def test_the_active_instruments_are_pulled(bench: Bench):
     assert (bench.snapshot / "model.safetensors").is_file()
 
 
-def test_an_unknown_name_is_met_with_the_nearest(bench: Bench):
+def test_an_unknown_name_is_answered_with_the_nearest(bench: Bench):
     assert "tiny_clip" in bench.atlas("pull", "tiny_clp").stderr

@@ -1,4 +1,4 @@
-"""The real aesthetic heads rate seeded vectors as their authors' formula does, by torch and by NumPy alone."""
+"""The real aesthetic heads rate seeded vectors as their authors' networks do in torch, and as NumPy computes it."""
 
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def test_a_rating_is_that_of_the_reference(key: str, tmp_path: Path, monkeypatch
 
 
 @wants_real_heads
-def test_the_length_of_a_vector_does_not_matter_and_none_has_a_rating_too(
+def test_the_length_of_a_vector_does_not_matter_and_a_zero_vector_has_a_rating(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     spec = project_spec(IMPROVED)
@@ -98,7 +98,7 @@ def test_the_length_of_a_vector_does_not_matter_and_none_has_a_rating_too(
 
 @wants_real_heads
 def test_a_rating_is_sealed_from_the_sealed_vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """CLIP's vectors are given here: nothing needs the GPU that CLIP is declared for."""
+    """CLIP's vectors are given, so that no GPU is needed."""
     registry, clip = read_registry(), "clip_vit_large_patch14"
     spec, dataset = project_spec(IMPROVED), make_dataset(tmp_path, "red", "blue")
     path = put_real_head(spec, tmp_path / "hub", monkeypatch)
@@ -132,7 +132,7 @@ def test_a_head_of_another_form_is_refused(tmp_path: Path, monkeypatch: pytest.M
 
 
 def head_spec(bench: Bench, content: bytes) -> None:  # noqa: F811
-    """The improved head's spec, its file on the running server; what it reads stands beside it."""
+    """The improved head's spec with its file on the running server, and the spec of its upstream in the same folder."""
     import hashlib
 
     url = f"{bench.fake.storage}/someone/heads/{COMMIT}/head.pth"
@@ -143,7 +143,7 @@ def head_spec(bench: Bench, content: bytes) -> None:  # noqa: F811
     write_spec(bench.specs, content_of("clip_vit_large_patch14"))
 
 
-def test_a_file_of_a_git_repository_is_pulled_and_held_against_its_digest(bench: Bench):  # noqa: F811
+def test_a_file_of_a_git_repository_is_pulled_and_its_digest_checked(bench: Bench):  # noqa: F811
     head_spec(bench, b"a head")
     spec = read_registry(bench.specs).require(IMPROVED)
     with pytest.raises(WeightsMissing, match=f"head.pth is not on disk.*atlas models pull {IMPROVED}"):

@@ -1,4 +1,4 @@
-"""Labels come from the pinned configuration and are held against the spec; code of a repository is never run."""
+"""Labels come from the pinned configuration and are compared with the spec; code of a repository is never run."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spec:
 
 @pytest.fixture
 def configured(spec: Spec, tmp_path: Path) -> Callable[..., Spec]:
-    """Changes config.json on disk; gives the spec that pins the changed one."""
+    """Changes config.json on disk and returns the spec that pins the changed one."""
     folder = require_weights(spec).folder
     assert folder is not None
 
@@ -51,13 +51,13 @@ def test_the_declared_names_are_accepted(spec: Spec):
     ]
 
 
-def test_another_name_is_told_by_its_place(spec: Spec):
+def test_another_name_is_reported_with_its_index(spec: Spec):
     names = ["abstract", "genre", "seascape", "portrait", "still life"]
     with pytest.raises(WeightsMismatch, match=r"expected the label 'seascape' at 2, found 'landscape'\. Correct"):
         load_model(changed(spec, output={"label_names": names}))
 
 
-def test_another_number_of_labels_is_told(spec: Spec):
+def test_another_number_of_labels_is_reported(spec: Spec):
     with pytest.raises(WeightsMismatch, match=r"config\.json: expected 6 labels, 0 to 5, found 5: \[0, 1, 2\]"):
         load_model(changed(spec, output={"count": 6}))
 

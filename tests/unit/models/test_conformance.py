@@ -1,7 +1,7 @@
-"""Every loader of embeddings and probes gives what its reference library gives: tiny checkpoints go the whole way.
+"""Every loader of embeddings and probes gives what its reference library gives.
 
-From a spec in a file, by digests, loading and preprocessing, to vectors and logits; compared in float32 with the
-reference's own processor and network, image by image.
+Tiny checkpoints are taken from a spec in a file, by digests, loading and preprocessing, to vectors and logits, which
+are compared in float32 with the reference's own processor and network, image by image.
 """
 
 from functools import cache
@@ -22,7 +22,7 @@ from atlas_resources.models.protocols import Embedder, Scorer
 from atlas_resources.plates.decode import decode
 
 VECTORS, LOGITS, BATCHES = 1e-4, 1e-3, 1e-5
-# Held by tests of their own: against the original package, whose real weights are there to be had; over vectors.
+# Tested elsewhere: with the original package's real weights, or on vectors.
 ELSEWHERE = {
     "efficientnet_lite0": "test_efficientnet_lite0.py",
     "aesthetic_head": "test_aesthetic_heads.py",
@@ -49,7 +49,7 @@ def plates() -> list[Image.Image]:
 
 
 class Loaded:
-    """A miniature, loaded the project's whole way, and what it gives for the drawn images in one batch."""
+    """A miniature, loaded by `load_model`, and its result for the drawn images in one batch."""
 
     def __init__(self, miniature: Miniature):
         self.miniature = miniature
@@ -104,7 +104,7 @@ def test_neighbours_in_a_batch_change_nothing(loaded: Loaded):
 
 
 def test_different_images_give_different_results(loaded: Loaded):
-    """So that the equalities above say something; and nothing is of unit length, which a normalised vector would be."""
+    """Otherwise the equalities above would prove nothing. No vector is of unit length, as normalised ones would be."""
     found = loaded.of_drawn
     lengths = np.linalg.norm(found, axis=1)
     apart = np.linalg.norm(found[:, None] - found[None, :], axis=2) / lengths
@@ -126,7 +126,7 @@ def test_a_probe_has_the_references_labels_and_scores(loaded: Loaded):
 
 
 def test_every_loader_of_embeddings_and_probes_is_among_the_cases():
-    """A new one goes into made_instruments.py, with its reference."""
+    """Add a new loader to made_instruments.py, with its reference."""
     covered = {name.partition(",")[0] for name in MINIATURES}
     assert all((Path(__file__).parent / name).is_file() for name in ELSEWHERE.values())
     served = {name for name, entry in LOADERS.items() if entry.roles & {"embedding", "probe"}}

@@ -1,4 +1,4 @@
-"""DETR and GroundingDINO find what transformers finds: tiny checkpoints take the whole way from spec to boxes."""
+"""DETR and GroundingDINO find what transformers finds: tiny checkpoints are loaded from spec to boxes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +46,7 @@ Found = list[tuple[float, str, list[float]]]  # score, label, corners in source 
 
 
 def detect(spec: Spec, images: list[Image.Image]) -> list[Found]:
-    """The project's whole way: digests, loading, preprocessing, the model."""
+    """By the project: digests, loading, preprocessing, the model."""
     model = load_model(spec)
     assert isinstance(model, Detector)
     assert spec.preprocessing is not None
@@ -101,7 +101,7 @@ class GroundingDinoCase:
 
     @torch.inference_mode()
     def reference(self, images: list[Image.Image]) -> list[Found]:
-        """transformers' own processor, told the words as a list, and its post-processing, image by image."""
+        """transformers' own processor, given the words as a list, and its post-processing, image by image."""
         return [self._one(image) for image in images]
 
     def _one(self, image: Image.Image) -> Found:
@@ -189,7 +189,7 @@ def test_prompts_that_are_not_the_pinned_ones_load_nothing(tmp_path: Path, monke
         load_model(case.spec.model_copy(update={"prompts": [other]}))
 
 
-def test_a_tokenizer_that_is_not_on_disk_is_told_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_tokenizer_that_is_not_on_disk_is_reported_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     case = GroundingDinoCase(tmp_path / "hub", monkeypatch)
     folder = snapshot_folder(case.spec, tmp_path / "hub")
     (folder / "tokenizer.json").unlink()

@@ -39,12 +39,12 @@ def test_plates_are_counted_by_the_place_of_their_class():
     assert [named_within(found, places) for places in (1, 2, 3)] == [1, 2, 3]
 
 
-def test_a_folder_without_a_manifest_is_met_with_the_usage(tmp_path, capsys: pytest.CaptureFixture[str]):
+def test_a_folder_without_a_manifest_prints_the_usage(tmp_path, capsys: pytest.CaptureFixture[str]):
     assert main([str(tmp_path)]) == 2
     assert "manifest.csv: file, expected_imagenet" in capsys.readouterr().out
 
 
-def test_a_manifest_that_expects_nothing_is_told(tmp_path, capsys: pytest.CaptureFixture[str]):
+def test_a_manifest_that_expects_nothing_is_an_error(tmp_path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "manifest.csv").write_text("file,expected_imagenet\na.jpg,\n", encoding="utf-8")
     assert main([str(tmp_path)]) == 1
     assert "no row has an expected_imagenet" in capsys.readouterr().out

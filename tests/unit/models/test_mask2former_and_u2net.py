@@ -37,7 +37,7 @@ def working(spec: Spec, image: Image.Image) -> np.ndarray:
 
 
 def test_a_class_map_is_the_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """By the pinned processor's own settings: the whole image squashed to 384 x 384."""
+    """By the pinned processor's settings: the whole image squashed to 384 x 384."""
     network = tiny_mask2former()
     spec = mask2former_spec(network, tmp_path, monkeypatch)
     model = load_model(spec)
@@ -58,7 +58,7 @@ def test_a_class_map_is_the_processors(tmp_path: Path, monkeypatch: pytest.Monke
         assert (found[mask.pixels] == -1).all()
         found[mask.pixels] = mask.class_id
     assert len(masks) > 1
-    # The processor reduces by torchvision, the spec by Pillow: a pixel on the line between two classes may differ.
+    # The processor resizes by torchvision, the spec by Pillow: a pixel between two classes may differ.
     assert np.mean(found == expected.numpy()) > 0.999
 
 
@@ -119,7 +119,7 @@ def test_saliency_is_stretched_and_cut_halfway():
         assert (mask.class_name, int(mask.pixels.sum())) == ("salient", area)
 
 
-def test_a_plate_of_one_colour_has_nothing_that_stands_out():
+def test_a_plate_of_one_colour_has_no_salient_object():
     spec = project_spec("u2net")
     assert spec.preprocessing is not None
     model = U2Net(Darkness(), spec.preprocessing, U2NetParameters(saliency_threshold=0.5), "cpu")

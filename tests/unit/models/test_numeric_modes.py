@@ -1,4 +1,4 @@
-"""A declared numeric mode is in force while a model loads and works, and nothing of it is left behind."""
+"""A declared numeric mode is in force while a model loads and computes, and is restored afterwards."""
 
 from pathlib import Path
 from typing import Protocol
@@ -26,7 +26,7 @@ PLAIN = Numeric(dtype="float32", device="cpu")
 
 
 def product_dtype() -> torch.dtype:
-    """What a matrix product of two float32 matrices is computed in."""
+    """The dtype of a product of two float32 matrices."""
     return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
 
 
@@ -34,13 +34,13 @@ def product_dtype() -> torch.dtype:
     ("numeric", "dtype", "precision"),
     [(BFLOAT16, torch.bfloat16, "highest"), (MEDIUM, torch.float32, "medium"), (PLAIN, torch.float32, "highest")],
 )
-def test_inside_it_is_in_force_and_outside_it_is_gone(numeric: Numeric, dtype: torch.dtype, precision: str):
+def test_a_mode_is_in_force_inside_the_block_only(numeric: Numeric, dtype: torch.dtype, precision: str):
     with numeric_mode(numeric):
         assert (product_dtype(), torch.get_float32_matmul_precision()) == (dtype, precision)
     assert (product_dtype(), torch.get_float32_matmul_precision()) == (torch.float32, "highest")
 
 
-def test_it_is_gone_after_an_error_too():
+def test_a_mode_is_restored_after_an_error():
     with pytest.raises(ZeroDivisionError), numeric_mode(BFLOAT16), numeric_mode(MEDIUM):
         _ = 1 / 0
     assert (product_dtype(), torch.get_float32_matmul_precision()) == (torch.float32, "highest")
@@ -54,7 +54,7 @@ def test_a_declared_matmul_precision_holds_for_convolutions_too(precision: str, 
     assert torch.backends.cudnn.allow_tf32 is before
 
 
-def test_only_the_verbs_of_a_model_work_in_its_mode():
+def test_only_the_verbs_of_a_model_compute_in_its_mode():
     class Model:
         def embed(self) -> torch.dtype:
             return product_dtype()
@@ -66,7 +66,7 @@ def test_only_the_verbs_of_a_model_work_in_its_mode():
     assert (model.embed(), model.embed(), model.name()) == (torch.bfloat16, torch.bfloat16, torch.float32)
 
 
-def test_every_verb_of_every_kind_of_model_works_in_its_mode():
+def test_every_verb_of_every_protocol_computes_in_its_mode():
     kinds = [kind for kind in vars(inference).values() if getattr(kind, "_is_protocol", False) and kind is not Protocol]
     verbs = {name for kind in kinds for name, value in vars(kind).items() if callable(value) and name[0] != "_"}
     assert verbs >= {"embed", "score", "segment"}
@@ -97,7 +97,9 @@ def test_a_loaded_model_gives_float32_vectors_computed_in_bfloat16(tmp_path: Pat
 # torch 2.14 says that it takes the slower way where autocast gives AIMv2's RMS norm two types.
 @pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")
 @pytest.mark.parametrize("name", MINIATURES)
-def test_every_family_gives_float32_whatever_it_computes_in(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_every_loader_returns_float32_whatever_it_computes_in(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Of a probe also the scores, which sum to 1 as they would not after rounding to 8 bits."""
     spec = MINIATURES[name](tmp_path, monkeypatch).spec
     assert spec.preprocessing is not None
@@ -137,7 +139,7 @@ def test_the_kernels_of_attention_agree(tmp_path: Path, monkeypatch: pytest.Monk
     assert sdpa == pytest.approx(eager, rel=1e-4, abs=1e-5)
 
 
-def test_an_attention_kernel_where_there_is_none_to_choose_is_an_error_of_the_spec(tmp_path: Path):
+def test_an_attention_kernel_for_a_loader_without_a_choice_is_a_broken_spec(tmp_path: Path):
     content = with_field(content_of("efficientnet_lite0"), ("numeric", "attention"), "sdpa")
     (problem,) = read_spec(write_spec(tmp_path, content))  # type: ignore[misc] # problems, not a spec
     assert str(problem) == (
@@ -146,5 +148,5 @@ def test_an_attention_kernel_where_there_is_none_to_choose_is_an_error_of_the_sp
     )
 
 
-def test_what_is_not_declared_is_not_written():
+def test_an_undeclared_attention_kernel_is_not_written():
     assert PLAIN.model_dump() == {"dtype": "float32", "device": "cpu"}

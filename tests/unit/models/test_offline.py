@@ -1,4 +1,4 @@
-"""Every loader loads and runs with the network shut: not one socket is opened."""
+"""Every loader loads and runs without opening a socket."""
 
 import socket
 from collections.abc import Callable
@@ -69,7 +69,7 @@ LOADER_OF = {key: project_spec(key).loader for key in INSTRUMENTS if key not in 
 
 
 def test_every_loader_is_among_the_cases():
-    """A new one of embeddings or probes goes into made_instruments.py, any other that takes pixels into the cases."""
+    """Add a new loader of embeddings or probes to made_instruments.py, and any other that takes pixels to the cases."""
     taking_pixels = {name for name, entry in LOADERS.items() if entry.reads is None}
     assert {name.partition(",")[0] for name in MINIATURES} | set(LOADER_OF.values()) == taking_pixels
 

@@ -1,4 +1,4 @@
-"""A file that is not the whole of the named model is an error that says what is wrong: nothing is drawn at random."""
+"""A file that lacks a weight of the named model is an error that says what is wrong; no weight is left random."""
 
 import shutil
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def folder_of(spec: Spec) -> Path:
 
 
 def rewrite(spec: Spec, change: Callable[[Weights], object], scratch: Path) -> Spec:
-    """Changes the checkpoint on disk; gives the spec that pins the changed one."""
+    """Changes the checkpoint on disk and returns the spec that pins the changed one."""
     weights: Any = spec.weights
     path = folder_of(spec) / weights.files[0].path
     if path.suffix == ".safetensors":
@@ -47,7 +47,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Spe
 
 # Each: the weight as the file names it, and as its library does.
 @pytest.mark.parametrize(
-    ("name", "lost", "told_as"),
+    ("name", "lost", "its_name"),
     [
         ("clip, whole", "visual_projection.weight", "visual_projection.weight"),
         ("clip, whole", "vision_model.encoder.layers.1.mlp.fc1.bias", "vision_model.encoder.layers.1.mlp.fc1.bias"),
@@ -62,13 +62,13 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Spe
     ],
 )
 def test_a_checkpoint_that_lacks_a_weight_is_refused(
-    name: str, lost: str, told_as: str, made: Callable[[str], Spec], tmp_path: Path
+    name: str, lost: str, its_name: str, made: Callable[[str], Spec], tmp_path: Path
 ):
     spec = rewrite(made(name), lambda weights: weights.pop(lost), tmp_path)
-    expected = rf"expected every weight of \w+, found none for {told_as}\.|found others: {told_as} .*, found none\)"
-    with pytest.raises(WeightsMismatch, match=expected) as told:
+    expected = rf"expected every weight of \w+, found none for {its_name}\.|found others: {its_name} .*, found none\)"
+    with pytest.raises(WeightsMismatch, match=expected) as error:
         load_model(spec)
-    assert str(folder_of(spec)) in str(told.value)
+    assert str(folder_of(spec)) in str(error.value)
 
 
 def test_another_family_under_the_name_is_refused(made: Callable[[str], Spec], tmp_path: Path):
@@ -92,13 +92,13 @@ def test_a_weight_of_another_shape_is_refused(made: Callable[[str], Spec], tmp_p
         load_model(spec)
 
 
-def test_the_shapes_expected_and_found_are_told(made: Callable[[str], Spec], tmp_path: Path):
+def test_the_shapes_expected_and_found_are_reported(made: Callable[[str], Spec], tmp_path: Path):
     spec = rewrite(made("open_clip, by name"), lambda weights: cut(weights, "visual.ln_post.weight"), tmp_path)
     with pytest.raises(WeightsMismatch, match=r"ln_post\.weight \(\(32,\), found \(12,\)\)\. Pin a file that holds"):
         load_model(spec)
 
 
-def test_a_weight_too_many_is_refused(made: Callable[[str], Spec], tmp_path: Path):
+def test_an_additional_weight_is_refused(made: Callable[[str], Spec], tmp_path: Path):
     more = rewrite(made("aimv2"), lambda weights: weights.update(head=torch.zeros(1)), tmp_path)
     with pytest.raises(WeightsMismatch, match=r"head \(not expected, found \(1,\)\)"):
         load_model(more)
@@ -118,7 +118,7 @@ def test_a_feature_that_the_network_does_not_give_is_refused(made: Callable[[str
         load_model(changed(spec, output={"pooled_feature": "global_average_pool_layer_norm"}))
 
 
-def test_an_architecture_that_open_clip_has_not_is_refused(made: Callable[[str], Spec]):
+def test_an_architecture_that_open_clip_does_not_have_is_refused(made: Callable[[str], Spec]):
     spec = made("open_clip, by name")
     with pytest.raises(WeightsMismatch, match=r"open_clip 3\.3\.0 has no 'ViT-H-15' with weights"):
         load_model(changed(spec, parameters={"architecture": "ViT-H-15"}))

@@ -1,4 +1,4 @@
-"""Pixels become a model's input exactly as the model family's own processor has it."""
+"""Pixels become a model's input exactly as by the processor of the model's family."""
 
 import numpy as np
 import pytest
@@ -124,7 +124,7 @@ def test_the_two_ways_to_crop_differ():
     assert np.asarray(centre_crop(ramp, 224, "half_to_even"))[0, 0] == 2
 
 
-def test_an_image_smaller_than_the_crop_lies_in_the_middle_of_black():
+def test_an_image_smaller_than_the_crop_is_centred_on_black():
     crop = np.asarray(centre_crop(Image.new("RGB", (3, 4), "white"), 6))[..., 0]
     assert crop.tolist() == [
         [0, 0, 0, 0, 0, 0],

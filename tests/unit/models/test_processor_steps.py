@@ -1,4 +1,4 @@
-"""A spec that declares other steps than its weights' own processor is refused, unless it says which and why."""
+"""A processor's steps are read right, and a spec that declares others is refused unless it declares the departure."""
 
 import json
 from collections.abc import Callable
@@ -171,7 +171,7 @@ def test_what_the_project_declares_is_what_torchvision_does(key: str):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"size": 256}, "resize.size_px: declared 224, its own 256"),
         ({"size": {"height": 224, "width": 224}}, "resize.mode: declared shortest_side, its own exact"),
@@ -191,8 +191,8 @@ def test_what_the_project_declares_is_what_torchvision_does(key: str):
     ],
     ids=str,
 )
-def test_a_step_that_differs_is_told_with_both_values(change: dict[str, Any], told: str, tmp_path: Path):
-    with pytest.raises(PreprocessingMismatch, match=told) as error:
+def test_a_step_that_differs_is_reported_with_both_values(change: dict[str, Any], message: str, tmp_path: Path):
+    with pytest.raises(PreprocessingMismatch, match=message) as error:
         require_snapshots_steps(project_spec("clip_vit_base_patch32"), write(tmp_path, CLIP | change))
     assert str(error.value).startswith("clip_vit_base_patch32: ")
     assert "preprocessor_config.json" in str(error.value)
@@ -206,19 +206,19 @@ def test_a_departure_that_is_declared_is_accepted(tmp_path: Path):
     require_snapshots_steps(spec, write(tmp_path, CLIP | {"size": 256}))
 
 
-def test_a_departure_from_something_else_is_not(tmp_path: Path):
+def test_a_departure_from_another_value_is_refused(tmp_path: Path):
     spec = changed(project_spec("clip_vit_base_patch32"), departures=[DEPARTURE])
     with pytest.raises(PreprocessingMismatch, match="declared 224, its own 336"):
         require_snapshots_steps(spec, write(tmp_path, CLIP | {"size": 336}))
 
 
-def test_a_departure_that_is_none_is_not_kept(tmp_path: Path):
+def test_a_departure_where_nothing_differs_is_refused(tmp_path: Path):
     spec = changed(project_spec("clip_vit_base_patch32"), departures=[{**DEPARTURE, "own": 224}])
     with pytest.raises(PreprocessingMismatch, match=r"size_px: a departure is declared and there is none"):
         require_snapshots_steps(spec, write(tmp_path, CLIP))
 
 
-def test_a_snapshot_without_a_processor_is_held_against_nothing(tmp_path: Path):
+def test_a_snapshot_without_a_processor_is_accepted(tmp_path: Path):
     require_snapshots_steps(project_spec("clip_vit_base_patch32"), tmp_path)
 
 
@@ -249,7 +249,7 @@ def test_a_pinned_processor_is_needed_and_verified(made: Callable[[str], Spec]):
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "told"),
+    ("name", "change", "message"),
     [
         ("torchvision, vgg16_imagenet1k_v1", {"crop_rounding": None}, "crop_rounding: declared None, its own half_to"),
         ("torchvision, vgg16_imagenet1k_v1", {"interpolation": "bicubic"}, "its own bilinear"),
@@ -257,10 +257,10 @@ def test_a_pinned_processor_is_needed_and_verified(made: Callable[[str], Spec]):
         ("open_clip, by snapshot", {"crop_px": 150}, "crop_px: declared 150, its own 160"),
     ],
 )
-def test_a_librarys_own_transforms_are_held_against_the_spec(
-    name: str, change: dict[str, Any], told: str, made: Callable[[str], Spec]
+def test_a_librarys_own_transforms_are_compared_with_the_spec(
+    name: str, change: dict[str, Any], message: str, made: Callable[[str], Spec]
 ):
-    with pytest.raises(PreprocessingMismatch, match=told):
+    with pytest.raises(PreprocessingMismatch, match=message):
         load_model(changed(made(name), preprocessing=change))
 
 

@@ -80,7 +80,7 @@ def test_a_grid_over_the_whole_raster(
         masks = segment(asked, pixels)
         require_same(masks, by_pipeline(network, pixels, asked.parameters))
         counts.append(len({mask.counts for mask in masks}))
-    assert min(counts[:3]) > 4  # masks that differ, so that equality says something
+    assert min(counts[:3]) > 4  # different masks, so that equality proves something
     assert counts[3] < counts[0]
 
 
@@ -113,7 +113,7 @@ def test_a_grid_over_crops(key: str, made: Callable[[], Any], tmp_path: Path, mo
 
 
 def test_a_snapshot_without_the_decoder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """SAM's weights hold no SAM-HQ: what is missing would be drawn at random."""
+    """SAM's weights lack those of SAM-HQ, which would be left random."""
     spec = pinned_spec("sam_vit_base_hub", tiny_hub_sam(), tmp_path, monkeypatch)
     with pytest.raises(ValueError, match="expected every weight of SamHQModel, found none for"):
         load_model(spec.model_copy(update={"loader": "sam_hq"}))

@@ -25,7 +25,7 @@ from atlas_resources.models.loaders.segmenters.point_prompts import Crop, boxes_
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Mask, Segmenter
 
-# Seeded weights draw masks of no quality: the thresholds let all of them through, or nothing would be compared.
+# Seeded weights give masks of low quality: the thresholds let all of them pass, or nothing would be compared.
 OPEN_THRESHOLDS = {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "box_nms_thresh": 1.0}
 
 
@@ -81,7 +81,7 @@ def test_small_networks_give_the_same_masks(points_per_side: int, tmp_path: Path
     records = reference(network, raster(), spec.parameters)
     assert (
         len({record["area"] for record in records}) > points_per_side
-    )  # masks that differ, so that equality says something
+    )  # different masks, so that equality proves something
     require_same(segment(spec, raster()), records)
 
 
@@ -99,7 +99,7 @@ def test_parameters_reach_the_generator(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def keep_what_is_cut_off(patch: pytest.MonkeyPatch) -> None:
-    """Seeded weights draw masks that fill their crop, which generator and reference alike would drop as cut off."""
+    """Seeded weights give masks that fill their crop, which both generator and reference would drop as cut off."""
     nothing = lambda boxes, *_: torch.zeros(len(boxes), dtype=torch.bool)  # noqa: E731
     patch.setattr(automatic_mask_generator, "is_box_near_crop_edge", nothing)
     patch.setattr(mask_generation, "is_cut_off", nothing)
@@ -121,10 +121,10 @@ def test_crops_give_the_same_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("stability", [0.0, 0.05])
 @pytest.mark.parametrize("min_area", [0, 40])
 @pytest.mark.parametrize("crop_layers", [0, 1])
-def test_masks_without_a_pixel_are_given_where_the_reference_gives_them(
+def test_masks_without_a_pixel_are_returned_where_the_reference_returns_them(
     crop_layers: int, min_area: int, stability: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The second mask of each point is drawn by nothing; a stability threshold above 0 leaves these out, 0 does not."""
+    """The second mask of each point is empty. A stability threshold above 0 drops these masks; one of 0 does not."""
     use_tiny_sam(monkeypatch)
     monkeypatch.setitem(sys.modules, "cv2", fake_opencv())
     network = spread(tiny_sam(), 0.5)
@@ -141,7 +141,7 @@ def test_masks_without_a_pixel_are_given_where_the_reference_gives_them(
 
 
 class DrawsNothing:
-    """A model whose masks lie below the threshold, and below the lower one of stability: -0.5, -1 and -5."""
+    """A model whose logits are below the threshold, two of them below the lower one of stability: -0.5, -1 and -5."""
 
     side_px = 64
     point_dtype: type[np.floating] = np.float64
@@ -154,7 +154,7 @@ class DrawsNothing:
         return logits, torch.tensor([[0.9, 0.8, 0.7]]).expand(len(points), 3)
 
 
-def test_stability_of_nothing_is_no_number():
+def test_the_stability_of_an_empty_mask_is_not_a_number():
     """Of one point: 0 of 3072 pixels is 0, 0 of 0 is none."""
     parameters = SamParameters.model_validate({"points_per_side": 1, "points_per_batch": 1, **OPEN_THRESHOLDS})
     masks = mask_generation.MaskGenerator(DrawsNothing(), parameters).segment(raster())
@@ -178,9 +178,7 @@ def fake_opencv() -> types.ModuleType:
 
 
 @pytest.mark.parametrize("min_area", [4, 40, 4000])
-def test_small_regions_are_taken_away_as_the_reference_does(
-    min_area: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_small_regions_are_removed_as_by_the_reference(min_area: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     use_tiny_sam(monkeypatch)
     monkeypatch.setitem(sys.modules, "cv2", fake_opencv())
     network = spread(tiny_sam(), 0.5)
@@ -194,7 +192,7 @@ def test_small_regions_are_taken_away_as_the_reference_does(
 
 
 @given(st.integers(30, 900), st.integers(30, 900), st.integers(0, 3), st.floats(0.05, 0.6))
-def test_crops_lie_where_the_reference_lays_them(height: int, width: int, layers: int, overlap: float):
+def test_crops_are_where_the_reference_has_them(height: int, width: int, layers: int, overlap: float):
     boxes, numbers = amg.generate_crop_boxes((height, width), layers, overlap)
     crops = lay_crops(height, width, layers, overlap)
     assert [[crop.left, crop.top, crop.right, crop.bottom] for crop in crops] == boxes
@@ -202,12 +200,12 @@ def test_crops_lie_where_the_reference_lays_them(height: int, width: int, layers
 
 
 @given(st.integers(1, 40))
-def test_points_lie_where_the_reference_lays_them(points_per_side: int):
+def test_points_are_where_the_reference_has_them(points_per_side: int):
     assert np.array_equal(point_grid(points_per_side), amg.build_point_grid(points_per_side))
 
 
 @given(st.data())
-def test_boxes_and_what_cuts_them_off_are_the_references(data: st.DataObject):
+def test_boxes_and_which_are_cut_off_equal_the_references(data: st.DataObject):
     """Masks in one crop of 120 x 150 within a raster of 200 x 300."""
     crop = Crop(1, *data.draw(st.sampled_from([(0, 0, 150, 120), (150, 80, 300, 200), (60, 40, 210, 160)])))
     corners = st.tuples(*[st.integers(0, 119), st.integers(0, 149)] * 2)
@@ -231,7 +229,7 @@ def test_more_layers_than_points_are_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["mean", "std"])
-def test_another_normalisation_than_the_models_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_normalisation_other_than_the_models_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     use_tiny_sam(monkeypatch)
     spec = read_pinned(tiny_sam(), tmp_path, monkeypatch)
     assert spec.preprocessing is not None

@@ -1,4 +1,4 @@
-"""Weights are found where their kind lies, and their digest is held against the spec before anything reads them."""
+"""Weights are found in the folder of their kind, and their digest is checked before anything reads them."""
 
 import hashlib
 import pickle
@@ -76,26 +76,26 @@ def test_an_algorithm_has_no_files():
     assert (found.files, found.folder) == ({}, None)
 
 
-def test_a_missing_file_is_told_with_its_place_and_how_to_mend_it(hub: Path):
-    with pytest.raises(WeightsMissing) as told:
+def test_a_missing_file_is_reported_with_its_path_and_a_fix(hub: Path):
+    with pytest.raises(WeightsMissing) as error:
         require_weights(project_spec(HUB))
-    assert str(told.value) == (
+    assert str(error.value) == (
         f"clip_vit_base_patch32: model.safetensors is not on disk; expected {hub}/model.safetensors. "
         "Fix: `atlas models pull clip_vit_base_patch32` fetches it, or says where to get it."
     )
 
 
-def test_a_missing_configuration_is_told_too(hub: Path):
+def test_a_missing_configuration_is_reported(hub: Path):
     (hub / "model.safetensors").write_bytes(b"abc")
     with pytest.raises(WeightsMissing, match=r"config\.json is not on disk"):
         require_weights(changed(HUB, ("weights", "files", 0, "sha256"), ABC_SHA256))
 
 
-def test_another_files_digest_is_told_with_both_and_how_to_mend_it(hub: Path):
+def test_a_wrong_digest_is_reported_with_the_expected_one_and_a_fix(hub: Path):
     (hub / "model.safetensors").write_bytes(b"abc")
-    with pytest.raises(WeightsMismatch) as told:
+    with pytest.raises(WeightsMismatch) as error:
         require_weights(project_spec(HUB))
-    assert str(told.value) == (
+    assert str(error.value) == (
         f"clip_vit_base_patch32: {hub}/model.safetensors is not the pinned file: expected sha256 {CLIP_SHA256}, "
         f"found {ABC_SHA256}. Fix: `atlas models pull clip_vit_base_patch32` replaces it by the pinned file, "
         "or says how."
@@ -119,7 +119,7 @@ def test_weights_without_a_digest_are_refused(checkpoints: Path):
         require_weights(changed(TORCH_HUB, ("weights", "files", 0, "sha256"), None))
 
 
-def test_an_instrument_without_weights_is_told(hub: Path):
+def test_an_instrument_without_weights_is_reported(hub: Path):
     with pytest.raises(WeightsMissing, match=r"pins no weights\. Complete model_specs/clip_vit_base_patch32\.yaml"):
         require_weights(changed(HUB, ("weights",), None))
 
@@ -132,22 +132,22 @@ def test_an_instrument_without_weights_is_told(hub: Path):
         (ALGORITHM, "scikit-image", "0.26.0"),
     ],
 )
-def test_another_version_of_the_library_is_told_with_both(key: str, library: str, installed: str):
-    with pytest.raises(WeightsMismatch) as told:
+def test_another_version_of_the_library_is_reported_with_the_expected_one(key: str, library: str, installed: str):
+    with pytest.raises(WeightsMismatch) as error:
         require_weights(changed(key, ("weights", "version"), "9.9"))
-    assert str(told.value) == (
+    assert str(error.value) == (
         f"{library}: expected version 9.9, found {installed}. "
         f"Fix: pip install '{library}==9.9', or pin the version you mean in the spec."
     )
 
 
-def test_a_library_that_is_not_installed_is_told():
+def test_a_library_that_is_not_installed_is_reported():
     with pytest.raises(WeightsMismatch, match=r"no-such-library: expected version 0\.26\.0, found nothing"):
         require_weights(changed(ALGORITHM, ("weights", "library"), "no-such-library"))
 
 
 class Malicious:
-    """Unpickled, it writes a file: what an attacker would do with os.system."""
+    """Writes a file when it is unpickled, as an attacker would run a command."""
 
     def __init__(self, target: Path):
         self.target = target
