@@ -113,7 +113,6 @@ def materialize(
     selection: str | None = None,
     plate_ids: Sequence[str] | None = None,
     which: Literal["all", "missing", "failed"] = "all",
-    paranoid: bool = False,
     console: Console | None = None,
 ) -> Iterator[LayerResult]:
     """Materialises a selection, layer after layer; yields how each ended.
@@ -126,7 +125,6 @@ def materialize(
             selections as `@name`; if None, everything but the instruments that are not active.
         plate_ids: the plates; all registered ones if None.
         which: of these, those that are missing of an asset, or whose last attempt failed; for each asset its own.
-        paranoid: hash weights again, even those whose digest is remembered.
         console: where progress is shown.
 
     Raises:
@@ -161,7 +159,7 @@ def materialize(
                     raise_on_error=False,
                     tags={**(tags_of(work) if work else {}), **OWN_PROCESS_TAGS},
                     run_config={
-                        **(run_config_of(work, paranoid=paranoid) if work else {}),
+                        **(run_config_of(work) if work else {}),
                         "loggers": {"terminal": {}},
                     },
                 )

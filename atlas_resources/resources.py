@@ -42,12 +42,12 @@ class InstrumentResource(dg.ConfigurableResource):
 
     _model: Any = PrivateAttr(default=None)
 
-    def load(self, instrument: Instrument, *, paranoid: bool = False) -> Any:
-        """The loaded model (see `load_model` for `paranoid` and for what it raises)."""
+    def load(self, instrument: Instrument) -> Any:
+        """The loaded model (see `load_model` for what it raises)."""
         from atlas_resources.models.loading import load_model
 
         if self._model is None:
-            self._model = load_model(instrument.spec, instrument.prompts, paranoid)
+            self._model = load_model(instrument.spec, instrument.prompts)
         return self._model
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:

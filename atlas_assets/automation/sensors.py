@@ -72,8 +72,8 @@ def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
     @dg.sensor(
         target=dg.AssetSelection.all(),
         minimum_interval_seconds=60,
-        description="Requests what is missing: groundwork and every active instrument, in few runs over just the missing "
-        "plates. The nightly schedule retries plates that failed. "
+        description="Requests what is missing: groundwork and every active instrument, in few runs over just the "
+        "missing plates. The nightly schedule retries plates that failed. "
         f"Active: {', '.join(sorted(registry.active))}.",
     )
     def fill_missing(context: dg.SensorEvaluationContext, dataset: DatasetResource) -> dg.SensorResult | dg.SkipReason:
@@ -128,8 +128,8 @@ def _build_nightly(registry: Registry, settings: AutomationSettings) -> dg.Sched
         cron_schedule=settings.nightly.cron,
         execution_timezone=settings.nightly.timezone,
         target=dg.AssetSelection.all(),
-        description=f"Requests all that is missing, failures included, up to {settings.most_attempts} attempts a plate. "
-        "Leaves out what a run in progress is about to make.",
+        description="Requests all that is missing, failures included, up to "
+        f"{settings.most_attempts} attempts a plate. Leaves out what a run in progress is about to make.",
     )
     def nightly(
         context: dg.ScheduleEvaluationContext, dataset: DatasetResource

@@ -48,8 +48,7 @@ def tags_of(work: WorkList) -> dict[str, str]:
     }
 
 
-def run_config_of(work: WorkList, *, paranoid: bool = False) -> dict:
-    """The run configuration that gives a work list to the steps of its assets; `paranoid` as in `PlateRun`."""
+def run_config_of(work: WorkList) -> dict:
+    """The run configuration that gives a work list to the steps of its assets."""
     ops = {OP_NAME if key in KEYS else key.to_python_identifier() for key in work.keys}
-    config = {"plates": list(work.plate_ids), **({"paranoid": True} if paranoid else {})}
-    return {"ops": {op: {"config": config} for op in sorted(ops)}}
+    return {"ops": {op: {"config": {"plates": list(work.plate_ids)}} for op in sorted(ops)}}

@@ -31,25 +31,23 @@ def run(
     """
     from atlas_assets.in_process import materialize, open_instance
     from atlas_resources.instruments.registry import read_registry
+    from atlas_resources.models.weights import forget_digests
 
     if sum((bool(plates), missing, failed)) > 1:
         raise fail("use only one of --plates, --missing and --failed")
     dataset = open_dataset()
     chosen = [plate_id.strip() for plate_id in plates.split(",")] if plates else None
     which = "missing" if missing else "failed" if failed else "all"
-    is_success = True
+    registry, is_success = read_registry(), True
+    if paranoid:
+        for instrument in registry.instruments.values():
+            forget_digests(instrument.spec)
     with open_instance(dataset) as instance:
         try:
-            for layer in materialize(
-                read_registry(),
-                dataset,
-                instance,
-                selection=selection,
-                plate_ids=chosen,
-                which=which,
-                paranoid=paranoid,
-                console=console,
-            ):
+            layers = materialize(
+                registry, dataset, instance, selection=selection, plate_ids=chosen, which=which, console=console
+            )
+            for layer in layers:
                 is_success &= layer.is_success
                 for failure in layer.failures:
                     console.print(failure, style="red", markup=False, soft_wrap=True)

@@ -14,7 +14,7 @@ from atlas_assets.roles.soundness import unsound_result
 from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
 from atlas_resources.instruments.instrument import Instrument
-from atlas_resources.models.weights import WeightsMismatch, WeightsMissing
+from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, forget_digests
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs.execution import Outcome, execute_run
@@ -74,12 +74,14 @@ def build_instrument_asset(instrument: Instrument) -> dg.AssetsDefinition:
     def instrument_asset(context: dg.AssetExecutionContext, config: PlateRun) -> Iterator[Any]:
         dataset = _require(context, "dataset", DatasetResource).open()
         resource = _require(context, spec.key, InstrumentResource)
+        if config.paranoid:
+            forget_digests(spec)
         step = PlateStep(context, config, [key], code_version=identity.fingerprint, upstream=inputs)
         outcomes = execute_run(
             dataset,
             instrument,
             step.plate_ids,
-            build_work(instrument, lambda: _load(resource, instrument, config.paranoid)),
+            build_work(instrument, lambda: _load(resource, instrument)),
             is_forced=config.force,
             dagster_run_id=context.run.run_id,
             log=context.log,
@@ -103,10 +105,10 @@ def _result(dataset: Dataset, instrument: Instrument, outcome: Outcome) -> Plate
     )
 
 
-def _load(resource: InstrumentResource, instrument: Instrument, paranoid: bool) -> Any:
+def _load(resource: InstrumentResource, instrument: Instrument) -> Any:
     """The loaded model. Raises a Failure that is not tried again if the weights are not the pinned ones."""
     try:
-        return resource.load(instrument, paranoid=paranoid)
+        return resource.load(instrument)
     except (WeightsMissing, WeightsMismatch) as error:
         raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 

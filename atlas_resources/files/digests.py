@@ -114,16 +114,14 @@ def forget(paths: Iterable[Path]) -> None:
         _write_memory({path: entry for path, entry in _read_memory().items() if path not in forgotten})
 
 
-def digest_of(path: Path, paranoid: bool = False) -> str:
+def digest_of(path: Path) -> str:
     """sha256 of a file, hex: the remembered one if `stat` reports that the file has not changed since.
 
-    Args:
-        path: the file; a link is followed.
-        paranoid: hash the file even if its digest is remembered.
+    A link is followed. `forget` makes sure that the file is hashed.
     """
     real = path.resolve()
     before, started_ns = real.stat(), time.time_ns()
-    known = None if paranoid else _read_memory().get(str(real))
+    known = _read_memory().get(str(real))
     if known is not None and known == Remembered.of(before, known.sha256):
         return known.sha256
     found = sha256_of(real)

@@ -35,7 +35,7 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
     if set(read_ledger(dataset, PLATES)["plate_id"]) != set(plate_ids):
         yield f"plates came or went; there are {len(plate_ids)}"
     yield from _changed_groundwork(dataset, plate_ids)
-    present = {identity.fingerprint for identity in registry.identities.values()}
+    present = {instrument.identity.fingerprint for instrument in registry.instruments.values()}
     if set(read_ledger(dataset, MODELS)["fingerprint"].drop_nulls()) != present:
         yield f"instruments changed: {', '.join(sorted(fingerprint[:8] for fingerprint in present))}"
     compared = runs_in(read_ledger(dataset, SEGMENT_SETS))

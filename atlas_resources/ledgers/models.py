@@ -4,7 +4,7 @@ import json
 
 import polars as pl
 
-from atlas_resources.instruments.identity import preprocess_tag
+from atlas_resources.instruments.instrument import preprocess_tag
 from atlas_resources.instruments.registry import Registry, loader_version
 from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.pins import model_sha, weights_sha256
@@ -18,7 +18,8 @@ def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
     rows = []
     for spec in registry.specs.values():
         steps, status = spec.preprocessing or spec.own_preprocessing, registry.status(spec.key)
-        identity = registry.identities.get(spec.key)
+        instrument = registry.instruments.get(spec.key)
+        identity = instrument and instrument.identity
         rows.append(
             {
                 "instrument": spec.key,

@@ -117,7 +117,7 @@ def _run_row(manifest: RunManifest) -> dict:
 def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> pl.DataFrame:
     """run_id and plate_id of the newest complete run per plate and instrument with present fingerprint and source."""
     present = pl.DataFrame(
-        [(identity.key, identity.fingerprint) for identity in registry.identities.values()],
+        [(key, instrument.identity.fingerprint) for key, instrument in registry.instruments.items()],
         schema={"instrument": pl.String, "fingerprint": pl.String},
         orient="row",
     )

@@ -1,10 +1,11 @@
-"""From a spec to a loaded model, and what a model of each role does. What it is fed is in `preprocessing`."""
+"""Loads the model of a spec: the only way to a loader, whose module is imported by its name in the loader table."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from atlas_resources.instruments.admission import status_of
 from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import HubWeights
 from atlas_resources.models._departures import require_snapshots_steps
@@ -14,48 +15,53 @@ from atlas_resources.models.weights import hub_offline, require_weights
 
 
 class DeviceUnavailable(RuntimeError):
-    """The instrument's declared device is not there."""
+    """This machine does not have the device that the instrument declares."""
 
 
 def require_device(spec: Spec) -> str:
-    """The spec's device. Raises DeviceUnavailable at once when it is not there: nothing falls back to another."""
+    """Returns the spec's device, `cpu` or `cuda`. Raises DeviceUnavailable if it is missing: there is no fallback."""
     if spec.numeric is None or spec.numeric.device == "cpu":
         return "cpu"
     import torch
 
     if not torch.cuda.is_available():
         raise DeviceUnavailable(
-            f"{spec.key} is declared for cuda and this machine has no CUDA device. Run it where there is one, or "
-            f"declare an instrument of its own for the CPU (numeric.device: cpu) in model_specs/."
+            f"{spec.key} is declared for cuda and this machine has no CUDA device. Run it on one that has, or "
+            f"declare another instrument for the CPU (numeric.device: cpu) in model_specs/."
         )
     return "cuda"
 
 
-def load_model(spec: Spec, paranoid: bool = False) -> Embedder | Scorer | Segmenter | Detector:
-    """Loads the pinned weights, digests checked, on the declared device and in its numeric mode. Opens no connection.
+def load_model(
+    spec: Spec, prompts: Sequence[AskedPrompt] = ()
+) -> Embedder | Scorer | Segmenter | Detector:
+    """Loads the pinned weights, whose digests are checked, onto the declared device and in the declared numeric mode.
+
+    Opens no connection.
 
     Args:
         spec: the instrument.
-        paranoid: hash every file again, even one whose digest is remembered.
+        prompts: the prompts that its spec pins, in order (see `Instrument.prompts`).
 
     Raises:
         WeightsMissing, WeightsMismatch: see `weights.require_weights`.
         DeviceUnavailable: see `require_device`.
-        PreprocessingMismatch: the weights' own processor does something else (see `_departures.require_same_steps`).
+        PreprocessingMismatch: the weights' own processor has other steps (see `_departures.require_same_steps`).
     """
     device = require_device(spec)
     with hub_offline(), numeric_mode(spec.numeric):
-        weights = require_weights(spec, paranoid)
+        weights = require_weights(spec)
         if isinstance(spec.weights, HubWeights) and weights.folder is not None:
             require_snapshots_steps(spec, weights.folder)
-        model = loader_of(spec)(spec, weights, device)
+        load = loader_of(spec)
+        model = load(spec, weights, device, prompts) if spec.prompts else load(spec, weights, device)
     return in_mode(model, spec.numeric)
 
 
 def loader_of(spec: Spec) -> Callable:
-    """The `load(spec, weights, device)` function of the spec's family. Importing it may import torch.
+    """Returns the `load(spec, weights, device)` function of the spec's loader; prompts, if any, are a fourth argument.
 
-    Raises ValueError for an instrument that is not admitted.
+    Importing it may import torch. Raises ValueError where the spec names no loader.
     """
     if spec.loader is None:
         raise ValueError(f"{spec.key}: {status_of(spec).reason}")

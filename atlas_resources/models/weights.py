@@ -7,12 +7,12 @@ import importlib.metadata
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from atlas_resources.files.digests import digest_of
+from atlas_resources.files.digests import digest_of, forget
 from atlas_resources.instruments.spec.pins import pinned_files
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import Algorithm, GitWeights, HubWeights, LibraryWeights, WeightFile
@@ -94,7 +94,7 @@ def weights_folder(weights: HubWeights | LibraryWeights | GitWeights) -> Path:
     return Path(str(importlib.metadata.distribution(weights.library).locate_file("")))
 
 
-def _require_file(spec: Spec, folder: Path, file: WeightFile, paranoid: bool) -> Path:
+def _require_file(spec: Spec, folder: Path, file: WeightFile) -> Path:
     path = folder / file.path
     if not path.is_file():
         raise WeightsMissing(
@@ -106,7 +106,7 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile, paranoid: bool) ->
             f"{spec.key}: {path}: expected a pinned sha256, found none. Write it into model_specs/{spec.key}.yaml."
         )
     if file.sha256 is not None:
-        found = digest_of(path, paranoid)
+        found = digest_of(path)
         if found != file.sha256:
             raise WeightsMismatch(
                 f"{spec.key}: {path} is not the pinned file: expected sha256 {file.sha256}, found {found}. "
@@ -115,12 +115,11 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile, paranoid: bool) ->
     return path
 
 
-def require_weights(spec: Spec, paranoid: bool = False) -> LocatedWeights:
+def require_weights(spec: Spec) -> LocatedWeights:
     """Returns the spec's weight files, after checking the digest of each.
 
     Args:
         spec: the instrument.
-        paranoid: hash every file, even one whose digest is remembered (see `digests.digest_of`).
 
     Raises:
         WeightsMissing: a file is not on disk.
@@ -135,8 +134,17 @@ def require_weights(spec: Spec, paranoid: bool = False) -> LocatedWeights:
         case None:
             raise WeightsMissing(f"{spec.key}: the spec pins no weights. Complete model_specs/{spec.key}.yaml.")
     folder = weights_folder(spec.weights)
-    files = {file.path: _require_file(spec, folder, file, paranoid) for file in pinned_files(spec.weights)}
+    files = {file.path: _require_file(spec, folder, file) for file in pinned_files(spec.weights)}
     return LocatedWeights(files, folder)
+
+
+def forget_digests(spec: Spec) -> None:
+    """Forgets the remembered digests of the spec's weight files: the next `require_weights` hashes each again."""
+    if spec.weights is None or isinstance(spec.weights, Algorithm):
+        return
+    with suppress(WeightsMissing, WeightsMismatch):  # of what is not on disk nothing is remembered
+        folder = weights_folder(spec.weights)
+        forget(folder / file.path for file in pinned_files(spec.weights))
 
 
 @dataclass(frozen=True)
@@ -153,7 +161,8 @@ def _verify_file(spec: Spec, folder: Path, file: WeightFile) -> FileReport:
     path = folder / file.path
     if not path.is_file():
         return FileReport(spec.key, file.path, "missing", f"expected {path}; `atlas models pull {spec.key}`")
-    found = digest_of(path, paranoid=True)
+    forget([path])
+    found = digest_of(path)
     if file.sha256 is None:
         return FileReport(spec.key, file.path, "unpinned", f"{path} has sha256 {found}; the spec gives none")
     if found != file.sha256:

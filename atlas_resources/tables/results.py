@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from atlas_resources.instruments.instrument_identity import InstrumentIdentity
+from atlas_resources.instruments.instrument import InstrumentIdentity
 from atlas_resources.tables.result_columns import (
     DETECTION,
     EMBEDDING,

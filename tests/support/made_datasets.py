@@ -97,9 +97,13 @@ class Graph:
         return build_definitions(self.registry, self.dataset.root)
 
     def materialize(
-        self, *keys: str, plates: Sequence[str] | None = None, forced: Sequence[str] = ()
+        self,
+        *keys: str,
+        plates: Sequence[str] | None = None,
+        forced: Sequence[str] = (),
+        paranoid: Sequence[str] = (),
     ) -> dg.ExecuteInProcessResult:
-        """One run over a contiguous range of plates (all of them by default); `forced` are op names."""
+        """One run over a contiguous range of plates, by default all; `forced` and `paranoid` are op names."""
         add_missing_partitions(self.instance, self.dataset)
         plate_ids = plates or self.instance.get_dynamic_partitions("plates")
         job = self.definitions.resolve_implicit_global_asset_job_def()
@@ -110,7 +114,12 @@ class Graph:
                 "dagster/asset_partition_range_start": plate_ids[0],
                 "dagster/asset_partition_range_end": plate_ids[-1],
             },
-            run_config={"ops": {name: {"config": {"force": True}} for name in forced}},
+            run_config={
+                "ops": {
+                    name: {"config": {"force": name in forced, "paranoid": name in paranoid}}
+                    for name in {*forced, *paranoid}
+                }
+            },
             raise_on_error=False,
         )
 

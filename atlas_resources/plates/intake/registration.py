@@ -157,8 +157,8 @@ def register_scan(
     except OSError as error:
         if dataset.plate(manifest.plate_id).folder.exists():
             raise RegistrationRefused(
-                f"{dataset.plate(manifest.plate_id).folder} is there already, from a registration at the same time or by"
-                f" hand; look at it, and add the scan again"
+                f"{dataset.plate(manifest.plate_id).folder} exists already, from another registration or by hand; look"
+                f" at it, and add the scan again"
             ) from error
         raise RegistrationRefused(f"cannot be stored as {manifest.plate_id}: {error.strerror or error}") from error
     known.add(manifest, validated.sha256)

@@ -13,7 +13,7 @@ from support.made_specs import content_of, project_spec, with_field
 from atlas_resources.files import digests
 from atlas_resources.files.digests import digest_of, forget, memory_path, remember
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.weights import require_weights, verify_weights
+from atlas_resources.models.weights import forget_digests, require_weights, verify_weights
 
 REAL_MEMORY_PATH = memory_path  # conftest puts another in its place, of the module
 ABC_SHA256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1: sha256 of "abc"
@@ -47,12 +47,6 @@ def file(tmp_path: Path) -> Path:
 def test_a_file_is_hashed_once(file: Path, hashed: list[Path]):
     assert [digest_of(file), digest_of(file), digest_of(file)] == [ABC_SHA256] * 3
     assert hashed == [file]
-
-
-def test_paranoia_hashes_again(file: Path, hashed: list[Path]):
-    digest_of(file)
-    assert digest_of(file, paranoid=True) == ABC_SHA256
-    assert hashed == [file, file]
 
 
 def test_a_forgotten_file_is_hashed_once_more(file: Path, hashed: list[Path], tmp_path: Path):
@@ -236,7 +230,8 @@ def test_weights_are_hashed_at_the_first_run_and_not_at_the_next(checkpoint: Pat
     for _ in range(3):
         require_weights(pinned(ABC_SHA256))
     assert hashed == [checkpoint]
-    require_weights(pinned(ABC_SHA256), paranoid=True)
+    forget_digests(pinned(ABC_SHA256))
+    require_weights(pinned(ABC_SHA256))
     verify_weights(pinned(ABC_SHA256))
     assert hashed == [checkpoint] * 3
 

@@ -1,29 +1,20 @@
-"""`--paranoid` reaches the loading of the weights; without it a remembered digest is trusted."""
+"""A paranoid run forgets the remembered digests of the weights before it loads them; another run trusts them."""
 
 import pytest
 from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
+from support.made_datasets import Graph
 
-from atlas_assets.in_process import materialize
-from atlas_resources.models import loading as inference
-from atlas_resources.models.weights import require_weights
+from atlas_assets.graph import instruments
+
+KEY = f"embeddings/{EMBEDDER}"
 
 
-@pytest.mark.parametrize("paranoid", [True, False])
-def test_the_weights_are_required_as_asked(dataset, fakes, instance, monkeypatch, paranoid):
-    asked = []
-
-    def recording(spec, paranoid=False):
-        asked.append(paranoid)
-        return require_weights(spec, paranoid)
-
-    monkeypatch.setattr(inference, "require_weights", recording)
-    layers = materialize(
-        fake_registry(fake_spec(EMBEDDER)),
-        dataset,
-        instance,
-        selection=f'key:"embeddings/{EMBEDDER}"',
-        plate_ids=["plate-001"],
-        paranoid=paranoid,
-    )
-    assert [layer.is_success for layer in layers] == [True]
-    assert asked == [paranoid]
+@pytest.mark.parametrize("is_paranoid", [True, False])
+def test_digests_are_forgotten_as_asked(dataset, fakes, instance, monkeypatch, is_paranoid):
+    forgotten = []
+    monkeypatch.setattr(instruments, "forget_digests", lambda spec: forgotten.append(spec.key))
+    graph = Graph(dataset, fake_registry(fake_spec(EMBEDDER)), instance)
+    assert graph.materialize(
+        KEY, plates=["plate-001"], paranoid=[f"embeddings__{EMBEDDER}"] if is_paranoid else []
+    ).success
+    assert forgotten == ([EMBEDDER] if is_paranoid else [])

@@ -49,7 +49,7 @@ def test_plates_that_failed_are_no_reason_to_try_again(graph):
 
 
 def test_weights_that_are_not_there_are_no_reason_and_the_run_says_what_mends_it(graph, monkeypatch):
-    def missing(self, spec, *, paranoid=False):
+    def missing(self, instrument):
         raise WeightsMissing("not on disk. Mend: `atlas models pull`")
 
     monkeypatch.setattr(InstrumentResource, "load", missing)

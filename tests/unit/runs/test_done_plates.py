@@ -129,7 +129,7 @@ def test_two_runs_of_the_same_second_have_different_ids(graph):
         ids = [first.run_id, second.run_id, third.run_id]
     assert len(set(ids)) == 3
     assert ids == sorted(ids)
-    assert all(re.fullmatch(rf"run-\d{{8}}-\d{{6}}Z-{identity.fingerprint[:8]}", run_id) for run_id in ids)
+    assert all(re.fullmatch(rf"run-\d{{8}}-\d{{6}}Z-{instrument.identity.fingerprint[:8]}", run_id) for run_id in ids)
 
 
 @pytest.mark.parametrize("key", [f"embeddings/{EMBEDDER}", SEGMENTS])

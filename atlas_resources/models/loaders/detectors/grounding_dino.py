@@ -1,5 +1,6 @@
-"""GroundingDINO from the hub's own layout, by transformers: boxes for the words of a pinned prompt set."""
+"""GroundingDINO in the hub's own layout, loaded by transformers: boxes for the texts of a pinned prompt set."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,7 +8,7 @@ from transformers import BertTokenizer, GroundingDinoForObjectDetection
 from transformers.image_transforms import center_to_corners_format
 
 from atlas_resources.instruments.loader_table import GroundingDinoParameters
-from atlas_resources.instruments.prompts import AskedPrompt, asked_prompts
+from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.output import BoxesOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._snapshots import load_whole
@@ -16,18 +17,18 @@ from atlas_resources.models.weights import LocatedWeights
 
 
 class WordsToFind:
-    """The prompts as the model reads them, one line for all.
+    """All prompts as one line, as the model reads them.
 
-    Each lower-cased and closed by a full stop, as `_merge_candidate_labels_text` of transformers 5.23
-    (processing_grounding_dino.py) and the authors' README advise.
+    Each is lower-cased and ends with a full stop, as `_merge_candidate_labels_text` of transformers 5.23
+    (processing_grounding_dino.py) does and the authors' README advises.
 
     Attributes:
-        inputs: what the network takes, [1, tokens] each.
-        prompts: in their order in the line.
-        is_of_prompt: bool [prompts, tokens], which tokens are a prompt's own.
+        inputs: the network's text inputs, [1, tokens] each.
+        prompts: in the order of the line.
+        is_of_prompt: bool [prompts, tokens], which tokens belong to a prompt.
     """
 
-    def __init__(self, tokenizer: BertTokenizer, prompts: list[AskedPrompt]):
+    def __init__(self, tokenizer: BertTokenizer, prompts: Sequence[AskedPrompt]):
         self.tokenizer = tokenizer
         self.prompts = prompts
         texts = [prompt.text.lower() for prompt in prompts]
@@ -41,18 +42,18 @@ class WordsToFind:
             start += len(text) + len(". ")
 
     def phrase(self, is_meant: torch.Tensor) -> str:
-        """The words that a box is for, of a bool [tokens]: all but the first, which opens the line and is no word."""
+        """Returns the words of the tokens marked in a bool [tokens], without the first token, which starts the line."""
         ids = self.inputs["input_ids"][0]
         return str(self.tokenizer.decode(ids[1:][is_meant[1:]]))
 
     def prompt(self, scores: torch.Tensor, threshold: float) -> AskedPrompt | None:
-        """The prompt whose tokens score best, of [tokens]; None if none is above the threshold."""
+        """Returns the prompt with the best token, by scores [tokens]; None if none is above the threshold."""
         best, index = scores.where(self.is_of_prompt, torch.zeros(())).max(dim=1).values.max(dim=0)
         return self.prompts[int(index)] if best > threshold else None
 
 
 class GroundingDino:
-    """Finds what words name."""
+    """Finds objects that a text names."""
 
     def __init__(self, network: Any, device: str, words: WordsToFind, parameters: GroundingDinoParameters):
         self.network = network
@@ -62,10 +63,10 @@ class GroundingDino:
 
     @torch.inference_mode()
     def detect(self, image: torch.Tensor) -> list[Detection]:
-        """Boxes above the threshold, of one image, float32 [3, H, W].
+        """Returns the boxes of one image, float32 [3, H, W], whose score is above the threshold.
 
-        As `post_process_grounded_object_detection` of transformers 5.23 (processing_grounding_dino.py): a sigmoid per
-        token, a box's score the greatest of them, its label the tokens above the text threshold.
+        A query's score is the highest sigmoid over the tokens, and its label the tokens above the text threshold, as in
+        `post_process_grounded_object_detection` of transformers 5.23 (processing_grounding_dino.py).
         """
         inputs = {name: value.to(self.device) for name, value in self.words.inputs.items()}
         outputs = self.network(pixel_values=image[None].to(self.device), **inputs)
@@ -84,12 +85,12 @@ class GroundingDino:
         return Detection(corners.numpy(), self.words.phrase(tokens > threshold), score, prompt=prompt)
 
 
-def load(spec: Spec, weights: LocatedWeights, device: str) -> GroundingDino:
-    """Loads the pinned snapshot and its tokenizer from disk. See `_snapshots.load_whole` for what it raises.
+def load(spec: Spec, weights: LocatedWeights, device: str, prompts: Sequence[AskedPrompt]) -> GroundingDino:
+    """Loads the pinned snapshot and its tokenizer.
 
     Raises:
-        PromptsMismatch: a pinned prompt set is not on disk, or another.
-        ValueError: the snapshot's number of boxes is not the declared one, or the prompts are longer than it can read.
+        WeightsMismatch: see `_snapshots.load_whole`.
+        ValueError: the snapshot's number of boxes is not the declared one, or the prompts have too many tokens for it.
     """
     network: Any = load_whole(GroundingDinoForObjectDetection, spec, weights)
     boxes, longest = network.config.num_queries, network.config.max_text_len
@@ -97,7 +98,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> GroundingDino:
     if boxes != declared:
         raise ValueError(f"{spec.key}: expected {declared} boxes, found {boxes} in {weights.folder}")
     tokenizer = BertTokenizer.from_pretrained(str(weights.folder), local_files_only=True)
-    words = WordsToFind(tokenizer, asked_prompts(spec.prompts or []))
+    words = WordsToFind(tokenizer, prompts)
     tokens = words.is_of_prompt.shape[1]
     if tokens > longest:
         raise ValueError(f"{spec.key}: expected prompts of {longest} tokens at most, found {tokens}")

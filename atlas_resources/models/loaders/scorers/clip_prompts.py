@@ -1,12 +1,13 @@
-"""CLIP's text tower, by transformers: words against the image vectors that another instrument sealed."""
+"""CLIP's text tower, loaded by transformers: texts compared with image vectors that another instrument has sealed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import CLIPModel, CLIPTokenizer
 
-from atlas_resources.instruments.prompts import AskedPrompt, asked_prompts
+from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.output import ScoresOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._snapshots import load_whole
@@ -15,9 +16,9 @@ from atlas_resources.models.weights import LocatedWeights
 
 
 class ClipPrompts:
-    """Compares images with words, in the space that CLIP's two towers share."""
+    """Compares images with texts in the space of CLIP's two towers."""
 
-    def __init__(self, network: Any, tokenizer: CLIPTokenizer, device: str, prompts: list[AskedPrompt]):
+    def __init__(self, network: Any, tokenizer: CLIPTokenizer, device: str, prompts: Sequence[AskedPrompt]):
         self.network = network
         self.tokenizer = tokenizer
         self.device = device
@@ -27,7 +28,7 @@ class ClipPrompts:
 
     @torch.inference_mode()
     def embed_text(self, texts: list[str]) -> np.ndarray:
-        """The projected text embedding, raw: float32 [N, dim]. What is longer than CLIP can read is cut off."""
+        """Returns the projected text embeddings, not normalised: float32 [N, dim]. Too long texts are truncated."""
         inputs = self.tokenizer(
             texts,
             padding=True,
@@ -39,14 +40,14 @@ class ClipPrompts:
         return features.pooler_output.float().cpu().numpy()
 
     def cosines(self, batch: torch.Tensor) -> np.ndarray:
-        """float32 [N, prompts], of raw image vectors, float32 [N, dim]."""
+        """Returns the cosines with the prompts, float32 [N, prompts], for raw image vectors float32 [N, dim]."""
         return (_unit(batch) @ self._words.T).float().numpy()
 
     def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Cosines by the model's own logit scale, and their softmax over the prompts of each set.
+        """Returns the cosines times the model's logit scale, and their softmax over the prompts of each set.
 
         As `logits_per_image` of CLIPModel in transformers 5.23 and its zero-shot-image-classification pipeline, set by
-        set. Each float32 [N, prompts].
+        set. Both are float32 [N, prompts], for raw image vectors float32 [N, dim].
         """
         logits = torch.from_numpy(self.cosines(batch)) * self.scale
         scores = torch.empty_like(logits)
@@ -61,14 +62,13 @@ def _unit(vectors: torch.Tensor) -> torch.Tensor:
     return vectors / torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
 
 
-def load(spec: Spec, weights: LocatedWeights, device: str) -> ClipPrompts:
-    """Loads the pinned snapshot and its tokenizer from disk. See `_snapshots.load_whole` for what it raises.
+def load(spec: Spec, weights: LocatedWeights, device: str, prompts: Sequence[AskedPrompt]) -> ClipPrompts:
+    """Loads the pinned snapshot and its tokenizer.
 
     Raises:
-        PromptsMismatch: a pinned prompt set is not on disk, or another.
-        ValueError: the sets hold another number of prompts than declared.
+        WeightsMismatch: see `_snapshots.load_whole`.
+        ValueError: the number of prompts is not the declared one.
     """
-    prompts = asked_prompts(spec.prompts or [])
     declared = spec.output.count if isinstance(spec.output, ScoresOutput) else None
     if len(prompts) != declared:
         raise ValueError(f"{spec.key}: expected {declared} prompts, found {len(prompts)} in its sets")
