@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.color import deltaE_ciede2000
@@ -62,6 +62,7 @@ def test_the_same_pixels_in_any_order_give_the_same_palette():
     assert first == again == of_shuffled
 
 
+@settings(deadline=None)  # the first example imports scikit-learn
 @given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3))))
 def test_shares_sum_to_one_and_no_two_colours_are_alike(rgb: np.ndarray):
     palette = dominant_colours(count_colours(rgb))
