@@ -32,9 +32,7 @@ def require_device(spec: Spec) -> str:
     return "cuda"
 
 
-def load_model(
-    spec: Spec, prompts: Sequence[AskedPrompt] = ()
-) -> Embedder | Scorer | Segmenter | Detector:
+def load_model(spec: Spec, prompts: Sequence[AskedPrompt] = ()) -> Embedder | Scorer | Segmenter | Detector:
     """Loads the pinned weights, whose digests are checked, onto the declared device and in the declared numeric mode.
 
     Opens no connection.
@@ -47,7 +45,9 @@ def load_model(
         WeightsMissing, WeightsMismatch: see `weights.require_weights`.
         DeviceUnavailable: see `require_device`.
         PreprocessingMismatch: the weights' own processor has other steps (see `_departures.require_same_steps`).
+        ValueError: the prompts are not those of the sets that the spec pins; or the spec names no loader.
     """
+    _require_prompts(spec, prompts)
     device = require_device(spec)
     with hub_offline(), numeric_mode(spec.numeric):
         weights = require_weights(spec)
@@ -56,6 +56,16 @@ def load_model(
         load = loader_of(spec)
         model = load(spec, weights, device, prompts) if spec.prompts else load(spec, weights, device)
     return in_mode(model, spec.numeric)
+
+
+def _require_prompts(spec: Spec, prompts: Sequence[AskedPrompt]) -> None:
+    pinned = {f"{pin.set}_v{pin.version}" for pin in spec.prompts or []}
+    given = {f"{prompt.set}_v{prompt.version}" for prompt in prompts}
+    if given != pinned:
+        raise ValueError(
+            f"{spec.key}: expected the prompts of {', '.join(sorted(pinned)) or 'no set'}, found those of "
+            f"{', '.join(sorted(given)) or 'no set'}. `Instrument.prompts` has the pinned ones."
+        )
 
 
 def loader_of(spec: Spec) -> Callable:

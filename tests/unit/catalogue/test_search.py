@@ -49,7 +49,7 @@ def tower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def scorer(spec: Any) -> TextScorer:
-    model = load_model(spec)
+    model = load_model(spec, read_prompts().asked(spec.prompts or []))
     assert isinstance(model, TextScorer)
     return model
 
@@ -108,7 +108,7 @@ def test_words_find_the_plate_that_lies_nearest(tower, tmp_path: Path, monkeypat
     measure(dataset, PROJECT, CLIP, GivenVectors({name: vector.tolist() for name, vector in given.items()}))
     build_ledgers(dataset, PROJECT)
     build_catalogue(dataset, PROJECT)
-    monkeypatch.setattr(text_search, "load_model", lambda asked: model)
+    monkeypatch.setattr(text_search, "load_model", lambda spec, prompts: model)
     found = search_plates(dataset, PROJECT, "a heron by the water", CLIP, 2)
     assert found[0][0] == "plate-002"
     assert found[0][2] == pytest.approx(1, abs=1e-5)

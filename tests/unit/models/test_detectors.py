@@ -1,6 +1,7 @@
 """DETR and GroundingDINO find what transformers finds: tiny checkpoints are loaded from spec to boxes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from transformers import (
     pipeline,
 )
 
-from atlas_resources.instruments.prompts import PromptsMismatch
+from atlas_resources.instruments.prompts import read_prompts
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.preprocessing import build_preprocess
@@ -45,10 +46,15 @@ SIZE = {"shortest_edge": SHORT_PX, "longest_edge": LONG_PX}
 Found = list[tuple[float, str, list[float]]]  # score, label, corners in source pixels, in the order of the queries
 
 
+def load(spec: Spec) -> Detector:
+    model = load_model(spec, read_prompts().asked(spec.prompts or []))
+    assert isinstance(model, Detector)
+    return model
+
+
 def detect(spec: Spec, images: list[Image.Image]) -> list[Found]:
     """By the project: digests, loading, preprocessing, the model."""
-    model = load_model(spec)
-    assert isinstance(model, Detector)
+    model = load(spec)
     assert spec.preprocessing is not None
     preprocess = build_preprocess(spec.preprocessing)
     return [in_pixels(model.detect(preprocess(image)), image) for image in images]
@@ -157,8 +163,7 @@ def test_detr_equals_transformers_pipeline(tmp_path: Path, monkeypatch: pytest.M
 def test_a_box_for_words_names_the_prompt_whose_token_scores_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """By hand from the logits: the tokens are [CLS] bird . branch . egg . ne ##st . [SEP]."""
     case = GroundingDinoCase(tmp_path / "hub", monkeypatch)
-    model = load_model(case.spec)
-    assert isinstance(model, Detector)
+    model = load(case.spec)
     image = drawn(1)[0]
     inputs: Any = case.processor(images=image, text=WORDS, return_tensors="pt")
     assert inputs.input_ids[0].tolist() == [101, 1040, 1012, 1041, 1012, 1042, 1012, 1043, 1044, 1012, 102]
@@ -178,15 +183,20 @@ def test_a_checkpoint_of_other_sizes_than_declared_is_refused(case: DetrCase | G
     assert case.spec.output is not None
     other = case.spec.model_copy(update={"output": case.spec.output.model_copy(update={"max_boxes": 100})})
     with pytest.raises(ValueError, match=r"20 (boxes|in)|found 20"):
-        load_model(other)
+        load(other)
 
 
-def test_prompts_that_are_not_the_pinned_ones_load_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_prompts_of_other_sets_than_the_pinned_ones_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     case = GroundingDinoCase(tmp_path / "hub", monkeypatch)
-    assert case.spec.prompts
-    other = case.spec.prompts[0].model_copy(update={"sha256": "0" * 64})
-    with pytest.raises(PromptsMismatch, match=r"plate_objects_v1.yaml: expected the set of sha256 0000"):
-        load_model(case.spec.model_copy(update={"prompts": [other]}))
+    with pytest.raises(ValueError, match="expected the prompts of plate_objects_v1, found those of no set"):
+        load_model(case.spec)
+    prompts = read_prompts().asked(case.spec.prompts or [])
+    others = [replace(prompt, version=2) for prompt in prompts]
+    with pytest.raises(ValueError, match="expected the prompts of plate_objects_v1, found those of plate_objects_v2"):
+        load_model(case.spec, others)
+    detr_case = DetrCase(tmp_path / "detr", monkeypatch)
+    with pytest.raises(ValueError, match="expected the prompts of no set, found those of plate_objects_v1"):
+        load_model(detr_case.spec, prompts)
 
 
 def test_a_tokenizer_that_is_not_on_disk_is_reported_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -194,4 +204,4 @@ def test_a_tokenizer_that_is_not_on_disk_is_reported_with_the_command(tmp_path: 
     folder = snapshot_folder(case.spec, tmp_path / "hub")
     (folder / "tokenizer.json").unlink()
     with pytest.raises(WeightsMissing, match=r"tokenizer.json is not on disk.*atlas models pull grounding_dino_base"):
-        load_model(pinned(case.spec, folder))
+        load(pinned(case.spec, folder))

@@ -15,6 +15,7 @@ from support.made_specs import project_spec
 from support.network import NetworkUsed, shut_network
 
 from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.instruments.prompts import read_prompts
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders.segmenters.u2net import U2NetNetwork
 from atlas_resources.models.loading import load_model
@@ -92,7 +93,7 @@ def test_it_loads_and_runs_without_a_socket(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shut_network: None
 ):
     spec = INSTRUMENTS[key](tmp_path, monkeypatch)
-    model = load_model(spec)
+    model = load_model(spec, read_prompts().asked(spec.prompts or []))
     batch = torch.zeros(2, 3, *input_side_px(spec))
     if isinstance(model, Scorer) and spec.role == "probe":
         assert len(model.score(batch)[0]) == 2
