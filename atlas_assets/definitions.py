@@ -7,9 +7,8 @@ import dagster as dg
 from atlas_assets.automation.selections import build_jobs
 from atlas_assets.automation.sensors import build_automation
 from atlas_assets.automation.settings import read_settings
-from atlas_assets.graph.broken_specs import build_broken_spec_assets
 from atlas_assets.graph.groundwork import groundwork
-from atlas_assets.graph.instruments import build_instrument_asset
+from atlas_assets.graph.instruments import build_broken_spec_assets, build_instrument_asset
 from atlas_assets.graph.ledger_checks import build_checks
 from atlas_assets.graph.ledgers import build_ledger_assets
 from atlas_assets.graph.plates import plate_manifest

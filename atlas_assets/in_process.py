@@ -130,14 +130,7 @@ def materialize(
     Raises:
         ValueError: the selection names no asset, or there are no plates.
     """
-    add_missing_partitions(instance, dataset)
-    all_ids = instance.get_dynamic_partitions(PLATES_NAME)
-    wanted = tuple(all_ids if plate_ids is None else plate_ids)
-    unknown = set(wanted) - set(all_ids)
-    if unknown or not wanted:
-        raise ValueError(
-            f"no such plates: {sorted(unknown)}" if unknown else "no plates are registered: atlas plates add PATH"
-        )
+    wanted = _require_plates(dataset, instance, plate_ids)
     with Progress(
         TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
     ) as progress:
@@ -158,12 +151,22 @@ def materialize(
                     asset_selection=list(work.keys) if work else keys,
                     raise_on_error=False,
                     tags={**(tags_of(work) if work else {}), **OWN_PROCESS_TAGS},
-                    run_config={
-                        **(run_config_of(work) if work else {}),
-                        "loggers": {"terminal": {}},
-                    },
+                    run_config={**(run_config_of(work) if work else {}), "loggers": {"terminal": {}}},
                 )
                 yield LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
+
+
+def _require_plates(dataset: Dataset, instance: dg.DagsterInstance, plate_ids: Sequence[str] | None) -> tuple[str, ...]:
+    """The plates asked for, all by default. Raises ValueError for unknown ones, and if there are none."""
+    add_missing_partitions(instance, dataset)
+    all_ids = instance.get_dynamic_partitions(PLATES_NAME)
+    wanted = tuple(all_ids if plate_ids is None else plate_ids)
+    unknown = set(wanted) - set(all_ids)
+    if unknown or not wanted:
+        raise ValueError(
+            f"no such plates: {sorted(unknown)}" if unknown else "no plates are registered: atlas plates add PATH"
+        )
+    return wanted
 
 
 def _stages(

@@ -18,11 +18,11 @@ from atlas_resources.catalogue.build import connect
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.measures.masks.shape import intersection_over_union
-from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.sealed import MANIFEST_NAME, read_preview
 
 TRUTH_FOLDER = "demo_truth"

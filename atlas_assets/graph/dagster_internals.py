@@ -3,6 +3,8 @@
 Each is used because Dagster has no public way; the comments say for what.
 """
 
+import warnings
+
 from dagster._core.definitions.asset_selection import DagsterInvalidAssetSelectionError
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.definitions.data_version import (
@@ -16,6 +18,9 @@ from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 from dagster._core.execution.plan.objects import StepFailureData
 
 READ_IN_VERSION = "1.13.27"
+
+# Dagster calls the parameter beta at every use, and every plate asset has it.
+warnings.filterwarnings("ignore", message=r"Parameter `backfill_policy`")
 
 __all__ = [
     "CODE_VERSION_TAG",  # these four: staleness of each plate of an asset whose step yields its own events

@@ -1,5 +1,9 @@
-"""One asset for each admitted instrument: take the plates that are not done, measure them, seal, report."""
+"""One asset for each admitted instrument: take the plates that are not done, measure them, seal, report.
 
+A spec that could not be read is a node that cannot run, so that the graph shows what is broken.
+"""
+
+import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -14,6 +18,7 @@ from atlas_assets.roles.soundness import unsound_result
 from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
 from atlas_resources.instruments.instrument import Instrument
+from atlas_resources.instruments.registry import Registry
 from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, forget_digests
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource, InstrumentResource
@@ -89,6 +94,23 @@ def build_instrument_asset(instrument: Instrument) -> dg.AssetsDefinition:
         yield from step.events(_result(dataset, instrument, outcome) for outcome in outcomes)
 
     return instrument_asset
+
+
+def build_broken_spec_assets(registry: Registry) -> list[dg.AssetSpec]:
+    """One node per broken file, its description saying what is wrong and how to see it."""
+    by_file: dict[str, list[str]] = {}
+    for problem in registry.problems:
+        by_file.setdefault(problem.file, []).append(str(problem))
+    return [
+        dg.AssetSpec(
+            dg.AssetKey(["broken_specs", *re.sub(r"[^a-z0-9_/]", "_", file.removesuffix(".yaml").lower()).split("/")]),
+            group_name="broken_specs",
+            description="This spec could not be read; fix it, see `atlas models check`, and reload:\n\n"
+            + "\n".join(f"- {problem}" for problem in problems),
+            kinds={"yaml"},
+        )
+        for file, problems in by_file.items()
+    ]
 
 
 def _result(dataset: Dataset, instrument: Instrument, outcome: Outcome) -> PlateResult:

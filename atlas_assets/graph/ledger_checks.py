@@ -180,54 +180,52 @@ def _build_check(table: Table, name: str, description: str, find: Finding, *, is
 
 def build_checks(registry: Registry) -> list[Any]:
     """The checks of every ledger."""
+    return [*_sealed_checks(), *_row_checks(registry), *_library_checks(registry)]
+
+
+def _sealed_checks() -> list[Any]:
     equal = "The ledger holds exactly the rows of the plates' sealed files."
-    truths = [
+    return [
         _build_check(table, "equals_sealed_files", equal, _sealed_differ(table, role))
         for role, table in INSTRUMENT_TABLES.items()
     ]
-    return [
-        *truths,
-        _build_check(
-            EMBEDDINGS,
-            "vectors_are_sound",
-            "Declared length, finite, of the recorded norm.",
-            _unsound_vectors(registry),
-        ),
-        _build_check(SEGMENTS, "masks_are_sound", "Run lengths have the recorded area and digest.", _unsound_masks),
-        _build_check(KEPT, "masks_are_of_the_raw_set", "Each verdict is on a mask of `segments`.", _foreign_segments),
-        _build_check(PROBES, "scores_sum_to_one", "The scores of a plate's labels sum to 1.", _unsound_scores),
-        _build_check(
+
+
+def _row_checks(registry: Registry) -> list[Any]:
+    """Rows that contradict themselves or their spec; a wrong one keeps the catalogue from being rebuilt."""
+    checks = (
+        (EMBEDDINGS, "vectors_are_sound", "Declared length, finite, of the recorded norm.", _unsound_vectors(registry)),
+        (SEGMENTS, "masks_are_sound", "Run lengths have the recorded area and digest.", _unsound_masks),
+        (KEPT, "masks_are_of_the_raw_set", "Each verdict is on a mask of `segments`.", _foreign_segments),
+        (PROBES, "scores_sum_to_one", "The scores of a plate's labels sum to 1.", _unsound_scores),
+        (
             DETECTIONS,
             "boxes_are_sound",
             "Edges in order, the same in pixels and as shares of the plate, scores 0 to 1.",
             _unsound_boxes,
         ),
-        _build_check(
-            HISTOGRAMS, "counts_sum_to_pixels", "Each histogram sums to the plate's pixels.", _unsound_histograms
-        ),
-        _build_check(
+        (HISTOGRAMS, "counts_sum_to_pixels", "Each histogram sums to the plate's pixels.", _unsound_histograms),
+        (RUNS, "weights_are_the_pinned_ones", "Digests of weights equal the specs'.", _foreign_weights(registry)),
+    )
+    return [_build_check(*check) for check in checks]
+
+
+def _library_checks(registry: Registry) -> list[Any]:
+    """What a person should look at; warnings only."""
+    checks = (
+        (
             EMBEDDINGS,
             "two_embedding_families",
-            "Active embeddings were trained for two objectives at least, so that they can disagree.",
+            "Active embeddings were trained for at least two objectives, so that they can disagree.",
             _too_few_objectives(registry),
-            is_blocking=False,
         ),
-        _build_check(
-            RUNS, "weights_are_the_pinned_ones", "Digests of weights equal the specs'.", _foreign_weights(registry)
-        ),
-        _build_check(
+        (
             PLATES,
             "sources_are_unchanged",
-            "Each source is the registered file; one that was touched since is hashed again.",
+            "Each source is the registered file; one whose file changed since is hashed again.",
             _changed_sources,
-            is_blocking=False,
         ),
-        _build_check(MODELS, "specs_are_readable", "No spec is broken.", _broken_specs, is_blocking=False),
-        _build_check(
-            MODELS,
-            "licences_are_known",
-            "Every active instrument's licence is known.",
-            _unknown_licences(registry),
-            is_blocking=False,
-        ),
-    ]
+        (MODELS, "specs_are_readable", "No spec is broken.", _broken_specs),
+        (MODELS, "licences_are_known", "Every active instrument's licence is known.", _unknown_licences(registry)),
+    )
+    return [_build_check(*check, is_blocking=False) for check in checks]

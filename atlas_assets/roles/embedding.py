@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import polars as pl
 from PIL import Image
 
 from atlas_assets.roles.declared import ContractBroken, require_finite, source_pixels
-from atlas_assets.roles.parts import WHOLE_PLATE, Box, Part, embedding_rows
 from atlas_assets.roles.tensors import TensorWork
 from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
@@ -19,6 +19,49 @@ from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.measuring import is_out_of_memory
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
+from atlas_resources.tables.result_columns import EMBEDDING
+from atlas_resources.tables.table import frame_of
+
+
+class Box(NamedTuple):
+    """A box in source pixels: left and top inclusive, right and bottom exclusive."""
+
+    x_min: int
+    y_min: int
+    x_max: int
+    y_max: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a vector is of: a whole plate, or the box of a segment or a tile in it."""
+
+    scope: Literal["plate", "segment", "tile"]
+    box: Box | None = None
+    segment_id: str | None = None
+    tile_id: str | None = None
+    crop_policy: str | None = None
+
+
+WHOLE_PLATE = Part("plate")
+
+
+def embedding_rows(parts: Sequence[Part], vectors: Sequence[np.ndarray]) -> pl.DataFrame:
+    """One row of `result_columns.EMBEDDING` per part: its raw float32 vector, and that vector's length in float64."""
+    rows = [
+        {
+            "scope": part.scope,
+            "segment_id": part.segment_id,
+            "tile_id": part.tile_id,
+            **(part.box._asdict() if part.box else {}),
+            "crop_policy": part.crop_policy,
+            "vector_dim": vector.size,
+            "vector": vector,
+            "l2_norm": float(np.linalg.norm(vector.astype(np.float64))),
+        }
+        for part, vector in zip(parts, vectors, strict=True)
+    ]
+    return frame_of(EMBEDDING, rows)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from atlas_assets.ui.plots import thumbnail
 from atlas_resources.files.durable import write_bytes_atomically, write_json_atomically
 from atlas_resources.measures.pixels import measure_pixels
-from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure, InputImage, StructuredError
+from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure, InputImage
 from atlas_resources.plates.decode import DecodedImage, decode
 from atlas_resources.plates.groundwork import (
     FAILURE_NAME,
@@ -19,6 +19,7 @@ from atlas_resources.plates.groundwork import (
     read_groundwork_failure,
 )
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import StructuredError
 
 CLAIM_KEY = "groundwork"
 

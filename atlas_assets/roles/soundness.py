@@ -8,10 +8,11 @@ import polars as pl
 
 from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.plates.contracts import InputImage, RunManifest
+from atlas_resources.plates.contracts import InputImage
 from atlas_resources.plates.groundwork import INPUT_IMAGE_NAME
 from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.sealed import result_path
 from atlas_resources.tables.ledgers import PLATES
 from atlas_resources.tables.region_soundness import unsound_colours, unsound_outlines, unsound_verdicts

@@ -11,8 +11,8 @@ from atlas_resources.instruments.roles import ROLES
 from atlas_resources.instruments.spec.output import MasksOutput, ScoresOutput, VectorOutput
 from atlas_resources.instruments.spec.pins import revision_url
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.sealed import read_metrics, read_preview
 
 

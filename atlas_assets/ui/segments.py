@@ -8,8 +8,8 @@ from atlas_assets.ui.masks import area_histogram
 from atlas_assets.ui.metadata import Markdown
 from atlas_assets.ui.plots import data_uri_markdown
 from atlas_resources.ledgers.segment_sets import set_warnings
-from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.sealed import result_path
 
 

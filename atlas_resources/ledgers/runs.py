@@ -15,9 +15,9 @@ from atlas_resources.ledgers.parquet import (
     sealed_runs,
     write_ledger,
 )
-from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.tables.ledgers import LINEAGE, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES

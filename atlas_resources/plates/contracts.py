@@ -1,7 +1,4 @@
-"""The JSON files of a dataset, one frozen model each, and their JSON Schemas.
-
-What is in a file, never how it is made.
-"""
+"""The JSON files of a plate, one frozen model each: its identity and what the CPU measured of it."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -9,32 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from atlas_resources.files.contract import Contract, Sha256
-from atlas_resources.instruments.instrument import InstrumentIdentity
 
 PLATE_ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-
-
-RUN_ID_PATTERN = r"^run-\d{8}-\d{6}Z-[0-9a-f]{8}$"
-
-
 PlateId = Annotated[str, Field(pattern=PLATE_ID_PATTERN)]
-
-
-RunId = Annotated[str, Field(pattern=RUN_ID_PATTERN)]
-
-
 Ratio = Annotated[float, Field(ge=0, le=1)]
-
-
 Count = Annotated[int, Field(ge=0)]
-
-
 Rgb = Annotated[list[float], Field(min_length=3, max_length=3)]
-
-
 Lab = Annotated[list[float], Field(min_length=3, max_length=3)]
-
-
 Histogram256 = Annotated[list[Count], Field(min_length=256, max_length=256)]
 
 
@@ -204,111 +182,3 @@ class FileDigest(Contract):
     path: str
     sha256: Sha256
     size_bytes: Count
-
-
-class Environment(Contract):
-    """The software and the machine class a run used."""
-
-    python: str
-    os: str
-    device: str
-    dtype: str
-    packages: dict[str, str] = Field(description="Version of each library that touches the numbers.")
-
-
-class CodeVersion(Contract):
-    """The project's own version: the git commit, and whether the tree differed from it."""
-
-    project: str
-    git_sha: str | None
-    is_dirty: bool | None
-
-
-class StructuredError(Contract):
-    """Why a plate failed."""
-
-    type: str
-    message: str
-    stage: Literal["decode", "compute", "seal"]
-    traceback: str
-
-
-class RunManifest(Contract):
-    """`runs/<run_id>/run.manifest.json`: one instrument's sealed result for one plate."""
-
-    run_id: RunId
-    plate_id: PlateId
-    status: Literal["complete", "failed"]
-    source_sha256: Sha256
-    instrument: InstrumentIdentity
-    inputs: list[FileDigest]
-    outputs: list[FileDigest]
-    environment: Environment
-    code: CodeVersion
-    dagster_run_id: str | None
-    started_at: datetime
-    sealed_at: datetime
-    error: StructuredError | None
-
-
-class Metrics(Contract):
-    """`runs/<run_id>/metrics.json`: scalars for a person."""
-
-    run_id: RunId
-    plate_id: PlateId
-    values: dict[str, float | int | str | bool | None]
-
-
-class RunConfig(Contract):
-    """`reports/<run_id>/config.json`: what the run was asked to do."""
-
-    run_id: RunId
-    instrument: InstrumentIdentity
-    spec: dict = Field(description="The whole spec as it was read, prose included.")
-    batch_size: int = Field(gt=0)
-    forced: bool
-    plate_ids: list[PlateId]
-    dagster_run_id: str | None
-    started_at: datetime
-
-
-class FailedPlate(Contract):
-    """A plate that failed, by name and reason."""
-
-    plate_id: PlateId
-    error: StructuredError
-
-
-class RunReport(Contract):
-    """`reports/<run_id>/report.json`: how the run ended. Absent while it runs, and for ever if it was killed."""
-
-    run_id: RunId
-    config_sha256: Sha256
-    status: Literal["complete", "failed"]
-    selected: list[PlateId]
-    done: list[PlateId]
-    skipped: list[PlateId]
-    failed: list[FailedPlate]
-    finished_at: datetime
-    load_seconds: float
-    decode_seconds: float
-    compute_seconds: float
-    seal_seconds: float
-    wall_seconds: float
-
-
-CONTRACTS: dict[str, type[Contract]] = {
-    "manifest": PlateManifest,
-    "input_image": InputImage,
-    "input_color_histograms": ColorHistograms,
-    "groundwork_failure": GroundworkFailure,
-    "run.manifest": RunManifest,
-    "metrics": Metrics,
-    "config": RunConfig,
-    "report": RunReport,
-}
-
-
-def json_schema(name: str) -> dict:
-    """JSON Schema (2020-12) of the dataset file `<name>.json`. Raises KeyError for a name that is not in CONTRACTS."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **CONTRACTS[name].model_json_schema()}

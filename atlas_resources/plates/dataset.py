@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas_resources.files.durable import write_bytes_atomically
-from atlas_resources.plates.contracts import CONTRACTS, PLATE_ID_PATTERN, json_schema
+from atlas_resources.plates.contracts import PLATE_ID_PATTERN
+from atlas_resources.plates.json_files import CONTRACTS, json_schema
 from atlas_resources.plates.plate import Plate, require_plate_id
 
 ROOT_VARIABLE = "ATLAS_HOME"

@@ -1,9 +1,13 @@
-"""Reading the JSON files of a dataset, with errors that say how to fix a file that is missing or broken."""
+"""The JSON files of a dataset: their schemas, and reading them with errors that say how to fix a broken one."""
 
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+
+from atlas_resources.files.contract import Contract
+from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure, InputImage, PlateManifest
+from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -17,6 +21,18 @@ FIXES = {
     "input_color_histograms.json": "delete it and materialise plate/input_color_histograms for this plate",
 }
 RUN_FIX = "a sealed run is never edited: delete its folder and materialise the instrument for the plate again"
+
+
+CONTRACTS: dict[str, type[Contract]] = {
+    "manifest": PlateManifest,
+    "input_image": InputImage,
+    "input_color_histograms": ColorHistograms,
+    "groundwork_failure": GroundworkFailure,
+    "run.manifest": RunManifest,
+    "metrics": Metrics,
+    "config": RunConfig,
+    "report": RunReport,
+}
 
 
 class DatasetBroken(ValueError):
@@ -50,3 +66,8 @@ def read_whole(path: Path) -> bytes:
 def fix_for(path: Path) -> str:
     """How to fix a file of the dataset that is missing or broken."""
     return f"to fix it: {FIXES.get(path.name, RUN_FIX)}"
+
+
+def json_schema(name: str) -> dict:
+    """JSON Schema (2020-12) of the dataset file `<name>.json`. Raises KeyError for a name that is not in CONTRACTS."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **CONTRACTS[name].model_json_schema()}

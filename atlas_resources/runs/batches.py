@@ -11,9 +11,9 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import polars as pl
 
 from atlas_resources.files.read_ahead import THREADS, ahead
-from atlas_resources.plates.contracts import StructuredError
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import StructuredError
 from atlas_resources.runs.claims import Claim, claim_plate
 from atlas_resources.runs.measuring import structured
 

@@ -10,16 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from atlas_resources.instruments.instrument import Instrument
-from atlas_resources.plates.contracts import (
-    PLATE_ID_PATTERN,
-    FailedPlate,
-    FileDigest,
-    RunManifest,
-    RunReport,
-    StructuredError,
-)
+from atlas_resources.plates.contracts import PLATE_ID_PATTERN, FileDigest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import FailedPlate, RunManifest, RunReport, StructuredError
 from atlas_resources.runs.batches import Batches, PlateOutcome, Timings
 from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.measuring import Measurer, Work, structured
@@ -101,15 +95,11 @@ def execute_run(
         Whatever `work.load` raises, before any plate is touched. OSError if the disk fails.
     """
     timings = Timings()
-    outcomes: list[Outcome] = []
-    missing = []
-    for plate_id in plate_ids:
-        outcome = _look_up(dataset, instrument, plate_id, is_forced)
-        if outcome is None:
-            missing.append(plate_id)
-            continue
+    outcomes = []
+    for outcome in _look_up_all(dataset, instrument, plate_ids, is_forced):
         outcomes.append(outcome)
         yield outcome
+    missing = [plate_id for plate_id in plate_ids if plate_id not in {outcome.plate_id for outcome in outcomes}]
     if not missing:
         return
     started = time.perf_counter()
@@ -127,6 +117,16 @@ def execute_run(
         report = _report(run, timings, named, [outcome for outcome in outcomes if outcome.plate_id in named])
         run.write_report(report)
         log.info(f"{run.run_id}: {_summary(report)}")
+
+
+def _look_up_all(
+    dataset: Dataset, instrument: Instrument, plate_ids: Sequence[str], is_forced: bool
+) -> Iterator[Outcome]:
+    """The outcomes of the plates that need no measuring."""
+    for plate_id in plate_ids:
+        outcome = _look_up(dataset, instrument, plate_id, is_forced)
+        if outcome is not None:
+            yield outcome
 
 
 def _look_up(dataset: Dataset, instrument: Instrument, plate_id: str, is_forced: bool) -> Outcome | None:

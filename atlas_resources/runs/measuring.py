@@ -5,8 +5,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
-from atlas_resources.plates.contracts import StructuredError
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import StructuredError
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
 

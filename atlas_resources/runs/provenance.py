@@ -7,7 +7,7 @@ import subprocess
 
 from atlas_resources.files.project import PROJECT_ROOT
 from atlas_resources.instruments.spec.spec import Numeric
-from atlas_resources.plates.contracts import CodeVersion, Environment
+from atlas_resources.plates.run_contracts import CodeVersion, Environment
 
 PACKAGES_THAT_TOUCH_NUMBERS = (
     "torch",

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from atlas_resources.instruments.instrument import InstrumentIdentity
-from atlas_resources.plates.contracts import Metrics, RunManifest
 from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import Metrics, RunManifest
 from atlas_resources.tables.results import FILE_OF_ROLE
 
 MANIFEST_NAME = "run.manifest.json"

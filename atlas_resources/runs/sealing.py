@@ -17,9 +17,10 @@ import polars as pl
 
 from atlas_resources.files.durable import sync_folder, write_bytes_atomically, write_json_atomically, write_synced
 from atlas_resources.instruments.instrument import Instrument
-from atlas_resources.plates.contracts import FileDigest, Metrics, RunConfig, RunManifest, RunReport, StructuredError
+from atlas_resources.plates.contracts import FileDigest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport, StructuredError
 from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.provenance import code_version, environment
 from atlas_resources.runs.sealed import MANIFEST_NAME, METRICS_NAME

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from atlas_resources.instruments.instrument import Instrument
-from atlas_resources.plates.contracts import FileDigest, RunManifest
+from atlas_resources.plates.contracts import FileDigest
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.sealed import find_done, result_path
 
 

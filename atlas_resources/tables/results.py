@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from atlas_resources.instruments.instrument import InstrumentIdentity
+from atlas_resources.instruments.roles import ROLES
 from atlas_resources.tables.result_columns import (
     DETECTION,
     EMBEDDING,
@@ -17,61 +18,58 @@ from atlas_resources.tables.result_columns import (
 from atlas_resources.tables.table import IDENTITY, IS_CURRENT, Column, Table
 
 
-def _result_table(name: str, meaning: str, columns: Sequence[Column], key: Sequence[str], plate_file: str) -> Table:
-    """A table whose rows instruments measure; `key` tells apart the rows of one plate and run."""
-    order_by = ("instrument", "plate_id", "run_id", *key)
-    return Table(name, meaning, (*IDENTITY, *columns, IS_CURRENT), order_by, plate_file)
+def _result_table(role: str, meaning: str, columns: Sequence[Column], *key: str) -> Table:
+    """A table whose rows instruments of a role measure; `key` tells apart the rows of one plate and run."""
+    record, order_by = ROLES[role], ("instrument", "plate_id", "run_id", *key)
+    if record.table is None:
+        raise ValueError(f"role {role!r} has no table in instruments/roles.py")
+    return Table(record.table, meaning, (*IDENTITY, *columns, IS_CURRENT), order_by, record.result_file or "")
 
 
 INSTRUMENT_TABLES = {
     "embedding": _result_table(
-        "embeddings",
+        "embedding",
         "Raw vectors of plates, their tiles and segments. The views `embeddings_KEY` have arrays of fixed size.",
         EMBEDDING,
-        ("scope", "segment_id", "tile_id"),
-        "embeddings.parquet",
+        "scope",
+        "segment_id",
+        "tile_id",
     ),
     "segmentation": _result_table(
-        "segments",
+        "segmentation",
         "Masks of plates at source size, with measures of their shape and colour.",
         SEGMENT,
-        ("segment_id",),
-        "segments.parquet",
+        "segment_id",
     ),
     "probe": _result_table(
-        "probes",
+        "probe",
         "Scores of plates for every label, not only the best. Weak signals: read calibration and failure_modes.",
         PROBE,
-        ("label_index",),
-        "probe_scores.parquet",
+        "label_index",
     ),
     "detection": _result_table(
-        "detections",
+        "detection",
         "Labelled boxes on plates, above the instrument's threshold. Weak signals on engravings: read label and score.",
         DETECTION,
-        ("detection_id",),
-        "detections.parquet",
+        "detection_id",
     ),
     "pruning": _result_table(
-        "kept_segments",
+        "pruning",
         "Verdict on each segment of a raw set: kept, with its rank and mask, or dropped, with the rule that did it.",
         KEPT_SEGMENT,
-        ("segment_id",),
-        "kept_segments.parquet",
+        "segment_id",
     ),
     "palette": _result_table(
-        "region_colours",
+        "palette",
         "Luminance, colours and texture of kept segments, measured on the source's pixels inside the mask alone.",
         REGION_COLOURS,
-        ("segment_id",),
-        "region_colours.parquet",
+        "segment_id",
     ),
     "outline": _result_table(
-        "region_outlines",
+        "outline",
         "Kept segments as polygons of a stated tolerance, and how much these differ from the masks.",
         REGION_OUTLINE,
-        ("segment_id",),
-        "region_outlines.parquet",
+        "segment_id",
     ),
 }
 """The table of each role."""

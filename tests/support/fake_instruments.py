@@ -9,6 +9,7 @@ import pytest
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.instruments.loader_table import LOADERS, LoaderEntry
+from atlas_resources.instruments.prompts import read_prompts
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models import loading as inference
@@ -124,7 +125,7 @@ def reader_spec(**changes: Any) -> Spec:
 def fake_registry(*specs: Spec) -> Registry:
     """These instruments and no others, all active."""
     by_key = {spec.key: spec for spec in specs}
-    return Registry(Path(__file__).parent, by_key, frozenset(by_key), ())
+    return Registry(Path(__file__).parent, by_key, frozenset(by_key), (), prompts=read_prompts())
 
 
 def install(patch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from atlas_assets.graph.instruments import build_work
+from atlas_assets.roles.embedding import WHOLE_PLATE, embedding_rows
 from atlas_assets.roles.groundwork import measure_plate
-from atlas_assets.roles.parts import WHOLE_PLATE, embedding_rows
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.plates import build_histograms, build_plates
@@ -96,8 +96,7 @@ def measure(
     """Runs an instrument; gives each plate's status in the order they came."""
     asked = list(plates) or dataset.plate_ids()
     return [
-        outcome.status
-        for outcome in execute_run(dataset, registry.instruments[key], asked, work, is_forced=is_forced)
+        outcome.status for outcome in execute_run(dataset, registry.instruments[key], asked, work, is_forced=is_forced)
     ]
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_ledger
-from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.tables.ledgers import LEDGERS
 from support.made_results import build_ledgers

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from support.made_datasets import make_dataset
 
-from atlas_resources.plates.contracts import RunManifest, RunReport
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.run_contracts import RunManifest, RunReport
 from atlas_resources.runs.sealed import MANIFEST_NAME
 
 pytestmark = pytest.mark.system

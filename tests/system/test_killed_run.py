@@ -18,9 +18,9 @@ from support.made_results import build_ledgers
 
 from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.ledgers.parquet import ledger_path
-from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.claims import is_live
 from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.tables.ledgers import LEDGERS

@@ -10,8 +10,8 @@ from support.deployed import Deployment, add_spec, deployment
 from support.made_datasets import alter_source, make_dataset, run_folders
 
 from atlas_resources.ledgers.freshness import why_behind
-from atlas_resources.plates.contracts import RunManifest
 from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.sealed import MANIFEST_NAME
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]

@@ -8,8 +8,7 @@ import numpy as np
 from PIL import Image
 
 from atlas_assets.roles.declared import ContractBroken, declared_preprocessing
-from atlas_assets.roles.embedding import EmbeddingWork, PreparedParts
-from atlas_assets.roles.parts import Box, Part, embedding_rows
+from atlas_assets.roles.embedding import Box, EmbeddingWork, Part, PreparedParts, embedding_rows
 from atlas_assets.roles.regions.plate_segments import PlateSegments, RegionWork, declared_region
 from atlas_assets.ui.regions import RegionCard, region_sheet
 from atlas_resources.instruments.spec.input import Crop

@@ -8,8 +8,8 @@ from support.made_datasets import Graph, alter_source, make_dataset, run_folders
 
 from atlas_assets.graph.partitions import add_missing_partitions
 from atlas_resources.ledgers.runs import build_instrument_table, build_runs
-from atlas_resources.plates.contracts import RunManifest, RunReport
 from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.run_contracts import RunManifest, RunReport
 from atlas_resources.runs.sealed import MANIFEST_NAME
 
 EMBEDDINGS, SEGMENTS = f"embeddings/{EMBEDDER}", f"segments/{SEGMENTER}"

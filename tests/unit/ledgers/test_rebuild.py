@@ -114,7 +114,8 @@ def test_a_changed_fingerprint_leaves_nothing_current_until_it_is_measured_again
     ledgers = assert_same_from_nothing(measured, changed)
     assert ledgers["embeddings"].height == 6
     assert current(ledgers["embeddings"]) == [(EMBEDDER, "plate-002")]
-    assert set(ledgers["embeddings"].filter("is_current")["fingerprint"]) == {changed.instruments[EMBEDDER].identity.fingerprint}
+    present = changed.instruments[EMBEDDER].identity.fingerprint
+    assert set(ledgers["embeddings"].filter("is_current")["fingerprint"]) == {present}
 
 
 def test_going_back_to_a_fingerprint_makes_its_rows_current_again(measured, two_instruments):

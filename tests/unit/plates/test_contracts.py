@@ -10,7 +10,7 @@ from support import fake_instruments
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import Graph, alter_source, make_dataset
 
-from atlas_resources.plates.contracts import CONTRACTS
+from atlas_resources.plates.json_files import CONTRACTS
 
 PLACES = {
     "manifest": "plates_structured/*/manifest.json",

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from support.made_scans import write_image
 
 from atlas_resources.files.durable import write_json_atomically
-from atlas_resources.plates.contracts import CONTRACTS, PLATE_ID_PATTERN, PlateManifest
+from atlas_resources.plates.contracts import PLATE_ID_PATTERN, PlateManifest
 from atlas_resources.plates.dataset import Dataset, dataset_root, write_bytes_atomically
 from atlas_resources.plates.intake.registration import register_scans
-from atlas_resources.plates.json_files import DatasetBroken, read_json
+from atlas_resources.plates.json_files import CONTRACTS, DatasetBroken, read_json
 from atlas_resources.plates.plate import PlateIdRefused, PlateUnknown
 
 

@@ -9,8 +9,7 @@ import torch
 from support.made_specs import project_spec
 
 from atlas_assets.roles.declared import ContractBroken
-from atlas_assets.roles.embedding import EmbeddingWork, PreparedParts
-from atlas_assets.roles.parts import WHOLE_PLATE
+from atlas_assets.roles.embedding import WHOLE_PLATE, EmbeddingWork, PreparedParts
 from atlas_assets.roles.probe import ProbeWork
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.protocols import Label

@@ -6,8 +6,8 @@ import pytest
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import Graph, make_dataset, run_folders
 
-from atlas_resources.plates.contracts import RunConfig, RunManifest, RunReport
 from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.run_contracts import RunConfig, RunManifest, RunReport
 from atlas_resources.runs.sealing import open_run
 
 SEGMENTS = f"segments/{SEGMENTER}"

@@ -7,8 +7,8 @@ import pytest
 from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
 from support.made_results import GivenVectors, measure
 
-from atlas_resources.plates.contracts import StructuredError
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import StructuredError
 from atlas_resources.runs.measuring import Measurer
 from atlas_resources.runs.sealing import Measurement
 

@@ -95,7 +95,7 @@ def test_an_id_that_another_registration_took_meanwhile_is_refused(dataset, tmp_
     (taken / "manifest.json").write_text("{}")
     refused = next(registering)
     assert refused.status == "refused"
-    assert str(refused.reason).startswith(f"{taken} is there already, from a registration at the same time or by hand")
+    assert str(refused.reason).startswith(f"{taken} exists already, from another registration or by hand")
     assert list(registering) == []
     assert (taken / "manifest.json").read_text() == "{}"
 

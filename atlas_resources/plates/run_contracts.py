@@ -1,0 +1,105 @@
+"""The JSON files of a run, one frozen model each: what was asked, what was sealed of each plate, how it ended."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from atlas_resources.files.contract import Contract, Sha256
+from atlas_resources.instruments.instrument import InstrumentIdentity
+from atlas_resources.plates.contracts import FileDigest, PlateId
+
+RUN_ID_PATTERN = r"^run-\d{8}-\d{6}Z-[0-9a-f]{8}$"
+
+RunId = Annotated[str, Field(pattern=RUN_ID_PATTERN)]
+
+
+class Environment(Contract):
+    """The software and the machine class a run used."""
+
+    python: str
+    os: str
+    device: str
+    dtype: str
+    packages: dict[str, str] = Field(description="Version of each library that touches the numbers.")
+
+
+class CodeVersion(Contract):
+    """The project's own version: the git commit, and whether the tree differed from it."""
+
+    project: str
+    git_sha: str | None
+    is_dirty: bool | None
+
+
+class StructuredError(Contract):
+    """Why a plate failed."""
+
+    type: str
+    message: str
+    stage: Literal["decode", "compute", "seal"]
+    traceback: str
+
+
+class RunManifest(Contract):
+    """`runs/<run_id>/run.manifest.json`: one instrument's sealed result for one plate."""
+
+    run_id: RunId
+    plate_id: PlateId
+    status: Literal["complete", "failed"]
+    source_sha256: Sha256
+    instrument: InstrumentIdentity
+    inputs: list[FileDigest]
+    outputs: list[FileDigest]
+    environment: Environment
+    code: CodeVersion
+    dagster_run_id: str | None
+    started_at: datetime
+    sealed_at: datetime
+    error: StructuredError | None
+
+
+class Metrics(Contract):
+    """`runs/<run_id>/metrics.json`: scalars for a person."""
+
+    run_id: RunId
+    plate_id: PlateId
+    values: dict[str, float | int | str | bool | None]
+
+
+class RunConfig(Contract):
+    """`reports/<run_id>/config.json`: what the run was asked to do."""
+
+    run_id: RunId
+    instrument: InstrumentIdentity
+    spec: dict = Field(description="The whole spec as it was read, prose included.")
+    batch_size: int = Field(gt=0)
+    forced: bool
+    plate_ids: list[PlateId]
+    dagster_run_id: str | None
+    started_at: datetime
+
+
+class FailedPlate(Contract):
+    """A plate that failed, by name and reason."""
+
+    plate_id: PlateId
+    error: StructuredError
+
+
+class RunReport(Contract):
+    """`reports/<run_id>/report.json`: how the run ended. Absent while it runs, and for ever if it was killed."""
+
+    run_id: RunId
+    config_sha256: Sha256
+    status: Literal["complete", "failed"]
+    selected: list[PlateId]
+    done: list[PlateId]
+    skipped: list[PlateId]
+    failed: list[FailedPlate]
+    finished_at: datetime
+    load_seconds: float
+    decode_seconds: float
+    compute_seconds: float
+    seal_seconds: float
+    wall_seconds: float
