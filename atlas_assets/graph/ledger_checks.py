@@ -1,9 +1,7 @@
-"""Checks on what the ledgers hold, blocking where a wrong row would reach the catalogue.
+"""Checks of the ledgers. A blocking check keeps wrong rows out of the catalogue; the others warn."""
 
-What a row means is in `result_columns` and `ledger_tables`.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -25,7 +23,7 @@ EMBEDDINGS, SEGMENTS, PROBES, DETECTIONS, KEPT = (
     INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "probe", "detection", "pruning")
 )
 
-Finding = Callable[[Dataset], tuple[int, list[str]]]  # rows looked at, and a line per wrong one
+Finding = Callable[[Dataset], tuple[int, list[str]]]  # number of rows checked, and a line per wrong row
 
 
 def _sealed_differ(table: Table, role: str) -> Finding:
@@ -40,44 +38,40 @@ def _sealed_differ(table: Table, role: str) -> Finding:
     return find
 
 
-def _unsound_vectors(registry: Registry) -> Finding:
-    dims = {
+def _current(dataset: Dataset, table: Table) -> pl.DataFrame:
+    return read_ledger(dataset, table).filter(IS_CURRENT.name)
+
+
+def _unsound(table: Table, unsound_rows: Callable[[pl.DataFrame], Iterable[str]]) -> Finding:
+    def find(dataset: Dataset) -> tuple[int, list[str]]:
+        rows = _current(dataset, table)
+        return rows.height, list(unsound_rows(rows))
+
+    return find
+
+
+def _declared_dims(registry: Registry) -> dict[str, int]:
+    return {
         key: instrument.spec.output.dim
         for key, instrument in registry.instruments.items()
         if isinstance(instrument.spec.output, VectorOutput)
     }
 
-    def find(dataset: Dataset) -> tuple[int, list[str]]:
-        rows = read_ledger(dataset, EMBEDDINGS).filter(IS_CURRENT.name)
-        return rows.height, list(unsound_vectors(rows, dims))
 
-    return find
-
-
-def _unsound_masks(dataset: Dataset) -> tuple[int, list[str]]:
-    rows = read_ledger(dataset, SEGMENTS).filter(IS_CURRENT.name)
-    return rows.height, list(unsound_masks(rows))
+def _unsound_boxes(dataset: Dataset) -> tuple[int, list[str]]:
+    rows = _current(dataset, DETECTIONS)
+    return rows.height, list(unsound_boxes(rows, read_ledger(dataset, PLATES)))
 
 
 def _foreign_segments(dataset: Dataset) -> tuple[int, list[str]]:
-    """Verdicts on what no raw set holds. Old raw sets count too: what was judged may since have been measured again."""
-    rows = read_ledger(dataset, KEPT).filter(IS_CURRENT.name)
+    """Finds verdicts on masks that no raw set has. Older sets count: a plate may since be segmented again."""
+    rows = _current(dataset, KEPT)
     raw = read_ledger(dataset, SEGMENTS).select("plate_id", "segment_id", "mask_sha256", segmenter="instrument")
     foreign = rows.join(raw, on=raw.columns, how="anti").select("plate_id", "segmenter", "segment_id", "mask_sha256")
     return rows.height, [
         f"{plate_id} {key} {segment_id}: no such mask, {sha256[:12]}..., in segments"
         for plate_id, key, segment_id, sha256 in foreign.iter_rows()
     ]
-
-
-def _unsound_scores(dataset: Dataset) -> tuple[int, list[str]]:
-    rows = read_ledger(dataset, PROBES).filter(IS_CURRENT.name)
-    return rows.height, list(unsound_scores(rows))
-
-
-def _unsound_boxes(dataset: Dataset) -> tuple[int, list[str]]:
-    rows = read_ledger(dataset, DETECTIONS).filter(IS_CURRENT.name)
-    return rows.height, list(unsound_boxes(rows, read_ledger(dataset, PLATES)))
 
 
 def _unsound_histograms(dataset: Dataset) -> tuple[int, list[str]]:
@@ -93,7 +87,7 @@ def _unsound_histograms(dataset: Dataset) -> tuple[int, list[str]]:
 
 
 def _too_few_objectives(registry: Registry) -> Finding:
-    """Two embeddings trained alike err alike: what they agree on proves little."""
+    """Agreement of two embeddings proves little if they were trained for the same objective: they err alike."""
     objective_of = {
         key: instrument.spec.objective
         for key, instrument in registry.instruments.items()
@@ -101,26 +95,26 @@ def _too_few_objectives(registry: Registry) -> Finding:
     }
 
     def find(dataset: Dataset) -> tuple[int, list[str]]:
-        rows = read_ledger(dataset, EMBEDDINGS).filter(IS_CURRENT.name)
+        rows = _current(dataset, EMBEDDINGS)
         keys = [key for key in sorted(registry.active & objective_of.keys()) if (rows["instrument"] == key).any()]
         found = {objective for key in keys if (objective := objective_of[key]) is not None}
         if len(found) >= 2:
             return len(keys), []
-        held = ", ".join(f"{key} ({objective_of[key] or 'objective not declared'})" for key in keys) or "none"
+        listed = ", ".join(f"{key} ({objective_of[key] or 'objective not declared'})" for key in keys) or "none"
         return len(keys), [
-            f"expected active embeddings of 2 training objectives at least, found {len(found)}: {held}. "
-            f"Mend: name another in model_specs/roster.yaml; `atlas models list --set minimum` shows two that differ"
+            f"expected active embeddings of at least 2 training objectives, found {len(found)}: {listed}. "
+            f"Fix: name another in model_specs/roster.yaml; `atlas models list --set minimum` shows two that differ"
         ]
 
     return find
 
 
 def _foreign_weights(registry: Registry) -> Finding:
-    """Current rows are of present fingerprints, which cover the weights: only a ledger written otherwise differs."""
+    """Fingerprints cover the weights, so a current row can differ only in a ledger that was altered."""
     pinned = {key: instrument.identity.weights_sha256 for key, instrument in registry.instruments.items()}
 
     def find(dataset: Dataset) -> tuple[int, list[str]]:
-        rows = read_ledger(dataset, RUNS).filter(IS_CURRENT.name)
+        rows = _current(dataset, RUNS)
         found = rows.select("instrument", "weights_sha256").unique().sort("instrument").iter_rows()
         return rows.height, [
             f"{key}: weights {sha256}, the spec pins {pinned.get(key)}"
@@ -179,7 +173,7 @@ def _build_check(table: Table, name: str, description: str, find: Finding, *, is
 
 
 def build_checks(registry: Registry) -> list[Any]:
-    """The checks of every ledger."""
+    """Builds the checks of every ledger."""
     return [*_sealed_checks(), *_row_checks(registry), *_library_checks(registry)]
 
 
@@ -194,18 +188,38 @@ def _sealed_checks() -> list[Any]:
 def _row_checks(registry: Registry) -> list[Any]:
     """Rows that contradict themselves or their spec; a wrong one keeps the catalogue from being rebuilt."""
     checks = (
-        (EMBEDDINGS, "vectors_are_sound", "Declared length, finite, of the recorded norm.", _unsound_vectors(registry)),
-        (SEGMENTS, "masks_are_sound", "Run lengths have the recorded area and digest.", _unsound_masks),
-        (KEPT, "masks_are_of_the_raw_set", "Each verdict is on a mask of `segments`.", _foreign_segments),
-        (PROBES, "scores_sum_to_one", "The scores of a plate's labels sum to 1.", _unsound_scores),
+        (
+            EMBEDDINGS,
+            "vectors_are_sound",
+            "Vectors are finite, of the declared length, and of the recorded norm.",
+            _unsound(EMBEDDINGS, partial(unsound_vectors, dims=_declared_dims(registry))),
+        ),
+        (
+            SEGMENTS,
+            "masks_are_sound",
+            "Masks have the recorded area, box and digest.",
+            _unsound(SEGMENTS, unsound_masks),
+        ),
+        (KEPT, "masks_are_of_the_raw_set", "Each verdict is on a mask in `segments`.", _foreign_segments),
+        (
+            PROBES,
+            "scores_sum_to_one",
+            "Scores are finite; those of a softmax sum to 1.",
+            _unsound(PROBES, unsound_scores),
+        ),
         (
             DETECTIONS,
             "boxes_are_sound",
-            "Edges in order, the same in pixels and as shares of the plate, scores 0 to 1.",
+            "Boxes have edges in order, the same in pixels and as shares of the plate; scores are 0 to 1.",
             _unsound_boxes,
         ),
         (HISTOGRAMS, "counts_sum_to_pixels", "Each histogram sums to the plate's pixels.", _unsound_histograms),
-        (RUNS, "weights_are_the_pinned_ones", "Digests of weights equal the specs'.", _foreign_weights(registry)),
+        (
+            RUNS,
+            "weights_are_the_pinned_ones",
+            "The weights' digests are those that the specs pin.",
+            _foreign_weights(registry),
+        ),
     )
     return [_build_check(*check) for check in checks]
 

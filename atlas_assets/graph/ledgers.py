@@ -1,7 +1,4 @@
-"""The ledgers and the catalogue as assets: unpartitioned, derived, and safe to throw away.
-
-How rows are made is in `plate_ledgers`, `run_ledgers` and `models_ledger`.
-"""
+"""The ledgers and the catalogue as assets: unpartitioned, and rebuilt from the plates' own files."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -83,7 +80,7 @@ def _build_ledger_asset(
 
 
 def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
-    """One asset per ledger, each downstream of the assets whose truth it gathers."""
+    """Builds an asset per ledger, each downstream of what it reads, and the catalogue's asset."""
     keys_of_role = {
         role: [asset_key(instrument) for instrument in registry.instruments.values() if instrument.spec.role == role]
         for role in INSTRUMENT_TABLES

@@ -1,4 +1,4 @@
-"""`atlas.duckdb` and all SQL: views, macros, comments, and questions asked of them.
+"""`atlas.duckdb` and all SQL: documented tables, views and macros, and search by words.
 
-Rows are made in `ledgers`; a number that needs more than SQL belongs there or in `measures`.
+A number that needs more than SQL belongs in `ledgers` or `measures`.
 """

@@ -17,7 +17,7 @@ def commercial_views() -> Iterator[View]:
     counts = " UNION ALL ".join(
         f"""
         SELECT {literal(name)} AS table_name, instrument, plate_id, run_id, licence, commercial_use,
-               count(*) AS row_count, {IS_CURRENT.name}, {RULE} AS may_go
+               count(*) AS row_count, {IS_CURRENT.name}, {RULE} AS is_allowed
         FROM {name} GROUP BY ALL
         """
         for name in TABLES
@@ -27,14 +27,14 @@ def commercial_views() -> Iterator[View]:
     )
     yield View(
         "rows_for_commercial_use",
-        f"SELECT * EXCLUDE (may_go) FROM ({counts}) WHERE may_go",
+        f"SELECT * EXCLUDE (is_allowed) FROM ({counts}) WHERE is_allowed",
         "Number of results that may be used commercially, by table, instrument, plate and run.",
         columns,
     )
     yield View(
         "rows_not_for_commercial_use",
         f"SELECT table_name, instrument, licence, commercial_use, sum(row_count)::BIGINT AS row_count "
-        f"FROM ({counts}) WHERE NOT may_go GROUP BY ALL",
+        f"FROM ({counts}) WHERE NOT is_allowed GROUP BY ALL",
         "Number of results that rows_for_commercial_use leaves out, by table and instrument, with their licence.",
         columns,
     )

@@ -1,4 +1,4 @@
-"""From words to plates: the vector of a text by the pinned text tower, then the catalogue's `text_nearest`."""
+"""Search of plates by words: the pinned text tower embeds the text, the macro `text_nearest` finds its neighbours."""
 
 from atlas_resources.catalogue.build import connect
 from atlas_resources.instruments.instrument import Instrument
@@ -9,11 +9,11 @@ from atlas_resources.plates.dataset import Dataset
 
 
 def text_tower_of(registry: Registry, instrument: str) -> Instrument:
-    """The admitted probe whose text tower shares the space of an embedding's vectors.
+    """The admitted probe whose text tower embeds texts into the space of an embedding instrument's vectors.
 
     Raises:
         KeyError: no such instrument.
-        ValueError: no admitted probe of words reads it; the message names those that can be searched.
+        ValueError: no admitted probe with prompts reads it; the message names the instruments that can be searched.
     """
     key = registry.require(instrument).key
     towers = {
@@ -23,18 +23,18 @@ def text_tower_of(registry: Registry, instrument: str) -> Instrument:
     }
     if key not in towers:
         known = ", ".join(sorted(str(name) for name in towers)) or "none"
-        raise ValueError(f"{key} has no text tower among the admitted instruments; words can be asked of: {known}.")
+        raise ValueError(f"{key} has no text tower among the admitted instruments; those with one: {known}.")
     return towers[key]
 
 
 def search_plates(
     dataset: Dataset, registry: Registry, text: str, instrument: str, k: int
 ) -> list[tuple[str, str | None, float]]:
-    """Plate, title and cosine of the k plates nearest to a text, nearest first.
+    """plate_id, title and cosine of the k plates nearest to a text, nearest first.
 
     Raises:
         KeyError, ValueError: see `text_tower_of`.
-        FileNotFoundError: the weights or the catalogue are not on disk; the message names the command.
+        FileNotFoundError: the weights or the catalogue are not on disk; the message names the command to run.
     """
     tower = text_tower_of(registry, instrument)
     with connect(dataset) as connection:

@@ -1,7 +1,7 @@
-"""A plate's regions in the forms that other programs open: GeoJSON, W3C Web Annotations, a IIIF manifest. No files.
+"""A plate's regions as GeoJSON, W3C Web Annotations and a IIIF manifest. Nothing is written here.
 
-All coordinates are pixels of the upright source: x to the right, y down, pixel (0, 0) covering 0..1. The IIIF canvas is
-as large as the source, so that canvas and source coordinates are the same.
+All coordinates are pixels of the upright source: x right, y down, pixel (0, 0) covering 0..1. The IIIF canvas has the
+source's size, so that canvas and source coordinates are equal.
 """
 
 import json
@@ -23,7 +23,7 @@ class PlatePage:
     Attributes:
         plate_id, title: its identity.
         width_px, height_px: of the upright source.
-        url: address that the plate's folder is served under, without a slash at its end.
+        url: address that the plate's folder is served under, without a trailing slash.
         rights: licence of the scan as its index states it.
     """
 
@@ -46,9 +46,9 @@ class PublishedRegion:
 
     Attributes:
         segment_id: its name on the plate.
-        polygons: of each polygon its rings, the exterior first, closed; x, y in pixels.
+        polygons: the rings of each polygon, closed, the exterior first; x, y in pixels.
         box: x_min, y_min, x_max, y_max; the last two exclusive.
-        facts: what is said of it: instrument, digests, measures, terms.
+        facts: instrument, digests, measures and licence, by name.
     """
 
     segment_id: str
@@ -58,7 +58,7 @@ class PublishedRegion:
 
 
 def feature_collection(page: PlatePage, regions: Sequence[PublishedRegion]) -> dict[str, Any]:
-    """GeoJSON (RFC 7946) but for what its numbers mean, which the member `coordinate_space` says."""
+    """GeoJSON (RFC 7946), but with pixels for coordinates, as its member `coordinate_space` says."""
     return {
         "type": "FeatureCollection",
         "coordinate_space": PIXELS,
@@ -77,7 +77,7 @@ def feature_collection(page: PlatePage, regions: Sequence[PublishedRegion]) -> d
 
 
 def annotation_page(page: PlatePage, regions: Sequence[PublishedRegion]) -> dict[str, Any]:
-    """A Web Annotation page: each region's outline and box on the plate's canvas, its name and facts as bodies."""
+    """A Web Annotation page: an annotation per region, with outline and box as target, name and facts as bodies."""
     return {
         "@context": ANNOTATION_CONTEXT,
         "id": f"{page.url}/annotations.json",
@@ -88,14 +88,14 @@ def annotation_page(page: PlatePage, regions: Sequence[PublishedRegion]) -> dict
 
 def _annotation(page: PlatePage, region: PublishedRegion) -> dict[str, Any]:
     x_min, y_min, x_max, y_max = region.box
-    said = "\n".join(f"{name}: {_said(value)}" for name, value in region.facts.items() if value is not None)
+    facts = "\n".join(f"{name}: {_text(value)}" for name, value in region.facts.items() if value is not None)
     return {
         "id": f"{page.url}/annotations.json#{region.segment_id}",
         "type": "Annotation",
         "motivation": "tagging",
         "body": [
             {"type": "TextualBody", "purpose": "tagging", "format": "text/plain", "value": region.segment_id},
-            {"type": "TextualBody", "purpose": "describing", "format": "text/plain", "value": said},
+            {"type": "TextualBody", "purpose": "describing", "format": "text/plain", "value": facts},
         ],
         "target": {
             "type": "SpecificResource",
@@ -112,12 +112,12 @@ def _annotation(page: PlatePage, region: PublishedRegion) -> dict[str, Any]:
     }
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def svg(page: PlatePage, region: PublishedRegion) -> str:
-    """The region's outline as one SVG path over the whole canvas; holes by the even-odd rule."""
+    """The region's outline as one SVG path over the whole canvas; the even-odd rule makes the holes."""
     rings = (ring for polygon in region.polygons for ring in polygon)
     path = " ".join(_closed(ring) for ring in rings)
     return (
@@ -127,12 +127,12 @@ def svg(page: PlatePage, region: PublishedRegion) -> str:
 
 
 def _closed(ring: Sequence[Sequence[float]]) -> str:
-    """`Z` draws the edge back to the first corner, which a ring repeats as its last."""
+    """The ring as a path. `Z` closes it, so its last corner, which repeats the first, is left out."""
     return "M" + " L".join(f"{x:g},{y:g}" for x, y in ring[:-1]) + " Z"
 
 
 def iiif_manifest(page: PlatePage) -> dict[str, Any]:
-    """A IIIF manifest (Presentation API 3.0): one canvas, the plate painted on it, its regions as annotations."""
+    """A IIIF manifest (Presentation API 3.0): one canvas with the plate's image and its regions as annotations."""
     image = {
         "id": f"{page.url}/image.jpg",
         "type": "Image",

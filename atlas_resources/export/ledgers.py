@@ -1,10 +1,11 @@
-"""The ledgers as Parquet files in a folder of their own, on request without what may not be used commercially."""
+"""Export of the ledgers as Parquet files, optionally without rows that may not be used commercially."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from atlas_resources.export._destination import require_outside
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.terms import TABLES, allowed_rows, why_not, withheld_rows
@@ -72,19 +73,21 @@ def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.
 
 
 def export_ledgers(dataset: Dataset, folder: Path, commercial: bool = False) -> tuple[list[Written], list[LeftOut]]:
-    """Writes every ledger as `<folder>/<table>.parquet`, each whole or not at all, over what an earlier export left.
+    """Writes every ledger to `<folder>/<table>.parquet`. Replaces files of an earlier export, each atomically.
 
     Args:
-        dataset: whose ledgers.
-        folder: where to; made if it is not there.
-        commercial: leave out rows whose instrument's licence does not allow commercial use, as far as is known.
+        dataset: the dataset.
+        folder: folder to write to; created if missing.
+        commercial: leave out rows that are not known to allow commercial use.
+
+    Returns:
+        The files written, and the rows left out.
 
     Raises:
-        FileNotFoundError: a ledger is not built.
-        ValueError: the folder lies in the dataset, whose files are not to be written over.
+        FileNotFoundError: a ledger is missing.
+        ValueError: the folder is inside the dataset.
     """
-    if folder.resolve().is_relative_to(dataset.root.resolve()):
-        raise ValueError(f"{folder}: expected a folder outside the dataset {dataset.root}, found one in it.")
+    require_outside(dataset, folder)
     ledgers = {name: _require_ledger(dataset, table) for name, table in LEDGERS.items()}
     left_out: list[LeftOut] = []
     if commercial:

@@ -1,7 +1,4 @@
-"""Regions written for viewers: a folder per plate with its image, GeoJSON, Web Annotations and a IIIF manifest.
-
-What stands in the files is in `annotations`.
-"""
+"""Export of regions for viewers: a folder per plate with its image, GeoJSON, Web Annotations and a IIIF manifest."""
 
 import io
 import json
@@ -12,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from atlas_resources.export._destination import require_outside
 from atlas_resources.export.annotations import (
     PlatePage,
     PublishedRegion,
@@ -50,7 +48,7 @@ def _current(dataset: Dataset, role: str) -> pl.DataFrame:
 
 
 def _rows(dataset: Dataset, segmenter: str, commercial: bool) -> pl.DataFrame:
-    """Current outlines of a segmenter's kept segments, with what else the ledgers say of them, by plate and rank."""
+    """Current outlines of a segmenter's kept segments, joined with verdicts and colours, sorted by plate and rank."""
     outlines = _current(dataset, "outline").filter(pl.col("segmenter") == segmenter)
     if outlines.is_empty():
         raise FileNotFoundError(
@@ -78,8 +76,9 @@ def _published(row: dict[str, Any]) -> PublishedRegion:
 
 
 def _jpeg(dataset: Dataset, plate_id: str) -> bytes:
-    """The plate's upright pixels at full size: what the coordinates are of, whatever the source's form."""
-    image = decode(dataset.plate(plate_id).source_path(), expected_sha256=dataset.plate(plate_id).source_sha256()).image
+    """The plate's upright pixels at full size, which the coordinates refer to."""
+    plate = dataset.plate(plate_id)
+    image = decode(plate.source_path(), expected_sha256=plate.source_sha256()).image
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()
@@ -88,21 +87,23 @@ def _jpeg(dataset: Dataset, plate_id: str) -> bytes:
 def export_regions(
     dataset: Dataset, folder: Path, segmenter: str, base_url: str, *, commercial: bool = False
 ) -> Iterator[WrittenPlate]:
-    """Writes `<folder>/<plate_id>/` for every plate with current polygons, each file whole or not at all.
+    """Writes `<folder>/<plate_id>/` for every plate with current polygons, each file atomically.
 
     Args:
-        dataset: whose ledgers and sources.
-        folder: where to; made if it is not there.
-        segmenter: whose kept segments.
-        base_url: address that the folder will be served under; IIIF names everything by address.
-        commercial: leave out regions whose licences do not allow commercial use, as far as is known.
+        dataset: the dataset.
+        folder: folder to write to; created if missing.
+        segmenter: instrument whose kept segments are exported.
+        base_url: address that the folder will be served under; IIIF identifies everything by address.
+        commercial: leave out regions that are not known to allow commercial use.
+
+    Yields:
+        Each plate once its files are written.
 
     Raises:
-        FileNotFoundError: there are no polygons of the segmenter in the ledgers.
-        ValueError: the folder lies in the dataset, or the address is none of http or https.
+        FileNotFoundError: the ledgers have no polygons of the segmenter.
+        ValueError: the folder is inside the dataset, or the address is not http or https.
     """
-    if folder.resolve().is_relative_to(dataset.root.resolve()):
-        raise ValueError(f"{folder}: expected a folder outside the dataset {dataset.root}, found one in it.")
+    require_outside(dataset, folder)
     if not base_url.startswith(("http://", "https://")):
         raise ValueError(f"base address: expected one that starts with http:// or https://, found {base_url!r}")
     for (plate_id,), rows in _rows(dataset, segmenter, commercial).group_by("plate_id", maintain_order=True):

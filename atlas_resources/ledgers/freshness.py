@@ -1,4 +1,4 @@
-"""Whether the ledgers are behind plate-local truth, and why."""
+"""Whether the ledgers are behind the plates' own files, and why."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, MODELS, PLATES, 
 
 
 def why_behind(dataset: Dataset, registry: Registry) -> str:
-    """Why the ledgers are not what plate-local truth would give now; empty if they are.
+    """Why a rebuild of the ledgers would change them; empty if it would not.
 
-    Lists run folders, hashes the groundwork's files, and reads a few columns of the ledgers: by content, not by time,
-    so that nothing written while a refresh reads is missed.
+    Lists run folders, hashes the groundwork's files and reads a few columns of the ledgers. Compares content, not time,
+    so that it misses nothing that was written during a refresh.
     """
     return next(_reasons_behind(dataset, registry), "")
 
@@ -48,10 +48,10 @@ def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]
         (PLATES, "input_image_sha256", "input_image.json"),
         (HISTOGRAMS, "file_sha256", "input_color_histograms.json"),
     ):
-        held = read_ledger(dataset, table).select("plate_id", column).drop_nulls().rows()
-        differing = set(held) ^ _present_digests(dataset, plate_ids, name)
+        known = read_ledger(dataset, table).select("plate_id", column).drop_nulls().rows()
+        differing = set(known) ^ _present_digests(dataset, plate_ids, name)
         if differing:
-            # The reason is part of a run key: as it changes, so is the refresh asked for again.
+            # The reason is part of a run key: another digest requests another refresh.
             which = hashlib.sha256(repr(sorted(differing)).encode()).hexdigest()[:8]
             yield f"{name} of {len({plate_id for plate_id, _ in differing})} plates came, went or changed ({which})"
 

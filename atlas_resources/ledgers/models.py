@@ -1,4 +1,4 @@
-"""The ledger of models: every spec with its pins, and why it does or does not run."""
+"""The ledger of models: every spec with its pins, and whether it runs."""
 
 import json
 

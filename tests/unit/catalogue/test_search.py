@@ -99,7 +99,7 @@ def test_every_row_names_its_prompt(tower):
     assert all(prompt and prompt.version == 1 and len(prompt.sha256) == 64 for prompt in prompts)
 
 
-def test_words_find_the_plate_that_lies_nearest(tower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_words_find_the_nearest_plate(tower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     spec, _ = tower
     model = scorer(spec)
     words = model.embed_text(["a heron by the water", "an egg"])
@@ -115,25 +115,23 @@ def test_words_find_the_plate_that_lies_nearest(tower, tmp_path: Path, monkeypat
     assert len(found) == 2
 
 
-def test_an_instrument_without_words_is_told():
-    with pytest.raises(
-        ValueError, match=r"dinov2_base has no text tower.*words can be asked of: clip_vit_base_patch32"
-    ):
+def test_an_instrument_without_a_text_tower_is_refused():
+    with pytest.raises(ValueError, match=r"dinov2_base has no text tower.*those with one: clip_vit_base_patch32"):
         text_tower_of(PROJECT, "dinov2_base")
 
 
 @pytest.mark.parametrize(
-    ("instrument", "told"),
+    ("instrument", "message"),
     [
         ("dinov2_base", "dinov2_base has no text tower"),
         ("dinov2_bass", "dinov2_base"),
         (CLIP, "atlas.duckdb is not there yet"),
     ],
 )
-def test_what_cannot_be_searched_is_told_in_a_line(
-    instrument: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_command_prints_why_it_cannot_search(
+    instrument: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("ATLAS_HOME", str(tmp_path))
     result = CliRunner().invoke(cli.app, ["search", "a heron", "--instrument", instrument])
     assert result.exit_code == 1
-    assert told in result.stderr
+    assert message in result.stderr

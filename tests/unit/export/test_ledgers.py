@@ -1,4 +1,4 @@
-"""`atlas export` and the views for commercial use: what may not go stays, by name and with the reason."""
+"""`atlas export` and the views for commercial use leave out what is not allowed, and name it with the reason."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def test_all_ledgers_are_written_as_they_are(ledgers, tmp_path):
         assert exported(tmp_path / "out", name).equals(pl.read_parquet(ledger_path(ledgers, table)))
 
 
-def test_for_commercial_use_only_rows_that_may_go_are_written(ledgers, tmp_path):
+def test_for_commercial_use_only_allowed_rows_are_written(ledgers, tmp_path):
     export_ledgers(ledgers, tmp_path, commercial=True)
     for name, rows in (("embeddings", 5), ("runs", 5), ("lineage", 10), ("segments", 0)):
         table = exported(tmp_path, name)
@@ -64,7 +64,7 @@ def test_for_commercial_use_only_rows_that_may_go_are_written(ledgers, tmp_path)
 
 
 def test_a_segment_set_needs_the_terms_of_its_own_run_and_of_its_foreground(dataset, fakes, tmp_path):
-    """Three sets a plate, each with a foreground: only comparisons of the two free ones with each other may go."""
+    """Three sets a plate, each a foreground too: only the two free ones, compared with each other, are exported."""
     specs = [fake_spec("segmenter_a"), fake_spec("segmenter_b", gain=2.0), fake_spec("segmenter_nc", gain=3.0)]
     registry = fake_registry(*specs[:2], specs[2].model_copy(update={"licence": NC}))
     for spec in specs:

@@ -125,7 +125,7 @@ def test_going_back_to_a_fingerprint_makes_its_rows_current_again(measured, two_
     ledgers = assert_same_from_nothing(measured, two_instruments)
     marked = ledgers["embeddings"].filter("is_current")
     assert marked.height == 5
-    assert set(marked["fingerprint"]) == {two_instruments.identities[EMBEDDER].fingerprint}
+    assert set(marked["fingerprint"]) == {two_instruments.instruments[EMBEDDER].identity.fingerprint}
 
 
 def test_of_two_runs_with_one_fingerprint_the_newer_is_current(measured, two_instruments):
@@ -150,7 +150,7 @@ def test_a_run_folder_that_is_removed_takes_its_rows_along(measured, two_instrum
     newest = [
         name
         for name in run_folders(measured, "plate-001")
-        if name.endswith(two_instruments.identities[EMBEDDER].fingerprint[:8])
+        if name.endswith(two_instruments.instruments[EMBEDDER].identity.fingerprint[:8])
     ][-1]
     shutil.rmtree(measured.plate("plate-001").runs_folder / newest)
     ledgers = assert_same_from_nothing(measured, two_instruments)
@@ -178,7 +178,7 @@ def test_a_row_of_each_run_repeats_what_its_manifest_says(measured, two_instrume
     runs = build_ledgers(measured, two_instruments)["runs"]
     for row in runs.iter_rows(named=True):
         folder = measured.plate(row["plate_id"]).runs_folder / row["run_id"]
-        identity = two_instruments.identities[row["instrument"]]
+        identity = two_instruments.instruments[row["instrument"]].identity
         assert (folder / MANIFEST_NAME).is_file()
         assert row["fingerprint"] == identity.fingerprint
         assert row["model_sha"] == identity.model_sha
