@@ -43,6 +43,14 @@ class Names(Contract):
     ghosts: list[Ghost] = Field(default_factory=list)
     excluded: list[ExcludedKind] = Field(default_factory=list)
 
+    def joined_by(self, other: "Names") -> "Names":
+        """The entries of both files."""
+        return Names(
+            aliases=[*self.aliases, *other.aliases],
+            ghosts=[*self.ghosts, *other.ghosts],
+            excluded=[*self.excluded, *other.excluded],
+        )
+
 
 @dataclass(frozen=True)
 class Resolution:

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from atlas_resources.files.contract import Contract, Sha256
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.files.project import SPECS_FOLDER
-from atlas_resources.files.yaml_files import FileProblem, problems_of, read_yaml
+from atlas_resources.files.yaml_files import FileProblem, problems_of, read_folder
 from atlas_resources.instruments.spec.spec import PromptPin
 
 PROMPTS_FOLDER = SPECS_FOLDER / "prompts"
@@ -101,6 +101,10 @@ class PromptSets:
     sets: dict[str, PromptSet] = field(default_factory=dict)
     problems: tuple[FileProblem, ...] = ()
 
+    def with_sets(self, other: "PromptSets") -> "PromptSets":
+        """The sets of both; of a version that is in both, the one here."""
+        return PromptSets(other.folder, {**other.sets, **self.sets}, (*self.problems, *other.problems))
+
     def require(self, pins: Iterable[PromptPin]) -> list[PromptSet]:
         """The pinned sets, in their order. Raises PromptsMismatch for one that is not there or not the pinned one."""
         return [self._pinned(pin) for pin in pins]
@@ -138,13 +142,6 @@ def _read_record(folder: Path) -> RecordedPrompts | list[FileProblem]:
         return problems_of(RECORD_NAME, error)
 
 
-def _read_set(path: Path) -> PromptSet | list[FileProblem]:
-    read = read_yaml(path, PromptSet)
-    if isinstance(read, PromptSet) and read.name != path.stem:
-        return [FileProblem(path.name, "set, version", repr(read.name), f"the file's stem, {path.stem!r}")]
-    return read
-
-
 def _check_record(one: PromptSet, recorded: str | None) -> list[FileProblem]:
     if recorded is None:
         expected = f"a recorded version: {RECORD_COMMAND} records it"
@@ -159,14 +156,12 @@ def _check_record(one: PromptSet, recorded: str | None) -> list[FileProblem]:
 
 
 def _read_files(folder: Path) -> tuple[dict[str, PromptSet], list[FileProblem]]:
-    sets, problems = {}, []
-    for path in sorted(folder.glob("*.yaml")):
-        read = _read_set(path)
-        if isinstance(read, PromptSet):
-            sets[read.name] = read
-        else:
-            problems += read
-    return sets, problems
+    sets, broken = read_folder(folder, PromptSet)
+    for stem, one in list(sets.items()):
+        if one.name != stem:
+            broken[stem] = [FileProblem(f"{stem}.yaml", "set, version", repr(one.name), f"the file's stem, {stem!r}")]
+            del sets[stem]
+    return sets, [problem for _, problems in sorted(broken.items()) for problem in problems]
 
 
 def read_prompts(folder: Path = PROMPTS_FOLDER) -> PromptSets:

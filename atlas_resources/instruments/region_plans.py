@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, TypeAdapter
 
 from atlas_resources.files.contract import Contract
-from atlas_resources.files.yaml_files import FileProblem, read_yaml
+from atlas_resources.files.yaml_files import FileProblem, read_folder, read_yaml
 from atlas_resources.instruments.spec.input import Crop
 from atlas_resources.instruments.spec.output import RegionsOutput
 from atlas_resources.instruments.spec.spec import FailureMode, Licence, Numeric, Region, Role, Spec
@@ -172,36 +172,42 @@ def _wrong_names(file: str, stem: str, plan: RegionPlan, specs: dict[str, Spec])
     ]
 
 
-def read_region_plans(folder: Path, specs: dict[str, Spec], unreadable: set[str]) -> ReadPlans:
+def methods_file(*folders: Path) -> Path:
+    """The methods that count: of the last folder that has them."""
+    paths = [folder / REGIONS_FOLDER / METHODS_NAME for folder in folders]
+    return next((path for path in reversed(paths) if path.is_file()), paths[0])
+
+
+def read_region_plans(folder: Path, methods_path: Path, specs: dict[str, Spec], unreadable: set[str]) -> ReadPlans:
     """Reads every plan of a folder of specs. A broken one becomes problems, never an exception.
 
     Args:
-        folder: the folder of specs; its plans lie in `regions/`. Without that folder nothing is derived.
+        folder: the folder of specs; its plans are in `regions/`. Without that folder nothing is derived.
+        methods_path: what is true of each derivation.
         specs: the instruments that are written out, by key.
-        unreadable: stems of those that could not be read: a plan that names one of them is not at fault.
+        unreadable: keys of those that could not be read: a plan that names one of them is not at fault.
     """
-    plans = [path for path in sorted((folder / REGIONS_FOLDER).glob("*.yaml")) if path.name != METHODS_NAME]
-    if not plans:
+    plans, broken = read_folder(folder / REGIONS_FOLDER, RegionPlan, skip=(METHODS_NAME,))
+    if not plans and not broken:
         return ReadPlans()
-    methods = read_yaml(folder / REGIONS_FOLDER / METHODS_NAME, Methods)
+    methods = read_yaml(methods_path, Methods)
     if not isinstance(methods, Methods):
         return ReadPlans(problems=tuple(_in_folder(methods)))
     made: dict[str, Spec] = {}
-    problems: list[FileProblem] = []
-    for path in plans:
-        if path.stem in unreadable:
+    problems = {stem: _in_folder(wrong) for stem, wrong in broken.items() if stem not in unreadable}
+    for stem, plan in plans.items():
+        if stem in unreadable:
             continue
-        plan = read_yaml(path, RegionPlan)
-        plan = plan if isinstance(plan, list) else _without(plan, unreadable)
-        file = region_file(path.stem)
-        wrong = _in_folder(plan) if isinstance(plan, list) else _wrong_names(file, path.stem, plan, specs)
-        found = [] if wrong or isinstance(plan, list) else list(derive(plan, specs[path.stem], methods, specs))
-        for spec in found:
+        readable = _without(plan, unreadable)
+        wrong = _wrong_names(region_file(stem), stem, readable, specs)
+        for spec in [] if wrong else derive(readable, specs[stem], methods, specs):
             if spec.key in specs or spec.key in made:
-                wrong.append(FileProblem(file, "(file)", repr(spec.key), "a key that no other instrument has"))
+                expected = "a key that no other instrument has"
+                wrong.append(FileProblem(region_file(stem), "(file)", repr(spec.key), expected))
             made.setdefault(spec.key, spec)
-        problems += wrong
-    return ReadPlans({key: spec for key, spec in made.items() if key not in specs}, tuple(problems))
+        problems[stem] = wrong
+    found = [problem for _, wrong in sorted(problems.items()) for problem in wrong]
+    return ReadPlans({key: spec for key, spec in made.items() if key not in specs}, tuple(found))
 
 
 def _in_folder(problems: list[FileProblem]) -> list[FileProblem]:

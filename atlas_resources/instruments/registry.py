@@ -1,21 +1,18 @@
-"""Which instruments and loaders there are: reads `model_specs/`, keeps broken specs apart by name.
-
-Imports no loader until one is asked for.
-"""
+"""Which instruments there are: reads folders of specs, and keeps broken specs apart by name. Imports no loader."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from atlas_resources.files.project import SPECS_FOLDER
-from atlas_resources.files.yaml_files import FileProblem, read_yaml
+from atlas_resources.files.project import spec_folders
+from atlas_resources.files.yaml_files import FileProblem, read_folder, read_yaml
 from atlas_resources.instruments.admission import Status, is_admitted, status_of
 from atlas_resources.instruments.aliases import ALIASES_NAME, Names, Resolution, read_names, resolve
 from atlas_resources.instruments.instrument import Instrument, identity
 from atlas_resources.instruments.loader_table import LOADERS, problems_with_loader
 from atlas_resources.instruments.prompts import PROMPTS_FOLDER, PromptSets, PromptsMismatch, read_prompts
-from atlas_resources.instruments.region_plans import read_region_plans
-from atlas_resources.instruments.roster import ROSTER_NAME, Roster, read_roster
+from atlas_resources.instruments.region_plans import methods_file, read_region_plans
+from atlas_resources.instruments.roster import ROSTER_NAME, Roster, read_roster, roster_file
 from atlas_resources.instruments.spec.spec import Spec
 
 NOT_SPECS = (ROSTER_NAME, ALIASES_NAME)
@@ -23,7 +20,10 @@ NOT_SPECS = (ROSTER_NAME, ALIASES_NAME)
 
 @dataclass(frozen=True)
 class Registry:
-    """Every instrument that could be read, by key, the active ones, and the problems of what could not be read."""
+    """Every instrument that could be read, by key, the active ones, and the problems of what could not be read.
+
+    `folder` is the last of `folders`: new specs are written there.
+    """
 
     folder: Path
     specs: dict[str, Spec]
@@ -32,6 +32,7 @@ class Registry:
     roster: Roster = field(default_factory=Roster)
     names: Names = field(default_factory=Names)
     prompts: PromptSets = field(default_factory=PromptSets)
+    folders: tuple[Path, ...] = ()
 
     @cached_property
     def instruments(self) -> dict[str, Instrument]:
@@ -70,6 +71,13 @@ class Registry:
         """The spec of an instrument by key, model id or alias. Raises KeyError as `resolve` does."""
         return self.resolve(name).spec
 
+    def path_of(self, key: str) -> Path:
+        """The file of a spec that is written out. Raises KeyError for one that is not."""
+        for folder in self.folders or (self.folder,):
+            if (path := folder / f"{key}.yaml").is_file():
+                return path
+        raise KeyError(f"no file {key}.yaml in {self.folder}")
+
     def named_set(self, name: str) -> list[Spec]:
         """The instruments of one of the roster's sets, by key. Raises KeyError, naming the sets, for another name."""
         if name not in self.roster.sets:
@@ -86,15 +94,27 @@ def loader_version(spec: Spec) -> int:
 def read_spec(path: Path) -> Spec | list[FileProblem]:
     """The spec in a YAML file, or everything that is wrong with it."""
     spec = read_yaml(path, Spec)
-    if not isinstance(spec, Spec):
-        return spec
-    if spec.key != path.stem:
-        return [FileProblem(path.name, "key", repr(spec.key), f"the file's stem, {path.stem!r}")]
-    return problems_with_loader(path.name, spec) or spec
+    return spec if isinstance(spec, list) else _check_spec(path.stem, spec) or spec
+
+
+def _check_spec(stem: str, spec: Spec) -> list[FileProblem]:
+    if spec.key != stem:
+        return [FileProblem(f"{stem}.yaml", "key", repr(spec.key), f"the file's stem, {stem!r}")]
+    return problems_with_loader(f"{stem}.yaml", spec)
+
+
+def _check_prompts(spec: Spec, prompts: PromptSets) -> list[FileProblem]:
+    """What is wrong with a spec's pins of prompts: a set that cannot be read, or is not the pinned one."""
+    try:
+        prompts.require(spec.prompts or [])
+    except PromptsMismatch as error:
+        pins = ", ".join(f"{pin.set} version {pin.version} {pin.sha256}" for pin in spec.prompts or [])
+        return [FileProblem(f"{spec.key}.yaml", "prompts", pins, str(error))]
+    return []
 
 
 def _check_upstreams(specs: dict[str, Spec]) -> list[FileProblem]:
-    """Specs that read an instrument of another role than their loader takes. One that is not there is no fault here."""
+    """Specs that read an instrument of another role than their loader takes. A missing upstream is not their fault."""
     problems = []
     for spec in specs.values():
         entry, upstream = LOADERS.get(spec.loader or ""), specs.get(spec.upstream or "")
@@ -105,39 +125,53 @@ def _check_upstreams(specs: dict[str, Spec]) -> list[FileProblem]:
     return problems
 
 
-def _check_prompts(file: str, spec: Spec, prompts: PromptSets) -> list[FileProblem]:
-    """What is wrong with a spec's pins of prompts: a set that cannot be read, or is another than the pinned one."""
-    try:
-        prompts.require(spec.prompts or [])
-    except PromptsMismatch as error:
-        pins = ", ".join(f"{pin.set} version {pin.version} {pin.sha256}" for pin in spec.prompts or [])
-        return [FileProblem(file, "prompts", pins, str(error))]
-    return []
+def _read_specs(
+    folder: Path, prompts: PromptSets, others: dict[str, Spec]
+) -> tuple[dict[str, Spec], list[FileProblem]]:
+    """The specs that are written out in a folder, by key, and the problems of those that are broken."""
+    specs, broken = read_folder(folder, Spec, skip=NOT_SPECS)
+    for key, spec in list(specs.items()):
+        wrong = _check_spec(key, spec) or _check_prompts(spec, prompts)
+        if key in others:
+            wrong = [FileProblem(f"{key}.yaml", "key", repr(key), "a key that no packaged instrument has")]
+        if wrong:
+            broken[key] = wrong
+            del specs[key]
+    return specs, [problem for _, problems in sorted(broken.items()) for problem in problems]
 
 
-def read_registry(folder: Path = SPECS_FOLDER) -> Registry:
-    """Reads every spec of a folder. A broken one becomes problems, never an exception: the others still load."""
+def read_registry(*folders: Path) -> Registry:
+    """Reads every spec of some folders. A broken one becomes problems, never an exception: the others still load.
+
+    Args:
+        folders: each with specs, prompt sets and region plans; a later one may name instruments of an earlier one. By
+            default the packaged folder, then the project's own. The last roster and the last region methods count.
+    """
+    folders = folders or spec_folders()
     specs: dict[str, Spec] = {}
-    prompts = read_prompts(folder / PROMPTS_FOLDER.name)
-    problems: list[FileProblem] = [
-        replace(problem, file=f"{PROMPTS_FOLDER.name}/{problem.file}") for problem in prompts.problems
-    ]
-    for path in sorted(folder.glob("*.yaml")):
-        if path.name in NOT_SPECS:
-            continue
-        read = read_spec(path)
-        wrong = _check_prompts(path.name, read, prompts) if isinstance(read, Spec) else read
-        problems += wrong
-        if isinstance(read, Spec) and not wrong:
-            specs[read.key] = read
-    unreadable = {problem.file.removesuffix(".yaml") for problem in problems}
-    plans = read_region_plans(folder, specs, unreadable)
-    problems += plans.problems
-    specs |= plans.specs
+    problems: list[FileProblem] = []
+    prompts, names = PromptSets(folders[0] / PROMPTS_FOLDER.name), Names()
+    for folder in folders:
+        found = read_prompts(folder / PROMPTS_FOLDER.name)
+        prompts = prompts.with_sets(found)
+        wrong = [replace(problem, file=f"{PROMPTS_FOLDER.name}/{problem.file}") for problem in found.problems]
+        written, broken = _read_specs(folder, prompts, specs)
+        unreadable = {problem.file.removesuffix(".yaml") for problem in (*wrong, *broken)}
+        plans = read_region_plans(folder, methods_file(*folders), specs | written, unreadable)
+        specs |= written | plans.specs
+        problems += _named_in(folder, folders, [*wrong, *broken, *plans.problems])
     problems += _check_upstreams(specs)
-
     unreadable = {problem.file.removesuffix(".yaml") for problem in problems}
-    roster, active, wrong_in_roster = read_roster(folder, specs, unreadable)
-    names, wrong_in_names = read_names(folder, specs, unreadable)
-    all_problems = (*problems, *wrong_in_roster, *wrong_in_names)
-    return Registry(folder, specs, active, all_problems, roster, names, prompts)
+    roster, active, wrong_in_roster = read_roster(roster_file(*folders), specs, unreadable)
+    for folder in folders:
+        more, wrong = read_names(folder, specs, unreadable)
+        names = names.joined_by(more)
+        wrong_in_roster += _named_in(folder, folders, wrong)
+    return Registry(folders[-1], specs, active, (*problems, *wrong_in_roster), roster, names, prompts, folders)
+
+
+def _named_in(folder: Path, folders: tuple[Path, ...], problems: list[FileProblem]) -> list[FileProblem]:
+    """Problems as they are reported: those of a project's own folder name it."""
+    if folder == folders[0]:
+        return problems
+    return [replace(problem, file=f"{folder}/{problem.file}") for problem in problems]

@@ -49,19 +49,24 @@ def _check_set(name: str, one: NamedSet, specs: dict[str, Spec], unreadable: set
     return []
 
 
+def roster_file(*folders: Path) -> Path:
+    """The roster that counts: of the last folder that has one."""
+    paths = [folder / ROSTER_NAME for folder in folders]
+    return next((path for path in reversed(paths) if path.is_file()), paths[0])
+
+
 def read_roster(
-    folder: Path, specs: dict[str, Spec], unreadable: set[str]
+    path: Path, specs: dict[str, Spec], unreadable: set[str]
 ) -> tuple[Roster, frozenset[str], list[FileProblem]]:
     """The roster, its active instruments, and what is wrong with it.
 
     Every admitted instrument is active where there is no roster; none where it is wrong.
 
     Args:
-        folder: the specs' folder.
+        path: the roster's file.
         specs: the specs that could be read, by key.
         unreadable: stems of those that could not: a set that names one of them is not at fault.
     """
-    path = folder / ROSTER_NAME
     if not path.is_file():
         return Roster(), frozenset(key for key, spec in specs.items() if is_admitted(spec, specs)), []
     roster = read_yaml(path, Roster)
