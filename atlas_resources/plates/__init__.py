@@ -1,4 +1,4 @@
-"""A plate on disk: its folder, its JSON files, how it is registered, how its source is decoded.
+"""A plate on disk: its folder, its JSON files, its registration, the decoding of its source.
 
-What is measured of it belongs in `measures`, what instruments found on it in `runs`.
+Nothing is measured here, and no sealed result is read or written.
 """

@@ -1,6 +1,6 @@
 """How the samples of a scan become 8-bit sRGB: the policy `srgb8-v1`, and the record of what it did to one source.
 
-No files here: recognising, reading and refusing them is the business of `images`.
+No files are read here.
 """
 
 import struct
@@ -16,11 +16,11 @@ POLICY_NAME = "srgb8-v1"
 
 WHITE = (255, 255, 255)
 
-# Pillow's mode for the data colour space of an ICC header (ICC.1:2022, table 19). Others are of no use to a scan.
+# Pillow's mode for the data colour space of an ICC header (ICC.1:2022, table 19). No scan uses the others.
 MODE_OF_ICC_SPACE = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 
-# EXIF 2.32, tag 0x0112: what brings each orientation upright. 1 is upright; other values mean nothing.
-# Not `ImageOps.exif_transpose`, which also writes the EXIF block anew and so fails on a damaged one.
+# EXIF 2.32, tag 0x0112: the transpose that brings each orientation upright. 1 is upright; other values are undefined.
+# `ImageOps.exif_transpose` is not used: it also rewrites the EXIF block, and so fails on a damaged one.
 TRANSPOSE_OF_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -31,8 +31,8 @@ TRANSPOSE_OF_ORIENTATION = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# What Pillow's reader raises on a damaged EXIF block. The policy then records the block as unreadable, and takes the
-# pixels as they lie.
+# What Pillow's reader raises on a damaged EXIF block. The policy then records the block as unreadable and leaves the
+# pixels as stored.
 DAMAGED_EXIF_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, OverflowError, struct.error)
 
 ExifAction = Literal["absent", "identity", "applied", "ignored_unreadable"]
@@ -44,13 +44,13 @@ DEPTH_ACTIONS: dict[int, DepthAction] = {1: "1_to_8", 2: "2_to_8", 4: "4_to_8", 
 
 @dataclass(frozen=True)
 class SampleLayout:
-    """What a file's header says of its samples and a loaded image no longer tells.
+    """Facts of a file's samples that are in its header and are lost when the image is loaded.
 
     Attributes:
-        bits: Bits of a sample: 1, 2, 4, 8 or 16. A palette counts as 8, the depth of its colours.
-        is_white_zero: The samples count from white, and Pillow has not turned them round.
-        has_several_pages: The file holds further pages, or frames of an animation, which nobody reads.
-        applied_orientation: EXIF orientation that Pillow applies by itself while loading (TIFF); else None.
+        bits: Bits per sample: 1, 2, 4, 8 or 16. A palette counts as 8, the depth of its colours.
+        is_white_zero: Whether 0 is white and Pillow has not inverted the samples.
+        has_several_pages: Whether the file has further pages, or frames of an animation. They are not read.
+        applied_orientation: EXIF orientation that Pillow applies while loading (TIFF only); else None.
     """
 
     bits: int
@@ -64,7 +64,7 @@ class Converted:
     """An image after the policy.
 
     Attributes:
-        image: Mode RGB, upright, sRGB, without `info`: all that it said has been applied.
+        image: Mode RGB, upright, sRGB. Its `info` is empty, because all of it has been applied.
         policy: What was done.
         icc_description: The embedded profile's own description; None without a readable profile.
     """
@@ -77,13 +77,13 @@ class Converted:
 def convert_to_srgb8(image: Image.Image, layout: SampleLayout) -> Converted:
     """Convert a loaded scan to upright 8-bit sRGB.
 
-    In this order: samples to 8 bits, the embedded ICC profile to sRGB (LittleCMS, relative colorimetric, black point
-    compensation; an sRGB profile takes the same way), alpha over white, EXIF orientation. Without a usable profile
-    gray and RGB are taken for sRGB, and CMYK is converted as Pillow does, (1 - ink) * (1 - black). PNG's gAMA, cHRM
-    and cICP chunks and the EXIF colour space tag are not read.
+    The steps, in this order: samples to 8 bits; the embedded ICC profile to sRGB (LittleCMS, relative colorimetric,
+    black point compensation; an sRGB profile is converted too); alpha over white; EXIF orientation. Without a usable
+    profile, gray and RGB are taken as sRGB, and CMYK is converted as Pillow does, (1 - ink) * (1 - black). PNG's gAMA,
+    cHRM and cICP chunks and the EXIF colour space tag are not read.
 
     Args:
-        image: Loaded, of any mode that `images` lets pass. It may be changed in place.
+        image: Loaded, of any mode in `header.READABLE_MODES`. It may be changed in place.
         layout: From the header of the same file.
     """
     icc = image.info.get("icc_profile")
@@ -109,7 +109,7 @@ def convert_to_srgb8(image: Image.Image, layout: SampleLayout) -> Converted:
 
 
 def read_orientation(image: Image.Image, layout: SampleLayout) -> tuple[int, ExifAction]:
-    """EXIF (or, without one, XMP) orientation of a loaded image, 1 where there is none, and what becomes of it."""
+    """The orientation of a loaded image, from EXIF or else XMP (1 if there is none), and the action for it."""
     if layout.applied_orientation is not None:
         orientation = layout.applied_orientation
     else:
@@ -123,9 +123,9 @@ def read_orientation(image: Image.Image, layout: SampleLayout) -> tuple[int, Exi
 
 
 def split_alpha(image: Image.Image, layout: SampleLayout) -> tuple[Image.Image, Image.Image | None]:
-    """Bring samples to 8 bits and part them into colour (mode L, RGB or CMYK) and alpha (mode L, 255 opaque; or None).
+    """Convert samples to 8 bits; split them into colour (mode L, RGB or CMYK) and alpha (mode L, 255 opaque; or None).
 
-    A level or colour that a PNG declares transparent becomes an alpha of 0 and 255, compared at the file's depth.
+    A level or colour that a PNG declares transparent becomes an alpha of 0 and 255, compared at the file's bit depth.
     """
     if image.mode.startswith("I;16"):
         return split_gray16(image, layout)
@@ -134,7 +134,7 @@ def split_alpha(image: Image.Image, layout: SampleLayout) -> tuple[Image.Image, 
     is_gray = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         if image.mode == "L" and layout.bits < 8:
-            # Pillow spreads the samples over 0..255 but leaves the transparent level at the depth of the file.
+            # Pillow scales the samples to 0..255 but leaves the transparent level at the file's bit depth.
             image.info["transparency"] *= 255 // (2**layout.bits - 1)
         image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         return (image.getchannel("R") if is_gray else image.convert("RGB")), image.getchannel("A")
@@ -143,7 +143,7 @@ def split_alpha(image: Image.Image, layout: SampleLayout) -> tuple[Image.Image, 
 
 
 def split_gray16(image: Image.Image, layout: SampleLayout) -> tuple[Image.Image, Image.Image | None]:
-    """`split_alpha` for 16-bit gray. Pillow's own conversion clips at 255, so the high byte is taken here."""
+    """`split_alpha` for 16-bit gray. Takes the high byte, because Pillow's own conversion clips at 255."""
     samples = np.asarray(image)
     high_byte = 0 if samples.dtype.str.startswith(">") else 1
     gray = Image.fromarray(np.ascontiguousarray(samples.view(np.uint8)[:, high_byte::2]))
@@ -190,5 +190,5 @@ def apply_profile(colour: Image.Image, icc: bytes | None) -> tuple[Image.Image, 
 
 
 def as_rgb(colour: Image.Image) -> Image.Image:
-    """Mode RGB by Pillow's own arithmetic; the same image where it is RGB already."""
+    """The image in mode RGB, converted by Pillow; the same image if it is RGB already."""
     return colour if colour.mode == "RGB" else colour.convert("RGB")

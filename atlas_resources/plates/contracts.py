@@ -1,4 +1,4 @@
-"""The JSON files of a plate, one frozen model each: its identity and what the CPU measured of it."""
+"""The JSON files of a plate, one frozen model each: its identity and what the CPU measured on it."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -38,7 +38,7 @@ class ColourPolicy(Contract):
     name: str = Field(description="Version of the policy as a whole; part of every fingerprint.")
     exif_orientation: Literal["absent", "identity", "applied", "ignored_unreadable"]
     icc_profile: Literal["absent", "converted", "ignored_unreadable", "ignored_wrong_space"] = Field(
-        description="Embedded ICC profile converted to sRGB by LittleCMS; an unusable profile is ignored, and said so."
+        description="Embedded ICC profile converted to sRGB by LittleCMS; an unusable profile is ignored and recorded."
     )
     alpha: Literal["absent", "composited_over_white"]
     bit_depth: Literal["8", "16_to_8_high_byte", "1_to_8", "2_to_8", "4_to_8"]
@@ -52,7 +52,7 @@ class JpegFacts(Contract):
     is_progressive: bool
     subsampling: str = Field(description='Chroma subsampling: "4:4:4", "4:2:2", "4:2:0", "gray" or "other".')
     quantisation_sha256: Sha256 = Field(
-        description="sha256 over the quantisation tables in table order, one byte pair a value."
+        description="sha256 over the quantisation tables in table order, two bytes per value."
     )
 
 
@@ -63,7 +63,7 @@ class InputImage(Contract):
     """
 
     plate_id: PlateId
-    measure_version: str = Field(description="Version of the code that measured; a new one makes the file stale.")
+    measure_version: str = Field(description="Version of the measuring code; a new version makes the file stale.")
     filename: str
     file_size_bytes: Count
     format: str = Field(description="Container by content, never by file name: JPEG, PNG, TIFF or WEBP.")
@@ -103,7 +103,7 @@ class InputImage(Contract):
         ge=0, description="Variance of the 4-neighbour Laplacian of luminance (0..255), mirrored border."
     )
     edge_density: float = Field(
-        ge=0, description="Mean Sobel gradient magnitude of luminance (0..1), as skimage.filters.sobel has it."
+        ge=0, description="Mean Sobel gradient magnitude of luminance (0..1), as in skimage.filters.sobel."
     )
     ahash: str = Field(pattern=r"^[0-9a-f]{16}$", description="64-bit average hash, hex.")
     dhash: str = Field(pattern=r"^[0-9a-f]{16}$", description="64-bit difference hash, hex.")
@@ -137,7 +137,7 @@ class LabHistogram(Contract):
 
 
 class PaperSplit(Contract):
-    """Paper against what is printed on it: Otsu's threshold on the luminance histogram; pixels above it are paper."""
+    """Paper and print, split by Otsu's threshold on the luminance histogram; pixels above the threshold are paper."""
 
     threshold: int = Field(ge=0, le=255)
     paper_ratio: Ratio
@@ -165,7 +165,10 @@ class ColorHistograms(Contract):
 
 
 class GroundworkFailure(Contract):
-    """`derived/groundwork_failure.json`: why the present source's groundwork failed, and how often; gone once done."""
+    """`derived/groundwork_failure.json`: why the present source's groundwork failed, and how often.
+
+    The file is removed when the groundwork succeeds.
+    """
 
     plate_id: PlateId
     measure_version: str
@@ -177,7 +180,7 @@ class GroundworkFailure(Contract):
 
 
 class FileDigest(Contract):
-    """A file of the dataset (path relative to the plate's folder) or of a model, by content."""
+    """A file and its digest. In a dataset, `path` is relative to the plate's folder."""
 
     path: str
     sha256: Sha256

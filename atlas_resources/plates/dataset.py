@@ -1,4 +1,4 @@
-"""Where everything of a dataset is, and which plates are registered in it."""
+"""The folders of a dataset, and which plates are registered in it."""
 
 import json
 import os
@@ -69,7 +69,7 @@ class Dataset:
     def plates(self) -> list[Plate]:
         """The registered plates in order of registration (created_at, then id).
 
-        A plate whose manifest is unreadable is listed last: it fails by name where it is used, and alone.
+        A plate whose manifest is unreadable is listed last. It fails by name when it is used; the others do not.
         """
         if not self.plates_dir.is_dir():
             return []
@@ -82,7 +82,7 @@ class Dataset:
         return [plate.id for plate in self.plates()]
 
     def ensure(self) -> None:
-        """Creates the root with its folders, and brings `schemas/` up to date. Writes only what is missing or old."""
+        """Creates the root and its folders, and updates `schemas/`. Writes only what is missing or out of date."""
         for folder in (self.staging_dir, self.plates_dir, self.reports_dir, self.ledger_dir, self.schemas_dir):
             folder.mkdir(parents=True, exist_ok=True)
         for name in CONTRACTS:
@@ -93,7 +93,7 @@ class Dataset:
 
 
 def _created_at(plate: Plate) -> str:
-    """Time of registration as a string that sorts (ISO 8601, UTC); where it is missing, one that sorts last."""
+    """Time of registration as a sortable string (ISO 8601, UTC); if it cannot be read, one that sorts last."""
     try:
         return str(json.loads(plate.manifest_path.read_bytes())["created_at"])
     except (OSError, ValueError, LookupError, TypeError):

@@ -1,7 +1,4 @@
-"""From an image file to its pixels and the facts of its coding; every file is decoded, or refused with a reason.
-
-What is accepted is in `image_header`, how samples become 8-bit sRGB in `colour_policy`, where sources lie in `dataset`.
-"""
+"""From an image file to its pixels and the facts of its coding. Every file is decoded, or refused with a reason."""
 
 import hashlib
 import struct
@@ -11,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageFile, JpegImagePlugin
 
-from atlas_resources.plates.colour_policy import POLICY_NAME, SampleLayout, convert_to_srgb8
+from atlas_resources.plates.colour_policy import SampleLayout, convert_to_srgb8
 from atlas_resources.plates.contracts import ColourPolicy, JpegFacts
 from atlas_resources.plates.header import (
     OPENERS,
@@ -22,32 +19,22 @@ from atlas_resources.plates.header import (
     require_readable_header,
 )
 
-__all__ = [
-    "POLICY_NAME",
-    "DecodedImage",
-    "ImageRefused",
-    "SourceChanged",
-    "SourceFacts",
-    "decode",
-    "require_decodable",
-]
-
 MAX_PIXELS = 500_000_000
 
-# The chunk IEND with its checksum, always these bytes (PNG third edition, 11.2.5).
+# The IEND chunk with its checksum, always these bytes (PNG third edition, 11.2.5).
 PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 
-# Chroma subsampling by the ratio of the luma's to the chroma's sampling factors (ITU-T T.81, A.1.1).
+# Chroma subsampling by the ratio of luma to chroma sampling factors (ITU-T T.81, A.1.1).
 SUBSAMPLING_NAMES = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0"}
 
 
 class SourceChanged(ValueError):
-    """A source whose bytes are not those that were registered."""
+    """A source whose bytes differ from the registered ones."""
 
     def __init__(self, path: Path, expected_sha256: str, found_sha256: str):
         super().__init__(
-            f"{path}: expected sha256 {expected_sha256}, as registered, found {found_sha256}. A source never changes:"
-            f" put the registered bytes back, and register the new scan as a plate of its own"
+            f"{path}: expected sha256 {expected_sha256}, as registered, found {found_sha256}. Fix: put the registered"
+            f" file back, and register the new scan as a separate plate"
         )
 
 
@@ -58,14 +45,14 @@ class SourceFacts:
     Attributes:
         format: Container by content: JPEG, PNG, TIFF or WEBP.
         mode: Pillow's mode before conversion.
-        exif_sha256: Of the EXIF block without its "Exif\\0\\0" prefix, so equal in all containers. None without a
-            block; a TIFF has none apart from itself.
+        exif_sha256: Of the EXIF block without its "Exif\\0\\0" prefix, so that it is equal in all containers. None
+            without a block, and for a TIFF, whose EXIF tags are part of the file's own directory.
         icc_sha256: Of the embedded ICC profile, usable or not.
         icc_description: The profile's own description.
         jpeg: Facts of the coding; None for other formats.
         colour_policy: What was done to reach 8-bit sRGB.
         file_size_bytes: Length of the file.
-        source_sha256: Of the very bytes that were decoded.
+        source_sha256: Of the bytes that were decoded.
     """
 
     format: str
@@ -81,7 +68,7 @@ class SourceFacts:
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """A source's pixels (`image`: mode RGB, 8-bit sRGB, upright, no `info`) with its facts."""
+    """A source's pixels (`image`: mode RGB, 8-bit sRGB, upright, empty `info`) and its facts."""
 
     image: Image.Image
     facts: SourceFacts
@@ -94,19 +81,19 @@ def decode(path: Path, max_pixels: int = MAX_PIXELS, expected_sha256: str | None
 
     Args:
         path: An image of an accepted format, whatever its name.
-        max_pixels: Largest width times height, as the header states it.
-        expected_sha256: Digest the file must have.
+        max_pixels: Largest accepted width times height, as stated in the header.
+        expected_sha256: Digest that the file must have; None accepts any.
 
     Raises:
         ImageRefused: Unreadable, empty, not an accepted image, too large, truncated or damaged, or of samples that
             are neither 8 nor 16 bits.
-        SourceChanged: The digest is not the expected one.
+        SourceChanged: The digest differs from the expected one.
     """
     data = read_bytes(path)
     sha256 = hashlib.sha256(data).hexdigest()
     if expected_sha256 is not None and sha256 != expected_sha256:
         raise SourceChanged(path, expected_sha256, sha256)
-    image, layout = load(path, data, max_pixels)
+    image, layout = read_image(path, data, max_pixels)
     exif = image.info.get("exif")
     icc = image.info.get("icc_profile")
     name, mode = format_name(image), image.mode
@@ -128,7 +115,7 @@ def decode(path: Path, max_pixels: int = MAX_PIXELS, expected_sha256: str | None
 
 
 def require_decodable(path: Path, max_pixels: int = MAX_PIXELS) -> str:
-    """Decode an image to see that it can be, without keeping or converting its pixels.
+    """Check that an image can be decoded, without keeping or converting its pixels.
 
     Returns:
         sha256 of the bytes that were decoded.
@@ -137,12 +124,12 @@ def require_decodable(path: Path, max_pixels: int = MAX_PIXELS) -> str:
         ImageRefused: As `decode`.
     """
     data = read_bytes(path)
-    load(path, data, max_pixels)
+    read_image(path, data, max_pixels)
     return hashlib.sha256(data).hexdigest()
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole file; refused when it is no regular file, unreadable or empty."""
+    """The whole file. Raises ImageRefused if it is not a regular file, is unreadable or is empty."""
     try:
         if not path.is_file():
             raise ImageRefused(path, "is not a file" if path.exists() else "does not exist")
@@ -154,12 +141,12 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def load(path: Path, data: bytes, max_pixels: int) -> tuple[ImageFile.ImageFile, SampleLayout]:
+def read_image(path: Path, data: bytes, max_pixels: int) -> tuple[ImageFile.ImageFile, SampleLayout]:
     """Open, check the header, and decode the first page. Raises ImageRefused."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise RuntimeError(
-            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is True, so truncated scans would pass:"
-            " find what sets it, and leave it False"
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES: expected False, found True, which accepts truncated scans."
+            " Fix: remove the code that sets it"
         )
     name = recognise(path, data)
     with refusing(path, f"is a {name} whose header cannot be read"):
@@ -174,19 +161,19 @@ def load(path: Path, data: bytes, max_pixels: int) -> tuple[ImageFile.ImageFile,
 
 
 def require_whole_png(data: bytes) -> None:
-    """Raise for a PNG without its end or with a wrong checksum, both of which Pillow's decoding lets pass."""
+    """Raise ValueError or SyntaxError for a PNG without its end or with a wrong checksum: Pillow decodes both."""
     if PNG_END not in data:
         raise ValueError("its last chunk is missing")
     OPENERS["PNG"](BytesIO(data)).verify()
 
 
 def format_name(image: ImageFile.ImageFile) -> str:
-    """Pillow's name of the format; several JPEGs in one file (MPO) are a JPEG whose first picture is read."""
+    """Pillow's name of the format. A file of several JPEGs (MPO) counts as a JPEG; its first image is read."""
     return "JPEG" if isinstance(image, JpegImagePlugin.JpegImageFile) else str(image.format)
 
 
 def read_jpeg_facts(image: JpegImagePlugin.JpegImageFile) -> JpegFacts:
-    """Coding facts from the frame header and the quantisation tables (in natural order, as Pillow gives them)."""
+    """Coding facts from the frame header and the quantisation tables (in natural order, as Pillow returns them)."""
     tables = b"".join(struct.pack(">64H", *image.quantization[key]) for key in sorted(image.quantization))
     return JpegFacts(
         is_progressive=bool(image.info.get("progressive")),
@@ -196,7 +183,7 @@ def read_jpeg_facts(image: JpegImagePlugin.JpegImageFile) -> JpegFacts:
 
 
 def read_subsampling(image: JpegImagePlugin.JpegImageFile) -> str:
-    """Chroma subsampling from the components' sampling factors; "other" where it has no name."""
+    """Chroma subsampling from the components' sampling factors; "other" for a ratio without a name."""
     factors = [(layer[1], layer[2]) for layer in image.layer]
     if len(factors) == 1:
         return "gray"

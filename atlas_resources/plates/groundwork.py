@@ -1,4 +1,4 @@
-"""The groundwork of a plate on disk: both measured files, or why and how often measuring them failed."""
+"""The groundwork of a plate on disk: its two measured files, or why and how often measuring failed."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,14 @@ FAILURE_NAME = "groundwork_failure.json"
 
 @dataclass(frozen=True)
 class Groundwork:
-    """Both files of one plate."""
+    """The two measured files of one plate."""
 
     input_image: InputImage
     histograms: ColorHistograms
 
 
 def read_groundwork(plate: Plate) -> Groundwork | None:
-    """The plate's files, if this version of the code made both from the present source; else None."""
+    """The plate's two files, or None unless this version of the code made both from the present source."""
     paths = [plate.derived_path(name) for name in (INPUT_IMAGE_NAME, HISTOGRAMS_NAME)]
     if not all(path.is_file() for path in paths):
         return None
@@ -35,7 +35,7 @@ def read_groundwork(plate: Plate) -> Groundwork | None:
 
 
 def read_groundwork_failure(plate: Plate) -> GroundworkFailure | None:
-    """The failure of this version of the code on the present source, if there is one."""
+    """The failure of this version of the code on the present source, or None."""
     path = plate.derived_path(FAILURE_NAME)
     if not path.is_file():
         return None

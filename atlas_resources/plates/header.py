@@ -1,4 +1,4 @@
-"""What an image file is by its first bytes and its header, and which files are refused before a pixel is decoded."""
+"""An image file's format, by its first bytes and its header; which files are refused before a pixel is decoded."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,16 +12,16 @@ from atlas_resources.plates.colour_policy import SampleLayout
 
 ACCEPTED = "JPEG, PNG, TIFF, WebP"
 
-# Pillow's own limit (179 Mpx) is process-wide, so it cannot differ from call to call or from thread to thread. It is
-# lifted once, here; `require_readable_header` holds the caller's limit against the header before a pixel is decoded.
+# Pillow's own limit (179 Mpx) is process-wide, so it cannot differ between calls or threads. It is lifted once, here;
+# `require_readable_header` compares the header with the caller's limit before a pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
-# What Pillow warns of (odd EXIF, surplus TIFF tags) changes no pixel that this module lets through.
+# What Pillow warns of (odd EXIF, surplus TIFF tags) changes no pixel of an accepted file.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 Opener = Callable[[BytesIO], ImageFile.ImageFile]
 
-# One reader for each accepted format. Called directly and not through `Image.open`, which hides why a reader gave up.
+# One reader for each accepted format, called directly: `Image.open` hides why a reader failed.
 OPENERS: dict[str, Opener] = {
     "JPEG": lambda stream: JpegImagePlugin.jpeg_factory(stream, ""),
     "PNG": lambda stream: PngImagePlugin.PngImageFile(stream, ""),
@@ -37,7 +37,7 @@ WHITE_IS_ZERO, SEPARATE_PLANES = 0, 2
 
 
 class ImageRefused(ValueError):
-    """A file that is not measured. `reason` is one line without the file's name; the message has both."""
+    """A file that cannot be measured. `reason` is one line without the file's name; the message has both."""
 
     def __init__(self, path: Path, reason: str):
         self.path = path
@@ -46,7 +46,7 @@ class ImageRefused(ValueError):
 
 
 def recognise(path: Path, data: bytes) -> str:
-    """The accepted format that the first bytes announce, as Pillow names it. Raises ImageRefused, naming any other."""
+    """Pillow's name of the accepted format that the first bytes show. Raises ImageRefused for any other format."""
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -57,57 +57,60 @@ def recognise(path: Path, data: bytes) -> str:
         return "TIFF"
     try:
         other = str(Image.open(BytesIO(data)).format)
-    except Exception as error:  # whatever a reader of some other format trips over, it is none of the accepted ones
+    except Exception as error:  # whatever another format's reader raises, the file is of no accepted format
         raise ImageRefused(path, f"is not an image that can be read; accepted are {ACCEPTED}") from error
     raise ImageRefused(path, f"is {'an' if other[0] in 'AEIO' else 'a'} {other}; accepted are {ACCEPTED}")
 
 
 @contextmanager
 def refusing(path: Path, reason: str) -> Iterator[None]:
-    """Turn what Pillow raises on hostile bytes, which is nearly anything, into ImageRefused: `reason` and its words."""
+    """Turn any error of Pillow into ImageRefused: `reason`, then Pillow's own message."""
     try:
         yield
     except (ImageRefused, MemoryError):
         raise
-    except Exception as error:  # hostile bytes make Pillow raise nearly anything; all of it refuses this file alone
+    except Exception as error:  # hostile bytes make Pillow raise nearly anything; only this file is refused
         raise ImageRefused(path, f"{reason}: {error or type(error).__name__}") from error
 
 
 def require_readable_header(path: Path, image: ImageFile.ImageFile, max_pixels: int) -> None:
-    """Refuse, before a pixel is decoded, what is too large or what Pillow would not decode to what the file says."""
+    """Raise ImageRefused, before a pixel is decoded, for an image that is too large or that Pillow decodes wrongly."""
     width, height = image.size
     if width * height > max_pixels:
         raise ImageRefused(path, f"has {width * height:,} pixels ({width} x {height}); the limit is {max_pixels:,}")
     if image.mode in ("I", "F"):
         raise ImageRefused(
-            path, f"has 32-bit or signed samples (mode {image.mode}); accepted are 8 and 16 bits. Save it with 16 bits"
+            path,
+            f"has 32-bit or signed samples (mode {image.mode}); accepted are 8 and 16 bits. Fix: save it with 16 bits",
         )
     if image.mode not in READABLE_MODES:
-        raise ImageRefused(path, f"is stored in {image.mode}; accepted are gray, RGB, palette and CMYK. Save it as RGB")
+        raise ImageRefused(
+            path, f"is stored in {image.mode}; accepted are gray, RGB, palette and CMYK. Fix: save it as RGB"
+        )
     bits = sample_bits(image)
     if bits not in (1, 2, 4, 8, 16):
-        raise ImageRefused(path, f"has {bits} bits a sample; accepted are 8 and 16. Save it with 16 bits")
+        raise ImageRefused(path, f"has {bits} bits per sample; accepted are 8 and 16. Fix: save it with 16 bits")
     if bits == 16 and image.mode == "RGB" and "transparency" in image.info:
-        # Pillow drops the low byte before it compares, so the transparent colour cannot be told from its neighbours.
-        raise ImageRefused(path, "is a 16-bit PNG with one transparent colour; save it with an alpha channel")
+        # Pillow drops the low byte before it compares, so colours near the transparent one become transparent too.
+        raise ImageRefused(path, "is a 16-bit PNG with one transparent colour. Fix: save it with an alpha channel")
     if bits == 16 and isinstance(image, TiffImagePlugin.TiffImageFile) and has_raw_planes(image):
-        # Pillow reads such planes as if they had 8 bits, and does not complain.
+        # Pillow reads such planes as if they had 8 bits, without an error.
         raise ImageRefused(
-            path, "is an uncompressed 16-bit TIFF with separate planes; save it with interleaved samples"
+            path, "is an uncompressed 16-bit TIFF with separate planes. Fix: save it with interleaved samples"
         )
 
 
 def has_raw_planes(image: TiffImagePlugin.TiffImageFile) -> bool:
-    """Each colour lies in a plane of its own, and not libtiff but Pillow itself puts them together."""
+    """Whether each colour is in a plane of its own, and Pillow rather than libtiff combines the planes."""
     return image.tag_v2.get(PLANAR_CONFIGURATION) == SEPARATE_PLANES and not image.use_load_libtiff
 
 
 def read_layout(image: ImageFile.ImageFile) -> SampleLayout:
-    """What only the header tells of the samples. To be called before loading, which drops a TIFF's orientation."""
+    """The facts of the samples that only the header has. Call it before loading, which drops a TIFF's orientation."""
     is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
     return SampleLayout(
         bits=8 if image.mode in ("P", "PA") else sample_bits(image),
-        # Pillow turns WhiteIsZero samples round at every depth but 16 bits.
+        # Pillow inverts WhiteIsZero samples at every depth but 16 bits.
         is_white_zero=is_tiff and image.mode.startswith("I;16") and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO,
         has_several_pages=getattr(image, "n_frames", 1) > 1,
         applied_orientation=image.getexif().get(ORIENTATION) if is_tiff else None,
@@ -115,7 +118,7 @@ def read_layout(image: ImageFile.ImageFile) -> SampleLayout:
 
 
 def sample_bits(image: ImageFile.ImageFile) -> int:
-    """Bits of a sample as the file stores it, from the header alone."""
+    """Bits per sample as stored in the file, from the header alone."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return max(image.tag_v2.get(BITS_PER_SAMPLE, (1,)))
     if isinstance(image, PngImagePlugin.PngImageFile) and image.tile:

@@ -1,4 +1,4 @@
-"""The JSON files of a dataset: their schemas, and reading them with errors that say how to fix a broken one."""
+"""The JSON files of a dataset: their schemas, and how to read them. Errors state how to fix a broken file."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -11,17 +11,16 @@ from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# How to fix a file that is missing or broken, by its name; every other file belongs to a sealed run.
+# How to fix a file that is missing or broken, by its name. All other files belong to sealed runs.
 FIXES = {
     "manifest.json": "restore it from a backup, or move the plate's folder away and register the scan again:"
     " atlas plates add FILE",
-    "source.sha256": "make sure that the source is the registered one, then, in the plate's folder:"
+    "source.sha256": "check that the source is the registered file; then, in the plate's folder:"
     " sha256sum source/* > source.sha256",
     "input_image.json": "delete it and materialise plate/input_image for this plate",
     "input_color_histograms.json": "delete it and materialise plate/input_color_histograms for this plate",
 }
-RUN_FIX = "a sealed run is never edited: delete its folder and materialise the instrument for the plate again"
-
+RUN_FIX = "a sealed run is never edited; delete its folder and materialise the instrument for the plate again"
 
 CONTRACTS: dict[str, type[Contract]] = {
     "manifest": PlateManifest,
@@ -36,11 +35,11 @@ CONTRACTS: dict[str, type[Contract]] = {
 
 
 class DatasetBroken(ValueError):
-    """A file of the dataset is missing, or is not what its schema says."""
+    """A file of the dataset is missing or does not follow its schema."""
 
 
 def read_json(path: Path, model: type[Model]) -> Model:
-    """Reads a JSON file as its schema. Raises DatasetBroken: file, fields, expected, found, and how to fix it."""
+    """Reads a JSON file by its schema. Raises DatasetBroken, which names file, fields, expected, found and the fix."""
     data = read_whole(path)
     try:
         return model.model_validate_json(data, strict=True)
@@ -51,21 +50,21 @@ def read_json(path: Path, model: type[Model]) -> Model:
         ]
         more = f" (and {len(wrongs) - 3} more)" if len(wrongs) > 3 else ""
         raise DatasetBroken(
-            f"{path}: is no {model.__name__}: {'; '.join(wrongs[:3])}{more}; {fix_for(path)}"
+            f"{path}: is not a valid {model.__name__}: {'; '.join(wrongs[:3])}{more}. {fix_for(path)}"
         ) from error
 
 
 def read_whole(path: Path) -> bytes:
-    """A file's bytes. Raises DatasetBroken, with the fix, for a file that is missing or unreadable."""
+    """A file's bytes. Raises DatasetBroken, which states the fix, if the file is missing or unreadable."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DatasetBroken(f"{path}: cannot be read: {error.strerror}; {fix_for(path)}") from error
+        raise DatasetBroken(f"{path}: cannot be read: {error.strerror}. {fix_for(path)}") from error
 
 
 def fix_for(path: Path) -> str:
     """How to fix a file of the dataset that is missing or broken."""
-    return f"to fix it: {FIXES.get(path.name, RUN_FIX)}"
+    return f"Fix: {FIXES.get(path.name, RUN_FIX)}"
 
 
 def json_schema(name: str) -> dict:

@@ -1,4 +1,4 @@
-"""One plate of a dataset: its paths, and what its own files say of it."""
+"""One plate of a dataset: its paths, and what its own files state about it."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SHA256_LINE = re.compile(r"([0-9a-f]{64})  source/([^/\n]+)\n")
 
 
 class PlateIdRefused(ValueError):
-    """A plate id that is not a slug, and so might name a path outside the dataset."""
+    """A plate id that is not a slug. It might name a path outside the dataset."""
 
 
 class PlateUnknown(LookupError):
@@ -36,16 +36,16 @@ class Plate:
 
     @property
     def manifest_path(self) -> Path:
-        """The file that makes a folder a plate."""
+        """`manifest.json`. A folder without it is not a plate."""
         return self.folder / "manifest.json"
 
     @property
     def runs_folder(self) -> Path:
-        """Sealed runs of the plate, a folder each."""
+        """One folder for each sealed run of the plate."""
         return self.folder / "runs"
 
     def derived_path(self, name: str) -> Path:
-        """A file that follows from the source alone."""
+        """The path of a file in `derived/`, which is computed from the source alone."""
         return self.folder / "derived" / name
 
     def manifest(self) -> PlateManifest:
@@ -53,16 +53,17 @@ class Plate:
         path = self.manifest_path
         if not path.is_file():
             raise PlateUnknown(
-                f"{self.id}: no such plate in {self.folder.parent}; `atlas plates list` shows those there are"
+                f"{self.id}: no such plate in {self.folder.parent}. `atlas plates list` shows the registered plates"
             )
         manifest = read_json(path, PlateManifest)
         if manifest.plate_id != self.id:
             raise DatasetBroken(
-                f"{path}: plate_id: expected {self.id!r}, as its folder, found {manifest.plate_id!r}; {fix_for(path)}"
+                f"{path}: plate_id: expected {self.id!r}, the name of its folder, found {manifest.plate_id!r}."
+                f" {fix_for(path)}"
             )
         if Path(manifest.source_image).name != manifest.source_image:
             raise DatasetBroken(
-                f"{path}: source_image: expected a file name, found {manifest.source_image!r}; {fix_for(path)}"
+                f"{path}: source_image: expected a file name, found {manifest.source_image!r}. {fix_for(path)}"
             )
         return manifest
 
@@ -81,12 +82,12 @@ class Plate:
         line = SHA256_LINE.fullmatch(text)
         if line is None:
             raise DatasetBroken(
-                f"{path}: expected one line `<64 hex digits>  source/<file>`, found {text[:80]!r}; {fix_for(path)}"
+                f"{path}: expected one line `<64 hex digits>  source/<file>`, found {text[:80]!r}. {fix_for(path)}"
             )
         return line[1]
 
     def source_digest(self) -> FileDigest:
-        """The source as a run's manifest names it: registered digest, present size (0 if the file is gone)."""
+        """The source for a run's manifest: registered digest, present size in bytes (0 if the file is missing)."""
         path = self.source_path()
         return FileDigest(
             path=path.relative_to(self.folder).as_posix(),
@@ -101,19 +102,19 @@ class Plate:
         """
         path = self.source_path()
         if not path.is_file():
-            return f"{path} is gone"
+            return f"{path} is missing"
         if path.stat().st_ctime_ns < (self.folder / "source.sha256").stat().st_mtime_ns:
             return None
         registered, found = self.source_sha256(), sha256_of(path)
         return None if found == registered else f"{path} has changed: expected sha256 {registered}, found {found}"
 
     def thumbnail(self) -> bytes | None:
-        """The plate's thumbnail (`derived/thumbnail.jpg`) as JPEG bytes; None before groundwork has made it."""
+        """The plate's thumbnail (`derived/thumbnail.jpg`) as JPEG bytes; None before the groundwork has made it."""
         path = self.derived_path("thumbnail.jpg")
         return path.read_bytes() if path.is_file() else None
 
 
 def require_plate_id(plate_id: str) -> None:
-    """Raises PlateIdRefused unless the id is a slug: it can hold no path separator and is no dot folder."""
+    """Raises PlateIdRefused unless the id is a slug, without a path separator or a leading dot."""
     if not isinstance(plate_id, str) or re.fullmatch(PLATE_ID_PATTERN, plate_id) is None:
         raise PlateIdRefused(f"plate id {plate_id!r}: expected a slug, {PLATE_ID_PATTERN} (such as plate-001)")

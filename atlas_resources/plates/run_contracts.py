@@ -1,4 +1,4 @@
-"""The JSON files of a run, one frozen model each: what was asked, what was sealed of each plate, how it ended."""
+"""The JSON files of a run, one frozen model each: its configuration, what it sealed of each plate, how it ended."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -21,11 +21,11 @@ class Environment(Contract):
     os: str
     device: str
     dtype: str
-    packages: dict[str, str] = Field(description="Version of each library that touches the numbers.")
+    packages: dict[str, str] = Field(description="Version of each library that can change the numbers.")
 
 
 class CodeVersion(Contract):
-    """The project's own version: the git commit, and whether the tree differed from it."""
+    """The project's own version: the git commit, and whether the working tree differed from it."""
 
     project: str
     git_sha: str | None
@@ -72,7 +72,7 @@ class RunConfig(Contract):
 
     run_id: RunId
     instrument: InstrumentIdentity
-    spec: dict = Field(description="The whole spec as it was read, prose included.")
+    spec: dict = Field(description="The whole spec as it was read, descriptions included.")
     batch_size: int = Field(gt=0)
     forced: bool
     plate_ids: list[PlateId]
@@ -88,7 +88,7 @@ class FailedPlate(Contract):
 
 
 class RunReport(Contract):
-    """`reports/<run_id>/report.json`: how the run ended. Absent while it runs, and for ever if it was killed."""
+    """`reports/<run_id>/report.json`: how the run ended. A run in progress or a killed run has none."""
 
     run_id: RunId
     config_sha256: Sha256

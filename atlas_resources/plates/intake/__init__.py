@@ -1,4 +1,4 @@
-"""Registering scans: which files are taken, which row of an index each has, and which plate it becomes.
+"""Registering scans: which files are scans, which row of an index describes each, and which plate it becomes.
 
-Nothing here is imported by code that measures.
+Code that measures imports nothing from here.
 """

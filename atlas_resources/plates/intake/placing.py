@@ -1,4 +1,4 @@
-"""Building a plate's folder beside and giving it its place by one rename. Which plate it is, `registration` decides."""
+"""Building a plate's folder in a hidden folder, then moving it into place by one rename."""
 
 import fcntl
 import hashlib
@@ -21,17 +21,17 @@ class RegistrationRefused(ValueError):
 
 
 def place_plate(dataset: Dataset, incoming: Path, manifest: PlateManifest, scan: Path, sha256: str) -> None:
-    """Build the plate's folder beside, flushed, and give it its place by one rename.
+    """Build the plate's folder in `incoming`, flush it, and move it into place by one rename.
 
     Raises:
-        RegistrationRefused: The scan's bytes are no longer those that were validated.
-        OSError: It cannot be written, or the place is taken. Nothing is left of it.
+        RegistrationRefused: The scan's bytes changed after they were validated.
+        OSError: The folder cannot be written, or a folder of that name exists. What was written is removed.
     """
     building = incoming / manifest.plate_id
     try:
         (building / "source").mkdir(parents=True)
         if copy_durably(scan, building / "source" / manifest.source_image) != sha256:
-            raise RegistrationRefused("changed while it was being registered; add it again when it is complete")
+            raise RegistrationRefused("changed while it was being registered. Fix: add it again when it is complete")
         write_synced(building / "source.sha256", f"{sha256}  source/{manifest.source_image}\n".encode())
         write_synced(building / "manifest.json", (manifest.model_dump_json(indent=2) + "\n").encode())
         sync_folder(building / "source")
@@ -44,7 +44,7 @@ def place_plate(dataset: Dataset, incoming: Path, manifest: PlateManifest, scan:
 
 
 def copy_durably(scan: Path, target: Path) -> str:
-    """Copy a file's bytes to a new read-only file, flushed to disk. Returns the sha256 of what was copied."""
+    """Copy a file to a new read-only file, flushed to disk. Returns the sha256 of the copied bytes."""
     digest = hashlib.sha256()
     with scan.open("rb") as source, target.open("xb") as copy:
         while chunk := source.read(CHUNK_BYTES):
@@ -58,9 +58,10 @@ def copy_durably(scan: Path, target: Path) -> str:
 
 @contextmanager
 def open_incoming(dataset: Dataset) -> Iterator[Path]:
-    """A hidden folder of `plates_structured/` to build plates in, gone afterwards; those of the dead are swept first.
+    """Yields a hidden folder in `plates_structured/` to build plates in, and removes it afterwards.
 
-    A live one is told by the lock on its file `lock`, which the kernel lets go of however its process ends.
+    Folders of dead processes are removed first. A live process holds a lock on its folder's file `lock`; the kernel
+    releases it however the process ends.
     """
     incoming = dataset.plates_dir / f".incoming-{os.getpid()}-{secrets.token_hex(4)}"
     with (dataset.plates_dir / ".registration.lock").open("wb") as gate:
@@ -85,5 +86,5 @@ def sweep_if_dead(leftover: Path) -> None:
     except BlockingIOError:
         return
     except FileNotFoundError:
-        pass  # killed before it had a lock: nobody makes the folder without holding the gate
+        pass  # killed before it had a lock; no other process makes one now, since this one holds the gate
     shutil.rmtree(leftover, ignore_errors=True)

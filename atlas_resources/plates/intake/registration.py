@@ -1,8 +1,4 @@
-"""Registering scans: which plate each becomes, or why it is refused.
-
-Finding scans and their rows is in `scan_plan` and `scan_index`, placing a plate in `plate_folder`; whether a file is an
-acceptable image is for `images` to say.
-"""
+"""Registering scans: which plate each becomes, or why it is refused."""
 
 import os
 import re
@@ -26,13 +22,13 @@ from atlas_resources.plates.intake.scan_plan import Scan, plan_scans
 
 @dataclass(frozen=True)
 class Registration:
-    """What became of one scan.
+    """The result for one scan.
 
     Attributes:
-        path: The scan as it was found, or an index that cannot be read; then no scan that it governs was touched.
-        status: `already_registered` when these bytes are a plate already: nothing was written.
+        path: The scan, or an index that cannot be read. No scan that this index describes is registered.
+        status: `already_registered` if a plate has these bytes already. Nothing was written.
         plate_id: None for a refused scan.
-        reason: One line for a refused scan, without its name; else None.
+        reason: Why the scan is refused, one line without its name; else None.
     """
 
     path: Path
@@ -51,13 +47,13 @@ class Validated:
 
 @dataclass
 class KnownPlates:
-    """What is registered, kept up to date while registering.
+    """The registered plates, updated while registering.
 
     Attributes:
         sha256_of_id: Digest of each plate's source.
         id_of_sha256: The first plate registered with these bytes.
-        id_of_scan: Plate registered from an absolute path.
-        highest_number: Largest plate number among plates and rows of the indexes at hand; 0 for none.
+        id_of_scan: Plate registered from each absolute path.
+        highest_number: Largest plate number among the plates and the rows of the indexes read; 0 for none.
     """
 
     sha256_of_id: dict[str, str] = field(default_factory=dict)
@@ -66,7 +62,7 @@ class KnownPlates:
     highest_number: int = 0
 
     def add(self, manifest: PlateManifest, sha256: str) -> None:
-        """Take in a plate that is registered now."""
+        """Add a plate that was just registered."""
         self.sha256_of_id[manifest.plate_id] = sha256
         self.id_of_sha256.setdefault(sha256, manifest.plate_id)
         self.id_of_scan[manifest.registered_from] = manifest.plate_id
@@ -74,7 +70,7 @@ class KnownPlates:
         self.reserve(number_of_id(manifest.plate_id))
 
     def reserve(self, number: int | None) -> None:
-        """Give this number to no scan that has none of its own."""
+        """Keep this number from being given to a scan without a number."""
         self.highest_number = max(self.highest_number, number or 0)
 
 
@@ -84,22 +80,22 @@ def register_scans(
     max_pixels: int = MAX_PIXELS,
     is_wanted: Callable[[Path], bool] = lambda path: True,
 ) -> Generator[Registration, None, None]:
-    """Register files, and the scans in folders and below, in the order given; folders in order of their names.
+    """Register files, and the scans in folders and their subfolders, in the order given; within a folder, by name.
 
-    Each scan is decoded once to see that it can be, ahead on two threads and without keeping pixels. A refused scan
-    costs the others nothing. Scans are only read. What is registered stays so if the iteration is abandoned.
+    Each scan is decoded once to check that it can be, ahead on two threads, and its pixels are not kept. A refused
+    scan does not affect the others. Scans are only read. If the iteration is abandoned, what is registered stays so.
 
     Args:
-        dataset: Its folders are created if need be.
-        paths: Files and folders. In a folder, hidden files and those that are no pictures by suffix are passed over.
+        dataset: Its folders are created if they are missing.
+        paths: Files and folders. In a folder, hidden files and files without an image's suffix are skipped.
         max_pixels: Largest width times height of a scan.
-        is_wanted: Scans it says no to are passed over unread; their rows in an index stay theirs.
+        is_wanted: Scans for which it returns False are skipped unread; they keep their rows in an index.
 
     Yields:
-        One Registration for each scan as it is done, and one for each index that cannot be read.
+        One Registration for each scan as soon as it is done, and one for each index that cannot be read.
 
     Raises:
-        DatasetBroken: A registered plate whose manifest or digest cannot be read; nothing is registered.
+        DatasetBroken: The manifest or digest of a registered plate cannot be read. Nothing is registered.
     """
     dataset.ensure()
     scans, indexes = plan_scans(paths)
@@ -119,7 +115,7 @@ def register_scans(
 
 
 def read_known_plates(dataset: Dataset) -> KnownPlates:
-    """Identity of every registered plate, and the numbers of folders that are no plates but stand in the way of one."""
+    """The identity of every registered plate, and the numbers of other folders that have a plate's name."""
     known = KnownPlates()
     for plate_id in dataset.plate_ids():
         known.add(dataset.plate(plate_id).manifest(), dataset.plate(plate_id).source_sha256())
@@ -129,7 +125,7 @@ def read_known_plates(dataset: Dataset) -> KnownPlates:
 
 
 def validate(scan: Scan, registered: frozenset[str], max_pixels: int) -> Validated:
-    """Digest of a scan that decodes. Bytes that are registered already were decoded then, and are only hashed."""
+    """The digest of a scan that decodes, or why it is refused. Bytes that are registered already are only hashed."""
     if scan.refusal is not None:
         return Validated(None, scan.refusal)
     try:
@@ -157,8 +153,8 @@ def register_scan(
     except OSError as error:
         if dataset.plate(manifest.plate_id).folder.exists():
             raise RegistrationRefused(
-                f"{dataset.plate(manifest.plate_id).folder} exists already, from another registration or by hand; look"
-                f" at it, and add the scan again"
+                f"{dataset.plate(manifest.plate_id).folder} exists already, from another registration or made by hand."
+                f" Fix: if it is not a plate, move it away; then add the scan again"
             ) from error
         raise RegistrationRefused(f"cannot be stored as {manifest.plate_id}: {error.strerror or error}") from error
     known.add(manifest, validated.sha256)
@@ -166,7 +162,7 @@ def register_scan(
 
 
 def find_registered(known: KnownPlates, scan: Scan, sha256: str) -> str | None:
-    """The plate that this scan is; None for a new one. Raises RegistrationRefused where bytes or id would change."""
+    """The plate that this scan is already, or None. Raises RegistrationRefused if its bytes or id would change."""
     wanted = scan.row.plate_id if scan.row else None
     by_path = known.id_of_scan.get(str(scan.path.resolve()))
     registered_id = wanted if wanted in known.sha256_of_id else by_path
@@ -175,19 +171,19 @@ def find_registered(known: KnownPlates, scan: Scan, sha256: str) -> str | None:
     expected = known.sha256_of_id[registered_id]
     if expected != sha256:
         raise RegistrationRefused(
-            f"is plate {registered_id}, which is registered with sha256 {expected}; found {sha256}. A source never"
-            f" changes: put the registered bytes back, or give the new scan a name and an id of its own"
+            f"is plate {registered_id}: expected the registered sha256 {expected}, found {sha256}. A source never"
+            f" changes. Fix: put the registered file back, or give the new scan another name and another id"
         )
     if wanted is not None and wanted != registered_id:
         raise RegistrationRefused(
-            f"is registered as {registered_id}, and its index now calls it {wanted}. An id never changes:"
-            f" write plate {registered_id} into {scan.row.where if scan.row else 'its row'} of the index"
+            f"is registered as {registered_id}, but its index now names it {wanted}. An id never changes. Fix: write"
+            f" plate {registered_id} into {scan.row.where if scan.row else 'its row'} of the index"
         )
     return registered_id
 
 
 def build_manifest(known: KnownPlates, scan: Scan) -> PlateManifest:
-    """Identity of a new plate: what its row says, else the next number and the file's name."""
+    """The identity of a new plate: from its row, else from the next number and the file's name."""
     row = scan.row
     plate_id = row.plate_id if row else None
     number = number_of_id(plate_id) if plate_id else known.highest_number + 1
@@ -198,7 +194,7 @@ def build_manifest(known: KnownPlates, scan: Scan) -> PlateManifest:
         registered_from = str(scan.path.resolve())
         registered_from.encode()
     except UnicodeEncodeError as error:
-        raise RegistrationRefused("has a path that is not UTF-8; rename it") from error
+        raise RegistrationRefused("has a path that is not UTF-8. Fix: rename it") from error
     title = (row.name if row else None) or scan.path.stem
     return PlateManifest(
         plate_id=plate_id,
@@ -214,11 +210,11 @@ def build_manifest(known: KnownPlates, scan: Scan) -> PlateManifest:
 
 
 def slugify(text: str) -> str:
-    """ASCII slug: accents dropped, all that is no letter or digit one hyphen. Empty for text without any."""
+    """ASCII slug: accents are dropped, and other characters become single hyphens. May be empty."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")
 
 
 def is_safe_name(name: str) -> bool:
-    """A file name that tools list and `sha256sum` writes without escapes: not hidden, printable, no backslash."""
+    """Whether a file name is not hidden, is printable and has no backslash, so that `sha256sum` need not escape it."""
     return not name.startswith(".") and "\\" not in name and name.isprintable()

@@ -1,4 +1,4 @@
-"""Indexes beside scans (`data.json`, `plates.csv`): reading one, and saying which plate a scan is. Opens no image."""
+"""Indexes next to scans (`data.json`, `plates.csv`): reading one, and finding a scan's row. Opens no image."""
 
 import csv
 import json
@@ -17,14 +17,14 @@ from atlas_resources.plates.contracts import PLATE_ID_PATTERN
 
 INDEX_NAMES = ("data.json", "plates.csv")
 FIELDS = ("plate", "name", "slug", "fileName", "download", "license")
-# Case, spaces, underscores and hyphens in a field's name mean nothing.
+# Case, spaces, underscores and hyphens in a field's name are ignored.
 SPELLINGS = {field.casefold(): field for field in FIELDS} | {"licence": "license"}
 
 Fields = Iterable[tuple[str, object]]
 
 
 class IndexBroken(ValueError):
-    """An index that cannot be read as one. `reason` is one line: row, field, expected, found, mend; not the file."""
+    """An index that cannot be read. `reason` is one line without the file's name: row, field, expected, found, fix."""
 
     def __init__(self, path: Path, reason: str):
         self.path = path
@@ -33,11 +33,11 @@ class IndexBroken(ValueError):
 
 
 class RowRefused(ValueError):
-    """A row, or several for one scan, that cannot say which plate it is. The message is one line."""
+    """Rows that do not determine which plate a scan is. The message is one line."""
 
 
 class IndexRow(BaseModel):
-    """What an index says of one scan. Empty text counts as absent.
+    """One row of an index, which describes one scan. Empty text counts as absent.
 
     Attributes:
         where: The row, for messages: "entry 3" of `data.json`, "line 4" of `plates.csv`.
@@ -55,13 +55,13 @@ class IndexRow(BaseModel):
 
     @property
     def plate_number(self) -> int | None:
-        """The number where `plate` is one, also one written as text ("013"); None otherwise."""
+        """`plate` as a number, if it is one or is written as one ("013"); else None."""
         text = str(self.plate).strip()
         return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
     @property
     def plate_id(self) -> str | None:
-        """Id that the row gives its scan; None where it leaves it to the order. Raises RowRefused for no slug."""
+        """The plate id in the row, or None if it has none. Raises RowRefused for an id that is not a slug."""
         if self.plate is None:
             return None
         number = self.plate_number
@@ -69,7 +69,7 @@ class IndexRow(BaseModel):
         if re.fullmatch(PLATE_ID_PATTERN, plate_id) is None:
             raise RowRefused(
                 f"plate id {self.plate!r} ({self.where} of the index) is not a slug: expected a number or"
-                f" {PLATE_ID_PATTERN}; correct it there"
+                f" {PLATE_ID_PATTERN}. Fix: correct that row"
             )
         return plate_id
 
@@ -83,7 +83,7 @@ class ScanIndex:
 
     @cached_property
     def rows_of_name(self) -> dict[str, list[IndexRow]]:
-        """Rows by the file that they name."""
+        """Rows by the name of their file."""
         rows: dict[str, list[IndexRow]] = {}
         for row in self.rows:
             rows.setdefault(comparable(row.file_name), []).append(row)
@@ -91,7 +91,7 @@ class ScanIndex:
 
     @cached_property
     def rows_of_id(self) -> dict[str, list[IndexRow]]:
-        """Rows by the plate id that they give; those that give none, or no slug, are left out."""
+        """Rows by their plate id, without the rows that have none or one that is not a slug."""
         rows: dict[str, list[IndexRow]] = {}
         for row in self.rows:
             with suppress(RowRefused):
@@ -100,7 +100,7 @@ class ScanIndex:
         return rows
 
     def find_row(self, scan: Path) -> IndexRow | None:
-        """The row of a scan: by path relative to the index, else by name. Raises RowRefused where several claim it."""
+        """A scan's row, by its path relative to the index, else by its name. Raises RowRefused if there are several."""
         names = [scan.name]
         if scan.is_relative_to(self.path.parent):
             names.insert(0, scan.relative_to(self.path.parent).as_posix())
@@ -108,18 +108,20 @@ class ScanIndex:
             rows = self.rows_of_name.get(comparable(name), [])
             if len(rows) > 1:
                 places = " and ".join(row.where for row in rows)
-                raise RowRefused(f"{self.path.name} has {len(rows)} rows for {name} ({places}); leave one")
+                raise RowRefused(
+                    f"{self.path.name} has {len(rows)} rows for {name} ({places}): expected one. Fix: remove the others"
+                )
             if rows:
                 return rows[0]
         return None
 
     def require_sole_claim(self, row: IndexRow) -> None:
-        """Raise RowRefused where the row's plate id is no slug, or where another row gives it to another file."""
+        """Raise RowRefused if the row's plate id is not a slug, or if another row has the same id."""
         claims = [] if row.plate_id is None else self.rows_of_id[row.plate_id]
         if len(claims) > 1:
             files = " and ".join(f"{claim.file_name} ({claim.where})" for claim in claims)
             raise RowRefused(
-                f"plate id {row.plate_id} is claimed by {files} of {self.path.name}; give each a plate of its own"
+                f"plate id {row.plate_id} is claimed by {files} of {self.path.name}. Fix: give each a different plate"
             )
 
 
@@ -129,22 +131,22 @@ def numbered_id(number: int) -> str:
 
 
 def number_of_id(plate_id: str) -> int | None:
-    """The number that `numbered_id` would turn into this id; None for other ids."""
+    """The inverse of `numbered_id`; None for an id that it does not make."""
     digits = re.fullmatch(r"plate-([0-9]{3,18})", plate_id)
     return int(digits[1]) if digits and numbered_id(int(digits[1])) == plate_id else None
 
 
 def comparable(file_name: str) -> str:
-    """A file name so that composed and decomposed accents are equal, and "./" in front means nothing."""
+    """A normalised file name: composed and decomposed accents are equal, and a leading "./" is dropped."""
     return unicodedata.normalize("NFC", str(PurePosixPath(file_name)))
 
 
 def find_index(folder: Path) -> ScanIndex | None:
-    """The folder's index; None where there is none. Raises IndexBroken for one that is malformed, and for two."""
+    """The folder's index, or None. Raises IndexBroken for a malformed index, and for two indexes in one folder."""
     paths = [folder / name for name in INDEX_NAMES if (folder / name).is_file()]
     if len(paths) > 1:
         raise IndexBroken(
-            paths[1], f"stands beside {paths[0].name}: expected one index in a folder; move one of them away"
+            paths[1], f"is in the same folder as {paths[0].name}: expected one index. Fix: move one of them away"
         )
     return read_index(paths[0]) if paths else None
 
@@ -154,7 +156,7 @@ def read_index(path: Path) -> ScanIndex:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise IndexBroken(path, f"is not UTF-8 (byte {error.start}); save it as UTF-8") from error
+        raise IndexBroken(path, f"is not UTF-8 (byte {error.start}). Fix: save it as UTF-8") from error
     except OSError as error:
         raise IndexBroken(path, f"cannot be read: {error.strerror}") from error
     entries = read_json_entries(path, text) if path.suffix == ".json" else read_csv_entries(path, text)
@@ -162,52 +164,56 @@ def read_index(path: Path) -> ScanIndex:
 
 
 def read_json_entries(path: Path, text: str) -> Iterator[tuple[str, Fields]]:
-    """Objects of the list, each with its place."""
+    """The objects of the list, each with its position."""
     try:
         entries = json.loads(text)
     except json.JSONDecodeError as error:
-        raise IndexBroken(path, f"line {error.lineno}: is not JSON: {error.msg}; correct it there") from error
+        raise IndexBroken(path, f"line {error.lineno}: is not JSON: {error.msg}. Fix: correct that line") from error
     if not isinstance(entries, list):
-        raise IndexBroken(path, f"expected a list of objects, found {type(entries).__name__}; put the objects into [ ]")
+        raise IndexBroken(
+            path, f"expected a list of objects, found {type(entries).__name__}. Fix: put the objects into [ ]"
+        )
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict):
             raise IndexBroken(
-                path, f"entry {number}: expected an object, found {str(entry)[:80]!r}; correct or remove it"
+                path, f"entry {number}: expected an object, found {str(entry)[:80]!r}. Fix: correct or remove it"
             )
         yield f"entry {number}", entry.items()
 
 
 def read_csv_entries(path: Path, text: str) -> Iterator[tuple[str, Fields]]:
-    """Rows under the header, each with its line. Blank lines are skipped."""
+    """The rows under the header, each with its line number. Blank lines are skipped."""
     rows = csv.reader(StringIO(text, newline=""), strict=True)
     try:
         header = next(rows, None)
         if header is None:
             raise IndexBroken(
                 path,
-                f"is empty: expected a header with fileName and any of {', '.join(FIELDS)}; write one, or remove it",
+                f"is empty: expected a header with fileName and any of {', '.join(FIELDS)}. Fix: write one or"
+                " remove the file",
             )
         for values in rows:
             if values and len(values) != len(header):
                 raise IndexBroken(
                     path,
-                    f"line {rows.line_num}: expected {len(header)} fields, found {len(values)}; quote commas in fields",
+                    f"line {rows.line_num}: expected {len(header)} fields, found {len(values)}. Fix: quote fields that"
+                    " contain commas",
                 )
             if values:
                 yield f"line {rows.line_num}", zip(header, values, strict=True)
     except csv.Error as error:
-        raise IndexBroken(path, f"line {rows.line_num}: is not CSV: {error}; correct it there") from error
+        raise IndexBroken(path, f"line {rows.line_num}: is not CSV: {error}. Fix: correct that line") from error
 
 
 def build_row(path: Path, where: str, entry: Fields) -> IndexRow:
-    """One row, its fields in any spelling of SPELLINGS. Raises IndexBroken naming row and field."""
+    """One row; field names may have any spelling of SPELLINGS. Raises IndexBroken, which names row and field."""
     fields: dict[str, object] = {}
     for key, value in entry:
         field = SPELLINGS.get(re.sub(r"[\s_-]", "", str(key)).casefold())
         if field is None or field in fields:
-            found = "twice" if field else "which no index has"
+            found = "occurs twice" if field else "is unknown"
             raise IndexBroken(
-                path, f"{where}: field {key!r} is there {found}: expected {', '.join(FIELDS)}; rename or remove it"
+                path, f"{where}: field {key!r} {found}: expected {', '.join(FIELDS)}. Fix: rename or remove it"
             )
         fields[field] = None if isinstance(value, str) and not value.strip() else value
     fields = {field: value for field, value in fields.items() if value is not None}
@@ -219,5 +225,5 @@ def build_row(path: Path, where: str, entry: Fields) -> IndexRow:
         expected = "a whole number or text" if field == "plate" else "text"
         found = "nothing" if wrong["type"] == "missing" else repr(wrong["input"])
         raise IndexBroken(
-            path, f"{where}: field {field}: expected {expected}, found {found}; correct it there"
+            path, f"{where}: field {field}: expected {expected}, found {found}. Fix: correct that row"
         ) from error

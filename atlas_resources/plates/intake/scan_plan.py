@@ -1,4 +1,4 @@
-"""Which files are to be registered, and which row of which index governs each. No image is opened, nothing written."""
+"""Which files to register, and which row of which index describes each. Opens no image and writes nothing."""
 
 import re
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from atlas_resources.plates.intake.scan_index import (
     find_index,
 )
 
-# Files of a folder that are taken for scans. Whether one is acceptable its content decides; a file named on its own is
-# always tried.
+# Suffixes of the files in a folder that are tried as scans; a file named on its own is always tried. Whether a file is
+# accepted depends on its content.
 SCAN_SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp",
     ".gif", ".bmp", ".jp2", ".jpx", ".heic", ".heif", ".avif", ".psd", ".tga", ".ppm", ".pgm", ".pbm", ".dng",
@@ -26,7 +26,7 @@ Indexes = dict[Path, ScanIndex | IndexBroken | None]
 
 @dataclass(frozen=True)
 class Scan:
-    """A file to register, with the row of the index that governs it; `refusal` when that much already rules it out."""
+    """A file to register, with its row of an index. `refusal` says why, if its path or its row already rules it out."""
 
     path: Path
     row: IndexRow | None = None
@@ -48,7 +48,9 @@ def plan_scans(paths: list[Path]) -> tuple[list[Scan], list[ScanIndex]]:
             scans.append(Scan(path, find_row(path, folder, indexes)))
         except IndexBroken as error:
             if error.path not in reported:
-                scans.append(Scan(error.path, refusal=f"{error.reason}. The scans that it governs wait for that"))
+                scans.append(
+                    Scan(error.path, refusal=f"{error.reason}. The scans under it are registered once that is done")
+                )
             reported.add(error.path)
         except RowRefused as refusal:
             scans.append(Scan(path, refusal=str(refusal)))
@@ -56,7 +58,7 @@ def plan_scans(paths: list[Path]) -> tuple[list[Scan], list[ScanIndex]]:
 
 
 def list_scans(argument: Path) -> Iterator[Path]:
-    """The file itself, or the scans in a folder and below; links are followed, and no folder is entered twice."""
+    """The file itself, or the scans in a folder and its subfolders. Links are followed; no folder is entered twice."""
     if not argument.is_dir():
         yield argument
         return
@@ -74,14 +76,14 @@ def list_scans(argument: Path) -> Iterator[Path]:
 
 
 def natural_order(path: Path) -> list[tuple[int, str]]:
-    """Sorts plate-2 before plate-10: runs of digits count as numbers."""
+    """A sort key that compares digits as numbers: plate-2 comes before plate-10."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def find_row(path: Path, folder: Path, indexes: Indexes) -> IndexRow | None:
-    """The scan's row in the nearest index that has one, from its own folder up to the one it was found through."""
+    """The scan's row in the nearest index that has one, from the scan's own folder up to `folder`."""
     if path.name in INDEX_NAMES:
-        raise RowRefused("is an index, not a scan; add the folder that it lies in")
+        raise RowRefused("is an index, not a scan. Fix: add its folder")
     for place in places_of_index(path, folder):
         index = read_once(place, indexes)
         row = index.find_row(path) if index else None
@@ -92,7 +94,7 @@ def find_row(path: Path, folder: Path, indexes: Indexes) -> IndexRow | None:
 
 
 def places_of_index(path: Path, folder: Path) -> Iterator[Path]:
-    """Folders in which an index for this scan may lie, nearest first."""
+    """The folders that may contain an index for this scan, nearest first."""
     for place in path.parents:
         yield place
         if place == folder:
@@ -100,7 +102,7 @@ def places_of_index(path: Path, folder: Path) -> Iterator[Path]:
 
 
 def read_once(place: Path, indexes: Indexes) -> ScanIndex | None:
-    """The index of a folder, read once and remembered in `indexes`, also when it is broken. Raises IndexBroken."""
+    """The index of a folder, read once and kept in `indexes`, even if it is broken. Raises IndexBroken."""
     if place not in indexes:
         try:
             indexes[place] = find_index(place)
@@ -113,7 +115,7 @@ def read_once(place: Path, indexes: Indexes) -> ScanIndex | None:
 
 
 def refuse_shared_rows(scans: list[Scan]) -> list[Scan]:
-    """Refuse scans of one name in several folders that one row of an index would have to stand for."""
+    """Refuse scans of the same name in several folders to which one row of an index applies."""
     paths_of_row: dict[int, dict[Path, Path]] = {}
     for scan in scans:
         if scan.row is not None:
@@ -122,9 +124,11 @@ def refuse_shared_rows(scans: list[Scan]) -> list[Scan]:
 
 
 def refuse_shared_row(scan: Scan, claimants: list[Path]) -> Scan:
-    """The scan as it is, or refused where `claimants`, the scans of its row, are several."""
+    """The scan unchanged, or refused if its row has several `claimants`."""
     if scan.row is None or len(claimants) < 2:
         return scan
     files = " and ".join(str(path) for path in claimants)
-    reason = f"{scan.row.where} of the index names {scan.row.file_name}, which is {files}; write relative paths there"
+    reason = (
+        f"{scan.row.where} of the index names {scan.row.file_name}, but there are {files}. Fix: write relative paths"
+    )
     return Scan(scan.path, refusal=reason)

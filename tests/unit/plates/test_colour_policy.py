@@ -1,4 +1,4 @@
-"""The policy srgb8-v1, pixel by pixel. Values are worked out by hand; how is said beside those that are not plain."""
+"""The policy srgb8-v1, pixel by pixel. Expected values are computed by hand; comments show how."""
 
 import struct
 from pathlib import Path
@@ -30,7 +30,7 @@ def pixels(decoded: DecodedImage) -> list[tuple[int, ...]]:
 
 
 def actions(decoded: DecodedImage) -> dict[str, str]:
-    """What was done beyond nothing."""
+    """The recorded actions that differ from those of a plain image."""
     plain = {"exif_orientation": "absent", "icc_profile": "absent", "alpha": "absent", "bit_depth": "8", "page": "only"}
     plain |= {"name": "srgb8-v1", "cmyk": "not_cmyk"}
     return {key: value for key, value in decoded.facts.colour_policy.model_dump().items() if plain[key] != value}
@@ -43,7 +43,7 @@ def decode_image(tmp_path: Path, image: Image.Image, kind: str, **options: objec
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
-def test_8_bit_rgb_passes_unchanged_and_nothing_is_done_to_it(tmp_path, kind):
+def test_8_bit_rgb_is_unchanged_and_no_action_is_recorded(tmp_path, kind):
     image = Image.new("RGB", (2, 1))
     image.putpixel((0, 0), (1, 2, 3))
     image.putpixel((1, 0), (250, 128, 7))
@@ -54,7 +54,7 @@ def test_8_bit_rgb_passes_unchanged_and_nothing_is_done_to_it(tmp_path, kind):
     assert actions(decoded) == {}
 
 
-def test_the_image_says_nothing_that_was_applied_already(tmp_path):
+def test_a_converted_image_has_no_info_that_was_applied_already(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     decoded = decode_image(tmp_path, Image.new("RGB", (3, 2)), "PNG", exif=exif, icc_profile=SRGB_ICC)
@@ -62,8 +62,8 @@ def test_the_image_says_nothing_that_was_applied_already(tmp_path):
     assert dict(decoded.image.getexif()) == {}
 
 
-# Where EXIF 2.32 (tag 0x0112) says that row 0 and column 0 of the stored picture belong, worked out by hand:
-# the upright size, and red, blue and green at (x, y).
+# Where row 0 and column 0 of the stored image belong by EXIF 2.32 (tag 0x0112), computed by hand:
+# the upright size, then the places (x, y) of red, blue and green.
 UPRIGHT = {
     1: ((3, 2), (0, 0), (2, 0), (0, 1)),
     2: ((3, 2), (2, 0), (0, 0), (2, 1)),
@@ -141,7 +141,7 @@ class TestDepth:
         path = write_tiff(tmp_path / "a.tif", order, (1, 1), {258: [16] * 3, 262: [2], 277: [3]}, samples)
         assert pixels(decode(path)) == [(0x12, 0x80, 0xFE)]
 
-    def test_16_bit_gray_counted_from_white_is_turned_round(self, tmp_path):
+    def test_16_bit_gray_with_white_as_zero_is_inverted(self, tmp_path):
         path = write_tiff(
             tmp_path / "a.tif", "<", (2, 1), {258: [16], 262: [0], 277: [1]}, struct.pack("<2H", 0x1234, 0xFFFF)
         )
@@ -153,7 +153,7 @@ class TestDepth:
         assert pixels(decoded) == [WHITE, BLACK, WHITE]
         assert actions(decoded) == {"bit_depth": "1_to_8"}
 
-    def test_2_and_4_bit_gray_spread_over_the_whole_range(self, tmp_path):
+    def test_2_and_4_bit_gray_are_scaled_to_the_whole_range(self, tmp_path):
         two = decode(write_png(tmp_path / "two.png", (4, 1), 2, GRAY, [b"\x1b"]))
         four = decode(write_png(tmp_path / "four.png", (2, 1), 4, GRAY, [b"\x1f"]))
         assert pixels(two) == [(level,) * 3 for level in (0, 85, 170, 255)]
@@ -170,13 +170,13 @@ class TestDepth:
 class TestAlpha:
     """c over white at alpha a is c * a / 255 + 255 * (1 - a / 255): at a = 128, 0 becomes 127 and 255 stays."""
 
-    def test_rgb_lies_over_white(self, tmp_path):
+    def test_rgb_is_composited_over_white(self, tmp_path):
         row = bytes((255, 0, 0, 128, 9, 9, 9, 0, 9, 9, 9, 255))
         decoded = decode(write_png(tmp_path / "a.png", (3, 1), 8, RGB_ALPHA, [row]))
         assert pixels(decoded) == [(255, 127, 127), WHITE, (9, 9, 9)]
         assert actions(decoded) == {"alpha": "composited_over_white"}
 
-    def test_gray_lies_over_white(self, tmp_path):
+    def test_gray_is_composited_over_white(self, tmp_path):
         decoded = decode(write_png(tmp_path / "a.png", (2, 1), 8, GRAY_ALPHA, [bytes((0, 128, 7, 255))]))
         assert pixels(decoded) == [(127,) * 3, (7,) * 3]
 
@@ -184,7 +184,7 @@ class TestAlpha:
         ("colour_type", "samples", "expected"),
         [(GRAY_ALPHA, (0, 0x80FF), (127, 127, 127)), (RGB_ALPHA, (0xFFFF, 0, 0, 0x80FF), (255, 127, 127))],
     )
-    def test_16_bit_alpha_keeps_its_high_byte_too(self, tmp_path, colour_type, samples, expected):
+    def test_16_bit_alpha_keeps_its_high_byte(self, tmp_path, colour_type, samples, expected):
         row = struct.pack(f">{len(samples)}H", *samples)
         decoded = decode(write_png(tmp_path / "a.png", (1, 1), 16, colour_type, [row]))
         assert pixels(decoded) == [expected]
@@ -217,7 +217,7 @@ class TestAlpha:
 
 
 class TestProfile:
-    """`SWAPPED_ICC` exchanges red and green, so what a conversion by it gives is known exactly."""
+    """`SWAPPED_ICC` exchanges red and green, so the result of its conversion is known exactly."""
 
     def test_rgb_is_converted_by_its_profile(self, tmp_path):
         decoded = decode_image(tmp_path, Image.new("RGB", (1, 1), RED), "PNG", icc_profile=SWAPPED_ICC)
@@ -225,7 +225,7 @@ class TestProfile:
         assert actions(decoded) == {"icc_profile": "converted"}
         assert decoded.facts.icc_description == "sRGB built-in"
 
-    def test_srgb_goes_the_same_way_and_comes_out_equal(self, tmp_path):
+    def test_an_srgb_profile_is_converted_and_changes_nothing(self, tmp_path):
         ramp = Image.fromarray(np.arange(256 * 3, dtype=np.uint8).reshape(16, 16, 3))
         decoded = decode_image(tmp_path, ramp, "PNG", icc_profile=SRGB_ICC)
         assert np.array_equal(np.asarray(decoded.image), np.asarray(ramp))

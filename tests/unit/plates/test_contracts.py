@@ -1,4 +1,4 @@
-"""The dataset's `schemas/` describe every JSON file in it, strictly, and as the contracts do."""
+"""The dataset's `schemas/` describe every JSON file in it, as strictly as the contracts do."""
 
 import json
 
@@ -26,7 +26,7 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Three plates with everything of them on disk; plate-003 failed for both instruments. Only read."""
+    """Three plates with all of their files; plate-003 failed for both instruments. Tests only read it."""
     with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
         fake_instruments.install(patch)
         dataset = make_dataset(tmp_path_factory.mktemp("made"), "red", "green", "blue")
@@ -43,7 +43,7 @@ def schema_of(dataset, name: str) -> dict:
     return json.loads((dataset.schemas_dir / f"{name}.schema.json").read_text())
 
 
-def test_there_is_a_schema_of_every_contract_and_it_is_a_valid_one(dataset):
+def test_every_contract_has_a_valid_schema(dataset):
     assert {path.name for path in dataset.schemas_dir.iterdir()} == {f"{name}.schema.json" for name in CONTRACTS}
     for name in CONTRACTS:
         schema = schema_of(dataset, name)
@@ -64,7 +64,7 @@ def test_every_json_file_of_a_dataset_validates(made):
     assert everything == found, "a JSON file that no schema describes"
 
 
-def test_a_failed_plate_is_among_them(made):
+def test_the_dataset_includes_a_failed_plate(made):
     manifests = [json.loads(path.read_text()) for path in made.root.glob(PLACES["run.manifest"])]
     assert sorted(manifest["plate_id"] for manifest in manifests if manifest["status"] == "failed") == [
         "plate-003",
@@ -93,8 +93,8 @@ def test_a_missing_field_is_refused_by_schema_and_contract_alike(made, name):
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-def test_no_object_of_a_schema_is_open(dataset, name):
-    """Strict all the way down: only where a spec is kept as it was read, and in maps by name, are keys free."""
+def test_every_object_of_a_schema_is_strict(dataset, name):
+    """Keys are free only in a spec that is kept as it was read, and in maps by name."""
     schema = schema_of(dataset, name)
     for part in [schema, *schema.get("$defs", {}).values()]:
         if part.get("type") == "object":

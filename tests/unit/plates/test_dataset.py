@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.made_scans import write_image
 
-from atlas_resources.files.durable import write_json_atomically
+from atlas_resources.files.durable import write_bytes_atomically, write_json_atomically
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN, PlateManifest
-from atlas_resources.plates.dataset import Dataset, dataset_root, write_bytes_atomically
+from atlas_resources.plates.dataset import Dataset, dataset_root
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.json_files import CONTRACTS, DatasetBroken, read_json
 from atlas_resources.plates.plate import PlateIdRefused, PlateUnknown
@@ -39,7 +39,7 @@ def write_plate(dataset: Dataset, plate_id: str, second: int) -> None:
     write_json_atomically(dataset.plate(plate_id).folder / "manifest.json", manifest)
 
 
-def test_the_root_is_named_by_the_environment_else_data_atlas(monkeypatch, tmp_path):
+def test_the_root_is_atlas_home_or_else_data_atlas(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ATLAS_HOME", raising=False)
     assert dataset_root() == tmp_path / "data" / "atlas"
@@ -47,7 +47,7 @@ def test_the_root_is_named_by_the_environment_else_data_atlas(monkeypatch, tmp_p
     assert dataset_root() == Path("/elsewhere")
 
 
-def test_everything_lies_under_the_root():
+def test_every_folder_is_under_the_root():
     dataset = Dataset(Path("/r"))
     assert dataset.staging_dir == Path("/r/plates")
     assert dataset.plate("plate-001").folder == Path("/r/plates_structured/plate-001")
@@ -62,7 +62,7 @@ def test_everything_lies_under_the_root():
 @pytest.mark.parametrize(
     "plate_id", ["../../etc", "Plate 1", "", ".", "..", ".incoming-1", "a/b", "a\\b", "plate-001\n", "é", "a" * 65]
 )
-def test_an_id_that_is_no_slug_is_refused(dataset, plate_id):
+def test_an_id_that_is_not_a_slug_is_refused(dataset, plate_id):
     with pytest.raises(PlateIdRefused, match="expected a slug"):
         dataset.plate(plate_id)
 
@@ -86,7 +86,7 @@ def test_ensure_writes_the_schema_of_every_contract(dataset):
         assert schema["additionalProperties"] is False
 
 
-def test_ensure_again_writes_nothing_and_mends_a_changed_schema(dataset):
+def test_ensure_again_writes_nothing_but_restores_a_changed_schema(dataset):
     schema = dataset.schemas_dir / "manifest.schema.json"
     before = schema.stat()
     dataset.ensure()
@@ -97,7 +97,7 @@ def test_ensure_again_writes_nothing_and_mends_a_changed_schema(dataset):
     assert schema.read_bytes() == content
 
 
-def test_a_registered_manifest_is_valid_and_a_field_too_many_is_not(dataset, tmp_path):
+def test_a_registered_manifest_is_valid_and_an_unknown_field_is_not(dataset, tmp_path):
     list(register_scans(dataset, [write_image(tmp_path / "a.png")]))
     manifest = json.loads(dataset.plate("plate-001").manifest_path.read_bytes())
     schema = json.loads((dataset.schemas_dir / "manifest.schema.json").read_bytes())
@@ -112,7 +112,7 @@ def test_plates_are_listed_in_order_of_registration(dataset):
     assert dataset.plate_ids() == ["zebra", "a", "b", "plate-001"]
 
 
-def test_hidden_folders_and_those_without_a_manifest_are_no_plates(dataset):
+def test_hidden_folders_and_folders_without_a_manifest_are_not_plates(dataset):
     write_plate(dataset, "plate-001", 1)
     (dataset.plates_dir / ".incoming-7").mkdir()
     (dataset.plates_dir / ".incoming-7" / "manifest.json").write_text("{}")
@@ -129,11 +129,11 @@ def test_a_plate_with_a_broken_manifest_is_listed_last_and_fails_by_name(dataset
         dataset.plate("plate-001").manifest()
 
 
-def test_no_root_has_no_plates(tmp_path):
+def test_a_missing_root_has_no_plates(tmp_path):
     assert Dataset(tmp_path / "nothing").plate_ids() == []
 
 
-def test_a_plate_that_is_not_there_is_said_to_be_unknown(dataset):
+def test_an_unregistered_plate_is_refused_by_name(dataset):
     with pytest.raises(PlateUnknown, match="plate-009: no such plate"):
         dataset.plate("plate-009").manifest()
 
@@ -144,11 +144,11 @@ def test_a_plate_that_is_not_there_is_said_to_be_unknown(dataset):
         ({"colour": "red"}, "colour: Extra inputs are not permitted, found 'red'"),
         ({"title": 7}, "title: Input should be a valid string, found '7'"),
         ({"plate_id": "../x"}, "plate_id: String should match pattern"),
-        ({"plate_id": "plate-002"}, "plate_id: expected 'plate-001', as its folder, found 'plate-002'"),
+        ({"plate_id": "plate-002"}, "plate_id: expected 'plate-001', the name of its folder, found 'plate-002'"),
         ({"source_image": "../../x.png"}, "source_image: expected a file name, found '../../x.png'"),
     ],
 )
-def test_a_wrong_field_is_named_with_what_was_found_and_the_mend(dataset, change, complaint):
+def test_a_wrong_field_is_named_with_what_was_found_and_the_fix(dataset, change, complaint):
     write_plate(dataset, "plate-001", 1)
     path = dataset.plate("plate-001").manifest_path
     path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
@@ -156,20 +156,20 @@ def test_a_wrong_field_is_named_with_what_was_found_and_the_mend(dataset, change
         dataset.plate("plate-001").source_path()
     assert str(broken.value).startswith(f"{path}: ")
     assert complaint in str(broken.value)
-    assert "to fix it: restore it from a backup" in str(broken.value)
+    assert "Fix: restore it from a backup" in str(broken.value)
 
 
 @pytest.mark.parametrize(
     "text", ["", "abc", f"{'0' * 64} source/a.png\n", f"{'0' * 64}  source/../a.png\n", f"{'0' * 64}"]
 )
-def test_a_digest_file_that_is_not_sha256sums_own_is_broken(dataset, text):
+def test_a_digest_file_that_is_not_a_line_of_sha256sum_is_refused(dataset, text):
     write_plate(dataset, "plate-001", 1)
     (dataset.plate("plate-001").folder / "source.sha256").write_text(text)
-    with pytest.raises(DatasetBroken, match=r"source.sha256: expected one line .* to fix it: make sure"):
+    with pytest.raises(DatasetBroken, match=r"source.sha256: expected one line .* Fix: check that"):
         dataset.plate("plate-001").source_sha256()
 
 
-def test_a_missing_digest_file_is_named_with_its_mend(dataset):
+def test_a_missing_digest_file_is_named_with_its_fix(dataset):
     write_plate(dataset, "plate-001", 1)
     with pytest.raises(DatasetBroken, match=r"source.sha256: cannot be read: No such file.*sha256sum source"):
         dataset.plate("plate-001").source_sha256()
@@ -182,7 +182,7 @@ def test_what_is_written_is_read_back(dataset):
     assert read_json(dataset.root / "copy.json", PlateManifest) == manifest
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_beside(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_only_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "file.json"
     write_bytes_atomically(path, b"old")
 
@@ -195,7 +195,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside(tmp_path, monkeyp
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("file.json", b"old")]
 
 
-def test_a_thumbnail_is_there_once_groundwork_made_it(dataset):
+def test_a_plate_has_a_thumbnail_after_its_groundwork(dataset):
     assert dataset.plate("plate-001").thumbnail() is None
     write_bytes_atomically(dataset.plate("plate-001").derived_path("thumbnail.jpg"), b"\xff\xd8")
     assert dataset.plate("plate-001").thumbnail() == b"\xff\xd8"

@@ -1,4 +1,4 @@
-"""Files as they are found in the world, from the folder `shared` beside the repository; skipped where it is absent."""
+"""Real scans and broken files from the folder `shared` next to the repository; skipped if it is absent."""
 
 import csv
 import hashlib
@@ -21,7 +21,7 @@ REFUSED = {
     "zero_bytes.jpg": "is empty (0 bytes)",
 }
 
-# What the policy did beyond nothing, with the upright size.
+# The upright size, and the recorded actions that differ from those of a plain image.
 MEASURED = {
     "bomb_220mp_1bit.png": ((40_000, 5_500), {"bit_depth": "1_to_8"}),
     "cmyk.jpg": ((988, 1200), {"cmyk": "pillow_naive"}),

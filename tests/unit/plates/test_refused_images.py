@@ -1,4 +1,4 @@
-"""What `decode` refuses, each with one line that names the file and the reason."""
+"""The files that `decode` refuses, each with one line that names the file and the reason."""
 
 import struct
 import subprocess
@@ -51,7 +51,7 @@ def test_an_empty_file(tmp_path):
     assert reason_of(path) == "is empty (0 bytes)"
 
 
-def test_what_is_no_image(tmp_path):
+def test_a_file_that_is_not_an_image(tmp_path):
     path = tmp_path / "notes.jpg"
     path.write_text("a list of plates")
     assert reason_of(path) == "is not an image that can be read; accepted are JPEG, PNG, TIFF, WebP"
@@ -66,7 +66,7 @@ def test_another_format_is_named_whatever_its_suffix(tmp_path, kind, named):
     assert reason_of(path) == f"is {named}; accepted are JPEG, PNG, TIFF, WebP"
 
 
-def test_a_wrong_suffix_is_no_reason(tmp_path):
+def test_a_file_with_a_wrong_suffix_is_decoded(tmp_path):
     path = tmp_path / "scan.tif"
     path.write_bytes(ENCODINGS["scan.png"])
     assert decode(path).facts.format == "PNG"
@@ -101,30 +101,32 @@ def test_32_bit_samples(tmp_path, mode, value):
     path = tmp_path / "deep.tif"
     path.write_bytes(encoded(Image.new(mode, (2, 2), value), "TIFF"))
     assert reason_of(path) == (
-        f"has 32-bit or signed samples (mode {mode}); accepted are 8 and 16 bits. Save it with 16 bits"
+        f"has 32-bit or signed samples (mode {mode}); accepted are 8 and 16 bits. Fix: save it with 16 bits"
     )
 
 
 def test_12_bit_samples(tmp_path):
     path = write_tiff(tmp_path / "a.tif", "<", (2, 1), {258: [12], 262: [1], 277: [1]}, b"\x12\x34\x56")
-    assert reason_of(path) == "has 12 bits a sample; accepted are 8 and 16. Save it with 16 bits"
+    assert reason_of(path) == "has 12 bits per sample; accepted are 8 and 16. Fix: save it with 16 bits"
 
 
 def test_a_tiff_in_cielab(tmp_path):
     path = write_tiff(tmp_path / "a.tif", "<", (1, 1), {258: [8] * 3, 262: [8], 277: [3]}, b"\x50\x00\x00")
-    assert reason_of(path) == "is stored in LAB; accepted are gray, RGB, palette and CMYK. Save it as RGB"
+    assert reason_of(path) == "is stored in LAB; accepted are gray, RGB, palette and CMYK. Fix: save it as RGB"
 
 
 def test_16_bit_planes_that_pillow_would_misread(tmp_path):
     tags = {258: [16] * 3, 262: [2], 277: [3], 284: [2]}
     path = write_tiff(tmp_path / "a.tif", "<", (1, 1), tags, struct.pack("<3H", 1, 2, 3))
-    assert reason_of(path) == "is an uncompressed 16-bit TIFF with separate planes; save it with interleaved samples"
+    assert (
+        reason_of(path) == "is an uncompressed 16-bit TIFF with separate planes. Fix: save it with interleaved samples"
+    )
 
 
-def test_a_16_bit_colour_that_is_transparent_but_cannot_be_told(tmp_path):
+def test_a_16_bit_png_with_one_transparent_colour(tmp_path):
     extra = png_chunk(b"tRNS", struct.pack(">3H", 1, 2, 3))
     path = write_png(tmp_path / "a.png", (1, 1), 16, 2, [struct.pack(">3H", 1, 2, 3)], extra=extra)
-    assert reason_of(path) == "is a 16-bit PNG with one transparent colour; save it with an alpha channel"
+    assert reason_of(path) == "is a 16-bit PNG with one transparent colour. Fix: save it with an alpha channel"
 
 
 def test_a_tiff_of_a_kind_that_pillow_does_not_know(tmp_path):
@@ -136,19 +138,19 @@ def test_bytes_that_are_not_the_registered_ones(tmp_path):
     path = write_image(tmp_path / "a.png")
     sha256 = decode(path).facts.source_sha256
     assert decode(path, expected_sha256=sha256).facts.source_sha256 == sha256
-    with pytest.raises(SourceChanged, match=f"expected sha256 {'0' * 64}, as registered, found {sha256}.*put the"):
+    with pytest.raises(SourceChanged, match=f"expected sha256 {'0' * 64}, as registered, found {sha256}. Fix: put the"):
         decode(path, expected_sha256="0" * 64)
 
 
-def test_nothing_is_decoded_while_truncated_images_are_let_through(tmp_path, monkeypatch):
+def test_nothing_is_decoded_while_pillow_accepts_truncated_images(tmp_path, monkeypatch):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
-    with pytest.raises(RuntimeError, match="LOAD_TRUNCATED_IMAGES is True"):
+    with pytest.raises(RuntimeError, match="LOAD_TRUNCATED_IMAGES: expected False, found True"):
         decode(write_image(tmp_path / "a.png"))
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # what Pillow says of the bytes on its way to giving up
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow warns about the damaged bytes
 @given(name=st.sampled_from(sorted(ENCODINGS)), place=st.floats(0, 1), junk=st.binary(min_size=1, max_size=40))
-def test_damaged_bytes_are_decoded_or_refused_and_nothing_else(tmp_path_factory, name, place, junk):
+def test_damaged_bytes_are_decoded_or_refused(tmp_path_factory, name, place, junk):
     data = bytearray(ENCODINGS[name])
     start = int(place * (len(data) - 1))
     data[start : start + len(junk)] = junk
@@ -158,7 +160,7 @@ def test_damaged_bytes_are_decoded_or_refused_and_nothing_else(tmp_path_factory,
         assert decode(path, 10_000).image.mode == "RGB"
 
 
-def test_odd_metadata_makes_no_noise(tmp_path):
+def test_odd_metadata_prints_no_warning(tmp_path):
     path = tmp_path / "odd.jpg"
     path.write_bytes(encoded(SMALL, "JPEG", exif=b"Exif\0\0MM\0\x2a\0\0\0\x08\0\xff"))
     code = "import sys, pathlib; from atlas_resources.plates.decode import decode; decode(pathlib.Path(sys.argv[1]))"

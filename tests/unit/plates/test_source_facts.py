@@ -1,4 +1,4 @@
-"""The facts of a source apart from its pixels: container, digests, and how a JPEG is coded."""
+"""The facts of a source apart from its pixels: container, digests, and the coding of a JPEG."""
 
 import hashlib
 import struct
@@ -53,7 +53,7 @@ def test_a_jpeg_is_progressive_or_not(described, progressive):
     assert described(encoded(NOISE, "JPEG", progressive=progressive)).jpeg.is_progressive is progressive
 
 
-def test_quantisation_tables_are_told_apart_by_digest(described):
+def test_quantisation_tables_have_a_digest(described):
     luma, chroma = list(range(1, 65)), [7] * 64
     facts = described(encoded(NOISE, "JPEG", qtables=[luma, chroma]))
     assert facts.jpeg.quantisation_sha256 == hashlib.sha256(struct.pack(">128H", *luma, *chroma)).hexdigest()
@@ -78,7 +78,7 @@ def test_one_exif_block_has_one_digest_in_every_container(described, kind):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_an_icc_profile_is_known_by_digest_and_description(described, kind):
+def test_an_icc_profile_has_a_digest_and_a_description(described, kind):
     facts = described(encoded(NOISE, kind, icc_profile=SRGB_ICC))
     assert (facts.icc_sha256, facts.icc_description) == (hashlib.sha256(SRGB_ICC).hexdigest(), "sRGB built-in")
 

@@ -30,7 +30,7 @@ def scans(tmp_path):
 
 
 def write_scans(folder: Path, *names: str) -> list[Path]:
-    """A scan for each name, of a colour of its own."""
+    """A scan for each name, each of a different colour."""
     return [write_image(folder / name, (n, 255 - n, len(name))) for n, name in enumerate(names)]
 
 
@@ -63,18 +63,18 @@ class TestWithoutAnIndex:
         assert register(dataset, b, a) == [("b.png", "registered", "plate-001"), ("a.png", "registered", "plate-002")]
         assert dataset.plate_ids() == ["plate-001", "plate-002"]
 
-    def test_a_folder_is_walked_in_order_of_names_past_hidden_and_other_files(self, dataset, scans):
+    def test_a_folder_is_read_in_order_of_names_without_hidden_and_other_files(self, dataset, scans):
         write_scans(scans, "b/2.png", "c.jpg", "b/1.tif", "a.webp", ".hidden.png", ".folder/x.png")
         (scans / "notes.txt").write_text("notes")
         (scans / "manifest.csv").write_text("file")
         assert [name for name, _, _ in register(dataset, scans)] == ["a.webp", "1.tif", "2.png", "c.jpg"]
 
-    def test_a_folder_that_links_to_itself_is_walked_once(self, dataset, scans):
+    def test_a_folder_that_links_to_itself_is_read_once(self, dataset, scans):
         write_scans(scans, "a.png")
         (scans / "again").symlink_to(scans)
         assert register(dataset, scans) == [("a.png", "registered", "plate-001")]
 
-    def test_numbers_go_on_above_the_highest(self, dataset, scans):
+    def test_new_numbers_continue_after_the_highest(self, dataset, scans):
         a, b = write_scans(scans, "a.png", "b.png")
         write_csv(scans / "plates.csv", {"plate": 435, "fileName": "a.png"})
         assert register(dataset, b, a) == [("b.png", "registered", "plate-436"), ("a.png", "registered", "plate-435")]
@@ -90,7 +90,7 @@ class TestWithoutAnIndex:
         assert (manifest.plate_number, manifest.download_url, manifest.license) == (1, None, None)
 
     @pytest.mark.parametrize("name", ["new\nline.png", "back\\slash.png", ".hidden.png"])
-    def test_a_name_that_tools_would_stumble_over_is_replaced(self, dataset, scans, name):
+    def test_an_unsafe_file_name_is_replaced(self, dataset, scans, name):
         register(dataset, *write_scans(scans, name))
         assert dataset.plate("plate-001").manifest().source_image == "plate-001.png"
         assert dataset.plate("plate-001").source_path().read_bytes() == (scans / name).read_bytes()
@@ -127,7 +127,7 @@ class TestWithAnIndex:
         assert dataset.plate("plate-007").manifest().license == "CC0-1.0"
         assert dataset.plate("plate-007").manifest().title == "a"
 
-    def test_a_plate_that_is_no_number_is_the_id(self, dataset, scans):
+    def test_a_plate_that_is_not_a_number_is_the_id(self, dataset, scans):
         write_scans(scans, "a.png")
         write_csv(scans / "plates.csv", {"plate": "koehler.allspice_1", "fileName": "a.png"})
         assert register(dataset, scans) == [("a.png", "registered", "koehler.allspice_1")]
@@ -143,12 +143,12 @@ class TestWithAnIndex:
         assert register(dataset, scans) == [("a.png", "registered", "plate-005"), ("b.png", "registered", "plate-004")]
         assert dataset.plate("plate-005").manifest().title == "First"
 
-    def test_a_file_added_on_its_own_has_the_index_beside_it(self, dataset, scans):
+    def test_a_file_added_on_its_own_uses_the_index_in_its_folder(self, dataset, scans):
         (a,) = write_scans(scans, "a.png")
         write_csv(scans / "plates.csv", {"plate": 9, "fileName": "a.png"})
         assert register(dataset, a) == [("a.png", "registered", "plate-009")]
 
-    def test_an_index_above_names_scans_below_by_name_or_relative_path(self, dataset, scans):
+    def test_an_index_names_scans_in_subfolders_by_name_or_relative_path(self, dataset, scans):
         write_scans(scans, "1-99/x.png", "1-99/y.png", "100-199/y.png")
         write_csv(
             scans / "plates.csv",
@@ -163,7 +163,7 @@ class TestWithAnIndex:
         write_csv(scans / "plates.csv", {"plate": 5, "fileName": "n\u00e1me.png"})
         assert [plate for _, _, plate in register(dataset, scans)] == ["plate-005"]
 
-    def test_equal_bytes_may_be_two_plates_where_the_index_says_so(self, dataset, scans):
+    def test_equal_bytes_may_be_two_plates_if_the_index_has_two_rows(self, dataset, scans):
         for name in ("a.png", "b.png"):
             write_image(scans / name)
         write_csv(scans / "plates.csv", {"plate": 1, "fileName": "a.png"}, {"plate": 2, "fileName": "b.png"})
@@ -172,7 +172,7 @@ class TestWithAnIndex:
 
 class TestRefusedByIndex:
     @pytest.mark.parametrize("plate", ["../../etc", "Plate 1", "-1", "a/b", ".x", "9" * 70])
-    def test_an_id_that_is_no_slug_costs_its_scan_alone(self, dataset, scans, plate):
+    def test_an_id_that_is_not_a_slug_refuses_only_its_scan(self, dataset, scans, plate):
         write_scans(scans, "a.png", "b.png")
         write_csv(scans / "plates.csv", {"plate": plate, "fileName": "a.png"}, {"plate": 1, "fileName": "b.png"})
         reason = refusal(dataset, scans)
@@ -187,7 +187,10 @@ class TestRefusedByIndex:
             {"plate": 2, "fileName": "b.png"},
             {"plate": 3, "fileName": "a.png"},
         )
-        assert refusal(dataset, scans) == "plates.csv has 2 rows for a.png (line 2 and line 4); leave one"
+        assert (
+            refusal(dataset, scans)
+            == "plates.csv has 2 rows for a.png (line 2 and line 4): expected one. Fix: remove the others"
+        )
 
     def test_one_id_for_two_files_refuses_both(self, dataset, scans):
         write_scans(scans, "a.png", "b.png", "c.png")
@@ -196,8 +199,8 @@ class TestRefusedByIndex:
         a, b, c = register_scans(dataset, [scans])
         assert a.reason == b.reason
         assert a.reason == (
-            "plate id plate-007 is claimed by a.png (entry 1) and b.png (entry 2) of data.json;"
-            " give each a plate of its own"
+            "plate id plate-007 is claimed by a.png (entry 1) and b.png (entry 2) of data.json."
+            " Fix: give each a different plate"
         )
         assert (c.status, c.plate_id) == ("registered", "plate-008")
 
@@ -206,7 +209,7 @@ class TestRefusedByIndex:
         write_csv(scans / "plates.csv", {"plate": 1, "fileName": "a.png"})
         one, other = register_scans(dataset, [scans])
         assert one.reason == other.reason
-        assert str(one.reason).startswith("line 2 of the index names a.png, which is ")
+        assert str(one.reason).startswith("line 2 of the index names a.png, but there are ")
 
     @pytest.mark.parametrize(
         ("name", "text", "complaint"),
@@ -222,13 +225,13 @@ class TestRefusedByIndex:
             ),
             ("data.json", '[{"fileName": "a.png", "name": 3}]', "entry 1: field name: expected text, found 3"),
             ("plates.csv", "", "is empty: expected a header"),
-            ("plates.csv", "fileName,artist\na.png,A\n", "line 2: field 'artist' is there which no index has"),
-            ("plates.csv", "fileName,plate,Plate\na.png,1,2\n", "line 2: field 'Plate' is there twice"),
+            ("plates.csv", "fileName,artist\na.png,A\n", "line 2: field 'artist' is unknown: expected plate, name"),
+            ("plates.csv", "fileName,plate,Plate\na.png,1,2\n", "line 2: field 'Plate' occurs twice"),
             ("plates.csv", "fileName,plate\na.png,1,2\n", "line 2: expected 2 fields, found 3"),
             ("plates.csv", 'fileName,name\na.png,"x\n', "is not CSV"),
         ],
     )
-    def test_a_malformed_index_is_named_and_what_it_governs_waits(self, dataset, scans, name, text, complaint):
+    def test_a_malformed_index_is_named_and_its_scans_are_not_registered(self, dataset, scans, name, text, complaint):
         write_scans(scans, "bad/a.png", "bad/b.png", "good.png")
         (scans / "bad" / name).write_text(text)
         index, good = register_scans(dataset, [scans])
@@ -241,16 +244,16 @@ class TestRefusedByIndex:
         write_scans(scans, "a.png")
         (scans / "data.json").write_text("[]")
         (scans / "plates.csv").write_text("fileName\n")
-        assert refusal(dataset, scans).startswith("stands beside data.json: expected one index in a folder")
+        assert refusal(dataset, scans).startswith("is in the same folder as data.json: expected one index")
 
     def test_an_index_that_is_not_utf8(self, dataset, scans):
         write_scans(scans, "a.png")
         (scans / "plates.csv").write_bytes(b"fileName,name\na.png,n\xe1me\n")
-        assert refusal(dataset, scans).startswith("is not UTF-8 (byte 21); save it as UTF-8")
+        assert refusal(dataset, scans).startswith("is not UTF-8 (byte 21). Fix: save it as UTF-8")
 
     def test_an_index_given_as_a_scan(self, dataset, scans):
         (scans / "data.json").write_text("[]")
-        assert refusal(dataset, scans / "data.json") == "is an index, not a scan; add the folder that it lies in"
+        assert refusal(dataset, scans / "data.json") == "is an index, not a scan. Fix: add its folder"
 
 
 class TestAgain:
@@ -268,7 +271,7 @@ class TestAgain:
             p: t for p, t in before.items() if p.parent != dataset.plates_dir
         }
 
-    def test_a_scan_that_moved_is_known_by_its_bytes(self, dataset, scans):
+    def test_a_moved_scan_is_recognised_by_its_bytes(self, dataset, scans):
         (a,) = write_scans(scans, "a.png")
         register(dataset, a)
         moved = a.rename(scans / "moved.png")
@@ -281,33 +284,33 @@ class TestAgain:
         registered = hashlib.sha256(a.read_bytes()).hexdigest()
         write_image(a, (200, 200, 200))
         reason = refusal(dataset, scans)
-        assert reason.startswith(f"is plate plate-003, which is registered with sha256 {registered}; found ")
-        assert "put the registered bytes back, or give the new scan a name and an id of its own" in reason
+        assert reason.startswith(f"is plate plate-003: expected the registered sha256 {registered}, found ")
+        assert "Fix: put the registered file back, or give the new scan another name and another id" in reason
         assert hashlib.sha256(dataset.plate("plate-003").source_path().read_bytes()).hexdigest() == registered
 
     def test_changed_bytes_at_a_registered_path_are_refused(self, dataset, scans):
         (a,) = write_scans(scans, "a.png")
         register(dataset, a)
         write_image(a, (200, 200, 200))
-        assert refusal(dataset, a).startswith("is plate plate-001, which is registered with sha256")
+        assert refusal(dataset, a).startswith("is plate plate-001: expected the registered sha256 ")
         assert dataset.plate_ids() == ["plate-001"]
 
-    def test_an_index_that_comes_later_does_not_change_an_id(self, dataset, scans):
+    def test_an_index_added_later_does_not_change_an_id(self, dataset, scans):
         (a,) = write_scans(scans, "a.png")
         register(dataset, a)
         write_csv(scans / "plates.csv", {"plate": 17, "fileName": "a.png"})
         assert refusal(dataset, a) == (
-            "is registered as plate-001, and its index now calls it plate-017. An id never changes:"
-            " write plate plate-001 into line 2 of the index"
+            "is registered as plate-001, but its index now names it plate-017. An id never changes. Fix: write"
+            " plate plate-001 into line 2 of the index"
         )
 
 
 @given(st.text())
-def test_a_slug_of_any_text_is_empty_or_a_plate_id_would_take_it(text):
+def test_a_slug_of_any_text_is_empty_or_fits_a_plate_id(text):
     slug = slugify(text)
     assert slug == "" or re.fullmatch(PLATE_ID_PATTERN, slug[:64])
 
 
 @given(st.integers(0, 10**18 - 1))
-def test_a_number_and_its_id_belong_together(number):
+def test_a_number_is_found_again_from_its_id(number):
     assert number_of_id(numbered_id(number)) == number

@@ -22,7 +22,7 @@ def dataset(tmp_path):
 
 
 def plates_on_disk(dataset: Dataset) -> list[str]:
-    """All that lies in plates_structured/, but for the file that registrations take turns by."""
+    """All names in plates_structured/, except the lock file that registrations share."""
     return sorted(path.name for path in dataset.plates_dir.iterdir() if path.name != ".registration.lock")
 
 
@@ -44,7 +44,7 @@ def test_the_scan_is_not_altered_and_the_source_is_read_only(dataset, tmp_path):
     assert dataset.plate("plate-001").source_path().stat().st_mode & 0o777 == 0o444
 
 
-def test_refused_scans_cost_the_others_nothing(dataset, tmp_path):
+def test_refused_scans_do_not_affect_the_others(dataset, tmp_path):
     good, also_good = write_image(tmp_path / "a.png"), write_image(tmp_path / "b.jpg", (200, 1, 1))
     truncated, empty, text = tmp_path / "t.jpg", tmp_path / "e.jpg", tmp_path / "x.jpg"
     truncated.write_bytes(also_good.read_bytes()[:-5])
@@ -95,12 +95,12 @@ def test_an_id_that_another_registration_took_meanwhile_is_refused(dataset, tmp_
     (taken / "manifest.json").write_text("{}")
     refused = next(registering)
     assert refused.status == "refused"
-    assert str(refused.reason).startswith(f"{taken} exists already, from another registration or by hand")
+    assert str(refused.reason).startswith(f"{taken} exists already, from another registration or made by hand. Fix: ")
     assert list(registering) == []
     assert (taken / "manifest.json").read_text() == "{}"
 
 
-def test_a_folder_that_is_no_plate_does_not_lend_its_number(dataset, tmp_path):
+def test_the_number_of_a_folder_that_is_not_a_plate_is_not_used(dataset, tmp_path):
     dataset.ensure()
     (dataset.plate("plate-001").folder / "notes").mkdir(parents=True)
     (found,) = register_scans(dataset, [write_image(tmp_path / "a.png")])
@@ -118,7 +118,7 @@ def test_a_scan_that_changes_while_it_is_registered_is_refused(dataset, tmp_path
 
     monkeypatch.setattr(registration, "require_decodable", validate_then_change)
     (refused,) = register_scans(dataset, [scan])
-    assert refused.reason == "changed while it was being registered; add it again when it is complete"
+    assert refused.reason == "changed while it was being registered. Fix: add it again when it is complete"
     assert plates_on_disk(dataset) == []
 
 
@@ -128,14 +128,14 @@ def test_abandoning_keeps_what_is_registered_and_leaves_no_threads(dataset, tmp_
     assert next(registering).plate_id == "plate-001"
     del registering
     assert plates_on_disk(dataset) == ["plate-001"]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("validate-scan")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
 def test_a_broken_manifest_stops_registration_before_it_begins(dataset, tmp_path):
     dataset.ensure()
     dataset.plate("plate-001").folder.mkdir()
     dataset.plate("plate-001").manifest_path.write_text("{}")
-    with pytest.raises(DatasetBroken, match=r"plate-001/manifest.json.*to fix it"):
+    with pytest.raises(DatasetBroken, match=r"plate-001/manifest.json.*Fix: restore it"):
         list(register_scans(dataset, [write_image(tmp_path / "a.png")]))
 
 
@@ -155,7 +155,7 @@ list(register_scans(Dataset(Path(sys.argv[1])), [Path(sys.argv[2])]))
 """
 
 
-def test_a_killed_registration_is_whole_or_absent_and_swept_by_the_next(dataset, tmp_path):
+def test_a_killed_registration_is_whole_or_absent_and_removed_by_the_next(dataset, tmp_path):
     for n in range(3):
         write_image(tmp_path / "scans" / f"{n}.png", (n, n, n))
     killed = subprocess.run([sys.executable, "-c", KILLED, dataset.root, tmp_path / "scans"], check=False)
