@@ -26,7 +26,7 @@ from atlas_assets.graph.dagster_internals import (
 )
 from atlas_assets.graph.instruments import GROUPS, asset_key
 from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
-from atlas_resources.files.project import SETTINGS_FOLDER
+from atlas_resources.files.project import settings_path
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.run_launcher import HOST_TAG
@@ -64,7 +64,7 @@ def open_instance(dataset: Dataset) -> Iterator[dg.DagsterInstance]:
     home = Path(own_home) if own_home else dataset.root / ".dagster"
     home.mkdir(parents=True, exist_ok=True)
     if not own_home or not (home / "dagster.yaml").exists():
-        shutil.copyfile(SETTINGS_FOLDER / "dagster.yaml", home / "dagster.yaml")
+        shutil.copyfile(settings_path("dagster.yaml"), home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         yield instance

@@ -6,7 +6,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from atlas_resources.files.contract import Contract
-from atlas_resources.files.project import SETTINGS_FOLDER
+from atlas_resources.files.project import settings_path
 
 
 class Nightly(Contract):
@@ -23,8 +23,12 @@ class AutomationSettings(Contract):
     most_attempts: int = Field(gt=0)
 
 
-def read_settings(path: Path = SETTINGS_FOLDER / "automation.yaml") -> AutomationSettings:
-    """The settings. Raises ValueError, which names file, field, found and expected."""
+def read_settings(path: Path | None = None) -> AutomationSettings:
+    """The settings, by default the project's own or the packaged ones.
+
+    Raises ValueError, which names file, field, found and expected.
+    """
+    path = path or settings_path("automation.yaml")
     try:
         return AutomationSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:

@@ -9,6 +9,7 @@ from atlas_assets.cli.ask import query, search
 from atlas_assets.cli.backfill import backfill, selections
 from atlas_assets.cli.demo import demo
 from atlas_assets.cli.export import export, export_regions
+from atlas_assets.cli.init import init
 from atlas_assets.cli.models.golden import models_golden
 from atlas_assets.cli.models.hub import models_pin, models_pull, models_verify
 from atlas_assets.cli.models.listing import models_check, models_docs, models_list, models_show
@@ -53,6 +54,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "export", export),
     (app, "export-regions", export_regions),
     (app, "ui", ui),
+    (app, "init", init),
     (app, "demo", demo),
     (plates_app, "add", plates_add),
     (plates_app, "list", plates_list),

@@ -15,13 +15,13 @@ def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> N
 
     from atlas_assets.graph.partitions import add_missing_partitions
     from atlas_assets.in_process import open_instance
-    from atlas_resources.files.project import PROJECT_ROOT, SETTINGS_FOLDER
+    from atlas_resources.files.project import PROJECT_ROOT, PROJECT_VARIABLE, own_project, settings_path
 
     dataset = open_dataset()
     with open_instance(dataset) as instance:
         add_missing_partitions(instance, dataset)
     console.print(f"http://127.0.0.1:{port}  dataset {dataset.root}", soft_wrap=True)
-    workspace = SETTINGS_FOLDER / "workspace.yaml"
+    own, workspace = own_project(), settings_path("workspace.yaml")
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)]
-    environment = {**os.environ, "ATLAS_HOME": str(dataset.root)}
-    raise typer.Exit(subprocess.run(command, env=environment, cwd=PROJECT_ROOT, check=False).returncode)
+    environment = {**os.environ, "ATLAS_HOME": str(dataset.root), **({PROJECT_VARIABLE: str(own)} if own else {})}
+    raise typer.Exit(subprocess.run(command, env=environment, cwd=own or PROJECT_ROOT, check=False).returncode)

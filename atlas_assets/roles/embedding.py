@@ -14,9 +14,9 @@ from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.measures.tiles import tile_grid
 from atlas_resources.models.inputs import ModelInput
+from atlas_resources.models.memory import is_out_of_memory
 from atlas_resources.models.protocols import Embedder
 from atlas_resources.plates.plate import Plate
-from atlas_resources.runs.measuring import is_out_of_memory
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import EMBEDDING

@@ -1,4 +1,4 @@
-"""Where the project's files are: specs and settings that ship with the packages, and those of a project of one's own."""
+"""Where the project's files are: specs and settings that ship with the packages, and those of one's own project."""
 
 import os
 from pathlib import Path
@@ -36,17 +36,17 @@ def spec_folders() -> tuple[Path, ...]:
     return (SPECS_FOLDER, own / "model_specs") if own else (SPECS_FOLDER,)
 
 
-def new_specs_folder() -> Path:
-    """Where a new spec is written: the project's own folder, or that of a checkout.
+def writable_project() -> Path:
+    """Where new specs and docs are written: the project's own folder, or the checkout.
 
     Raises:
-        ProjectMissing: neither exists; an installed package is not written to.
+        ProjectMissing: there is neither; an installed package is not written to.
     """
     own = own_project()
     if own:
-        return own / "model_specs"
+        return own
     if (PROJECT_ROOT / "pyproject.toml").is_file():
-        return SPECS_FOLDER
+        return PROJECT_ROOT
     raise ProjectMissing("no project to write to: `atlas init FOLDER` makes one; then work in that folder")
 
 

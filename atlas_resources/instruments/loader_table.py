@@ -116,18 +116,19 @@ class LoaderEntry:
     has_attention: bool = False
 
 
+ROOM = "atlas_resources.models.loaders"
 EMBEDDING: frozenset[Role] = frozenset({"embedding"})
-ARITHMETIC = "atlas_resources.models.loaders.arithmetic"
+ARITHMETIC = f"{ROOM}.arithmetic"
 LOADERS: dict[str, LoaderEntry] = {
     "efficientnet_lite0": LoaderEntry(
-        "atlas_resources.models.loaders.embedders.efficientnet_lite0",
+        f"{ROOM}.embedders.efficientnet_lite0",
         1,
         frozenset({"embedding", "probe"}),
         NoParameters,
         frozenset({"global_average_pool"}),
     ),
     "clip": LoaderEntry(
-        "atlas_resources.models.loaders.embedders.towers",
+        f"{ROOM}.embedders.towers",
         1,
         EMBEDDING,
         NoParameters,
@@ -135,7 +136,7 @@ LOADERS: dict[str, LoaderEntry] = {
         has_attention=True,
     ),
     "dinov2": LoaderEntry(
-        "atlas_resources.models.loaders.embedders.towers",
+        f"{ROOM}.embedders.towers",
         1,
         EMBEDDING,
         NoParameters,
@@ -143,63 +144,51 @@ LOADERS: dict[str, LoaderEntry] = {
         has_attention=True,
     ),
     "siglip": LoaderEntry(
-        "atlas_resources.models.loaders.embedders.towers",
+        f"{ROOM}.embedders.towers",
         1,
         EMBEDDING,
         NoParameters,
         frozenset({"attention_pool"}),
         has_attention=True,
     ),
-    "aimv2": LoaderEntry(
-        "atlas_resources.models.loaders.embedders.aimv2", 1, EMBEDDING, NoParameters, frozenset({"patch_token_mean"})
-    ),
+    "aimv2": LoaderEntry(f"{ROOM}.embedders.aimv2", 1, EMBEDDING, NoParameters, frozenset({"patch_token_mean"})),
     "open_clip": LoaderEntry(
-        "atlas_resources.models.loaders.embedders.open_clip_vision",
+        f"{ROOM}.embedders.open_clip_vision",
         1,
         EMBEDDING,
         OpenClipParameters,
         frozenset({"projected_image_embedding"}),
     ),
     "torchvision": LoaderEntry(
-        "atlas_resources.models.loaders.embedders.torchvision_features",
+        f"{ROOM}.embedders.torchvision_features",
         1,
         EMBEDDING,
         NoParameters,
         frozenset({"global_average_pool", "global_average_pool_layer_norm"}),
     ),
-    "image_classifier": LoaderEntry(
-        "atlas_resources.models.loaders.scorers.image_classifier", 1, frozenset({"probe"}), NoParameters
-    ),
+    "image_classifier": LoaderEntry(f"{ROOM}.scorers.image_classifier", 1, frozenset({"probe"}), NoParameters),
     "aesthetic_head": LoaderEntry(
-        "atlas_resources.models.loaders.scorers.aesthetic_head",
+        f"{ROOM}.scorers.aesthetic_head",
         1,
         frozenset({"probe"}),
         HeadParameters,
         reads="embedding",
     ),
     "clip_prompts": LoaderEntry(
-        "atlas_resources.models.loaders.scorers.clip_prompts", 1, frozenset({"probe"}), NoParameters, reads="embedding"
+        f"{ROOM}.scorers.clip_prompts", 1, frozenset({"probe"}), NoParameters, reads="embedding"
     ),
-    "detr": LoaderEntry("atlas_resources.models.loaders.detectors.detr", 1, frozenset({"detection"}), DetrParameters),
+    "detr": LoaderEntry(f"{ROOM}.detectors.detr", 1, frozenset({"detection"}), DetrParameters),
     "grounding_dino": LoaderEntry(
-        "atlas_resources.models.loaders.detectors.grounding_dino", 1, frozenset({"detection"}), GroundingDinoParameters
+        f"{ROOM}.detectors.grounding_dino", 1, frozenset({"detection"}), GroundingDinoParameters
     ),
     "segment_anything": LoaderEntry(
-        "atlas_resources.models.loaders.segmenters.segment_anything", 1, frozenset({"segmentation"}), SamParameters
+        f"{ROOM}.segmenters.segment_anything", 1, frozenset({"segmentation"}), SamParameters
     ),
-    "sam": LoaderEntry("atlas_resources.models.loaders.segmenters.sam", 1, frozenset({"segmentation"}), SamParameters),
-    "sam_hq": LoaderEntry(
-        "atlas_resources.models.loaders.segmenters.sam", 1, frozenset({"segmentation"}), SamParameters
-    ),
-    "mask2former": LoaderEntry(
-        "atlas_resources.models.loaders.segmenters.mask2former", 1, frozenset({"segmentation"}), NoParameters
-    ),
-    "u2net": LoaderEntry(
-        "atlas_resources.models.loaders.segmenters.u2net", 1, frozenset({"segmentation"}), U2NetParameters
-    ),
-    "otsu_luma": LoaderEntry(
-        "atlas_resources.models.loaders.segmenters.otsu_luma", 2, frozenset({"segmentation"}), OtsuParameters
-    ),
+    "sam": LoaderEntry(f"{ROOM}.segmenters.sam", 1, frozenset({"segmentation"}), SamParameters),
+    "sam_hq": LoaderEntry(f"{ROOM}.segmenters.sam", 1, frozenset({"segmentation"}), SamParameters),
+    "mask2former": LoaderEntry(f"{ROOM}.segmenters.mask2former", 1, frozenset({"segmentation"}), NoParameters),
+    "u2net": LoaderEntry(f"{ROOM}.segmenters.u2net", 1, frozenset({"segmentation"}), U2NetParameters),
+    "otsu_luma": LoaderEntry(f"{ROOM}.segmenters.otsu_luma", 2, frozenset({"segmentation"}), OtsuParameters),
     "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningRules, reads="segmentation"),
     "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning"),
     "outline": LoaderEntry(ARITHMETIC, 1, frozenset({"outline"}), OutlineParameters, reads="pruning"),

@@ -1,10 +1,10 @@
 """Measuring a batch: a bad plate fails alone, a batch too large for the memory is halved."""
 
-import sys
 import traceback
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
+from atlas_resources.models.memory import is_out_of_memory, release_cached_memory
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import StructuredError
 from atlas_resources.runs.sealing import Measurement
@@ -33,16 +33,6 @@ def structured(error: BaseException, stage: Literal["decode", "compute", "seal"]
     """An exception as it is kept in a manifest."""
     text = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
     return StructuredError(type=type(error).__name__, message=str(error) or repr(error), stage=stage, traceback=text)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether the machine or the accelerator had no memory left.
-
-    torch raises OutOfMemoryError for an accelerator, and a plain RuntimeError of its DefaultCPUAllocator for the
-    machine. Both are recognised by name: torch may not be loaded.
-    """
-    is_torch = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
-    return isinstance(error, MemoryError) or is_torch
 
 
 class Measurer:
@@ -87,6 +77,4 @@ class Measurer:
     def _halve(self, tried: int, message: str) -> None:
         self.most = max(1, tried // 2)
         self.on_notice(f"out of memory with {tried} plates at a time; continuing with {self.most}. {message}")
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_cached_memory()

@@ -13,16 +13,15 @@ if TYPE_CHECKING:
     from atlas_resources.instruments.spec.spec import Spec
 
 SpecsFolder = Annotated[
-    Path | None, typer.Option("--specs", help="Folder of specs; the project's model_specs/ by default.")
+    Path | None, typer.Option("--specs", help="Folder of specs; by default the packaged and the project's own.")
 ]
 
 
 def registry_in(folder: Path | None) -> "Registry":
-    """The instruments of a folder of specs, by default the project's."""
-    from atlas_resources.files.project import SPECS_FOLDER
+    """The instruments of a folder of specs; by default the packaged ones and the project's own."""
     from atlas_resources.instruments.registry import read_registry
 
-    return read_registry(folder or SPECS_FOLDER)
+    return read_registry(*([folder] if folder else []))
 
 
 def notify(message: str) -> None:

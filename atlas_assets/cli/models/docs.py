@@ -1,6 +1,5 @@
 """The page `docs/models.md`: every instrument with its pins, licence and failure modes, from the specs alone."""
 
-from atlas_resources.files.project import PROJECT_ROOT
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.roles import ROLES
 from atlas_resources.instruments.spec.input import Preprocessing
@@ -16,7 +15,7 @@ from atlas_resources.instruments.spec.output import (
 from atlas_resources.instruments.spec.pins import model_sha, weight_files
 from atlas_resources.instruments.spec.spec import Spec
 
-DOCS_PATH = PROJECT_ROOT / "docs" / "models.md"
+DOCS_NAME = "docs/models.md"
 HEAD = """# Instruments
 
 Written by `atlas models docs` from `model_specs/`: change a spec, not this page.

@@ -23,7 +23,7 @@ def models_golden(
     The plate with the lowest cosine decides: from 0.999 the mode is admitted; below, it is refused with that figure
     and the exit code is 1.
     """
-    from atlas_assets.cli.models.docs import DOCS_PATH
+    from atlas_assets.cli.models.docs import DOCS_NAME
     from atlas_assets.cli.models.golden_test import measure_golden, record_golden
     from atlas_resources.instruments.registry import read_registry
 
@@ -35,7 +35,7 @@ def models_golden(
         raise fail(str(error.args[0])) from None
     except (ValueError, RuntimeError, OSError) as error:
         raise fail(str(error)) from None
-    path = registry.folder / f"{spec.key}.yaml"
+    path = registry.path_of(spec.key)
     record_golden(path, golden)
     table = Table("plate", "cosine to float32", title=f"the farthest of {golden.plates} golden plates")
     for plate in sorted(found, key=lambda plate: plate.cosine)[:SHOWN_COUNT]:
@@ -44,7 +44,7 @@ def models_golden(
     status = read_registry().status(spec.key)
     console.print(f"recorded cosine_min {golden.cosine_min:.6f} in {path}", markup=False, soft_wrap=True)
     console.print(f"{spec.key}: {status.name}{status.reason and ': '}{status.reason}", markup=False, soft_wrap=True)
-    console.print(f"to update {DOCS_PATH.name}: atlas models docs")
+    console.print(f"to update {DOCS_NAME}: atlas models docs")
     if status.name != "admitted":
         raise typer.Exit(1)
 

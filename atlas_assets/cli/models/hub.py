@@ -145,9 +145,12 @@ def models_pin(
 
 def _write_draft(draft: "Draft", folder: Path | None) -> Path:
     from atlas_resources.files.durable import write_synced
-    from atlas_resources.files.project import SPECS_FOLDER
+    from atlas_resources.files.project import ProjectMissing, writable_project
 
-    path = (folder or SPECS_FOLDER) / f"{draft.key}.yaml"
+    try:
+        path = (folder or writable_project() / "model_specs") / f"{draft.key}.yaml"
+    except ProjectMissing as error:
+        raise fail(str(error)) from None
     try:
         write_synced(path, draft.text.encode())
     except FileExistsError:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atlas_assets.cli.models.chosen import registry_in
 from atlas_assets.cli.output import console, fail
 
 if TYPE_CHECKING:
@@ -37,14 +38,11 @@ def models_list(
 
 def models_check(
     folder: Annotated[
-        Path | None, typer.Argument(help="Folder of specs; the project's model_specs/ by default.")
+        Path | None, typer.Argument(help="Folder of specs; by default the packaged and the project's own.")
     ] = None,
 ) -> None:
     """Check every spec; exit 1 if one is broken, with its file, field, what was found and what is expected."""
-    from atlas_resources.files.project import SPECS_FOLDER
-    from atlas_resources.instruments.registry import read_registry
-
-    registry = read_registry(folder or SPECS_FOLDER)
+    registry = registry_in(folder)
     for problem in registry.problems:
         console.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
     console.print(
@@ -94,9 +92,14 @@ def models_docs(
     ] = None,
 ) -> None:
     """Write docs/models.md from the specs: every instrument with its pins, licence and known failure modes."""
-    from atlas_assets.cli.models.docs import DOCS_PATH, models_page
+    from atlas_assets.cli.models.docs import DOCS_NAME, models_page
+    from atlas_resources.files.project import ProjectMissing, writable_project
     from atlas_resources.instruments.registry import read_registry
 
-    target = path or DOCS_PATH
+    try:
+        target = path or writable_project() / DOCS_NAME
+    except ProjectMissing as error:
+        raise fail(str(error)) from None
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(models_page(read_registry()), encoding="utf-8")
     console.print(f"wrote {target}", markup=False, soft_wrap=True)

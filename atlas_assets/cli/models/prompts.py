@@ -29,12 +29,13 @@ def prompts_list(folder: Folder = None) -> None:
 
 def prompts_record(folder: Folder = None) -> None:
     """Record the digest of each version that has none. Never change a recorded version: add the next one."""
-    from atlas_resources.instruments.prompts import PROMPTS_FOLDER, RECORD_NAME, read_prompts, record_prompts
+    from atlas_resources.files.project import ProjectMissing, writable_project
+    from atlas_resources.instruments.prompts import RECORD_NAME, read_prompts, record_prompts
 
-    where = folder or PROMPTS_FOLDER
     try:
+        where = folder or writable_project() / "model_specs" / "prompts"
         names = record_prompts(where)
-    except ValueError as error:
+    except (ValueError, ProjectMissing) as error:
         raise fail(str(error)) from None
     sets = read_prompts(where).sets
     for name in names:

@@ -8,13 +8,14 @@ from support.made_specs import PROJECT
 from typer.testing import CliRunner
 
 from atlas_assets.cli.app import app
-from atlas_assets.cli.models.docs import DOCS_PATH, models_page
+from atlas_assets.cli.models.docs import DOCS_NAME, models_page
+from atlas_resources.files.project import PROJECT_ROOT
 
 PAGE = models_page(PROJECT)
 
 
 def test_the_page_is_current():
-    assert DOCS_PATH.read_text(encoding="utf-8") == PAGE, "Update it: atlas models docs"
+    assert (PROJECT_ROOT / DOCS_NAME).read_text(encoding="utf-8") == PAGE, "Update it: atlas models docs"
 
 
 def test_the_command_writes_it(tmp_path: Path):

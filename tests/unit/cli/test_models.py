@@ -118,7 +118,7 @@ def test_ideas_are_listed_with_what_is_missing_and_broken_specs_with_the_field(
     folder = copy_of_project(tmp_path)
     write_spec(folder, without_field(content_of("dinov2_base"), "licence", "numeric"))
     write_spec(folder, with_field(content_of("sam_vit_base"), ("loader",), "no_such_family"))
-    monkeypatch.setattr("atlas_resources.instruments.registry.read_registry.__defaults__", (folder,))
+    monkeypatch.setattr("atlas_resources.instruments.registry.spec_folders", lambda: (folder,))
     output = atlas("list").stdout
     assert row_of("dinov2_base", output)[-1] == (
         "idea: licence: neither an SPDX id nor `unknown`; numeric: dtype and device not declared"
