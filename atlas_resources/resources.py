@@ -1,6 +1,6 @@
-"""The Dagster resources: the dataset, and one for each admitted instrument that shows its pins.
+"""The Dagster resources: the dataset, and one for each admitted instrument, which shows its pins.
 
-Models load lazily, once a run.
+A model is loaded at first use, once per run.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ class DatasetResource(dg.ConfigurableResource):
     root: str
 
     def open(self) -> Dataset:
-        """The dataset, with its folders and schemas in place."""
+        """The dataset. Its folders and schemas are created if they are missing."""
         dataset = Dataset(Path(self.root))
         dataset.ensure()
         return dataset
@@ -29,7 +29,7 @@ class DatasetResource(dg.ConfigurableResource):
 class InstrumentResource(dg.ConfigurableResource):
     """A pinned instrument.
 
-    Its fields are what the UI shows; the model is loaded at first use and freed after the run.
+    The UI shows its fields. The model is loaded at first use and released after the run.
     """
 
     model_id: str
@@ -43,7 +43,7 @@ class InstrumentResource(dg.ConfigurableResource):
     _model: Any = PrivateAttr(default=None)
 
     def load(self, instrument: Instrument) -> Any:
-        """The loaded model (see `load_model` for what it raises)."""
+        """The loaded model. Raises what `load_model` raises."""
         from atlas_resources.models.loading import load_model
 
         if self._model is None:
@@ -51,12 +51,12 @@ class InstrumentResource(dg.ConfigurableResource):
         return self._model
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Frees the model."""
+        """Releases the model."""
         self._model = None
 
 
 def build_instrument_resource(instrument: Instrument) -> InstrumentResource:
-    """The resource of an admitted instrument, every field set explicitly: the UI shows only those."""
+    """The resource of an admitted instrument. Every field is set explicitly, since the UI shows only such fields."""
     identity, numeric = instrument.identity, instrument.spec.numeric
     return InstrumentResource(
         model_id=identity.model_id,

@@ -1,4 +1,4 @@
 """Measuring many plates with one instrument and sealing each result.
 
-No role and no Dagster: what is measured is a `Work` that the caller supplies.
+No role and no Dagster: the caller supplies a `Work`, which measures.
 """

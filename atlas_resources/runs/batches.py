@@ -1,6 +1,6 @@
 """The loop over plates: claim each, prepare ahead of the model, measure in batches, seal plate by plate.
 
-Knows neither instruments nor files: a `Job` says what is done to a plate and how it is kept.
+Instruments and files are unknown here: a `Job` defines how a plate is measured and how its result is kept.
 """
 
 import time
@@ -18,35 +18,36 @@ from atlas_resources.runs.claims import Claim, claim_plate
 from atlas_resources.runs.measuring import structured
 
 Sealed = TypeVar("Sealed")
+Sealed_co = TypeVar("Sealed_co", covariant=True)
 
 
-class Job(Protocol[Sealed]):
-    """What is done to each plate, and how its result is kept.
+class Job(Protocol[Sealed_co]):
+    """How a plate is measured, and how its result is kept.
 
     Attributes:
-        key: plates are claimed for it.
+        key: the name under which plates are claimed.
     """
 
     key: str
 
-    def find_done(self, plate: Plate) -> Sealed | None:
-        """What an earlier run sealed of the plate, if the plate is done."""
+    def find_done(self, plate: Plate) -> Sealed_co | None:
+        """What an earlier run sealed of the plate, or None if the plate is not done."""
         ...
 
     def prepare(self, plate: Plate) -> Any:
-        """Makes one plate the input of `measure`; called on threads, ahead of it."""
+        """Makes the input of `measure` from one plate. Called on threads, ahead of `measure`."""
         ...
 
     def measure(self, prepared: list[Any]) -> Sequence[Any | StructuredError]:
         """A result or an error for each prepared plate, in order."""
         ...
 
-    def seal(self, plate: Plate, prepared: Any, result: Any) -> Sealed:
+    def seal(self, plate: Plate, prepared: Any, result: Any) -> Sealed_co:
         """Keeps the result. A ValueError is the plate's failure; an OSError ends the loop."""
         ...
 
-    def seal_failure(self, plate: Plate, error: StructuredError) -> Sealed | None:
-        """Keeps the failure as evidence. Returns None if nothing can be kept."""
+    def seal_failure(self, plate: Plate, error: StructuredError) -> Sealed_co | None:
+        """Keeps the failure as evidence. Returns None if it cannot be kept."""
         ...
 
 
@@ -56,9 +57,9 @@ class PlateOutcome(Generic[Sealed]):
 
     Attributes:
         plate_id: the plate.
-        status: `reused` if an earlier run had done it.
-        sealed: what was kept of it, now or by an earlier run; None if not even its failure could be kept.
-        error: why it failed.
+        status: `reused` if an earlier run had done the plate.
+        sealed: what was kept of the plate, by this run or an earlier one; None if not even its failure could be kept.
+        error: why the plate failed.
     """
 
     plate_id: str
@@ -76,27 +77,27 @@ class PlateOutcome(Generic[Sealed]):
 
 @dataclass
 class Timings:
-    """Seconds spent, summed over threads."""
+    """Time spent, summed over threads, and the clock's reading at the start."""
 
-    load: float = 0.0
-    decode: float = 0.0
-    compute: float = 0.0
-    seal: float = 0.0
-    started: float = field(default_factory=time.perf_counter)
+    load_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    compute_seconds: float = 0.0
+    seal_seconds: float = 0.0
+    started_seconds: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A plate on its way to `measure`.
+    """A plate ready for `measure`, or why it is not.
 
     Attributes:
-        plate_id: the plate.
-        plate: the same, once its id is known to be one.
-        claim: the right to measure it; None if another run holds it.
-        seconds: spent preparing.
-        payload: what `prepare` made of it.
-        error: what stopped it.
-        done: what another process sealed of it meanwhile.
+        plate_id: the plate's id, as given.
+        plate: the plate; None if the id is not valid.
+        claim: the right to measure the plate; None if another run holds it.
+        seconds: time spent preparing.
+        payload: what `prepare` returned.
+        error: why the plate could not be prepared.
+        done: what another process sealed of the plate meanwhile.
     """
 
     plate_id: str
@@ -114,7 +115,7 @@ class _Prepared:
 
 
 class Batches(Generic[Sealed]):
-    """One job's way through its plates."""
+    """Runs one job over its plates."""
 
     def __init__(self, dataset: Dataset, job: Job[Sealed], timings: Timings, *, is_forced: bool):
         self.dataset = dataset
@@ -124,9 +125,9 @@ class Batches(Generic[Sealed]):
         self._claims: list[Claim] = []
 
     def outcomes(self, plate_ids: Sequence[str], batch_size: int) -> Iterator[PlateOutcome[Sealed]]:
-        """Outcome of each plate as it is sealed.
+        """Yields each plate's outcome as soon as it is sealed.
 
-        Plates that another run holds come last, one by one: a run that waits for a plate holds no other.
+        Plates that another run holds come last, one by one, so that a run that waits for a plate holds no other.
         """
         busy = []
         try:
@@ -153,27 +154,27 @@ class Batches(Generic[Sealed]):
         try:
             done = None if self.is_forced else self.job.find_done(plate)
             payload = self.job.prepare(plate) if done is None else None
-        except Exception as caught:  # noqa: BLE001 - whatever a bad scan raises, it costs this plate alone
+        except Exception as caught:  # noqa: BLE001 - whatever a bad scan raises, only this plate fails
             error = structured(caught, "decode")
         return _Prepared(plate_id, plate, claim, time.perf_counter() - started, payload, error, done)
 
     def _finish(self, batch: list[_Prepared]) -> Iterator[PlateOutcome[Sealed]]:
-        self.timings.decode += sum(prepared.seconds for prepared in batch)
+        self.timings.decode_seconds += sum(prepared.seconds for prepared in batch)
         ready = [prepared for prepared in batch if prepared.error is None and prepared.done is None]
         started = time.perf_counter()
         measured = self.job.measure([prepared.payload for prepared in ready])
         results = dict(zip((prepared.plate_id for prepared in ready), measured, strict=True))
-        self.timings.compute += time.perf_counter() - started
+        self.timings.compute_seconds += time.perf_counter() - started
         for prepared in batch:
             started = time.perf_counter()
             outcome = self._seal(prepared, prepared.error or results.get(prepared.plate_id))
             if prepared.claim is not None:
                 prepared.claim.release()
-            self.timings.seal += time.perf_counter() - started
+            self.timings.seal_seconds += time.perf_counter() - started
             yield outcome
 
     def _seal(self, prepared: _Prepared, result: Any | StructuredError) -> PlateOutcome[Sealed]:
-        """Seals a result or a failure. Rows that do not fit are the plate's fault; a full disk ends the run."""
+        """Seals a result or a failure. Rows that break the table's schema fail the plate; a full disk ends the run."""
         if prepared.done is not None:
             return PlateOutcome(prepared.plate_id, "reused", prepared.done)
         if prepared.plate is None:

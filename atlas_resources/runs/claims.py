@@ -1,4 +1,4 @@
-"""Which process may measure a plate: kernel locks, which the kernel releases when a process dies."""
+"""Which process may measure a plate, by file locks that the kernel releases when a process dies."""
 
 import fcntl
 import shutil
@@ -10,21 +10,21 @@ from atlas_resources.plates.plate import Plate
 
 
 class Claim:
-    """The right to measure one plate with one instrument. One run has it at a time; it ends with its process."""
+    """The right to measure one plate with one instrument. One run holds it at a time; it ends with the process."""
 
     def __init__(self, lock: BinaryIO):
         self._lock = lock
 
     def release(self) -> None:
-        """Lets another run have the plate."""
+        """Releases the plate to other runs."""
         self._lock.close()
 
 
 def claim_plate(plate: Plate, key: str, *, wait: bool = False) -> Claim | None:
     """Claims a plate for an instrument, by its key, or for the groundwork.
 
-    Returns None if another run holds the plate; with `wait`, waits for it. The lock is the kernel's, on an empty file,
-    so that a dead process holds none.
+    Returns None if another run holds the plate; with `wait`, waits for it. The lock is an flock
+    on an empty file, which the kernel releases when the process dies.
     """
     plate.locks_folder.mkdir(parents=True, exist_ok=True)
     lock = (plate.locks_folder / key).open("wb")
@@ -49,7 +49,7 @@ def is_live(report_folder: Path) -> bool:
 
 
 def sweep_dead(dataset: Dataset, plate: Plate) -> None:
-    """Removes what killed runs left half-written on the plate."""
+    """Removes the partial run folders that killed runs left in the plate's folder."""
     for partial in plate.runs_folder.glob(".run-*.partial"):
         if not is_live(dataset.reports_dir / partial.name[1:].removesuffix(".partial")):
             shutil.rmtree(partial, ignore_errors=True)

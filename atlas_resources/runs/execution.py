@@ -28,14 +28,14 @@ Outcome = PlateOutcome[RunManifest]
 
 @dataclass(frozen=True)
 class _Input:
-    """What was read of a plate, its source first, and the model's input made of it."""
+    """The files read of a plate, its source first, and the model's input made from them."""
 
     files: tuple[FileDigest, ...]
     payload: Any
 
 
 class _SealedRun:
-    """The job of one run: an instrument measures a plate, and its result is sealed in the plate's folder."""
+    """The job of one run: an instrument measures each plate and seals the result in the plate's folder."""
 
     def __init__(self, run: Run, instrument: Instrument, work: Work, measurer: Measurer):
         self.key = instrument.key
@@ -59,7 +59,7 @@ class _SealedRun:
         return self._run.seal(plate, prepared.files, result)
 
     def seal_failure(self, plate: Plate, error: StructuredError) -> RunManifest | None:
-        """None for a plate whose own files are unreadable, and for one that waits for an upstream result."""
+        """Seals the failure, unless the plate's own files are unreadable or it waits for an upstream result."""
         if error.type == UpstreamMissing.__name__:
             return None
         source = None
@@ -87,12 +87,12 @@ def execute_run(
         instrument: what measures them.
         plate_ids: the plates.
         work: what the instrument does with plates.
-        is_forced: measure done plates again.
+        is_forced: whether to measure done plates again.
         dagster_run_id: recorded in every manifest.
-        log: receives where the run is kept, what it had to change on its way, and where the time went.
+        log: receives the run's folder, reduced batch sizes, and the time spent in each stage.
 
     Raises:
-        Whatever `work.load` raises, before any plate is touched. OSError if the disk fails.
+        Whatever `work.load` raises, before any plate is measured. OSError if the disk fails.
     """
     timings = Timings()
     outcomes = []
@@ -104,7 +104,7 @@ def execute_run(
         return
     started = time.perf_counter()
     work.load()
-    timings.load = time.perf_counter() - started
+    timings.load_seconds = time.perf_counter() - started
     batch_size = instrument.spec.plates_at_once
     with open_run(dataset, instrument, dagster_run_id) as run:
         named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]
@@ -122,7 +122,7 @@ def execute_run(
 def _look_up_all(
     dataset: Dataset, instrument: Instrument, plate_ids: Sequence[str], is_forced: bool
 ) -> Iterator[Outcome]:
-    """The outcomes of the plates that need no measuring."""
+    """The outcomes of the plates that need not be measured."""
     for plate_id in plate_ids:
         outcome = _look_up(dataset, instrument, plate_id, is_forced)
         if outcome is not None:
@@ -130,7 +130,7 @@ def _look_up_all(
 
 
 def _look_up(dataset: Dataset, instrument: Instrument, plate_id: str, is_forced: bool) -> Outcome | None:
-    """The outcome of a plate that is done, or whose own files are unreadable; None for one that is to be measured."""
+    """The outcome of a plate that is done, or whose own files are unreadable; None for a plate to be measured."""
     try:
         plate = dataset.plate(plate_id)
         sweep_dead(dataset, plate)
@@ -153,11 +153,11 @@ def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: list[Out
         skipped=[outcome.plate_id for outcome in outcomes if outcome.status == "reused"],
         failed=failed,
         finished_at=datetime.now(UTC),
-        load_seconds=timings.load,
-        decode_seconds=timings.decode,
-        compute_seconds=timings.compute,
-        seal_seconds=timings.seal,
-        wall_seconds=time.perf_counter() - timings.started,
+        load_seconds=timings.load_seconds,
+        decode_seconds=timings.decode_seconds,
+        compute_seconds=timings.compute_seconds,
+        seal_seconds=timings.seal_seconds,
+        wall_seconds=time.perf_counter() - timings.started_seconds,
     )
 
 

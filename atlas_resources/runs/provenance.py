@@ -1,4 +1,4 @@
-"""What a run ran on: code version and environment, as every sealed manifest records them."""
+"""The code version and the environment that every sealed manifest records."""
 
 import functools
 import importlib.metadata
@@ -35,7 +35,7 @@ def _git(*arguments: str) -> str | None:
 
 @functools.cache
 def code_version() -> CodeVersion:
-    """The project's version and commit; None where the project does not lie in a git checkout."""
+    """The project's version and commit; the commit is None outside a git checkout."""
     git_sha = _git("rev-parse", "HEAD")
     status = _git("status", "--porcelain") if git_sha else None
     return CodeVersion(
@@ -46,7 +46,7 @@ def code_version() -> CodeVersion:
 
 
 def environment(numeric: Numeric) -> Environment:
-    """The software of this process. Packages are asked for their version without being imported."""
+    """The software of this process. Versions are read from package metadata, without an import."""
     packages = {}
     for name in PACKAGES_THAT_TOUCH_NUMBERS:
         try:

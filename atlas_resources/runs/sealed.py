@@ -1,4 +1,4 @@
-"""Reading sealed runs: which plates are done, which failed, and what was kept of them."""
+"""Reading sealed runs: which plates are done, which failed, and their sealed files."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,8 @@ METRICS_NAME = "metrics.json"
 def _sealed(plate: Plate, identity: InstrumentIdentity) -> Iterator[RunManifest]:
     """Manifests of the plate's sealed runs by this version of the instrument on its present source, newest first.
 
-    Run folders carry the fingerprint's first 8 hex digits in their name: a plate without such a run costs one listing.
+    The names of run folders end with the fingerprint's first 8 hex digits, so a plate without such a run costs one
+    listing.
     """
     if not plate.runs_folder.is_dir():
         return
@@ -49,7 +50,7 @@ def result_path(plate: Plate, manifest: RunManifest) -> Path:
 
 
 def read_preview(plate: Plate, manifest: RunManifest) -> bytes | None:
-    """The sealed preview picture of a plate's run, if it has one."""
+    """The sealed preview of a plate's run (JPEG or PNG), or None."""
     for output in manifest.outputs:
         if Path(output.path).stem == "preview":
             return (plate.folder / output.path).read_bytes()
@@ -57,5 +58,5 @@ def read_preview(plate: Plate, manifest: RunManifest) -> bytes | None:
 
 
 def read_metrics(plate: Plate, manifest: RunManifest) -> Metrics:
-    """The sealed scalars of a plate's run."""
+    """The sealed `metrics.json` of a plate's run."""
     return read_json(plate.runs_folder / manifest.run_id / METRICS_NAME, Metrics)

@@ -1,4 +1,4 @@
-"""Sealed runs: which plates are done, how a plate's folder appears whole or not at all, and how a run is reported.
+"""Sealing a run: each plate's folder appears whole or not at all, and a report says how the run ended.
 
 No models here.
 """
@@ -32,9 +32,9 @@ class Measurement:
     """What an instrument found on one plate.
 
     Attributes:
-        rows: the role's own columns (see `result_columns`), without identity.
-        metrics: scalars for a person.
-        preview: a small picture of the result (JPEG or PNG), or None.
+        rows: the role's own columns, without the identity columns.
+        metrics: scalars for people.
+        preview: a small image of the result (JPEG or PNG), or None.
     """
 
     rows: pl.DataFrame
@@ -54,11 +54,13 @@ def parquet_bytes(rows: pl.DataFrame) -> bytes:
 
 
 class Run:
-    """One execution of one instrument: seals each plate by itself, then reports. Made by `open_run`."""
+    """One execution of one instrument: seals each plate separately, then writes a report. Made by `open_run`."""
 
     def __init__(self, dataset: Dataset, instrument: Instrument, run_id: str, dagster_run_id: str | None):
         if instrument.spec.numeric is None:
-            raise ValueError(f"{instrument.key}: numeric is not declared; see `atlas models check`")
+            raise ValueError(
+                f"{instrument.key}: numeric is not declared. Fix: `atlas models check` shows what the spec is missing"
+            )
         self.dataset = dataset
         self.instrument = instrument
         self.run_id = run_id
@@ -73,7 +75,7 @@ class Run:
         return self.dataset.reports_dir / self.run_id
 
     def write_config(self, plate_ids: list[str], is_forced: bool) -> None:
-        """Writes what the run was asked to do, before the first plate."""
+        """Writes the run's configuration, before the first plate."""
         config = RunConfig(
             run_id=self.run_id,
             instrument=self.instrument.identity,
@@ -89,11 +91,11 @@ class Run:
         write_bytes_atomically(self.folder / "config.json", content)
 
     def seal(self, plate: Plate, inputs: Sequence[FileDigest], measurement: Measurement) -> RunManifest:
-        """Writes the plate's complete run folder: beside, flushed, then renamed into place.
+        """Writes the plate's complete run folder under a hidden name, flushes it, and renames it into place.
 
         Args:
             plate: the plate.
-            inputs: what was read: the plate's source, then other sealed files.
+            inputs: the files that were read: the plate's source, then other sealed files.
             measurement: what was found.
         """
         rows = identify_rows(measurement.rows, self.instrument.identity, self.run_id, plate.id, inputs[0].sha256)
@@ -107,7 +109,7 @@ class Run:
         return self._seal_files(plate, inputs, files, None)
 
     def seal_failure(self, plate: Plate, source: FileDigest, error: StructuredError) -> RunManifest:
-        """Keeps the failure as evidence: a folder with a manifest that says why, and no outputs."""
+        """Keeps the failure as evidence: a run folder with a manifest that states the error, and no outputs."""
         return self._seal_files(plate, [source], {}, error)
 
     def _seal_files(
@@ -152,7 +154,7 @@ class Run:
 
 
 def _reserve_run_id(dataset: Dataset, fingerprint: str) -> str:
-    """A run id nobody has: making its report folder is the reservation, so two processes never share one."""
+    """An unused run id. Creating its report folder reserves it, so two processes never share one."""
     while True:
         run_id = f"run-{datetime.now(UTC):%Y%m%d-%H%M%SZ}-{fingerprint[:8]}"
         try:
@@ -165,7 +167,7 @@ def _reserve_run_id(dataset: Dataset, fingerprint: str) -> str:
 
 @contextmanager
 def open_run(dataset: Dataset, instrument: Instrument, dagster_run_id: str | None = None) -> Iterator[Run]:
-    """Reserves a run id and holds the run's lock while the block runs; the kernel lets go of it if the process dies."""
+    """Reserves a run id and holds the run's lock while the block runs. The kernel releases it if the process dies."""
     run = Run(dataset, instrument, _reserve_run_id(dataset, instrument.identity.fingerprint), dagster_run_id)
     lock_path = run.folder / ".lock"
     with lock_path.open("w+b") as lock:

@@ -1,4 +1,4 @@
-"""Reading another instrument's sealed result of the same plate, for an instrument that measures that result."""
+"""Reading another instrument's sealed result of the same plate."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from atlas_resources.runs.sealed import find_done, result_path
 
 
 class UpstreamMissing(LookupError):
-    """The plate has no sealed result of the instrument that is to be read. This is no failure of the plate."""
+    """The plate has no sealed result of the upstream instrument yet. This does not count as a failure of the plate."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class SealedResult:
     """A plate's sealed result, as another instrument reads it.
 
     Attributes:
-        manifest: of the run that sealed it.
+        manifest: the manifest of the run that sealed it.
         file: its Parquet file; path relative to the plate's folder.
-        rows: what the file holds, in the table's order.
+        rows: the rows of the file, in its order.
     """
 
     manifest: RunManifest
@@ -36,20 +36,22 @@ def require_sealed(plate: Plate, upstream: Instrument) -> SealedResult:
     """The plate's newest sealed result of an instrument's present version on its present source.
 
     Raises:
-        UpstreamMissing: there is none; the message names the command that makes it.
-        ValueError: the file's bytes are not those that were sealed.
+        UpstreamMissing: there is none. The message names the command that makes it.
+        ValueError: the file changed after it was sealed.
     """
     manifest = find_done(plate, upstream.identity)
     if manifest is None:
         make = f'atlas run \'tag:"atlas/instrument"="{upstream.key}"\' --plates {plate.id}'
-        raise UpstreamMissing(f"{plate.id} has no sealed result of {upstream.key}, which is read here. First: {make}")
+        raise UpstreamMissing(
+            f"{plate.id} has no sealed result of {upstream.key}, which this instrument reads. Fix: {make}"
+        )
     path = result_path(plate, manifest)
     file = next(output for output in manifest.outputs if plate.folder / output.path == path)
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != file.sha256:
         raise ValueError(
-            f"{path}: expected the sealed sha256 {file.sha256}, found {found}. Restore it, or measure {plate.id} with "
-            f"{upstream.key} again, `force` set in the run's configuration."
+            f"{path}: expected the sealed sha256 {file.sha256}, found {found}. Fix: restore the file, or measure "
+            f"{plate.id} with {upstream.key} again, with `force` in the run's configuration"
         )
     return SealedResult(manifest, file, pl.read_parquet(io.BytesIO(content)))

@@ -31,7 +31,7 @@ def test_a_plate_that_another_run_holds_comes_last_and_is_reused(dataset, claim)
     assert (last.plate_id, last.status) == ("plate-002", "reused")
 
 
-def test_a_plate_that_the_other_run_left_undone_is_measured_after_all(dataset, claim):
+def test_a_plate_that_the_other_run_did_not_measure_is_measured(dataset, claim):
     made = make_groundwork(dataset, ["plate-002", "plate-003"])
     next(made)
     claim.release()

@@ -1,4 +1,4 @@
-"""A plate that is done for an instrument costs a look, unless it is forced or the instrument changed."""
+"""A plate that is done for an instrument is skipped, unless it is forced or the instrument changed."""
 
 import re
 
@@ -39,7 +39,7 @@ def test_a_model_is_loaded_once_for_many_batches(graph, fakes):
     assert fakes == [SEGMENTER]
 
 
-def test_a_reused_plate_is_shown_with_what_it_was_made_by(graph):
+def test_a_reused_plate_shows_the_same_metadata_as_when_it_was_made(graph):
     graph.materialize(SEGMENTS)
     graph.materialize(SEGMENTS)
     first, second = [event for plate, event in graph.events(SEGMENTS) if plate == "plate-002"]
@@ -90,7 +90,7 @@ def test_a_changed_fingerprint_computes_again(graph, fakes):
     }
 
 
-def test_going_back_to_an_earlier_fingerprint_reuses_its_runs(graph, fakes):
+def test_returning_to_an_earlier_fingerprint_reuses_its_runs(graph, fakes):
     graph.materialize(SEGMENTS)
     Graph(graph.dataset, fake_registry(fake_spec(SEGMENTER, gain=2.0)), graph.instance).materialize(SEGMENTS)
     graph.materialize(SEGMENTS)
@@ -98,7 +98,7 @@ def test_going_back_to_an_earlier_fingerprint_reuses_its_runs(graph, fakes):
     assert len(reports(graph)) == 2
 
 
-def test_only_what_is_missing_is_computed_and_the_report_says_what_was_skipped(graph):
+def test_only_missing_plates_are_computed_and_the_report_lists_the_skipped_ones(graph):
     graph.materialize(SEGMENTS, plates=["plate-002", "plate-003"])
     graph.materialize(SEGMENTS)
     made = newest_report(graph)
@@ -108,7 +108,7 @@ def test_only_what_is_missing_is_computed_and_the_report_says_what_was_skipped(g
 
 
 def test_a_plate_measured_by_another_instrument_with_the_same_numbers_is_not_done(graph, fakes):
-    """Rows of a ledger are asked for by instrument: a second key over the same model needs rows of its own."""
+    """Ledger rows are selected by instrument, so a second key with the same model needs its own rows."""
     twin = graph.registry.specs[SEGMENTER].model_copy(update={"key": "fake_segmenter_again"})
     both = Graph(graph.dataset, fake_registry(graph.registry.specs[SEGMENTER], twin), graph.instance)
     both.materialize(SEGMENTS, f"segments/{twin.key}")
@@ -133,8 +133,8 @@ def test_two_runs_of_the_same_second_have_different_ids(graph):
 
 
 @pytest.mark.parametrize("key", [f"embeddings/{EMBEDDER}", SEGMENTS])
-def test_a_plate_whose_registered_bytes_are_others_is_not_done_by_an_earlier_run(tmp_path, fakes, instance, key):
-    """Two datasets that gave one id to different scans: a run folder copied between them counts for nothing."""
+def test_a_plate_with_other_registered_bytes_is_not_done_by_an_earlier_run(tmp_path, fakes, instance, key):
+    """Two datasets that gave one id to different scans: a run folder copied between them is ignored."""
     specs = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
     one = Graph(make_dataset(tmp_path / "one", "red"), specs, instance)
     other = Graph(make_dataset(tmp_path / "other", "blue"), specs, instance)

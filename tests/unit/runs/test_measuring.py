@@ -1,4 +1,4 @@
-"""A batch too large for the memory is halved until it fits, and so are those after it. It costs no plate."""
+"""A batch too large for the memory is halved until it fits. Later batches stay small, and no plate fails."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from atlas_resources.runs.sealing import Measurement
 
 
 class OutOfMemoryError(RuntimeError):
-    """Named as torch names its own."""
+    """Has the name of torch's own error."""
 
 
 class FakeWork:
-    """Squares numbers; has memory for so many at a time, and cannot square a number below 0."""
+    """Squares numbers, at most `fits` at a time. Fails on a number below 0."""
 
     def __init__(self, fits: int, error: type[Exception] = OutOfMemoryError):
         self.fits = fits
@@ -90,8 +90,7 @@ def test_later_batches_stay_small(notices):
     assert len(notices) == 2
 
 
-def test_a_small_batch_at_the_end_does_not_make_room_for_larger_ones(notices):
-    """What is halved is the batch that was tried, not the size that was allowed."""
+def test_the_batch_that_was_tried_is_halved_not_the_allowed_size(notices):
     work = FakeWork(fits=2)
     measurer = Measurer(work, 8, notices.append)
     measurer.measure([1, 2, 3])
@@ -99,7 +98,7 @@ def test_a_small_batch_at_the_end_does_not_make_room_for_larger_ones(notices):
     assert notices == ["out of memory with 3 plates at a time; continuing with 1. tried to allocate 2 GiB"]
 
 
-def test_the_notices_say_the_figures(notices):
+def test_the_notices_state_the_batch_sizes(notices):
     Measurer(FakeWork(fits=2), 8, notices.append).measure([1, 2, 3, 4, 5, 6, 7, 8])
     assert notices == [
         "out of memory with 8 plates at a time; continuing with 4. tried to allocate 2 GiB",
@@ -107,7 +106,7 @@ def test_the_notices_say_the_figures(notices):
     ]
 
 
-def test_out_of_memory_with_one_plate_is_that_plates_failure_with_the_figures(notices):
+def test_out_of_memory_with_one_plate_fails_that_plate_with_the_message(notices):
     work = FakeWork(fits=0)
     results = Measurer(work, 2, notices.append).measure([1, 2])
     assert squares(results) == ["OutOfMemoryError: tried to allocate 2 GiB"] * 2
@@ -115,7 +114,7 @@ def test_out_of_memory_with_one_plate_is_that_plates_failure_with_the_figures(no
     assert work.sizes == [2, 1, 1]
 
 
-def test_an_ordinary_error_of_one_plate_leaves_the_others_and_the_batch_size(notices):
+def test_an_ordinary_error_of_one_plate_does_not_affect_the_others_or_the_batch_size(notices):
     work = FakeWork(fits=4)
     measurer = Measurer(work, 4, notices.append)
     assert squares(measurer.measure([1, -2, 3, 4])) == [1, "ArithmeticError: -2 is below 0", 9, 16]
@@ -124,7 +123,7 @@ def test_an_ordinary_error_of_one_plate_leaves_the_others_and_the_batch_size(not
     assert notices == []
 
 
-def test_an_ordinary_error_after_halving_leaves_the_others(notices):
+def test_an_ordinary_error_after_halving_does_not_affect_the_others(notices):
     work = FakeWork(fits=2)
     assert squares(Measurer(work, 4, notices.append).measure([1, 2, -3, 4])) == [
         1,
@@ -145,7 +144,7 @@ def test_a_model_that_gives_too_few_results_is_tried_plate_by_plate(notices):
     assert work.sizes == [3, 1, 1, 1]
 
 
-def test_a_run_tells_what_it_halved_and_completes_every_plate(dataset, fakes, caplog):
+def test_a_run_logs_each_halving_and_completes_every_plate(dataset, fakes, caplog):
     class Cramped(GivenVectors):
         def measure(self, batch: list[Any]) -> list[Measurement]:
             if len(batch) > 1:

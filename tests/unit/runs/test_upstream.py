@@ -1,6 +1,7 @@
-"""An instrument may read another's sealed result instead of pixels; it is pinned to it, waits for it, and names it."""
+"""An instrument may read another's sealed result instead of pixels. It is pinned to it, waits for it and records it."""
 
 import dagster as dg
+import polars as pl
 import pytest
 import yaml
 from support.fake_instruments import EMBEDDER, READER, fake_registry, fake_spec, reader_spec
@@ -27,8 +28,8 @@ def manifest_of(graph: Graph, plate_id: str, key: str):
     return found
 
 
-class TestWhatItMeasures:
-    """Scores follow from the sealed vector, and the manifest names the file they come from."""
+class TestMeasuring:
+    """Scores are computed from the sealed vector, and the manifest names the file that was read."""
 
     def test_the_manifest_names_source_and_sealed_file(self, graph):
         graph.materialize(VECTORS, plates=["plate-001"])
@@ -40,7 +41,6 @@ class TestWhatItMeasures:
     def test_scores_are_those_of_the_vector(self, graph):
         graph.materialize(VECTORS, plates=["plate-001"])
         graph.materialize(SCORES, plates=["plate-001"])
-        import polars as pl
 
         def rows(key: str, name: str) -> pl.DataFrame:
             manifest = manifest_of(graph, "plate-001", key)
@@ -59,7 +59,7 @@ class TestWhatItMeasures:
 
 
 class TestWaiting:
-    """A plate whose upstream result is missing waits: it is not asked for, and asking anyway is no failure of it."""
+    """A plate without its upstream result waits. It is not requested, and measuring it anyway counts as no failure."""
 
     def standing(self, graph: Graph):
         standings = read_standings(graph.dataset, graph.registry.instruments.values())
@@ -69,7 +69,7 @@ class TestWaiting:
         graph.materialize(VECTORS)
         assert self.standing(graph).pending(1) == ["plate-001", "plate-003", "plate-004"]
 
-    def test_asking_too_early_names_the_command_and_counts_no_attempt(self, graph):
+    def test_measuring_too_early_names_the_command_and_counts_no_attempt(self, graph):
         result = graph.materialize(SCORES, plates=["plate-001"])
         (failure,) = [event for event in result.all_events if event.is_step_failure]
         said = str(failure.step_failure_data.user_failure_data.description)
@@ -79,7 +79,7 @@ class TestWaiting:
         assert self.standing(graph).pending(1) == ["plate-001"]
 
     @pytest.mark.parametrize("which", ["all", "missing"])
-    def test_the_terminal_measures_upstream_first_and_goes_on_without_what_failed(self, graph, which):
+    def test_the_terminal_measures_upstream_first_and_skips_plates_that_failed(self, graph, which):
         layers = list(
             materialize(
                 graph.registry, graph.dataset, graph.instance, selection="group:embeddings or group:probes", which=which
@@ -89,16 +89,16 @@ class TestWaiting:
         assert graph.materialized(SCORES) == {"plate-001", "plate-003", "plate-004"}
         assert [layer.is_success for layer in layers] == [False, which == "missing"]
 
-    def test_a_backfill_has_upstream_and_reader_in_runs_of_their_own(self, graph):
+    def test_a_backfill_has_upstream_and_reader_in_separate_runs(self, graph):
         assets = graph.definitions.resolve_asset_graph()
         policies = [assets.get(dg.AssetKey(key.split("/"))).backfill_policy for key in (VECTORS, SCORES)]
         assert policies[0] != policies[1]
 
 
-class TestWhatItIs:
-    """Fingerprint, terms and admission follow the instrument that is read."""
+class TestIdentity:
+    """Fingerprint, terms and admission depend on the upstream instrument."""
 
-    def test_another_version_of_what_is_read_is_another_fingerprint(self, fakes):
+    def test_another_version_of_the_upstream_changes_the_fingerprint(self, fakes):
         one, other = (fake_registry(fake_spec(EMBEDDER, gain=gain), reader_spec()).instruments for gain in (1.0, 2.0))
         assert one[READER].identity.fingerprint != other[READER].identity.fingerprint
 
@@ -129,7 +129,7 @@ class TestWhatItIs:
             ("other_reader", "upstream: other_reader is not admitted"),
         ],
     )
-    def test_it_is_an_idea_while_what_it_reads_may_not_run(self, fakes, upstream, reason):
+    def test_it_is_an_idea_while_its_upstream_is_not_admitted(self, fakes, upstream, reason):
         other = reader_spec(key="other_reader", failure_modes=[])
         registry = fake_registry(fake_spec(EMBEDDER), other, reader_spec(upstream=upstream))
         assert registry.status(READER).name == "idea"
@@ -143,14 +143,14 @@ class TestWhatItIs:
             ({"upstream": "fake_segmenter"}, "'fake_segmenter', segmentation", "an instrument of role 'embedding'"),
         ],
     )
-    def test_a_reader_of_the_wrong_thing_is_told(self, tmp_path, fakes, changes, field, expected):
+    def test_an_upstream_of_the_wrong_role_is_refused(self, tmp_path, fakes, changes, field, expected):
         for spec in (fake_spec("fake_segmenter"), reader_spec(**changes)):
             (tmp_path / f"{spec.key}.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
         (problem,) = read_registry(tmp_path).problems
         assert (problem.file, problem.expected) == (f"{READER}.yaml", expected)
         assert field in str(problem)
 
-    def test_it_is_not_active_without_what_it_reads(self, tmp_path, fakes):
+    def test_it_is_not_active_without_its_upstream(self, tmp_path, fakes):
         for spec in (fake_spec(EMBEDDER), reader_spec()):
             (tmp_path / f"{spec.key}.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
         (tmp_path / "roster.yaml").write_text(f"active: [{READER}]\n")
