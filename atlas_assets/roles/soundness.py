@@ -31,7 +31,7 @@ def _unsound_detection(plate: Plate, spec: Spec, rows: pl.DataFrame) -> Iterator
     if path.is_file():
         facts = read_json(path, InputImage)
         sizes.append({"plate_id": plate.id, "width": facts.width, "height": facts.height})
-    return unsound_boxes(rows, pl.DataFrame(sizes, schema=PLATES.schema))
+    return unsound_boxes(rows, PLATES.frame(sizes))
 
 
 ROW_CHECKS: dict[str, RowCheck] = {

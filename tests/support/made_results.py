@@ -1,4 +1,4 @@
-"""Sealed runs with results written by hand: the project's run lifecycle, and vectors a test can redo in NumPy."""
+"""Sealed runs of given results: real runs, with vectors that a test can recompute in NumPy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ from atlas_resources.tables.table import frame_of
 
 
 class GivenVectors:
-    """An embedder's work whose vectors are given; a plate without one cannot be measured."""
+    """An embedder's work with given vectors; a plate without one fails."""
 
     def __init__(self, vectors: Mapping[str, Sequence[float]]):
         self.vectors = vectors
@@ -47,7 +47,7 @@ class GivenVectors:
 
 
 class GivenRows:
-    """Work whose rows are the same on every plate."""
+    """Work that gives the same rows on every plate."""
 
     def __init__(self, columns: tuple[Any, ...], *rows: Mapping[str, Any]):
         self.rows = frame_of(columns, rows)
@@ -93,7 +93,7 @@ THREE_SCORES = GivenRows(
 def measure(
     dataset: Dataset, registry: Registry, key: str, work: Any, plates: Sequence[str] = (), *, is_forced: bool = False
 ) -> list[str]:
-    """Runs an instrument; gives each plate's status in the order they came."""
+    """Runs an instrument with the given work; returns each plate's status in order."""
     asked = list(plates) or dataset.plate_ids()
     return [
         outcome.status for outcome in execute_run(dataset, registry.instruments[key], asked, work, is_forced=is_forced)
@@ -101,7 +101,7 @@ def measure(
 
 
 def run_instrument(dataset: Dataset, registry: Registry, key: str, *, is_forced: bool = False) -> list[str]:
-    """Each plate's status when an instrument does its own work, as its asset has it, without Dagster."""
+    """Runs an instrument with its own work, without Dagster; returns each plate's status."""
     instrument = registry.instruments[key]
     work = build_work(instrument, lambda: load_model(instrument.spec, instrument.prompts))
     outcomes = execute_run(dataset, instrument, dataset.plate_ids(), work, is_forced=is_forced)
@@ -114,7 +114,7 @@ def measure_groundwork(dataset: Dataset) -> None:
 
 
 def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:
-    """Every ledger, in the order that the graph builds them."""
+    """Builds every ledger in the graph's order; returns their rows."""
     runs = build_runs(dataset, registry)
     return {
         "runs": runs,

@@ -1,4 +1,4 @@
-"""`atlas.duckdb`: documented tables, fixed-size vectors, macros as in NumPy, a rebuild no reader notices."""
+"""`atlas.duckdb`: documented tables, fixed-size vectors, macros that agree with NumPy, a rebuild no reader notices."""
 
 import hashlib
 import subprocess
@@ -35,7 +35,7 @@ def registry(fakes):
 
 @pytest.fixture
 def catalogued(dataset, registry):
-    """Five plates with groundwork, given vectors and two segments each, in a catalogue."""
+    """The catalogue of five plates with groundwork, a given vector and two segments each."""
     measure_groundwork(dataset)
     measure(dataset, registry, "embedder", GivenVectors(VECTORS))
     measure(dataset, registry, "segmenter", TWO_SEGMENTS)
@@ -68,12 +68,12 @@ class TestRebuild:
         # DuckDB gives one process one instance per path; another process is how an analyst connects anew.
         assert count_in_another_process(catalogued.catalogue_path) == 6
 
-    def test_nothing_is_left_beside(self, catalogued, registry):
+    def test_a_build_leaves_no_other_file(self, catalogued, registry):
         before = sorted(path.name for path in catalogued.root.iterdir())
         build_catalogue(catalogued, registry)
         assert sorted(path.name for path in catalogued.root.iterdir()) == before
 
-    def test_without_a_ledger_the_catalogue_that_was_there_stays(self, catalogued, registry):
+    def test_without_a_ledger_the_old_catalogue_is_kept(self, catalogued, registry):
         before = catalogued.catalogue_path.read_bytes()
         ledger_path(catalogued, RUNS).unlink()
         with pytest.raises(FileNotFoundError, match=r"no ledger yet of runs\. Build them: atlas run"):
@@ -107,16 +107,22 @@ class TestDocumentation:
         assert without == []
 
     def test_a_views_column_means_what_it_means_in_the_ledger_it_is_taken_from(self, connection):
-        said = {
+        comments = {
             (view, column): comment
             for view, column, comment in connection.execute(
                 "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
             ).fetchall()
         }
-        assert said["regions", "palette"] == said["region_colours", "palette"] != said["segments", "palette"]
-        assert said["regions", "hole_count"] == said["segments", "hole_count"] != said["region_outlines", "hole_count"]
-        assert said["commercial_segments", "palette"] == said["segments", "palette"]
-        assert said["detection_counts", "label"] == said["detections", "label"] != said["probes", "label"]
+        assert (
+            comments["regions", "palette"] == comments["region_colours", "palette"] != comments["segments", "palette"]
+        )
+        assert (
+            comments["regions", "hole_count"]
+            == comments["segments", "hole_count"]
+            != comments["region_outlines", "hole_count"]
+        )
+        assert comments["commercial_segments", "palette"] == comments["segments", "palette"]
+        assert comments["detection_counts", "label"] == comments["detections", "label"] != comments["probes", "label"]
 
     def test_every_view_has_a_comment(self, connection):
         rows = connection.execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").fetchall()
@@ -189,11 +195,11 @@ class TestNearest:
             "SELECT cosine FROM nearest('plate-001', 'embedder', 10) WHERE plate_id = 'plate-002'"
         ).fetchone() == (pytest.approx(24 / 25),)  # (3*4 + 4*3) / (5*5)
 
-    def test_k_bounds_the_rows_and_titles_come_along(self, connection):
+    def test_k_limits_the_rows_and_each_has_its_title(self, connection):
         rows = connection.execute("FROM nearest('plate-001', 'embedder', 2)").fetchall()
         assert [row[:2] for row in rows] == [("plate-004", "04-ochre"), ("plate-002", "02-green")]
 
-    def test_a_plate_nobody_knows_has_no_neighbours(self, connection):
+    def test_an_unknown_plate_has_no_neighbours(self, connection):
         assert connection.execute("FROM nearest('plate-999', 'embedder', 3)").fetchall() == []
 
 

@@ -1,4 +1,4 @@
-"""CLIP's text tower scores sealed vectors as transformers' pipeline scores the images, and finds plates by words."""
+"""CLIP's text tower scores sealed vectors as transformers' pipeline scores their images, and finds plates by words."""
 
 from pathlib import Path
 from typing import Any

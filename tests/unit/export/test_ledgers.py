@@ -21,7 +21,7 @@ UNKNOWN = Licence(spdx="unknown", commercial_use="unknown", source="made here")
 
 
 def registry_with(free: Licence | None = None):
-    """Two embedders, the second under terms of its own, and a segmenter whose terms nobody knows."""
+    """Two embedders, the second not for commercial use, and a segmenter whose terms are unknown."""
     specs = [fake_spec("embedder_free"), fake_spec("embedder_nc", gain=2.0), fake_spec("segmenter_unknown")]
     licences = [free or specs[0].licence, NC, UNKNOWN]
     return fake_registry(
@@ -99,7 +99,7 @@ def test_what_is_left_out_is_named_with_the_reason(ledgers, tmp_path):
     ]
 
 
-def test_a_licence_put_right_later_holds_for_rows_sealed_before(ledgers, tmp_path):
+def test_a_licence_corrected_later_holds_for_rows_sealed_before(ledgers, tmp_path):
     build_ledgers(ledgers, registry_with(free=NC))
     _, left_out = export_ledgers(ledgers, tmp_path, commercial=True)
     assert exported(tmp_path, "embeddings").height == 0
@@ -148,7 +148,7 @@ def test_without_a_ledger_nothing_is_written(ledgers, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_says_what_it_wrote_and_left_out(ledgers, tmp_path, monkeypatch):
+def test_the_command_prints_what_it_wrote_and_left_out(ledgers, tmp_path, monkeypatch):
     import typer
 
     app = typer.Typer()

@@ -1,4 +1,4 @@
-"""Regions as GeoJSON, Web Annotations and IIIF: the structure their standards ask for, coordinates that come back."""
+"""Regions as GeoJSON, Web Annotations and IIIF: their structure follows the standards, their coordinates the mask."""
 
 import json
 import re
@@ -29,7 +29,7 @@ BASE = "http://127.0.0.1:8000"
 
 
 def ring_mask() -> np.ndarray:
-    """A ring on 60 rows and 90 columns, not in the middle: a wrong axis or origin shows."""
+    """A ring off the centre of 60 rows and 90 columns, so that a wrong axis or origin shows."""
     rows, columns = np.mgrid[:60, :90]
     radius = np.hypot(rows - 20, columns - 60)
     return (radius < 18) & (radius > 8)
@@ -42,7 +42,7 @@ def ring_region() -> PublishedRegion:
 
 
 class TestGeoJson:
-    """RFC 7946, but for what its numbers mean."""
+    """RFC 7946, but with pixels for coordinates."""
 
     def test_rings_are_closed_and_wound_as_section_3_1_6_asks(self):
         (feature,) = feature_collection(PAGE, [ring_region()])["features"]
@@ -65,9 +65,9 @@ class TestGeoJson:
 
 
 class TestWebAnnotations:
-    """https://www.w3.org/TR/annotation-model/, on a IIIF canvas as large as the source."""
+    """https://www.w3.org/TR/annotation-model/, on a IIIF canvas of the source's size."""
 
-    def test_an_annotation_says_what_it_is_of(self):
+    def test_an_annotation_names_its_target_and_its_facts(self):
         page = annotation_page(PAGE, [ring_region()])
         assert page["@context"] == "http://www.w3.org/ns/anno.jsonld"
         assert page["type"] == "AnnotationPage"
@@ -114,7 +114,7 @@ def _rings(region: PublishedRegion) -> tuple:
 
 
 class TestExport:
-    """A folder per plate, from the ledgers."""
+    """A folder per plate."""
 
     @pytest.fixture
     def dataset(self, tmp_path, fakes):
@@ -145,6 +145,6 @@ class TestExport:
         with pytest.raises(FileNotFoundError, match="atlas run 'key:\"regions/sam_vit_base/polygons\"'"):
             list(export_regions(dataset, tmp_path / "out", "sam_vit_base", BASE))
 
-    def test_an_address_that_is_none_is_refused(self, dataset, tmp_path):
+    def test_an_address_that_is_not_http_is_refused(self, dataset, tmp_path):
         with pytest.raises(ValueError, match="starts with http"):
             list(export_regions(dataset, tmp_path / "out", SEGMENTER, "plates"))

@@ -26,7 +26,7 @@ def made(graph):
 
 
 def result_of(graph, name: str):
-    """The check's verdict on the ledgers as they lie there."""
+    """The check's result on the present ledgers."""
     for check in build_checks(graph.registry):
         (key,) = check.check_keys
         if f"{key.asset_key.path[-1]}:{key.name}" == name:
@@ -67,7 +67,7 @@ CHECKS = (
 ALONE = "embeddings:two_embedding_families"  # which the one embedding of these tests fails
 
 
-def test_these_are_the_checks_there_are(made):
+def test_the_ledgers_have_these_checks(made):
     names = {
         f"{key.asset_key.path[-1]}:{key.name}" for check in build_checks(made.registry) for key in check.check_keys
     }
@@ -79,7 +79,7 @@ def test_every_check_passes_on_what_the_graph_made(made):
 
 
 @pytest.mark.parametrize(
-    ("name", "table", "columns", "said"),
+    ("name", "table", "columns", "message"),
     [
         ("embeddings:equals_sealed_files", EMBEDDINGS, {"scope": pl.lit("tile")}, "or other values"),
         ("embeddings:vectors_are_sound", EMBEDDINGS, {"l2_norm": pl.lit(0.5)}, "l2_norm 0.5"),
@@ -96,15 +96,15 @@ def test_every_check_passes_on_what_the_graph_made(made):
         ("models:specs_are_readable", MODELS, {"status": pl.lit("broken"), "missing": pl.lit(["gone"])}, "gone"),
     ],
 )  # fmt: skip
-def test_a_check_fails_and_names_what_is_wrong(made, name, table, columns, said):
+def test_a_check_fails_and_names_what_is_wrong(made, name, table, columns, message):
     change(made, table, **columns)
     result = result_of(made, name)
     assert not result.passed
-    assert said in result.metadata["first"].value
+    assert message in result.metadata["first"].value
 
 
 def test_a_source_that_changed_is_named_and_the_catalogue_is_built_all_the_same(made):
-    """What was measured of the registered source stands."""
+    """What was measured on the registered source remains valid."""
     alter_source(made.dataset, "plate-003")
     result = result_of(made, "plates:sources_are_unchanged")
     assert not result.passed
@@ -114,10 +114,10 @@ def test_a_source_that_changed_is_named_and_the_catalogue_is_built_all_the_same(
 
 
 class TestFamilies:
-    """Embeddings trained alike err alike; it warns and blocks nothing."""
+    """Embeddings trained for one objective err alike. The check only warns."""
 
     def verdict(self, made, *objectives: str | None):
-        """Of embeddings of the same vectors, as if trained for these."""
+        """The check's result for embeddings of the same vectors that declare these objectives."""
         specs = [
             fake_spec(key).model_copy(update={"objective": objective})
             for key, objective in zip((EMBEDDER, "second_fake_embedder"), objectives, strict=False)
@@ -131,23 +131,23 @@ class TestFamilies:
         assert self.verdict(made, "self_supervised", "contrastive_image_text").passed
 
     @pytest.mark.parametrize(
-        ("objectives", "said"),
+        ("objectives", "message"),
         [
             (("self_supervised",), "found 1: fake_embedder (self_supervised)"),
             (("self_supervised", "self_supervised"), "found 1: fake_embedder (self_supervised), second_fake_embedder"),
             ((None, "self_supervised"), "fake_embedder (objective not declared)"),
         ],
     )
-    def test_one_is_not(self, made, objectives, said):
+    def test_one_is_not(self, made, objectives, message):
         result = self.verdict(made, *objectives)
         assert not result.passed
         assert result.severity == dg.AssetCheckSeverity.WARN
-        assert said in result.metadata["first"].value
+        assert message in result.metadata["first"].value
         assert "model_specs/roster.yaml" in result.metadata["first"].value
 
 
 def test_an_altered_sealed_file_keeps_the_catalogue_from_being_rebuilt(made):
-    """A plate's file that says otherwise since it was sealed is found, and the old catalogue stays."""
+    """A file that changed after it was sealed is found, and the old catalogue is kept."""
     before = made.dataset.catalogue_path.read_bytes()
     (path,) = made.dataset.plate("plate-002").runs_folder.glob("*/embeddings.parquet")
     pl.read_parquet(path).with_columns(scope=pl.lit("tile")).write_parquet(path)

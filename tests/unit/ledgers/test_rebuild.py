@@ -1,4 +1,4 @@
-"""However ledgers came to be, their rows are those that plate-local truth gives, marked current alike."""
+"""Ledgers that grew and ledgers rebuilt from nothing have the same rows, and the same rows marked current."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ REGISTRY = {"embedder": fake_spec(EMBEDDER), "segmenter": fake_spec(SEGMENTER)}
 
 
 def assert_same_from_nothing(dataset, registry) -> dict[str, pl.DataFrame]:
-    """Lets the ledgers grow, then throws them away and builds them again; gives what they hold."""
+    """Lets the ledgers grow, then deletes and rebuilds them; returns their rows."""
     grown = build_ledgers(dataset, registry)
     for name, table in LEDGERS.items():
         assert_frame_equal(read_ledger(dataset, table), grown[name])
@@ -84,7 +84,7 @@ def test_building_again_changes_no_file(measured, two_instruments):
     assert {name: ledger_path(measured, table).read_bytes() for name, table in LEDGERS.items()} == before
 
 
-def test_a_plate_that_is_added_brings_its_rows(measured, two_instruments, tmp_path):
+def test_an_added_plate_adds_its_rows(measured, two_instruments, tmp_path):
     list(register_scans(measured, [draw_scan(tmp_path / "late.png", (120, 20, 90))]))
     assert read_ledger(measured, LEDGERS["plates"]).height == 5
     measure(measured, two_instruments, EMBEDDER, VECTORS)
@@ -95,7 +95,7 @@ def test_a_plate_that_is_added_brings_its_rows(measured, two_instruments, tmp_pa
     assert (SEGMENTER, "plate-006") not in current(ledgers["segments"])
 
 
-def test_an_instrument_that_is_added_leaves_the_others_rows_alone(measured, two_instruments, fakes):
+def test_an_added_instrument_does_not_change_rows_of_others(measured, two_instruments, fakes):
     before = read_ledger(measured, LEDGERS["embeddings"])
     registry = fake_registry(*REGISTRY.values(), fake_spec("embedder_two", gain=3.0))
     measure(measured, registry, "embedder_two", VECTORS)
@@ -128,7 +128,7 @@ def test_going_back_to_a_fingerprint_makes_its_rows_current_again(measured, two_
     assert set(marked["fingerprint"]) == {two_instruments.instruments[EMBEDDER].identity.fingerprint}
 
 
-def test_of_two_runs_with_one_fingerprint_the_newer_is_current(measured, two_instruments):
+def test_the_newer_of_two_runs_with_one_fingerprint_is_current(measured, two_instruments):
     measure(measured, two_instruments, EMBEDDER, VECTORS, ["plate-001"], is_forced=True)
     ledgers = assert_same_from_nothing(measured, two_instruments)
     rows = ledgers["embeddings"].filter(plate_id="plate-001").sort("run_id")
@@ -144,7 +144,7 @@ def test_a_newer_failure_leaves_the_older_result_current(measured, two_instrumen
     assert ledgers["embeddings"].filter(plate_id="plate-001")["is_current"].to_list() == [True]
 
 
-def test_a_run_folder_that_is_removed_takes_its_rows_along(measured, two_instruments):
+def test_rows_of_a_removed_run_folder_are_removed(measured, two_instruments):
     measure(measured, two_instruments, EMBEDDER, VECTORS, ["plate-001"], is_forced=True)
     build_ledgers(measured, two_instruments)
     newest = [
@@ -159,7 +159,7 @@ def test_a_run_folder_that_is_removed_takes_its_rows_along(measured, two_instrum
     assert ledgers["embeddings"].filter(plate_id="plate-001")["is_current"].to_list() == [True]
 
 
-def test_an_instrument_that_is_retired_has_no_current_rows_and_keeps_them(measured):
+def test_a_retired_instrument_keeps_its_rows_and_none_is_current(measured):
     ledgers = assert_same_from_nothing(measured, fake_registry(REGISTRY["segmenter"]))
     assert ledgers["embeddings"]["is_current"].to_list() == [False] * 5
     assert ledgers["segments"]["is_current"].all()
@@ -195,17 +195,17 @@ def test_lineage_names_every_sealed_output_with_the_digest_of_its_bytes(measured
         assert hashlib.sha256((folder / row["input_path"]).read_bytes()).hexdigest() == row["input_sha256"]
 
 
-def test_a_ledger_of_other_columns_is_built_anew(measured, two_instruments):
+def test_a_ledger_with_other_columns_is_rebuilt(measured, two_instruments):
     right = read_ledger(measured, LEDGERS["embeddings"])
     right.drop("l2_norm").write_parquet(ledger_path(measured, LEDGERS["embeddings"]))
     assert_frame_equal(build_ledgers(measured, two_instruments)["embeddings"], right)
 
 
-YOUNGER = ["tile_id", "x_min", "y_min", "x_max", "y_max"]  # columns that sealed embeddings of version 0.1.0 lack
+YOUNGER = ["tile_id", "x_min", "y_min", "x_max", "y_max"]  # columns that version 0.1.0 did not seal
 
 
-def test_sealed_files_of_an_earlier_version_are_read_beside_todays(measured, two_instruments):
-    """plate-001 and plate-004 are sealed as version 0.1.0 did it: the first file of all, and one in between."""
+def test_sealed_files_of_an_earlier_version_are_read_together_with_present_ones(measured, two_instruments):
+    """plate-001 and plate-004, the first file and one in between, have the columns of version 0.1.0."""
     right = read_ledger(measured, LEDGERS["embeddings"])
     for plate_id in ("plate-001", "plate-004"):
         (sealed,) = measured.plate(plate_id).runs_folder.glob("run-*/embeddings.parquet")
@@ -217,7 +217,7 @@ def test_sealed_files_of_an_earlier_version_are_read_beside_todays(measured, two
     assert_frame_equal(sealed_rows, right)
 
 
-def test_a_ledger_of_an_earlier_version_is_said_to_be_behind(measured, two_instruments):
+def test_a_ledger_of_an_earlier_version_is_behind(measured, two_instruments):
     build_catalogue(measured, two_instruments)
     assert why_behind(measured, two_instruments) == ""
     path = ledger_path(measured, LEDGERS["embeddings"])
@@ -226,8 +226,8 @@ def test_a_ledger_of_an_earlier_version_is_said_to_be_behind(measured, two_instr
 
 
 @pytest.mark.parametrize("name", ["input_image", "input_color_histograms"])
-def test_groundwork_that_was_written_while_the_ledgers_were_is_not_missed(measured, two_instruments, name):
-    """It is told by its content: here it is older than the ledgers that do not hold it."""
+def test_groundwork_written_during_a_build_is_not_missed(measured, two_instruments, name):
+    """Content decides: here the changed file is older than the ledgers that lack it."""
     build_catalogue(measured, two_instruments)
     path = measured.plate("plate-002").derived_path(f"{name}.json")
     before = path.read_bytes()

@@ -1,4 +1,4 @@
-"""A set of segments is held against its plate's foreground, and flagged when it is empty, too large or in splinters."""
+"""A segment set is compared with its plate's foreground, and flagged if it is empty, too large or in splinters."""
 
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,8 @@ LEFT_HALF = box(slice(0, 60), slice(0, 50))
 
 
 @pytest.mark.usefixtures("fakes")
-def test_a_set_is_counted_and_held_against_the_foreground(tmp_path: Path):
-    """The foreground is the left half. On it lie a quarter of the plate, and 30 of the 50 columns of a bar."""
+def test_a_set_is_counted_and_compared_with_the_foreground(tmp_path: Path):
+    """The foreground is the left half. On it are a quarter of the plate, and 30 of the 50 columns of a bar."""
     masks = [box(slice(0, 30), slice(0, 50)), box(slice(30, 40), slice(20, 70)), box(slice(0, 60), slice(80, 100))]
     (found,), flags = sets_of(tmp_path, masks, [LEFT_HALF])
     assert (found["segment_count"], found["foreground_instrument"]) == (3, GROUND)
@@ -83,7 +83,7 @@ def test_a_set_is_counted_and_held_against_the_foreground(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("fakes")
-def test_without_a_foreground_a_set_is_counted_alone(tmp_path: Path):
+def test_without_a_foreground_a_set_is_only_counted(tmp_path: Path):
     (found,), flags = sets_of(tmp_path, [LEFT_HALF], None)
     assert (found["segment_count"], found["largest_area_ratio"], found["foreground_ratio"]) == (1, 0.5, None)
     assert flags == []
@@ -98,7 +98,7 @@ def test_an_empty_set_is_flagged(tmp_path: Path):
 
 @pytest.mark.usefixtures("fakes")
 def test_a_foreground_in_splinters_is_flagged(tmp_path: Path):
-    """The left half in as many rows as there are: each is a sixtieth of it."""
+    """The left half in 60 rows, each a sixtieth of it."""
     splinters = [box(slice(row, row + 1), slice(0, 50)) for row in range(60)]
     assert len(splinters) >= SHATTERED_FROM
     (found,), flags = sets_of(tmp_path, splinters, [LEFT_HALF])
@@ -108,13 +108,13 @@ def test_a_foreground_in_splinters_is_flagged(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("fakes")
-def test_a_set_that_lies_beside_the_foreground_is_flagged(tmp_path: Path):
+def test_a_set_that_misses_the_foreground_is_flagged(tmp_path: Path):
     _, flags = sets_of(tmp_path, [~LEFT_HALF], [LEFT_HALF])
     assert flags == ["misses_foreground"]
 
 
 @pytest.mark.usefixtures("fakes")
-def test_what_was_compared_is_kept_and_a_new_run_is_compared_anew(tmp_path: Path):
+def test_a_rebuild_gives_the_same_rows_and_compares_a_new_run(tmp_path: Path):
     dataset = make_dataset(tmp_path, "red", "green")
     registry = fake_registry(fake_spec(SEGMENTER))
     measure(dataset, registry, SEGMENTER, rows_of([LEFT_HALF]))
@@ -127,7 +127,7 @@ def test_what_was_compared_is_kept_and_a_new_run_is_compared_anew(tmp_path: Path
 
 
 @pytest.mark.usefixtures("fakes")
-def test_sets_of_other_runs_than_the_ledger_of_runs_are_said_to_be_behind(tmp_path: Path):
+def test_segment_sets_of_other_runs_than_the_current_ones_are_behind(tmp_path: Path):
     dataset = make_dataset(tmp_path, "red", "green")
     registry = fake_registry(fake_spec(SEGMENTER))
     measure(dataset, registry, SEGMENTER, rows_of([LEFT_HALF]))
@@ -146,7 +146,7 @@ def test_sets_of_other_runs_than_the_ledger_of_runs_are_said_to_be_behind(tmp_pa
     ("count", "words"),
     [(0, ["empty"]), (1, []), (MOST_SEGMENTS, []), (MOST_SEGMENTS + 1, ["exploded"])],
 )
-def test_a_number_of_segments_is_warned_of(count: int, words: list[str]):
+def test_no_segment_and_too_many_give_a_warning(count: int, words: list[str]):
     assert [warning.split(":")[0] for warning in set_warnings(count)] == words
 
 

@@ -1,4 +1,4 @@
-"""Boxes, verdicts, colours and polygons that were sealed wrong are named, though their file's digest is right."""
+"""Unsound boxes, verdicts, colours and polygons are named, even where their file's digest is right."""
 
 import json
 from typing import Any
@@ -62,7 +62,7 @@ def test_a_box_without_a_finite_edge_is_found_before_its_plates_size_is_known():
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"palette": [{"share": 0.75}, {"share": 0.2}]}, "shares of the palette sum to 0.95"),
         ({"chroma_mean": float("nan")}, "chroma_mean is nan"),
@@ -72,15 +72,15 @@ def test_a_box_without_a_finite_edge_is_found_before_its_plates_size_is_known():
         ({"interior_px": 10}, "interior_px 10 of 9"),
     ],
 )
-def test_colours_are_in_their_ranges_and_a_palettes_shares_sum_to_one(changed: dict[str, Any], said: str):
+def test_colours_are_in_their_ranges_and_a_palettes_shares_sum_to_one(changed: dict[str, Any], message: str):
     assert list(unsound_colours(pl.DataFrame([COLOURS]))) == []
     (line,) = unsound_colours(pl.DataFrame([{**COLOURS, **changed}]))
     assert line.startswith("p i mask-0001: ")
-    assert said in line
+    assert message in line
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"multipolygon": "{"}, "no valid multipolygon"),
         ({"multipolygon": '{"type": "Point", "coordinates": [1, 1]}'}, "no valid multipolygon"),
@@ -91,10 +91,10 @@ def test_colours_are_in_their_ranges_and_a_palettes_shares_sum_to_one(changed: d
         ({"reprojected_iou": 1.2}, "reprojected_iou 1.2"),
     ],
 )
-def test_polygons_are_valid_on_the_plate_and_as_counted(changed: dict[str, Any], said: str):
+def test_polygons_are_valid_on_the_plate_and_as_counted(changed: dict[str, Any], message: str):
     assert list(unsound_outlines(pl.DataFrame([OUTLINE]))) == []
     (line,) = unsound_outlines(pl.DataFrame([{**OUTLINE, **changed}]))
-    assert said in line
+    assert message in line
 
 
 def test_what_the_pipeline_makes_is_sound_and_a_verdict_that_contradicts_itself_is_named(tmp_path, fakes):
@@ -107,11 +107,11 @@ def test_what_the_pipeline_makes_is_sound_and_a_verdict_that_contradicts_itself_
     (path,) = dataset.plate("plate-001").runs_folder.glob("*/kept_segments.parquet")
     rows = pl.read_parquet(path)
     is_kept = pl.col("rank").is_not_null()
-    for changed, said in (
+    for changed, message in (
         ({"rank": pl.lit(1, pl.Int32)}, "reason drop_class: paper, and no mask"),
         ({"reason": pl.lit("too small")}, "rank 1, reason too small, and a mask"),
         ({"rank": pl.when(is_kept).then(2).cast(pl.Int32)}, "ranks [2], expected 1 to 1"),
         ({"duplicate_of": pl.when(~is_kept).then(pl.lit("mask-0009"))}, "duplicate of mask-0009, which is not kept"),
         ({"area_px": pl.lit(3, pl.Int64)}, "recorded 3"),
     ):
-        assert said in "\n".join(unsound_verdicts(rows.with_columns(**changed)))
+        assert message in "\n".join(unsound_verdicts(rows.with_columns(**changed)))
