@@ -1,4 +1,4 @@
-"""Detections: labelled boxes of a plate, in its source's pixels."""
+"""Detections: labelled boxes on a plate, in its source's pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ PREVIEW_PX = 320
 
 @dataclass(frozen=True)
 class PlateToSearch:
-    """A plate as a detector sees it, float32 [3, H, W], a small picture of it, and its source's size."""
+    """A detector's input, float32 [3, H, W]; a small image of the plate; and the source's size in pixels."""
 
     pixels: Any
     picture: Image.Image
@@ -35,7 +35,7 @@ class PlateToSearch:
 
 
 class DetectionWork:
-    """Boxes of a plate, by its model alone: no plate is padded to its neighbours in a batch."""
+    """Finds boxes, one plate at a time, so that no plate is padded to others in its batch."""
 
     def __init__(self, spec: Spec, load: Callable[[], Any]):
         self.spec = spec
@@ -47,20 +47,22 @@ class DetectionWork:
         self._preprocess = build_preprocess(declared_preprocessing(self.spec))
 
     def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> PlateToSearch:
-        """Pixels as declared, and what the preview needs."""
+        """The preprocessed pixels, and a small image for the preview."""
         source = source_pixels(plate)
         return PlateToSearch(self._preprocess(source), shrink(source, PREVIEW_PX), *source.size)
 
     def measure(self, batch: list[PlateToSearch]) -> list[Measurement]:
-        """One row a box, the best first."""
+        """One row per box, highest score first."""
         return [self._measure_one(plate) for plate in batch]
 
     def _measure_one(self, plate: PlateToSearch) -> Measurement:
         if not isinstance(self.spec.output, BoxesOutput):
-            raise ContractBroken(f"{self.spec.key}: a detection declares boxes")
+            raise ContractBroken(f"{self.spec.key}: a detection must declare an output of boxes")
         found = [_require_box(self.spec, box) for box in self.model.detect(plate.pixels)]
         if len(found) > self.spec.output.max_boxes:
-            raise ContractBroken(f"{self.spec.key}: expected {self.spec.output.max_boxes} boxes, found {len(found)}")
+            raise ContractBroken(
+                f"{self.spec.key}: expected at most {self.spec.output.max_boxes} boxes, found {len(found)}"
+            )
         found.sort(key=lambda box: (-box.score, *box.corners.tolist(), box.label))
         rows = [_row(number, box, plate) for number, box in enumerate(found, start=1)]
         metrics = {
@@ -74,10 +76,10 @@ class DetectionWork:
 
 
 def _require_box(spec: Spec, box: Detection) -> Detection:
-    """The box, if it is one and its score is a share."""
+    """Returns the box. Raises ContractBroken for wrong corners, and for a score outside 0 to 1."""
     left, top, right, bottom = require_finite(spec, "a box", box.corners, (4,))
     if not (left <= right and top <= bottom):
-        raise ContractBroken(f"{spec.key}: expected left, top, right, bottom, found {box.corners}")
+        raise ContractBroken(f"{spec.key}: expected left <= right and top <= bottom in a box, found {box.corners}")
     if not 0 <= box.score <= 1:
         raise ContractBroken(f"{spec.key}: expected a score of 0 to 1, found {box.score}")
     return box

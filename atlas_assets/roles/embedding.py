@@ -34,7 +34,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """What a vector is of: a whole plate, or the box of a segment or a tile in it."""
+    """The part of a plate that a vector describes: the whole plate, or the box of a segment or a tile."""
 
     scope: Literal["plate", "segment", "tile"]
     box: Box | None = None
@@ -47,7 +47,7 @@ WHOLE_PLATE = Part("plate")
 
 
 def embedding_rows(parts: Sequence[Part], vectors: Sequence[np.ndarray]) -> pl.DataFrame:
-    """One row of `result_columns.EMBEDDING` per part: its raw float32 vector, and that vector's length in float64."""
+    """One row per part: its raw float32 vector, and the vector's L2 norm computed in float64."""
     rows = [
         {
             "scope": part.scope,
@@ -66,14 +66,14 @@ def embedding_rows(parts: Sequence[Part], vectors: Sequence[np.ndarray]) -> pl.D
 
 @dataclass(frozen=True)
 class PreparedParts:
-    """What of a plate is embedded, the whole plate first, and a float32 [3, H, W] for each."""
+    """The parts of a plate to embed, the whole plate first, and a model input, float32 [3, H, W], for each."""
 
     parts: list[Part]
     inputs: list[ModelInput]
 
 
 def parts_of(spec: Spec, width_px: int, height_px: int) -> list[Part]:
-    """The whole plate, then the tiles of each declared grid. Raises ValueError for a plate too small to be cut."""
+    """The whole plate, then the tiles of each declared grid. Raises ValueError for a plate too small for a grid."""
     if spec.tiles is None:
         return [WHOLE_PLATE]
     tiles = [
@@ -83,55 +83,55 @@ def parts_of(spec: Spec, width_px: int, height_px: int) -> list[Part]:
 
 
 def prepare_parts(spec: Spec, image: Image.Image, preprocess: Callable[[Image.Image], ModelInput]) -> PreparedParts:
-    """Cuts a plate's pixels and preprocesses each part as if it were a plate. One part at a time lies beside them."""
+    """Cuts a plate into its parts and preprocesses each as if it were a plate. One crop is in memory at a time."""
     parts = parts_of(spec, *image.size)
     return PreparedParts(parts, [preprocess(image.crop(part.box) if part.box else image) for part in parts])
 
 
 class EmbeddingWork(TensorWork):
-    """A vector per plate and tile."""
+    """One vector per plate, and one per tile."""
 
     model: Embedder
 
     def load(self) -> None:
         """Loads the model and builds the preprocessing."""
         super().load()
-        self._most = self.spec.batch_size
+        self._batch_limit = self.spec.batch_size
 
     def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> PreparedParts:
-        """Decodes the plate once for all of its parts; what stays is as large as the model's inputs."""
+        """Decodes the plate once for all of its parts. Only the model's inputs are kept in memory."""
         if self._preprocess is None:
             return PreparedParts([WHOLE_PLATE], [super().prepare(plate, upstream)])
         return prepare_parts(self.spec, source_pixels(plate), self._preprocess)
 
     def measure(self, batch: list[PreparedParts]) -> list[Measurement]:
-        """One row a part: raw vector, its length."""
+        """One row per part: its raw vector and L2 norm."""
         vectors = self.vectors_of(batch)
         return [self._measurement(plate.parts, found) for plate, found in zip(batch, vectors, strict=True)]
 
     def vectors_of(self, batch: Sequence[PreparedParts]) -> list[list[np.ndarray]]:
         """The raw vectors of each plate's parts. Parts of all plates go through the model together."""
         if not isinstance(self.spec.output, VectorOutput):
-            raise ContractBroken(f"{self.spec.key}: an embedding declares a vector")
+            raise ContractBroken(f"{self.spec.key}: an embedding must declare an output of a vector")
         dim = self.spec.output.dim
         inputs = [tensor for plate in batch for tensor in plate.inputs]
         found = iter(self._embed(inputs, is_alone=len(batch) == 1))
         return [[require_finite(self.spec, "a vector", next(found), (dim,)) for _ in plate.parts] for plate in batch]
 
     def _embed(self, inputs: list[ModelInput], *, is_alone: bool) -> list[np.ndarray]:
-        """A vector per input, `batch_size` at a time; fewer where the parts of one plate do not fit into the memory."""
+        """One vector per input, `batch_size` at a time; fewer if the parts of one plate do not fit into the memory."""
         vectors: list[np.ndarray] = []
         while len(vectors) < len(inputs):
-            some = inputs[len(vectors) : len(vectors) + self._most]
+            some = inputs[len(vectors) : len(vectors) + self._batch_limit]
             is_too_large = False
             try:
                 vectors += self._embed_together(some)
-            except Exception as error:  # whatever it is, it is raised again unless memory ran out
+            except Exception as error:  # any error but one of memory is raised again
                 is_too_large = is_alone and len(some) > 1 and is_out_of_memory(error)
                 if not is_too_large:
                     raise
             if is_too_large:  # outside the handler, whose traceback would keep the inputs alive
-                self._most = len(some) // 2
+                self._batch_limit = len(some) // 2
         return vectors
 
     def _embed_together(self, inputs: list[ModelInput]) -> list[np.ndarray]:

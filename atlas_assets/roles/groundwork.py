@@ -1,4 +1,4 @@
-"""Groundwork: what the CPU measures of a plate without a model, from one decode of its source."""
+"""Groundwork: what the CPU measures on a plate without a model, from one decode of its source."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -25,12 +25,12 @@ CLAIM_KEY = "groundwork"
 
 
 class GroundworkJob:
-    """Measures each plate on the preparing threads, and keeps both files and a thumbnail in the plate's folder."""
+    """Measures each plate on the preparing threads; writes two JSON files and a thumbnail into the plate's folder."""
 
     key = CLAIM_KEY
 
     def find_done(self, plate: Plate) -> Groundwork | None:
-        """The plate's present files. Removes a failure that is out of date."""
+        """The plate's up-to-date files, or None. Removes the record of an earlier failure if they exist."""
         done = read_groundwork(plate)
         if done is not None:
             plate.derived_path(FAILURE_NAME).unlink(missing_ok=True)
@@ -43,15 +43,15 @@ class GroundworkJob:
         return made
 
     def measure(self, prepared: list[Groundwork]) -> list[Groundwork]:
-        """What was measured on the threads."""
+        """Returns its input: `prepare` has measured already."""
         return prepared
 
     def seal(self, plate: Plate, prepared: Groundwork, result: Groundwork) -> Groundwork:
-        """The files are written already."""
+        """Returns the result: `prepare` has written the files already."""
         return result
 
     def seal_failure(self, plate: Plate, error: StructuredError) -> None:
-        """Keeps the failure as evidence; nothing is kept of a plate whose identity is unreadable."""
+        """Keeps the failure as evidence, unless the plate's own files are unreadable."""
         with suppress(OSError, ValueError, LookupError):
             before = read_groundwork_failure(plate)
             failure = GroundworkFailure(
@@ -67,7 +67,7 @@ class GroundworkJob:
 
 
 def measure_plate(plate: Plate) -> Groundwork:
-    """Decodes the source once, measures every pixel, writes both files and the thumbnail.
+    """Decodes the source once, measures every pixel, and writes both files and the thumbnail.
 
     Raises:
         ImageRefused, SourceChanged: as `decode` does.

@@ -1,4 +1,4 @@
-"""Probes: a score per label and plate."""
+"""Probes: one score per label and plate."""
 
 from typing import Any
 
@@ -17,15 +17,15 @@ from atlas_resources.tables.table import schema_of
 
 
 class ProbeWork(TensorWork):
-    """A score per label and plate."""
+    """Scores every label of the model on each plate."""
 
     model: Scorer
 
     def measure(self, batch: list[Any]) -> list[Measurement]:
-        """One row a label: logit and score, all of them, in the model's order."""
+        """One row per label, in the model's order: its logit and score."""
         output = self.spec.output
         if not isinstance(output, ScoresOutput):
-            raise ContractBroken(f"{self.spec.key}: a probe declares scores")
+            raise ContractBroken(f"{self.spec.key}: a probe must declare an output of scores")
         if len(self.model.labels) != output.count:
             raise ContractBroken(f"{self.spec.key}: expected {output.count} labels, found {len(self.model.labels)}")
         stacked, shape = self.stack(batch), (output.count,)
@@ -62,5 +62,5 @@ class ProbeWork(TensorWork):
         names = [labels[index].name.split(",")[0] for index in best]
         metrics = {"top_label": names[0], "top_score": float(scores[best[0]])}
         if output.activation == "identity":
-            return Measurement(rows, metrics)  # a rating is no share of anything, and may be below 0
+            return Measurement(rows, metrics)  # a rating is not a share, and may be negative
         return Measurement(rows, metrics, scores_plot(names, [float(scores[index]) for index in best]))

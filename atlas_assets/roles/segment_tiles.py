@@ -1,4 +1,4 @@
-"""Segmenting a raster too large for a model by overlapping tiles, and joining the masks that a seam parted."""
+"""Segmenting a raster too large for a model by overlapping tiles, and joining masks across the seams."""
 
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -11,7 +11,7 @@ from atlas_resources.models.protocols import Mask, Segmenter
 
 @dataclass(frozen=True)
 class Tile:
-    """Rows and columns of a raster."""
+    """A tile as rows and columns of a raster."""
 
     rows: slice
     columns: slice
@@ -19,7 +19,7 @@ class Tile:
 
 @dataclass
 class Piece:
-    """A mask of a tile, and the first of the pieces it hangs together with."""
+    """A mask of a tile, and the index of another piece of the same mask; its own index for the first piece."""
 
     tile: Tile
     mask: Mask
@@ -27,7 +27,7 @@ class Piece:
 
 
 def lay_tiles(height: int, width: int, tiling: Tiling) -> list[Tile]:
-    """Tiles that cover a raster, row by row. The last of a row or column is shifted back to end with the raster."""
+    """Tiles that cover a raster, row by row. The last tile of a row or column ends with the raster."""
     return [
         Tile(slice(top, min(top + tiling.tile_px, height)), slice(left, min(left + tiling.tile_px, width)))
         for top in _starts(height, tiling)
@@ -43,8 +43,8 @@ def _starts(side_px: int, tiling: Tiling) -> list[int]:
 def segment_tiles(model: Segmenter, raster: np.ndarray, tiling: Tiling) -> list[Mask]:
     """Masks of a uint8 sRGB raster [H, W, 3], tile by tile, each at the raster's size.
 
-    Masks of two tiles that are of one class and agree where the tiles overlap, by intersection over union, are parts of
-    one mask. It keeps the least of its parts' predicted IoU and stability.
+    Masks of two tiles are joined if they have the same class and their intersection over union within the overlap of
+    the tiles is at least `merge_iou`. A joined mask has the lowest predicted IoU and stability of its pieces.
     """
     pieces: list[Piece] = []
     height, width = raster.shape[:2]
@@ -83,7 +83,7 @@ def _overlap(one: slice, other: slice) -> slice | None:
 
 
 def _within(pieces: list[Piece], numbers: list[int], rows: slice, columns: slice) -> np.ndarray:
-    """Pixels of some pieces of one tile within rows and columns of the raster: float32 [pieces, pixels], 0 or 1."""
+    """Pixels of pieces of one tile within rows and columns of the raster: float32 [pieces, pixels], 0 or 1."""
     tile = pieces[numbers[0]].tile
     seen = (
         slice(rows.start - tile.rows.start, rows.stop - tile.rows.start),
@@ -99,7 +99,7 @@ def _root(pieces: list[Piece], number: int) -> int:
 
 
 def _merged(group: list[Piece], height: int, width: int) -> Mask:
-    """One mask at the raster's size of the pieces that hang together."""
+    """The union of a group of joined pieces, as one mask of the raster's size."""
     pixels = np.zeros((height, width), dtype=bool)
     for piece in group:
         pixels[piece.tile.rows, piece.tile.columns] |= piece.mask.pixels

@@ -32,7 +32,7 @@ PREVIEW_SIDE_PX = 320
 
 @dataclass(frozen=True)
 class WorkingRaster:
-    """A plate as a segmenter sees it: uint8 sRGB [h, w, 3], and the size of the source it came from."""
+    """A segmenter's input, uint8 sRGB [h, w, 3], and the size of its source in pixels."""
 
     pixels: np.ndarray
     source_width_px: int
@@ -40,12 +40,12 @@ class WorkingRaster:
 
     @cached_property
     def row_of(self) -> np.ndarray:
-        """int64 [source_height_px]: the working row in which the centre of each source row lies."""
+        """int64 [source_height_px]: the working row that contains the centre of each source row."""
         return _nearest(self.pixels.shape[0], self.source_height_px)
 
     @cached_property
     def column_of(self) -> np.ndarray:
-        """int64 [source_width_px]: likewise of columns."""
+        """int64 [source_width_px]: the working column that contains the centre of each source column."""
         return _nearest(self.pixels.shape[1], self.source_width_px)
 
 
@@ -61,13 +61,13 @@ class SegmentationWork:
         self.model: Segmenter = self._load()
 
     def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> WorkingRaster:
-        """The declared working raster."""
+        """The plate resized to the declared working raster."""
         source = source_pixels(plate)
         working = resize(source, declared_preprocessing(self.spec))
         return WorkingRaster(np.asarray(working), *source.size)
 
     def measure(self, batch: list[WorkingRaster]) -> list[Measurement]:
-        """One row a mask, ids in order of area, then position."""
+        """One row per mask. Ids are in order of decreasing area, then of position."""
         return [self._measure_one(raster) for raster in batch]
 
     def _measure_one(self, raster: WorkingRaster) -> Measurement:
@@ -88,7 +88,7 @@ class SegmentationWork:
             "covered_ratio": float(np.mean(covered)),
             "largest_area_ratio": rows[0]["area_ratio"] if rows else 0.0,
         }
-        # Numbered as in their ids: the paper, which is not outlined, keeps its number.
+        # Numbers are those of the ids, so the paper keeps its number although it is not outlined.
         shown = [(number, mask) for number, (_, mask) in enumerate(found, start=1) if mask.class_name != "paper"]
         preview = mask_overlay(
             Image.fromarray(raster.pixels),
@@ -100,7 +100,7 @@ class SegmentationWork:
 
 
 def _require_mask(spec: Spec, mask: Mask, raster: WorkingRaster) -> Mask:
-    """The mask, if it is what the spec declares."""
+    """Returns the mask. Raises ContractBroken unless size, class and scores are as declared."""
     shape = raster.pixels.shape[:2]
     if (mask.height_px, mask.width_px) != shape:
         raise ContractBroken(f"{spec.key}: expected a mask of {list(shape)}, found {[mask.height_px, mask.width_px]}")
@@ -119,14 +119,14 @@ def _require_mask(spec: Spec, mask: Mask, raster: WorkingRaster) -> Mask:
 
 
 def _nearest(working_px: int, source_px: int) -> np.ndarray:
-    """Index of the working pixel in which the centre of each source pixel lies, int64 [source_px], along one side."""
+    """Index, along one side, of the working pixel that contains the centre of each source pixel: int64 [source_px]."""
     return (np.arange(source_px) * 2 + 1) * working_px // (2 * source_px)
 
 
 def _segment_row(mask: Mask, raster: WorkingRaster, covered: np.ndarray) -> dict[str, Any] | None:
-    """What is measured of one mask; None for one that has no pixel at the source's size. Marks it in `covered`.
+    """The row of one mask, or None if it has no pixel at the source's size. Sets its pixels in `covered`.
 
-    The mask is unpacked here and nowhere else, and only its box is looked at.
+    Only this function decodes the mask, and it reads only the mask's bounding box.
     """
     pixels = mask.pixels
     box = bounding_box(pixels)
@@ -154,7 +154,7 @@ def _segment_row(mask: Mask, raster: WorkingRaster, covered: np.ndarray) -> dict
 
 
 def part_on_source(pixels: np.ndarray, box: tuple[slice, slice], raster: WorkingRaster) -> Any:
-    """A working mask on the source's pixels, each of which takes the nearest working pixel.
+    """Maps a working mask to the source's pixels. Each source pixel takes the nearest working pixel.
 
     Args:
         pixels: bool [h, w], on the working raster.
@@ -162,7 +162,7 @@ def part_on_source(pixels: np.ndarray, box: tuple[slice, slice], raster: Working
         raster: the working raster.
 
     Returns:
-        `measures.masks.shape.Part`, or None where no source pixel takes a True one.
+        The mask at the source's size as a `Part`, or None if no source pixel is True.
     """
     rows, columns = (
         slice(*np.searchsorted(nearest, (side.start, side.stop)).tolist())

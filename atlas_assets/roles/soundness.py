@@ -1,4 +1,4 @@
-"""Whether a plate's sealed result is still what was sealed, and its rows what they say."""
+"""Whether a plate's sealed result is unchanged and its rows are consistent."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -43,24 +43,24 @@ ROW_CHECKS: dict[str, RowCheck] = {
     "palette": lambda plate, spec, rows: unsound_colours(rows),
     "outline": lambda plate, spec, rows: unsound_outlines(rows),
 }
-"""What is checked of the rows of a role, beside their file's digest."""
+"""The check of each role's rows, in addition to the digest of their file."""
 
 
 def unsound_result(plate: Plate, spec: Spec, manifest: RunManifest) -> Iterator[str]:
-    """What is wrong in a plate's sealed result: files that changed since, unsound rows, a source that changed."""
+    """Yields what is wrong with a plate's sealed result: changed files, unsound rows, a changed source."""
     rows_path = result_path(plate, manifest)
     for output in manifest.outputs:
         path = plate.folder / output.path
         content = path.read_bytes() if path.is_file() else b""
         if not path.is_file() or sha256(content).hexdigest() != output.sha256:
-            yield f"{output.path}: {'changed since it was sealed' if content else 'is gone or empty'}"
+            yield f"{output.path}: {'changed since it was sealed' if content else 'is missing or empty'}"
         elif path == rows_path:
             yield from ROW_CHECKS[spec.role](plate, spec, pl.read_parquet(io.BytesIO(content)))
     yield from changed_source(plate)
 
 
 def changed_source(plate: Plate) -> Iterator[str]:
-    """A line if the source is not the registered file."""
+    """Yields one line if the source differs from the registered file."""
     change = plate.source_change()
     if change is not None:
         yield change

@@ -1,4 +1,4 @@
-"""The way of a plate to a model that takes one tensor: of its pixels, or of a vector that is sealed already."""
+"""The input of a model that takes one tensor per plate: the plate's pixels, or its sealed vector."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from atlas_resources.runs.upstream import SealedResult
 
 
 class TensorWork:
-    """Decode and preprocess as declared, or take the upstream instrument's vector of the plate; stack."""
+    """Preprocesses pixels as declared, or reads the upstream instrument's vector, and stacks the batch."""
 
     def __init__(self, spec: Spec, load: Callable[[], Any]):
         self.spec = spec
@@ -26,7 +26,7 @@ class TensorWork:
         self._preprocess = None if self.spec.upstream else build_preprocess(declared_preprocessing(self.spec))
 
     def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> Any:
-        """float32 [3, H, W] of the pixels, or float32 [dim]: the raw vector of the whole plate."""
+        """float32 [3, H, W] from the pixels, or float32 [dim], the raw vector of the whole plate."""
         if self._preprocess is None:
             return _plate_vector(self.spec, plate, upstream)
         return self._preprocess(source_pixels(plate))

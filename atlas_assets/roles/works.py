@@ -1,7 +1,7 @@
-"""From an instrument to its work. The one place where the code location reaches what measures.
+"""Building the work of an instrument: the only place where the code location imports code that measures.
 
-SciPy, scikit-image, shapely and torch load slowly and the graph needs none of them, so a role's module is imported
-when a run asks for it, and not before.
+SciPy, scikit-image, shapely and torch load slowly and the graph needs none of them. A role's module is therefore
+imported when a run needs it.
 """
 
 import importlib
@@ -23,16 +23,16 @@ WORKS = {
     "palette": "regions.palette.PaletteWork",
     "outline": "regions.outline.OutlineWork",
 }
-"""The class of each role, in this room."""
+"""The class of each role: module and name."""
 CROPS_WORK = "regions.embedding.RegionEmbeddingWork"
 
 
 def build_work(instrument: Instrument, load: Callable[[], Any]) -> Work:
-    """What an instrument does with plates. An embedder with a declared crop is shown their segments.
+    """The work of an instrument: of its role, or of segments if it declares a crop.
 
     Args:
-        instrument: what measures.
-        load: gives the loaded model; called when the first plate needs it.
+        instrument: the instrument.
+        load: returns the loaded model. Called by the work's own `load`.
     """
     spec = instrument.spec
     path = CROPS_WORK if spec.region and spec.region.crop else WORKS[spec.role]
@@ -43,7 +43,7 @@ def build_work(instrument: Instrument, load: Callable[[], Any]) -> Work:
 def make_groundwork(
     dataset: Dataset, plate_ids: Sequence[str], *, is_forced: bool = False
 ) -> Iterator[PlateOutcome[Groundwork]]:
-    """Groundwork of each plate in order; plates that another run holds come last, one by one."""
+    """Makes the groundwork of each plate in order. Plates that another run holds come last, one by one."""
     from atlas_assets.roles.groundwork import GroundworkJob
 
     return Batches(dataset, GroundworkJob(), Timings(), is_forced=is_forced).outcomes(plate_ids, batch_size=1)

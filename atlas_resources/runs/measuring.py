@@ -1,4 +1,4 @@
-"""Measuring a batch: a bad plate fails alone, a batch too large for the memory is halved."""
+"""Measuring a batch: a bad plate fails alone, and a batch too large for the memory is halved."""
 
 import traceback
 from collections.abc import Callable
@@ -17,11 +17,11 @@ class Work(Protocol):
     """What an instrument does with plates."""
 
     def load(self) -> None:
-        """Loads the model. What it raises ends the run before any plate is touched."""
+        """Loads the model. An error ends the run before any plate is measured."""
         ...
 
     def prepare(self, plate: Plate, upstream: SealedResult | None) -> Any:
-        """Makes one plate the model's input, from its pixels or an upstream result. Called on threads."""
+        """Makes the model's input from one plate's pixels or upstream result. Called on threads."""
         ...
 
     def measure(self, batch: list[Any]) -> list[Measurement]:
@@ -30,24 +30,24 @@ class Work(Protocol):
 
 
 def structured(error: BaseException, stage: Literal["decode", "compute", "seal"]) -> StructuredError:
-    """An exception as it is kept in a manifest."""
+    """An exception as it is recorded in a manifest."""
     text = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
     return StructuredError(type=type(error).__name__, message=str(error) or repr(error), stage=stage, traceback=text)
 
 
 class Measurer:
-    """Measures batches of prepared plates, never more at a time than fitted before."""
+    """Measures batches of prepared plates, never more at a time than fitted into the memory before."""
 
     def __init__(self, work: Work, batch_size: int, on_notice: Callable[[str], None]):
         self.work = work
-        self.most = batch_size
+        self.batch_limit = batch_size
         self.on_notice = on_notice
 
     def measure(self, payloads: list[Any]) -> list[Measurement | StructuredError]:
         """A result or an error per payload, in order."""
         results: list[Measurement | StructuredError] = []
         while len(results) < len(payloads):
-            batch = payloads[len(results) : len(results) + self.most]
+            batch = payloads[len(results) : len(results) + self.batch_limit]
             failure, is_too_large = None, False
             try:
                 results += self._whole(batch)
@@ -65,16 +65,16 @@ class Measurer:
     def _whole(self, batch: list[Any]) -> list[Measurement]:
         measured = list(self.work.measure(batch))
         if len(measured) != len(batch):
-            raise ValueError(f"the model gave {len(measured)} results for {len(batch)} plates")
+            raise ValueError(f"expected one result for each of {len(batch)} plates, found {len(measured)}")
         return measured
 
     def _alone(self, payload: Any) -> Measurement | StructuredError:
         try:
             return self._whole([payload])[0]
-        except Exception as error:  # noqa: BLE001 - whatever it is, it costs this plate alone
+        except Exception as error:  # noqa: BLE001 - whatever it is, only this plate fails
             return structured(error, "compute")
 
     def _halve(self, tried: int, message: str) -> None:
-        self.most = max(1, tried // 2)
-        self.on_notice(f"out of memory with {tried} plates at a time; continuing with {self.most}. {message}")
+        self.batch_limit = max(1, tried // 2)
+        self.on_notice(f"out of memory with {tried} plates at a time; continuing with {self.batch_limit}. {message}")
         release_cached_memory()

@@ -1,4 +1,1 @@
-"""What is derived from a segmenter's masks: kept segments, palettes, outlines, an embedding for each segment.
-
-The rules themselves are pure functions in `atlas_resources.measures.masks`.
-"""
+"""What is derived from a segmenter's masks: kept segments, palettes, outlines, and an embedding of each segment."""

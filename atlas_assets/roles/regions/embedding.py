@@ -1,4 +1,4 @@
-"""Embeddings of segments: each kept segment cut out as declared, then shown to the embedder as a plate would be."""
+"""Embeddings of segments: each kept segment is cut out as declared, then embedded as if it were a plate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,19 +22,19 @@ from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.upstream import SealedResult
 
-SHOWN_PX = 96  # side within which the sheet keeps a crop
+SHOWN_PX = 96  # longest side of a crop on the preview sheet
 
 
 @dataclass(frozen=True)
 class Crops:
-    """A plate's segments, cut out: the model's inputs, and a small picture of each."""
+    """A plate's segments, cut out: the model's inputs, and a small image of each."""
 
     prepared: PreparedParts
     cards: list[RegionCard]
 
 
 class RegionEmbeddingWork:
-    """A vector per kept segment. What embeds the parts of a plate embeds these too."""
+    """One vector per kept segment, by the same code that embeds the parts of a plate."""
 
     def __init__(self, spec: Spec, load: Callable[[], Any]):
         self.spec = spec
@@ -42,16 +42,16 @@ class RegionEmbeddingWork:
         self._embedding = EmbeddingWork(spec, load)
 
     def load(self) -> None:
-        """Loads the model and builds its own preprocessing, which comes after the crop."""
+        """Loads the model and builds the preprocessing, which is applied after the crop."""
         crop = declared_region(self.spec).crop
         if crop is None:
-            raise ContractBroken(f"{self.spec.key}: an embedding of segments declares a crop")
+            raise ContractBroken(f"{self.spec.key}: an embedding of segments must declare a crop")
         self._crop = crop
         self._preprocess = build_preprocess(declared_preprocessing(self.spec))
         self._embedding.load()
 
     def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> Crops:
-        """The plate's crops, preprocessed. Its pixels are decoded once for all of them, and let go."""
+        """The plate's crops, preprocessed. The plate is decoded once for all of them, and its pixels are not kept."""
         segments: PlateSegments = self._regions.prepare(plate, upstream)
         beyond = _tone_beyond(segments.pixels, self._crop)
         crops = Crops(PreparedParts([], []), [])
@@ -65,7 +65,7 @@ class RegionEmbeddingWork:
         return crops
 
     def measure(self, batch: list[Crops]) -> list[Measurement]:
-        """One row a segment: raw vector, its length."""
+        """One row per segment: its raw vector and L2 norm."""
         vectors = self._embedding.vectors_of([crops.prepared for crops in batch])
         return [self._measurement(crops, found) for crops, found in zip(batch, vectors, strict=True)]
 
@@ -76,7 +76,7 @@ class RegionEmbeddingWork:
 
 
 def _tone_beyond(pixels: np.ndarray, crop: Crop) -> tuple[int, int, int]:
-    """sRGB of what stands around the mask, or only beyond the picture where the scan stays as it is."""
+    """sRGB of the pixels outside the mask; with `as_scanned`, only of those outside the image."""
     if crop.surroundings.startswith("#"):
         red, green, blue = bytes.fromhex(crop.surroundings[1:])
         return red, green, blue

@@ -1,4 +1,4 @@
-"""Outlines: each kept segment as polygons, with how far they are from its mask."""
+"""Outlines: each kept segment as polygons, with measures of how well they match its mask."""
 
 import json
 from typing import Any
@@ -16,12 +16,12 @@ from atlas_resources.tables.table import frame_of
 
 
 class OutlineWork(RegionWork):
-    """A row of polygons per kept segment."""
+    """Traces the polygons of each kept segment."""
 
     model: OutlineParameters
 
     def measure(self, batch: list[PlateSegments]) -> list[Measurement]:
-        """One row a kept segment."""
+        """One row per kept segment."""
         return [self._measure_one(plate) for plate in batch]
 
     def _measure_one(self, plate: PlateSegments) -> Measurement:
@@ -37,7 +37,6 @@ class OutlineWork(RegionWork):
         )
 
     def _row(self, segment: KeptSegment) -> dict[str, Any]:
-
         outline = trace_outline(segment.mask, self.model.tolerance_px, self.model.min_ring_area_px)
         return {
             "segment_id": segment.segment_id,

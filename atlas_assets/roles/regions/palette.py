@@ -1,4 +1,4 @@
-"""Palettes: colours, luminance and texture of each kept segment, of the source's pixels inside its mask."""
+"""Palettes: colours, luminance and texture of each kept segment, from the source's pixels inside its mask."""
 
 from dataclasses import asdict
 from typing import Any
@@ -20,12 +20,12 @@ from atlas_resources.tables.table import frame_of
 
 
 class PaletteWork(RegionWork):
-    """A row of colours per kept segment."""
+    """Measures the colours and the texture of each kept segment."""
 
     model: PaletteParameters
 
     def measure(self, batch: list[PlateSegments]) -> list[Measurement]:
-        """One row a kept segment."""
+        """One row per kept segment."""
         return [self._measure_one(plate) for plate in batch]
 
     def _measure_one(self, plate: PlateSegments) -> Measurement:
@@ -56,7 +56,7 @@ class PaletteWork(RegionWork):
 
 
 def _card(plate: PlateSegments, segment: KeptSegment, palette: list[dict[str, Any]]) -> RegionCard:
-    """The segment alone, on white, as the sheet shows it."""
+    """The segment on white, for the preview sheet."""
     box = crop_box(CropBox(*(segment.row[name] for name in ("x_min", "y_min", "x_max", "y_max"))), 0.0, "box")
     cut = cut_out(plate.pixels, box, (255, 255, 255), segment.mask)
     colours = tuple((colour["srgb_hex"], colour["share"]) for colour in palette)

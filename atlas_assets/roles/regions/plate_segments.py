@@ -1,4 +1,4 @@
-"""What every role that looks into segments needs: the plate's pixels, and the kept segments one mask at a time."""
+"""What every role that measures segments needs: the plate's pixels, and its kept segments one mask at a time."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class KeptSegment:
     """One kept segment of a plate.
 
     Attributes:
-        row: of the table `kept_segments`.
+        row: its row in the table `kept_segments`.
         mask: bool [H, W] at source size.
     """
 
@@ -28,34 +28,34 @@ class KeptSegment:
 
     @property
     def segment_id(self) -> str:
-        """Its name in the raw set."""
+        """The segment's id in the raw set."""
         return self.row["segment_id"]
 
 
 @dataclass(frozen=True)
 class PlateSegments:
-    """A plate's pixels, uint8 sRGB [H, W, 3], and the rows of its segments that are kept, by rank."""
+    """A plate's pixels, uint8 sRGB [H, W, 3], and the rows of its kept segments, by rank."""
 
     plate_id: str
     pixels: np.ndarray
     rows: pl.DataFrame
 
     def segments(self) -> Iterator[KeptSegment]:
-        """Each kept segment by rank. One mask is unpacked at a time: all at once would not fit for a large plate."""
+        """Yields the kept segments by rank. Decodes one mask at a time: together they may exceed the memory."""
         for row in self.rows.iter_rows(named=True):
             height_px, width_px = require_source_size(self.plate_id, row, self.pixels)
             yield KeptSegment(row, run_lengths.decode(row["mask_rle"], height_px, width_px))
 
 
 class RegionWork:
-    """The way of a plate and its kept segments to what looks into them."""
+    """Prepares a plate and its kept segments for the roles that measure segments."""
 
     def __init__(self, spec: Spec, load: Callable[[], Any]):
         self.spec = spec
         self._load = load
 
     def load(self) -> None:
-        """Loads the model or, for arithmetic, the declared parameters."""
+        """Loads the model or, for an algorithm, its declared parameters."""
         self.model = self._load()
 
     def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> Any:
@@ -65,7 +65,7 @@ class RegionWork:
 
 
 def require_source_size(name: str, row: Mapping[str, Any], pixels: np.ndarray) -> tuple[int, int]:
-    """Height and width of a row's mask. Raises ContractBroken where they are not those of the source, [H, W, 3]."""
+    """Height and width of a row's mask in pixels. Raises ContractBroken if they differ from the source's, [H, W, 3]."""
     found = row["height_px"], row["width_px"]
     if found != pixels.shape[:2]:
         raise ContractBroken(
@@ -76,7 +76,9 @@ def require_source_size(name: str, row: Mapping[str, Any], pixels: np.ndarray) -
 
 
 def declared_region(spec: Spec) -> Region:
-    """Where the instrument stands. Raises ContractBroken for one that is not derived from a segmenter."""
+    """The region that the spec declares. Raises ContractBroken for an instrument not derived from a segmenter."""
     if spec.region is None:
-        raise ContractBroken(f"{spec.key}: is not derived from a segmenter; see model_specs/regions/")
+        raise ContractBroken(
+            f"{spec.key}: expected an instrument derived from a segmenter. Fix: declare it in model_specs/regions/"
+        )
     return spec.region

@@ -22,29 +22,29 @@ from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import KEPT_SEGMENT
 from atlas_resources.tables.table import frame_of
 
-PREVIEW_PX = 640  # masks are thinned to about this before the picture is drawn
+PREVIEW_PX = 640  # masks are subsampled to about this longest side before the preview is drawn
 
 
 @dataclass(frozen=True)
 class RawSet:
-    """A plate's pixels, uint8 sRGB [H, W, 3], and the rows of its raw set in `segments`."""
+    """A plate's pixels, uint8 sRGB [H, W, 3], and its segments as the segmenter sealed them."""
 
     pixels: np.ndarray
     rows: pl.DataFrame
 
 
 class PruningWork(RegionWork):
-    """A verdict per segment. The raw set is read and never written."""
+    """Gives each segment a verdict. The raw set is read and never written."""
 
     model: PruningRules
 
     def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> RawSet:
-        """The raw set in its own order, and the plate's pixels."""
+        """The raw set in order of segment id, and the plate's pixels."""
         rows = sealed_rows(self.spec, plate, upstream).sort("segment_id")
         return RawSet(np.asarray(source_pixels(plate)), rows)
 
     def measure(self, batch: list[RawSet]) -> list[Measurement]:
-        """One row a segment, kept or not."""
+        """One row per segment, kept or not."""
         return [self._measure_one(raw) for raw in batch]
 
     def _measure_one(self, raw: RawSet) -> Measurement:
@@ -102,13 +102,13 @@ def _paper_ratios(pixels: np.ndarray, rows: list[dict[str, Any]]) -> list[float]
 
 
 def _reasons(rows: list[dict[str, Any]]) -> dict[str, int]:
-    """How many each rule dropped."""
+    """The number of segments that each rule dropped."""
     rules = [row["reason"].split(":")[0] for row in rows if row["reason"]]
     return {f"dropped_by_{rule}": rules.count(rule) for rule in sorted(set(rules))}
 
 
 def _overlay(pixels: np.ndarray, kept: list[dict[str, Any]]) -> bytes:
-    """The plate with its kept segments, numbered as they are named."""
+    """The plate with its kept segments, numbered as in their ids."""
     step = max(1, max(pixels.shape[:2]) // PREVIEW_PX)
     largest_first = sorted(kept, key=lambda row: -row["area_px"])
     masks = (_mask(row)[::step, ::step] for row in largest_first)

@@ -90,7 +90,7 @@ def test_rows_that_were_sealed_wrong_fail_the_check_though_their_digest_is_right
 def test_a_sealed_file_that_is_gone_is_named(graph):
     graph.materialize(SEGMENTS)
     sealed_file(graph.dataset, "plate-004", "segments.parquet").unlink()
-    assert "segments.parquet: is gone" in said(graph.materialize(SEGMENTS), SEGMENTS, "plate-004")
+    assert "segments.parquet: is missing" in said(graph.materialize(SEGMENTS), SEGMENTS, "plate-004")
 
 
 @pytest.mark.parametrize(("key", "keys"), [(EMBEDDINGS, (EMBEDDINGS,)), (HISTOGRAMS, GROUNDWORK)])

@@ -1,4 +1,4 @@
-"""What a model gives is held against its spec: shape, type and finite values. What holds is stored whole."""
+"""A model's output is compared with its spec: shape, type and finite values. A valid output is stored whole."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ WHOLE = PreparedParts([WHOLE_PLATE], [torch.zeros(3, 4, 4)])
 
 
 class GivesVectors:
-    """An embedder that gives what it is told to, whatever it is shown."""
+    """An embedder that returns fixed vectors for any input."""
 
     def __init__(self, vectors: np.ndarray):
         self.vectors = vectors
@@ -31,7 +31,7 @@ class GivesVectors:
 
 
 class GivesScores:
-    """A probe of four labels that gives what it is told to."""
+    """A probe of four labels that returns fixed logits and scores."""
 
     labels = [Label(f"n{number}", name) for number, name in enumerate(["wren, bird", "oak", "sea", "ink, dye"])]  # noqa: RUF012
 
@@ -49,14 +49,14 @@ def with_output(key: str, **changes: Any) -> Spec:
 
 
 def embed(vectors: np.ndarray) -> list[Measurement]:
-    """Through the work of an embedder that declares 3 numbers."""
+    """Measures with an embedder that declares a vector of 3 numbers."""
     work = EmbeddingWork(with_output("efficientnet_lite0", dim=3), lambda: GivesVectors(vectors))
     work.load()
     return work.measure([WHOLE] * len(vectors))
 
 
 def probe(logits: np.ndarray, scores: np.ndarray) -> list[Measurement]:
-    """Through the work of a probe that declares 4 labels."""
+    """Measures with a probe that declares 4 labels."""
     spec = with_output("efficientnet_lite0_imagenet", count=4)
     work = ProbeWork(spec, lambda: GivesScores(logits, scores))
     work.load()
@@ -73,23 +73,23 @@ SCORES = float32([0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1])
 
 
 @pytest.mark.parametrize(
-    ("vectors", "told"),
+    ("vectors", "complaint"),
     [
         (float32([1, 2]), r"expected a vector of float32 \[3\], found float32 \[2\]"),
         (float32([1, 2, 3])[:, None], r"expected a vector of float32 \[3\], found float32 \[1, 3\]"),
         (float32([1, 2, 3]).astype(np.float64), r"expected a vector of float32 \[3\], found float64 \[3\]"),
         (float32([1, 2, 3]).astype(np.float16), r"expected a vector of float32 \[3\], found float16 \[3\]"),
-        (float32([1, np.nan, 3]), "a vector has 1 values that are not finite"),
-        (float32([1, np.inf, -np.inf]), "a vector has 2 values that are not finite"),
-        (float32([1, 2, 3], [1, 2, np.nan]), "a vector has 1 values that are not finite"),
+        (float32([1, np.nan, 3]), "expected finite numbers in a vector, found 1 that are not"),
+        (float32([1, np.inf, -np.inf]), "expected finite numbers in a vector, found 2 that are not"),
+        (float32([1, 2, 3], [1, 2, np.nan]), "expected finite numbers in a vector, found 1 that are not"),
     ],
 )
-def test_a_vector_that_is_not_as_declared_is_refused(vectors: np.ndarray, told: str):
-    with pytest.raises(ContractBroken, match=f"efficientnet_lite0: {told}"):
+def test_a_vector_that_is_not_as_declared_is_refused(vectors: np.ndarray, complaint: str):
+    with pytest.raises(ContractBroken, match=f"efficientnet_lite0: {complaint}"):
         embed(vectors)
 
 
-def test_another_number_of_vectors_than_of_images_is_refused():
+def test_a_wrong_number_of_vectors_is_refused():
     work = EmbeddingWork(with_output("efficientnet_lite0", dim=3), lambda: GivesVectors(ONE_VECTOR))
     work.load()
     with pytest.raises(ContractBroken, match="efficientnet_lite0: expected 2 vectors, found 1"):
@@ -97,17 +97,17 @@ def test_another_number_of_vectors_than_of_images_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("logits", "scores", "told"),
+    ("logits", "scores", "complaint"),
     [
         (LOGITS[:, :3], SCORES, r"expected logits of float32 \[4\], found float32 \[3\]"),
         (LOGITS, SCORES[:, :3], r"expected scores of float32 \[4\], found float32 \[3\]"),
         (LOGITS.astype(np.float64), SCORES, r"expected logits of float32 \[4\], found float64 \[4\]"),
-        (LOGITS, SCORES * np.float32(np.nan), "scores has 4 values that are not finite"),
-        (LOGITS * float32([1, np.inf, 1, 1]), SCORES, "logits has 1 values that are not finite"),
+        (LOGITS, SCORES * np.float32(np.nan), "expected finite numbers in scores, found 4 that are not"),
+        (LOGITS * float32([1, np.inf, 1, 1]), SCORES, "expected finite numbers in logits, found 1 that are not"),
     ],
 )
-def test_scores_that_are_not_as_declared_are_refused(logits: np.ndarray, scores: np.ndarray, told: str):
-    with pytest.raises(ContractBroken, match=f"efficientnet_lite0_imagenet: {told}"):
+def test_scores_that_are_not_as_declared_are_refused(logits: np.ndarray, scores: np.ndarray, complaint: str):
+    with pytest.raises(ContractBroken, match=f"efficientnet_lite0_imagenet: {complaint}"):
         probe(logits, scores)
 
 
@@ -115,24 +115,22 @@ def test_scores_that_are_not_as_declared_are_refused(logits: np.ndarray, scores:
     ("work", "key", "prepared"),
     [(EmbeddingWork, "otsu_luma", WHOLE), (ProbeWork, "efficientnet_lite0", torch.zeros(3, 4, 4))],
 )
-def test_a_role_and_an_output_that_do_not_fit_are_refused(
-    work: type[EmbeddingWork] | type[ProbeWork], key: str, prepared: Any
-):
+def test_an_output_of_another_role_is_refused(work: type[EmbeddingWork] | type[ProbeWork], key: str, prepared: Any):
     made = work(project_spec(key), lambda: GivesVectors(float32([1, 2, 3])))
     made.load()
-    with pytest.raises(ContractBroken, match=f"{key}: an? (embedding|probe) declares"):
+    with pytest.raises(ContractBroken, match=f"{key}: an? (embedding|probe) must declare"):
         made.measure([prepared])
 
 
 @pytest.mark.parametrize("key", ["efficientnet_lite0", "efficientnet_lite0_imagenet"])
 def test_an_undeclared_preprocessing_is_refused(key: str):
     spec = project_spec(key).model_copy(update={"preprocessing": None})
-    with pytest.raises(ContractBroken, match=f"{key}: preprocessing is not declared; see `atlas models check`"):
+    with pytest.raises(ContractBroken, match=f"{key}: preprocessing is not declared. Fix: `atlas models check`"):
         EmbeddingWork(spec, lambda: GivesVectors(float32([1, 2, 3]))).load()
 
 
-def test_a_vector_is_stored_raw_with_its_length():
-    """3, 4, 12 has length 13."""
+def test_a_vector_is_stored_raw_with_its_l2_norm():
+    """The L2 norm of (3, 4, 12) is 13."""
     first, second = embed(float32([3, 4, 12], [0, 0, 0.5]))
     of_whole_plate = dict.fromkeys(("segment_id", "tile_id", "x_min", "y_min", "x_max", "y_max", "crop_policy"))
     assert first.rows.to_dicts() == [
@@ -157,7 +155,7 @@ def test_every_label_of_a_probe_is_stored_in_the_models_order():
     assert set(first.rows.columns) == {column.name for column in PROBE}
 
 
-def test_each_score_says_what_it_is_calibrated_to_and_how_it_fails():
+def test_each_score_has_its_calibration_and_failure_modes():
     (found,) = probe(LOGITS[:1], SCORES[:1])
     assert found.rows["calibration"].unique().to_list() == ["uncalibrated"]
     (failures,) = found.rows["failure_modes"].unique().to_list()
@@ -180,6 +178,6 @@ def test_the_real_probe_stores_all_1000_labels_of_a_plate(dataset: Dataset):
     assert found.rows.height == found.rows["label_id"].n_unique() == 1000
     assert found.rows["label_index"].to_list() == list(range(1000))
     assert found.rows["score"].sum() == pytest.approx(1, abs=1e-5)
-    of_prompts = {"cosine", *(column.name for column in PROMPT)}  # null where nothing is asked in words
+    of_prompts = {"cosine", *(column.name for column in PROMPT)}  # null for a model without prompts
     nulls = {name for name, count in found.rows.null_count().row(0, named=True).items() if count}
     assert nulls == of_prompts

@@ -1,4 +1,4 @@
-"""What a detector finds becomes rows in source pixels and shares, a picture, counts and relations."""
+"""A detector's boxes become rows in source pixels and ratios, a preview, counts and relations."""
 
 import io
 from pathlib import Path
@@ -33,7 +33,7 @@ def box(corners: tuple[float, float, float, float], label: str, score: float, **
     return Detection(np.array(corners, dtype=np.float32), label, score, **more)
 
 
-# On plate-001, 400 x 300 px: a bird above a nest, an egg in the nest, a branch beside the bird.
+# On plate-001, 400 x 300 px: a bird above a nest, an egg in the nest, a branch to the right of the bird.
 FOUND = [
     box((0.25, 0.5, 0.5, 0.75), "nest", 0.75, label_id="7"),
     box((0.25, 0.0, 0.5, 0.5), "bird", 0.875),
@@ -43,7 +43,7 @@ FOUND = [
 
 
 class Finds:
-    """A detector that finds what it is told to, on any image."""
+    """A detector that returns fixed boxes for any image."""
 
     def __init__(self, *found: Detection):
         self.found = list(found)
@@ -73,7 +73,7 @@ def found_on(dataset: Dataset, *found: Detection) -> Any:
 @pytest.fixture
 def catalogue(dataset: Dataset):
     spec = detector_spec()
-    registry = Registry(Path(), {spec.key: spec}, frozenset(), ())
+    registry = Registry(Path(), {spec.key: spec}, frozenset(), (), prompts=read_prompts())
     measure_groundwork(dataset)
     assert measure(dataset, registry, spec.key, DetectionWork(spec, lambda: Finds(*FOUND))) == ["complete"]
     build_ledgers(dataset, registry)
@@ -93,7 +93,7 @@ def test_boxes_are_rows_in_source_pixels_best_first(dataset: Dataset):
     assert rows.select("x_min_ratio", "y_min_ratio", "x_max_ratio", "y_max_ratio").row(3) == (0.3125, 0.5, 0.4375, 0.75)
 
 
-def test_a_box_says_what_it_was_asked_for_or_the_class_it_is_of(dataset: Dataset):
+def test_a_box_has_its_prompt_or_its_class(dataset: Dataset):
     rows = found_on(dataset, *FOUND).rows
     columns = ["label_id", "prompt_set", "prompt_version", "prompt_id", "prompt_sha256"]
     by_label = {row["label"]: tuple(row[name] for name in columns) for row in rows.to_dicts()}
@@ -109,25 +109,25 @@ def test_nothing_found_is_a_result(dataset: Dataset):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "complaint"),
     [
-        (box((0.5, 0, 0.25, 1), "bird", 0.5), "expected left, top, right, bottom"),
+        (box((0.5, 0, 0.25, 1), "bird", 0.5), "expected left <= right and top <= bottom"),
         (box((0, 0, 1, 1), "bird", 1.5), r"expected a score of 0 to 1, found 1\.5"),
-        (box((0, 0, float("nan"), 1), "bird", 0.5), "a box has 1 values that are not finite"),
+        (box((0, 0, float("nan"), 1), "bird", 0.5), "expected finite numbers in a box, found 1 that are not"),
         (Detection(np.zeros(3, dtype=np.float32), "bird", 0.5), r"expected a box of float32 \[4\]"),
     ],
 )
-def test_what_is_no_box_is_refused_by_name(dataset: Dataset, wrong: Detection, told: str):
-    with pytest.raises(ContractBroken, match=f"grounding_dino_base: {told}"):
+def test_an_invalid_box_is_refused_with_the_detectors_name(dataset: Dataset, wrong: Detection, complaint: str):
+    with pytest.raises(ContractBroken, match=f"grounding_dino_base: {complaint}"):
         found_on(dataset, wrong)
 
 
 def test_more_boxes_than_declared_are_refused(dataset: Dataset):
-    with pytest.raises(ContractBroken, match="expected 900 boxes, found 901"):
+    with pytest.raises(ContractBroken, match="expected at most 900 boxes, found 901"):
         found_on(dataset, *[FOUND[0]] * 901)
 
 
-def test_boxes_are_drawn_where_they_are_even_beyond_the_plate():
+def test_boxes_are_drawn_at_their_place_and_clipped_to_the_plate():
     plate = Image.new("RGB", (400, 300), (240, 232, 215))
     picture = Image.open(io.BytesIO(box_overlay(plate, [((0.25, 0.2, 0.75, 1.4), "bird 0.88")])))
     pixels = np.asarray(picture, dtype=int)
@@ -146,8 +146,8 @@ def test_counts_are_of_boxes_per_label(catalogue):
 def test_relations_follow_from_the_boxes_by_declared_thresholds(catalogue):
     """By hand, in pixels: bird 100 0 200 150, nest 100 150 200 225, branch 212.5 0 400 75, egg 125 150 175 225.
 
-    The plate's diagonal is 500. The bird ends where nest and egg begin, and is 0 px from them: above and near. The egg
-    lies wholly in the nest. The branch is 12.5 px from the bird, 76 px from the nest.
+    The plate's diagonal is 500. The bird ends where nest and egg begin, 0 px from them: above and near. The egg is
+    wholly inside the nest. The branch is 12.5 px from the bird, 76 px from the nest.
     """
     query = "SELECT label, relation, other_label, round(gap_ratio, 4), round(overlap_ratio, 4) FROM detection_relations"
     assert set(catalogue.execute(query).fetchall()) == {
@@ -164,7 +164,7 @@ def test_relations_follow_from_the_boxes_by_declared_thresholds(catalogue):
     }
 
 
-def test_the_catalogue_says_that_these_are_weak_signals(catalogue):
+def test_the_catalogue_documents_that_detections_are_weak_signals(catalogue):
     comments = dict(
         catalogue.execute(
             "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'detections' AND NOT internal"
@@ -177,7 +177,7 @@ def test_the_catalogue_says_that_these_are_weak_signals(catalogue):
     assert "commercial_detections" in views
 
 
-def test_a_box_that_is_elsewhere_in_pixels_than_in_shares_is_found(dataset: Dataset, catalogue):
+def test_a_box_whose_pixels_and_ratios_differ_is_found(dataset: Dataset, catalogue):
     catalogue.close()
     table = INSTRUMENT_TABLES["detection"]
     path = ledger_path(dataset, table)

@@ -27,17 +27,17 @@ TILED = PLAIN.model_copy(update={"tiles": GRIDS, "batch_size": 5, "preprocessing
 
 
 class CountingEmbedder(FakeEmbedder):
-    """Keeps how many inputs came at a time, and has no memory for more than `room`."""
+    """Records the size of each batch, and runs out of memory above `most_inputs`."""
 
-    def __init__(self, room: int = 99):
+    def __init__(self, most_inputs: int = 99):
         super().__init__(FakeParameters())
-        self.room = room
+        self.most_inputs = most_inputs
         self.seen: list[int] = []
 
     def embed(self, batch: Any) -> np.ndarray:
         self.seen.append(len(batch))
-        if len(batch) > self.room:
-            raise MemoryError("no room")
+        if len(batch) > self.most_inputs:
+            raise MemoryError("no memory left")
         return super().embed(batch)
 
 
@@ -65,7 +65,7 @@ def test_the_whole_plate_and_every_tile_have_a_row_with_their_box(dataset, regis
     assert [named["3x3-r1c3"][side] for side in ("x_min", "y_min", "x_max", "y_max")] == [267, 0, 400, 100]
 
 
-def test_the_vector_of_a_tile_is_that_of_its_pixels(dataset, registry):
+def test_the_vector_of_a_tile_is_computed_from_its_pixels(dataset, registry):
     """The fake's vector is the mean colour; the box filter that shrinks a tile to 64 px keeps it within rounding."""
     pixels = np.asarray(decode(dataset.plate("plate-001").source_path()).image)
     for row in rows_of(dataset, registry, "plate-001").filter(scope="tile").iter_rows(named=True):
@@ -73,7 +73,7 @@ def test_the_vector_of_a_tile_is_that_of_its_pixels(dataset, registry):
         assert row["vector"] == pytest.approx(tile.mean(axis=(0, 1)) / 255, abs=1.5 / 255)
 
 
-def test_without_a_grid_the_row_of_the_whole_plate_is_the_same(dataset, registry):
+def test_the_row_of_the_whole_plate_is_the_same_without_a_grid(dataset, registry):
     measure(dataset, registry, "embedder", work(dataset, registry.specs["embedder"]), ["plate-002"])
     tiled, plain = rows_of(dataset, registry, "plate-002").filter(scope="plate")["vector"].to_list()
     assert tiled == plain
@@ -88,13 +88,13 @@ def test_tiles_go_to_the_model_a_batch_at_a_time(dataset, registry):
     assert model.seen == [5, 5, 4, 5, 5, 4]
 
 
-def test_a_plate_whose_tiles_do_not_fit_into_the_memory_is_halved_until_they_do(dataset, registry):
-    model = CountingEmbedder(room=2)
+def test_the_batch_of_tiles_is_halved_until_it_fits_into_the_memory(dataset, registry):
+    model = CountingEmbedder(most_inputs=2)
     assert measure(dataset, registry, TILED.key, work(dataset, model=model), ["plate-001"]) == ["complete"]
     assert model.seen == [5, 2, 2, 2, 2, 2, 2, 2]
 
 
-def test_a_plate_too_small_to_be_cut_fails_alone_and_says_why(dataset, registry):
+def test_a_plate_too_small_for_the_grid_fails_alone_with_the_reason(dataset, registry):
     spec = TILED.model_copy(update={"tiles": Tiles(grids=[32], overlap_ratio=0.0)})
     small = decode(dataset.plate("plate-001").source_path()).image.crop((0, 0, 40, 20))
     path = dataset.root / "small.png"
@@ -118,7 +118,7 @@ class TestCatalogue:
         with connect(dataset) as connection:
             yield connection
 
-    def test_nearest_tiles_are_those_of_the_highest_cosine_on_other_plates(self, connection):
+    def test_nearest_tiles_have_the_highest_cosine_on_other_plates(self, connection):
         rows = connection.execute(
             "SELECT plate_id, tile_id, vector FROM embeddings WHERE tile_id IS NOT NULL ORDER BY plate_id, tile_id"
         ).fetchall()
@@ -133,11 +133,11 @@ class TestCatalogue:
         assert [cosine for _, cosine in found] == pytest.approx(cosines[:4], abs=1e-6)
         assert "plate-001" not in {plate_id for plate_id, _ in found}
 
-    def test_a_null_tile_asks_with_the_whole_plate(self, connection):
+    def test_a_null_tile_searches_with_the_whole_plate(self, connection):
         asked = "FROM nearest_tiles('plate-002', NULL, 'embedder_tiled', 99)"
         assert connection.execute(f"SELECT count(*), count(tile_id), count(x_min) {asked}").fetchone() == (52, 52, 52)
 
-    def test_nearest_plates_are_by_their_whole_vectors_alone(self, connection):
+    def test_nearest_plates_use_only_the_vectors_of_whole_plates(self, connection):
         assert connection.execute("SELECT count(*) FROM nearest('plate-001', 'embedder_tiled', 99)").fetchone() == (4,)
 
 
@@ -149,7 +149,7 @@ class TestSpec:
         assert missing_for_admission(spec) == ["tiles: only an embedding has a vector per tile"]
 
     @pytest.mark.parametrize(
-        ("tiles", "told"),
+        ("tiles", "complaint"),
         [
             ({"grids": [], "overlap_ratio": 0.0}, "tiles.grids"),
             ({"grids": [1], "overlap_ratio": 0.0}, "tiles.grids.0"),
@@ -157,15 +157,15 @@ class TestSpec:
             ({"grids": [2], "overlap_ratio": 1.0}, "tiles.overlap_ratio"),
         ],
     )
-    def test_a_grid_that_means_nothing_is_refused(self, tmp_path, tiles: dict, told: str):
+    def test_an_invalid_grid_is_refused(self, tmp_path, tiles: dict, complaint: str):
         problems = read_spec(write_spec(tmp_path, content_of("efficientnet_lite0") | {"tiles": tiles}))
         assert isinstance(problems, list)
-        assert told in str(problems[0])
+        assert complaint in str(problems[0])
 
-    def test_a_spec_without_tiles_says_nothing_of_them(self):
+    def test_a_spec_without_tiles_has_no_such_field(self):
         assert "tiles" not in fake_spec("embedder").model_dump()
 
-    def test_plates_are_measured_together_as_far_as_the_batch_goes(self, tmp_path):
+    def test_as_many_plates_are_measured_together_as_fit_into_the_batch(self, tmp_path):
         assert (TILED.inputs_per_plate, TILED.plates_at_once) == (14, 1)
         larger = read_spec(
             write_spec(tmp_path, with_field(content_of("efficientnet_lite0_tiles"), ("batch_size",), 64))

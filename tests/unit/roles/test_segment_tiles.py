@@ -1,4 +1,4 @@
-"""A drawn region of known truth comes back at the source's pixels: plain, resized, tiled, and found in crops."""
+"""A drawn region is found again at the source's pixels: plain, resized, tiled, and found in crops."""
 
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,12 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)
-HALF = Resize(mode="longest_side", size_px=192)  # of a source of 320 x 384
+HALF = Resize(mode="longest_side", size_px=192)  # for a source of 320 x 384
 LOOSE = {"points_per_batch": 5, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.9, "box_nms_thresh": 0.7}
 
 
 def plate(folder: Path, printed: np.ndarray) -> tuple[Dataset, str]:
-    """A dataset of one plate, ink where the mask is and paper elsewhere."""
+    """A dataset of one plate, with ink where the mask is True and paper elsewhere."""
     pixels = np.where(printed[..., None], INK, PAPER).astype(np.uint8)
     folder.mkdir(exist_ok=True)
     Image.fromarray(pixels).save(folder / "scan.png")
@@ -78,8 +78,8 @@ def union(masks: list[np.ndarray]) -> np.ndarray:
     ],
     ids=["plain", "resized", "tiled", "resized and tiled"],
 )  # fmt: skip
-def test_by_threshold(unit: int, preprocessing: dict[str, Any], tmp_path: Path):
-    """20 by 24 units, so sources of 160 x 192 and 320 x 384: two regions come back as two, whatever parted them."""
+def test_a_threshold_segmenter_finds_both_regions(unit: int, preprocessing: dict[str, Any], tmp_path: Path):
+    """20 by 24 units, so sources of 160 x 192 and 320 x 384. Seams split no region."""
     truth = drawn(20 * unit, 24 * unit, unit)
     masks = printed_masks(tmp_path, truth, None, **preprocessing)
     assert len(masks) == 2
@@ -88,9 +88,9 @@ def test_by_threshold(unit: int, preprocessing: dict[str, Any], tmp_path: Path):
 
 
 class InkAtThePoint:
-    """A model whose masks are the dark 4-connected regions of what it is shown, exactly; for points on paper, nothing.
+    """A model whose masks are exactly the dark 4-connected regions of its input; for points on paper, nothing.
 
-    It sees a square of 192 px, as a SAM does: what it is given is fitted to it, and its logits are of the square.
+    Like a SAM, it works on a square, here of 192 px: its input is fitted to it, and its logits cover the square.
     """
 
     side_px = 192
@@ -118,13 +118,15 @@ class InkAtThePoint:
     ("unit", "layers", "preprocessing"),
     [
         (8, 0, {"resize": None}),  # the encoder sees the source's own pixels
-        (16, 0, {"resize": None}),  # it sees half of them, and its logits are enlarged
+        (16, 0, {"resize": None}),  # it sees half of them in each direction, and its logits are enlarged
         (16, 0, {"resize": HALF}),
         (16, 1, {"resize": None}),
     ],
     ids=["plain", "fitted to the encoder", "resized", "crops"],
 )
-def test_by_points(unit: int, layers: int, preprocessing: dict[str, Any], tmp_path: Path):
+def test_a_point_prompted_segmenter_finds_both_regions(
+    unit: int, layers: int, preprocessing: dict[str, Any], tmp_path: Path
+):
     """Logits of one step, enlarged twofold, cross zero halfway between two pixels' centres: at the drawn edge."""
     truth = drawn(20 * unit, 24 * unit, unit)
     parameters = SamParameters(points_per_side=12, crop_n_layers=layers, **LOOSE)  # type: ignore[arg-type]
@@ -133,8 +135,8 @@ def test_by_points(unit: int, layers: int, preprocessing: dict[str, Any], tmp_pa
     assert np.array_equal(union(masks), truth)
 
 
-def test_a_small_region_is_found_in_a_crop_that_the_grid_over_the_whole_misses(tmp_path: Path):
-    """Two points a side lie at 48 and 144 px of the whole, and at 32 and 96 px of crops that begin at 0 and at 64."""
+def test_a_small_region_between_the_points_of_the_whole_is_found_in_a_crop(tmp_path: Path):
+    """Two points per side are at 48 and 144 px of the whole, and at 32 and 96 px of crops that start at 0 and 64."""
     truth = np.zeros((192, 192), bool)
     truth[92:100, 92:100] = True
     found = {}
@@ -150,7 +152,7 @@ def test_a_small_region_is_found_in_a_crop_that_the_grid_over_the_whole_misses(t
 
 
 class GivesPieces:
-    """A segmenter that gives, of a raster whose red is a number, a mask for each number, with a score of its own."""
+    """A segmenter that returns one mask for each red level in `names`, each with the next of `scores`."""
 
     def __init__(self, names: dict[int, str], scores: list[float]):
         self.names = names
@@ -165,8 +167,8 @@ class GivesPieces:
         return masks
 
 
-def test_pieces_of_one_class_that_agree_where_tiles_overlap_are_one_mask():
-    """A bar across three tiles of 40 px that overlap by 10 is one mask, with the least of its scores."""
+def test_pieces_of_one_class_that_agree_in_the_overlap_are_joined():
+    """A bar across three tiles of 40 px that overlap by 10 is one mask, with the lowest of its scores."""
     raster = np.zeros((40, 100, 3), np.uint8)
     raster[10:20, 5:95] = 1
     (mask,) = segment_tiles(GivesPieces({1: "a"}, [0.9, 0.7, 0.8]), raster, TILING)
@@ -174,8 +176,8 @@ def test_pieces_of_one_class_that_agree_where_tiles_overlap_are_one_mask():
     assert (mask.class_name, mask.predicted_iou, mask.stability_score) == ("a", 0.7, 0.5)
 
 
-def test_pieces_of_two_classes_stay_two_masks():
-    """The second tile calls the same bar by another name."""
+def test_pieces_of_two_classes_are_not_joined():
+    """The second tile gives the same bar another class."""
 
     class ChangesItsMind(GivesPieces):
         def segment(self, raster: np.ndarray) -> list[Mask]:
@@ -188,8 +190,8 @@ def test_pieces_of_two_classes_stay_two_masks():
     assert [mask.class_name for mask in masks] == ["a", "b"]
 
 
-def test_pieces_that_disagree_where_tiles_overlap_stay_apart():
-    """Of the columns 30 to 39, which both tiles see, one takes the upper half and the other the lower."""
+def test_pieces_that_disagree_in_the_overlap_are_not_joined():
+    """In columns 30 to 39, which both tiles cover, one mask has the upper half and the other the lower."""
 
     class Halves:
         def __init__(self):
@@ -207,14 +209,14 @@ TILING = Tiling(tile_px=40, overlap_px=10, merge_iou=0.5)
 
 
 @pytest.mark.parametrize("side", [1, 39, 40, 41, 70, 71, 100, 257])
-def test_tiles_cover_a_raster_and_none_reaches_beyond_it(side: int):
+def test_tiles_cover_a_raster_and_stay_inside_it(side: int):
     seen = np.zeros((side, 50), int)
     for tile in lay_tiles(side, 50, TILING):
         seen[tile.rows, tile.columns] += 1
         assert tile.rows.stop <= side
         assert tile.rows.stop - tile.rows.start == min(40, side)
     assert seen.min() == 1
-    assert seen[:, 10:40].min() == 2  # both columns of tiles see the middle
+    assert seen[:, 10:40].min() == 2  # both columns of tiles cover the middle
 
 
 def test_tiles_that_do_not_advance_are_refused():

@@ -1,4 +1,4 @@
-"""Masks of a working raster on the source's pixels: where they lie, how they are stored, in which order."""
+"""Masks of a working raster, mapped to the source's pixels: their place, their encoding and their order."""
 
 import hashlib
 import random
@@ -27,12 +27,12 @@ from atlas_resources.tables.result_columns import SEGMENT
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)
 
-# pycocotools 2.0.11 predates the copy keyword of NumPy 2; the array it hands over is its own, so nothing is shared.
+# pycocotools 2.0.11 predates the copy keyword of NumPy 2. It returns an array of its own, so no memory is shared.
 decodes = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 
 
 class GivesMasks:
-    """A segmenter that gives what it is told to."""
+    """A segmenter that returns fixed masks."""
 
     def __init__(self, masks: list[Mask]):
         self.masks = masks
@@ -49,7 +49,7 @@ def box(size: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]) 
 
 
 def at_source_size(working: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A working mask bool [h, w] on the source's pixels [height, width], as it is measured and stored."""
+    """A working mask, bool [h, w], mapped to the source's pixels, bool [height, width], as it is stored."""
     raster = WorkingRaster(np.zeros((*working.shape, 3), dtype=np.uint8), width, height)
     part = part_on_source(working, bounding_box(working), raster)
     whole = np.zeros((height, width), dtype=bool)
@@ -70,7 +70,7 @@ def work_of(model: object, dataset: Dataset | None = None) -> SegmentationWork:
 
 
 def measure(masks: list[Mask], source: tuple[int, int] | None = None) -> Measurement:
-    """Masks of a gradient raster of their size; `source` is width and height of the source, by default the raster's."""
+    """Measures masks on a gradient raster of their size. `source` is (width, height), by default the raster's."""
     height, width = masks[0].pixels.shape if masks else (10, 20)
     pixels = np.zeros((height, width, 3), dtype=np.uint8)
     pixels[..., 0] = np.linspace(0, 255, width, dtype=np.uint8)
@@ -95,14 +95,16 @@ def measure(masks: list[Mask], source: tuple[int, int] | None = None) -> Measure
         ((70, 53), (18, 35), (7, 21)),
     ],
 )
-def test_a_rectangle_lies_where_it_was_drawn(source: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]):
+def test_a_rectangle_is_mapped_to_its_place_on_the_source(
+    source: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]
+):
     width, height = source
     working = box((30, 40), (10, 20), (4, 12))
     assert np.array_equal(at_source_size(working, width, height), box((height, width), rows, columns))
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 150), st.integers(1, 150))
-def test_each_source_pixel_takes_the_working_pixel_its_centre_lies_in(h: int, w: int, height: int, width: int):
+def test_each_source_pixel_takes_the_working_pixel_that_contains_its_centre(h: int, w: int, height: int, width: int):
     working = np.random.default_rng(h * 61 + w).random((h, w)) < 0.5
     expected = [
         [
@@ -116,8 +118,8 @@ def test_each_source_pixel_takes_the_working_pixel_its_centre_lies_in(h: int, w:
 
 @pytest.mark.parametrize("size", [(1024, 768), (2048, 1536), (3072, 2304), (512, 384), (768, 1024)])
 @decodes
-def test_a_printed_rectangle_comes_back_exactly_through_the_whole_way(size: tuple[int, int], tmp_path: Path):
-    """Sides at whole multiples of the ratio of source and working raster (longest side 1024), so no pixel is mixed."""
+def test_a_printed_rectangle_is_found_exactly_from_scan_to_row(size: tuple[int, int], tmp_path: Path):
+    """Edges are at multiples of the ratio of source and working raster (longest side 1024), so no pixel is mixed."""
     width, height = size
     step = max(1, max(size) // 1024)
     printed = box((height, width), (40 * step, 200 * step), (24 * step, 240 * step))
@@ -135,12 +137,12 @@ def test_a_printed_rectangle_comes_back_exactly_through_the_whole_way(size: tupl
 
 
 def decoded(row: dict[str, Any]) -> np.ndarray:
-    """The mask in a row, by pycocotools alone."""
+    """The mask of a row, decoded by pycocotools alone."""
     return coco.decode({"size": [row["height_px"], row["width_px"]], "counts": row["mask_rle"]}).astype(bool)
 
 
 @decodes
-def test_the_run_lengths_are_the_mask_its_area_and_its_digest():
+def test_run_lengths_digest_and_area_agree_with_the_mask():
     masks = [
         Mask.encode(box((30, 40), (10, 20), (4, 12)), "left"),
         Mask.encode(box((30, 40), (0, 30), (20, 40)), "right"),
@@ -154,7 +156,7 @@ def test_the_run_lengths_are_the_mask_its_area_and_its_digest():
     assert found.rows["area_px"].to_list() == [60 * 40, 20 * 16]
 
 
-def test_a_row_says_where_and_what_the_mask_is():
+def test_a_row_has_the_geometry_and_the_class_of_its_mask():
     """By hand: columns 4..11 and rows 10..19 of 40 x 30 are columns 8..23 and rows 20..39 of 80 x 60."""
     drawn = Mask.encode(box((30, 40), (10, 20), (4, 12)), "printed")
     mask = replace(drawn, predicted_iou=0.9, stability_score=0.8)
@@ -186,14 +188,14 @@ def test_a_row_says_where_and_what_the_mask_is():
     assert found.metrics == {"segment_count": 1, "covered_ratio": 80 / 1200, "largest_area_ratio": 320 / 4800}
 
 
-def test_a_palette_is_of_the_masks_own_pixels():
-    """The raster's red grows to the right: a mask of its first column alone is black."""
+def test_a_palette_is_computed_from_the_masks_own_pixels():
+    """The raster's red increases to the right, so a mask of its first column is black."""
     (row,) = measure([Mask.encode(box((30, 40), (0, 30), (0, 1)))]).rows.to_dicts()
     assert [(colour["srgb_hex"], colour["share"]) for colour in row["palette"]] == [("#000000", 1.0)]
 
 
-def test_ids_go_by_area_then_by_place_whatever_the_models_order():
-    """Areas 100, 25, 25, 25; of those that are alike the upper comes first, then the left."""
+def test_ids_are_in_order_of_area_then_position_whatever_the_models_order():
+    """Areas 100, 25, 25, 25. Of equal areas the upper comes first, then the left."""
     size = (30, 40)
     masks = [
         Mask.encode(box(size, (20, 30), (20, 30)), "large"),
@@ -211,7 +213,7 @@ def test_ids_go_by_area_then_by_place_whatever_the_models_order():
 
 
 def test_masks_of_one_box_are_ordered_by_their_digest():
-    """A diagonal and its mirror have one area and one box; their order must not hang on the model's."""
+    """A diagonal and its mirror image have the same area and box. Their order must not depend on the model's."""
     one, other = np.eye(8, dtype=bool), np.eye(8, dtype=bool)[::-1]
     there, back = measure([Mask.encode(one), Mask.encode(other)]), measure([Mask.encode(other), Mask.encode(one)])
     assert there.rows.equals(back.rows)
@@ -231,7 +233,7 @@ def test_a_plate_without_masks_has_no_rows_and_the_same_columns():
     assert found.metrics == {"segment_count": 0, "covered_ratio": 0.0, "largest_area_ratio": 0.0}
 
 
-def test_covered_is_what_any_mask_covers_once():
-    """Two overlapping halves of 30 x 40: columns 0..24 and 15..39 cover everything."""
+def test_the_covered_ratio_counts_each_pixel_once():
+    """Two overlapping halves of 30 x 40: columns 0..24 and 15..39 cover the whole raster."""
     found = measure([Mask.encode(box((30, 40), (0, 30), (0, 25))), Mask.encode(box((30, 40), (0, 30), (15, 40)))])
     assert found.metrics["covered_ratio"] == 1.0
