@@ -1,6 +1,6 @@
-"""Which instruments may run: what each spec must still declare, and what is refused however complete it is.
+"""Which instruments may run: what each spec must still declare, and what is refused even if it is complete.
 
-The status is computed here and written nowhere.
+The status is computed from the spec and never stored.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ GENERATIVE_LATER = "role: generative models come only after segmentation and emb
 
 @dataclass(frozen=True)
 class Status:
-    """Whether an instrument may run, and what keeps it from that."""
+    """Whether an instrument may run, and if not, why."""
 
     name: Literal["admitted", "idea", "refused"]
     reasons: tuple[str, ...]
@@ -63,24 +63,24 @@ def _missing_output(spec: Spec) -> list[str]:
 
 
 def _missing_labels(spec: Spec) -> list[str]:
-    """A classifier's labels stand in its configuration: it must be pinned, or they must be declared."""
+    """A classifier's labels are in its configuration, which must be pinned; or the spec must declare them."""
     if spec.loader != "image_classifier" or not isinstance(spec.output, ScoresOutput) or spec.output.label_names:
         return []
     return [] if is_pinned(spec, "config.json") else ["output: neither label_names nor the sha256 of config.json"]
 
 
 def _not_computed(role: Role, steps: Preprocessing) -> list[str]:
-    """What may be declared and is not done: a model that gives one vector or score list is told of no padding."""
+    """Steps that may be declared but are not computed for a role."""
     if steps.pad == "batch_right_bottom" and role in {"embedding", "probe"}:
-        return [f"preprocessing: pad {steps.pad} lets a plate's neighbours in the batch change its result"]
+        return [f"preprocessing: with pad {steps.pad}, other plates of the batch would change a plate's result"]
     if steps.tiling and role != "segmentation":
-        return [f"preprocessing: tiling is of masks; nothing joins what the role {role!r} gives of tiles"]
+        return [f"preprocessing: tiling is for masks; results of role {role!r} are not merged across tiles"]
     return []
 
 
 def _missing_preprocessing(spec: Spec) -> list[str]:
     if spec.preprocessing and spec.own_preprocessing:
-        return ["preprocessing: declared both fixed and the model's own"]
+        return ["preprocessing: both `preprocessing` and `own_preprocessing` are declared"]
     if spec.own_preprocessing:
         return ["own_preprocessing: no loader computes it yet"]
     if spec.preprocessing is None:
@@ -91,11 +91,15 @@ def _missing_preprocessing(spec: Spec) -> list[str]:
 def _misplaced_tiles(spec: Spec) -> list[str]:
     if spec.tiles and spec.role != "embedding":
         return ["tiles: only an embedding has a vector per tile"]
-    return ["tiles: what reads another's vectors has no pixels to cut"] if spec.tiles and spec.upstream else []
+    return (
+        ["tiles: an instrument that reads another's vectors has no pixels to cut"]
+        if spec.tiles and spec.upstream
+        else []
+    )
 
 
 def _missing_upstream(spec: Spec, others: Mapping[str, Spec]) -> list[str]:
-    """What keeps the instrument that this one reads from running."""
+    """Why the instrument that this one reads may not run."""
     seen, key = [spec.key], spec.upstream
     while key is not None:
         if key not in others:
@@ -110,7 +114,7 @@ def _missing_upstream(spec: Spec, others: Mapping[str, Spec]) -> list[str]:
 
 
 def missing_of_itself(spec: Spec) -> list[str]:
-    """What the spec must still declare, or the project still build, whatever stands beside it."""
+    """What the spec must still declare, or the project still build, regardless of other specs."""
     return [
         *([f"refused: {spec.refusal.reason}"] if spec.refusal else []),
         *([GENERATIVE_LATER] if spec.role == "generative" else []),
@@ -128,11 +132,11 @@ def missing_of_itself(spec: Spec) -> list[str]:
 
 
 def missing_for_admission(spec: Spec, others: Mapping[str, Spec] = NO_OTHERS) -> list[str]:
-    """What keeps the instrument from running, a line per thing; none if it is admitted.
+    """Why the instrument may not run, a line for each reason; empty if it is admitted.
 
     Args:
         spec: the instrument.
-        others: the specs beside it, by key; one of them may be the instrument it reads.
+        others: the other specs, by key; one of them may be the instrument it reads.
     """
     return missing_of_itself(spec) + _missing_upstream(spec, others)
 
@@ -143,7 +147,7 @@ def is_admitted(spec: Spec, others: Mapping[str, Spec] = NO_OTHERS) -> bool:
 
 
 def status_of(spec: Spec, others: Mapping[str, Spec] = NO_OTHERS) -> Status:
-    """The instrument's status, computed from what its spec declares, and those beside it."""
+    """The instrument's status, computed from its spec and the others."""
     if spec.refusal:
         return Status("refused", (spec.refusal.reason,))
     if reason := too_far(spec):

@@ -1,4 +1,4 @@
-"""`aliases.yaml`: what people call models, which names mean no model at all, and which kinds are not used here."""
+"""`aliases.yaml`: other names of models, names that mean no model, and kinds of models that are not used."""
 
 import difflib
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Alias(Contract):
 
 
 class Ghost(Contract):
-    """A name that is passed around and means no model."""
+    """A name that people use and that means no model."""
 
     name: str
     why: str
@@ -30,7 +30,7 @@ class Ghost(Contract):
 
 
 class ExcludedKind(Contract):
-    """A kind of model that is not used here, told by what its names contain."""
+    """A kind of model that is not used, recognised by what its names contain."""
 
     contains: list[str]
     why: str
@@ -54,7 +54,7 @@ class Names(Contract):
 
 @dataclass(frozen=True)
 class Resolution:
-    """The instrument a name means, and what to say where the name is not its own."""
+    """The instrument that a name means, and a notice if the name is an alias."""
 
     spec: Spec
     notice: str | None = None
@@ -66,7 +66,7 @@ def read_names(folder: Path, specs: dict[str, Spec], unreadable: set[str]) -> tu
     Args:
         folder: the specs' folder.
         specs: the specs that could be read, by key.
-        unreadable: stems of those that could not: a name that means one of them is not at fault.
+        unreadable: keys of specs that could not be read: a name that means one of them is not at fault.
     """
     path = folder / ALIASES_NAME
     if not path.is_file():
@@ -100,10 +100,10 @@ def _refused(name: str, names: Names) -> str | None:
     for ghost in names.ghosts:
         if ghost.name.casefold() == name.casefold():
             instead = f" Use {' or '.join(ghost.instead)} instead." if ghost.instead else ""
-            return f"{ghost.name} is no model: {ghost.why}{instead}"
+            return f"{ghost.name} is not a model: {ghost.why}{instead}"
     for kind in names.excluded:
         if any(part.casefold() in name.casefold() for part in kind.contains):
-            return f"{name!r} is of a kind that is not used here: {kind.why}"
+            return f"{name!r} is of a kind that is not used: {kind.why}"
     return None
 
 
@@ -111,11 +111,11 @@ def resolve(name: str, specs: dict[str, Spec], names: Names, folder: Path) -> Re
     """The instrument that a key, a model id or an alias means, in whatever letter case.
 
     Raises:
-        KeyError: no instrument, or more than one, goes by this name; the message says which would.
+        KeyError: no instrument, or more than one, has this name; the message names near ones.
     """
     if name.casefold() in specs:
         return Resolution(specs[name.casefold()])
-    own = [spec for spec in specs.values() if spec.region is None]  # what is derived goes by its key alone
+    own = [spec for spec in specs.values() if spec.region is None]  # a derived instrument has its key only
     of_model = [spec for spec in own if spec.model_id.casefold() == name.casefold()]
     if len(of_model) > 1:
         keys = " or ".join(sorted(spec.key for spec in of_model))
@@ -125,8 +125,9 @@ def resolve(name: str, specs: dict[str, Spec], names: Names, folder: Path) -> Re
     for alias in names.aliases:
         if alias.name.casefold() == name.casefold():
             if alias.key not in specs:
-                mend = "see `atlas models check`"
-                raise KeyError(f"{alias.name} means {alias.key}, whose spec could not be read; {mend}.")
+                raise KeyError(
+                    f"{alias.name} means {alias.key}, whose spec could not be read; see `atlas models check`."
+                )
             spec = specs[alias.key]
             return Resolution(spec, f"{alias.name} means {spec.model_id}, instrument {spec.key}: {alias.why}")
     if refusal := _refused(name, names):

@@ -1,7 +1,4 @@
-"""When a mode that is faster than float32 may be used: the golden test's bar, and what its figure was measured on.
-
-The test itself is in `atlas_assets.cli.models.golden_test`.
-"""
+"""When a mode that is faster than float32 may be used: the limit of the golden test, and what it was measured on."""
 
 import hashlib
 import json
@@ -10,7 +7,7 @@ from atlas_resources.instruments.spec.spec import Numeric, Spec
 from atlas_resources.instruments.spec.weights import Algorithm
 
 MIN_COSINE = 0.999
-TESTED_ROLES = ("embedding", "probe")  # of which there is a vector or a row of logits to compare
+TESTED_ROLES = ("embedding", "probe")  # these have a vector or a row of logits to compare
 
 
 def is_fast(numeric: Numeric | None) -> bool:
@@ -19,9 +16,9 @@ def is_fast(numeric: Numeric | None) -> bool:
 
 
 def exact_twin(spec: Spec) -> Spec:
-    """The same instrument in float32 on the same device, its convolutions not rounded to TF32 either.
+    """The same instrument in float32 on the same device, without TF32 in its convolutions.
 
-    Raises ValueError where no mode is declared.
+    Raises ValueError if no mode is declared.
     """
     if spec.numeric is None:
         raise ValueError(f"{spec.key}: numeric is not declared; see `atlas models check`")
@@ -33,7 +30,7 @@ def exact_twin(spec: Spec) -> Spec:
 def golden_subject(spec: Spec) -> str:
     """sha256 over what the figure depends on: weights, preprocessing, parameters, loader and mode.
 
-    Less than the fingerprint, of which the loader's version and the labels of an output are parts too.
+    The fingerprint also covers the loader's version and the labels of an output.
     """
     files = [] if spec.weights is None or isinstance(spec.weights, Algorithm) else spec.weights.files
     payload = {
@@ -48,7 +45,7 @@ def golden_subject(spec: Spec) -> str:
 
 
 def too_far(spec: Spec) -> str | None:
-    """Why a fast mode is refused, with the figure; None if it is near enough, or not measured as it stands."""
+    """Why a fast mode is refused, with the figure. None if it is near enough, or was not measured in this form."""
     golden = spec.numeric and spec.numeric.golden
     if golden is None or golden.subject != golden_subject(spec) or golden.cosine_min >= MIN_COSINE:
         return None
@@ -59,18 +56,18 @@ def too_far(spec: Spec) -> str | None:
 
 
 def missing_golden(spec: Spec) -> list[str]:
-    """What a fast mode still lacks before it may run. Words and pictures have no cosine: they lack nothing."""
+    """What a fast mode still lacks before it may run. Text and generated images have no cosine and lack nothing."""
     if not is_fast(spec.numeric) or spec.role in {"text", "generative"}:
         return []
     mode = mode_name(spec.numeric)
     if spec.role not in TESTED_ROLES or spec.upstream:
         return [f"numeric: {mode} has no golden test for this kind of {spec.role}; declare plain float32"]
     golden = spec.numeric and spec.numeric.golden
-    mend = f"run `atlas models golden {spec.key}`"
+    fix = f"run `atlas models golden {spec.key}`"
     if golden is None:
-        return [f"numeric: {mode} has no golden test yet; {mend}"]
+        return [f"numeric: {mode} has no golden test yet; {fix}"]
     if golden.subject != golden_subject(spec):
-        return [f"numeric: the golden test of {mode} was of other weights, preprocessing or mode; {mend}"]
+        return [f"numeric: the golden test of {mode} was of other weights, preprocessing or mode; {fix}"]
     reason = too_far(spec)
     return [reason] if reason else []
 

@@ -1,6 +1,6 @@
-"""Which families of models there are: each loader's module, version, roles and parameters. Imports no loader.
+"""The families of models: each loader's module, version, roles and parameters. Imports no loader.
 
-A new loader is an entry here and a module in `loaders/`.
+A new loader is an entry here and a module in `models/loaders/`.
 """
 
 import json
@@ -16,7 +16,7 @@ from atlas_resources.instruments.spec.output import PooledFeature, VectorOutput
 from atlas_resources.instruments.spec.spec import Role, Spec
 from atlas_resources.measures.masks.pruning import PruningRules
 
-OPEN_CLIP_SNAPSHOT = "snapshot"  # in place of the name of an architecture
+OPEN_CLIP_SNAPSHOT = "snapshot"  # instead of the name of an architecture
 
 
 class NoParameters(Contract):
@@ -37,14 +37,17 @@ class SamParameters(Contract):
     points_per_batch: int = Field(gt=0)
     pred_iou_thresh: float = Field(ge=0, le=1)
     stability_score_thresh: float = Field(ge=0, le=1)
-    stability_score_offset: float = Field(default=1.0, gt=0, description="Of the logits' threshold, up and down.")
+    stability_score_offset: float = Field(
+        default=1.0, gt=0, description="By how much the logits' threshold is raised and lowered."
+    )
     box_nms_thresh: float = Field(ge=0, le=1)
     crop_n_layers: int = Field(default=0, ge=0, le=4)
     crop_overlap_ratio: float = Field(default=512 / 1500, gt=0, lt=1)
     crop_n_points_downscale_factor: int = Field(default=1, gt=0)
     crop_nms_thresh: float = Field(default=0.7, ge=0, le=1)
     crop_nms_order: Literal["smaller_crops_first", "predicted_iou"] = Field(
-        default="smaller_crops_first", description="Which of two alike is kept; transformers' pipeline has the latter."
+        default="smaller_crops_first",
+        description="Which of two similar masks is kept; transformers' pipeline keeps by predicted IoU.",
     )
     min_mask_region_area: int = Field(default=0, ge=0, description="Pixels of the working raster.")
 
@@ -53,7 +56,7 @@ class SamParameters(Contract):
         factor = self.crop_n_points_downscale_factor**self.crop_n_layers
         if self.points_per_side < factor:
             raise ValueError(
-                f"points_per_side is at least {factor}, found {self.points_per_side}: no point would be left"
+                f"points_per_side must be at least {factor}, found {self.points_per_side}: no point would be left"
             )
         return self
 
@@ -61,36 +64,38 @@ class SamParameters(Contract):
 class U2NetParameters(Contract):
     """Parameters of `u2net`."""
 
-    saliency_threshold: float = Field(gt=0, lt=1, description="Of saliency stretched from its least to its greatest.")
+    saliency_threshold: float = Field(
+        gt=0, lt=1, description="Of saliency rescaled from its minimum and maximum to 0..1."
+    )
 
 
 class HeadParameters(Contract):
-    """Which network reads the embedding: one linear layer, or the improved aesthetic predictor's five."""
+    """The network that reads the embedding: one linear layer, or the five of the improved aesthetic predictor."""
 
     head: Literal["linear", "perceptron"]
 
 
 class DetrParameters(Contract):
-    """Parameter of DETR's own post-processing: boxes whose score is not above it are dropped."""
+    """Parameter of DETR's own post-processing: boxes with a score at or below it are dropped."""
 
     threshold: float = Field(ge=0, le=1)
 
 
 class GroundingDinoParameters(Contract):
-    """Parameters of GroundingDINO's own post-processing: the least score of a box, and of a word to be its label."""
+    """Parameters of GroundingDINO's own post-processing: minimum score of a box, and of a word of its label."""
 
     box_threshold: float = Field(ge=0, le=1)
     text_threshold: float = Field(ge=0, le=1)
 
 
 class OpenClipParameters(Contract):
-    """Parameters of `open_clip`: where the sizes of the model stand, and what its preprocessing is held against."""
+    """Parameters of `open_clip`: its architecture, and the weights whose preprocessing is compared."""
 
     architecture: str = Field(
         pattern=r"^[\w-]+$",
         description="A name of open_clip's own configurations, or `snapshot`: the pinned open_clip_config.json.",
     )
-    pretrained_tag: str | None = Field(default=None, description="The library's name of the weights, beside its own.")
+    pretrained_tag: str | None = Field(default=None, description="The library's name of the weights.")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Prompt sets of `model_specs/prompts/`: versioned texts that instruments are asked with, held by recorded digests.
+"""Prompt sets of `model_specs/prompts/`: versioned texts whose digests are recorded.
 
-A version never changes once it is recorded. Which instrument uses which set is in its spec.
+A version never changes once it is recorded. An instrument's spec pins the sets it uses.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class PromptsMismatch(ValueError):
 
 
 class Prompt(Contract):
-    """One text, known by its id within its set."""
+    """One text, with an id that is unique within its set."""
 
     id: PromptName
     text: str = Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")
@@ -44,8 +44,7 @@ class Prompt(Contract):
 class PromptSet(Contract):
     """`<set>_v<version>.yaml`: one version of one set.
 
-    `alternatives` stand against one another, and a score says which of them a picture is nearer to; `objects` are
-    looked for each by itself.
+    `alternatives` compete: a score says which of them a picture is nearer to. `objects` are searched for one by one.
     """
 
     set: PromptName
@@ -59,9 +58,9 @@ class PromptSet(Contract):
         for name in ("id", "text"):
             values = [getattr(prompt, name) for prompt in self.prompts]
             if len(set(values)) != len(values):
-                raise ValueError(f"each {name} stands once in a set")
+                raise ValueError(f"each {name} must be unique in a set")
         if self.kind == "alternatives" and len(self.prompts) < 2:
-            raise ValueError("alternatives are two at least")
+            raise ValueError("alternatives must be at least two")
         return self
 
     @property
@@ -71,7 +70,7 @@ class PromptSet(Contract):
 
     @property
     def sha256(self) -> str:
-        """Digest over all that can change a score: set, version, kind, ids and texts in order. Prose is not part."""
+        """Digest over all that can change a score: set, version, kind, ids and texts in order; not the description."""
         content = self.model_dump(exclude={"description"})
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -84,7 +83,7 @@ class RecordedPrompts(Contract):
 
 @dataclass(frozen=True)
 class AskedPrompt:
-    """One prompt that an instrument is asked with, and where it stands."""
+    """One prompt of an instrument, with its set and version."""
 
     set: str
     version: int
@@ -95,7 +94,7 @@ class AskedPrompt:
 
 @dataclass(frozen=True)
 class PromptSets:
-    """Every version of every set that could be read and is as it was recorded, by its file's stem."""
+    """Every version of every set that could be read and equals its record, by its file's stem."""
 
     folder: Path = PROMPTS_FOLDER
     sets: dict[str, PromptSet] = field(default_factory=dict)
@@ -106,7 +105,7 @@ class PromptSets:
         return PromptSets(other.folder, {**other.sets, **self.sets}, (*self.problems, *other.problems))
 
     def require(self, pins: Iterable[PromptPin]) -> list[PromptSet]:
-        """The pinned sets, in their order. Raises PromptsMismatch for one that is not there or not the pinned one."""
+        """The pinned sets, in their order. Raises PromptsMismatch if one is missing or is not the pinned one."""
         return [self._pinned(pin) for pin in pins]
 
     def asked(self, pins: Iterable[PromptPin]) -> list[AskedPrompt]:
@@ -148,7 +147,7 @@ def _check_record(one: PromptSet, recorded: str | None) -> list[FileProblem]:
         return [FileProblem(f"{one.name}.yaml", "version", f"{one.version}, not recorded", expected)]
     if recorded != one.sha256:
         expected = (
-            f"{recorded}, as recorded: put it back, and write what you mean as {one.set}_v{one.version + 1}.yaml "
+            f"{recorded}, as recorded: restore it, and write the new texts as {one.set}_v{one.version + 1}.yaml "
             f"with version {one.version + 1}; then {RECORD_COMMAND}"
         )
         return [FileProblem(f"{one.name}.yaml", "prompts", f"sha256 {one.sha256}", expected)]
@@ -165,7 +164,7 @@ def _read_files(folder: Path) -> tuple[dict[str, PromptSet], list[FileProblem]]:
 
 
 def read_prompts(folder: Path = PROMPTS_FOLDER) -> PromptSets:
-    """Reads every set of a folder. What is broken, not recorded or changed since becomes a problem and is left out."""
+    """Reads every set of a folder. A set that is broken, not recorded or changed is left out and becomes a problem."""
     sets, problems = _read_files(folder)
     record = _read_record(folder)
     if not isinstance(record, RecordedPrompts):
@@ -174,14 +173,14 @@ def read_prompts(folder: Path = PROMPTS_FOLDER) -> PromptSets:
     problems += [problem for found in wrong.values() for problem in found]
     gone = sorted(set(record.sha256) - {path.stem for path in folder.glob("*.yaml")})
     problems += [
-        FileProblem(RECORD_NAME, name, "no such file", f"{name}.yaml: old versions stay readable; put it back")
+        FileProblem(RECORD_NAME, name, "no such file", f"{name}.yaml: old versions must stay readable; restore it")
         for name in gone
     ]
     return PromptSets(folder, {name: one for name, one in sets.items() if not wrong[name]}, tuple(problems))
 
 
 def prompt_columns(prompt: AskedPrompt | None) -> dict[str, str | int | None]:
-    """The columns `result_columns.PROMPT` of a row, null without a prompt."""
+    """The prompt's columns of a row, null without a prompt."""
     return {
         "prompt_set": prompt and prompt.set,
         "prompt_version": prompt and prompt.version,
@@ -191,10 +190,10 @@ def prompt_columns(prompt: AskedPrompt | None) -> dict[str, str | int | None]:
 
 
 def record_prompts(folder: Path = PROMPTS_FOLDER) -> list[str]:
-    """Records the digest of every version that has none yet; gives their names. A recorded one is never changed.
+    """Records the digest of every version that has none yet; returns their names. A recorded one is never changed.
 
     Raises:
-        ValueError: the record or a set cannot be read, or a set is not as it was recorded: nothing is written.
+        ValueError: the record or a set cannot be read, or a set differs from its record: nothing is written.
     """
     sets, problems = _read_files(folder)
     record = _read_record(folder)

@@ -1,7 +1,7 @@
 """What is derived from a segmenter's masks, as `model_specs/regions/<segmenter>.yaml` declares it, made into specs.
 
 A derived instrument is an instrument like any other: it has a fingerprint, sealed runs and an asset. It differs in that
-it is not written out: its pins are those of its method, or of the embedder that it shows segments to.
+it has no file: its pins are those of its method, or of the embedder that sees the segments.
 """
 
 from collections.abc import Iterator, Mapping
@@ -154,7 +154,7 @@ def derive(plan: RegionPlan, segmenter: Spec, methods: Methods, specs: Mapping[s
 
 
 def _without(plan: RegionPlan, unreadable: set[str]) -> RegionPlan:
-    """The plan without the embedders whose specs cannot be read: the fault is theirs, and is told with their files."""
+    """The plan without the embedders whose specs cannot be read: their own files report the problem."""
     readable = [shown for shown in plan.embeddings if shown.embedder not in unreadable]
     return plan.model_copy(update={"embeddings": readable})
 

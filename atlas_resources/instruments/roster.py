@@ -1,4 +1,4 @@
-"""`roster.yaml`: which instruments automation acts on, and sets of them that go by a name."""
+"""`roster.yaml`: which instruments automation acts on, and named sets of instruments."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,12 +15,14 @@ ROSTER_NAME = "roster.yaml"
 
 
 class NamedSet(Contract):
-    """Instruments that are chosen together. Ideas may stand among them: what is admitted of them can be used."""
+    """Instruments that are chosen together. A set may contain ideas; only its admitted instruments can be used."""
 
     description: str
     instruments: list[str] | Literal["all"]
     min_embedding_objectives: int = Field(
-        default=0, ge=0, description="Embeddings trained in so many different ways, so that they can disagree."
+        default=0,
+        ge=0,
+        description="At least so many training objectives among its embeddings, so that they can disagree.",
     )
 
     def keys(self, specs: Iterable[str]) -> list[str]:
@@ -60,12 +62,12 @@ def read_roster(
 ) -> tuple[Roster, frozenset[str], list[FileProblem]]:
     """The roster, its active instruments, and what is wrong with it.
 
-    Every admitted instrument is active where there is no roster; none where it is wrong.
+    Every admitted instrument is active if there is no roster; none if the roster is wrong.
 
     Args:
         path: the roster's file.
         specs: the specs that could be read, by key.
-        unreadable: stems of those that could not: a set that names one of them is not at fault.
+        unreadable: keys of specs that could not be read: a set that names one of them is not at fault.
     """
     if not path.is_file():
         return Roster(), frozenset(key for key, spec in specs.items() if is_admitted(spec, specs)), []
@@ -78,7 +80,12 @@ def read_roster(
         if key not in specs or not is_admitted(specs[key], specs)
     ]
     problems += [
-        FileProblem(ROSTER_NAME, "active", f"{key!r} without {specs[key].upstream!r}", "what it reads beside it")
+        FileProblem(
+            ROSTER_NAME,
+            "active",
+            f"{key!r} without {specs[key].upstream!r}",
+            "the instrument it reads to be active too",
+        )
         for key in roster.active
         if key in specs and specs[key].upstream not in (None, *roster.active)
     ]

@@ -167,6 +167,51 @@ def faults_of_length(path: Path) -> Iterator[str]:
                 yield f"{path}:{node.lineno}: {node.name} has {length} lines, expected at most {MOST_FUNCTION_LINES}"
 
 
+def imports_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of everything of the project that a module imports, names of imported modules included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGES):
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names if alias.name.startswith(PACKAGES))
+
+
+def faults_of_private_modules(root: Path) -> Iterator[str]:
+    """Imports of a module that begins with `_` from outside its room, and of a private name of another module."""
+    for path in modules(root):
+        room = path.parent.relative_to(root).as_posix().replace("/", ".")
+        for line, name in imports_of(path):
+            parts = name.split(".")
+            private = next((number for number, part in enumerate(parts) if part.startswith("_")), None)
+            if private is None:
+                continue
+            owner = ".".join(parts[:private])
+            is_module = root.joinpath(*parts[: private + 1]).with_suffix(".py").is_file()
+            if not is_module or not (room == owner or room.startswith(f"{owner}.")):
+                yield f"{path}:{line}: {name} is private to {owner}"
+
+
+def test_private_modules_are_imported_in_their_own_room_only():
+    assert list(faults_of_private_modules(PROJECT_ROOT)) == []
+
+
+def test_an_import_of_a_private_module_from_another_room_is_found(tmp_path: Path):
+    for name, text in {
+        "atlas_assets/graph/_step.py": "def run(): ...\ndef _helper(): ...\n",
+        "atlas_assets/graph/plates.py": "from atlas_assets.graph._step import run\n",
+        "atlas_assets/graph/inner/deep.py": "from atlas_assets.graph import _step\n",
+        "atlas_assets/cli/run.py": "def f():\n    from atlas_assets.graph._step import run\n",
+        "atlas_assets/graph/other.py": "from atlas_assets.graph.plates import _private\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = [fault.removeprefix(f"{tmp_path}/") for fault in faults_of_private_modules(tmp_path)]
+    assert found == [
+        "atlas_assets/cli/run.py:2: atlas_assets.graph._step.run is private to atlas_assets.graph",
+        "atlas_assets/graph/other.py:1: atlas_assets.graph.plates._private is private to atlas_assets.graph.plates",
+    ]
+
+
 def test_every_init_has_a_docstring_and_no_code():
     inits = [path for path in modules(PROJECT_ROOT) if path.name == "__init__.py"]
     assert len(inits) > 20

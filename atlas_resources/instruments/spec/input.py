@@ -1,4 +1,4 @@
-"""What a model is shown, as a spec declares it: preprocessing, tiles, crops. What computes it is in `preprocessing`."""
+"""What a model is given to see, as a spec declares it: preprocessing, tiles, crops."""
 
 from typing import Annotated, Literal
 
@@ -24,11 +24,15 @@ class Resize(Contract):
 
 
 class Tiling(Contract):
-    """Overlapping square tiles of the working raster, for a segmenter whose own raster is smaller than the plate's."""
+    """Overlapping square tiles of the working raster, for a segmenter with a smaller input than the raster."""
 
     tile_px: int = Field(gt=0, description="Side of a tile.")
-    overlap_px: int = Field(gt=0, description="What neighbouring tiles have in common; at the raster's end, more.")
-    merge_iou: float = Field(gt=0, le=1, description="Masks of two tiles that agree so far in the overlap are one.")
+    overlap_px: int = Field(
+        gt=0, description="Overlap of neighbouring tiles; larger at the raster's right and bottom edge."
+    )
+    merge_iou: float = Field(
+        gt=0, le=1, description="Masks of two tiles are merged if their IoU within the overlap is at least this."
+    )
 
     @model_validator(mode="after")
     def _tiles_advance(self) -> "Tiling":
@@ -40,7 +44,7 @@ class Tiling(Contract):
 class Preprocessing(Contract):
     """From the source's sRGB pixels to the model's input, in this order: resize, crop, rescale, normalise, pad.
 
-    A field that came later is left out of what is written while it is null, so that it moves no older fingerprint.
+    Fields that were added later are not written while they are null, so older fingerprints stay the same.
     """
 
     raster: Literal["source"] = Field(description="The pixels that are resized: the source at full size.")
@@ -52,12 +56,12 @@ class Preprocessing(Contract):
     crop_rounding: Literal["half_to_even"] | None = Field(
         default=None,
         exclude_if=is_null,
-        description="How half of an odd margin is rounded: down as transformers does, or as torchvision does.",
+        description="How half of an odd margin is rounded: down as in transformers if null, else as in torchvision.",
     )
     mean: Channels | None = Field(default=None, description="Per channel, after rescaling to 0..1.")
     std: Deviations | None = None
     rescale: Literal["image_maximum"] | None = Field(
-        default=None, exclude_if=is_null, description="What pixels are divided by; 255 unless said otherwise."
+        default=None, exclude_if=is_null, description="What pixels are divided by; 255 if null."
     )
     pad: Literal["square_right_bottom", "batch_right_bottom"] | None = Field(
         default=None, exclude_if=is_null, description="Zeros after normalising, to a square or the batch's largest."
@@ -74,7 +78,7 @@ class Preprocessing(Contract):
 
 
 class OwnPreprocessing(Contract):
-    """What the model's own processor does where no fixed preprocessing can say it."""
+    """What the model's own processor does, if no fixed preprocessing can describe it."""
 
     form: Literal["dynamic", "none"]
     description: str
@@ -85,7 +89,7 @@ class OwnPreprocessing(Contract):
 
 
 class Tiles(Contract):
-    """Parts of a plate that are embedded beside the whole: for each grid, so many tiles along either side."""
+    """Parts of a plate that are embedded in addition to the whole. A grid of n has n x n tiles."""
 
     grids: list[Annotated[int, Field(ge=2, le=32)]] = Field(min_length=1)
     overlap_ratio: float = Field(ge=0, le=0.9, description="Share of a tile's side that its neighbour shares.")
@@ -94,7 +98,7 @@ class Tiles(Contract):
     @classmethod
     def _ascending(cls, grids: list[int]) -> list[int]:
         if grids != sorted(set(grids)):
-            raise ValueError("grids ascend, each named once")
+            raise ValueError("grids must ascend, each given once")
         return grids
 
 
@@ -105,18 +109,18 @@ class Crop(Contract):
     shape: Literal["box", "square"] = Field(description="The segment's box, or that widened to a square.")
     surroundings: str = Field(
         pattern=r"^(as_scanned|paper_tone|#[0-9a-f]{6})$",
-        description="What stands around the mask: the scan as it is, the plate's mean paper, or one sRGB colour. "
+        description="What is shown around the mask: the scan as it is, the plate's mean paper, or one sRGB colour. "
         "Beyond the picture's edge it is that colour, or the paper's.",
     )
 
     @property
     def tag(self) -> str:
-        """A short name that tells two policies apart, such as `square.pad0.1.#808080`."""
+        """A short name of the policy, such as `square.pad0.1.#808080`."""
         return f"{self.shape}.pad{self.padding_ratio:g}.{self.surroundings}"
 
 
 class Departure(Contract):
-    """A step in which the spec means to differ from its weights' own processor."""
+    """A step in which the spec differs on purpose from the processor of its weights."""
 
     step: Literal[
         "resize.mode",
@@ -130,5 +134,5 @@ class Departure(Contract):
         "std",
         "pad",
     ]
-    own: int | str | list[float] | None = Field(description="What the processor has in its place; null for nothing.")
+    own: int | str | list[float] | None = Field(description="What the processor does instead; null if it does nothing.")
     reason: str

@@ -51,7 +51,7 @@ class ScoresOutput(Contract):
     label_names: list[str] | None = Field(
         default=None,
         exclude_if=is_null,
-        description="The labels in the model's order, where they are known; its configuration must have the same.",
+        description="The labels in the model's order, if they are known; its configuration must have the same.",
     )
 
     @model_validator(mode="after")
@@ -68,7 +68,7 @@ class MasksOutput(Contract):
     encoding: Literal["coco_rle"]
     classes: list[str] = Field(description="Class names; empty for class-agnostic masks.")
     vocabulary: Literal["ade20k_150"] | None = Field(
-        default=None, exclude_if=is_null, description="Name of a class list too long to stand in `classes`."
+        default=None, exclude_if=is_null, description="Name of a class list that is too long for `classes`."
     )
 
 
@@ -78,12 +78,12 @@ class BoxesOutput(Contract):
     kind: Literal["boxes"]
     box_format: Literal["cxcywh_ratio"]
     labels: Literal["coco_91", "text_prompt"]
-    max_boxes: int = Field(gt=0, description="Boxes the model proposes for one image, before any threshold.")
+    max_boxes: int = Field(gt=0, description="Boxes that the model proposes for one image, before any threshold.")
     dtype: Literal["float32"]
 
 
 class TextOutput(Contract):
-    """Text the model writes."""
+    """Text that the model writes."""
 
     kind: Literal["text"]
     form: Literal["transcription", "caption", "caption_and_regions", "answer"]
@@ -96,7 +96,7 @@ class RegionsOutput(Contract):
 
 
 class ImageOutput(Contract):
-    """An image the model draws."""
+    """An image that the model generates."""
 
     kind: Literal["image"]
     width_px: int = Field(gt=0)

@@ -10,7 +10,7 @@ Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 
 
 class WeightFile(Contract):
-    """One file of a model. Only weights need a digest for admission; a digest that is given is always checked."""
+    """One file of a model. Admission requires a digest only of weights; a digest that is given is always checked."""
 
     path: str
     format: Literal["safetensors", "pickle", "json"]
@@ -20,7 +20,7 @@ class WeightFile(Contract):
         default=None,
         pattern=r"^https?://",
         exclude_if=is_null,
-        description="Where `atlas models pull` fetches a file from that no hub serves. A hub's file needs none.",
+        description="Where `atlas models pull` fetches a file that no hub serves. A file on a hub needs none.",
     )
 
 
@@ -34,14 +34,14 @@ class HubWeights(Contract):
     processor: WeightFile | None = Field(
         default=None,
         exclude_if=is_null,
-        description="preprocessor_config.json. It changes no result: the declared preprocessing is held against it.",
+        description="preprocessor_config.json. It changes no result: the declared preprocessing is compared with it.",
     )
 
 
 class LibraryWeights(Contract):
     """Weights that a library distributes: pinned by library, exact version, name and digest.
 
-    `package` means that the file lies in the installed distribution; `torch_hub`, in torch's checkpoint folder.
+    `package`: the file is in the installed distribution. `torch_hub`: it is in torch's checkpoint folder.
     """
 
     kind: Literal["library"]
@@ -52,9 +52,9 @@ class LibraryWeights(Contract):
 
 
 class GitWeights(Contract):
-    """Plain files of a git repository, pinned by commit; each says where it is served, and its digest is what counts.
+    """Plain files of a git repository, pinned by commit and digest; each has the url that serves it.
 
-    They lie beside the hub's snapshots, in a folder of the same layout.
+    On disk they are next to the hub's snapshots, in a folder of the same layout.
     """
 
     kind: Literal["git"]
@@ -71,7 +71,7 @@ class GitWeights(Contract):
 
 
 class Algorithm(Contract):
-    """No weights: the exact version of the library that computes takes their place."""
+    """No weights: an algorithm, pinned by the exact version of the library that computes it."""
 
     kind: Literal["algorithm"]
     library: str

@@ -121,14 +121,14 @@ def test_a_generative_model_waits_however_complete_it_is():
 def test_a_vector_does_not_depend_on_a_plates_neighbours(tmp_path: Path):
     spec = read(tmp_path, with_field(content_of(HUB), ("preprocessing", "pad"), "batch_right_bottom"))
     assert missing_for_admission(spec) == [
-        "preprocessing: pad batch_right_bottom lets a plate's neighbours in the batch change its result"
+        "preprocessing: with pad batch_right_bottom, other plates of the batch would change a plate's result"
     ]
 
 
 def test_preprocessing_is_fixed_or_the_models_own(tmp_path: Path):
     own = {"own_preprocessing": {"form": "dynamic", "description": "as it likes"}}
     assert missing_for_admission(read(tmp_path, content_of(HUB) | own)) == [
-        "preprocessing: declared both fixed and the model's own"
+        "preprocessing: both `preprocessing` and `own_preprocessing` are declared"
     ]
     assert missing_for_admission(read(tmp_path, without_field(content_of(HUB), "preprocessing") | own)) == [
         "own_preprocessing: no loader computes it yet"

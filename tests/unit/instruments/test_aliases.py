@@ -67,13 +67,13 @@ def test_the_rosters_informal_names_lead_to_the_real_id_with_a_notice(name: str,
 def test_a_ghost_is_refused_with_what_to_use_instead(name: str):
     with pytest.raises(KeyError) as refused:
         PROJECT.require(name)
-    assert f"{name} is no model: " in refused.value.args[0]
+    assert f"{name} is not a model: " in refused.value.args[0]
     assert f"Use {' or '.join(GHOSTS[name])} instead." in refused.value.args[0]
 
 
 @pytest.mark.parametrize("name", ["ultralytics/yolov8n", "YOLO11", "openai/text-embedding-3-large"])
 def test_an_excluded_kind_is_refused_by_name(name: str):
-    with pytest.raises(KeyError, match="of a kind that is not used here"):
+    with pytest.raises(KeyError, match="of a kind that is not used"):
         PROJECT.require(name)
 
 

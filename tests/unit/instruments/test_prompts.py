@@ -69,9 +69,9 @@ def test_editing_a_prompt_without_a_new_version_is_told_by_file_with_what_to_do(
     assert "medium_v1" not in read.sets
     (problem,) = map(str, read.problems)
     assert problem.startswith("medium_v1.yaml: prompts: found sha256 ")
-    assert f"expected {MEDIUM.sha256}, as recorded: put it back" in problem
+    assert f"expected {MEDIUM.sha256}, as recorded: restore it" in problem
     assert "medium_v2.yaml with version 2; then `atlas models prompts record`" in problem
-    with pytest.raises(ValueError, match="as recorded: put it back"):
+    with pytest.raises(ValueError, match="as recorded: restore it"):
         record_prompts(folder)
 
 
@@ -108,7 +108,7 @@ def test_an_old_version_may_not_go(folder: Path):
     (folder / "medium_v1.yaml").unlink()
     (problem,) = map(str, read_prompts(folder).problems)
     assert problem == (
-        "recorded.json: medium_v1: found no such file, expected medium_v1.yaml: old versions stay readable; put it back"
+        "recorded.json: medium_v1: found no such file, expected medium_v1.yaml: old versions must stay readable; restore it"
     )
 
 
@@ -116,8 +116,8 @@ def test_an_old_version_may_not_go(folder: Path):
     ("old", "new", "told"),
     [
         ("set: medium", "set: media", "medium_v1.yaml: set, version: found 'media_v1', expected the file's stem"),
-        ("text: a photograph", "text: an engraving", "each text stands once in a set"),
-        ("id: photograph", "id: engraving", "each id stands once in a set"),
+        ("text: a photograph", "text: an engraving", "each text must be unique in a set"),
+        ("id: photograph", "id: engraving", "each id must be unique in a set"),
         ("text: a photograph", "text: ' a photograph'", "medium_v1.yaml: prompts.1.text: found ' a photograph'"),
     ],
 )
