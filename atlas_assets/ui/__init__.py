@@ -1,4 +1,4 @@
-"""Pictures and text that people see in the Dagster UI.
+"""Pictures and text for the Dagster UI: small JPEG, PNG or Markdown, made from arrays and records.
 
-From arrays and records in memory to small JPEG, PNG or Markdown. Nothing is measured or stored here.
+Nothing is measured or stored here.
 """

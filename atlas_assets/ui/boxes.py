@@ -1,4 +1,4 @@
-"""A plate with what a detector found on it, as a small JPEG. See `pictures` for the others."""
+"""A plate with the boxes that a detector found, as a small JPEG."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,18 @@ from atlas_assets.ui.encoding import fit_text, jpeg_within, shrink
 from atlas_assets.ui.masks import SEGMENT_COLOURS
 
 SHOWN = 12
-"""Boxes that are drawn: more would hide the plate."""
+"""Number of boxes that are drawn; more would hide the plate."""
 
 Corners = tuple[float, float, float, float]
 
 
 def box_overlay(image: Image.Image, boxes: Sequence[tuple[Corners, str]], longest_side_px: int = 320) -> bytes:
-    """The plate with boxes and their labels, one colour a label, the first boxes on top.
+    """The plate with boxes and their labels, one colour per label, the first boxes on top.
 
     Args:
         image: RGB, sRGB.
-        boxes: corners (left, top, right, bottom) as shares of the image's sides, and a label, best first.
-        longest_side_px: of the picture.
+        boxes: corners (left, top, right, bottom) as ratios of the image's sides, and a label, best first.
+        longest_side_px: longest side of the result.
     """
     picture = shrink(image, longest_side_px)
     draw = ImageDraw.Draw(picture)
@@ -37,5 +37,5 @@ def box_overlay(image: Image.Image, boxes: Sequence[tuple[Corners, str]], longes
 
 
 def _within(share: float, length_px: int) -> float:
-    """A share of a side as a pixel of it: a box may reach beyond the plate."""
+    """A ratio of a side in pixels, clipped to the image, since a box may extend beyond the plate."""
     return min(max(share, 0.0), 1.0) * (length_px - 1)

@@ -1,4 +1,4 @@
-"""How a picture is made small, encoded within a number of bytes, and lettered. What it shows is for `pictures`."""
+"""Shrinking a picture, encoding it within a limit of bytes, and fitting text into it."""
 
 import io
 
@@ -7,7 +7,10 @@ from PIL import Image, ImageFont
 Rgb = tuple[int, int, int]
 
 MAX_PICTURE_BYTES = 19_999
-"""Bytes of any one picture: under 20 kB, thus under 27 kB as a data URI."""
+"""Size limit of one picture in bytes: under 20 kB, so under 27 kB as a data URI."""
+
+SUPERSAMPLING = 3
+"""Plots are drawn this many times too large and reduced, for smooth edges."""
 
 CARD: Rgb = (250, 249, 245)
 TEXT: Rgb = (48, 44, 40)
@@ -15,10 +18,10 @@ FAINT: Rgb = (150, 144, 136)
 
 
 def shrink(image: Image.Image, longest_side_px: int) -> Image.Image:
-    """The RGB image with its longer side at most `longest_side_px`, by Lanczos over a first integer reduction."""
+    """Shrinks an RGB image to a longer side of at most `longest_side_px`: an integer reduction, then Lanczos."""
     if image.mode != "RGB":
         raise ValueError(
-            f"Picture: expected an image of mode RGB, found {image.mode}; decode it by the colour policy first."
+            f"Picture: expected an image of mode RGB, found {image.mode}. Fix: decode it by the colour policy first."
         )
     factor = min(1.0, longest_side_px / max(image.size))
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
@@ -26,7 +29,11 @@ def shrink(image: Image.Image, longest_side_px: int) -> Image.Image:
 
 
 def jpeg_within(image: Image.Image, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
-    """The best JPEG of an RGB image that fits: quality falls first, then the size, by a fifth at a time."""
+    """The best JPEG of an RGB image within the limit: lower quality is tried first, then four fifths of the size.
+
+    Raises:
+        ValueError: not even 8 px fit.
+    """
     while True:
         for quality in (88, 80, 70, 58, 45):
             encoded = _encoded(image, "JPEG", quality=quality)
@@ -38,7 +45,7 @@ def jpeg_within(image: Image.Image, max_bytes: int = MAX_PICTURE_BYTES) -> bytes
 
 
 def png_within(image: Image.Image, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
-    """The best PNG of an RGB plot that fits: all colours, then ever fewer. Raises ValueError when none does."""
+    """The best PNG of an RGB plot within the limit: with all colours, else with 128, 32 or 8. Raises ValueError."""
     encoded = _encoded(image, "PNG", optimize=True)
     for colours in (128, 32, 8):
         if len(encoded) <= max_bytes:
@@ -52,12 +59,12 @@ def png_within(image: Image.Image, max_bytes: int = MAX_PICTURE_BYTES) -> bytes:
 
 
 def open_picture(picture: bytes) -> Image.Image:
-    """JPEG or PNG bytes made here, as an RGB image."""
+    """JPEG or PNG bytes as an RGB image."""
     return Image.open(io.BytesIO(picture)).convert("RGB")
 
 
 def paste_fitted(sheet: Image.Image, picture: Image.Image, box: tuple[int, int, int, int]) -> None:
-    """Pastes a picture centred in a box (x_min, y_min, x_max, y_max), shrunk to fit it. Changes `sheet`."""
+    """Pastes a picture into the centre of a box (x_min, y_min, x_max, y_max), scaled to fit. Changes `sheet`."""
     width, height = box[2] - box[0], box[3] - box[1]
     factor = min(width / picture.width, height / picture.height)
     size = (max(1, int(picture.width * factor)), max(1, int(picture.height * factor)))
@@ -66,7 +73,7 @@ def paste_fitted(sheet: Image.Image, picture: Image.Image, box: tuple[int, int, 
 
 
 def fit_text(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: float) -> str:
-    """The text, or as much of it as fits with three dots after it."""
+    """The text, or as much of it as fits, followed by three dots."""
     if font.getlength(text) <= width_px:
         return text
     while text and font.getlength(text + "...") > width_px:
@@ -75,7 +82,7 @@ def fit_text(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
 
 
 def _encoded(image: Image.Image, image_format: str, **options: int | bool) -> bytes:
-    """An image's file as bytes, by Pillow's options for its format."""
+    """The encoded image as bytes. `options` are Pillow's for the format."""
     buffer = io.BytesIO()
     image.save(buffer, image_format, **options)
     return buffer.getvalue()

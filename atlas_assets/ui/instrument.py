@@ -17,7 +17,7 @@ from atlas_resources.runs.sealed import read_metrics, read_preview
 
 
 def describe(instrument: Instrument) -> str:
-    """The asset's description, in Markdown: what it is and is for, its pins, its terms, its known ways to be wrong."""
+    """The asset's description in Markdown: its purpose, output, pins, licence and known ways to be wrong."""
     spec, identity = instrument.spec, instrument.identity
     url = revision_url(spec)
     revision = f"[`{identity.model_sha}`]({url})" if url else f"`{identity.model_sha}`"
@@ -59,7 +59,7 @@ def _gives(spec: Spec) -> str:
 def result_metadata(plate: Plate, manifest: RunManifest, *, is_reused: bool) -> dict[str, Any]:
     """What the UI shows of one plate's result. Reads the sealed run, so a reused plate shows the same as a new one.
 
-    If the sealed files cannot be read it shows why; the check `sound` then fails.
+    If the sealed files cannot be read, the metadata shows why, and the check `sound` fails.
     """
     known = {"run_id": manifest.run_id, "reused": is_reused}
     try:
@@ -70,7 +70,7 @@ def result_metadata(plate: Plate, manifest: RunManifest, *, is_reused: bool) -> 
 
 def _sealed_metadata(plate: Plate, manifest: RunManifest) -> dict[str, Any]:
     preview, thumbnail = read_preview(plate, manifest), plate.thumbnail()
-    # Where the preview is drawn on the plate itself, its thumbnail would show the same twice.
+    # If the preview is drawn on the plate, the thumbnail would show the same again.
     glance = None if ROLES[manifest.instrument.role].is_drawn_on_plate else thumbnail
     metrics = read_metrics(plate, manifest).values
     return {

@@ -1,7 +1,4 @@
-"""Pictures of a plate's segments: where they lie, numbered as in their ids, and how large they are.
-
-No files, no Dagster, no measuring.
-"""
+"""Pictures of a plate's segments: an overlay with numbers as in their ids, and a histogram of their areas."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,23 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-from atlas_assets.ui.encoding import CARD, FAINT, TEXT, Rgb, jpeg_within, png_within, shrink
+from atlas_assets.ui.encoding import CARD, FAINT, SUPERSAMPLING, TEXT, Rgb, jpeg_within, png_within, shrink
 
 SEGMENT_COLOURS: tuple[Rgb, ...] = (
     (213, 94, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (240, 228, 66),
 )  # fmt: skip
-"""Okabe and Ito's palette (2008), told apart with any colour vision; without black."""
+"""Okabe and Ito's palette (2008), distinguishable with any colour vision; without black."""
 
-SUPERSAMPLING = 3  # plots are drawn so many times too large and reduced, which makes their edges smooth
-OUTLINE_MARGIN_PX = 4  # what closing and outlining reach beyond a shape
+OUTLINE_MARGIN_PX = 4  # how far closing and outlining extend beyond a shape
 BADGE_HEIGHT_PX = 15
-LEAST_NUMBERED_PX = 60  # of the picture: a smaller shape would vanish under its number
+LEAST_NUMBERED_PX = 60  # pixels of the picture; a number would hide a smaller shape
 VEIL: Rgb = (236, 236, 240)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A segment in the picture's pixels: its number, its box, and its pixels in it as an L image, 0 or 255."""
+    """A segment in the picture: its number, its box, and its pixels inside the box as an L image, 0 or 255."""
 
     number: int
     box: tuple[int, int, int, int]
@@ -35,7 +31,7 @@ class Shape:
 
     @property
     def colour(self) -> Rgb:
-        """The segment's own."""
+        """The segment's colour, by its number."""
         return SEGMENT_COLOURS[(self.number - 1) % len(SEGMENT_COLOURS)]
 
 
@@ -49,10 +45,11 @@ def mask_overlay(
 
     Args:
         image: RGB, sRGB.
-        masks: bool (height, width) at any one working size, largest first; taken one at a time.
-        longest_side_px: of the picture.
-        numbers: of the masks, in their order; from 1 without them. A number that finds no room in its segment beside
-            those of larger ones is left out.
+        masks: bool (height, width), all of one size, which may differ from the image's. Largest first; read one at a
+            time.
+        longest_side_px: longest side of the result.
+        numbers: numbers of the masks, in their order; by default from 1. A number is left out if its segment has no
+            room for it next to the numbers of larger segments.
     """
     small = shrink(image, longest_side_px)
     numbered = enumerate(masks, start=1) if numbers is None else zip(numbers, masks, strict=True)
@@ -61,7 +58,7 @@ def mask_overlay(
     for shape in shapes:
         paper.paste(0, shape.box, shape.pixels)
     picture = Image.composite(Image.blend(small, Image.new("RGB", small.size, VEIL), 0.62), small, paper)
-    for shape in reversed(shapes):  # small segments lie under large ones no more than large under small
+    for shape in reversed(shapes):  # the largest last, so that small outlines do not cover large ones
         picture.paste(shape.colour, shape.box, _outline(shape.pixels))
     taken = np.zeros((small.height, small.width), dtype=bool)
     for shape in shapes:
@@ -70,7 +67,7 @@ def mask_overlay(
 
 
 def _shape_of(mask: NDArray[np.bool_], number: int, size: tuple[int, int]) -> Shape | None:
-    """A mask in a picture of (width, height): pixels of which it covers at least half. Only its box is resized."""
+    """A mask resized to a picture of (width, height): the pixels that it covers at least by half; None if empty."""
     if mask.ndim != 2 or mask.dtype != np.bool_:
         raise ValueError(f"Mask overlay: expected masks of bool [height, width], found {mask.dtype} {list(mask.shape)}")
     size_of = (size[1], size[0])
@@ -88,7 +85,7 @@ def _shape_of(mask: NDArray[np.bool_], number: int, size: tuple[int, int]) -> Sh
         for span, scale, length in zip(spans, scales, mask.shape, strict=True)
     )
     part = Image.fromarray(mask[rows, columns].astype(np.uint8) * 255)
-    # Where the part's first and last picture pixels begin and end in it, which is seldom on its own pixels' edges.
+    # The edges of the picture's pixels in the part's coordinates. They are seldom at the edges of the part's pixels.
     edges = (
         left * scales[1] - columns.start,
         top * scales[0] - rows.start,
@@ -100,13 +97,13 @@ def _shape_of(mask: NDArray[np.bool_], number: int, size: tuple[int, int]) -> Sh
 
 
 def _outline(shape: Image.Image) -> Image.Image:
-    """A line 2 px wide around a shape, outside it, as L. Gaps that hatching leaves inside are closed first."""
+    """A line 2 px wide around the outside of a shape, as an L image. Gaps, as between hatching, are closed first."""
     closed = shape.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MinFilter(5))
     return ImageChops.subtract(closed.filter(ImageFilter.MaxFilter(5)), closed)
 
 
 def _number_segment(picture: Image.Image, shape: Shape, taken: NDArray[np.bool_]) -> None:
-    """Puts a segment's number on its free pixel nearest to its centroid. Changes `picture`, and marks it in `taken`."""
+    """Draws a segment's number at its free pixel nearest to its centroid. Changes `picture` and `taken`."""
     rows, columns = np.nonzero(np.asarray(shape.pixels))
     if len(rows) < LEAST_NUMBERED_PX:
         return
@@ -119,22 +116,22 @@ def _number_segment(picture: Image.Image, shape: Shape, taken: NDArray[np.bool_]
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=11)
     half_width, half_height = int(4 + draw.textlength(str(shape.number), font=font) / 2), BADGE_HEIGHT_PX // 2
-    x = min(max(x, half_width), picture.width - 1 - half_width)  # a number is not cut off by the picture's edge
+    x = min(max(x, half_width), picture.width - 1 - half_width)  # keeps the number inside the picture
     y = min(max(y, half_height), picture.height - 1 - half_height)
     badge = (x - half_width, y - half_height, x + half_width, y + half_height)
     draw.rounded_rectangle(badge, radius=5, fill=(255, 255, 255), outline=shape.colour, width=2)
     draw.text((x, y), str(shape.number), fill=TEXT, font=font, anchor="mm")
-    # Another badge of about this size keeps clear of it when its middle is not in here.
+    # A badge of this size does not overlap this one if its centre is outside this region.
     taken[
         max(0, y - 2 * half_height - 1) : y + 2 * half_height + 2, max(0, x - 2 * half_width) : x + 2 * half_width + 1
     ] = True
 
 
 def area_histogram(area_ratios: Sequence[float]) -> bytes:
-    """How many segments are how large, a PNG of 360 x 150 px: a bar for each third of a decade of the plate's area.
+    """A histogram of segment areas, a PNG of 360 x 150 px: one bar for each third of a decade of the plate's area.
 
     Args:
-        area_ratios: of the plate, above 0 to 1. What is smaller than the first bar counts in it.
+        area_ratios: areas as ratios of the plate's, above 0 to 1. Smaller areas than the first bar's count in it.
     """
     low, per_decade = -5, 3
     bars = -low * per_decade

@@ -1,4 +1,4 @@
-"""Values that the UI shows beside an event, and the pictures among them."""
+"""Metadata values that the UI shows with an event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ class Markdown:
 
 
 def picture_metadata(plate_id: str, picture: bytes | None, glance: bytes | None = None) -> Mapping[str, Markdown]:
-    """A picture twice: small enough to be shown in place, and in full a click away. Empty without a picture.
+    """A picture twice: small enough to be shown inline, and full-size behind a click. Empty without a picture.
 
     Args:
-        plate_id: names the picture.
+        plate_id: the alt text.
         picture: JPEG or PNG.
-        glance: what is shown in place where the picture itself cannot be read when small, as a plot.
+        glance: shown inline instead of the picture, if the picture is not readable when small, such as a plot.
     """
     if picture is None:
         return {}

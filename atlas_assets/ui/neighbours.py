@@ -1,6 +1,6 @@
-"""Pictures of nearest neighbours for the ledger of embeddings: what each instrument takes for alike, at a glance.
+"""Pictures of nearest neighbours for the ledger of embeddings: which plates each instrument finds similar.
 
-They stand at the ledger, not at a plate's own event: a plate is embedded before its neighbours are.
+They are shown with the ledger, because a plate is embedded before its neighbours are.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,14 +11,14 @@ import polars as pl
 
 from atlas_assets.ui.plots import neighbours_strip
 
-PLATES_SHOWN = 2  # of each instrument
+PLATES_SHOWN = 2  # per instrument
 NEIGHBOURS_SHOWN = 4
-MOST_PICTURES = 12  # the UI stores each, of up to 20 KB, twice
+MOST_PICTURES = 12  # the UI stores each picture twice, up to 20 kB
 
 
 @dataclass(frozen=True)
 class NeighboursPicture:
-    """One plate's neighbours with one instrument, as a JPEG."""
+    """One plate's neighbours by one instrument, as a JPEG."""
 
     instrument: str
     plate_id: str
@@ -26,11 +26,11 @@ class NeighboursPicture:
 
 
 def neighbour_pictures(rows: pl.DataFrame, thumbnail: Callable[[str], bytes | None]) -> Iterator[NeighboursPicture]:
-    """A few plates of each instrument, spread over the library, with the plates most alike by cosine.
+    """Yields a few plates per instrument, spread over the library, with their nearest plates by cosine similarity.
 
     Args:
-        rows: current rows of `result_columns.EMBEDDING`, whole plates only are looked at.
-        thumbnail: a plate's thumbnail, or None; a plate without one is left out.
+        rows: current rows of the ledger `embeddings`. Only those of whole plates are used.
+        thumbnail: returns a plate's thumbnail, or None. A plate without one is left out.
     """
     whole = rows.filter(pl.col("scope") == "plate").sort("instrument", "plate_id")
     pictures = 0
@@ -49,7 +49,7 @@ def neighbour_pictures(rows: pl.DataFrame, thumbnail: Callable[[str], bytes | No
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """float64 [N, dim], each of length 1; a vector of zeros stays one."""
+    """Vectors scaled to an L2 norm of 1, float64 [N, dim]. A vector of zeros is unchanged."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float64).tiny)
 
 

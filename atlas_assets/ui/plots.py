@@ -1,7 +1,6 @@
-"""Pictures that people see in the UI and the report: from pixels and numbers in memory to small JPEG or PNG bytes.
+"""Plots, strips and thumbnails: from pixels and numbers to small JPEG or PNG bytes.
 
-No files, no Dagster, no measuring. Each stays under `MAX_PICTURE_BYTES`, because the UI stores it inside the
-metadata of a materialisation.
+Each is at most `encoding.MAX_PICTURE_BYTES`, because Dagster stores it in the metadata of a materialisation.
 """
 
 import base64
@@ -16,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from atlas_assets.ui.encoding import (
     CARD,
     FAINT,
+    SUPERSAMPLING,
     TEXT,
     fit_text,
     jpeg_within,
@@ -26,9 +26,6 @@ from atlas_assets.ui.encoding import (
 )
 
 UI_INLINE_CHARACTERS = 1000
-
-SUPERSAMPLING = 3
-"""Plots are drawn this many times too large and reduced, which is what makes their edges smooth."""
 
 
 def thumbnail(image: Image.Image, longest_side_px: int = 240) -> bytes:
@@ -41,15 +38,15 @@ def thumbnail(image: Image.Image, longest_side_px: int = 240) -> bytes:
 
 
 def data_uri_markdown(picture: bytes, alt: str) -> str:
-    """Markdown that shows a JPEG or PNG without a file. `alt` loses what would end its brackets or its line."""
+    """A picture as Markdown with a data URI. Square brackets and line breaks in `alt` are replaced."""
     clean = " ".join(alt.replace("[", "(").replace("]", ")").split())
     return f"![{clean}](data:{_mime_of(picture)};base64,{base64.b64encode(picture).decode('ascii')})"
 
 
 def glance_markdown(picture: bytes, alt: str) -> str:
-    """The picture as a Markdown image so small that Dagster's UI shows it in place, as WebP of at most 112 px.
+    """The picture as Markdown so short that Dagster's UI shows it inline: a WebP of at most 112 px.
 
-    The UI (1.13) puts Markdown of 1,000 characters and more behind a link; see MarkdownMetadataEntry in its source.
+    The UI (1.13) puts Markdown of 1,000 characters or more behind a link (MarkdownMetadataEntry in its source).
     """
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     for side_px, quality in ((112, 30), (88, 30), (64, 30), (40, 20), (24, 10)):
@@ -59,17 +56,18 @@ def glance_markdown(picture: bytes, alt: str) -> str:
         if len(markdown) < UI_INLINE_CHARACTERS:
             return markdown
     raise ValueError(
-        f"{alt}: no picture of 24 px fits {UI_INLINE_CHARACTERS} characters of Markdown; give a shorter alt text."
+        f"{alt}: a picture of 24 px does not fit {UI_INLINE_CHARACTERS} characters of Markdown."
+        " Fix: shorten the alt text."
     )
 
 
 def histogram_plot(red: Sequence[int], green: Sequence[int], blue: Sequence[int], luminance: Sequence[int]) -> bytes:
-    """Four histograms over one axis, a PNG of 360 x 160 px on an opaque card, so that any UI theme may show it.
+    """Four histograms on one axis, a PNG of 360 x 160 px. Its opaque background suits any UI theme.
 
     Args:
-        red: counts of levels 0 to 255; the others alike. Luminance is the grey area, the channels are lines.
+        red: counts of the levels 0 to 255; the same for the others. Luminance is the grey area, the channels are lines.
 
-    Heights are square roots of counts: paper would otherwise dwarf what is printed on it.
+    Heights are square roots of counts, because the counts of paper are far larger than those of the print.
     """
     series = [np.sqrt(_require_256(counts)) for counts in (luminance, red, green, blue)]
     highest = max(1.0, *(float(heights.max()) for heights in series))
@@ -95,7 +93,7 @@ def histogram_plot(red: Sequence[int], green: Sequence[int], blue: Sequence[int]
 
 
 def _require_256(counts: Sequence[int]) -> NDArray[np.float64]:
-    """Counts as an array, or an error when they are not 256 non-negative numbers."""
+    """The counts as an array. Raises ValueError unless they are 256 non-negative numbers."""
     array = np.asarray(counts, dtype=np.float64)
     if array.shape != (256,) or array.min() < 0:
         raise ValueError(
@@ -105,13 +103,13 @@ def _require_256(counts: Sequence[int]) -> NDArray[np.float64]:
 
 
 def neighbours_strip(items: Sequence[tuple[bytes, str]]) -> bytes:
-    """A plate at the left and its neighbours to the right, captioned, as a JPEG.
+    """A plate on the left and its neighbours to its right, with captions, as a JPEG.
 
     Args:
         items: (JPEG or PNG bytes, caption); the first is the plate itself.
     """
     if not items:
-        raise ValueError("Neighbours strip: expected the plate and its neighbours, found no pictures.")
+        raise ValueError("Neighbours strip: expected the plate and its neighbours, found nothing.")
     cell, gap = 120, 14
     strip = Image.new("RGB", (len(items) * (cell + 8) + gap + 8, cell + 30), CARD)
     draw = ImageDraw.Draw(strip)
@@ -125,11 +123,11 @@ def neighbours_strip(items: Sequence[tuple[bytes, str]]) -> bytes:
 
 
 def scores_plot(labels: Sequence[str], values: Sequence[float], top: int = 5) -> bytes:
-    """The highest scores of a probe as horizontal bars, the longest first, a PNG 360 px wide on an opaque card.
+    """The highest scores of a probe as horizontal bars, longest first, a PNG 360 px wide.
 
     Args:
         labels: one for each value.
-        values: not negative; bars are drawn relative to the greatest, numbers as they are.
+        values: not negative. Bars are relative to the greatest value; numbers are printed as given.
     """
     if len(labels) != len(values) or not all(math.isfinite(value) and value >= 0 for value in values):
         raise ValueError(
@@ -152,7 +150,7 @@ def scores_plot(labels: Sequence[str], values: Sequence[float], top: int = 5) ->
 
 
 def _mime_of(picture: bytes) -> str:
-    """The media type, by the first bytes."""
+    """The media type, from the first bytes."""
     if picture.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if picture.startswith(b"\x89PNG\r\n\x1a\n"):

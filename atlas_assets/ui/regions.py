@@ -1,4 +1,4 @@
-"""Pictures of a plate's segments for the UI: a sheet of crops with their colours, and outlines on the plate."""
+"""Pictures of a plate's kept segments: a sheet of crops with their colours, and outlines on the plate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class RegionCard:
     """A segment on a sheet.
 
     Attributes:
-        caption: its name.
+        caption: the segment's id.
         crop: uint8 sRGB [h, w, 3].
-        palette: (sRGB as "#rrggbb", share 0..1), drawn as a bar below it; empty for none.
+        palette: (sRGB as "#rrggbb", share 0..1), drawn as a bar below the crop; may be empty.
     """
 
     caption: str
@@ -31,7 +31,7 @@ class RegionCard:
 
 
 def region_sheet(cards: Sequence[RegionCard]) -> bytes:
-    """Crops side by side in rows, each with its palette and its name, as a JPEG on an opaque card.
+    """Crops in rows, each with its palette and its caption, as a JPEG.
 
     Raises:
         ValueError: there are no cards.
@@ -54,7 +54,7 @@ def region_sheet(cards: Sequence[RegionCard]) -> bytes:
 
 
 def _draw_bar(draw: ImageDraw.ImageDraw, palette: Sequence[tuple[str, float]], corner: tuple[int, int]) -> None:
-    """Each colour as wide as its share."""
+    """Draws a bar in which each colour is as wide as its share."""
     reached = 0.0
     for colour, share in palette:
         start, reached = reached, reached + share
@@ -69,7 +69,8 @@ def outline_overlay(
 
     Args:
         image: RGB.
-        shapes: of each segment its polygons, of each polygon its rings, in pixels of the image: x, y.
+        shapes: for each segment its polygons, for each polygon its rings of (x, y) in pixels of the image.
+        longest_side_px: longest side of the result.
     """
     small = shrink(image, longest_side_px)
     picture = Image.blend(small, Image.new("RGB", small.size, (255, 255, 255)), 0.55)

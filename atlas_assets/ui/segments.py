@@ -1,4 +1,4 @@
-"""What the UI shows of a plate's set of segments beside its overlay: sizes, and what makes it suspicious."""
+"""Metadata of a plate's set of segments: a histogram of areas, and warnings."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from atlas_resources.runs.sealed import result_path
 
 
 def segment_metadata(plate: Plate, manifest: RunManifest) -> dict[str, Any]:
-    """The histogram of areas, and a warning where the set is empty or has exploded, from the sealed run."""
+    """The histogram of areas, and a warning if the set is empty or very large, from the sealed run."""
     areas = pl.read_parquet(result_path(plate, manifest), columns=["area_ratio"])["area_ratio"].to_list()
     metadata: dict[str, Any] = {}
     if areas:

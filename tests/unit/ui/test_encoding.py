@@ -1,4 +1,4 @@
-"""Pictures for the UI are small whatever they show, and say what they cannot show."""
+"""Pictures for the UI stay within their size limit, and invalid input is refused."""
 
 import base64
 import io
@@ -80,7 +80,7 @@ def test_a_histogram_shows_red_at_the_level_where_red_is() -> None:
     assert columns.min() > 335
 
 
-def test_scores_are_ranked_and_only_the_top_five_drawn() -> None:
+def test_scores_are_ranked_and_only_the_top_five_are_drawn() -> None:
     five = scores_plot(["a", "b", "c", "d", "e"], [0.5, 0.2, 0.1, 0.1, 0.05])
     seven = scores_plot(["x", "e", "d", "c", "b", "a", "y"], [0.0, 0.05, 0.1, 0.1, 0.2, 0.5, 0.0])
     assert len(five) < LIMIT_BYTES
@@ -88,14 +88,14 @@ def test_scores_are_ranked_and_only_the_top_five_drawn() -> None:
     assert scores_plot(["a", "b"], [0.5, 0.2]) == scores_plot(["b", "a"], [0.2, 0.5])
 
 
-def test_scores_without_a_label_each_or_below_zero_are_refused() -> None:
+def test_scores_without_a_label_or_below_zero_are_refused() -> None:
     with pytest.raises(ValueError, match="for each of 1 labels"):
         scores_plot(["a"], [0.1, 0.2])
     with pytest.raises(ValueError, match="finite value >= 0"):
         scores_plot(["a"], [-0.1])
 
 
-def test_markdown_holds_the_picture_itself_with_its_type() -> None:
+def test_markdown_contains_the_picture_and_its_media_type() -> None:
     jpeg = thumbnail(Image.new("RGB", (8, 8), "tan"))
     markdown = data_uri_markdown(jpeg, "plate [1]\nrecto")
     head, _, body = markdown.partition("base64,")
@@ -104,7 +104,7 @@ def test_markdown_holds_the_picture_itself_with_its_type() -> None:
     assert data_uri_markdown(scores_plot(["a"], [1.0]), "x").startswith("![x](data:image/png;base64,")
 
 
-def test_bytes_that_are_no_picture_are_refused() -> None:
+def test_bytes_that_are_not_a_picture_are_refused() -> None:
     with pytest.raises(ValueError, match="expected JPEG, PNG or WebP bytes"):
         data_uri_markdown(b"GIF89a", "x")
 
@@ -114,6 +114,6 @@ def test_an_undecoded_mode_is_refused() -> None:
         thumbnail(Image.new("CMYK", (8, 8)))
 
 
-def test_a_limit_no_jpeg_can_meet_is_an_error_and_not_a_loop() -> None:
+def test_a_limit_that_no_jpeg_can_meet_is_an_error() -> None:
     with pytest.raises(ValueError, match="expected at most 10 bytes"):
         jpeg_within(noise(64, 64), max_bytes=10)

@@ -1,4 +1,4 @@
-"""A mask overlay veils the paper, leaves the segments' colours, and outlines each segment where it is."""
+"""A mask overlay pales the paper, keeps the segments' colours, and outlines and numbers each segment."""
 
 import io
 
@@ -18,38 +18,38 @@ def overlay_of(masks: list[np.ndarray]) -> np.ndarray:
 
 
 def square(left: int, top: int, side: int) -> np.ndarray:
-    """A bool mask at half the plate's size, set in one square."""
+    """A bool mask at half the plate's size, True in one square."""
     mask = np.zeros((80, 160), dtype=bool)
     mask[top : top + side, left : left + side] = True
     return mask
 
 
 def distance_to(pixels: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
-    """Greatest difference of any channel to a colour, for each pixel."""
+    """The greatest difference of any channel from a colour, for each pixel."""
     return np.abs(pixels - np.array(colour)).max(axis=-1)
 
 
-def test_paper_is_veiled_and_segments_keep_their_colour() -> None:
+def test_paper_is_paled_and_segments_keep_their_colour() -> None:
     pixels = overlay_of([square(20, 20, 40)])
     assert distance_to(pixels[60:64, 60:64], RED).max() < 12
     assert distance_to(pixels[10, 300], RED) > 60
 
 
-def test_the_outline_lies_around_the_mask_in_the_segments_colour() -> None:
+def test_the_outline_surrounds_the_mask_in_the_segments_colour() -> None:
     pixels = overlay_of([square(20, 20, 40)])
     assert distance_to(pixels[80, 38:40], SEGMENT_COLOURS[0]).min() < 60
     assert distance_to(pixels[80, 70], RED) < 12
     assert distance_to(pixels[20, 200], SEGMENT_COLOURS[0]) > 100
 
 
-def test_every_segment_bears_a_white_badge_at_its_middle() -> None:
+def test_every_segment_has_a_white_badge_at_its_middle() -> None:
     pixels = overlay_of([square(10, 10, 40), square(90, 30, 40)])
     for x, y in ((60, 60), (220, 100)):
         badge = pixels[y - 8 : y + 8, x - 8 : x + 8]
         assert (badge.min(axis=-1) > 225).sum() > 30
 
 
-def test_no_masks_veil_everything() -> None:
+def test_without_masks_the_whole_plate_is_paled() -> None:
     assert distance_to(overlay_of([]), RED).min() > 60
 
 

@@ -1,4 +1,4 @@
-"""The ledger of embeddings shows, for a few plates of each instrument, the plates most alike."""
+"""The ledger of embeddings shows the nearest plates of a few plates per instrument."""
 
 import io
 
@@ -48,31 +48,31 @@ def captions(monkeypatch):
 PLANE = {"a": [1.0, 0.0], "b": [30.0, 40.0], "c": [0.0, 1.0], "d": [4.0, 3.0]}
 
 
-def test_each_strip_begins_with_its_plate_and_goes_on_by_cosine(captions):
+def test_each_strip_begins_with_its_plate_and_continues_in_order_of_cosine(captions):
     found = list(neighbour_pictures(rows(PLANE), noise))
     assert [(picture.instrument, picture.plate_id) for picture in found] == [("one", "b"), ("one", "d")]
     assert captions == [["b", "d  0.960", "c  0.800", "a  0.600"], ["d", "b  0.960", "a  0.800", "c  0.600"]]
 
 
-def test_a_plate_without_a_thumbnail_and_a_part_of_a_plate_are_left_out(captions):
+def test_plates_without_a_thumbnail_and_tiles_are_left_out(captions):
     tiles = rows({"a": [1.0, 0.0], "b": [1.0, 1.0], "c": [0.0, 1.0]}, "tiler", "tile")
     found = list(neighbour_pictures(pl.concat([rows(PLANE), tiles]), lambda name: None if name == "d" else noise(name)))
     assert [picture.instrument for picture in found] == ["one", "one"]
     assert captions == [["a", "b  0.600", "c  0.000"], ["c", "b  0.800", "a  0.000"]]
 
 
-def test_one_plate_alone_has_no_neighbours():
+def test_a_single_plate_has_no_neighbours():
     assert list(neighbour_pictures(rows({"a": [1.0, 0.0]}), noise)) == []
 
 
-def test_the_pictures_are_few_and_each_under_20_kb():
+def test_the_number_and_the_size_of_the_pictures_are_limited():
     many = pl.concat([rows(PLANE, f"instrument_{number:02d}") for number in range(8)])
     found = list(neighbour_pictures(many, noise))
     assert len(found) == MOST_PICTURES
     assert all(len(picture.picture) <= MAX_PICTURE_BYTES for picture in found)
 
 
-def test_the_ledger_shows_them(graph: Graph):
+def test_the_ledger_shows_the_pictures(graph: Graph):
     graph.materialize("plate/input_image", "plate/input_color_histograms")
     graph.materialize(f"embeddings/{EMBEDDER}")
     assert graph.materialize("ledger/runs", "ledger/embeddings").success
