@@ -53,9 +53,7 @@ def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
     _print_scores(scores, console)
     console.print(f"\nin {time.monotonic() - started:.0f} s, {dataset.root}:", soft_wrap=True)
     console.print(f"  catalogue      {dataset.catalogue_path}\n  contact sheet  {sheet_path}", soft_wrap=True)
-    console.print(
-        'next: `make ui` opens the Dagster UI; `.venv/bin/atlas query "SHOW TABLES"` asks the catalogue in SQL'
-    )
+    console.print('next: `atlas ui` opens the Dagster UI; `atlas query "SHOW TABLES"` asks the catalogue in SQL')
     return is_whole
 
 
