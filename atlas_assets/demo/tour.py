@@ -1,6 +1,9 @@
 """The demonstration: plates through the whole graph, then a short report and a contact sheet."""
 
+import os
+import shutil
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -53,8 +56,18 @@ def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
     _print_scores(scores, console)
     console.print(f"\nin {time.monotonic() - started:.0f} s, {dataset.root}:", soft_wrap=True)
     console.print(f"  catalogue      {dataset.catalogue_path}\n  contact sheet  {sheet_path}", soft_wrap=True)
-    console.print('next: `atlas ui` opens the Dagster UI; `atlas query "SHOW TABLES"` asks the catalogue in SQL')
+    atlas = _command()
+    console.print(
+        f'next: `{atlas} ui` opens the Dagster UI; `{atlas} query "SHOW TABLES"` asks the catalogue in SQL',
+        soft_wrap=True,
+    )
     return is_whole
+
+
+def _command() -> str:
+    """How a person calls `atlas` here: by name if it is on the PATH, else by its path."""
+    path = Path(sys.executable).with_name("atlas")
+    return "atlas" if shutil.which("atlas") else os.path.relpath(path)
 
 
 def _draw(dataset: Dataset, console: Console) -> None:
