@@ -1,4 +1,4 @@
-"""Materialising from a terminal: the same assets in this process, layer after layer, with progress."""
+"""Materialising assets in this process, for a terminal: layer after layer, with progress."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.run_launcher import HOST_TAG
 
-# Each layer is a run of its own, so that a plate that fails in one does not hold back the others in the next.
+# Each layer is a separate run, so that a plate that fails in one does not stop the others from reaching the next.
 LAYERS = (
     ("plates", ("plate",)),
     ("groundwork", ("groundwork",)),
@@ -39,13 +39,13 @@ LAYERS = (
     ("ledgers", ("ledger", "catalogue")),
 )
 
-# A killed `atlas run` is shown as failed; the daemon, which did not launch it, does not try it again.
+# A killed `atlas run` is shown as failed. The daemon did not launch it and must not restart it.
 OWN_PROCESS_TAGS = {HOST_TAG: platform.node(), MAX_RETRIES_TAG: "0"}
 
 
 @dataclass(frozen=True)
 class LayerResult:
-    """How one layer ended."""
+    """The result of one layer."""
 
     name: str
     run_id: str
@@ -58,7 +58,7 @@ class LayerResult:
 def open_instance(dataset: Dataset) -> Iterator[dg.DagsterInstance]:
     """The dataset's Dagster instance, with the project's settings.
 
-    It is in `<dataset>/.dagster`; an operator's own DAGSTER_HOME is used if set, and its dagster.yaml is left alone.
+    It is in DAGSTER_HOME if that is set, and its dagster.yaml is kept; else in `<dataset>/.dagster`.
     """
     own_home = os.environ.get("DAGSTER_HOME")
     home = Path(own_home) if own_home else dataset.root / ".dagster"
@@ -71,7 +71,7 @@ def open_instance(dataset: Dataset) -> Iterator[dg.DagsterInstance]:
 
 
 class _ProgressHandler(logging.Handler):
-    """Turns the run's events into progress bars, one per asset, and keeps what failed."""
+    """Turns the run's events into progress bars, one per asset, and records failures."""
 
     def __init__(self, progress: Progress, total: int):
         super().__init__()
@@ -96,13 +96,13 @@ class _ProgressHandler(logging.Handler):
 
 
 def _reason(failure: StepFailureData) -> str:
-    """A failed step's own words: the description of a Failure, else the innermost exception's message."""
+    """Why a step failed: the description of its Failure, else the innermost exception's message."""
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
     error = failure.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error else "failed without a reason"
+    return error.message.strip() if error else "failed without an error message"
 
 
 def materialize(
@@ -115,20 +115,20 @@ def materialize(
     which: Literal["all", "missing", "failed"] = "all",
     console: Console | None = None,
 ) -> Iterator[LayerResult]:
-    """Materialises a selection, layer after layer; yields how each ended.
+    """Materialises a selection, layer after layer, and yields each layer's result.
 
     Args:
         registry: the instruments.
         dataset: the dataset.
         instance: where runs and events are recorded.
-        selection: Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`, with saved
-            selections as `@name`; if None, everything but the instruments that are not active.
-        plate_ids: the plates; all registered ones if None.
-        which: of these, those that are missing of an asset, or whose last attempt failed; for each asset its own.
+        selection: in Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`, with saved
+            selections as `@name`. None selects everything except instruments that are not active.
+        plate_ids: the plates; None means all registered plates.
+        which: for each asset, all of these plates, those that are missing, or those that failed.
         console: where progress is shown.
 
     Raises:
-        ValueError: the selection names no asset, or there are no plates.
+        ValueError: the selection is invalid or matches no asset, a plate is unknown, or there are no plates.
     """
     wanted = _require_plates(dataset, instance, plate_ids)
     with Progress(
@@ -138,7 +138,9 @@ def materialize(
         job, graph = _job(registry, dataset, handler)
         selected = _selection(registry, selection).resolve(graph)
         if not selected:
-            raise ValueError(f"the selection {selection!r} names no asset")
+            raise ValueError(
+                f"the selection {selection!r} matches no asset. `atlas selections` lists the saved selections"
+            )
         for name, keys in _stages(registry, graph, selected):
             is_of_plates = any(graph.get(key).is_partitioned for key in keys)
             handler.bars = {}
@@ -157,14 +159,16 @@ def materialize(
 
 
 def _require_plates(dataset: Dataset, instance: dg.DagsterInstance, plate_ids: Sequence[str] | None) -> tuple[str, ...]:
-    """The plates asked for, all by default. Raises ValueError for unknown ones, and if there are none."""
+    """The requested plates, by default all. Raises ValueError for unknown plates, and if there are none."""
     add_missing_partitions(instance, dataset)
     all_ids = instance.get_dynamic_partitions(PLATES_NAME)
     wanted = tuple(all_ids if plate_ids is None else plate_ids)
     unknown = set(wanted) - set(all_ids)
     if unknown or not wanted:
         raise ValueError(
-            f"no such plates: {sorted(unknown)}" if unknown else "no plates are registered: atlas plates add PATH"
+            f"no such plates: {', '.join(sorted(unknown))}. `atlas plates list` shows the registered plates"
+            if unknown
+            else "no plates are registered. Fix: atlas plates add PATH"
         )
     return wanted
 
@@ -172,7 +176,7 @@ def _require_plates(dataset: Dataset, instance: dg.DagsterInstance, plate_ids: S
 def _stages(
     registry: Registry, graph: BaseAssetGraph, selected: Iterable[dg.AssetKey]
 ) -> Iterator[tuple[str, list[dg.AssetKey]]]:
-    """The layers' selected assets, in order; instruments that read other instruments' results come after these."""
+    """The selected assets of each layer, in order. Instruments that read other instruments' results come last."""
     depths = {asset_key(instrument): instrument.depth for instrument in registry.instruments.values()}
     for name, groups in LAYERS:
         keys = [key for key in selected if graph.get(key).group_name in groups and graph.get(key).is_executable]
@@ -184,7 +188,7 @@ def _stages(
 def _works(
     registry: Registry, dataset: Dataset, keys: list[dg.AssetKey], wanted: tuple[str, ...], which: str
 ) -> Iterator[WorkList]:
-    """The runs of one layer: one over all wanted plates, or one for each set of plates that some assets miss."""
+    """The runs of one layer: one over all wanted plates, or one for each set of plates that some assets need."""
     if which == "all":
         yield WorkList(tuple(keys), wanted)
         return
@@ -206,13 +210,13 @@ def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
         try:
             return dg.AssetSelection.from_string(expand(registry, text))
         except DagsterInvalidAssetSelectionError as error:
-            raise ValueError(f"{text!r} is no selection: {error}") from error
+            raise ValueError(f"the selection {text!r} is not valid: {error}") from error
     inactive = [asset_key(one) for key, one in registry.instruments.items() if key not in registry.active]
     return dg.AssetSelection.all() - dg.AssetSelection.assets(*inactive)
 
 
 def _job(registry: Registry, dataset: Dataset, handler: logging.Handler) -> tuple[dg.JobDefinition, BaseAssetGraph]:
-    """One job over every asset, whose events go to the handler."""
+    """A job over every asset, whose events go to the handler."""
 
     def open_logger(context: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.Logger("atlas.terminal", level=logging.DEBUG)

@@ -1,4 +1,4 @@
-"""What is asked for without a person at the page: sensors, the nightly schedule, backfills, saved selections.
+"""Which runs to request: sensors, the nightly schedule, backfills, saved selections.
 
-Runs are requested here. What a run does belongs in `graph`.
+Runs are only requested here. What a run does belongs in `graph`.
 """

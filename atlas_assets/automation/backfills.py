@@ -1,4 +1,4 @@
-"""What `atlas backfill` asks for: all that is missing under one name, as work lists for a running Dagster's queue."""
+"""What `atlas backfill` requests: all missing plates of a named selection, as work lists for a running Dagster."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from atlas_resources.plates.dataset import Dataset
 
 @dataclass(frozen=True)
 class Backfill:
-    """All that is missing under a name.
+    """The missing plates of a named selection.
 
     Attributes:
-        name: of the saved selection it was asked by; its runs are tagged with it.
+        name: the name of the saved selection; its runs are tagged with it.
         keys: the assets.
-        works: a run each; empty if nothing is missing. Those of the ledgers name no plates.
-        waiting: a line per asset whose plates wait for another's results.
+        works: one work list per run; empty if nothing is missing. The ledgers' work list has no plates.
+        waiting: one line per asset whose plates wait for another asset's results.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Backfill:
 
     @property
     def plate_ids(self) -> frozenset[str]:
-        """Every plate that is asked for."""
+        """Every plate of the work lists."""
         return frozenset(plate_id for work in self.works for plate_id in work.plate_ids)
 
 
 def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Sequence[str] | None = None) -> Backfill:
-    """What is missing under a name now: plates that are not done, failed ones too; the ledgers, if they are behind.
+    """What a named selection is missing now: plates that are not done, including failed ones, or outdated ledgers.
 
     Args:
         registry: the instruments.
@@ -49,7 +49,7 @@ def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Se
         plate_ids: only these plates.
 
     Raises:
-        ValueError: nothing has that name, what has it measures no plates, or a plate is not registered.
+        ValueError: the name is unknown or cannot be backfilled, or a plate is not registered.
     """
     selection = find_selection(registry, name)
     if selection.name == "ledgers":
@@ -57,12 +57,12 @@ def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Se
         return Backfill(selection.name, LEDGER_KEYS, works)
     unknown = sorted(set(plate_ids or ()) - set(dataset.plate_ids()))
     if unknown:
-        raise ValueError(f"no such plates: {', '.join(unknown)}; `atlas plates list` shows those there are")
+        raise ValueError(f"no such plates: {', '.join(unknown)}. `atlas plates list` shows the registered plates")
     standings = read_backfill_standings(registry, dataset, selection.name)
     if not standings:
-        raise ValueError(f"{name} has no plates to fill; name groundwork, ledgers, a role or an instrument")
+        raise ValueError(f"{name} cannot be backfilled. Fix: name groundwork, ledgers, a role or an instrument")
     waiting = [
-        f"{count} plates of {standing.keys[0].to_user_string()} wait for the instrument it reads"
+        f"{count} plates of {standing.keys[0].to_user_string()} wait for results of the instrument that it reads"
         for standing in standings
         if (count := sum(plate.is_waiting for plate in standing.plates))
     ]
@@ -73,7 +73,7 @@ def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Se
 
 
 def read_backfill_standings(registry: Registry, dataset: Dataset, name: str) -> list[Standing]:
-    """Where the assets of a saved selection stand: an instrument's own asset, or the active ones of a role."""
+    """The standings of a saved selection's assets: an instrument's own asset, or the active ones of a role."""
     if name in registry.instruments:
         instruments = [registry.instruments[name]]
     else:
@@ -83,7 +83,7 @@ def read_backfill_standings(registry: Registry, dataset: Dataset, name: str) -> 
 
 
 def launch_backfill(server: DagsterServer, backfill: Backfill) -> Iterator[str]:
-    """Puts a run per work list into the queue; yields each one's id."""
+    """Puts one run per work list into the queue, and yields each run's id."""
     for work in backfill.works:
         is_of_plates = bool(work.plate_ids)
         tags = {BACKFILL_TAG: backfill.name, **(tags_of(work) if is_of_plates else {})}
@@ -91,5 +91,5 @@ def launch_backfill(server: DagsterServer, backfill: Backfill) -> Iterator[str]:
 
 
 def runs_under_way(server: DagsterServer, name: str) -> list[ServerRun]:
-    """Runs that a backfill of this name asked for and that are not over."""
+    """Unfinished runs that a backfill of this name requested."""
     return [run for run in server.runs(BACKFILL_TAG, name) if not run.is_over]

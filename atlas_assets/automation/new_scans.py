@@ -16,11 +16,11 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.resources import DatasetResource
 
-TICK_BUDGET_SECONDS = 30.0  # a sensor's tick is cut off after 60; the next one continues
+TICK_BUDGET_SECONDS = 30.0  # Dagster ends a tick after 60 s; the next tick continues
 
 
 def _state(path: Path) -> str:
-    """Changes whenever the file does; empty for none."""
+    """A text that changes whenever the file does; empty if there is no file."""
     try:
         stat = path.stat()
     except FileNotFoundError:
@@ -32,20 +32,20 @@ def _register_staged(dataset: Dataset, seen: dict[str, str]) -> tuple[dict[str, 
     """Registers staged scans that are new or changed since the last tick.
 
     Returns:
-        The state of every staged file handled so far, and one line per refused one.
+        The state of every staged file handled so far, and one line per refused file.
     """
-    dealt_with = {path: state for path, state in seen.items() if _state(Path(path)) == state}
+    handled = {path: state for path, state in seen.items() if _state(Path(path)) == state}
     refused = []
     deadline = time.monotonic() + TICK_BUDGET_SECONDS
-    registrations = register_scans(dataset, [dataset.staging_dir], is_wanted=lambda path: str(path) not in dealt_with)
+    registrations = register_scans(dataset, [dataset.staging_dir], is_wanted=lambda path: str(path) not in handled)
     with closing(registrations):
         for registration in registrations:
-            dealt_with[str(registration.path)] = _state(registration.path)
+            handled[str(registration.path)] = _state(registration.path)
             if registration.status == "refused":
-                refused.append(f"{registration.path.name}: {registration.reason}")
+                refused.append(f"{registration.path.relative_to(dataset.staging_dir)}: {registration.reason}")
             if time.monotonic() > deadline:
                 break
-    return dealt_with, refused
+    return handled, refused
 
 
 @dg.sensor(
@@ -57,7 +57,7 @@ def _register_staged(dataset: Dataset, seen: dict[str, str]) -> tuple[dict[str, 
 def register_new_scans(
     context: dg.SensorEvaluationContext, dataset: DatasetResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """One run covers all new plates: they are together at the end of the partitions."""
+    """Requests one run for all new plates, which are together at the end of the partitions."""
     opened = dataset.open()
     seen, refused = _register_staged(opened, json.loads(context.cursor or "{}"))
     context.update_cursor(json.dumps(seen))

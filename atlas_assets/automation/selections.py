@@ -18,13 +18,13 @@ SAVED = re.compile(r"@([\w./-]+)")
 
 @dataclass(frozen=True)
 class SavedSelection:
-    """A set of assets by a name.
+    """A named set of assets.
 
     Attributes:
-        name: as `@name`; the job is `materialise_<name>`.
-        text: in Dagster's selection syntax.
+        name: used as `@name`; the job is `materialise_<name>`.
+        text: the assets, in Dagster's selection syntax.
         meaning: one sentence.
-        is_job: whether the UI has a job of it.
+        is_job: whether the UI has a job for it.
     """
 
     name: str
@@ -34,8 +34,8 @@ class SavedSelection:
 
 
 def _selections(registry: Registry) -> Iterator[SavedSelection]:
-    yield SavedSelection("plates", _of(MANIFEST_KEY), "Every source compared with its registered digest.")
-    yield SavedSelection("groundwork", _of(*KEYS), "What the CPU measures of each plate without a model.")
+    yield SavedSelection("plates", _of(MANIFEST_KEY), "Compares every source with its registered digest.")
+    yield SavedSelection("groundwork", _of(*KEYS), "What the CPU measures on each plate without a model.")
     for group in GROUPS:
         active = [instrument for instrument in registry.active_instruments if asset_key(instrument).path[0] == group]
         if active:
@@ -43,9 +43,9 @@ def _selections(registry: Registry) -> Iterator[SavedSelection]:
             yield SavedSelection(group, _of(*map(asset_key, active)), f"The active {group}: {titles}.")
     yield SavedSelection("ledgers", _of(*LEDGER_KEYS), "Every ledger with its checks, and the catalogue.")
     for key, instrument in registry.instruments.items():
-        # With every ledger, not only those that read it: the catalogue needs them all, also in a dataset without any.
+        # With every ledger, not only those that read it: the catalogue needs them all, even in a new dataset.
         text = f"{_of(asset_key(instrument))}+ or {_of(*LEDGER_KEYS)}"
-        meaning = f"{instrument.spec.title}, and all that reads it, with every ledger."
+        meaning = f"{instrument.spec.title}, the instruments that read it, and every ledger."
         yield SavedSelection(key, text, meaning, is_job=key in registry.active)
 
 
@@ -54,11 +54,11 @@ def _of(*keys: dg.AssetKey) -> str:
 
 
 def saved_selections(registry: Registry) -> dict[str, SavedSelection]:
-    """Every saved selection by its name. Raises ValueError for an instrument that has the name of a group."""
+    """Every saved selection by its name. Raises ValueError if an instrument has the name of another selection."""
     saved: dict[str, SavedSelection] = {}
     for selection in _selections(registry):
         if selection.name in saved:
-            raise ValueError(f"two saved selections are named {selection.name!r}; give the instrument another key")
+            raise ValueError(f"two saved selections are named {selection.name!r}. Fix: give the instrument another key")
         saved[selection.name] = selection
     return saved
 
@@ -69,10 +69,10 @@ def expand(registry: Registry, text: str) -> str:
 
 
 def find_selection(registry: Registry, name: str) -> SavedSelection:
-    """The saved selection of a name. An instrument's is also found by model id and alias.
+    """The saved selection of a name. An instrument's selection is also found by model id and alias.
 
     Raises:
-        ValueError: there is none; the message names near ones, or says why the instrument cannot run.
+        ValueError: there is none. The message names similar ones, or why the instrument cannot run.
     """
     saved = saved_selections(registry)
     if name in saved:
@@ -81,7 +81,7 @@ def find_selection(registry: Registry, name: str) -> SavedSelection:
         key = registry.require(name).key
     except KeyError as error:
         near = " or ".join(difflib.get_close_matches(name, saved, n=3))
-        hint = f"Did you mean {near}?" if near else "`atlas selections` shows them all."
+        hint = f"Did you mean {near}?" if near else "`atlas selections` lists them all."
         raise ValueError(f"no saved selection {name!r}. {hint} As an instrument: {error.args[0]}") from None
     if key not in saved:
         status = registry.status(key)
@@ -90,7 +90,7 @@ def find_selection(registry: Registry, name: str) -> SavedSelection:
 
 
 def build_jobs(registry: Registry) -> list:
-    """A job for each saved selection of a group or an active instrument: one click in the UI."""
+    """The UI's jobs: one for each saved selection of a group or an active instrument."""
     return [
         dg.define_asset_job(
             f"materialise_{selection.name}",  # `groundwork` is already the name of an op

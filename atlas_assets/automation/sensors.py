@@ -1,7 +1,7 @@
 """Sensors and the nightly schedule: missing plates, stale ledgers, retries. All are off until switched on.
 
-The sensors are level-triggered: each tick reads the plates' own files and requests what is missing. A work list is
-requested once, by its run key, so a run that dies at once is not requested for ever; the nightly schedule requests it
+The sensors are level-triggered: each tick reads the plates' own files and requests what is missing. The run key makes
+Dagster run a work list once, so that a run that always dies is not started for ever. The nightly schedule requests it
 again.
 """
 
@@ -23,8 +23,8 @@ from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 
-# In the run's own process. Dagster's default, a process for each step, spends most of the time of short steps on
-# starting; and if a run has only one step, Dagster does not count that step's killed process as a killed run.
+# Steps run in the run's own process. Dagster's default, one process per step, spends most of a short step's time on
+# starting it. Also, Dagster does not count the killed process of a run's only step as a killed run.
 ONE_PROCESS = {"execution": {"config": {"in_process": {}}}}
 
 
@@ -33,13 +33,13 @@ def _key_of(*parts: object) -> str:
 
 
 def _config_of(work: WorkList) -> dict:
-    """The plates; a single step runs in the run's own process."""
+    """The run configuration of a work list. A single step runs in the run's own process."""
     config = run_config_of(work)
     return config | ONE_PROCESS if len(config["ops"]) == 1 else config
 
 
 def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) -> Iterator[dg.RunRequest]:
-    """A run per work list. The same list for the same versions on the same occasion is requested once."""
+    """One request per work list. The run key is a hash of the occasion, the assets' versions and the plates."""
     version_of = {key: standing.version for standing in standings for key in standing.keys}
     for work in work_lists(standings, most_attempts):
         versions = [(key.to_user_string(), version_of[key]) for key in work.keys]
@@ -52,7 +52,7 @@ def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) 
 
 
 def _manifests_first(plate_ids: Sequence[str]) -> dg.RunRequest:
-    """A run over the manifests, which everything else depends on. It has its own run, since a bad plate fails it."""
+    """A run over the manifests, on which all else depends. It is a separate run, because a bad plate fails it."""
     work = WorkList((MANIFEST_KEY,), tuple(plate_ids))
     return dg.RunRequest(
         run_key=_key_of("manifests", work.plate_ids),
@@ -63,7 +63,7 @@ def _manifests_first(plate_ids: Sequence[str]) -> dg.RunRequest:
 
 
 def _requestable(instance: dg.DagsterInstance, dataset: Dataset, standings: Sequence[Standing]) -> list[Standing]:
-    """Standings without plates that a run is about to make, and those that Dagster has no partition for yet."""
+    """The standings without the plates that an unfinished run covers and those without a partition."""
     unknown, asked = set(missing_partitions(instance, dataset)), plates_under_way(instance)
     return [standing.without(unknown | asked.get(standing.keys[0], set())) for standing in standings]
 
@@ -72,14 +72,14 @@ def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
     @dg.sensor(
         target=dg.AssetSelection.all(),
         minimum_interval_seconds=60,
-        description="Requests what is missing: groundwork and every active instrument, in few runs over just the "
-        "missing plates. The nightly schedule retries plates that failed. "
+        description="Requests groundwork and every active instrument for the plates that are missing, in few runs. "
+        "The nightly schedule retries plates that failed. "
         f"Active: {', '.join(sorted(registry.active))}.",
     )
     def fill_missing(context: dg.SensorEvaluationContext, dataset: DatasetResource) -> dg.SensorResult | dg.SkipReason:
-        waiting_for = automation_runs(context.instance)
-        if waiting_for:
-            return dg.SkipReason(f"{waiting_for} runs are in progress")
+        unfinished = automation_runs(context.instance)
+        if unfinished:
+            return dg.SkipReason(f"automation runs in progress: {unfinished}")
         untried = untried_plates(context.instance, context.instance.get_dynamic_partitions(PLATES_NAME))
         if untried:
             return dg.SensorResult(run_requests=[_manifests_first(untried)])
@@ -88,7 +88,7 @@ def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
         requests = list(_requests(standings, 1, "fill_missing"))
         failed = sum(len(standing.failed) for standing in standings)
         if not requests:
-            return dg.SkipReason(f"nothing is missing; {failed} failures wait for the nightly schedule")
+            return dg.SkipReason(f"nothing is missing; failed plates left to the nightly schedule: {failed}")
         return dg.SensorResult(run_requests=requests)
 
     return fill_missing
@@ -103,14 +103,14 @@ def _build_refresh_ledgers(registry: Registry, ledgers: Sequence[dg.AssetKey]) -
     def refresh_ledgers(
         context: dg.SensorEvaluationContext, dataset: DatasetResource
     ) -> dg.SensorResult | dg.SkipReason:
-        waiting_for = automation_runs(context.instance)
-        if waiting_for:
-            return dg.SkipReason(f"{waiting_for} runs are in progress")
+        unfinished = automation_runs(context.instance)
+        if unfinished:
+            return dg.SkipReason(f"automation runs in progress: {unfinished}")
         reason = why_behind(dataset.open(), registry)
         if not reason:
             return dg.SkipReason("the ledgers are up to date")
         context.log.info(reason)
-        # Requested once per reason since the catalogue was last built: a refresh that fails is not requested for ever.
+        # One run per reason since the catalogue was last built, so that a failing refresh is not repeated for ever.
         built = context.instance.get_latest_materialization_event(ledgers[-1])
         request = dg.RunRequest(
             run_key=_key_of(reason, built and built.timestamp),
@@ -128,8 +128,8 @@ def _build_nightly(registry: Registry, settings: AutomationSettings) -> dg.Sched
         cron_schedule=settings.nightly.cron,
         execution_timezone=settings.nightly.timezone,
         target=dg.AssetSelection.all(),
-        description="Requests all that is missing, failures included, up to "
-        f"{settings.most_attempts} attempts a plate. Leaves out what a run in progress is about to make.",
+        description="Requests all missing plates, including failed ones, up to "
+        f"{settings.most_attempts} attempts per plate. Skips plates that an unfinished run covers.",
     )
     def nightly(
         context: dg.ScheduleEvaluationContext, dataset: DatasetResource
@@ -139,10 +139,14 @@ def _build_nightly(registry: Registry, settings: AutomationSettings) -> dg.Sched
         occasion = f"nightly {context.scheduled_execution_time:%Y-%m-%d %H:%M}"
         requests = list(_requests(standings, settings.most_attempts, occasion))
         failed = [plate for standing in standings for plate in standing.failed]
-        given_up = [plate for plate in failed if plate.is_left_alone(settings.most_attempts)]
+        given_up = [plate for plate in failed if plate.is_given_up(settings.most_attempts)]
         for plate in given_up:
-            context.log.warning(f"{plate.plate_id} is left alone after {plate.attempts} attempts: {plate.reason}")
-        yield from requests or [dg.SkipReason(f"nothing is missing; {len(given_up)} failures are left alone")]
+            context.log.warning(
+                f"{plate.plate_id} is not retried after {plate.attempts} failed attempts: {plate.reason}"
+            )
+        yield from requests or [
+            dg.SkipReason(f"nothing is missing; failed plates that are not retried: {len(given_up)}")
+        ]
 
     return nightly
 
@@ -153,9 +157,9 @@ def build_automation(
     """The sensors and the schedule over the active instruments.
 
     Args:
-        registry: the instruments; only active ones are acted on.
-        settings: when, and how often a plate may fail.
-        ledgers: the ledgers, and last the catalogue.
+        registry: the instruments; only active ones are requested.
+        settings: when the schedule runs, and how often a plate may fail.
+        ledgers: the ledgers' keys, the catalogue's last.
     """
     sensors = [register_new_scans, _build_fill_missing(registry), _build_refresh_ledgers(registry, ledgers)]
     return sensors, [_build_nightly(registry, settings)]

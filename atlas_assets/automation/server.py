@@ -1,6 +1,6 @@
-"""A running Dagster web server, asked over GraphQL: which runs there are, and new ones for its daemon's queue.
+"""The GraphQL API of a running Dagster web server: lists runs, and puts new ones into its daemon's queue.
 
-What is asked for is in `backfills`. It talks to the address it is given and to no other.
+Only the given address is contacted.
 """
 
 import json
@@ -21,12 +21,12 @@ ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
 
 class ServerError(RuntimeError):
-    """The server is not there, or refuses what it is asked."""
+    """The server does not answer, or refuses a request."""
 
 
 @dataclass(frozen=True)
 class ServerRun:
-    """A run as the server knows it."""
+    """A run as the server reports it."""
 
     run_id: str
     status: str
@@ -34,7 +34,7 @@ class ServerRun:
 
     @property
     def is_over(self) -> bool:
-        """Whether it ended for good: a run that the daemon is about to start again has not."""
+        """Whether it has ended for good. A run that the daemon will start again has not."""
         is_retried = RETRY_RUN_TAG in self.tags
         return self.status in ENDED and (is_retried or self.tags.get(WILL_RETRY_TAG) != "true")
 
@@ -48,7 +48,7 @@ class DagsterServer:
             raise ServerError(f"{url!r}: expected an address such as {DEFAULT_URL}")
 
     def ask(self, query: str, **variables: object) -> Any:
-        """The data of an answer. Raises ServerError."""
+        """Sends a query and returns the answer's data. Raises ServerError."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})  # noqa: S310 - http(s), see above
         try:
@@ -56,15 +56,15 @@ class DagsterServer:
                 answer = json.load(response)
         except (OSError, ValueError) as error:
             raise ServerError(
-                f"{self.url}: no Dagster web server answers ({error}). Start it with `atlas ui`, give its address with "
-                f"--url, or compute in this process: `atlas run --missing`"
+                f"{self.url}: no Dagster web server answers ({error}). Fix: start it with `atlas ui`, give its address "
+                f"with --url, or compute in this process with `atlas run --missing`"
             ) from error
         if "errors" in answer:
             raise ServerError(f"{self.url}: {answer['errors'][0]['message']}")
         return answer["data"]
 
     def require_dataset(self, root: Path) -> None:
-        """Raises ServerError unless the server works on this dataset."""
+        """Raises ServerError unless the server serves this dataset."""
         answer = self.ask(
             """query($selector: ResourceSelector!) { topLevelResourceDetailsOrError(resourceSelector: $selector) {
                 ... on ResourceDetails { configuredValues { key value } } ... on PythonError { message } } }""",
@@ -73,8 +73,10 @@ class DagsterServer:
         values = {entry["key"]: entry["value"] for entry in answer.get("configuredValues", [])}
         served = Path(json.loads(values["root"])) if "root" in values else None
         if served is None or served.resolve() != root.resolve():
-            found = f"works on {served}" if served else "has not loaded the code location `atlas`"
-            raise ServerError(f"{self.url} {found}; expected {root}. Set ATLAS_HOME, or give another --url")
+            found = str(served) if served else "none, because the code location `atlas` is not loaded"
+            raise ServerError(
+                f"{self.url}: expected a server of the dataset {root}, found {found}. Fix: set ATLAS_HOME or give --url"
+            )
 
     def has_daemon(self) -> bool:
         """Whether a daemon takes runs from the queue."""
@@ -95,7 +97,7 @@ class DagsterServer:
         ]
 
     def launch(self, keys: Sequence[dg.AssetKey], run_config: dict, tags: Mapping[str, str]) -> str:
-        """Puts a run over some assets into the queue; its id. Raises ServerError, saying what the server said."""
+        """Puts a run over some assets into the queue. Returns its id. Raises ServerError with the server's message."""
         answer = self.ask(
             """mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
                 __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
@@ -113,9 +115,9 @@ class DagsterServer:
             },
         )["launchPipelineExecution"]
         if answer["__typename"] != "LaunchRunSuccess":
-            said = answer.get("message") or "; ".join(error["message"] for error in answer.get("errors", []))
+            message = answer.get("message") or "; ".join(error["message"] for error in answer.get("errors", []))
             raise ServerError(
-                f"{self.url}: {answer['__typename']}: {said}. If the instrument is new, reload the code location: "
+                f"{self.url}: {answer['__typename']}: {message}. If the instrument is new, reload the code location "
                 f"in the UI under Deployment, or restart `atlas ui`"
             )
         return answer["run"]["runId"]

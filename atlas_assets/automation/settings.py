@@ -24,9 +24,10 @@ class AutomationSettings(Contract):
 
 
 def read_settings(path: Path | None = None) -> AutomationSettings:
-    """The settings, by default the project's own or the packaged ones.
+    """The settings; by default the project's own file, else the packaged one.
 
-    Raises ValueError, which names file, field, found and expected.
+    Raises:
+        ValueError: names file, field, expected and found.
     """
     path = path or settings_path("automation.yaml")
     try:

@@ -1,4 +1,4 @@
-"""Where every plate stands with every asset: done, failed, missing or waiting, read from the plates' own files."""
+"""The standing of every plate with every asset: done, failed, missing or waiting. Read from the plates' own files."""
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
@@ -18,15 +18,15 @@ GROUNDWORK_PLATES_PER_RUN = 500
 
 @dataclass(frozen=True)
 class PlateStanding:
-    """Where one plate stands with one asset.
+    """The standing of one plate with one asset.
 
     Attributes:
         plate_id: the plate.
-        is_done: whether nothing of the asset is missing.
-        attempts: failures with the asset's present version on the present source.
-        is_broken: its own files are unreadable; trying again does not help.
-        reason: of the last failure, one line.
-        is_waiting: whether the asset reads another's result of the plate, which is not there yet.
+        is_done: whether the asset is complete for the plate.
+        attempts: number of failures with the asset's present version on the present source.
+        is_broken: whether the plate's own files are unreadable, so that a retry does not help.
+        reason: the last failure, one line.
+        is_waiting: whether the asset reads another asset's result of the plate, which is missing.
     """
 
     plate_id: str
@@ -36,14 +36,14 @@ class PlateStanding:
     reason: str = ""
     is_waiting: bool = False
 
-    def is_left_alone(self, most_attempts: int) -> bool:
-        """Whether it failed too often, or in a way that trying again does not fix."""
+    def is_given_up(self, most_attempts: int) -> bool:
+        """Whether it failed too often, or in a way that a retry does not fix."""
         return not self.is_done and (self.is_broken or self.attempts >= most_attempts)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where every plate stands with one asset, or two that are made together."""
+    """The standing of every plate with one asset, or with two that are made together."""
 
     keys: tuple[dg.AssetKey, ...]
     version: str
@@ -52,21 +52,21 @@ class Standing:
 
     def pending(self, most_attempts: int | None) -> list[str]:
         """Missing plates that have failed fewer times than `most_attempts`; all missing plates if None."""
-        missing = (plate for plate in self.missing if most_attempts is None or not plate.is_left_alone(most_attempts))
+        missing = (plate for plate in self.missing if most_attempts is None or not plate.is_given_up(most_attempts))
         return [plate.plate_id for plate in missing]
 
     @property
     def missing(self) -> list[PlateStanding]:
-        """Plates that are not done and wait for nothing."""
+        """Plates that are not done and not waiting."""
         return [plate for plate in self.plates if not plate.is_done and not plate.is_waiting]
 
     def without(self, plate_ids: Set[str]) -> "Standing":
-        """The same, less some plates."""
+        """The same standing without some plates."""
         return replace(self, plates=tuple(plate for plate in self.plates if plate.plate_id not in plate_ids))
 
     @property
     def failed(self) -> list[PlateStanding]:
-        """Plates that failed and are not done since."""
+        """Plates that failed and are still not done."""
         return [plate for plate in self.plates if not plate.is_done and (plate.attempts or plate.is_broken)]
 
 
@@ -101,7 +101,7 @@ def _groundwork_standing_of(plate: Plate) -> PlateStanding:
 def read_standings(dataset: Dataset, instruments: Iterable[Instrument]) -> list[Standing]:
     """The groundwork's standing, then each instrument's, over every registered plate.
 
-    Costs a listing and a small file per plate and asset.
+    Reads one folder listing and a small file per plate and asset.
     """
     plates = dataset.plates()
     groundwork = tuple(map(_groundwork_standing_of, plates))

@@ -1,7 +1,4 @@
-"""Which plates a run is about to make: those of every run that is not over, whoever asked for it.
-
-What plates owe is in `work_lists`.
-"""
+"""Unfinished runs and the plates that they cover, whoever requested them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -27,11 +24,11 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-RETRY_MINUTES = 5  # within which the daemon has started a killed run again, or will not
+RETRY_MINUTES = 5  # the daemon restarts a killed run within this time, or never
 
 
 def unfinished_runs(instance: dg.DagsterInstance) -> Iterator[dg.DagsterRun]:
-    """Runs that are not over, including killed runs that the daemon is about to start again."""
+    """Yields unfinished runs, including killed runs that the daemon will start again."""
     yield from instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     if instance.run_retries_enabled:
         lately = datetime.now(UTC) - timedelta(minutes=RETRY_MINUTES)
@@ -42,12 +39,12 @@ def unfinished_runs(instance: dg.DagsterInstance) -> Iterator[dg.DagsterRun]:
 
 
 def automation_runs(instance: dg.DagsterInstance) -> int:
-    """How many of automation's runs are in progress."""
+    """The number of unfinished runs that sensors and the schedule requested."""
     return sum(AUTOMATION_TAG in run.tags for run in unfinished_runs(instance))
 
 
 def plates_under_way(instance: dg.DagsterInstance) -> Mapping[dg.AssetKey, set[str]]:
-    """Plates of each asset that a run in progress was asked for."""
+    """The plates of each asset that unfinished runs cover."""
     known = list(instance.get_dynamic_partitions(PLATES_NAME))
     asked: dict[dg.AssetKey, set[str]] = defaultdict(set)
     for run in unfinished_runs(instance):
@@ -58,7 +55,7 @@ def plates_under_way(instance: dg.DagsterInstance) -> Mapping[dg.AssetKey, set[s
 
 
 def _plates_of(run: dg.DagsterRun, known: list[str]) -> list[str]:
-    """A run's work list, or else its partition or range of partitions."""
+    """The plates of a run: its work list, else its partition or range of partitions."""
     ops: Any = run.run_config.get("ops") or {}
     configs = [op.get("config") or {} for op in ops.values()]
     listed = [plate_id for config in configs for plate_id in config.get("plates", [])]

@@ -1,4 +1,4 @@
-"""Work lists: the runs to request so that every plate that is missing is measured, and no other."""
+"""Work lists: the runs to request so that every missing plate is measured, and no other."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from atlas_assets.automation.standings import Standing
 from atlas_assets.graph.dagster_internals import range_tags
 from atlas_assets.graph.groundwork import KEYS, OP_NAME
 
-AUTOMATION_TAG = "atlas/automation"  # on every run that a sensor or schedule requested: which one
-BACKFILL_TAG = "atlas/backfill"  # on every run that `atlas backfill` requested: by which name
+AUTOMATION_TAG = "atlas/automation"  # the sensor or schedule that requested a run
+BACKFILL_TAG = "atlas/backfill"  # the selection by which `atlas backfill` requested a run
 
 
 @dataclass(frozen=True)
 class WorkList:
-    """One run to request: plates, and the assets for which just these are missing."""
+    """One run to request: the plates, and the assets for which exactly these are missing."""
 
     keys: tuple[dg.AssetKey, ...]
     plate_ids: tuple[str, ...]
 
 
 def work_lists(standings: Sequence[Standing], most_attempts: int | None) -> Iterator[WorkList]:
-    """Few runs over just what is missing: each asset's plates in chunks of its own size, equal chunks together.
+    """Yields few work lists over the missing plates: each asset's plates in chunks of its own size.
 
-    Scattered plates share a run: 200 missing of 1,000 are one chunk of 200.
+    Assets with equal chunks share a run. So do scattered plates: 200 missing of 1,000 are one chunk of 200.
     """
     keys_of_chunk: dict[tuple[str, ...], list[dg.AssetKey]] = {}
     for standing in standings:

@@ -41,7 +41,7 @@ def mask_overlay(
     longest_side_px: int = 320,
     numbers: Sequence[int] | None = None,
 ) -> bytes:
-    """The plate with its paper veiled and its segments outlined and numbered, as a JPEG.
+    """The plate with its paper paled and its segments outlined and numbered, as a JPEG.
 
     Args:
         image: RGB, sRGB.

@@ -1,4 +1,4 @@
-"""`atlas backfill` puts just what a name owes into the queue of a running Dagster, once, and tells how it ended."""
+"""`atlas backfill` puts the missing plates of a selection into a running Dagster's queue once, and reports the end."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ URL = "http://127.0.0.1:1"
 
 
 class FakeServer:
-    """A Dagster that runs what it is asked for at once and alone; `statuses` are those of runs before that."""
+    """A Dagster that executes each requested run at once. `before` lists earlier runs."""
 
     def __init__(self, graph: Graph):
         self.graph = graph
@@ -50,7 +50,7 @@ class FakeServer:
 
 @pytest.fixture
 def graph(tmp_path, fakes, instance, monkeypatch):
-    """Five plates, of which the magenta plate-003 fails; two plates a run of the segmenter."""
+    """Five plates, of which the magenta plate-003 fails; the segmenter takes two plates per run."""
     segmenter = fake_spec(SEGMENTER).model_copy(update={"max_partitions_per_run": 2})
     registry = fake_registry(fake_spec(EMBEDDER), segmenter)
     dataset = make_dataset(tmp_path, "red", "green", "magenta", "ochre", "teal")
@@ -77,16 +77,16 @@ def atlas(*arguments: object) -> Result:
     return result
 
 
-def asked(server: FakeServer) -> list[list[str]]:
-    """Plates of each run of one op."""
+def requested(server: FakeServer) -> list[list[str]]:
+    """The plates of each launched run, which has one op."""
     return [next(iter(config["ops"].values()))["config"]["plates"] for _, config, _ in server.launched]
 
 
-def test_scattered_plates_are_asked_for_in_runs_of_the_instruments_own_size(graph, server):
+def test_scattered_plates_are_requested_in_runs_of_the_instruments_size(graph, server):
     graph.materialize(SEGMENTS.to_user_string(), plates=["plate-002"])
     result = atlas("backfill", SEGMENTER)
     assert result.exit_code == 0
-    assert asked(server) == [["plate-001", "plate-003"], ["plate-004", "plate-005"]]
+    assert requested(server) == [["plate-001", "plate-003"], ["plate-004", "plate-005"]]
     assert all(keys == {SEGMENTS} for keys, _, _ in server.launched)
     assert all(tags["atlas/backfill"] == SEGMENTER for _, _, tags in server.launched)
     assert "no daemon is running" in result.output
@@ -99,28 +99,28 @@ def test_following_ends_with_the_failed_plate_by_name_and_exit_code_1(graph, ser
     assert graph.materialized("segments/fake_segmenter") == {"plate-001", "plate-002", "plate-004", "plate-005"}
 
 
-def test_failed_plates_are_asked_for_again_and_done_ones_are_not(graph, server):
+def test_failed_plates_are_requested_again_and_done_ones_are_not(graph, server):
     atlas("backfill", SEGMENTER)
     server.launched.clear()
     atlas("backfill", SEGMENTER)
-    assert asked(server) == [["plate-003"]]
+    assert requested(server) == [["plate-003"]]
     assert len(run_folders(graph.dataset, "plate-001")) == 1
 
 
-def test_where_all_is_done_nothing_is_asked_for(graph, server):
+def test_nothing_is_requested_if_all_is_done(graph, server):
     atlas("backfill", "groundwork")
     result = atlas("backfill", "groundwork", "--follow")
     assert (result.exit_code, result.output) == (0, "groundwork: nothing is missing\n")
     assert len(server.launched) == 1
 
 
-def test_a_dry_run_says_which_runs_and_asks_for_none(graph, server):
+def test_a_dry_run_lists_the_runs_and_requests_none(graph, server):
     result = atlas("backfill", "segments", "--plates", "plate-005, plate-001", "--dry-run")
     assert result.output == "one run: 2 plates, plate-001 first: segments/fake_segmenter\n"
     assert server.launched == []
 
 
-def test_while_its_runs_are_under_way_it_asks_for_nothing(graph, server):
+def test_nothing_is_requested_while_its_runs_are_under_way(graph, server):
     server.before = [ServerRun("some-run", "STARTED", {"atlas/backfill": SEGMENTER})]
     result = atlas("backfill", SEGMENTER)
     assert "1 runs of fake_segmenter are in progress already" in result.output
@@ -142,7 +142,7 @@ def test_a_killed_run_that_will_be_started_again_is_not_over(status, tags, is_ov
     assert ServerRun("run", status, tags).is_over is is_over
 
 
-def test_the_ledgers_are_asked_for_when_they_are_behind(graph, server):
+def test_the_ledgers_are_requested_when_they_are_behind(graph, server):
     atlas("backfill", "groundwork")
     server.launched.clear()
     result = atlas("backfill", "ledgers", "--follow")
@@ -154,26 +154,26 @@ def test_the_ledgers_are_asked_for_when_they_are_behind(graph, server):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("segment",), "Did you mean segments"),
-        (("plates",), "plates has no plates to fill; name groundwork, ledgers, a role or an instrument"),
+        (("plates",), "plates cannot be backfilled. Fix: name groundwork, ledgers, a role or an instrument"),
         (("segments", "--plates", "plate-099"), "no such plates: plate-099"),
     ],
 )
-def test_a_name_that_means_nothing_is_an_error_that_helps(graph, server, arguments, said):
+def test_an_unknown_name_is_an_error_with_a_hint(graph, server, arguments, message):
     result = atlas("backfill", *arguments)
     assert result.exit_code == 1
-    assert said in result.output
+    assert message in result.output
 
 
-def test_without_a_server_it_says_how_to_start_one(graph):
+def test_without_a_server_the_error_names_the_fix(graph):
     result = atlas("backfill", SEGMENTER, "--url", URL)
     assert result.exit_code == 1
-    assert "Start it with `atlas ui`" in result.output
+    assert "Fix: start it with `atlas ui`" in result.output
     assert "atlas run --missing" in result.output
 
 
-def test_an_address_of_a_file_is_refused():
+def test_a_file_url_is_refused():
     with pytest.raises(ServerError, match="expected an address such as"):
         DagsterServer("file:///etc/passwd")

@@ -1,4 +1,4 @@
-"""A tick of the sensor registers staged scans, adds partitions, and asks for one run over the new plates."""
+"""A tick of the sensor registers staged scans, adds partitions, and requests one run over the new plates."""
 
 import json
 
@@ -15,7 +15,7 @@ from atlas_resources.resources import DatasetResource
 
 
 class Ticks:
-    """The sensor over a dataset, tick after tick, as the daemon runs it: cursor kept, partitions added."""
+    """Evaluates the sensor tick by tick as the daemon does: it keeps the cursor and adds partitions."""
 
     def __init__(self, dataset: Dataset, instance: dg.DagsterInstance):
         self.dataset = dataset
@@ -56,7 +56,7 @@ def ticks(tmp_path, instance):
     return Ticks(dataset, instance)
 
 
-def test_an_empty_staging_folder_asks_for_nothing(ticks):
+def test_an_empty_staging_folder_requests_nothing(ticks):
     assert ticks.tick_without_news() == "no new plates"
 
 
@@ -87,13 +87,13 @@ def test_the_requested_run_materialises_the_new_plates(ticks):
         assert ticks.instance.get_materialized_partitions(key) == {"plate-001", "plate-002"}
 
 
-def test_a_second_tick_asks_for_nothing(ticks):
+def test_a_second_tick_requests_nothing(ticks):
     draw_scans(ticks.dataset.staging_dir, "red", "green")
     ticks.tick_with_news()
     assert ticks.tick_without_news() == "no new plates"
 
 
-def test_later_scans_are_a_range_of_their_own(ticks):
+def test_later_scans_are_a_separate_range(ticks):
     draw_scans(ticks.dataset.staging_dir, "red", "green")
     ticks.tick_with_news()
     draw_scan(ticks.dataset.staging_dir / "deeper" / "down" / "late.png", (10, 20, 30))
@@ -121,7 +121,7 @@ def test_a_scan_that_was_still_being_copied_is_tried_again_when_it_changes(ticks
     assert ticks.dataset.plate_ids() == ["plate-001"]
 
 
-def test_identity_comes_from_the_index_beside_the_staged_scans(ticks):
+def test_identity_comes_from_the_index_next_to_the_staged_scans(ticks):
     (scan,) = draw_scans(ticks.dataset.staging_dir / "birds", "red")
     index = [{"plate": 17, "name": "Carolina Turtle Dove", "slug": "carolina-turtle-dove", "fileName": scan.name}]
     (scan.parent / "data.json").write_text(json.dumps(index))
@@ -130,7 +130,7 @@ def test_identity_comes_from_the_index_beside_the_staged_scans(ticks):
     assert (manifest.plate_number, manifest.title) == (17, "Carolina Turtle Dove")
 
 
-def test_plates_registered_on_the_command_line_are_taken_up(ticks, tmp_path):
+def test_plates_registered_on_the_command_line_are_included(ticks, tmp_path):
     list(register_scans(ticks.dataset, draw_scans(tmp_path / "elsewhere", "red", "green")))
     (request,) = ticks.tick_with_news().run_requests or []
     assert request.tags["dagster/asset_partition_range_start"] == "plate-001"
@@ -138,14 +138,14 @@ def test_plates_registered_on_the_command_line_are_taken_up(ticks, tmp_path):
     assert ticks.instance.get_dynamic_partitions("plates") == ["plate-001", "plate-002"]
 
 
-def test_a_tick_leaves_the_staged_files_as_they_were(ticks):
+def test_a_tick_does_not_change_the_staged_files(ticks):
     scans = draw_scans(ticks.dataset.staging_dir, "red", "green")
     before = [scan.read_bytes() for scan in scans]
     ticks.tick_with_news()
     assert [scan.read_bytes() for scan in scans] == before
 
 
-def test_a_tick_that_runs_out_of_time_is_taken_up_by_the_next(ticks, monkeypatch):
+def test_the_next_tick_continues_one_that_ran_out_of_time(ticks, monkeypatch):
     monkeypatch.setattr("atlas_assets.automation.new_scans.TICK_BUDGET_SECONDS", 0.0)
     draw_scans(ticks.dataset.staging_dir, "red", "green", "blue")
     for number in (1, 2, 3):
@@ -154,11 +154,11 @@ def test_a_tick_that_runs_out_of_time_is_taken_up_by_the_next(ticks, monkeypatch
     assert ticks.tick_without_news() == "no new plates"
 
 
-def test_scans_behind_an_index_that_cannot_be_read_wait_until_it_is_mended(ticks):
+def test_scans_with_an_unreadable_index_are_registered_once_it_is_fixed(ticks):
     (scan,) = draw_scans(ticks.dataset.staging_dir / "birds", "red")
     index = scan.parent / "data.json"
     index.write_text("[{")
-    assert "refused data.json: " in ticks.tick_without_news()
+    assert "refused birds/data.json: " in ticks.tick_without_news()
     assert ticks.dataset.plate_ids() == []
     index.write_text(json.dumps([{"plate": 17, "name": "Dove", "slug": "dove", "fileName": scan.name}]))
     ticks.tick_with_news()

@@ -1,4 +1,4 @@
-"""`@name` in a terminal and a job in the UI stand for the same assets."""
+"""`@name` in a terminal and a job in the UI select the same assets."""
 
 import dagster as dg
 import pytest
@@ -15,7 +15,7 @@ def keys_of(graph: Graph, text: str) -> set[str]:
     return {key.to_user_string() for key in resolved}
 
 
-def test_each_stands_for_its_assets(graph):
+def test_each_selection_has_its_assets(graph):
     saved = saved_selections(graph.registry)
     assert set(saved) == {"plates", "groundwork", "embeddings", "segments", "ledgers", EMBEDDER, SEGMENTER}
     assert keys_of(graph, saved["groundwork"].text) == {"plate/input_image", "plate/input_color_histograms"}
@@ -26,7 +26,7 @@ def test_each_stands_for_its_assets(graph):
     assert not {f"segments/{SEGMENTER}", "plate/manifest"} & fed
 
 
-def test_each_job_materialises_what_its_selection_stands_for(graph):
+def test_each_job_materialises_the_assets_of_its_selection(graph):
     repository = graph.definitions.get_repository_def()
     for name, selection in saved_selections(graph.registry).items():
         selected = repository.get_job(f"materialise_{name}").asset_layer.selected_asset_keys
@@ -39,7 +39,7 @@ def test_an_instrument_that_is_not_active_has_a_name_and_no_job():
     assert not saved["dinov2_base"].is_job
 
 
-def test_names_stand_within_selections_and_instruments_go_by_model_id_too(fakes):
+def test_names_are_expanded_within_selections_and_may_be_model_ids(fakes):
     registry = fake_registry(fake_spec(EMBEDDER))
     embedding = saved_selections(registry)[EMBEDDER].text
     assert embedding.startswith(f'key:"embeddings/{EMBEDDER}"+ or key:"ledger/')
@@ -49,19 +49,19 @@ def test_names_stand_within_selections_and_instruments_go_by_model_id_too(fakes)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("@embedings", "Did you mean embeddings"), ("@sdxl_turbo", "sdxl_turbo is not admitted: ")]
+    ("text", "message"), [("@embedings", "Did you mean embeddings"), ("@sdxl_turbo", "sdxl_turbo is not admitted: ")]
 )
-def test_a_name_that_means_nothing_is_refused_with_a_hint(text, said):
-    with pytest.raises(ValueError, match=said):
+def test_an_unknown_name_is_refused_with_a_hint(text, message):
+    with pytest.raises(ValueError, match=message):
         expand(read_registry(), text)
 
 
-def test_an_instrument_may_not_take_the_name_of_a_layer(fakes):
+def test_an_instrument_must_not_have_the_name_of_a_layer(fakes):
     with pytest.raises(ValueError, match="two saved selections are named 'ledgers'"):
         saved_selections(fake_registry(fake_spec(SEGMENTER).model_copy(update={"key": "ledgers"})))
 
 
-def test_an_instruments_name_runs_where_nothing_has_run_yet(graph):
+def test_an_instruments_selection_runs_in_a_new_dataset(graph):
     assert not list(graph.dataset.ledger_dir.iterdir())
     layers = list(materialize(graph.registry, graph.dataset, graph.instance, selection=f"@{EMBEDDER}"))
     assert [(layer.name, layer.is_success) for layer in layers] == [("instruments", True), ("ledgers", True)]

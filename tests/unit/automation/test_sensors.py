@@ -1,4 +1,4 @@
-"""Sensors and schedule ask for what is missing, once, and leave a plate that keeps failing alone."""
+"""Sensors and schedule request missing plates once, and stop retrying a plate that keeps failing."""
 
 import datetime
 import logging
@@ -32,49 +32,49 @@ SETTINGS = AutomationSettings(nightly=Nightly(cron="30 3 * * *", timezone="Europ
 
 
 class Automation:
-    """The sensors and the schedule, evaluated by hand, and their requests executed as the daemon does, once a key."""
+    """Evaluates the sensors and the schedule, and executes their requests as the daemon does: once per run key."""
 
     def __init__(self, graph: Graph, registry: Registry):
         self.graph = Graph(graph.dataset, registry, graph.instance)
         self.ledgers = [assets.key for assets in build_ledger_assets(registry)]
         sensors, (self.schedule,) = build_automation(registry, SETTINGS, self.ledgers)
         self.sensors = {sensor.name: sensor for sensor in sensors}
-        self.said: list[str] = []
+        self.logged: list[str] = []
         if add_missing_partitions(graph.instance, graph.dataset):
             self.graph.materialize("plate/manifest")
 
     def tick(self, name: str) -> list[dg.RunRequest]:
-        """What a sensor asks for."""
+        """The runs that a sensor requests."""
         result = self._evaluate(name)
         assert isinstance(result, dg.SensorResult), result
         return list(result.run_requests or [])
 
     def idle_tick(self, name: str) -> str:
-        """Why a sensor asks for nothing."""
+        """Why a sensor requests nothing."""
         result = self._evaluate(name)
         assert isinstance(result, dg.SkipReason), result
         return str(result.skip_message)
 
     def night(self, day: int) -> list[dg.RunRequest]:
-        """What the schedule asks for in the night of a day of March 2027."""
+        """The runs that the schedule requests on a day of March 2027."""
         answers = self._evaluate_night(day)
         assert all(isinstance(answer, dg.RunRequest) for answer in answers), answers
         return answers
 
     def idle_night(self, day: int) -> str:
-        """Why the schedule asks for nothing."""
+        """Why the schedule requests nothing."""
         (answer,) = self._evaluate_night(day)
         assert isinstance(answer, dg.SkipReason), answer
         return str(answer.skip_message)
 
     def pass_night(self, day: int) -> None:
-        """Executes what a night asks for, if anything."""
+        """Executes the runs that the schedule requests on a day, if any."""
         self.execute([answer for answer in self._evaluate_night(day) if isinstance(answer, dg.RunRequest)])
 
     def _evaluate(self, name: str) -> object:
         resources = {"dataset": DatasetResource(root=str(self.graph.dataset.root))}
         with dg.build_sensor_context(instance=self.graph.instance, resources=resources) as context:
-            context.log.addFilter(self._overhear)
+            context.log.addFilter(self._record)
             return self.sensors[name](context)
 
     def _evaluate_night(self, day: int) -> list[Any]:
@@ -83,18 +83,18 @@ class Automation:
             scheduled_execution_time=datetime.datetime(2027, 3, day, 3, 30, tzinfo=datetime.UTC),
             resources={"dataset": DatasetResource(root=str(self.graph.dataset.root))},
         ) as context:
-            context.log.addFilter(self._overhear)
+            context.log.addFilter(self._record)
             answers = self.schedule(context)
             assert isinstance(answers, Iterator)
             return list(answers)
 
-    def _overhear(self, record: logging.LogRecord) -> bool:
-        """Keeps what is said in the log of a tick."""
-        self.said.append(record.getMessage())
+    def _record(self, record: logging.LogRecord) -> bool:
+        """Keeps each log message of a tick."""
+        self.logged.append(record.getMessage())
         return True
 
     def execute(self, requests: list[dg.RunRequest]) -> list[bool]:
-        """Whether each run succeeded; a run key that a run had before is not run again."""
+        """Whether each run succeeded. A request whose run key was used before is not executed."""
         return [self._execute(request) for request in requests if not self._is_known(request)]
 
     def _is_known(self, request: dg.RunRequest) -> bool:
@@ -112,8 +112,8 @@ class Automation:
         ).success
 
 
-def asked(requests: list[dg.RunRequest]) -> list[tuple[set[dg.AssetKey], list[str]]]:
-    """Assets and plates of each request."""
+def requested(requests: list[dg.RunRequest]) -> list[tuple[set[dg.AssetKey], list[str]]]:
+    """The assets and the plates of each request."""
     found = []
     for request in requests:
         lists = {tuple(op["config"]["plates"]) for op in request.run_config["ops"].values()}
@@ -124,7 +124,7 @@ def asked(requests: list[dg.RunRequest]) -> list[tuple[set[dg.AssetKey], list[st
 
 @pytest.fixture
 def automation(graph):
-    """Five good plates, a fake segmenter alone."""
+    """Five good plates and one fake segmenter."""
     return Automation(graph, fake_registry(fake_spec(SEGMENTER)))
 
 
@@ -137,49 +137,53 @@ def with_magenta(tmp_path, fakes, instance):
 
 
 class TestFillMissing:
-    def test_all_plates_are_asked_for_in_one_run(self, automation):
-        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+    def test_all_plates_are_requested_in_one_run(self, automation):
+        assert requested(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
 
-    def test_when_they_are_made_nothing_is_missing(self, automation):
+    def test_nothing_is_missing_when_they_are_made(self, automation):
         assert automation.execute(automation.tick("fill_missing")) == [True]
         assert automation.graph.materialized(f"segments/{SEGMENTER}") == set(ALL)
-        assert automation.idle_tick("fill_missing") == "nothing is missing; 0 failures wait for the nightly schedule"
+        assert (
+            automation.idle_tick("fill_missing") == "nothing is missing; failed plates left to the nightly schedule: 0"
+        )
 
-    def test_a_new_instrument_is_asked_for_over_all_plates_and_nothing_else(self, automation):
+    def test_only_a_new_instrument_is_requested_for_all_plates(self, automation):
         automation.execute(automation.tick("fill_missing"))
         more = Automation(automation.graph, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)))
         requests = more.tick("fill_missing")
-        assert asked(requests) == [({EMBEDDINGS}, ALL)]
+        assert requested(requests) == [({EMBEDDINGS}, ALL)]
         assert more.execute(requests) == [True]
-        assert more.idle_tick("fill_missing") == "nothing is missing; 0 failures wait for the nightly schedule"
+        assert more.idle_tick("fill_missing") == "nothing is missing; failed plates left to the nightly schedule: 0"
         assert [len(run_folders(more.graph.dataset, plate_id)) for plate_id in ALL] == [2] * 5
 
-    def test_a_changed_instrument_is_asked_for_over_all_plates(self, automation):
+    def test_a_changed_instrument_is_requested_for_all_plates(self, automation):
         automation.execute(automation.tick("fill_missing"))
         changed = Automation(automation.graph, fake_registry(fake_spec(SEGMENTER, gain=2.0)))
-        assert asked(changed.tick("fill_missing")) == [({SEGMENTS}, ALL)]
+        assert requested(changed.tick("fill_missing")) == [({SEGMENTS}, ALL)]
 
-    def test_a_new_plate_is_asked_for_alone_once_dagster_knows_it(self, automation, tmp_path):
+    def test_only_a_new_plate_is_requested_once_it_has_a_partition(self, automation, tmp_path):
         automation.execute(automation.tick("fill_missing"))
         list(register_scans(automation.graph.dataset, draw_scans(tmp_path / "late", "plum")))
-        assert automation.idle_tick("fill_missing") == "nothing is missing; 0 failures wait for the nightly schedule"
+        assert (
+            automation.idle_tick("fill_missing") == "nothing is missing; failed plates left to the nightly schedule: 0"
+        )
         add_missing_partitions(automation.graph.instance, automation.graph.dataset)
         manifest = automation.tick("fill_missing")
-        assert asked(manifest) == [({MANIFEST_KEY}, ["plate-006"])]
+        assert requested(manifest) == [({MANIFEST_KEY}, ["plate-006"])]
         assert automation.execute(manifest) == [True]
-        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ["plate-006"])]
+        assert requested(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ["plate-006"])]
 
-    def test_a_plate_whose_manifest_failed_holds_up_no_other(self, dataset, fakes, instance):
+    def test_a_plate_whose_manifest_failed_does_not_block_the_others(self, dataset, fakes, instance):
         alter_source(dataset, "plate-003")
         add_missing_partitions(instance, dataset)
         automation = Automation(Graph(dataset, fake_registry(), instance), fake_registry(fake_spec(SEGMENTER)))
         manifests = automation.tick("fill_missing")
-        assert asked(manifests) == [({MANIFEST_KEY}, ALL)]
+        assert requested(manifests) == [({MANIFEST_KEY}, ALL)]
         assert automation.execute(manifests) == [False]
-        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+        assert requested(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
 
-    def test_what_it_made_is_up_to_date_in_the_ui(self, automation):
-        """Without its manifest's event a plate is shown as stale, whatever was made of it."""
+    def test_what_it_makes_is_up_to_date_in_the_ui(self, automation):
+        """Without an event of its manifest, the UI shows a plate as stale."""
         automation.execute(automation.tick("fill_missing"))
         tags = automation.graph.events(f"segments/{SEGMENTER}")[0][1].tags
         assert f"{INPUT_DATA_VERSION_TAG_PREFIX}/plate/manifest" in tags
@@ -187,7 +191,7 @@ class TestFillMissing:
     def test_an_instrument_that_is_not_active_is_not_asked_for(self, graph):
         both = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
         one_active = Registry(both.folder, both.specs, frozenset({SEGMENTER}), ())
-        assert asked(Automation(graph, one_active).tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+        assert requested(Automation(graph, one_active).tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
 
     def test_the_same_work_has_the_same_run_key_and_is_run_once(self, automation):
         (first,), (second,) = automation.tick("fill_missing"), automation.tick("fill_missing")
@@ -198,13 +202,16 @@ class TestFillMissing:
     def test_other_work_has_another_run_key(self, automation):
         (first,) = automation.tick("fill_missing")
         (second,) = Automation(automation.graph, fake_registry(fake_spec(SEGMENTER, gain=2.0))).tick("fill_missing")
-        assert asked([first]) == asked([second])
+        assert requested([first]) == requested([second])
         assert first.run_key != second.run_key
 
     def test_a_plate_that_failed_is_not_asked_for_again(self, with_magenta):
         assert with_magenta.execute(with_magenta.tick("fill_missing")) == [False]
         assert with_magenta.graph.materialized(f"segments/{SEGMENTER}") == set(ALL) - {"plate-003"}
-        assert with_magenta.idle_tick("fill_missing") == "nothing is missing; 1 failures wait for the nightly schedule"
+        assert (
+            with_magenta.idle_tick("fill_missing")
+            == "nothing is missing; failed plates left to the nightly schedule: 1"
+        )
 
     def test_a_plate_whose_source_was_altered_is_not_asked_for_again(self, automation):
         alter_source(automation.graph.dataset, "plate-003")
@@ -215,49 +222,52 @@ class TestFillMissing:
 class TestNightly:
     @pytest.fixture
     def instance(self, tmp_path):
-        """Dagster on disk: a schedule's context opens it for itself."""
+        """Dagster on disk, because a schedule's context opens the instance itself."""
         home = tmp_path / "dagster"
         home.mkdir()
         with dg.DagsterInstance.local_temp(str(home)) as instance:
             yield instance
 
-    def test_a_plate_that_failed_is_asked_for_again_until_its_attempts_are_used_up(self, with_magenta):
+    def test_a_failed_plate_is_requested_again_until_its_attempts_are_used_up(self, with_magenta):
         with_magenta.execute(with_magenta.tick("fill_missing"))
         for day, attempts in ((1, 2), (2, 3)):
             requests = with_magenta.night(day)
-            assert asked(requests) == [({SEGMENTS}, ["plate-003"])]
+            assert requested(requests) == [({SEGMENTS}, ["plate-003"])]
             assert with_magenta.execute(requests) == [False]
             assert len(run_folders(with_magenta.graph.dataset, "plate-003")) == attempts
         for day in (3, 4):
-            assert with_magenta.idle_night(day) == "nothing is missing; 1 failures are left alone"
-        assert with_magenta.idle_tick("fill_missing") == "nothing is missing; 1 failures wait for the nightly schedule"
+            assert with_magenta.idle_night(day) == "nothing is missing; failed plates that are not retried: 1"
+        assert (
+            with_magenta.idle_tick("fill_missing")
+            == "nothing is missing; failed plates left to the nightly schedule: 1"
+        )
 
-    def test_a_plate_that_is_left_alone_is_named_with_its_reason(self, with_magenta):
+    def test_a_plate_that_is_not_retried_is_named_with_its_reason(self, with_magenta):
         with_magenta.execute(with_magenta.tick("fill_missing"))
         with_magenta.execute(with_magenta.night(1))
         with_magenta.execute(with_magenta.night(2))
         with_magenta.idle_night(3)
-        assert with_magenta.said == ["plate-003 is left alone after 3 attempts: magenta cannot be measured"]
+        assert with_magenta.logged == ["plate-003 is not retried after 3 failed attempts: magenta cannot be measured"]
 
-    def test_a_changed_instrument_has_its_attempts_anew(self, with_magenta):
+    def test_a_changed_instrument_starts_counting_attempts_again(self, with_magenta):
         with_magenta.execute(with_magenta.tick("fill_missing"))
         with_magenta.execute(with_magenta.night(1))
         with_magenta.execute(with_magenta.night(2))
         changed = Automation(with_magenta.graph, fake_registry(fake_spec(SEGMENTER, gain=2.0)))
-        assert asked(changed.night(3)) == [({SEGMENTS}, ALL)]
+        assert requested(changed.night(3)) == [({SEGMENTS}, ALL)]
 
     def test_one_night_has_one_run_key_and_the_next_another(self, automation):
         (first,), (again,), (next_night,) = automation.night(1), automation.night(1), automation.night(2)
         assert first.run_key == again.run_key != next_night.run_key
 
-    def test_a_source_that_stays_altered_is_left_alone_in_the_end(self, automation):
-        """Groundwork has no sealed failures to count; its budget holds all the same."""
+    def test_a_source_that_stays_altered_is_finally_given_up(self, automation):
+        """Groundwork has no sealed failures, but its attempts are limited too."""
         alter_source(automation.graph.dataset, "plate-003")
         for day in (1, 2, 3):
             automation.pass_night(day)
         assert automation.idle_night(4).startswith("nothing is missing")
 
-    def test_a_plate_whose_own_files_stay_unreadable_is_left_alone_in_the_end(self, automation):
+    def test_a_plate_whose_own_files_stay_unreadable_is_finally_given_up(self, automation):
         automation.execute(automation.tick("fill_missing"))
         (automation.graph.dataset.plate("plate-003").folder / "source.sha256").write_text("nonsense\n")
         for day in (1, 2, 3):
@@ -268,8 +278,8 @@ class TestNightly:
 RANGE = {"start": 2, "end": 4}
 
 
-def ask_for_segments(automation: Automation, status: dg.DagsterRunStatus, config: dict, tags: dict[str, str]) -> None:
-    """A run over segments that has come as far as its status says."""
+def request_segments(automation: Automation, status: dg.DagsterRunStatus, config: dict, tags: dict[str, str]) -> None:
+    """Creates a run over segments with the given status."""
     job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
     automation.graph.instance.create_run_for_job(
         job, status=status, run_config=config, tags=tags, asset_selection=frozenset({SEGMENTS})
@@ -279,41 +289,41 @@ def ask_for_segments(automation: Automation, status: dg.DagsterRunStatus, config
 class TestRunsUnderWay:
     @pytest.fixture
     def instance(self, tmp_path):
-        """Dagster on disk, with the project's settings: a schedule's context opens it for itself."""
+        """Dagster on disk with the project's settings, because a schedule's context opens the instance itself."""
         shutil.copy(SETTINGS_FOLDER / "dagster.yaml", tmp_path)
         with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
             yield instance
 
     def test_a_killed_run_that_will_be_started_again_is_under_way(self, automation):
-        """Else its plates are asked for a second time before it is."""
+        """Otherwise its plates would be requested a second time before the restart."""
         tags = {"atlas/automation": "fill_missing", "dagster/will_retry": "true"}
-        ask_for_segments(automation, dg.DagsterRunStatus.FAILURE, {}, tags)
-        assert automation.idle_tick("fill_missing") == "1 runs are in progress"
+        request_segments(automation, dg.DagsterRunStatus.FAILURE, {}, tags)
+        assert automation.idle_tick("fill_missing") == "automation runs in progress: 1"
 
-    def test_one_that_was_started_again_is_not(self, automation):
+    def test_a_killed_run_that_was_started_again_is_not_under_way(self, automation):
         tags = {"atlas/automation": "fill_missing", "dagster/will_retry": "true", "dagster/auto_retry_run_id": "next"}
-        ask_for_segments(automation, dg.DagsterRunStatus.FAILURE, {}, tags)
-        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+        request_segments(automation, dg.DagsterRunStatus.FAILURE, {}, tags)
+        assert requested(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
 
     @pytest.mark.parametrize("name", ["fill_missing", "refresh_ledgers"])
     @pytest.mark.parametrize(
         "status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     )
-    def test_nothing_is_asked_for_while_a_run_of_automation_is_unfinished(self, automation, name, status):
+    def test_nothing_is_requested_while_a_run_of_automation_is_unfinished(self, automation, name, status):
         job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
         automation.graph.instance.create_run_for_job(job, status=status, tags={"atlas/automation": "fill_missing"})
-        assert automation.idle_tick(name) == "1 runs are in progress"
+        assert automation.idle_tick(name) == "automation runs in progress: 1"
 
     @pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
-    def test_a_run_that_is_over_holds_nothing_up(self, automation, status):
+    def test_a_run_that_is_over_blocks_nothing(self, automation, status):
         job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
         automation.graph.instance.create_run_for_job(job, status=status, tags={"atlas/automation": "fill_missing"})
-        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+        assert requested(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
 
-    def test_a_persons_own_run_holds_nothing_up(self, automation):
+    def test_a_persons_own_run_blocks_nothing(self, automation):
         job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
         automation.graph.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-        assert asked(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+        assert requested(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
 
     @pytest.mark.parametrize(
         ("config", "tags"),
@@ -326,19 +336,22 @@ class TestRunsUnderWay:
             ({}, {"dagster/partition": "plate-004"}),
         ],
     )
-    def test_plates_that_a_persons_run_is_about_to_make_are_left_to_it(self, automation, config, tags):
-        ask_for_segments(automation, dg.DagsterRunStatus.STARTED, config, tags)
-        (of_segments,) = (plates for keys, plates in asked(automation.tick("fill_missing")) if keys == {SEGMENTS})
+    def test_plates_of_a_persons_unfinished_run_are_not_requested(self, automation, config, tags):
+        request_segments(automation, dg.DagsterRunStatus.STARTED, config, tags)
+        (of_segments,) = (plates for keys, plates in requested(automation.tick("fill_missing")) if keys == {SEGMENTS})
         assert "plate-004" not in of_segments
         assert {"plate-001", "plate-005"} <= set(of_segments)
 
-    def test_the_night_leaves_to_runs_under_way_what_they_are_about_to_make(self, automation):
+    def test_the_schedule_does_not_request_plates_of_unfinished_runs(self, automation):
         listed = {"ops": {f"segments__{SEGMENTER}": {"config": {"plates": ["plate-002", "plate-004"]}}}}
-        ask_for_segments(automation, dg.DagsterRunStatus.STARTED, listed, {"atlas/automation": "fill_missing"})
-        assert asked(automation.night(1)) == [(GROUNDWORK, ALL), ({SEGMENTS}, ["plate-001", "plate-003", "plate-005"])]
+        request_segments(automation, dg.DagsterRunStatus.STARTED, listed, {"atlas/automation": "fill_missing"})
+        assert requested(automation.night(1)) == [
+            (GROUNDWORK, ALL),
+            ({SEGMENTS}, ["plate-001", "plate-003", "plate-005"]),
+        ]
 
-    def test_the_run_that_takes_in_new_scans_is_one_of_automation(self, automation, tmp_path):
-        """Else its groundwork is asked for a second time while it waits in the queue."""
+    def test_the_run_over_new_scans_is_tagged_as_automation(self, automation, tmp_path):
+        """Otherwise its groundwork would be requested a second time while it waits in the queue."""
         list(register_scans(automation.graph.dataset, draw_scans(tmp_path / "late", "plum")))
         (request,) = automation.tick("register_new_scans")
         assert "atlas/automation" in request.tags
@@ -347,31 +360,31 @@ class TestRunsUnderWay:
 class TestRefreshLedgers:
     @pytest.fixture
     def filled(self, automation):
-        """Every plate made, no ledger built."""
+        """Every plate is measured, and no ledger is built."""
         automation.execute(automation.tick("fill_missing"))
         return automation
 
     def refresh(self, automation: Automation) -> list[bool]:
         return automation.execute(automation.tick("refresh_ledgers"))
 
-    def test_ledgers_and_catalogue_are_asked_for_in_one_run(self, filled):
+    def test_ledgers_and_catalogue_are_requested_in_one_run(self, filled):
         (request,) = filled.tick("refresh_ledgers")
         assert set(request.asset_selection or []) == set(filled.ledgers)
         assert filled.execute([request]) == [True]
         assert why_behind(filled.graph.dataset, filled.graph.registry) == ""
 
-    def test_when_they_are_up_to_date_nothing_is_asked_for(self, filled):
+    def test_nothing_is_requested_when_they_are_up_to_date(self, filled):
         self.refresh(filled)
         assert filled.idle_tick("refresh_ledgers") == "the ledgers are up to date"
 
-    def test_each_change_is_asked_for_once_and_says_why(self, filled):
+    def test_each_change_is_requested_once_and_the_reason_is_logged(self, filled):
         self.refresh(filled)
         filled.graph.materialize(f"segments/{SEGMENTER}", plates=["plate-002"], forced=[f"segments__{SEGMENTER}"])
         newest = run_folders(filled.graph.dataset, "plate-002")[-1]
-        filled.said.clear()
+        filled.logged.clear()
         (first,), (second,) = filled.tick("refresh_ledgers"), filled.tick("refresh_ledgers")
         assert first.run_key == second.run_key
-        assert filled.said == [f"1 sealed runs came or went; the newest is {newest}"] * 2
+        assert filled.logged == [f"1 sealed runs came or went; the newest is {newest}"] * 2
         assert filled.execute([first]) == [True]
         assert filled.execute([second]) == []
         assert filled.idle_tick("refresh_ledgers") == "the ledgers are up to date"
@@ -392,7 +405,7 @@ class TestRefreshLedgers:
         assert self.refresh(changed) == [True]
         assert changed.idle_tick("refresh_ledgers") == "the ledgers are up to date"
 
-    def test_ledgers_thrown_away_are_built_again_every_time(self, filled):
+    def test_deleted_ledgers_are_built_again_every_time(self, filled):
         for _ in range(2):
             assert self.refresh(filled) == [True]
             for path in filled.graph.dataset.ledger_dir.glob("*.parquet"):
@@ -401,7 +414,7 @@ class TestRefreshLedgers:
 
 
 class TestSettings:
-    def test_all_is_off_until_it_is_switched_on(self, automation):
+    def test_sensors_and_schedule_are_off_by_default(self, automation):
         assert {name: sensor.default_status for name, sensor in automation.sensors.items()} == {
             "register_new_scans": DefaultSensorStatus.STOPPED,
             "fill_missing": DefaultSensorStatus.STOPPED,

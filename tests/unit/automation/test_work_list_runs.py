@@ -1,4 +1,4 @@
-"""A work list is one run over just its plates, whatever lies between them; Dagster shows each as it ended."""
+"""A work list is one run over exactly its plates. Dagster shows each plate's own result."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,7 @@ def run(graph: Graph, keys: Sequence[dg.AssetKey], *plate_ids: str) -> dg.Execut
 
 
 def failed(graph: Graph, key: dg.AssetKey) -> set[str]:
-    """Plates that Dagster shows as failed."""
+    """The plates that Dagster shows as failed."""
     status = get_and_update_asset_status_cache_value(graph.instance, key, PLATES, graph.instance)
     assert status is not None
     return set(status.deserialize_failed_partition_subsets(PLATES).get_partition_keys())
@@ -51,7 +51,7 @@ def materialized(graph: Graph, key: dg.AssetKey) -> set[str]:
 
 
 def versions(graph: Graph, key: dg.AssetKey) -> dict[str | None, str]:
-    """Data version that Dagster has of each plate."""
+    """Each plate's data version in Dagster."""
     return {
         plate_id: (event.tags or {})["dagster/data_version"] for plate_id, event in graph.events(key.to_user_string())
     }
@@ -64,7 +64,7 @@ def summary(result: dg.ExecuteInProcessResult) -> str:
     return str(failure.description)
 
 
-def test_scattered_plates_are_done_in_one_run_and_no_other_is_touched(graph):
+def test_only_the_scattered_plates_are_measured_in_one_run(graph):
     result = run(graph, [SEGMENTS], "plate-002", "plate-005", "plate-009")
     assert result.success
     assert materialized(graph, SEGMENTS) == {"plate-002", "plate-005", "plate-009"}
@@ -77,7 +77,7 @@ def test_scattered_plates_are_done_in_one_run_and_no_other_is_touched(graph):
     assert len(graph.instance.get_run_records()) == 1
 
 
-def test_exactly_the_plates_that_failed_show_as_failed(graph):
+def test_exactly_the_plates_that_failed_are_shown_as_failed(graph):
     result = run(graph, [SEGMENTS], "plate-002", "plate-004", "plate-006", "plate-008")
     assert not result.success
     assert summary(result) == (
@@ -89,13 +89,13 @@ def test_exactly_the_plates_that_failed_show_as_failed(graph):
     assert materialized(graph, SEGMENTS) == {"plate-002", "plate-006"}
 
 
-def test_a_list_that_begins_with_a_failed_plate_shows_it_as_failed_and_the_rest_as_made(graph):
+def test_a_failed_first_plate_is_shown_as_failed_and_the_rest_as_made(graph):
     assert not run(graph, [SEGMENTS], "plate-004", "plate-001").success
     assert failed(graph, SEGMENTS) == {"plate-004"}
     assert materialized(graph, SEGMENTS) == {"plate-001"}
 
 
-def test_a_list_in_any_order_gives_each_plate_once(graph):
+def test_a_list_in_any_order_measures_each_plate_once(graph):
     assert run(graph, [SEGMENTS], "plate-009", "plate-001", "plate-005", "plate-001").success
     assert [plate_id for plate_id, _ in graph.events(SEGMENTS.to_user_string())] == [
         "plate-009",
@@ -104,7 +104,7 @@ def test_a_list_in_any_order_gives_each_plate_once(graph):
     ]
 
 
-def test_a_plate_carries_the_data_version_of_its_own_source(graph):
+def test_a_plate_has_the_data_version_of_its_own_source(graph):
     run(graph, [INPUT_IMAGE_KEY, HISTOGRAMS_KEY, SEGMENTS], "plate-003", "plate-007")
     fingerprint = graph.registry.instruments[SEGMENTER].identity.fingerprint
     sources = {plate_id: graph.dataset.plate(plate_id).source_sha256() for plate_id in ("plate-003", "plate-007")}
@@ -117,8 +117,8 @@ def test_a_plate_carries_the_data_version_of_its_own_source(graph):
         }
 
 
-def test_every_plate_of_the_list_says_what_it_was_made_from(graph):
-    """Not the first alone, which is the only one that Dagster takes the run to be about."""
+def test_every_plate_of_the_list_records_its_inputs(graph):
+    """Not only the first, although for Dagster the run covers only that one."""
     graph.materialize("plate/manifest")
     run(graph, [SEGMENTS], "plate-002", "plate-007")
     fingerprint = graph.registry.instruments[SEGMENTER].identity.fingerprint
@@ -144,7 +144,7 @@ def test_done_plates_are_shown_again_and_not_measured_again(graph):
     assert len(run_folders(graph.dataset, "plate-002")) == 1
 
 
-def test_one_list_serves_several_assets_and_a_plate_may_fail_in_one_alone(graph):
+def test_one_list_covers_several_assets_and_a_plate_may_fail_in_only_one(graph):
     alter_source(graph.dataset, "plate-003")
     result = run(graph, [INPUT_IMAGE_KEY, HISTOGRAMS_KEY, EMBEDDINGS], "plate-002", "plate-003", "plate-004")
     assert not result.success
@@ -155,7 +155,7 @@ def test_one_list_serves_several_assets_and_a_plate_may_fail_in_one_alone(graph)
     assert materialized(graph, EMBEDDINGS) == {"plate-002"}
 
 
-def test_a_failed_plate_that_goes_through_later_is_shown_as_made(graph):
+def test_a_failed_plate_that_succeeds_later_is_shown_as_made(graph):
     good = graph.dataset.plate("plate-003").source_path().read_bytes()
     alter_source(graph.dataset, "plate-003")
     run(graph, [SEGMENTS], "plate-001", "plate-003")
@@ -176,31 +176,31 @@ def test_a_plate_that_was_made_and_fails_when_forced_is_shown_as_failed(graph):
 
 
 class TestUnknownPlates:
-    def test_one_that_is_not_registered_fails_by_name_and_the_others_are_made(self, graph):
+    def test_an_unregistered_plate_fails_by_name_and_the_others_are_made(self, graph):
         result = run(graph, [SEGMENTS], "plate-001", "plate-099", "plate-002")
         assert not result.success
-        said = summary(result)
-        assert said.startswith("1 of 3 plates failed; the others are materialised.\nplate-099: ")
-        assert "no such plate" in said
+        message = summary(result)
+        assert message.startswith("1 of 3 plates failed; the others are materialised.\nplate-099: ")
+        assert "no such plate" in message
         assert materialized(graph, SEGMENTS) == {"plate-001", "plate-002"}
 
     @pytest.mark.parametrize("name", ["../plate-002", "Plate 2", ""])
-    def test_one_that_is_no_name_of_a_plate_fails_by_name(self, graph, name):
+    def test_an_invalid_plate_id_fails_by_name(self, graph, name):
         result = run(graph, [SEGMENTS], "plate-001", name)
         assert not result.success
         assert f"{name}: PlateIdRefused" in summary(result)
         assert materialized(graph, SEGMENTS) == {"plate-001"}
 
-    def test_nothing_is_left_of_it(self, graph):
+    def test_an_unregistered_plate_leaves_no_files(self, graph):
         run(graph, [SEGMENTS], "plate-001", "plate-099")
         assert graph.dataset.plate_ids() == [f"plate-00{number}" for number in range(1, 10)]
         assert not graph.dataset.plate("plate-099").folder.exists()
 
 
 class TestTerminal:
-    """The same lists, as `atlas run` makes them."""
+    """The same lists, made by `atlas run`."""
 
-    def test_the_plates_asked_for_are_materialised_in_one_run_a_layer(self, graph):
+    def test_the_requested_plates_are_materialised_in_one_run_per_layer(self, graph):
         layers = list(
             materialize(
                 graph.registry, graph.dataset, graph.instance, plate_ids=["plate-002", "plate-004", "plate-009"]
@@ -216,7 +216,7 @@ class TestTerminal:
         assert failed(graph, SEGMENTS) == failed(graph, EMBEDDINGS) == {"plate-004"}
         assert materialized(graph, INPUT_IMAGE_KEY) == {"plate-002", "plate-004", "plate-009"}
 
-    def test_only_what_failed_is_computed_again(self, graph):
+    def test_only_failed_plates_are_computed_again(self, graph):
         list(materialize(graph.registry, graph.dataset, graph.instance, selection='key:"segments/*"'))
         before = {plate_id: len(run_folders(graph.dataset, plate_id)) for plate_id in graph.dataset.plate_ids()}
         (layer,) = materialize(
@@ -226,7 +226,7 @@ class TestTerminal:
         after = {plate_id: len(run_folders(graph.dataset, plate_id)) for plate_id in graph.dataset.plate_ids()}
         assert {plate_id for plate_id in after if after[plate_id] > before[plate_id]} == {"plate-004", "plate-008"}
 
-    def test_a_plate_that_is_not_registered_is_refused_before_anything_runs(self, graph):
-        with pytest.raises(ValueError, match=r"no such plates: \['plate-099'\]"):
+    def test_an_unregistered_plate_is_refused_before_anything_runs(self, graph):
+        with pytest.raises(ValueError, match="no such plates: plate-099"):
             list(materialize(graph.registry, graph.dataset, graph.instance, plate_ids=["plate-001", "plate-099"]))
         assert graph.instance.get_run_records() == []

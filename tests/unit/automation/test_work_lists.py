@@ -1,4 +1,4 @@
-"""Owed plates are asked for in work lists: few runs over just these plates, wherever they stand among the others."""
+"""Missing plates are requested in work lists: few runs over exactly these plates, scattered or not."""
 
 import dagster as dg
 import pytest
@@ -19,12 +19,12 @@ def standing(key: dg.AssetKey, plates_per_run: int, *plates: PlateStanding) -> S
     return Standing((key,), "v1", plates_per_run, plates)
 
 
-def owing(*plate_ids: str) -> list[PlateStanding]:
+def missing(*plate_ids: str) -> list[PlateStanding]:
     return [PlateStanding(plate_id, is_done=False) for plate_id in plate_ids]
 
 
 def scattered() -> list[PlateStanding]:
-    """A thousand plates of which every fifth is missing: 200, no two of them neighbours."""
+    """A thousand plates of which every fifth is missing: 200, no two of them adjacent."""
     return [PlateStanding(f"plate-{number:04d}", is_done=number % 5 != 0) for number in range(1000)]
 
 
@@ -50,24 +50,24 @@ def test_200_missing_plates_scattered_over_1000_are_few_runs(plates_per_run, siz
 
 
 class TestAssetsTogether:
-    """Assets that owe the same plates share a run; others have their own."""
+    """Assets that are missing for the same plates share a run; others have their own."""
 
     def test_equal_chunks_share_a_run(self):
         lists = list(
-            work_lists([standing(EMBEDDINGS, 2, *owing("a", "b")), standing(SEGMENTS, 2, *owing("a", "b"))], 1)
+            work_lists([standing(EMBEDDINGS, 2, *missing("a", "b")), standing(SEGMENTS, 2, *missing("a", "b"))], 1)
         )
         assert lists == [WorkList((EMBEDDINGS, SEGMENTS), ("a", "b"))]
 
     def test_equal_chunks_of_unequal_sizes_share_a_run(self):
         lists = list(
-            work_lists([standing(EMBEDDINGS, 9, *owing("a", "b")), standing(SEGMENTS, 2, *owing("a", "b"))], 1)
+            work_lists([standing(EMBEDDINGS, 9, *missing("a", "b")), standing(SEGMENTS, 2, *missing("a", "b"))], 1)
         )
         assert lists == [WorkList((EMBEDDINGS, SEGMENTS), ("a", "b"))]
 
     def test_unequal_chunks_have_a_run_each(self):
         lists = list(
             work_lists(
-                [standing(EMBEDDINGS, 3, *owing("a", "b", "c")), standing(SEGMENTS, 2, *owing("a", "b", "c"))], 1
+                [standing(EMBEDDINGS, 3, *missing("a", "b", "c")), standing(SEGMENTS, 2, *missing("a", "b", "c"))], 1
             )
         )
         assert lists == [
@@ -78,7 +78,7 @@ class TestAssetsTogether:
 
     def test_an_asset_that_owes_nothing_is_not_asked_for(self):
         done = [PlateStanding("a", is_done=True), PlateStanding("b", is_done=True)]
-        lists = list(work_lists([standing(EMBEDDINGS, 2, *done), standing(SEGMENTS, 2, *owing("a", "b"))], 1))
+        lists = list(work_lists([standing(EMBEDDINGS, 2, *done), standing(SEGMENTS, 2, *missing("a", "b"))], 1))
         assert lists == [WorkList((SEGMENTS,), ("a", "b"))]
 
     def test_nothing_missing_is_no_run(self):
@@ -103,7 +103,7 @@ plates = st.lists(
     sizes=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     most=st.integers(1, 4),
 )
-def test_every_pending_plate_is_asked_for_exactly_once_and_no_other(of_embedder, of_segmenter, sizes, most):
+def test_every_pending_plate_is_requested_exactly_once_and_no_other(of_embedder, of_segmenter, sizes, most):
     given_plates = {EMBEDDINGS: of_embedder, SEGMENTS: of_segmenter}
     standings = [standing(key, size, *plates) for (key, plates), size in zip(given_plates.items(), sizes, strict=True)]
     lists = list(work_lists(standings, most))
@@ -118,24 +118,24 @@ def test_every_pending_plate_is_asked_for_exactly_once_and_no_other(of_embedder,
 
 
 class TestRun:
-    """What a work list says to Dagster."""
+    """The tags and the configuration of a work list's run."""
 
     WORK = WorkList((INPUT_IMAGE_KEY, HISTOGRAMS_KEY, SEGMENTS), ("plate-007", "plate-002", "plate-011"))
 
-    def test_its_range_is_its_first_plate_alone(self):
+    def test_its_range_is_only_its_first_plate(self):
         assert tags_of(self.WORK) == {
             "dagster/asset_partition_range_start": "plate-007",
             "dagster/asset_partition_range_end": "plate-007",
             "atlas/plates": "3",
         }
 
-    def test_each_step_is_handed_the_list_once(self):
+    def test_each_step_receives_the_list_once(self):
         handed = {"config": {"plates": ["plate-007", "plate-002", "plate-011"]}}
         assert run_config_of(self.WORK) == {"ops": {"groundwork": handed, f"segments__{SEGMENTER}": handed}}
 
 
 class TestStandings:
-    """Five plates, read from plate-local truth: two done, one failed once, one failed three times, one missing."""
+    """Five plates, read from their own files: two done, one failed once, one failed three times, one missing."""
 
     @pytest.fixture
     def registry(self, fakes):
@@ -155,7 +155,7 @@ class TestStandings:
             assert measure(dataset, registry, EMBEDDER, GivenVectors(good), ["plate-004"]) == ["failed"]
         return dataset
 
-    def test_done_failed_and_missing_plates_are_told_apart(self, measured, registry):
+    def test_done_failed_and_missing_plates_are_distinguished(self, measured, registry):
         _, embeddings = read_standings(measured, [registry.instruments[EMBEDDER]])
         assert embeddings.keys == (EMBEDDINGS,)
         assert embeddings.version == registry.instruments[EMBEDDER].identity.fingerprint
@@ -193,7 +193,7 @@ class TestStandings:
         _, embeddings = read_standings(measured, [changed.instruments[EMBEDDER]])
         assert embeddings.plates == tuple(PlateStanding(plate_id, is_done=False) for plate_id in measured.plate_ids())
 
-    def test_a_plate_that_goes_through_at_last_is_done(self, measured, registry):
+    def test_a_plate_that_finally_succeeds_is_done(self, measured, registry):
         assert measure(measured, registry, EMBEDDER, GivenVectors({"plate-004": (0.0, 0.0, 1.0)}), ["plate-004"]) == [
             "complete"
         ]
