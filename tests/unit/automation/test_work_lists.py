@@ -76,7 +76,7 @@ class TestAssetsTogether:
             WorkList((SEGMENTS,), ("c",)),
         ]
 
-    def test_an_asset_that_owes_nothing_is_not_asked_for(self):
+    def test_an_asset_without_missing_plates_is_not_requested(self):
         done = [PlateStanding("a", is_done=True), PlateStanding("b", is_done=True)]
         lists = list(work_lists([standing(EMBEDDINGS, 2, *done), standing(SEGMENTS, 2, *missing("a", "b"))], 1))
         assert lists == [WorkList((SEGMENTS,), ("a", "b"))]
