@@ -1,4 +1,4 @@
-"""One bad plate costs that plate alone, is kept as evidence, and is all that a second run computes."""
+"""One bad plate fails alone and is kept as evidence; a second run computes only that plate."""
 
 import dagster as dg
 import polars as pl
@@ -18,13 +18,13 @@ OTHERS = {"plate-001", "plate-002", "plate-004", "plate-005"}
 
 @pytest.fixture
 def graph_with_magenta(tmp_path, fakes, instance):
-    """Five plates; plate-003 is magenta all over, which the fake instruments refuse while they compute."""
+    """Five plates; plate-003 is all magenta, which the fake instruments refuse while they compute."""
     dataset = make_dataset(tmp_path, "red", "green", "magenta", "ochre", "teal")
     return Graph(dataset, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)), instance)
 
 
 def summary_of(run: dg.ExecuteInProcessResult, step: str) -> str:
-    """What the failed step says of itself."""
+    """The failed step's description."""
     (event,) = [event for event in run.all_events if event.is_step_failure and event.step_key == step]
     failure = event.step_failure_data.user_failure_data
     assert failure is not None
@@ -61,7 +61,7 @@ class TestAlteredSource:
             (SEGMENTS, f"segments__{SEGMENTER}"),
         ],
     )
-    def test_exactly_that_plate_is_missing_and_named(self, graph, key, step):
+    def test_exactly_that_plate_fails_and_is_named(self, graph, key, step):
         keys = ["plate/input_image", "plate/input_color_histograms"] if step == "groundwork" else [key]
         run = graph.materialize(*keys)
         assert not run.success
@@ -70,7 +70,7 @@ class TestAlteredSource:
         assert summary.startswith("1 of 5 plates failed; the others are materialised.\nplate-003: ")
         assert "sha256" in summary
 
-    def test_its_folder_says_that_decoding_failed_and_holds_no_result(self, graph):
+    def test_its_folder_records_that_decoding_failed_and_has_no_result(self, graph):
         graph.materialize(SEGMENTS)
         manifest = sealed(graph, "plate-003")
         assert manifest.status == "failed"
@@ -80,7 +80,7 @@ class TestAlteredSource:
         assert "sha256" in manifest.error.message
         assert manifest.error.traceback.startswith("Traceback")
 
-    def test_groundwork_leaves_no_file_of_it(self, graph):
+    def test_groundwork_writes_no_file_for_it(self, graph):
         graph.materialize("plate/input_image", "plate/input_color_histograms")
         assert not graph.dataset.plate("plate-003").derived_path("input_image.json").exists()
         assert not graph.dataset.plate("plate-003").derived_path("input_color_histograms.json").exists()
@@ -88,7 +88,7 @@ class TestAlteredSource:
 
 
 class TestPlateThatCannotBeMeasured:
-    """The instrument raises for plate-003, in a batch with plate-004."""
+    """The instrument raises an error for plate-003, in a batch with plate-004."""
 
     def test_the_rest_of_its_batch_is_materialised(self, graph_with_magenta):
         run = graph_with_magenta.materialize(EMBEDDINGS)
@@ -99,14 +99,14 @@ class TestPlateThatCannotBeMeasured:
             "plate-003: ArithmeticError (compute): magenta cannot be measured"
         )
 
-    def test_its_folder_says_that_computing_failed(self, graph_with_magenta):
+    def test_its_folder_records_that_computing_failed(self, graph_with_magenta):
         graph_with_magenta.materialize(SEGMENTS)
         error = sealed(graph_with_magenta, "plate-003").error
         assert error is not None
         assert (error.type, error.stage, error.message) == ("ArithmeticError", "compute", "magenta cannot be measured")
         assert "FakeSegmenter" in error.traceback or "segment" in error.traceback
 
-    def test_the_run_reports_who_went_through_and_who_did_not(self, graph_with_magenta):
+    def test_the_run_reports_the_done_and_the_failed_plates(self, graph_with_magenta):
         graph_with_magenta.materialize(SEGMENTS)
         made = report(graph_with_magenta)
         assert made.status == "failed"
@@ -114,7 +114,7 @@ class TestPlateThatCannotBeMeasured:
         assert made.skipped == []
         assert [(plate.plate_id, plate.error.type) for plate in made.failed] == [("plate-003", "ArithmeticError")]
 
-    def test_the_ledger_of_runs_has_it_with_its_reason_and_the_table_of_results_has_not(self, graph_with_magenta):
+    def test_the_ledger_of_runs_has_it_with_its_reason_and_the_results_do_not(self, graph_with_magenta):
         graph_with_magenta.materialize(SEGMENTS)
         runs = build_runs(graph_with_magenta.dataset, graph_with_magenta.registry)
         failed = runs.filter(pl.col("status") == "failed")
@@ -124,12 +124,12 @@ class TestPlateThatCannotBeMeasured:
         segments = build_instrument_table(graph_with_magenta.dataset, "segmentation")
         assert set(segments["plate_id"]) == OTHERS
 
-    def test_another_instrument_in_the_same_run_is_not_held_up(self, graph_with_magenta):
+    def test_another_instrument_in_the_same_run_is_not_affected(self, graph_with_magenta):
         graph_with_magenta.materialize("plate/manifest", "plate/input_image", "plate/input_color_histograms", SEGMENTS)
         assert graph_with_magenta.materialized("plate/input_image") == {*OTHERS, "plate-003"}
         assert graph_with_magenta.materialized(SEGMENTS) == OTHERS
 
-    def test_a_second_run_computes_that_plate_alone(self, graph_with_magenta):
+    def test_a_second_run_computes_only_that_plate(self, graph_with_magenta):
         graph = graph_with_magenta
         graph.materialize(SEGMENTS)
         before = {plate_id: run_folders(graph.dataset, plate_id) for plate_id in graph.dataset.plate_ids()}
@@ -139,7 +139,7 @@ class TestPlateThatCannotBeMeasured:
         assert len(after["plate-003"]) == 2
         assert graph.materialized(SEGMENTS) == OTHERS
 
-    def test_a_plate_that_is_mended_goes_through(self, graph):
+    def test_a_plate_that_is_fixed_is_measured(self, graph):
         good = graph.dataset.plate("plate-003").source_path().read_bytes()
         alter_source(graph.dataset, "plate-003")
         graph.materialize(SEGMENTS)
@@ -148,7 +148,7 @@ class TestPlateThatCannotBeMeasured:
         assert graph.materialized(SEGMENTS) == {*OTHERS, "plate-003"}
 
 
-def test_a_model_that_cannot_be_loaded_ends_the_run_and_blames_no_plate(graph):
+def test_a_model_that_cannot_be_loaded_ends_the_run_and_fails_no_plate(graph):
     spec = graph.registry.specs[SEGMENTER]
     unpinned = spec.model_copy(update={"weights": spec.weights.model_copy(update={"version": "0.0.1"})})
     run = Graph(graph.dataset, fake_registry(unpinned), graph.instance).materialize(SEGMENTS)
@@ -167,7 +167,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_and_blames_no_plate(graph):
         (SEGMENTS, f"segments__{SEGMENTER}"),
     ],
 )
-def test_a_broken_file_of_one_plate_costs_that_plate_alone(graph, broken, key, step):
+def test_a_plate_with_a_broken_file_fails_alone(graph, broken, key, step):
     add_missing_partitions(graph.instance, graph.dataset)
     (graph.dataset.plate("plate-003").folder / broken).write_text("nonsense\n")
     run = graph.materialize(*(["plate/input_image", "plate/input_color_histograms"] if step == "groundwork" else [key]))
@@ -178,7 +178,7 @@ def test_a_broken_file_of_one_plate_costs_that_plate_alone(graph, broken, key, s
     assert broken in summary
 
 
-def test_a_broken_sealed_manifest_of_one_plate_costs_that_plate_alone(graph):
+def test_a_plate_with_a_broken_sealed_manifest_fails_alone(graph):
     graph.materialize(SEGMENTS)
     (name,) = run_folders(graph.dataset, "plate-003")
     (graph.dataset.plate("plate-003").runs_folder / name / MANIFEST_NAME).write_text("{")

@@ -1,4 +1,4 @@
-"""Each check passes on what the graph made and fails, by name, on one wrong value."""
+"""Each check passes on what the graph made, and fails on one wrong value, which it names."""
 
 import dagster as dg
 import polars as pl
@@ -26,7 +26,7 @@ def made(graph):
 
 
 def result_of(graph, name: str):
-    """The check's result on the present ledgers."""
+    """The check's result on the current ledgers."""
     for check in build_checks(graph.registry):
         (key,) = check.check_keys
         if f"{key.asset_key.path[-1]}:{key.name}" == name:
@@ -35,7 +35,7 @@ def result_of(graph, name: str):
 
 
 def change(graph, table: Table, **columns: pl.Expr) -> None:
-    """Writes wrong values over a ledger's first row."""
+    """Overwrites values in a ledger's first row."""
     rows = read_ledger(graph.dataset, table).with_row_index("row")
     first = pl.col("row") == 0
     changed = rows.with_columns(
@@ -103,8 +103,8 @@ def test_a_check_fails_and_names_what_is_wrong(made, name, table, columns, messa
     assert message in result.metadata["first"].value
 
 
-def test_a_source_that_changed_is_named_and_the_catalogue_is_built_all_the_same(made):
-    """What was measured on the registered source remains valid."""
+def test_a_changed_source_is_named_and_the_catalogue_is_still_built(made):
+    """The measurements of the registered source remain valid."""
     alter_source(made.dataset, "plate-003")
     result = result_of(made, "plates:sources_are_unchanged")
     assert not result.passed
@@ -114,7 +114,7 @@ def test_a_source_that_changed_is_named_and_the_catalogue_is_built_all_the_same(
 
 
 class TestFamilies:
-    """Embeddings trained for one objective err alike. The check only warns."""
+    """Embeddings trained for one objective have similar errors. The check only warns."""
 
     def verdict(self, made, *objectives: str | None):
         """The check's result for embeddings of the same vectors that declare these objectives."""
@@ -138,7 +138,7 @@ class TestFamilies:
             ((None, "self_supervised"), "fake_embedder (objective not declared)"),
         ],
     )
-    def test_one_is_not(self, made, objectives, message):
+    def test_one_objective_is_not_enough(self, made, objectives, message):
         result = self.verdict(made, *objectives)
         assert not result.passed
         assert result.severity == dg.AssetCheckSeverity.WARN
@@ -146,7 +146,7 @@ class TestFamilies:
         assert "model_specs/roster.yaml" in result.metadata["first"].value
 
 
-def test_an_altered_sealed_file_keeps_the_catalogue_from_being_rebuilt(made):
+def test_an_altered_sealed_file_prevents_a_rebuild_of_the_catalogue(made):
     """A file that changed after it was sealed is found, and the old catalogue is kept."""
     before = made.dataset.catalogue_path.read_bytes()
     (path,) = made.dataset.plate("plate-002").runs_folder.glob("*/embeddings.parquet")

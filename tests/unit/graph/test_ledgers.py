@@ -1,4 +1,4 @@
-"""The ledgers' assets: what each is downstream of."""
+"""The ledgers' assets and their dependencies."""
 
 import pytest
 from support.fake_instruments import fake_registry, fake_spec
@@ -9,7 +9,7 @@ from atlas_resources.tables.ledgers import LEDGERS
 
 @pytest.fixture
 def parents(fakes) -> dict[str, set[str]]:
-    """Keys of the parents of each ledger and of the catalogue, by key."""
+    """The keys of each ledger's and the catalogue's parents, by key."""
     assets = build_ledger_assets(fake_registry(fake_spec("segmenter")))
     return {
         key.to_user_string(): {parent.to_user_string() for parent in asset.asset_deps[key]}
@@ -18,7 +18,7 @@ def parents(fakes) -> dict[str, set[str]]:
     }
 
 
-def test_segment_sets_are_built_after_the_segments_and_runs_they_come_from(parents):
+def test_segment_sets_are_built_after_segments_and_runs(parents):
     assert parents["ledger/segment_sets"] == {"ledger/runs", "ledger/segments"}
 
 

@@ -1,4 +1,4 @@
-"""A spec of a family that has a loader, put into the folder: asset, resource, ledger row and docs row, with no code."""
+"""A new spec for an existing loader gives an asset, a resource, a ledger row and a row of the docs, without code."""
 
 from pathlib import Path
 
@@ -42,19 +42,19 @@ def test_it_is_an_asset_and_a_resource(registry: Registry, tmp_path: Path):
     assert definitions.resources[NEW].weights_sha256 == DIGEST
 
 
-def test_it_is_a_row_of_the_ledger(registry: Registry, tmp_path: Path):
+def test_it_has_a_row_in_the_ledger(registry: Registry, tmp_path: Path):
     dataset = Dataset(tmp_path / "atlas")
     dataset.ensure()
     (row,) = build_models(dataset, registry).filter(instrument=NEW).to_dicts()
     assert (row["status"], row["model_id"], row["vector_dim"]) == ("admitted", "openai/clip-vit-base-patch16", 512)
 
 
-def test_it_is_a_row_of_the_docs(registry: Registry):
+def test_it_has_a_row_in_the_docs(registry: Registry):
     (row,) = [line for line in models_page(registry).splitlines() if line.startswith(f"| [`{NEW}`]")]
     assert row.endswith("| **admitted** |")
 
 
-def test_ideas_and_refusals_are_rows_of_the_ledger_with_the_reason(registry: Registry, tmp_path: Path):
+def test_ideas_and_refused_models_are_in_the_ledger_with_the_reason(registry: Registry, tmp_path: Path):
     dataset = Dataset(tmp_path / "atlas")
     dataset.ensure()
     rows = {row["instrument"]: row for row in build_models(dataset, registry).to_dicts()}

@@ -1,4 +1,4 @@
-"""A paranoid run forgets the remembered digests of the weights before it loads them; another run trusts them."""
+"""A paranoid run forgets the remembered digests of the weights before it loads them; other runs trust them."""
 
 import pytest
 from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
@@ -10,7 +10,7 @@ KEY = f"embeddings/{EMBEDDER}"
 
 
 @pytest.mark.parametrize("is_paranoid", [True, False])
-def test_digests_are_forgotten_as_asked(dataset, fakes, instance, monkeypatch, is_paranoid):
+def test_only_a_paranoid_run_forgets_digests(dataset, fakes, instance, monkeypatch, is_paranoid):
     forgotten = []
     monkeypatch.setattr(instruments, "forget_digests", lambda spec: forgotten.append(spec.key))
     graph = Graph(dataset, fake_registry(fake_spec(EMBEDDER)), instance)

@@ -1,4 +1,4 @@
-"""The check `sound` of a plate asset: an event per plate, failed by name when what lies on disk is not what it was."""
+"""The check `sound` of a plate asset: one event per plate, which fails if files changed or rows are wrong."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ PLATES = [f"plate-00{number}" for number in range(1, 6)]
 
 
 def evaluations(result: dg.ExecuteInProcessResult, key: str) -> dict[str | None, dg.AssetCheckEvaluation]:
-    """The check's events of a run by plate, and under None what it came to over all."""
+    """The check's events of a run by plate; under None, the event of the whole run."""
     events = [event for event in result.all_events if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION]
     found = [event.asset_check_evaluation_data for event in events]
     return {check.partition: check for check in found if check.asset_key == dg.AssetKey(key.split("/"))}
@@ -32,7 +32,7 @@ def verdicts(graph: Graph, key: str, *keys: str, plates: list[str] | None = None
     return {plate: check.passed for plate, check in evaluations(result, key).items()}
 
 
-def said(result: dg.ExecuteInProcessResult, key: str, plate_id: str | None) -> str:
+def wrong_in(result: dg.ExecuteInProcessResult, key: str, plate_id: str | None) -> str:
     return str(evaluations(result, key)[plate_id].metadata["wrong"].value)
 
 
@@ -48,28 +48,28 @@ def change_json(path: Path, change: Callable[[dict], None]) -> None:
 
 
 @pytest.mark.parametrize("key", [EMBEDDINGS, SEGMENTS])
-def test_every_plate_has_its_event_and_the_run_one_over_all(graph, key):
+def test_every_plate_has_an_event_and_the_run_has_one(graph, key):
     assert verdicts(graph, key) == dict.fromkeys([*PLATES, None], True)
     assert verdicts(graph, key) == dict.fromkeys([*PLATES, None], True), "reused plates are checked too"
 
 
-def test_the_groundwork_has_one_event_a_plate(graph):
+def test_the_groundwork_has_one_event_per_plate(graph):
     assert verdicts(graph, HISTOGRAMS, *GROUNDWORK) == dict.fromkeys([*PLATES, None], True)
     assert verdicts(graph, HISTOGRAMS, *GROUNDWORK) == dict.fromkeys([*PLATES, None], True)
 
 
-def test_a_sealed_file_that_was_tampered_with_fails_the_check_of_its_plate_alone(graph):
+def test_a_changed_sealed_file_fails_the_check_of_its_plate_alone(graph):
     graph.materialize(EMBEDDINGS)
     path = sealed_file(graph.dataset, "plate-002", "embeddings.parquet")
     pl.read_parquet(path).with_columns(l2_norm=pl.lit(0.5)).write_parquet(path)
     result = graph.materialize(EMBEDDINGS)
     checks = evaluations(result, EMBEDDINGS)
     assert {plate for plate, check in checks.items() if not check.passed} == {"plate-002", None}
-    assert "embeddings.parquet: changed since it was sealed" in said(result, EMBEDDINGS, "plate-002")
-    assert "embeddings.parquet: changed since it was sealed" in said(result, EMBEDDINGS, None)
+    assert "embeddings.parquet: changed since it was sealed" in wrong_in(result, EMBEDDINGS, "plate-002")
+    assert "embeddings.parquet: changed since it was sealed" in wrong_in(result, EMBEDDINGS, None)
 
 
-def test_the_state_that_dagster_shows_is_failed_though_sound_plates_came_after(graph):
+def test_dagster_shows_the_check_as_failed_although_later_plates_are_sound(graph):
     graph.materialize(EMBEDDINGS)
     sealed_file(graph.dataset, "plate-001", "metrics.json").write_text("{}")
     graph.materialize(EMBEDDINGS)
@@ -78,32 +78,32 @@ def test_the_state_that_dagster_shows_is_failed_though_sound_plates_came_after(g
     assert (shown.status.value, shown.partition) == ("FAILED", "plate-001")
 
 
-def test_rows_that_were_sealed_wrong_fail_the_check_though_their_digest_is_right(graph, monkeypatch):
-    """As when the code that measures has a fault: what it sealed is read back and counted again."""
+def test_wrong_rows_fail_the_check_although_their_digest_is_right(graph, monkeypatch):
+    """As when the measuring code has a bug: the check reads the sealed rows and computes them again."""
     monkeypatch.setattr("atlas_resources.measures.masks.run_lengths.coco.area", lambda encoded: 1)
     result = graph.materialize(SEGMENTS, plates=["plate-003"])
     monkeypatch.undo()
     assert evaluations(result, SEGMENTS)["plate-003"].passed is False
-    assert "area 1, recorded " in said(result, SEGMENTS, "plate-003")
+    assert "area 1, recorded " in wrong_in(result, SEGMENTS, "plate-003")
 
 
-def test_a_sealed_file_that_is_gone_is_named(graph):
+def test_a_missing_sealed_file_is_named(graph):
     graph.materialize(SEGMENTS)
     sealed_file(graph.dataset, "plate-004", "segments.parquet").unlink()
-    assert "segments.parquet: is missing" in said(graph.materialize(SEGMENTS), SEGMENTS, "plate-004")
+    assert "segments.parquet: is missing" in wrong_in(graph.materialize(SEGMENTS), SEGMENTS, "plate-004")
 
 
 @pytest.mark.parametrize(("key", "keys"), [(EMBEDDINGS, (EMBEDDINGS,)), (HISTOGRAMS, GROUNDWORK)])
-def test_a_source_that_changed_after_it_was_measured_is_found_when_its_plate_is_reused(graph, key, keys):
+def test_a_source_that_changed_later_is_found_when_its_plate_is_reused(graph, key, keys):
     graph.materialize(*keys)
     alter_source(graph.dataset, "plate-005")
     result = graph.materialize(*keys)
     assert result.success, "the sealed result stands; the check tells that its source is another"
-    assert "has changed: expected sha256" in said(result, key, "plate-005")
+    assert "has changed: expected sha256" in wrong_in(result, key, "plate-005")
     assert evaluations(result, key)["plate-004"].passed
 
 
-def test_a_source_that_was_touched_and_is_the_same_passes(graph):
+def test_a_touched_but_unchanged_source_passes(graph):
     graph.materialize(EMBEDDINGS)
     graph.dataset.plate("plate-001").source_path().touch()
     assert verdicts(graph, EMBEDDINGS, plates=["plate-001"]) == {"plate-001": True, None: True}
@@ -117,7 +117,7 @@ def test_a_source_that_was_touched_and_is_the_same_passes(graph):
         ("input_image", lambda file: file.update(width=file["width"] + 1), "x 420 pixels, pixel_count"),
     ],
 )
-def test_counts_that_do_not_sum_to_the_pixels_fail_the_check(graph, name, change, line):
+def test_counts_that_do_not_sum_to_the_pixel_count_fail_the_check(graph, name, change, line):
     graph.materialize(*GROUNDWORK)
     path = graph.dataset.plate("plate-002").derived_path(f"{name}.json")
     change_json(path, change)
@@ -126,14 +126,14 @@ def test_counts_that_do_not_sum_to_the_pixels_fail_the_check(graph, name, change
         "plate-002",
         None,
     }
-    assert line in said(result, HISTOGRAMS, "plate-002")
+    assert line in wrong_in(result, HISTOGRAMS, "plate-002")
 
 
 VECTOR = {"plate_id": "plate-001", "instrument": "one", "vector": [3.0, 4.0], "l2_norm": 5.0}
 
 
 class TestRows:
-    """What may be wrong in rows, by hand."""
+    """Sound and unsound rows, computed by hand."""
 
     def vectors(self, **changed: object) -> list[str]:
         rows = pl.DataFrame([{**VECTOR, **changed}], schema_overrides={"vector": pl.List(pl.Float32)})
@@ -164,7 +164,7 @@ class TestRows:
         rows = pl.DataFrame([VECTOR], schema_overrides={"vector": pl.List(pl.Float64)})
         assert list(unsound_vectors(rows, {"one": 2})) == ["vectors are List(Float64), expected a list of float32"]
 
-    def test_scores_sum_to_one_unless_there_is_one_alone(self):
+    def test_scores_sum_to_one_unless_there_is_only_one(self):
         names = ["plate_id", "instrument", "score", "logit"]
         rows = [("p", "a", 0.25, 1.0), ("p", "a", 0.75, 2.0), ("p", "b", 0.5, 1.0), ("p", "b", 0.4, 1.0)]
         rows += [("p", "rating", 6.5, 6.5), ("q", "rating", float("nan"), 1.0)]

@@ -1,4 +1,4 @@
-"""What a run over a range of plates tells Dagster: one event per plate and asset, with right tags for staleness."""
+"""A run over a range of plates emits one event per plate and asset, with the tags that decide staleness."""
 
 from collections import Counter
 
@@ -20,7 +20,7 @@ PLATE_ASSETS = [
 
 
 def stale_status(graph: Graph, key: str, plate_id: str) -> StaleStatus:
-    """As the UI resolves it, per partition."""
+    """The stale status of a partition, resolved as in the UI."""
     resolver = CachingStaleStatusResolver(
         graph.instance, graph.definitions.resolve_asset_graph(), LoadingContextForTest(graph.instance)
     )
@@ -48,12 +48,12 @@ def test_no_step_downstream_is_skipped(run):
     }
 
 
-def test_no_event_is_without_its_plate(graph, run):
+def test_every_event_has_its_plate(graph, run):
     for key in PLATE_ASSETS:
         assert None not in [partition for partition, _ in graph.events(key)]
 
 
-def test_an_event_says_what_it_was_made_by_and_from(graph, run):
+def test_an_event_records_code_version_and_input_versions(graph, run):
     (manifest,) = [event for plate, event in graph.events("plate/manifest") if plate == "plate-002"]
     (embedding,) = [event for plate, event in graph.events(f"embeddings/{EMBEDDER}") if plate == "plate-002"]
     source_sha256 = graph.dataset.plate("plate-002").source_sha256()
@@ -67,12 +67,12 @@ def test_an_event_says_what_it_was_made_by_and_from(graph, run):
     assert int(embedding.tags["dagster/input_event_pointer/plate/manifest"]) > 0
 
 
-def test_what_was_just_made_is_fresh_on_every_plate(graph, run):
+def test_every_plate_is_fresh_after_a_run(graph, run):
     for key in PLATE_ASSETS:
         assert {stale_status(graph, key, plate) for plate in PLATES} == {StaleStatus.FRESH}, key
 
 
-def test_a_plate_not_asked_for_is_missing(graph):
+def test_a_plate_that_was_not_requested_is_missing(graph):
     graph.materialize(*PLATE_ASSETS, plates=PLATES[:3])
     assert stale_status(graph, f"segments/{SEGMENTER}", "plate-003") == StaleStatus.FRESH
     assert stale_status(graph, f"segments/{SEGMENTER}", "plate-004") == StaleStatus.MISSING
@@ -94,6 +94,6 @@ def test_a_later_run_of_the_manifest_leaves_its_dependents_fresh(graph, run):
     assert stale_status(graph, "plate/input_image", "plate-001") == StaleStatus.FRESH
 
 
-def test_ledgers_and_catalogue_follow_in_a_run_of_their_own(graph, run):
+def test_ledgers_and_catalogue_are_made_in_a_separate_run(graph, run):
     assert graph.materialize_all().success
     assert graph.dataset.catalogue_path.is_file()

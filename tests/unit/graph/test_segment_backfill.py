@@ -1,4 +1,4 @@
-"""From plates to ledger through the real asset: a seeded SAM on real plates, Otsu's threshold on drawn ones."""
+"""From plates to ledgers through the real assets: a seeded SAM on real plates, Otsu's threshold on drawn ones."""
 
 import hashlib
 import io
@@ -32,7 +32,7 @@ from atlas_resources.tables.results import INSTRUMENT_TABLES
 
 KEY, EMBEDDER = "sam_vit_base", "efficientnet_lite0"
 SMALL = Resize(mode="longest_side", size_px=256)
-# Seeded weights draw masks of no quality: low thresholds let some through.
+# Masks of seeded weights have low quality, so low thresholds keep some of them.
 LOOSE = {
     "points_per_side": 3,
     "points_per_batch": 4,
@@ -59,15 +59,15 @@ def masks_of(rows: list[dict[str, Any]]) -> list[np.ndarray]:
     ]
 
 
-def test_a_seeded_sam_over_plates_ends_with_masks_that_hold(
+def test_a_seeded_sam_gives_sound_masks_regions_and_ledgers(
     tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ):
-    """A plate of two families that are at hand, else drawn ones; what is kept, its colours and its vectors follow."""
+    """On real plates of two families if present, else on drawn ones. Kept segments, colours and vectors follow."""
     scans = one_of_each_family()[:2] or draw_scans(tmp_path / "scans", "red", "green")
     dataset = Dataset(tmp_path / "atlas")
     list(register_scans(dataset, scans))
     sam, embedder = seeded_sam(tmp_path, monkeypatch), project_spec(EMBEDDER)
-    plan = region_plan(KEY)  # its rules on paper and size would leave little of what random weights draw
+    plan = region_plan(KEY)  # its rules on paper and size would drop most masks of random weights
     kept = replace(plan.kept, max_paper_ratio=None, max_area_ratio=None)
     derived = derive(plan.model_copy(update={"kept": kept}), sam, project_methods(), {EMBEDDER: embedder})
     graph = Graph(dataset, fake_registry(sam, embedder, *derived), instance)
@@ -96,7 +96,7 @@ def test_a_seeded_sam_over_plates_ends_with_masks_that_hold(
 
 
 def require_regions(dataset: Dataset) -> None:
-    """Each kept segment is a raw one, unchanged, with colours of its own pixels and a vector of its box."""
+    """Each kept segment is an unchanged raw one, with colours of its own pixels and a vector of its box."""
     with connect(dataset) as catalogue:
         kept, of_raw = catalogue.execute("""
             SELECT count(*), count(raw.segment_id) FROM kept_segments AS kept
@@ -118,9 +118,9 @@ def require_regions(dataset: Dataset) -> None:
 
 
 def require_pictured(dataset: Dataset, plate_id: str, rows: list[dict[str, Any]]) -> None:
-    """The sealed picture shows the plate's own colours within the masks, and veils them outside.
+    """The sealed preview shows the plate's own colours inside the masks, and pales them outside.
 
-    Edges, outlines and numbers are left out: what is within 4 px of an edge, and a tenth of the pixels.
+    Pixels within 4 px of an edge, and the 40 % with the largest differences (outlines, numbers), are ignored.
     """
     path = next((dataset.plate(plate_id).runs_folder / rows[0]["run_id"]).glob("preview.*"))
     picture = Image.open(io.BytesIO(path.read_bytes())).convert("RGB")
@@ -133,7 +133,7 @@ def require_pictured(dataset: Dataset, plate_id: str, rows: list[dict[str, Any]]
         inner = ndimage.binary_erosion(where, iterations=4, border_value=1)
         if inner.sum() > 100:
             error = np.abs(seen - expected).mean(axis=-1)[inner]
-            assert np.quantile(error, 0.6) < 25, f"{plate_id}: the picture is not of these masks"
+            assert np.quantile(error, 0.6) < 25, f"{plate_id}: the preview does not show these masks"
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path]:
 def test_otsus_threshold_is_scored_against_the_truth_of_drawn_plates(
     drawn: tuple[Dataset, Path], instance: dg.DagsterInstance
 ):
-    """Its print, all regions together, against what was drawn: a subject and its ink on uneven, foxed paper."""
+    """The union of its print regions is compared with the drawn subject and ink, on uneven, foxed paper."""
     dataset, truth = drawn
     graph = Graph(dataset, fake_registry(project_spec("otsu_luma")), instance)
     assert graph.materialize("segments/otsu_luma").success
@@ -162,5 +162,5 @@ def test_otsus_threshold_is_scored_against_the_truth_of_drawn_plates(
         expected = np.asarray(Image.open(truth / f"{plate_id}.mask.png").convert("1"))
         scores[plate_id] = np.count_nonzero(printed & expected) / np.count_nonzero(printed | expected)
         require_pictured(dataset, plate_id, own)
-    assert min(scores.values()) > 0.7, scores  # 0.76 to 0.90: a global threshold takes foxing for print
+    assert min(scores.values()) > 0.7, scores  # 0.76 to 0.90: a global threshold mistakes foxing for print
     assert len(scores) == 4

@@ -1,4 +1,4 @@
-"""What befell the machine is tried once more; plates that failed, and weights that are not the pinned ones, are not."""
+"""A step is retried once after a failure of the machine, but not for failed plates or for wrong weights."""
 
 import dagster as dg
 import pytest
@@ -23,8 +23,8 @@ def retries(result: dg.ExecuteInProcessResult) -> int:
     return sum(event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY for event in result.all_events)
 
 
-def test_a_step_that_the_disk_cut_short_goes_on_with_what_it_had_sealed(graph, monkeypatch):
-    """As when its process is killed, which Dagster takes for the step's error."""
+def test_a_step_that_the_disk_interrupted_continues_after_its_sealed_plates(graph, monkeypatch):
+    """As when its process is killed, which Dagster counts as an error of the step."""
     calls = []
 
     def cut_short(*arguments, **options):
@@ -41,20 +41,20 @@ def test_a_step_that_the_disk_cut_short_goes_on_with_what_it_had_sealed(graph, m
     assert len(run_folders(graph.dataset, "plate-001")) == 1
 
 
-def test_plates_that_failed_are_no_reason_to_try_again(graph):
+def test_failed_plates_cause_no_retry(graph):
     result = graph.materialize(SEGMENTS)
     assert not result.success
     assert retries(result) == 0
     assert len(run_folders(graph.dataset, "plate-002")) == 1
 
 
-def test_weights_that_are_not_there_are_no_reason_and_the_run_says_what_mends_it(graph, monkeypatch):
+def test_missing_weights_cause_no_retry_and_the_run_states_the_fix(graph, monkeypatch):
     def missing(self, instrument):
-        raise WeightsMissing("not on disk. Mend: `atlas models pull`")
+        raise WeightsMissing("not on disk. Fix: `atlas models pull`")
 
     monkeypatch.setattr(InstrumentResource, "load", missing)
     result = graph.materialize(SEGMENTS)
     assert retries(result) == 0
     (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     assert failure.user_failure_data is not None
-    assert failure.user_failure_data.description == "WeightsMissing: not on disk. Mend: `atlas models pull`"
+    assert failure.user_failure_data.description == "WeightsMissing: not on disk. Fix: `atlas models pull`"
