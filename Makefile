@@ -1,4 +1,5 @@
-# Each target makes .venv if need be. `make demo PLATES=folder` takes your own scans; `make ui PLATES=folder` opens them.
+# Each target makes .venv if it is missing. `make demo PLATES=folder` takes your own scans; `make ui PLATES=folder` opens them.
+# `make test ROOM=runs` runs the tests of one room.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 ATLAS := $(VENV)/bin/atlas
@@ -7,7 +8,7 @@ export ATLAS_HOME
 
 .PHONY: demo ui test lint clean help
 
-help: ## what there is to make
+help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -28,9 +29,9 @@ lint: $(VENV)/.installed ## style, types and import layers
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports
 
-# A process per core and a thread in each: torch's own threads would stand in each other's way.
-test: lint ## lint, then every test
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
+# One process per core with one thread each: torch's own threads would compete for the cores.
+test: lint ## lint, then every test (ROOM=name: those of one room)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(if $(ROOM),tests/unit/$(ROOM))
 
 clean: ## remove the datasets made here and the environment
 	rm -rf data $(VENV)

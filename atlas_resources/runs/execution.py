@@ -99,7 +99,8 @@ def execute_run(
     for outcome in _look_up_all(dataset, instrument, plate_ids, is_forced):
         outcomes.append(outcome)
         yield outcome
-    missing = [plate_id for plate_id in plate_ids if plate_id not in {outcome.plate_id for outcome in outcomes}]
+    looked_up = {outcome.plate_id for outcome in outcomes}
+    missing = [plate_id for plate_id in plate_ids if plate_id not in looked_up]
     if not missing:
         return
     started = time.perf_counter()
@@ -114,7 +115,7 @@ def execute_run(
         for outcome in Batches(dataset, job, timings, is_forced=is_forced).outcomes(missing, batch_size):
             outcomes.append(outcome)
             yield outcome
-        report = _report(run, timings, named, [outcome for outcome in outcomes if outcome.plate_id in named])
+        report = _report(run, timings, named, outcomes)
         run.write_report(report)
         log.info(f"{run.run_id}: {_summary(report)}")
 
@@ -141,6 +142,8 @@ def _look_up(dataset: Dataset, instrument: Instrument, plate_id: str, is_forced:
 
 
 def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: list[Outcome]) -> RunReport:
+    known = set(plate_ids)  # the report's schema has no place for an id that is none
+    outcomes = [outcome for outcome in outcomes if outcome.plate_id in known]
     failed = [
         FailedPlate(plate_id=outcome.plate_id, error=outcome.error) for outcome in outcomes if outcome.error is not None
     ]
