@@ -11,7 +11,7 @@ from atlas_resources.files import digests
 
 @pytest.fixture(autouse=True)
 def digest_memory(tmp_path_factory, monkeypatch):
-    """A memory of digests of the test's own, in place of the user's. Gives its path."""
+    """A separate file of remembered digests for each test, instead of the user's. Returns its path."""
     path = tmp_path_factory.mktemp("memory") / "digests.json"
     monkeypatch.setattr(digests, "memory_path", lambda: path)
     return path
@@ -25,14 +25,14 @@ def dataset(tmp_path):
 
 @pytest.fixture
 def fakes(monkeypatch):
-    """The fake instruments, known to the registry as the family `fake`. Gives the keys loaded so far."""
+    """The fake instruments, whose loader family is `fake`. Returns the keys loaded so far."""
     fake_instruments.install(monkeypatch)
     return fake_instruments.LOADED
 
 
 @pytest.fixture
 def instance():
-    """Dagster in memory."""
+    """A Dagster instance in memory."""
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 

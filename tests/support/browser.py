@@ -1,4 +1,4 @@
-"""The machine's own Chromium, headless, over a web server; what it shows is read as text and as pixels."""
+"""The machine's own Chromium, headless, on a web server's pages, which are read as text and as pixels."""
 
 import io
 import shutil
@@ -12,11 +12,11 @@ from playwright.sync_api import Locator, Page, sync_playwright
 from atlas_resources.files.project import PROJECT_ROOT
 
 SCREENSHOTS = PROJECT_ROOT / "build" / "screenshots"
-SHOW_MS = 120_000  # a wait, not a claim of speed
+SHOW_MS = 120_000  # a time limit, not a measure of speed
 
 
 def find_chromium() -> str | None:
-    """Path of an installed browser; none is ever downloaded."""
+    """The path of an installed browser, or None. No browser is downloaded."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((path for name in names if (path := shutil.which(name))), None)
 
@@ -35,23 +35,23 @@ def open_page(executable: str) -> Iterator[Page]:
 
 
 def keep_screenshot(page: Page, name: str) -> None:
-    """Keeps what the page shows as `build/screenshots/<name>.png`."""
+    """Saves a screenshot of the page as `build/screenshots/<name>.png`."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 def pixels_of(element: Locator) -> np.ndarray:
-    """What an element looks like on the page: uint8 sRGB [h, w, 3]."""
+    """An element's pixels on the page: uint8 sRGB [h, w, 3]."""
     return np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("RGB"))
 
 
 def count_red(pixels: np.ndarray) -> int:
-    """Pixels of a strong red."""
+    """The number of strongly red pixels."""
     red, green, blue = (pixels[..., channel].astype(int) for channel in range(3))
     return int(np.count_nonzero((red > 150) & (green < 80) & (blue < 80)))
 
 
 def count_green(pixels: np.ndarray) -> int:
-    """Pixels of a strong green."""
+    """The number of strongly green pixels."""
     red, green, blue = (pixels[..., channel].astype(int) for channel in range(3))
     return int(np.count_nonzero((green > 150) & (red < 100) & (blue < 170)))

@@ -19,11 +19,11 @@ from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.plates.dataset import Dataset
 from support.served import BIN, LOCATION, Server, free_port, program, web_server
 
-SETTLE_SECONDS = 240  # a wait, not a claim of speed: two busy cores have taken half of it
+SETTLE_SECONDS = 240  # a time limit, not a measure of speed: two busy cores have taken half of it
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
-# What the code server loads: the project's own definitions, over specs that the test may add to. Its sensors have the
-# project's minute cut short, so that the test sees many ticks.
+# What the code server loads: the project's own definitions, over specs to which the test may add. Its sensors tick more
+# often than the project's, so that the test sees many ticks.
 DEFINITIONS = """
 from pathlib import Path
 
@@ -38,7 +38,7 @@ for sensor in defs.sensors:
 
 
 def add_spec(specs: Path, key: str, active: list[str]) -> None:
-    """A model, as a person adds one: a spec file, and its name in the roster."""
+    """Adds a model as a person does: a spec file, and its name in the roster."""
     shutil.copy(SPECS_FOLDER / f"{key}.yaml", specs)
     (specs / "roster.yaml").write_text(yaml.safe_dump({"active": active}))
 
@@ -79,19 +79,19 @@ class Deployment:
         assert answer["locationOrLoadError"]["__typename"] == "RepositoryLocation", answer
 
     def runs(self) -> list[dict[str, Any]]:
-        """Status, times, assets and tags of each run, newest first."""
+        """The status, times, assets and tags of each run, newest first."""
         return self.server.ask(
             """{ runsOrError { ... on Runs { results {
                 runId status startTime endTime tags { key value } assetSelection { path } } } } }"""
         )["runsOrError"]["results"]
 
     def runs_of(self, *path: str) -> list[str]:
-        """Status of each run that was asked for an asset, oldest first."""
+        """The status of each run that included an asset, oldest first."""
         found = [run for run in self.runs() if list(path) in [key["path"] for key in run["assetSelection"] or []]]
         return [run["status"] for run in reversed(found)]
 
     def ticks(self, sensor: str) -> int:
-        """How many times a sensor was evaluated to the end; a tick that failed fails the test."""
+        """The number of completed ticks of a sensor. A failed tick fails the test."""
         ticks = self.server.ask(
             """query($selector: SensorSelector!) { sensorOrError(sensorSelector: $selector) { ... on Sensor {
                 sensorState { ticks { status error { message } } } } } }""",
@@ -101,7 +101,7 @@ class Deployment:
         return sum(tick["status"] in ("SUCCESS", "SKIPPED") for tick in ticks)
 
     def failed_plates(self, *path: str) -> set[str]:
-        """Plates that the UI shows as failed."""
+        """The plates that the UI shows as failed."""
         answer = self.server.ask(
             """query($path: [String!]!) { assetNodeOrError(assetKey: {path: $path}) { ... on AssetNode {
                 assetPartitionStatuses { ... on DefaultPartitionStatuses { failedPartitions } } } } }""",
@@ -110,7 +110,7 @@ class Deployment:
         return set(answer["assetNodeOrError"]["assetPartitionStatuses"]["failedPartitions"])
 
     def standing(self) -> dict[str, tuple[set[str], set[str]]]:
-        """Plates done and plates failed of each active instrument, from plate-local truth."""
+        """The done and the failed plates of each active instrument, from the plates' own files."""
         _, *instruments = read_standings(self.dataset, self.registry.active_instruments)
         return {
             standing.keys[0].to_user_string(): (
@@ -125,14 +125,14 @@ class Deployment:
         deadline = asked + seconds
         while not is_so():
             assert time.monotonic() < deadline, f"{what}: {self.standing()}; {self.runs()}"
-            time.sleep(max(1.0, 4 * (time.monotonic() - asked)))  # asking must not be what the machine is busy with
+            time.sleep(max(1.0, 4 * (time.monotonic() - asked)))  # polling must not keep the machine busy
             asked = time.monotonic()
 
     def is_idle(self) -> bool:
         return all(run["status"] in ENDED for run in self.runs())
 
     def settle(self, *instruments: str, good: set[str], bad: set[str], seconds: float = SETTLE_SECONDS) -> None:
-        """Waits until every good plate is done, every bad one has failed, and the ledgers say so."""
+        """Waits until every good plate is done, every bad one has failed, and the ledgers are up to date."""
         wanted = {instrument: (good, bad) for instrument in instruments}
         self.wait_until(lambda: self.standing() == wanted, "plates", seconds=seconds)
         self.wait_until(
@@ -142,10 +142,10 @@ class Deployment:
 
 @contextmanager
 def deployment(dataset: Dataset, folder: Path, *active: str) -> Iterator[Deployment]:
-    """Every program running over a dataset, all of it on loopback and its state in `folder`, sensors off.
+    """Runs every program over a dataset, on loopback, with sensors off and its state in `folder`.
 
     Args:
-        dataset: the plates; Dagster is told of them.
+        dataset: the plates; their partitions are added.
         folder: where specs, workspace and DAGSTER_HOME lie.
         active: the instruments to begin with.
     """
@@ -173,7 +173,7 @@ def deployment(dataset: Dataset, folder: Path, *active: str) -> Iterator[Deploym
 
 
 def is_loaded(server: Server) -> bool:
-    """Whether the code location is there; asks for it again if the code server was not up yet."""
+    """Whether the code location is loaded. Reloads it if the code server was not up yet."""
     nodes = server.ask("{ assetNodes { id } }")["assetNodes"]
     if not nodes:
         server.ask('mutation { reloadRepositoryLocation(repositoryLocationName: "atlas") { __typename } }')

@@ -1,4 +1,4 @@
-"""Fake instruments: real specs, the project's own loading path, arithmetic a person can redo. They refuse magenta."""
+"""Fake instruments: real specs, the project's own loading path, and simple arithmetic. They refuse magenta plates."""
 
 import time
 from pathlib import Path
@@ -16,20 +16,20 @@ from atlas_resources.models import loading as inference
 from atlas_resources.models.protocols import Label, Mask
 
 LOADED: list[str] = []
-"""Key of each instrument loaded, in order; emptied for each test."""
+"""The keys of the loaded instruments, in order. Cleared for each test."""
 
 EMBEDDER, SEGMENTER, READER = "fake_embedder", "fake_segmenter", "fake_reader"
 
 
 class FakeParameters(Contract):
-    """`gain` changes what is measured, and so the fingerprint; `delay_seconds` is time spent per plate."""
+    """`gain` scales the results and so changes the fingerprint; `delay_seconds` is the time spent per plate."""
 
     gain: float = 1.0
     delay_seconds: float = 0.0
 
 
 def _refuse_magenta(mean_rgb: np.ndarray) -> None:
-    """Mean colour 0..1. A plate that is magenta all over is one that this instrument cannot measure."""
+    """The mean colour, 0..1. Raises ArithmeticError for a plate that is all magenta."""
     if mean_rgb[0] > 0.9 and mean_rgb[1] < 0.1 and mean_rgb[2] > 0.9:
         raise ArithmeticError("magenta cannot be measured")
 
@@ -49,7 +49,7 @@ class FakeEmbedder:
 
 
 class FakeSegmenter:
-    """The left half is printed, the right half paper."""
+    """Two masks: the left half is printed, the right half is paper."""
 
     def __init__(self, parameters: FakeParameters):
         self.parameters = parameters
@@ -63,7 +63,7 @@ class FakeSegmenter:
 
 
 class FakeReader:
-    """Scores the three values of the embedder's vector: each one's share of their sum. It takes no pixels."""
+    """Scores the three values of the embedder's vector: each value's share of their sum. It reads no pixels."""
 
     def __init__(self):
         self.labels = [Label(name, name) for name in ("red", "green", "blue")]
@@ -123,13 +123,13 @@ def reader_spec(**changes: Any) -> Spec:
 
 
 def fake_registry(*specs: Spec) -> Registry:
-    """These instruments and no others, all active."""
+    """A registry of only these instruments, all active."""
     by_key = {spec.key: spec for spec in specs}
     return Registry(Path(__file__).parent, by_key, frozenset(by_key), (), prompts=read_prompts())
 
 
 def install(patch: pytest.MonkeyPatch) -> None:
-    """Makes the family `fake` known; its device is always there, so that asking for it imports no torch."""
+    """Registers the family `fake`. Its device is always present, so that torch is not imported to look for it."""
     LOADED.clear()
     entry = LoaderEntry("support.fake_instruments", 1, frozenset({"embedding", "segmentation"}), FakeParameters)
     patch.setitem(LOADERS, "fake", entry)

@@ -1,4 +1,4 @@
-"""What is derived from the fake segmenter: the project's own methods, and plans a test can judge by hand."""
+"""Instruments derived from the fake segmenter: the project's own methods, and simple plans."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def plan(kept: dict | None = None, crop: dict | None = None) -> RegionPlan:
 
 
 def region_registry(given: RegionPlan | None = None, **changed: float) -> Registry:
-    """The fake segmenter and embedder, and all that is derived from them; `changed` are the segmenter's parameters."""
+    """The fake segmenter and embedder, and all that is derived from them. `changed` are the segmenter's parameters."""
     segmenter, embedder = fake_spec(SEGMENTER, **changed), fake_spec(EMBEDDER)
     derived = derive(given or plan(), segmenter, project_methods(), {EMBEDDER: embedder})
     return fake_registry(segmenter, embedder, *derived)

@@ -52,7 +52,7 @@ class Request:
 class Fault:
     """What happens to the next matching requests. A status of 0 sends the file; `cut` and `wrong` change its body.
 
-    `stalls` keeps the connection open where it would be cut, until the client is gone or the servers end.
+    `stalls` keeps the connection open instead of cutting it, until the client leaves or the servers end.
     """
 
     method: str
@@ -68,14 +68,14 @@ class Fault:
 
 @dataclass
 class FakeHub:
-    """What the two servers share."""
+    """The state that the two servers share."""
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     endpoint: str = ""
     storage: str = ""
-    answered_commit: str | None = None  # in place of the true one
+    answered_commit: str | None = None  # instead of the true one
     answers_ranges: bool = True
     is_ending: threading.Event = field(default_factory=threading.Event)
 
@@ -143,14 +143,14 @@ class _Answer(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _commit_of(self, model_id: str, revision: str | None) -> tuple[Repository, str] | None:
-        """The commit asked for; None after an answer that refuses it."""
+        """The requested commit, or None after a refusal was sent."""
         repository = self.fake.repositories.get(model_id)
         if repository is None:
             self._send(401, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Invalid username or password."})
             return None
         sent = self.headers.get("Authorization")
         if repository.is_gated and sent != f"Bearer {repository.accepted_token}":
-            said = f"{sent} is not accepted."  # a careless server echoes what it was sent
+            said = f"{sent} is not accepted."  # a careless server repeats the token
             self._send(403 if sent else 401, {"X-Error-Code": "GatedRepo", "X-Error-Message": said})
             return None
         sha = repository.refs.get(revision or "main", revision or "main")
@@ -237,7 +237,7 @@ def _large(content: bytes) -> dict[str, Any]:
 
 @contextmanager
 def running_hub() -> Iterator[FakeHub]:
-    """Both servers on ports of their own, until the block ends."""
+    """Runs both servers, each on its own port, until the block ends."""
     fake = FakeHub()
     handler = type("Answer", (_Answer,), {"fake": fake})
     servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Small datasets for the tests: drawn plates, registered by the project's own code, and the graph over them."""
+"""Small datasets: drawn plates, registered by the project's own code, and the graph over them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ MAGENTA = (255, 0, 255)
 
 
 def draw_scan(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (400, 300)) -> Path:
-    """A plate of paper with one coloured subject and two ink lines; magenta covers everything."""
+    """Draws a plate of paper with one coloured subject and two ink lines. Magenta covers the whole plate."""
     path.parent.mkdir(parents=True, exist_ok=True)
     width, height = size
     image = Image.new("RGB", size, colour if colour == MAGENTA else PAPER)
@@ -47,7 +47,7 @@ def draw_scan(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = 
 
 
 def draw_scans(folder: Path, *names: str) -> list[Path]:
-    """A scan per colour name, of sides between 300 and 600 px; named so that they register in this order."""
+    """Draws a scan per colour name, with sides of 300 to 600 px, named so that they register in this order."""
     sizes = [(400, 300), (300, 420), (360, 360), (600, 340), (310, 500), (450, 320), (330, 330), (520, 410)]
     return [
         draw_scan(folder / f"{number:02d}-{name}.png", {**COLOURS, "magenta": MAGENTA}[name], sizes[(number - 1) % 8])
@@ -64,14 +64,14 @@ def make_dataset(folder: Path, *names: str) -> Dataset:
 
 
 def alter_source(dataset: Dataset, plate_id: str) -> None:
-    """What must never happen: other bytes under a registered plate."""
+    """Changes the bytes of a registered source, which must never happen."""
     path = dataset.plate(plate_id).source_path()
     path.chmod(0o644)
     path.write_bytes(path.read_bytes() + b"altered")
 
 
 def source_digests(dataset: Dataset) -> dict[str, str]:
-    """sha256 of the bytes of each source as they are now."""
+    """The sha256 of each source's present bytes."""
     return {
         plate_id: hashlib.sha256(dataset.plate(plate_id).source_path().read_bytes()).hexdigest()
         for plate_id in dataset.plate_ids()
@@ -79,14 +79,14 @@ def source_digests(dataset: Dataset) -> dict[str, str]:
 
 
 def run_folders(dataset: Dataset, plate_id: str) -> list[str]:
-    """Names of everything in a plate's `runs/`, hidden leftovers included."""
+    """The names of all entries of a plate's `runs/`, including hidden leftovers."""
     runs = dataset.plate(plate_id).runs_folder
     return sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
 
 
 @dataclass
 class Graph:
-    """The project's own definitions over a dataset, and an instance that remembers."""
+    """The project's own definitions over a dataset, with a Dagster instance that keeps its history."""
 
     dataset: Dataset
     registry: Registry
@@ -124,14 +124,14 @@ class Graph:
         )
 
     def materialize_all(self) -> dg.ExecuteInProcessResult:
-        """Every asset of the unpartitioned layers, in one run."""
+        """Materialises every unpartitioned asset in one run."""
         job = self.definitions.resolve_implicit_global_asset_job_def()
         graph = self.definitions.resolve_asset_graph()
         keys = [key for key in graph.materializable_asset_keys if not graph.get(key).is_partitioned]
         return job.execute_in_process(instance=self.instance, asset_selection=keys, raise_on_error=False)
 
     def events(self, key: str) -> list[tuple[str | None, dg.AssetMaterialization]]:
-        """Partition and materialisation of each event of an asset, oldest first."""
+        """The partition and the materialisation of each event of an asset, oldest first."""
         records = self.instance.fetch_materializations(dg.AssetKey(key.split("/")), limit=1000, ascending=True).records
         return [
             (record.asset_materialization.partition, record.asset_materialization)
@@ -140,5 +140,5 @@ class Graph:
         ]
 
     def materialized(self, key: str) -> set[str]:
-        """Plates that Dagster shows as materialised."""
+        """The plates that Dagster shows as materialised."""
         return self.instance.get_materialized_partitions(dg.AssetKey(key.split("/")))

@@ -1,4 +1,4 @@
-"""A small model on a local hub, the spec that pins it, and `atlas models` run against that hub alone."""
+"""A small model on a local hub, a spec that pins it, and `atlas models` run against only that hub."""
 
 import hashlib
 import socket
@@ -68,7 +68,7 @@ class Bench:
 
     @property
     def part(self) -> Path:
-        """The part of the weights that has been fetched."""
+        """The path of the partly downloaded weights."""
         return self.storage / "blobs" / f"{sha256(WEIGHTS)}.incomplete"
 
     @property
@@ -84,7 +84,7 @@ class Bench:
 
 @pytest.fixture
 def only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Connections elsewhere and name look-ups fail, and so does the test, even if the error was caught."""
+    """Other connections and name look-ups fail, and fail the test even if the error is caught."""
     strays: list[object] = []
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 

@@ -1,6 +1,6 @@
-"""Instruments in miniature: each loader's spec with a tiny checkpoint on disk, pinned, and what its reference gives.
+"""Instruments in miniature: each loader's spec with a tiny, pinned checkpoint on disk, and its reference results.
 
-A loader of embeddings or probes that is added has to be added here, as a function of a folder to a `Miniature`.
+A new loader of embeddings or probes must be added here, as a function from a folder to a `Miniature`.
 """
 
 import json
@@ -43,13 +43,13 @@ Images = list[Image.Image]
 
 @dataclass(frozen=True)
 class Miniature:
-    """An instrument with tiny weights in the place of the real ones, and its reference.
+    """An instrument with tiny weights instead of the real ones, and its reference.
 
     Attributes:
         spec: as read from a file, admitted.
         reference: vectors, or logits, float32 [N, dim], by the reference library with its own preprocessing.
-        labels: of a probe, in the reference's order.
-        scores: of a probe, the reference's scores, float32 [N, labels].
+        labels: a probe's labels, in the reference's order.
+        scores: a probe's scores by the reference, float32 [N, labels].
     """
 
     spec: Spec
@@ -67,7 +67,7 @@ def changed(spec: Spec, **fields: Any) -> Spec:
 
 
 def small(spec: Spec, dim: int, resized_px: int = RESIZED_PX, **steps: Any) -> Spec:
-    """The project's spec at a tiny model's sizes, on the CPU; everything else as it stands."""
+    """The project's spec at a tiny model's sizes, on the CPU; all else is unchanged."""
     assert spec.preprocessing is not None
     assert spec.preprocessing.resize is not None
     resize = {"mode": spec.preprocessing.resize.mode, "size_px": resized_px}
@@ -110,7 +110,7 @@ def one_by_one(processor: Any, vectors: Callable[[torch.Tensor], torch.Tensor]) 
 
 @dataclass(frozen=True)
 class Hub:
-    """A network and a processor of transformers, the vector's length, and what of the network the vector is."""
+    """A network and a processor of transformers, the vector's length, and the function that computes the vector."""
 
     build: Callable[[], Any]
     dim: int
@@ -223,7 +223,7 @@ def open_clip_by_name(folder: Path, patch: pytest.MonkeyPatch) -> Miniature:
 
 
 def open_clip_by_snapshot(folder: Path, patch: pytest.MonkeyPatch) -> Miniature:
-    """A vision tower of timm beside a text tower of transformers, as BiomedCLIP is; the test's image side is 160."""
+    """A vision tower of timm and a text tower of transformers, as in BiomedCLIP; images are 160 px square."""
     spec = small(project_spec("biomedclip"), 24, 160, crop_px=160)
     snapshot = in_snapshot(spec, folder, patch)
     tiny.bert().save_pretrained(folder / "bert")

@@ -1,4 +1,4 @@
-"""Image files and ICC profiles made byte by byte for the tests, so that what they hold is known without Pillow."""
+"""Image files and ICC profiles made byte by byte, so that their content is known without Pillow."""
 
 import io
 import struct
@@ -9,7 +9,7 @@ from PIL import Image, ImageCms
 
 SRGB_ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-# sRGB with the primaries of red and green exchanged: what it calls red is sRGB's green.
+# sRGB with the primaries of red and green exchanged: its red is sRGB's green.
 SWAPPED_ICC = SRGB_ICC.replace(b"rXYZ", b"temp", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"temp", b"gXYZ", 1)
 
 
@@ -83,7 +83,7 @@ def linear_gray_icc() -> bytes:
 
 
 def black_only_cmyk_icc() -> bytes:
-    """A CMYK profile by which only black ink shows.
+    """A CMYK profile in which only black ink is visible.
 
     A lut8 of 2 grid points: encoded Lab (255, 128, 128), which is white, without K and (0, 128, 128), black, with it.
     """

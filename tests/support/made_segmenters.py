@@ -1,4 +1,4 @@
-"""Tiny, seeded segmenters of real architectures in the place of the pinned weights, and their specs."""
+"""Tiny, seeded segmenters of real architectures instead of the pinned weights, and their specs."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from support.made_checkpoints import put_in_hub_cache, spread
 from support.made_specs import project_spec
 
 ON_CPU = Numeric(dtype="float32", device="cpu")
-# Seeded weights give masks of low quality: low thresholds keep most of them and still drop some.
+# Seeded weights give masks of low quality. Low thresholds keep most of them and still drop some.
 LOOSE = {"points_per_side": 4, "points_per_batch": 7, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.05}
 
 

@@ -1,4 +1,4 @@
-"""Spec files made from the project's own for the tests: copied, with one thing changed."""
+"""Spec files made from the project's own: copied, with one change."""
 
 import copy
 import shutil
@@ -13,7 +13,9 @@ from atlas_resources.instruments.spec.spec import Spec
 
 PROJECT = read_registry()
 ADMITTED = set(PROJECT.instruments)
-WRITTEN = sorted(key for key, spec in PROJECT.specs.items() if spec.region is None)  # the others follow a segmenter
+WRITTEN = sorted(
+    key for key, spec in PROJECT.specs.items() if spec.region is None
+)  # the others are derived from a segmenter
 WRONG: dict[str, object] = {"no": "such thing"}
 
 FieldPath = tuple[str | int, ...]
@@ -24,12 +26,12 @@ def project_spec(key: str) -> Spec:
 
 
 def content_of(key: str) -> dict[str, Any]:
-    """What the project's YAML of an instrument holds, unvalidated."""
+    """The content of an instrument's YAML file, not validated."""
     return yaml.safe_load((SPECS_FOLDER / f"{key}.yaml").read_text(encoding="utf-8"))
 
 
 def with_field(content: dict[str, Any], path: FieldPath, value: object) -> dict[str, Any]:
-    """A copy of the content with one field replaced; the path holds keys and list positions."""
+    """A copy of the content with one field replaced; the path consists of keys and list indexes."""
     changed = copy.deepcopy(content)
     holder: Any = changed
     for part in path[:-1]:
@@ -60,5 +62,5 @@ def write_spec(folder: Path, content: dict[str, Any], stem: str | None = None) -
 
 
 def copy_of_project(folder: Path) -> Path:
-    """All of the project's specs, roster included, in a folder of their own."""
+    """Copies all of the project's specs and the roster into a separate folder."""
     return Path(shutil.copytree(SPECS_FOLDER, folder / "model_specs"))

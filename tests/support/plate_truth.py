@@ -1,4 +1,4 @@
-"""What a dataset and its Dagster home hold after real runs, read from the files themselves."""
+"""The content of a dataset and its Dagster home after real runs, read from the files themselves."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def sealed_statuses(dataset: Dataset) -> dict[tuple[str, str], list[str]]:
 
 
 def ledgers_that_differ(dataset: Dataset, registry: Registry, folder: Path) -> list[str]:
-    """Names of ledgers that are not what a rebuild from the plates alone gives."""
+    """The names of ledgers that differ from a rebuild from the plates alone."""
     alone = Dataset(folder / "rebuilt")
     alone.ensure()
     alone.plates_dir.rmdir()
@@ -36,7 +36,7 @@ def ledgers_that_differ(dataset: Dataset, registry: Registry, folder: Path) -> l
 
 
 def pickles_in(*folders: Path) -> Iterator[Path]:
-    """Files that are pickles by their content, as Dagster's default IO manager writes one for each value it keeps."""
+    """Files that are pickles by their content. Dagster's default IO manager writes one for each value."""
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and is_pickled(path):
@@ -44,6 +44,6 @@ def pickles_in(*folders: Path) -> Iterator[Path]:
 
 
 def is_pickled(path: Path) -> bool:
-    """By the PROTO opcode and a protocol number, which every pickle since protocol 2 begins with, and STOP, its end."""
+    """Whether it begins with the PROTO opcode and a protocol number, as since protocol 2, and ends with STOP."""
     content = path.read_bytes()
     return len(content) > 2 and content[0] == 0x80 and content[1] in (2, 3, 4, 5) and content.endswith(b".")

@@ -1,4 +1,4 @@
-"""What the kernel says of processes: whose children they are, and on which addresses they listen."""
+"""Processes as reported by the kernel: their descendants, and the addresses on which they listen."""
 
 import socket
 import struct
@@ -11,7 +11,7 @@ LISTENING = "0A"  # of the states in /proc/net/tcp, which proc(5) describes
 
 
 def descendants(pid: int) -> list[int]:
-    """Processes that a process started, and those that they started."""
+    """The ids of a process's children and of all their descendants."""
     children = defaultdict(list)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -42,6 +42,6 @@ def listening_addresses(pids: Iterable[int]) -> set[str]:
 
 
 def _bytes_of(address: str) -> bytes:
-    """An address in network order. The kernel writes each of its 32-bit words in the machine's order."""
+    """Parses an address of /proc/net, whose 32-bit words are in the machine's byte order."""
     words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
     return b"".join(struct.pack("=I", word) for word in words)

@@ -1,4 +1,4 @@
-"""The README's SQL queries and the answers it shows, and the answers of a catalogue in the same form."""
+"""The README's SQL queries with their answers, and a catalogue's answers in the same form."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The real aesthetic heads in the folder `shared` beside the repository; tests that want them are skipped without."""
+"""The real aesthetic heads in the folder `shared` next to the repository. Tests that need them are skipped without."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from support.shared import SHARED
 
 FOLDER = SHARED / "weights"
 
-wants_real_heads = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no real heads: {FOLDER} is not there")
+wants_real_heads = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no real heads: {FOLDER} is absent")
 
 
 def put_real_head(spec: Spec, cache: Path, patch: pytest.MonkeyPatch) -> Path:

@@ -1,4 +1,4 @@
-"""Real scans in the folder `shared` beside the repository; tests that want them are skipped where it is absent."""
+"""Real scans in the folder `shared` next to the repository. Tests that need them are skipped without it."""
 
 import csv
 from pathlib import Path
@@ -10,11 +10,11 @@ from support.shared import SHARED
 FOLDER = SHARED / "plates"
 MANIFEST = FOLDER / "manifest.csv"
 
-wants_real_plates = pytest.mark.skipif(not MANIFEST.is_file(), reason=f"no real plates: {MANIFEST} is not there")
+wants_real_plates = pytest.mark.skipif(not MANIFEST.is_file(), reason=f"no real plates: {MANIFEST} is absent")
 
 
 def rows() -> list[dict[str, str]]:
-    """The manifest's rows; none where it is absent."""
+    """The manifest's rows; empty if it is absent."""
     if not MANIFEST.is_file():
         return []
     with MANIFEST.open(encoding="utf-8", newline="") as file:

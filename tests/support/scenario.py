@@ -1,5 +1,5 @@
-"""A library through a bad night, at any size: bad plates, a killed run worker, a restarted daemon, a model and a plate
-that come while it runs. Nobody asks for anything but what the sensors do.
+"""A bad night for a library of any size: bad plates, a killed run worker, a restarted daemon, and a model and a plate
+that are added meanwhile. Only the sensors request runs.
 
 `PYTHONPATH=tests python -m support.scenario --plates 1000 --bad 7 --log docs/scenario_1000_plates.md` runs it at
 full size; a test runs it small.
@@ -37,21 +37,21 @@ ASSETS = {
     "otsu_luma": "segments/otsu_luma",
 }
 SENSORS = ("register_new_scans", "fill_missing", "refresh_ledgers")
-KILL_AT, ADD_AT, RESTART_AT = 0.05, 0.2, 0.5  # shares of what the first two instruments have to seal
+KILL_AT, ADD_AT, RESTART_AT = 0.05, 0.2, 0.5  # as shares of all results of the first two instruments
 SCALE = 0.1  # plates of 200 to 400 px
 
 
 @dataclass
 class Outcome:
-    """How the scenario went.
+    """The result of the scenario.
 
     Attributes:
-        deployment: the programs, which still run.
+        deployment: the running programs.
         good: plates that can be measured.
-        bad: plates that cannot, and what was done to each.
+        bad: plates that cannot be measured, and what was done to each.
         timeline: seconds since the sensors were switched on, and what happened.
         killed: Dagster's id of the run whose worker was killed.
-        came_after: runs that were asked for when all was done.
+        came_after: number of runs requested when all was done.
         started: seconds since the epoch.
     """
 
@@ -76,12 +76,12 @@ class Outcome:
 
 
 def shorten(reason: str) -> str:
-    """The first sentence, of digests the first 12 digits."""
+    """The first sentence, with digests cut to 12 digits."""
     return re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1…", reason).split(". ")[0]
 
 
 def spoil(dataset: Dataset, plate_id: str, number: int) -> str:
-    """What must never happen to a registered source, one way after the other; says which."""
+    """Damages a registered source in one of three ways. Returns which."""
     path = dataset.plate(plate_id).source_path()
     path.chmod(0o644)
     content = path.read_bytes()
@@ -98,7 +98,7 @@ def spoil(dataset: Dataset, plate_id: str, number: int) -> str:
 
 
 def make_library(folder: Path, plates: int, bad: int) -> tuple[Dataset, dict[str, str], Path]:
-    """Drawn plates, registered, some of them spoilt since; and one more scan that is not registered yet."""
+    """Registers drawn plates and damages some of them. Also returns one more scan that is not registered yet."""
     dataset = Dataset(folder / "atlas")
     drawn = draw_demo_plates(folder / "scans", folder / "truth", plates + 1, scale=SCALE)
     late = shutil.move(drawn[-1].path, folder / drawn[-1].path.name)
@@ -109,26 +109,26 @@ def make_library(folder: Path, plates: int, bad: int) -> tuple[Dataset, dict[str
 
 
 def sealed_count(running: Deployment, keys: Sequence[str]) -> int:
-    """Run folders of the instruments, by their names alone."""
+    """The number of run folders of the instruments, by the folders' names."""
     ends = tuple(running.registry.instruments[key].identity.fingerprint[:8] for key in keys)
     folders = running.dataset.plates_dir.glob("*/runs/run-*")
     return sum(path.name.endswith(ends) for path in folders)
 
 
 def await_sealed(running: Deployment, share: float, seconds: float) -> int:
-    """Waits until the first instruments have sealed a share of what they have to; gives the number."""
+    """Waits until the first instruments have sealed a share of their results. Returns the number sealed."""
     wanted = share * len(FIRST) * len(running.dataset.plate_ids())
     deadline = time.monotonic() + seconds
     asked = time.monotonic()
     while (sealed := sealed_count(running, FIRST)) < wanted:
         assert time.monotonic() < deadline, f"{sealed} sealed, {wanted:.0f} wanted: {running.runs()}"
-        time.sleep(max(0.02, 4 * (time.monotonic() - asked)))  # asking must not be what the machine is busy with
+        time.sleep(max(0.02, 4 * (time.monotonic() - asked)))  # polling must not keep the machine busy
         asked = time.monotonic()
     return sealed
 
 
 def worker_of(instance: dg.DagsterInstance, run_id: str) -> int:
-    """Process id of a run's worker, as the run's log has it."""
+    """The process id of a run's worker, from the run's log."""
     records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records
     for record in records:
         event = record.event_log_entry.dagster_event
@@ -139,7 +139,7 @@ def worker_of(instance: dg.DagsterInstance, run_id: str) -> int:
 
 
 def kill_worker(outcome: Outcome, seconds: float) -> None:
-    """Kill -9 of the worker that seals plates just now, with its steps' processes, as a container's end would."""
+    """Kills (-9) the worker that is sealing plates and its steps' processes, as the end of a container would."""
     running = outcome.deployment
     sealed = await_sealed(running, KILL_AT, seconds)
     with dg.DagsterInstance.get() as instance:
@@ -154,13 +154,13 @@ def kill_worker(outcome: Outcome, seconds: float) -> None:
 
 
 def play(running: Deployment, bad: dict[str, str], late: Path, *, seconds: float) -> Outcome:
-    """The scenario: switch the sensors on, let it all happen, wait until it has ended by itself.
+    """Plays the scenario: switches the sensors on, disturbs the runs, and waits until all is done.
 
     Args:
         running: every program over the library, sensors off.
-        bad: the spoilt plates.
-        late: a scan that comes while it runs.
-        seconds: the longest it may take in all.
+        bad: the damaged plates.
+        late: a scan that is added meanwhile.
+        seconds: time limit of each wait.
     """
     plates = running.dataset.plate_ids()
     outcome = Outcome(running, set(plates) - set(bad), bad)
@@ -198,7 +198,7 @@ def play(running: Deployment, bad: dict[str, str], late: Path, *, seconds: float
 
 
 def describe_run(run: dict[str, Any], started: float) -> str:
-    """A run in one line: when, who asked, for which assets, over how many plates, how it ended."""
+    """A run in one line: when, requested by whom, which assets, how many plates, how it ended."""
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     assets = sorted({"/".join(key["path"]) for key in run["assetSelection"] or []})
     shown = ", ".join(assets) if len(assets) < 5 else f"{len(assets)} ledgers and the catalogue"
@@ -208,13 +208,13 @@ def describe_run(run: dict[str, Any], started: float) -> str:
 
 
 def tell(outcome: Outcome) -> str:
-    """The log, in Markdown. Raises AssertionError if anything is not as it should be."""
+    """The log in Markdown. Raises AssertionError if a result is wrong."""
     dataset, registry = outcome.deployment.dataset, outcome.deployment.registry
     statuses = sealed_statuses(dataset)
     again = [key for key, found in statuses.items() if key[0] in outcome.good and found != ["complete"]]
-    assert again == [], f"not sealed complete, once: {again}"
+    assert again == [], f"plates not sealed exactly once as complete: {again}"
     differ = ledgers_that_differ(dataset, registry, dataset.root.parent)
-    assert differ == [], f"not what plate-local truth gives: {differ}"
+    assert differ == [], f"ledgers that differ from a rebuild: {differ}"
     assert outcome.came_after == 0, f"{outcome.came_after} runs came when all was done"
     lines = [f"| {seconds:.0f} | {text} |" for seconds, text in outcome.timeline]
     reasons = outcome.reasons()

@@ -1,4 +1,4 @@
-"""Dagster's own programs, started on loopback for a test and ended with it, and its web server asked over GraphQL."""
+"""Dagster's own programs, run on loopback for one test, and a client of its web server's GraphQL API."""
 
 import json
 import os
@@ -24,7 +24,7 @@ LOCATION = {"repositoryLocationName": "atlas", "repositoryName": "__repository__
 
 
 class Server:
-    """A running web server, asked over GraphQL."""
+    """A client of a running web server's GraphQL API."""
 
     def __init__(self, port: int):
         self.url = f"http://127.0.0.1:{port}"
@@ -45,7 +45,7 @@ class Server:
             return False
 
     def plates(self, *path: str) -> set[str]:
-        """Plates that the UI shows as materialised."""
+        """The plates that the UI shows as materialised."""
         answer = self.ask(
             """query($path: [String!]!) { assetNodeOrError(assetKey: {path: $path}) { ... on AssetNode {
                 assetPartitionStatuses { ... on DefaultPartitionStatuses { materializedPartitions } }
@@ -56,7 +56,7 @@ class Server:
         return set(statuses["materializedPartitions"])
 
     def wait_for_run(self, run_id: str) -> str:
-        """Status in which a run ends."""
+        """Waits for the end of a run and returns its status."""
         status = "none"
         deadline = time.monotonic() + RUN_SECONDS
         while time.monotonic() < deadline:
@@ -68,7 +68,7 @@ class Server:
         return status
 
     def launch_backfill(self, paths: list[list[str]], plates: list[str]) -> str:
-        """Asks for a backfill as the UI does for a choice of plates; gives its id."""
+        """Launches a backfill as the UI does for chosen plates. Returns its id."""
         answer = self.ask(
             """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
                 __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
@@ -79,7 +79,7 @@ class Server:
         return answer["backfillId"]
 
     def runs_of_backfill(self, backfill_id: str) -> list[str]:
-        """Ids of a backfill's runs, once there are any."""
+        """Waits for a backfill's runs and returns their ids."""
         runs: list[dict[str, str]] = []
         deadline = time.monotonic() + RUN_SECONDS
         while not runs and time.monotonic() < deadline:
@@ -91,7 +91,7 @@ class Server:
         return [run["runId"] for run in runs]
 
     def launch(self, path: list[str], tags: dict[str, str]) -> str:
-        """Asks for a materialisation as the UI does for one run; gives the run's id."""
+        """Launches a materialisation as the UI does for one run. Returns the run's id."""
         answer = self.ask(
             """mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
                 __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
@@ -115,7 +115,7 @@ def free_port() -> int:
 
 @contextmanager
 def program(home: Dataset, *command: str | Path) -> Iterator[subprocess.Popen]:
-    """A process and all it starts, ended with the block. What it says is in `<dataset>/<its name>.log`."""
+    """Runs a program, and ends it and its children with the block. Its output is in `<dataset>/<its name>.log`."""
     with (home.root / f"{Path(command[0]).name}.log").open("w") as log:
         process = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=log, stderr=log, start_new_session=True)
         try:
@@ -129,7 +129,7 @@ def program(home: Dataset, *command: str | Path) -> Iterator[subprocess.Popen]:
 
 @contextmanager
 def web_server(home: Dataset, workspace: Path, *options: str) -> Iterator[Server]:
-    """The web server over a workspace, once it answers."""
+    """Runs the web server over a workspace. Yields it as soon as it answers."""
     port = free_port()
     server = Server(port)
     command = (BIN / "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), "-w", workspace, *options)

@@ -37,7 +37,7 @@ NAMED: dict[str, Any] = {
     "label2id": {name: index for index, name in enumerate(LABELS)},
 }
 SQUARE: dict[str, Any] = {"image_size": SIDE_PX, "patch_size": 14, "intermediate_size": 64}
-CLASSES = 10  # of the tiny ImageNet networks
+CLASSES = 10  # classes of the tiny ImageNet networks
 
 
 def seeded(build: Callable[[], Any]) -> Any:
@@ -93,7 +93,7 @@ def in_the_authors_layout(weights: dict[str, torch.Tensor]) -> dict[str, torch.T
 
 
 def tiny_aimv2(**options: Any) -> VisionTransformer:
-    """timm's entry of the real name at small widths."""
+    """timm's model of the real name at small widths."""
     sizes = {"img_size": SIDE_PX, "embed_dim": 32, "depth": 2, "num_heads": 4}
     options = {name: value for name, value in options.items() if value is not None and "pretrained" not in name}
     return timm.models.vision_transformer.aimv2_large_patch14_336(**sizes, **options)
@@ -104,7 +104,7 @@ def resnet50() -> ResNet:
 
 
 def vgg16() -> VGG:
-    """Its classifier at full size would be 400 MB."""
+    """VGG16 with a small classifier, because the full-size one has 400 MB."""
     with torch.device("meta"):
         network = VGG(make_layers([8, "M", 16, "M", 16, "M", 16, "M", 16, "M"]), num_classes=CLASSES)
         network.classifier = torch.nn.Sequential(torch.nn.Linear(16 * 7 * 7, CLASSES))
@@ -156,7 +156,7 @@ def classifier(family: str) -> Any:
 
 
 def bert() -> BertModel:
-    """The text tower beside a vision tower that is to be loaded alone."""
+    """The text tower of a checkpoint whose vision tower is loaded alone."""
     return BertModel(BertConfig(**TOWER, vocab_size=50, intermediate_size=64))
 
 

@@ -1,11 +1,11 @@
-"""Run as a program: works on a dataset, on a disk made slow, until somebody kills it. Says `ready` first."""
+"""A program that works on a dataset, with slow disk flushes, until it is killed. Prints `ready` first."""
 
 import os
 import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what the tests share, as conftest.py sees it
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder of `support`
 
 import dagster as dg
 import pytest
@@ -21,7 +21,7 @@ FLUSH_SECONDS = 0.01
 
 
 def slow_down_the_disk() -> None:
-    """Each flush takes long, so that most moments at which the process may die lie in the middle of writing."""
+    """Slows each flush, so that a kill most often happens in the middle of writing."""
     flush = os.fsync
 
     def slow_flush(descriptor: int) -> None:
@@ -32,14 +32,14 @@ def slow_down_the_disk() -> None:
 
 
 def measure_plates(dataset: Dataset) -> None:
-    """One run of the slow fake segmenter over every plate, through Dagster."""
+    """Runs the slow fake segmenter over every plate, through Dagster."""
     with dg.DagsterInstance.ephemeral() as instance:
         graph = Graph(dataset, fake_registry(fake_spec(SEGMENTER, delay_seconds=0.01)), instance)
         graph.materialize(f"segments/{SEGMENTER}")
 
 
 def rebuild_for_ever(dataset: Dataset) -> None:
-    """Ledgers and catalogue from nothing, again and again, over the old files."""
+    """Rebuilds ledgers and catalogue in a loop, over the old files."""
     registry = fake_registry(fake_spec(SEGMENTER, delay_seconds=0.01))
     while True:
         build_ledgers(dataset, registry)

@@ -1,9 +1,9 @@
-"""Run as a program: one run of a slow instrument over every plate of a dataset, when told to. Says how each ended."""
+"""A program that runs a slow instrument over every plate of a dataset, on a signal. Prints each plate's status."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what the tests share, as conftest.py sees it
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder of `support`
 
 import pytest
 from support import fake_instruments

@@ -1,7 +1,7 @@
-"""Bad plates, a killed run worker, a restarted daemon, a model and a plate that come while it runs: it ends by itself.
+"""A bad night: bad plates, a killed run worker, a restarted daemon, and a model and a plate that are added meanwhile.
 
-Every good plate is done once, every bad one fails by name, the ledgers are what the plates hold. The log of the same at
-full size is docs/scenario_1000_plates.md.
+Every good plate is done once, every bad one fails by name, and the ledgers equal a rebuild from the plates. The log of
+the same scenario at full size is docs/scenario_1000_plates.md.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from atlas_resources.tables.ledgers import RUNS
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 PLATES, BAD = 48, 3
-SETTLE_SECONDS = 600  # a wait, not a claim of speed
+SETTLE_SECONDS = 600  # a time limit, not a measure of speed
 CANARY = "hf_a-token-that-is-nobodys"
 
 
@@ -67,13 +67,13 @@ def test_the_killed_run_is_shown_as_failed(night):
 
 
 def test_no_run_leaves_a_pickle(night):
-    """No value passes from step to step, so that no IO manager, whose default pickles, has anything to keep."""
+    """No value passes between steps, so that Dagster's default IO manager, which pickles, has nothing to write."""
     dataset = night.deployment.dataset
     assert list(pickles_in(dataset.root, dataset.root.parent / "dagster")) == []
 
 
 def test_no_secret_of_the_environment_is_written_down(night):
-    """Not into run configuration, events, logs or manifests."""
+    """Run configuration, events, logs and manifests do not contain it."""
     folder = night.deployment.dataset.root.parent
     assert [path for path in folder.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()] == []
 

@@ -29,7 +29,7 @@ def twelve_plates(tmp_path):
 
 
 def start(dataset: Dataset, order: str) -> subprocess.Popen:
-    """The program, ready to begin. It begins when it is told to."""
+    """Starts the program, which waits for a signal to begin."""
     process = subprocess.Popen(
         [sys.executable, PROGRAM, dataset.root, order], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -46,7 +46,7 @@ def begin(*processes: subprocess.Popen) -> None:
 
 
 def outcomes(process: subprocess.Popen) -> dict[str, str]:
-    """Status of each plate as the process that ended by itself says it; one that waits for ever fails the test."""
+    """The status of each plate that the process printed. A process that does not end fails the test."""
     try:
         said, _ = process.communicate(timeout=END_SECONDS)
     except subprocess.TimeoutExpired:
@@ -60,7 +60,7 @@ def outcomes(process: subprocess.Popen) -> dict[str, str]:
 
 
 def sealed(dataset: Dataset) -> list[RunManifest]:
-    """The manifest of each sealed folder, once its files have been held against it."""
+    """The manifest of each sealed folder, after its files were compared with it."""
     manifests = []
     for folder in sorted(dataset.plates_dir.glob("*/runs/run-*")):
         manifest = read_json(folder / MANIFEST_NAME, RunManifest)
@@ -89,7 +89,7 @@ def test_every_plate_is_sealed_once_and_reused_by_the_other(twelve_plates):
     }
     assert sorted(manifest.plate_id for manifest in sealed(twelve_plates)) == plates
     assert list(twelve_plates.plates_dir.glob("*/runs/.run-*")) == []
-    # Coming from both ends, each has its share.
+    # The processes start at opposite ends, so each measures a share.
     assert "complete" in first.values()
     assert "complete" in second.values()
 

@@ -18,7 +18,7 @@ PLATES = ["plate-001", "plate-002", "plate-003", "plate-004"]
 
 @pytest.fixture(scope="module")
 def toured(tmp_path_factory):
-    """A dataset after the tour, whether it said that all went through, and what it printed."""
+    """The dataset after the tour, whether the tour succeeded, and what it printed."""
     root = tmp_path_factory.mktemp("demo")
     console = Console(record=True, width=200, file=(root / "printed.txt").open("w"))
     with pytest.MonkeyPatch.context() as patch:
@@ -41,7 +41,7 @@ def connection(toured):
         yield connection
 
 
-def test_every_plate_went_through(toured, connection):
+def test_every_plate_was_measured(toured, connection):
     dataset, is_whole, _ = toured
     assert is_whole
     assert dataset.plate_ids() == PLATES
@@ -57,7 +57,7 @@ def test_every_plate_went_through(toured, connection):
     ]
 
 
-def test_the_catalogue_holds_real_measurements(connection):
+def test_the_catalogue_has_real_measurements(connection):
     assert connection.execute("SELECT count(*) FROM plates WHERE width IS NOT NULL").fetchone() == (4,)
     assert connection.execute("SELECT count(*) FROM histograms").fetchone() == (4,)
     assert connection.execute(

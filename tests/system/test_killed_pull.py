@@ -1,4 +1,4 @@
-"""`atlas models pull` as it is run: killed in the middle of a file, the next one goes on from there."""
+"""`atlas models pull` is killed in the middle of a file; the next one continues from there."""
 
 import hashlib
 import os
@@ -60,7 +60,7 @@ def wait_until(path: Path, size_bytes: int) -> None:
         time.sleep(0.02)
 
 
-def test_a_pull_that_was_killed_goes_on_where_it_stopped(tmp_path: Path):
+def test_a_killed_pull_continues_where_it_stopped(tmp_path: Path):
     write_spec(tmp_path / "model_specs")
     storage = tmp_path / "hub" / "models--studio--big"
     part = storage / "blobs" / f"{SHA256}.incomplete"

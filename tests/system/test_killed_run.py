@@ -1,4 +1,4 @@
-"""Kill -9 at seeded moments: what is there is whole, the next run makes the rest, no source changes."""
+"""Kill -9 at seeded moments: existing files are whole, the next run completes the rest, and no source changes."""
 
 import hashlib
 import random
@@ -39,7 +39,7 @@ def twelve_plates(tmp_path):
 
 
 def start(work: str, dataset: Dataset) -> subprocess.Popen:
-    """The program, once it has begun to work."""
+    """Starts the program and waits until it works."""
     process = subprocess.Popen(
         [sys.executable, PROGRAM, work, dataset.root], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
     )
@@ -73,7 +73,7 @@ def wait_until_sealed(dataset: Dataset, count: int, process: subprocess.Popen) -
 
 
 def require_whole(dataset: Dataset, folder: Path) -> str:
-    """Holds a sealed folder against its manifest, file by file; gives the plate's id."""
+    """Compares the files of a sealed folder with its manifest. Returns the plate's id."""
     manifest = read_json(folder / MANIFEST_NAME, RunManifest)
     plate_dir = folder.parents[1]
     assert manifest.status == "complete"
@@ -112,14 +112,14 @@ def test_each_kill_leaves_whole_folders_and_the_next_run_completes_the_rest(twel
     before = set(sealed(dataset))
     assert graph.materialize(SEGMENTS).success
     assert {require_whole(dataset, folder) for folder in sealed(dataset)} == set(dataset.plate_ids())
-    assert len(sealed(dataset)) == len(NAMES), "a plate that was done was done again"
+    assert len(sealed(dataset)) == len(NAMES), "a done plate was measured again"
     assert before <= set(sealed(dataset))
     assert graph.materialized(SEGMENTS) == set(dataset.plate_ids())
     assert partials(dataset) == []
     assert source_digests(dataset) == sources
 
 
-def test_a_kill_in_the_middle_of_a_plate_leaves_a_leftover_that_the_next_run_sweeps(
+def test_a_kill_in_the_middle_of_a_plate_leaves_a_folder_that_the_next_run_removes(
     twelve_plates, monkeypatch, instance
 ):
     dataset = twelve_plates
@@ -140,8 +140,8 @@ def test_a_kill_in_the_middle_of_a_plate_leaves_a_leftover_that_the_next_run_swe
     assert len(sealed(dataset)) == len(NAMES)
 
 
-def test_the_leftover_of_a_run_that_lives_is_left_to_it(twelve_plates, monkeypatch, instance):
-    """Two processes at once on the same plates: neither takes away what the other is writing."""
+def test_the_partial_folder_of_a_live_run_is_not_removed(twelve_plates, monkeypatch, instance):
+    """Two processes on the same plates: neither removes what the other is writing."""
     dataset = twelve_plates
     process = start("measure", dataset)
     wait_until_sealed(dataset, 1, process)

@@ -1,6 +1,6 @@
-"""Web server, code server and daemon as they are deployed: sensors on, a model added while they run, two bad plates.
+"""Web server, code server and daemon as deployed: sensors on, two bad plates, and a model added while they run.
 
-It ends by itself: every good plate done once, two failures by name, ledgers equal to plate-local truth, no more runs.
+In the end every good plate is done once, two have failed by name, the ledgers are up to date, and no more runs come.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def deployed(tmp_path_factory) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def settled(deployed) -> dict[str, list[str]]:
-    """After one instrument was filled, another added and filled too. Runs of each as they were before the addition."""
+    """One instrument is completed, then another is added and completed. Returns the runs before that."""
     deployed.switch_on("fill_missing")
     deployed.switch_on("refresh_ledgers")
     deployed.settle("segments/otsu_luma", good=GOOD, bad=BAD)
@@ -45,12 +45,12 @@ def settled(deployed) -> dict[str, list[str]]:
     return before
 
 
-def test_each_instrument_was_asked_for_in_one_run(deployed, settled):
+def test_each_instrument_was_requested_in_one_run(deployed, settled):
     assert deployed.runs_of("segments", "otsu_luma") == ["FAILURE"]
     assert deployed.runs_of("embeddings", "efficientnet_lite0") == ["FAILURE"]
 
 
-def test_the_groundwork_was_asked_for_in_one_run(deployed, settled):
+def test_the_groundwork_was_requested_in_one_run(deployed, settled):
     assert deployed.runs_of("plate", "input_image") == ["FAILURE"]
 
 

@@ -1,6 +1,6 @@
-"""docs/nginx.conf in a real nginx: who is nobody, what is a link or a form of another site, gets nothing through.
+"""docs/nginx.conf in a real nginx: it refuses requests without a password, and those of links and forms of other sites.
 
-What stands behind it here answers everything, so that what is refused was refused by the proxy.
+The server behind it answers everything, so a refusal always comes from the proxy.
 """
 
 import base64
@@ -31,7 +31,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Answering(BaseHTTPRequestHandler):
-    """Answers every request with what it was asked and whether it was shown the password."""
+    """Answers every request with its method and path, and the Authorization header if it has one."""
 
     def do_GET(self) -> None:
         content = f"{self.command} {self.path} {self.headers.get('Authorization', 'no password')}".encode()
@@ -47,7 +47,7 @@ class Answering(BaseHTTPRequestHandler):
 
 
 def write_config(folder: Path, port: int, behind: int) -> Path:
-    """The documented file, on loopback, without TLS, over another port."""
+    """The documented file, changed to loopback, without TLS, on another port."""
     (folder / "htpasswd").write_text("ada:{PLAIN}plates\n")
     text = (PROJECT_ROOT / "docs" / "nginx.conf").read_text()
     swaps = {
@@ -73,7 +73,7 @@ def write_config(folder: Path, port: int, behind: int) -> Path:
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory) -> Iterator[int]:
-    """Port of the proxy."""
+    """The proxy's port."""
     folder, port = tmp_path_factory.mktemp("proxy"), free_port()
     behind = HTTPServer(("127.0.0.1", 0), Answering)
     threading.Thread(target=behind.serve_forever, daemon=True).start()
@@ -99,24 +99,24 @@ def is_listening(port: int) -> bool:
 
 
 def ask(port: int, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
-    """Status and text of the answer."""
+    """The status and the text of the answer."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         connection.request(method, path, body="{}" if method != "GET" else None, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
 
 
-def test_the_sites_own_pages_ask_and_load(proxy):
+def test_the_sites_own_pages_may_query_and_load(proxy):
     assert ask(proxy, "POST", "/graphql", {**PAGE, **JSON}) == (200, "POST /graphql no password")
     assert ask(proxy, "GET", "/assets/plate/manifest?view=partitions", PAGE)[0] == 200
 
 
-def test_their_websocket_is_let_through(proxy):
+def test_the_sites_own_websocket_is_allowed(proxy):
     assert ask(proxy, "GET", "/graphql", {**PAGE, "Upgrade": "websocket", "Connection": "Upgrade"})[0] == 200
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/graphql"), ("GET", "/"), ("GET", "/graphql?query={x}")])
-def test_who_has_no_password_gets_nothing(proxy, method, path):
+def test_a_request_without_a_password_is_refused(proxy, method, path):
     assert ask(proxy, method, path, {"Origin": PAGE["Origin"], **JSON})[0] in (401, 403)
 
 
@@ -150,6 +150,6 @@ def test_a_websocket_of_another_site_is_refused(proxy):
 
 
 @pytest.mark.parametrize("path", ["/report_asset_materialization/catalogue", "/report_asset_check/catalogue", "/"])
-def test_events_that_no_run_made_are_not_put_down(proxy, path):
+def test_events_from_outside_a_run_are_refused(proxy, path):
     for method in ("POST", "PUT", "DELETE"):
         assert ask(proxy, method, path, {**PAGE, **JSON})[0] == 403

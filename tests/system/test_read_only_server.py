@@ -1,6 +1,6 @@
-"""Headless Chromium over a read-only web server: 5 of 435 plates in red, a plate's picture, an instrument's pins.
+"""Headless Chromium on a read-only web server: 5 of 435 plates in red, a plate's picture, an instrument's pins.
 
-Screenshots are kept in `build/screenshots/`. What would change anything is refused, whichever way it is asked.
+Screenshots are saved in `build/screenshots/`. Every request that would change something is refused.
 """
 
 import json
@@ -35,7 +35,7 @@ RESOURCE = "/locations/__repository__@atlas/resources"
 
 
 def draw_library(dataset: Dataset) -> None:
-    """435 small plates, no two alike, registered; the bad ones altered since."""
+    """Registers 435 small, different plates, and alters the bad ones."""
     folder = dataset.root.parent / "scans"
     names = list(COLOURS)
     for number in range(PLATES):
@@ -49,7 +49,7 @@ def draw_library(dataset: Dataset) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Server]:
-    """Every plate held against its registered digest, one of them segmented, and the web server."""
+    """The web server, after every plate was compared with its registered digest and one was segmented."""
     dataset, registry = Dataset(tmp_path_factory.mktemp("browsed") / "atlas"), read_registry()
     draw_library(dataset)
     with pytest.MonkeyPatch.context() as patch:
@@ -74,7 +74,7 @@ def page(server) -> Iterator[Page]:
 
 
 def rows(page: Page) -> Locator:
-    """The lines of the partitions page that are in view: a plate's name and a dot each."""
+    """The visible lines of the partitions page, each with a plate's name and a dot."""
     return page.locator("[data-tooltip^=plate-]").locator("..")
 
 
@@ -97,7 +97,7 @@ def test_exactly_the_bad_plates_are_red(server, page):
         assert count_green(pixels) == 0
 
 
-def test_among_the_good_plates_the_bad_one_stands_out(server, page):
+def test_a_bad_plate_is_distinguished_from_its_good_neighbours(server, page):
     page.goto(server.url + MANIFESTS)
     seen = {}
     for plate_id in ("plate-016", "plate-017", "plate-018"):
@@ -107,7 +107,7 @@ def test_among_the_good_plates_the_bad_one_stands_out(server, page):
     keep_screenshot(page, "partitions")
 
 
-def test_a_bad_plate_says_that_its_run_failed_and_the_run_says_why(server, page):
+def test_a_bad_plate_shows_that_its_run_failed_and_the_run_shows_why(server, page):
     page.goto(f"{server.url}{MANIFESTS}&partition=plate-101")
     expect(page.get_by_text("failed, and did not materialize this asset.")).to_be_visible()
     page.get_by_text("View logs", exact=True).click()
@@ -115,7 +115,7 @@ def test_a_bad_plate_says_that_its_run_failed_and_the_run_says_why(server, page)
     keep_screenshot(page, "failed_run")
 
 
-def test_a_plates_picture_is_seen_in_its_events_metadata(server, page):
+def test_a_plates_picture_is_shown_in_its_events_metadata(server, page):
     page.goto(f"{server.url}{SEGMENTS}&partition={PICTURED}")
     glance = page.locator("img[src^='data:image/']").first
     expect(glance).to_be_visible()
@@ -150,8 +150,8 @@ def json_post(url: str, body: object) -> urllib.request.Request:
     return urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310 - loopback
 
 
-def test_nothing_is_reached_from_other_machines(server):
-    """The web server, and the code server it has started for itself."""
+def test_nothing_is_reachable_from_other_machines(server):
+    """Neither the web server nor the code server that it started."""
     assert listening_addresses(descendants(os.getpid())) == {"127.0.0.1"}
 
 
@@ -164,14 +164,14 @@ class TestReadOnly:
         assert answer["startSensor"]["__typename"] == "UnauthorizedError"
 
     def test_a_mutation_over_get_is_refused(self, server):
-        """A link in a mail is enough to send one: Dagster executes mutations over GET too."""
+        """A link in an email could send one, because Dagster also executes mutations over GET."""
         variables = json.dumps({"selector": {**LOCATION, "sensorName": "fill_missing"}})
         query = urllib.parse.urlencode({"query": START, "variables": variables})
         with urllib.request.urlopen(f"{server.url}/graphql?{query}", timeout=60) as response:  # noqa: S310 - loopback
             answer = json.load(response)
         assert answer["data"]["startSensor"]["__typename"] == "UnauthorizedError"
 
-    def test_events_that_no_run_made_are_refused(self, server):
+    def test_events_from_outside_a_run_are_refused(self, server):
         request = json_post(f"{server.url}/report_asset_materialization/catalogue", {})
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(request, timeout=60)  # noqa: S310

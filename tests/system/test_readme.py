@@ -1,4 +1,4 @@
-"""The README's queries give the answers it shows, on the dataset of `make demo`."""
+"""On the dataset of `make demo`, the README's queries give the answers shown there."""
 
 import pytest
 from rich.console import Console

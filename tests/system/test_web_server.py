@@ -19,7 +19,7 @@ WORKSPACE = SETTINGS_FOLDER / "workspace.yaml"
 
 
 def sealed(dataset: Dataset, plate_id: str) -> list[str]:
-    """Names of what lies in the plate's `runs/`."""
+    """The names of the entries of the plate's `runs/`."""
     runs = dataset.plate(plate_id).runs_folder
     return sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
 
@@ -55,13 +55,13 @@ def server(home) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def backfill_id(server, home) -> str:
-    """A backfill of the groundwork over every plate, asked for before there is a daemon, which looks every 30 s."""
+    """A backfill of the groundwork over every plate, launched before the daemon, which polls every 30 s, is started."""
     return server.launch_backfill([["plate", "input_image"], ["plate", "input_color_histograms"]], home.plate_ids())
 
 
 @pytest.fixture(scope="module")
 def _daemon(home, backfill_id) -> Iterator[None]:
-    """Starts what the web server queues; `dagster dev` has one beside it."""
+    """The daemon, which starts the runs that the web server queues. `dagster dev` has one too."""
     with program(home, BIN / "dagster-daemon", "run", "-w", WORKSPACE):
         yield
 
@@ -166,7 +166,7 @@ def test_the_saved_selections_are_jobs(server):
 
 @pytest.mark.usefixtures("_daemon")
 def test_a_backfill_from_a_terminal_goes_through_the_daemons_queue(server, home):
-    """Of what is missing when it is asked: the plates that the tests before it have not had made."""
+    """It requests the plates that earlier tests have not measured."""
     command = [sys.executable, "-m", "atlas_assets.cli.app", "backfill", "otsu_luma", "--url", server.url]
     done = subprocess.run(
         [*command, "--follow"], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=240, check=False
