@@ -138,9 +138,7 @@ def materialize(
         job, graph = _job(registry, dataset, handler)
         selected = _selection(registry, selection).resolve(graph)
         if not selected:
-            raise ValueError(
-                f"the selection {selection!r} matches no asset. `atlas selections` lists the saved selections"
-            )
+            raise ValueError(f"the selection {selection!r} matches no asset; `atlas selections` lists saved ones")
         for name, keys in _stages(registry, graph, selected):
             is_of_plates = any(graph.get(key).is_partitioned for key in keys)
             handler.bars = {}
