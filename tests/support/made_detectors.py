@@ -85,7 +85,7 @@ def bert_tokenizer() -> BertTokenizer:
 
 
 def miniature_detector(spec: Spec, **parameters: float) -> Spec:
-    """The project's spec at the tiny model's sizes, on the CPU; everything else as it stands."""
+    """The project's spec at the tiny model's sizes, on the CPU; all else is unchanged."""
     assert spec.preprocessing is not None
     assert spec.output is not None
     assert spec.numeric is not None

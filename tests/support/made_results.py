@@ -20,7 +20,7 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.execution import execute_run
 from atlas_resources.runs.sealing import Measurement
-from atlas_resources.tables.result_columns import PROBE, SEGMENT
+from atlas_resources.tables.result_columns import SEGMENT
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import frame_of
 
@@ -80,13 +80,6 @@ def _segment(segment_id: str, class_name: str, mask: np.ndarray) -> dict[str, An
 
 TWO_SEGMENTS = GivenRows(
     SEGMENT, _segment("mask-0001", "paper", NINE_COLUMNS), _segment("mask-0002", "printed", ~NINE_COLUMNS)
-)
-THREE_SCORES = GivenRows(
-    PROBE,
-    *(
-        {"label_index": index, "label_id": f"n{index}", "label": name, "logit": logit, "score": score}
-        for index, (name, logit, score) in enumerate([("jay", 1.0, 0.25), ("heron", 2.0, 0.7), ("fish", 0.0, 0.05)])
-    ),
 )
 
 

@@ -135,7 +135,7 @@ def worker_of(instance: dg.DagsterInstance, run_id: str) -> int:
         pid = event.engine_event_data.metadata.get("pid") if event else None
         if pid is not None:
             return int(str(pid.value))
-    raise LookupError(f"{run_id}: no process said that it took up the run")
+    raise LookupError(f"{run_id}: no process has logged that it started the run")
 
 
 def kill_worker(outcome: Outcome, seconds: float) -> None:

@@ -159,9 +159,9 @@ def test_the_saved_selections_are_jobs(server):
         "{ ... on Repository { jobs { name description } } } }",
         selector=LOCATION,
     )
-    said = {job["name"]: job["description"] for job in answer["repositoryOrError"]["jobs"]}
-    assert "atlas run @groundwork" in said["materialise_groundwork"]
-    assert "and all it feeds" in said["materialise_otsu_luma"]
+    descriptions = {job["name"]: job["description"] for job in answer["repositoryOrError"]["jobs"]}
+    assert "atlas run @groundwork" in descriptions["materialise_groundwork"]
+    assert "the instruments that read it, and every ledger" in descriptions["materialise_otsu_luma"]
 
 
 @pytest.mark.usefixtures("_daemon")

@@ -1,4 +1,4 @@
-"""The launcher tells a run whose process was killed from one that goes on, and claims nothing it cannot know."""
+"""The launcher detects a run whose process was killed, and reports no failure that it cannot verify."""
 
 import json
 import os
@@ -20,7 +20,7 @@ HERE = {GRPC_INFO_TAG: json.dumps({"host": "localhost", "socket": "/tmp/gone"})}
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory):
-    """With the project's own settings."""
+    """A Dagster instance with the project's own settings."""
     home = tmp_path_factory.mktemp("dagster")
     (home / "dagster.yaml").write_bytes((SETTINGS_FOLDER / "dagster.yaml").read_bytes())
     with dg.DagsterInstance.from_config(str(home)) as instance:
@@ -29,7 +29,7 @@ def instance(tmp_path_factory):
 
 @pytest.fixture
 def process():
-    """One that does nothing for a minute."""
+    """A process that sleeps for a minute."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     yield process
     process.kill()
@@ -37,7 +37,7 @@ def process():
 
 
 def run_of(instance: dg.DagsterInstance, pid: int | None, tags: dict[str, str]) -> dg.DagsterRun:
-    """A run that a process says it has taken up."""
+    """A run that a process has started, according to its log; with None, one that no process has started."""
     run = instance.create_run_for_job(dg.GraphDefinition(name="nothing").to_job(), tags=tags)
     instance.report_engine_event("about to start", run)
     if pid is not None:
@@ -60,26 +60,26 @@ def test_a_run_whose_process_was_killed_has_failed(instance, process):
     assert status_of(instance, run) == WorkerStatus.FAILED
 
 
-def test_a_process_that_is_dead_and_not_yet_buried_is_dead(instance, process):
+def test_a_zombie_counts_as_dead(instance, process):
     run = run_of(instance, process.pid, HERE)
     process.kill()
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # a zombie until its parent asks
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # a zombie until its parent waits for it
     assert status_of(instance, run) == WorkerStatus.FAILED
 
 
-def test_a_process_that_was_given_a_dead_ones_id_is_not_taken_for_it(process):
+def test_a_later_process_with_a_reused_id_is_a_different_one(process):
     assert is_alive(process.pid, time.time())
     assert not is_alive(process.pid, time.time() - 3600)
 
 
-def test_a_run_that_no_process_has_taken_up_yet_is_not_called_dead(instance):
+def test_a_run_that_no_process_has_started_yet_is_not_failed(instance):
     assert status_of(instance, run_of(instance, None, HERE)) == WorkerStatus.RUNNING
 
 
 @pytest.mark.parametrize(
     "tags", [{}, {HOST_TAG: "elsewhere"}, {GRPC_INFO_TAG: json.dumps({"host": "code-server", "port": 4000})}]
 )
-def test_a_process_of_another_machine_is_not_called_dead(instance, process, tags):
+def test_a_run_on_another_machine_is_not_failed(instance, process, tags):
     process.kill()
     process.wait()
     assert status_of(instance, run_of(instance, process.pid, tags)) == WorkerStatus.RUNNING

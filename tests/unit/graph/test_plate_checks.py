@@ -98,7 +98,7 @@ def test_a_source_that_changed_later_is_found_when_its_plate_is_reused(graph, ke
     graph.materialize(*keys)
     alter_source(graph.dataset, "plate-005")
     result = graph.materialize(*keys)
-    assert result.success, "the sealed result stands; the check tells that its source is another"
+    assert result.success, "the sealed result remains valid; the check reports that its source changed"
     assert "has changed: expected sha256" in wrong_in(result, key, "plate-005")
     assert evaluations(result, key)["plate-004"].passed
 

@@ -1,4 +1,4 @@
-"""What is kept of a raw set, its colours, polygons and vectors: sealed, joined in the catalogue, each from the last."""
+"""Kept segments, their colours, polygons and vectors: each is sealed, reads the one before, and is in the catalogue."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from atlas_resources.runs.sealed import find_done
 
 @dataclass(frozen=True)
 class Made:
-    """A dataset whose plates went through every instrument of a registry."""
+    """A dataset whose plates were measured by every instrument of a registry."""
 
     dataset: Dataset
     registry: Registry
@@ -34,7 +34,7 @@ class Made:
 
 
 def made(tmp_path, *colours: str, **changed) -> Made:
-    """Plates of these colours, and everything derived from them."""
+    """Plates of these colours, with all derived results."""
     found = Made(make_dataset(tmp_path, *colours), region_registry(plan(**changed)))
     for key in (SEGMENTER, KEPT, PALETTE, POLYGONS, VECTORS):
         assert found.run(key) == ["complete"] * len(colours)
@@ -61,12 +61,12 @@ def pixels_of(graph: Made) -> np.ndarray:
 
 @pytest.fixture
 def graph(tmp_path, fakes):
-    """A plate whose left half is printed and right half paper, and the paper is not kept."""
+    """A plate whose left half is printed and whose right half is paper, which is not kept."""
     return made(tmp_path, "red")
 
 
 class TestWhatIsKept:
-    """A verdict per segment; the raw set stays as it is."""
+    """Every segment has a verdict, and the raw set is unchanged."""
 
     def test_every_segment_has_its_verdict_and_its_reason(self, graph):
         rows = rows_of(graph, "plate-001", KEPT).select("segment_id", "segmenter", "rank", "reason", "mask_sha256")
@@ -76,18 +76,18 @@ class TestWhatIsKept:
         judged = dict(zip(raw["class_name"], rows.select("rank", "reason").iter_rows(), strict=True))
         assert judged == {"printed": (1, None), "paper": (None, "drop_class: paper")}
 
-    def test_a_kept_mask_is_the_raw_one_and_a_dropped_one_is_not_repeated(self, graph):
+    def test_a_kept_mask_is_the_raw_one_and_a_dropped_mask_is_omitted(self, graph):
         raw = rows_of(graph, "plate-001", SEGMENTER).filter(pl.col("class_name") == "printed")
         rows = rows_of(graph, "plate-001", KEPT)
         assert rows.filter(pl.col("rank") == 1)["mask_rle"].to_list() == raw["mask_rle"].to_list()
         assert rows.filter(pl.col("rank").is_null())["mask_rle"].to_list() == [None]
 
-    def test_the_raw_set_keeps_its_bytes(self, graph):
+    def test_the_files_of_the_raw_set_are_unchanged(self, graph):
         before = {output.path: output.sha256 for output in manifest_of(graph, "plate-001", SEGMENTER).outputs}
         assert graph.run(KEPT, is_forced=True) == ["complete"]
         assert {output.path: output.sha256 for output in manifest_of(graph, "plate-001", SEGMENTER).outputs} == before
 
-    def test_what_is_mostly_paper_goes_by_the_scan_itself(self, tmp_path, fakes):
+    def test_segments_of_mostly_paper_are_dropped_by_the_scans_own_pixels(self, tmp_path, fakes):
         graph = made(tmp_path, "red", kept={"max_paper_ratio": 0.75})
         rows = rows_of(graph, "plate-001", KEPT)
         pixels = pixels_of(graph)
@@ -98,9 +98,9 @@ class TestWhatIsKept:
 
 
 class TestColours:
-    """Of the pixels inside the mask, at source size."""
+    """Colours are of the pixels inside the mask, at source size."""
 
-    def test_they_are_those_of_the_left_half(self, graph):
+    def test_colours_are_those_of_the_left_half(self, graph):
         (row,) = rows_of(graph, "plate-001", PALETTE).to_dicts()
         half = pixels_of(graph)[:, :200]
         luma = np.floor((half.astype(int) @ np.array([2126, 7152, 722]) + 5000) / 10000)
@@ -118,7 +118,7 @@ class TestColours:
 
 
 class TestPolygons:
-    """In source pixels, with how far they are from the mask."""
+    """Polygons are in source pixels, with measures of how well they match the mask."""
 
     def test_the_left_half_is_a_rectangle(self, graph):
         (row,) = rows_of(graph, "plate-001", POLYGONS).to_dicts()
@@ -130,7 +130,7 @@ class TestPolygons:
 
 
 class TestVectors:
-    """The embedder sees each crop as it would see a plate; the row says what it saw."""
+    """Each crop is embedded as if it were a plate, and the row records the crop."""
 
     def test_a_tight_box_gives_the_mean_of_its_pixels(self, graph):
         (row,) = rows_of(graph, "plate-001", VECTORS).to_dicts()
@@ -138,10 +138,10 @@ class TestVectors:
         assert (row["scope"], row["segment_id"]) == ("segment", "mask-0001")
         assert (row["x_min"], row["y_min"], row["x_max"], row["y_max"]) == (0, 0, 200, half.shape[0])
         assert row["crop_policy"] == "box.pad0.as_scanned"
-        # Reduced by a box filter to 64 px and rounded to 8 bits: the mean stays to half a level
+        # Reduced by a box filter to 64 px and rounded to 8 bits: the mean is exact to half a level
         assert row["vector"] == pytest.approx((half / 255).mean(axis=(0, 1)), abs=0.5 / 255)
 
-    def test_what_surrounds_the_mask_is_painted_over(self, tmp_path, fakes):
+    def test_pixels_around_the_mask_are_replaced(self, tmp_path, fakes):
         crop = {"padding_ratio": 0, "shape": "square", "surroundings": "#000000"}
         graph = made(tmp_path, "red", crop=crop)
         (row,) = rows_of(graph, "plate-001", VECTORS).to_dicts()
@@ -149,16 +149,16 @@ class TestVectors:
         # 200 x 300 in a square of 300: two thirds are the segment, the rest is black
         assert row["vector"] == pytest.approx((half / 255).mean(axis=(0, 1)) * 200 / 300, abs=2 / 255)
 
-    def test_a_plate_without_segments_is_done_with_no_rows(self, tmp_path, fakes):
+    def test_a_plate_without_segments_is_done_without_rows(self, tmp_path, fakes):
         graph = made(tmp_path, "red", kept={"min_area_ratio": 0.9})
         for key in (PALETTE, POLYGONS, VECTORS):
             assert rows_of(graph, "plate-001", key).is_empty()
 
 
 class TestWhereItComesFrom:
-    """Each result names the sealed file it was made from, waits for it, and changes with it."""
+    """Each result records the sealed file that it was made from, waits for it, and changes with it."""
 
-    def test_each_manifest_names_the_file_before_it(self, graph):
+    def test_each_manifest_names_the_file_that_it_read(self, graph):
         for key, upstream in ((KEPT, SEGMENTER), (PALETTE, KEPT), (POLYGONS, KEPT), (VECTORS, KEPT)):
             inputs = manifest_of(graph, "plate-001", key).inputs
             (sealed,) = [o for o in manifest_of(graph, "plate-001", upstream).outputs if o.path.endswith(".parquet")]
@@ -186,14 +186,14 @@ class TestWhereItComesFrom:
         ],
         ids=["pruning", "segmenter", "crop"],
     )
-    def test_a_change_reaches_all_that_is_derived_and_nothing_else(self, fakes, changed, stays):
+    def test_a_change_affects_only_the_derived_instruments(self, fakes, changed, stays):
         before = {key: one.identity.fingerprint for key, one in region_registry().instruments.items()}
         after = {key: one.identity.fingerprint for key, one in changed.instruments.items()}
         assert {key for key in before if before[key] == after[key]} == stays
 
 
 class TestTogether:
-    """In the catalogue."""
+    """Regions are rows of the catalogue."""
 
     @pytest.fixture
     def catalogue(self, tmp_path, fakes):
@@ -234,9 +234,9 @@ class TestTogether:
 
 
 class TestInTheGraph:
-    """Assets under `regions/<segmenter>`, each after the one it reads."""
+    """Assets are under `regions/<segmenter>`, each downstream of the one that it reads."""
 
-    def test_they_are_made_one_after_the_other(self, tmp_path, fakes, instance):
+    def test_assets_are_made_in_the_order_of_their_inputs(self, tmp_path, fakes, instance):
         graph = Graph(make_dataset(tmp_path, "red"), region_registry(), instance)
         assert graph.materialize(f"segments/{SEGMENTER}").success
         for key in (KEPT, VECTORS):
