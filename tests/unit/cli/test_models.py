@@ -191,7 +191,7 @@ def test_a_card_shows_pins_licence_and_failure_modes():
         f"fingerprint {fingerprint(PROJECT.require('otsu_luma'), LOADERS['otsu_luma'].version)}",
     ):
         assert line in result.stdout.splitlines()
-    assert "A single global threshold" in result.stdout
+    assert "Uses a single global threshold" in result.stdout
     assert result.exit_code == 0
 
 

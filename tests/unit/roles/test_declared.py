@@ -159,7 +159,7 @@ def test_each_score_has_its_calibration_and_failure_modes():
     (found,) = probe(LOGITS[:1], SCORES[:1])
     assert found.rows["calibration"].unique().to_list() == ["uncalibrated"]
     (failures,) = found.rows["failure_modes"].unique().to_list()
-    assert failures.startswith("Trained on ImageNet photographs and shown engravings")
+    assert failures.startswith("Trained on ImageNet photographs, not on engravings")
 
 
 def test_the_best_label_is_a_metric_by_its_first_name():
