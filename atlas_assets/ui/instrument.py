@@ -17,23 +17,25 @@ from atlas_resources.runs.sealed import read_metrics, read_preview
 
 
 def describe(instrument: Instrument) -> str:
-    """The asset's description in Markdown: its purpose, output, pins, licence and known ways to be wrong."""
+    """The asset's description in Markdown: its purpose, output, pins, licence, failure modes and notes."""
     spec, identity = instrument.spec, instrument.identity
     url = revision_url(spec)
     revision = f"[`{identity.model_sha}`]({url})" if url else f"`{identity.model_sha}`"
-    weights = f"weights sha256 `{identity.weights_sha256}`" if identity.weights_sha256 else "no weights: an algorithm"
+    weights = (
+        f"weights sha256 `{identity.weights_sha256}`" if identity.weights_sha256 else "an algorithm without weights"
+    )
     licence = f"{identity.licence} ({spec.licence.source})" if spec.licence else identity.licence
     facts = {
-        "Gives": _gives(spec),
-        "Trained for": spec.objective and spec.objective.replace("_", " "),
+        "Output": _output(spec),
+        "Training objective": spec.objective and spec.objective.replace("_", " "),
         "Parameters": spec.parameter_count and f"{spec.parameter_count:,}",
         "Model": f"`{identity.model_id}` at {revision}, {weights}",
-        "Licence": f"{licence}; commercial use of its rows: {identity.commercial_use}",
+        "Licence": f"{licence}; commercial use of its results: {identity.commercial_use}",
         "Preprocessing": f"`{identity.preprocess_tag}`",
     }
     lists = {
-        "Known ways to be wrong": [f"{mode.fact} ({mode.source})" for mode in spec.failure_modes],
-        "Open": spec.notes,
+        "Known failure modes": [f"{mode.fact} ({mode.source})" for mode in spec.failure_modes],
+        "Notes": spec.notes,
         "Sources": spec.sources,
     }
     return "\n\n".join(
@@ -45,14 +47,14 @@ def describe(instrument: Instrument) -> str:
     )
 
 
-def _gives(spec: Spec) -> str:
+def _output(spec: Spec) -> str:
     match spec.output:
         case VectorOutput(dim=dim, pooled_feature=feature):
-            return f"a vector of {dim}, {feature.replace('_', ' ')}"
+            return f"vector of {dim} numbers, {feature.replace('_', ' ')}"
         case ScoresOutput(count=count, calibration=calibration):
             return f"{count} scores, {calibration}"
         case MasksOutput(classes=classes):
-            return f"masks, {', '.join(classes) or 'of no class'}"
+            return f"masks of the classes {', '.join(classes)}" if classes else "class-agnostic masks"
     return spec.output.kind if spec.output else "not declared"
 
 

@@ -156,7 +156,7 @@ def test_an_instruments_description_leads_to_its_revision_at_the_hub_and_names_i
     revision = "f9e44c814b77203eaa57a6bdbbd535f21ede1415"
     assert f"[`{revision}`](https://huggingface.co/facebook/dinov2-base/tree/{revision})" in said
     assert "- Licence: Apache-2.0 (facebookresearch/dinov2 MODEL_CARD.md" in said
-    assert "Known ways to be wrong:\n- " in said
+    assert "Known failure modes:\n- " in said
     without_hub = graph.get(dg.AssetKey(["segments", "otsu_luma"])).description
-    assert "no weights: an algorithm" in without_hub
+    assert "an algorithm without weights" in without_hub
     assert "](http" not in without_hub
