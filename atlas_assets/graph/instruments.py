@@ -97,15 +97,15 @@ def build_instrument_asset(instrument: Instrument) -> dg.AssetsDefinition:
 
 
 def build_broken_spec_assets(registry: Registry) -> list[dg.AssetSpec]:
-    """One node per broken file, its description saying what is wrong and how to see it."""
+    """One node for each broken file. Its description lists what is wrong."""
     by_file: dict[str, list[str]] = {}
     for problem in registry.problems:
         by_file.setdefault(problem.file, []).append(str(problem))
     return [
         dg.AssetSpec(
-            dg.AssetKey(["broken_specs", *re.sub(r"[^a-z0-9_/]", "_", file.removesuffix(".yaml").lower()).split("/")]),
+            dg.AssetKey(["broken_specs", *re.sub(r"[^a-z0-9_/]", "_", file.removesuffix(".yaml").lower()).strip("/").split("/")]),
             group_name="broken_specs",
-            description="This spec could not be read; fix it, see `atlas models check`, and reload:\n\n"
+            description="This spec could not be read. Fix it (`atlas models check` lists what is wrong) and reload:\n\n"
             + "\n".join(f"- {problem}" for problem in problems),
             kinds={"yaml"},
         )

@@ -32,7 +32,7 @@ MANIFEST_CODE_VERSION = "1"
     output_required=False,
 )
 def plate_manifest(context: dg.AssetExecutionContext, config: PlateRun, dataset: DatasetResource) -> Iterator[Any]:
-    """Yields one event per plate; a plate whose source changed or is gone fails alone."""
+    """Yields one event per plate; if a plate's source changed or is missing, only that plate fails."""
     opened = dataset.open()
     step = PlateStep(context, config, [MANIFEST_KEY], code_version=MANIFEST_CODE_VERSION, is_checked=False)
     yield from step.events(_check_source(opened, plate_id) for plate_id in step.plate_ids)

@@ -136,7 +136,7 @@ def _to_declare(content: dict[str, Any], card: ModelCard) -> list[str]:
         f"output: kind, size, and which pooled feature{candidates}": True,
         "preprocessing: no preprocessor_config.json whose steps a spec can state": content["preprocessing"] is None,
         "numeric: dtype and device": True,
-        "failure_modes: at least one known way to be wrong, with its source": True,
+        "failure_modes: at least one known failure mode, with its source": True,
         f"weights: no safetensors here; {', '.join(pickles)} is a pickle": bool(pickles),
         "weights: no weight file was recognised": not content["weights"]["files"],
     }

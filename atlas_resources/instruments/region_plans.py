@@ -125,7 +125,7 @@ def _shown(segmenter: Spec, embedder: Spec, shown: RegionEmbedding, failure_mode
     changed = {
         "key": f"{segmenter.key}_{shown.part}",
         "title": f"{embedder.title} of segments: {segmenter.title}",
-        "description": f"{embedder.description.strip()} Here of each kept segment of {segmenter.key}, cut out as "
+        "description": f"{embedder.description.strip()} Computed for each kept segment of {segmenter.key}, cut out as "
         f"{shown.crop.tag}.",
         "upstream": f"{segmenter.key}_kept",
         "region": Region(segmenter=segmenter.key, part=shown.part, crop=shown.crop),

@@ -30,10 +30,10 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
         yield f"made by an earlier version, with other columns: {', '.join(outdated)}"
     changed = sealed_runs(dataset) ^ runs_in(read_ledger(dataset, RUNS))
     if changed:
-        yield f"{len(changed)} sealed runs came or went; the newest is {max(changed)[0]}"
+        yield f"{len(changed)} sealed runs were added or removed; the newest is {max(changed)[0]}"
     plate_ids = dataset.plate_ids()
     if set(read_ledger(dataset, PLATES)["plate_id"]) != set(plate_ids):
-        yield f"plates came or went; there are {len(plate_ids)}"
+        yield f"plates were added or removed; there are now {len(plate_ids)}"
     yield from _changed_groundwork(dataset, plate_ids)
     present = {instrument.identity.fingerprint for instrument in registry.instruments.values()}
     if set(read_ledger(dataset, MODELS)["fingerprint"].drop_nulls()) != present:

@@ -154,7 +154,7 @@ MODELS = Table(
         Column("loader", pl.String, "Loader family and version."),
         Column("upstream", pl.String, "Instrument whose sealed results it reads; null if it reads pixels."),
         Column("fingerprint", pl.String, "Present fingerprint; null unless admitted."),
-        Column("failure_modes", pl.List(pl.String), "Known ways to be wrong."),
+        Column("failure_modes", pl.List(pl.String), "Known failure modes."),
         Column("sources", pl.List(pl.String), "Sources of what its spec states."),
     ),
     ("instrument",),

@@ -109,7 +109,7 @@ PROBE = (
     ),
     Column("cosine", pl.Float32, "Cosine of image and prompt, -1..1; null without prompts."),
     Column("calibration", pl.String, "What the score is calibrated to, or uncalibrated."),
-    Column("failure_modes", pl.String, "Known ways to be wrong, from the spec."),
+    Column("failure_modes", pl.String, "Known failure modes, from the spec."),
     *PROMPT,
 )
 

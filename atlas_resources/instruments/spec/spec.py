@@ -1,8 +1,4 @@
-"""What an instrument is: the frozen schema of `model_specs/*.yaml`.
-
-Its larger parts are in `spec_weights`, `spec_input` and `spec_output`. No files are read here. What a spec must declare
-is in `admission`, what it is known by in `fingerprints`.
-"""
+"""What an instrument is: the frozen schema of `model_specs/*.yaml`. No files are read here."""
 
 from typing import Literal
 
@@ -46,7 +42,7 @@ class Numeric(Contract):
     """How numbers are computed. An instrument declared for `cuda` never runs on the CPU instead."""
 
     dtype: Literal["float32", "float16", "bfloat16"] = Field(
-        description="Weights stay float32; in the narrow types torch.autocast says what is computed in them."
+        description="Weights stay float32; in the narrower types torch.autocast decides what is computed in them."
     )
     device: Literal["cpu", "cuda"]
     attention: Literal["eager", "sdpa", "flash_attention_2"] | None = Field(
@@ -59,14 +55,14 @@ class Numeric(Contract):
 
 
 class FailureMode(Contract):
-    """A known way to be wrong, and who says so."""
+    """A known way in which results are wrong, and its source."""
 
     fact: str
     source: str
 
 
 class Region(Contract):
-    """Where an instrument that is derived from a segmenter stands: `regions/<segmenter>/<part>`."""
+    """Position of an instrument that is derived from a segmenter: `regions/<segmenter>/<part>`."""
 
     segmenter: str
     part: str
@@ -74,14 +70,14 @@ class Region(Contract):
 
 
 class Refusal(Contract):
-    """Why an instrument will not run however complete its spec is, and who says so."""
+    """Why an instrument will not run even if its spec is complete, and the source of that."""
 
     reason: str
     source: str
 
 
 class PromptPin(Contract):
-    """One version of a prompt set, pinned by digest as weights are: what an instrument is asked with is part of it."""
+    """One version of a prompt set, pinned by digest as weights are."""
 
     set: str
     version: int = Field(ge=1)
@@ -89,7 +85,7 @@ class PromptPin(Contract):
 
 
 class Spec(Contract):
-    """One instrument. A null is allowed wherever a fact could not be sourced: it keeps the instrument an idea."""
+    """One instrument. A fact without a source may be null; the instrument then stays an idea."""
 
     key: str = Field(
         pattern=r"^[a-z][a-z0-9_]{0,62}$", description="The file's stem; asset, resource and ledger use it."
@@ -105,7 +101,7 @@ class Spec(Contract):
         description="Key of the instrument whose sealed results it reads, plate by plate; null if it reads pixels.",
     )
     region: Region | None = Field(
-        default=None, exclude_if=is_null, description="For what is derived from a segmenter; see `region_plans`."
+        default=None, exclude_if=is_null, description="Only of instruments that are derived from a segmenter."
     )
     refusal: Refusal | None = None
     objective: Objective | None = Field(default=None, description="What an embedding was trained for.")

@@ -384,7 +384,7 @@ class TestRefreshLedgers:
         filled.logged.clear()
         (first,), (second,) = filled.tick("refresh_ledgers"), filled.tick("refresh_ledgers")
         assert first.run_key == second.run_key
-        assert filled.logged == [f"1 sealed runs came or went; the newest is {newest}"] * 2
+        assert filled.logged == [f"1 sealed runs were added or removed; the newest is {newest}"] * 2
         assert filled.execute([first]) == [True]
         assert filled.execute([second]) == []
         assert filled.idle_tick("refresh_ledgers") == "the ledgers are up to date"

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from atlas_assets.automation.settings import read_settings
 from atlas_assets.cli.app import app
+from atlas_assets.graph.instruments import build_broken_spec_assets
 from atlas_resources.files.project import SETTINGS_FOLDER, ProjectMissing, own_project, writable_project
 from atlas_resources.instruments.registry import read_registry
 
@@ -78,6 +79,8 @@ def test_a_broken_spec_of_ones_own_leaves_the_others(project: Path):
     registry = read_registry()
     assert {Path(problem.file).name for problem in registry.problems} == {"half.yaml"}
     assert set(registry.instruments) == packaged
+    (node,) = build_broken_spec_assets(registry)
+    assert (node.key.path[0], node.key.path[-1]) == ("broken_specs", "half")
 
 
 def test_own_settings_count(project: Path):

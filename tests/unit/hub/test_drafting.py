@@ -78,7 +78,7 @@ def test_what_a_person_must_declare_is_listed_with_the_hubs_hints(bench: Bench):
         "- output: kind, size, and which pooled feature (config.json has projection_dim 24; config.json has "
         "vision_config.hidden_size 32; config.json has vision_config.image_size 56)"
     ) in printed
-    assert "- failure_modes: at least one known way to be wrong, with its source" in printed
+    assert "- failure_modes: at least one known failure mode, with its source" in printed
     assert "- licence: the hub's tag is not given" in printed
     assert "Then: atlas models check; atlas models pull drafted" in printed
 

@@ -108,7 +108,8 @@ def test_an_old_version_may_not_go(folder: Path):
     (folder / "medium_v1.yaml").unlink()
     (problem,) = map(str, read_prompts(folder).problems)
     assert problem == (
-        "recorded.json: medium_v1: found no such file, expected medium_v1.yaml: old versions must stay readable; restore it"
+        "recorded.json: medium_v1: found no such file, "
+        "expected medium_v1.yaml: old versions must stay readable; restore it"
     )
 
 

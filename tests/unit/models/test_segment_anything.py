@@ -225,7 +225,7 @@ def test_more_layers_than_points_are_refused(tmp_path: Path):
     content = content_of("sam_vit_base")
     content["parameters"] |= {"points_per_side": 4, "crop_n_layers": 3, "crop_n_points_downscale_factor": 2}
     (problem,) = cast(list, read_spec(write_spec(tmp_path, content)))
-    assert "points_per_side is at least 8, found 4" in str(problem)
+    assert "points_per_side must be at least 8, found 4" in str(problem)
 
 
 @pytest.mark.parametrize("name", ["mean", "std"])

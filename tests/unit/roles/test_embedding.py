@@ -153,7 +153,7 @@ class TestSpec:
         [
             ({"grids": [], "overlap_ratio": 0.0}, "tiles.grids"),
             ({"grids": [1], "overlap_ratio": 0.0}, "tiles.grids.0"),
-            ({"grids": [4, 2], "overlap_ratio": 0.0}, "grids ascend, each named once"),
+            ({"grids": [4, 2], "overlap_ratio": 0.0}, "grids must ascend, each given once"),
             ({"grids": [2], "overlap_ratio": 1.0}, "tiles.overlap_ratio"),
         ],
     )

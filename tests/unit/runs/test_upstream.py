@@ -156,5 +156,6 @@ class TestIdentity:
         (tmp_path / "roster.yaml").write_text(f"active: [{READER}]\n")
         (problem,) = read_registry(tmp_path).problems
         assert str(problem) == (
-            f"roster.yaml: active: found '{READER}' without '{EMBEDDER}', expected the instrument it reads to be active too"
+            f"roster.yaml: active: found '{READER}' without '{EMBEDDER}', "
+            "expected the instrument it reads to be active too"
         )
