@@ -1,12 +1,17 @@
 """Fixtures shared by the unit and system tests: a small drawn dataset, fake instruments, and the graph over both."""
 
 import dagster as dg
+import hypothesis
 import pytest
 from support import fake_instruments
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import Graph, make_dataset
 
 from atlas_resources.files import digests
+
+# A deadline would time the machine, which other work may slow down.
+hypothesis.settings.register_profile("atlas", deadline=None)
+hypothesis.settings.load_profile("atlas")
 
 
 @pytest.fixture(autouse=True)

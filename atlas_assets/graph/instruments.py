@@ -96,6 +96,12 @@ def build_instrument_asset(instrument: Instrument) -> dg.AssetsDefinition:
     return instrument_asset
 
 
+def _key_of_broken(file: str) -> dg.AssetKey:
+    """`broken_specs/<file>`, its folders as parts of the key."""
+    name = re.sub(r"[^a-z0-9_/]", "_", file.removesuffix(".yaml").lower())
+    return dg.AssetKey(["broken_specs", *name.strip("/").split("/")])
+
+
 def build_broken_spec_assets(registry: Registry) -> list[dg.AssetSpec]:
     """One node for each broken file. Its description lists what is wrong."""
     by_file: dict[str, list[str]] = {}
@@ -103,7 +109,7 @@ def build_broken_spec_assets(registry: Registry) -> list[dg.AssetSpec]:
         by_file.setdefault(problem.file, []).append(str(problem))
     return [
         dg.AssetSpec(
-            dg.AssetKey(["broken_specs", *re.sub(r"[^a-z0-9_/]", "_", file.removesuffix(".yaml").lower()).strip("/").split("/")]),
+            _key_of_broken(file),
             group_name="broken_specs",
             description="This spec could not be read. Fix it (`atlas models check` lists what is wrong) and reload:\n\n"
             + "\n".join(f"- {problem}" for problem in problems),
