@@ -24,7 +24,7 @@ def models_golden(
     and the exit code is 1.
     """
     from atlas_assets.cli.models.docs import DOCS_NAME
-    from atlas_assets.cli.models.golden_test import measure_golden, record_golden
+    from atlas_assets.cli.models.golden_measurement import measure_golden, record_golden
     from atlas_resources.instruments.registry import read_registry
 
     registry, scans = read_registry(), _scans(plates)

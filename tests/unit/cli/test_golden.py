@@ -9,7 +9,7 @@ from support.made_specs import content_of, project_spec, write_spec
 from typer.testing import CliRunner
 
 from atlas_assets.cli.app import app
-from atlas_assets.cli.models.golden_test import PlateCosine, compare, cosines, measure_golden, record_golden
+from atlas_assets.cli.models.golden_measurement import PlateCosine, compare, cosines, measure_golden, record_golden
 from atlas_resources.instruments.admission import missing_for_admission, status_of
 from atlas_resources.instruments.fast_modes import exact_twin, golden_subject, is_fast
 from atlas_resources.instruments.instrument import fingerprint
@@ -135,8 +135,8 @@ def test_real_weights_in_bfloat16_are_close_and_not_equal(key: str, tmp_path: Pa
 
 def test_the_farthest_plate_is_recorded_and_its_figure_rounded_down(monkeypatch: pytest.MonkeyPatch):
     found = [PlateCosine("a", 0.9999), PlateCosine("b", 0.9989999999), PlateCosine("c", 0.9995)]
-    monkeypatch.setattr("atlas_assets.cli.models.golden_test.draw_demo_plates", lambda *_, **__: [])
-    monkeypatch.setattr("atlas_assets.cli.models.golden_test.compare", lambda *_: found)
+    monkeypatch.setattr("atlas_assets.cli.models.golden_measurement.draw_demo_plates", lambda *_, **__: [])
+    monkeypatch.setattr("atlas_assets.cli.models.golden_measurement.compare", lambda *_: found)
     golden, _ = measure_golden(with_numeric(EXACT, BFLOAT16))
     assert (golden.cosine_min, golden.farthest, golden.plates) == (0.998999, "b", 3)
 
@@ -147,7 +147,7 @@ class TestCommand:
         write_spec(tmp_path, content_of(EXACT))
         write_spec(tmp_path, content_of(EXACT) | {"key": "fast", "numeric": {"dtype": "bfloat16", "device": "cpu"}})
         monkeypatch.setattr("atlas_resources.instruments.registry.read_registry", lambda: read_registry(tmp_path))
-        monkeypatch.setattr("atlas_assets.cli.models.golden_test.draw_demo_plates", lambda *_, **__: [])
+        monkeypatch.setattr("atlas_assets.cli.models.golden_measurement.draw_demo_plates", lambda *_, **__: [])
         return tmp_path
 
     def test_it_measures_records_and_reports(self, folder: Path, tmp_path: Path):

@@ -11,7 +11,7 @@ from support.made_checkpoints import SIDE_PX, clip_vision, put_in_hub_cache
 from support.made_instruments import MINIATURES
 from support.made_specs import content_of, project_spec, with_field, write_spec
 
-from atlas_assets.cli.models.golden_test import cosines
+from atlas_assets.cli.models.golden_measurement import cosines
 from atlas_resources.instruments.registry import read_spec
 from atlas_resources.instruments.spec.spec import Numeric, Spec
 from atlas_resources.models import loading as inference
