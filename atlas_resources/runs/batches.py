@@ -129,9 +129,11 @@ class Batches(Generic[Sealed]):
 
         Plates that another run holds come last, one by one, so that a run that waits for a plate holds no other.
         """
+        # Plates differ in size: with less than two for each thread, one large plate would leave the other thread idle.
+        depth = max(batch_size + THREADS, 2 * THREADS)
         busy = []
         try:
-            for batch in _batches(ahead(self._prepare, plate_ids, batch_size + THREADS), batch_size):
+            for batch in _batches(ahead(self._prepare, plate_ids, depth), batch_size):
                 busy += [prepared.plate_id for prepared in batch if prepared.is_busy]
                 yield from self._finish([prepared for prepared in batch if not prepared.is_busy])
             for plate_id in busy:

@@ -35,7 +35,7 @@ class Golden(Contract):
     cosine_min: float = Field(ge=-1, le=1, description="Of the vectors or logits of the farthest plate.")
     farthest: str = Field(description="The plate it was found on.")
     plates: int = Field(gt=0)
-    subject: Sha256 = Field(description="Of all that the figure depends on: see `golden.golden_subject`.")
+    subject: Sha256 = Field(description="Of all that the figure depends on: see `golden_subject`.")
 
 
 class Numeric(Contract):
