@@ -1,4 +1,5 @@
-"""The assets and their checks, one module for each kind, with bodies that read as a sentence.
+"""The assets and their checks: plates, groundwork, instruments, ledgers, catalogue.
 
-Dagster starts here. How a plate is measured belongs in `roles`; when a run is requested, in `automation`.
+All use of Dagster's assets is here; `definitions.py` assembles them. An asset's body only connects rooms: measuring
+belongs in `roles` and `runs`, requesting runs in `automation`.
 """

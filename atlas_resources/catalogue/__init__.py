@@ -1,4 +1,4 @@
-"""`atlas.duckdb` and all SQL: documented tables, views and macros, and search by words.
+"""`atlas.duckdb` and all SQL: every view is in the module of its subject, every macro in `macros.py`.
 
-A number that needs more than SQL belongs in `ledgers` or `measures`.
+`build.py` builds the file from the ledgers. A number that needs more than SQL belongs in `ledgers` or `measures`.
 """

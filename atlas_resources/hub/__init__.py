@@ -1,4 +1,4 @@
-"""The only room that connects to a model hub: it drafts specs from what the hub states, and fetches pinned weights.
+"""Connects to a model hub, as the only room: drafts specs from what the hub states, and fetches pinned weights.
 
 Runs do not use it.
 """

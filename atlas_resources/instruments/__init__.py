@@ -1,4 +1,5 @@
-"""Which instruments there are, whether each may run, and what it is known by.
+"""Which instruments there are, whether each may run, and the identity and fingerprint of each.
 
-Reads `model_specs/`. Loading a model belongs in `models`.
+Reads the specs of `model_specs/`. `loader_table.py` lists the families of models with their versions and parameters;
+the loaders themselves belong in `models`.
 """

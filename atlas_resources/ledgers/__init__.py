@@ -1,4 +1,4 @@
-"""Ledgers: Parquet tables built from the plates' own files, and whether they are behind them.
+"""Builds the ledgers, Parquet tables, from the plates' own files, and finds out whether they are up to date.
 
-A deleted ledger is rebuilt with the same rows. No SQL.
+A deleted ledger is rebuilt with the same rows. Columns are declared in `tables`; SQL belongs in `catalogue`.
 """

@@ -1,4 +1,4 @@
-"""A plate on disk: its folder, its JSON files, its registration, the decoding of its source.
+"""A plate on disk: its folder, its JSON files, and the decoding of its source, the scan it was registered from.
 
-Nothing is measured here, and no sealed result is read or written.
+Registering scans, and refusing them, is in `intake`. Nothing is measured here, and no sealed result is read or written.
 """

@@ -1,4 +1,4 @@
-"""Measuring many plates with one instrument and sealing each result.
+"""Measures many plates with one instrument, seals each result, and reads sealed results.
 
 No role and no Dagster: the caller supplies a `Work`, which measures.
 """

@@ -142,7 +142,7 @@ def _look_up(dataset: Dataset, instrument: Instrument, plate_id: str, is_forced:
 
 
 def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: list[Outcome]) -> RunReport:
-    known = set(plate_ids)  # the report's schema has no place for an id that is none
+    known = set(plate_ids)  # the report's schema accepts valid plate ids only
     outcomes = [outcome for outcome in outcomes if outcome.plate_id in known]
     failed = [
         FailedPlate(plate_id=outcome.plate_id, error=outcome.error) for outcome in outcomes if outcome.error is not None

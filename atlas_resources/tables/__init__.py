@@ -1,4 +1,6 @@
-"""Every column of every table, what it means, and what makes a row sound.
+"""Declares every column of every table, with its meaning, and checks whether rows are sound.
 
-No file is read or written here.
+`result_columns.py` has the columns that instruments measure, as they are sealed for each plate; `results.py` adds the
+columns of identity, which makes the ledger of a role; `ledgers.py` has the other ledgers. In rows that were sealed
+before a column was added, it is null. No file is read or written here.
 """

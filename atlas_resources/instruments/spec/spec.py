@@ -13,9 +13,9 @@ Role = Literal["embedding", "segmentation", "detection", "probe", "text", "gener
 
 
 class Licence(Contract):
-    """Terms that follow every row made with the instrument."""
+    """Licence terms. Every row that the instrument measures carries them."""
 
-    spdx: str = Field(description="SPDX id, `LicenseRef-` for terms without one, or `unknown` said outright.")
+    spdx: str = Field(description="SPDX id, `LicenseRef-` for terms without one, or `unknown`.")
     commercial_use: Literal["yes", "no", "unknown"]
     source: str
 
@@ -30,28 +30,32 @@ Objective = Literal[
 
 
 class Golden(Contract):
-    """How near a mode faster than float32 comes to it on golden plates, as `atlas models golden KEY` measured it."""
+    """How near a fast mode is to float32 on golden plates. `atlas models golden KEY` measures it."""
 
-    cosine_min: float = Field(ge=-1, le=1, description="Of the vectors or logits of the farthest plate.")
-    farthest: str = Field(description="The plate it was found on.")
+    cosine_min: float = Field(ge=-1, le=1, description="Smallest cosine of a plate's vector or logits to float32.")
+    farthest: str = Field(description="The plate with the smallest cosine.")
     plates: int = Field(gt=0)
-    subject: Sha256 = Field(description="Of all that the figure depends on: see `golden_subject`.")
+    subject: Sha256 = Field(description="Digest of all that the cosine depends on.")
 
 
 class Numeric(Contract):
     """How numbers are computed. An instrument declared for `cuda` never runs on the CPU instead."""
 
     dtype: Literal["float32", "float16", "bfloat16"] = Field(
-        description="Weights stay float32; in the narrower types torch.autocast decides what is computed in them."
+        description="Weights stay float32; torch.autocast decides which operations use a narrower type."
     )
     device: Literal["cpu", "cuda"]
     attention: Literal["eager", "sdpa", "flash_attention_2"] | None = Field(
-        default=None, exclude_if=is_null, description="Kernel of a transformers network; its library's choice if null."
+        default=None,
+        exclude_if=is_null,
+        description="Attention kernel of a transformers network; its choice if null.",
     )
     matmul_precision: Literal["highest", "high", "medium"] | None = Field(
-        default=None, exclude_if=is_null, description="Of float32 products, as torch names it; torch's own if null."
+        default=None,
+        exclude_if=is_null,
+        description="Of float32 matrix products in torch; its default if null.",
     )
-    golden: Golden | None = Field(default=None, exclude_if=is_null, description="No part of the fingerprint.")
+    golden: Golden | None = Field(default=None, exclude_if=is_null, description="Not part of the fingerprint.")
 
 
 class FailureMode(Contract):
@@ -66,7 +70,7 @@ class Region(Contract):
 
     segmenter: str
     part: str
-    crop: Crop | None = Field(default=None, description="How an embedder is shown a segment.")
+    crop: Crop | None = Field(default=None, description="How a segment is cut out for an embedder.")
 
 
 class Refusal(Contract):
@@ -94,18 +98,18 @@ class Spec(Contract):
     title: str
     description: str
     model_id: str
-    loader: str | None = Field(description="Family that loads it; null where none does yet.")
+    loader: str | None = Field(description="Family of models: a key of LOADERS; null if it has no loader yet.")
     upstream: str | None = Field(
         default=None,
         exclude_if=is_null,
         description="Key of the instrument whose sealed results it reads, plate by plate; null if it reads pixels.",
     )
     region: Region | None = Field(
-        default=None, exclude_if=is_null, description="Only of instruments that are derived from a segmenter."
+        default=None, exclude_if=is_null, description="Set only if the instrument is derived from a segmenter."
     )
     refusal: Refusal | None = None
     objective: Objective | None = Field(default=None, description="What an embedding was trained for.")
-    parameter_count: int | None = Field(default=None, gt=0, description="Values in the network, as its source counts.")
+    parameter_count: int | None = Field(default=None, gt=0, description="Number of parameters, as its source states.")
     weights: Weights | None = None
     licence: Licence | None = None
     output: Output | None = None
@@ -115,7 +119,7 @@ class Spec(Contract):
     )
     own_preprocessing: OwnPreprocessing | None = None
     tiles: Tiles | None = Field(
-        default=None, exclude_if=is_null, description="Of an embedding; preprocessed as a plate is."
+        default=None, exclude_if=is_null, description="Only for an embedding: tiles that are embedded too."
     )
     parameters: dict[str, int | float | str | bool] = Field(
         default_factory=dict, description="Checked by the loader's own schema."
@@ -125,14 +129,14 @@ class Spec(Contract):
     )
     numeric: Numeric | None = None
     failure_modes: list[FailureMode] = Field(default_factory=list)
-    notes: list[str] = Field(default_factory=list, description="Where sources contradict each other, and what is open.")
+    notes: list[str] = Field(default_factory=list, description="Contradictions between sources, and open questions.")
     sources: list[str] = Field(default_factory=list)
     batch_size: int = Field(default=8, gt=0)
     max_partitions_per_run: int = Field(default=200, gt=0)
 
     @property
     def inputs_per_plate(self) -> int:
-        """How often the model sees a plate: whole, and each tile."""
+        """Number of model inputs per plate: the whole plate, and each tile."""
         return 1 + sum(grid**2 for grid in self.tiles.grids) if self.tiles else 1
 
     @property

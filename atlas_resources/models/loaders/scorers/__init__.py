@@ -1,1 +1,1 @@
-"""Loaders of scorers: an image or a vector is scored by labels (`score`)."""
+"""Loaders of scorers, the models of the role `probe`: an image or a vector is scored by labels (`score`)."""
