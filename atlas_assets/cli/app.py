@@ -14,7 +14,7 @@ from atlas_assets.cli.models.golden import models_golden
 from atlas_assets.cli.models.hub import models_pin, models_pull, models_verify
 from atlas_assets.cli.models.listing import models_check, models_docs, models_list, models_show
 from atlas_assets.cli.models.prompts import prompts_list, prompts_record
-from atlas_assets.cli.output import console
+from atlas_assets.cli.output import console, fail
 from atlas_assets.cli.plates import plates_add, plates_list
 from atlas_assets.cli.run import run, status
 from atlas_assets.cli.ui import ui
@@ -87,11 +87,19 @@ def _print_version(is_asked: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Options of `atlas` itself. The help text is the one given to `typer.Typer`."""
+    from atlas_resources.files.project import ProjectMissing, own_project
+
+    try:
+        if context.invoked_subcommand != "init":  # which makes the project that the variable names
+            own_project()
+    except ProjectMissing as error:
+        raise fail(str(error)) from None
 
 
 if __name__ == "__main__":

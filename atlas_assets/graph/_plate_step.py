@@ -33,7 +33,7 @@ class PlateRun(dg.Config):
     paranoid: bool = Field(default=False, description="Hash weights again, even those whose digest is remembered.")
     plates: list[str] = Field(
         default=[],
-        description="A work list: any plates, in one run, whatever is between them. Empty: the run's partitions.",
+        description="A work list: any plates in one run, also if others are between them. Empty: the run's partitions.",
     )
 
 

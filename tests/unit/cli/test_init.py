@@ -101,3 +101,13 @@ def test_a_variable_that_names_no_project_is_an_error_that_helps(tmp_path: Path,
     monkeypatch.setenv("ATLAS_PROJECT", str(tmp_path))
     with pytest.raises(ProjectMissing, match=f"atlas init {tmp_path}"):
         own_project()
+
+
+def test_the_command_says_so_in_one_line_and_init_makes_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "later"
+    monkeypatch.setenv("ATLAS_PROJECT", str(folder))
+    result = CliRunner().invoke(app, ["models", "list"])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert f"atlas init {folder}" in result.output
+    assert init(folder).exit_code == 0
+    assert CliRunner().invoke(app, ["models", "list"]).exit_code == 0

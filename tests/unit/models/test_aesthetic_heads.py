@@ -143,7 +143,7 @@ def head_spec(bench: Bench, content: bytes) -> None:  # noqa: F811
     write_spec(bench.specs, content_of("clip_vit_large_patch14"))
 
 
-def test_a_file_of_a_git_repository_is_pulled_and_its_digest_checked(bench: Bench):  # noqa: F811
+def test_a_file_of_a_git_repository_is_pulled_and_its_digest_checked(bench: Bench):  # noqa: F811 - the fixture
     head_spec(bench, b"a head")
     spec = read_registry(bench.specs).require(IMPROVED)
     with pytest.raises(WeightsMissing, match=f"head.pth is not on disk.*atlas models pull {IMPROVED}"):
@@ -158,7 +158,7 @@ def test_a_file_of_a_git_repository_is_pulled_and_its_digest_checked(bench: Benc
     assert "ok" in bench.atlas("verify", IMPROVED).stdout
 
 
-def test_another_file_in_its_place_is_not_kept(bench: Bench):  # noqa: F811
+def test_another_file_in_its_place_is_not_kept(bench: Bench):  # noqa: F811 - the fixture
     head_spec(bench, b"a head")
     bench.fake.repositories["someone/heads"].commits[COMMIT].files["head.pth"] = b"b head"
     pulled = bench.atlas("pull", IMPROVED)
