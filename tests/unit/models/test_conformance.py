@@ -81,7 +81,7 @@ def relative_distance(found: np.ndarray, expected: np.ndarray) -> float:
     return float((np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)).max())
 
 
-def require_equal(loaded: Loaded, found: np.ndarray, expected: np.ndarray) -> None:
+def assert_equal(loaded: Loaded, found: np.ndarray, expected: np.ndarray) -> None:
     assert (found.dtype, found.shape) == (np.float32, expected.shape)
     if loaded.miniature.spec.role == "probe":
         assert np.abs(found - expected).max() < LOGITS
@@ -90,12 +90,12 @@ def require_equal(loaded: Loaded, found: np.ndarray, expected: np.ndarray) -> No
 
 
 def test_drawn_images_give_what_the_reference_gives(loaded: Loaded):
-    require_equal(loaded, loaded.of_drawn, loaded.miniature.reference(drawn()))
+    assert_equal(loaded, loaded.of_drawn, loaded.miniature.reference(drawn()))
 
 
 @wants_real_plates
 def test_real_plates_give_what_the_reference_gives(loaded: Loaded):
-    require_equal(loaded, loaded.compute(plates()), loaded.miniature.reference(plates()))
+    assert_equal(loaded, loaded.compute(plates()), loaded.miniature.reference(plates()))
 
 
 def test_neighbours_in_a_batch_change_nothing(loaded: Loaded):

@@ -130,7 +130,7 @@ def rec_709(raster: np.ndarray) -> np.ndarray:
     return ((raster.astype(np.int64) @ np.array([2126, 7152, 722]) + 5000) // 10000).astype(np.uint8)
 
 
-def require_equal_to_references(raster: np.ndarray, parameters: dict[str, float]) -> None:
+def assert_equal_to_references(raster: np.ndarray, parameters: dict[str, float]) -> None:
     """Otsu's threshold by scikit-image on integer luma, regions by SciPy. The loader uses neither."""
     luma = rec_709(raster)
     printed = luma <= threshold_otsu(luma)
@@ -152,7 +152,7 @@ def require_equal_to_references(raster: np.ndarray, parameters: dict[str, float]
 def test_any_raster_is_parted_as_scikit_image_and_scipy_part_it(raster: np.ndarray):
     luma = rec_709(raster)
     if luma.min() < luma.max():
-        require_equal_to_references(raster, {"min_area_ratio": 0.01, "max_regions": 5})
+        assert_equal_to_references(raster, {"min_area_ratio": 0.01, "max_regions": 5})
 
 
 @wants_real_plates
@@ -162,4 +162,4 @@ def test_real_plates_are_parted_as_scikit_image_and_scipy_part_them(path):
     assert spec.preprocessing is not None
     working = np.asarray(resize(decode(path).image, spec.preprocessing))
     assert max(working.shape) == 1024
-    require_equal_to_references(working, {"min_area_ratio": 0.0005, "max_regions": 48})
+    assert_equal_to_references(working, {"min_area_ratio": 0.0005, "max_regions": 48})
