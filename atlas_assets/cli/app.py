@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from atlas_assets.cli.ask import query, search
 from atlas_assets.cli.backfill import backfill, selections
 from atlas_assets.cli.demo import demo
 from atlas_assets.cli.export import export, export_regions
@@ -16,6 +15,7 @@ from atlas_assets.cli.models.listing import models_check, models_docs, models_li
 from atlas_assets.cli.models.prompts import prompts_list, prompts_record
 from atlas_assets.cli.output import console, fail
 from atlas_assets.cli.plates import plates_add, plates_list
+from atlas_assets.cli.query import query, search
 from atlas_assets.cli.run import run, status
 from atlas_assets.cli.ui import ui
 

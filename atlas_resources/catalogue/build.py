@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atlas_resources.catalogue import detections
-from atlas_resources.catalogue._view import View, create, create_macro, literal, meanings
+from atlas_resources.catalogue._view import View, create, create_macro, identifier, literal, meanings
 from atlas_resources.catalogue.commercial import commercial_views
 from atlas_resources.catalogue.macros import MACROS
 from atlas_resources.catalogue.segment_flags import SEGMENT_SET_FLAGS
@@ -20,6 +20,10 @@ from atlas_resources.tables.ledgers import LEDGERS
 
 if TYPE_CHECKING:
     import duckdb
+
+STORAGE_VERSION = "v1.2.0"
+"""Version of DuckDB's storage format that the file is written in: DuckDB 1.2 and later open it. The SQL of views and
+macros must be in the dialect of that version too."""
 
 
 def _tables(dataset: Dataset) -> Iterator[View]:
@@ -50,10 +54,12 @@ def _fill(connection: "duckdb.DuckDBPyConnection", dataset: Dataset, registry: R
 def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     """Builds the catalogue from the ledgers: documented tables, views and macros.
 
-    The new file replaces the old one whole. An open connection keeps the file it opened.
+    The new file replaces the old one whole, once it was opened and every view in it was bound. An open connection
+    keeps the file it opened. What somebody wrote into the old file is lost, its write-ahead log too.
 
     Raises:
         FileNotFoundError: a ledger is missing.
+        duckdb.Error: a view or macro is not valid SQL.
     """
     import duckdb
 
@@ -65,14 +71,40 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     sweep_leftovers(path.parent)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with duckdb.connect(str(partial)) as connection:
+        with duckdb.connect() as connection:
+            connection.execute(f"ATTACH {literal(str(partial))} AS atlas (STORAGE_VERSION {literal(STORAGE_VERSION)})")
+            connection.execute("USE atlas")
             _fill(connection, dataset, registry)
+        _require_readable(partial)
+        _write_ahead_log(path).unlink(missing_ok=True)  # of the old file: DuckDB would apply it to the new one
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-        partial.with_name(f"{partial.name}.wal").unlink(missing_ok=True)
+        _write_ahead_log(partial).unlink(missing_ok=True)
+    _write_ahead_log(path).unlink(missing_ok=True)  # of a session that wrote to the old file until now
     sync_folder(path.parent)
     return path
+
+
+def _write_ahead_log(path: Path) -> Path:
+    """Where DuckDB keeps what a session wrote and did not yet move into the file; a killed session leaves it."""
+    return path.with_name(f"{path.name}.wal")
+
+
+def _require_readable(path: Path) -> None:
+    """Opens a catalogue as a reader does, and binds every table and view.
+
+    Raises:
+        duckdb.Error: it cannot be opened, or a view cannot be bound.
+    """
+    import duckdb
+
+    with duckdb.connect(str(path), read_only=True) as connection:
+        query = (
+            "SELECT table_name FROM duckdb_tables() UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"
+        )
+        for (name,) in connection.execute(query).fetchall():
+            connection.execute(f"SELECT * FROM {identifier(name)} LIMIT 0")
 
 
 def connect(dataset: Dataset) -> "duckdb.DuckDBPyConnection":

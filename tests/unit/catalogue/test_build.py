@@ -12,6 +12,7 @@ from support.fake_instruments import fake_registry, fake_spec
 from support.made_datasets import draw_scan
 from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
 
+from atlas_resources.catalogue import build
 from atlas_resources.catalogue.build import build_catalogue, connect
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.terms import TABLES
@@ -81,6 +82,33 @@ class TestRebuild:
         assert catalogued.catalogue_path.read_bytes() == before
         assert [path.name for path in catalogued.root.iterdir() if path.name.startswith(".atlas")] == []
 
+    def test_the_write_ahead_log_of_a_killed_session_does_not_reach_the_new_file(self, catalogued, registry):
+        """DuckDB would apply the log to whatever file has the name, and then refuse to open it."""
+        leave_a_write_ahead_log(catalogued.catalogue_path)
+        build_catalogue(catalogued, registry)
+        assert count_in_another_process(catalogued.catalogue_path) == 5
+        assert list(catalogued.root.glob("*.wal")) == []
+
+    def test_a_catalogue_with_a_view_that_cannot_be_read_does_not_replace_the_old_one(
+        self, catalogued, registry, monkeypatch
+    ):
+        """`histograms` exists while the view is made and is then dropped: only opening the file anew shows it."""
+
+        def with_a_broken_view(connection):
+            connection.execute("CREATE VIEW broken AS FROM histograms; DROP TABLE histograms")
+
+        before = catalogued.catalogue_path.read_bytes()
+        fill = build._fill
+        monkeypatch.setattr(build, "_fill", lambda opened, *rest: (fill(opened, *rest), with_a_broken_view(opened)))
+        with pytest.raises(duckdb.Error, match="histograms"):
+            build_catalogue(catalogued, registry)
+        assert catalogued.catalogue_path.read_bytes() == before
+        assert [path.name for path in catalogued.root.iterdir() if path.name.startswith(".atlas")] == []
+
+    def test_the_file_is_in_the_storage_format_of_duckdb_1_2(self, connection):
+        (tags,) = connection.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchone()
+        assert tags["storage_version"].startswith("v1.2.0")
+
     def test_a_reader_cannot_write(self, connection):
         with pytest.raises(duckdb.Error, match="read-only"):
             connection.execute("DELETE FROM plates")
@@ -93,6 +121,16 @@ def count_in_another_process(path: Path) -> int:
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     return int(done.stdout)
+
+
+def leave_a_write_ahead_log(path: Path) -> None:
+    """Writes to the catalogue in a process that ends without closing it, as a killed session does."""
+    code = (
+        "import duckdb, os, sys; connection = duckdb.connect(sys.argv[1]); "
+        "connection.execute('CREATE TABLE notes AS SELECT 1 AS note'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+    assert path.with_name(f"{path.name}.wal").is_file()
 
 
 class TestDocumentation:
