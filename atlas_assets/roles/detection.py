@@ -17,6 +17,7 @@ from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Detection, Detector
 from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import DETECTION
 from atlas_resources.tables.table import frame_of
@@ -46,9 +47,9 @@ class DetectionWork:
         self.model: Detector = self._load()
         self._preprocess = build_preprocess(declared_preprocessing(self.spec))
 
-    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> PlateToSearch:
+    def prepare(self, plate: Plate, upstream: SealedResult | None, stopwatch: Stopwatch) -> PlateToSearch:
         """The preprocessed pixels, and a small image for the preview."""
-        source = source_pixels(plate)
+        source = source_pixels(plate, stopwatch)
         return PlateToSearch(self._preprocess(source), shrink(source, PREVIEW_PX), *source.size)
 
     def measure(self, batch: list[PlateToSearch]) -> list[Measurement]:

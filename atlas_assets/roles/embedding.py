@@ -18,6 +18,7 @@ from atlas_resources.models.memory import is_out_of_memory
 from atlas_resources.models.protocols import Embedder
 from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import EMBEDDING
 from atlas_resources.tables.table import frame_of
@@ -98,11 +99,11 @@ class EmbeddingWork(TensorWork):
         super().load()
         self._batch_limit = self.spec.batch_size
 
-    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> PreparedParts:
+    def prepare(self, plate: Plate, upstream: SealedResult | None, stopwatch: Stopwatch) -> PreparedParts:
         """Decodes the plate once for all of its parts. Only the model's inputs are kept in memory."""
         if self._preprocess is None:
-            return PreparedParts([WHOLE_PLATE], [super().prepare(plate, upstream)])
-        return prepare_parts(self.spec, source_pixels(plate), self._preprocess)
+            return PreparedParts([WHOLE_PLATE], [super().prepare(plate, upstream, stopwatch)])
+        return prepare_parts(self.spec, source_pixels(plate, stopwatch), self._preprocess)
 
     def measure(self, batch: list[PreparedParts]) -> list[Measurement]:
         """One row per part: its raw vector and L2 norm."""

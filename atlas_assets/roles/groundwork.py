@@ -20,6 +20,7 @@ from atlas_resources.plates.groundwork import (
 )
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import StructuredError
+from atlas_resources.runs.stages import Stopwatch
 
 CLAIM_KEY = "groundwork"
 
@@ -36,7 +37,7 @@ class GroundworkJob:
             plate.derived_path(FAILURE_NAME).unlink(missing_ok=True)
         return done
 
-    def prepare(self, plate: Plate) -> Groundwork:
+    def prepare(self, plate: Plate, stopwatch: Stopwatch) -> Groundwork:
         """Measures the plate and writes its files."""
         made = measure_plate(plate)
         plate.derived_path(FAILURE_NAME).unlink(missing_ok=True)
@@ -46,7 +47,7 @@ class GroundworkJob:
         """Returns its input: `prepare` has measured already."""
         return prepared
 
-    def seal(self, plate: Plate, prepared: Groundwork, result: Groundwork) -> Groundwork:
+    def seal(self, plate: Plate, prepared: Groundwork, result: Groundwork, stopwatch: Stopwatch) -> Groundwork:
         """Returns the result: `prepare` has written the files already."""
         return result
 

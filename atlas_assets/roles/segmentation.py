@@ -22,6 +22,7 @@ from atlas_resources.models.preprocessing import resize
 from atlas_resources.models.protocols import Mask, Segmenter
 from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import SEGMENT
 from atlas_resources.tables.table import frame_of
@@ -60,9 +61,9 @@ class SegmentationWork:
         """Loads the model."""
         self.model: Segmenter = self._load()
 
-    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> WorkingRaster:
+    def prepare(self, plate: Plate, upstream: SealedResult | None, stopwatch: Stopwatch) -> WorkingRaster:
         """The plate resized to the declared working raster."""
-        source = source_pixels(plate)
+        source = source_pixels(plate, stopwatch)
         working = resize(source, declared_preprocessing(self.spec))
         return WorkingRaster(np.asarray(working), *source.size)
 

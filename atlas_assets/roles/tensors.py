@@ -10,6 +10,7 @@ from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.inputs import stack_inputs, vector_input
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.plates.plate import Plate
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
 
 
@@ -25,11 +26,11 @@ class TensorWork:
         self.model = self._load()
         self._preprocess = None if self.spec.upstream else build_preprocess(declared_preprocessing(self.spec))
 
-    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> Any:
+    def prepare(self, plate: Plate, upstream: SealedResult | None, stopwatch: Stopwatch) -> Any:
         """float32 [3, H, W] from the pixels, or float32 [dim], the raw vector of the whole plate."""
         if self._preprocess is None:
             return _plate_vector(self.spec, plate, upstream)
-        return self._preprocess(source_pixels(plate))
+        return self._preprocess(source_pixels(plate, stopwatch))
 
     def stack(self, batch: list[Any]) -> Any:
         """float32 [N, 3, H, W] or [N, dim]."""

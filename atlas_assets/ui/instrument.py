@@ -74,10 +74,12 @@ def _sealed_metadata(plate: Plate, manifest: RunManifest) -> dict[str, Any]:
     preview, thumbnail = read_preview(plate, manifest), plate.thumbnail()
     # If the preview is drawn on the plate, the thumbnail would show the same again.
     glance = None if ROLES[manifest.instrument.role].is_drawn_on_plate else thumbnail
-    metrics = read_metrics(plate, manifest).values
+    metrics = read_metrics(plate, manifest)
+    seconds = metrics.seconds and sum(metrics.seconds.model_dump().values())
     return {
         **picture_metadata(plate.id, preview or thumbnail, glance),
-        **{name: value for name, value in metrics.items() if value is not None},
+        **{name: value for name, value in metrics.values.items() if value is not None},
+        **({} if seconds is None else {"seconds": seconds}),
         **(segment_metadata(plate, manifest) if manifest.instrument.role == "segmentation" else {}),
         "folder": plate.runs_folder / manifest.run_id,
     }

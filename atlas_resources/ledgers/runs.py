@@ -17,8 +17,8 @@ from atlas_resources.ledgers.parquet import (
 )
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import read_json
-from atlas_resources.plates.run_contracts import RunManifest
-from atlas_resources.runs.sealed import MANIFEST_NAME
+from atlas_resources.plates.run_contracts import Metrics, RunManifest
+from atlas_resources.runs.sealed import MANIFEST_NAME, read_metrics
 from atlas_resources.tables.ledgers import LINEAGE, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
@@ -28,8 +28,8 @@ def build_runs(dataset: Dataset, registry: Registry) -> pl.DataFrame:
     """`ledger/runs`: the manifest of every sealed run."""
     on_disk = sealed_runs(dataset)
     old = _still_sealed(read_ledger(dataset, RUNS), on_disk)
-    new = RUNS.frame(_run_row(manifest) for manifest in _manifests(dataset, on_disk - runs_in(old)))
-    rows = pl.concat([old, new]).drop(IS_CURRENT.name)
+    new = RUNS.frame(_run_row(dataset, manifest) for manifest in _manifests(dataset, on_disk - runs_in(old)))
+    rows = _count_attempts(pl.concat([old, new]).drop(IS_CURRENT.name))
     return write_ledger(dataset, RUNS, _mark_current(rows, _current_runs(dataset, registry, rows)))
 
 
@@ -79,9 +79,10 @@ def _manifests(dataset: Dataset, keys: Iterable[RunKey]) -> Iterator[RunManifest
         yield read_json(dataset.plate(plate_id).runs_folder / run_id / MANIFEST_NAME, RunManifest)
 
 
-def _run_row(manifest: RunManifest) -> dict:
+def _run_row(dataset: Dataset, manifest: RunManifest) -> dict:
     instrument = manifest.instrument
     error = manifest.error
+    metrics = read_metrics(dataset.plate(manifest.plate_id), manifest) if error is None else None
     return {
         "run_id": manifest.run_id,
         "plate_id": manifest.plate_id,
@@ -111,7 +112,24 @@ def _run_row(manifest: RunManifest) -> dict:
         "code_git_sha": manifest.code.git_sha,
         "code_is_dirty": manifest.code.is_dirty,
         "dagster_run_id": manifest.dagster_run_id,
+        **_cost(metrics),
     }
+
+
+def _cost(metrics: Metrics | None) -> dict:
+    """What the plate cost, as columns; empty for a failed plate."""
+    if metrics is None:
+        return {}
+    seconds = metrics.seconds.model_dump() if metrics.seconds else {}
+    return {f"{stage}_seconds": value for stage, value in seconds.items()} | {
+        "peak_memory_bytes": metrics.peak_memory_bytes
+    }
+
+
+def _count_attempts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Numbers the runs of each plate, instrument, fingerprint and source by their ids, which begin with their time."""
+    same = ("plate_id", "instrument", "fingerprint", "source_sha256")
+    return rows.with_columns(attempt=pl.col("run_id").rank("ordinal").over(same).cast(pl.Int32))
 
 
 def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> pl.DataFrame:

@@ -54,17 +54,54 @@ class RunManifest(Contract):
     environment: Environment
     code: CodeVersion
     dagster_run_id: str | None
-    started_at: datetime
-    sealed_at: datetime
+    started_at: datetime = Field(description="When the run over all its plates started, not this plate's measurement.")
+    sealed_at: datetime = Field(description="When this plate was sealed.")
     error: StructuredError | None
 
 
+Stage = Literal["decode", "preprocess", "compute", "seal"]
+
+
+class StageSeconds(Contract):
+    """Seconds of wall time that each stage of one plate took. Stages of different plates overlap."""
+
+    decode: float = Field(
+        ge=0,
+        description="Reading the plate's files and decoding its source; reading the result of the instrument that this "
+        "one reads.",
+    )
+    preprocess: float = Field(ge=0, description="Making the model's input from the decoded pixels or the result read.")
+    compute: float = Field(
+        ge=0,
+        description="The model and all that is made from its output, the preview included. Plates of a batch are "
+        "measured together and have equal shares of its time.",
+    )
+    seal: float = Field(
+        ge=0,
+        description="Encoding the result and writing its files to disk, until this file is written. The manifest and "
+        "the renaming of the folder follow.",
+    )
+
+
 class Metrics(Contract):
-    """`runs/<run_id>/metrics.json`: scalars for a person."""
+    """`runs/<run_id>/metrics.json`: scalars for a person, and what the plate cost."""
 
     run_id: RunId
     plate_id: PlateId
     values: dict[str, float | int | str | bool | None]
+    seconds: StageSeconds | None = Field(
+        default=None, description="Seconds by stage. Null: sealed before seconds were kept."
+    )
+    peak_memory_bytes: int | None = Field(
+        default=None,
+        description="Most memory that the process had in use until the plate was sealed, other plates, model and "
+        "libraries included. Null: sealed before it was kept.",
+    )
+    peak_device_memory_bytes: int | None = Field(
+        default=None,
+        description="Most memory that torch had allocated on the CUDA device until the plate was sealed. Null: no CUDA "
+        "device was in use, or sealed before it was kept.",
+    )
 
 
 class RunConfig(Contract):
@@ -98,8 +135,14 @@ class RunReport(Contract):
     skipped: list[PlateId]
     failed: list[FailedPlate]
     finished_at: datetime
-    load_seconds: float
-    decode_seconds: float
-    compute_seconds: float
-    seal_seconds: float
-    wall_seconds: float
+    load_seconds: float = Field(description="Loading the model.")
+    decode_seconds: float = Field(
+        description="Decoding, summed over plates; plates are decoded on several threads. Where preprocess_seconds is "
+        "null it includes preprocessing."
+    )
+    preprocess_seconds: float | None = Field(
+        default=None, description="Preprocessing, summed likewise. Null: reported before it was measured separately."
+    )
+    compute_seconds: float = Field(description="Computing, summed over plates.")
+    seal_seconds: float = Field(description="Sealing, summed over plates; with manifests and renaming.")
+    wall_seconds: float = Field(description="From the start of the run to its report.")

@@ -13,9 +13,10 @@ import polars as pl
 from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
-from atlas_resources.plates.run_contracts import StructuredError
+from atlas_resources.plates.run_contracts import StageSeconds, StructuredError
 from atlas_resources.runs.claims import Claim, claim_plate
 from atlas_resources.runs.measuring import structured
+from atlas_resources.runs.stages import Stopwatch
 
 Sealed = TypeVar("Sealed")
 Sealed_co = TypeVar("Sealed_co", covariant=True)
@@ -34,16 +35,22 @@ class Job(Protocol[Sealed_co]):
         """What an earlier run sealed of the plate, or None if the plate is not done."""
         ...
 
-    def prepare(self, plate: Plate) -> Any:
-        """Makes the input of `measure` from one plate. Called on threads, ahead of `measure`."""
+    def prepare(self, plate: Plate, stopwatch: Stopwatch) -> Any:
+        """Makes the input of `measure` from one plate. Called on threads, ahead of `measure`.
+
+        Time counts as `preprocess` unless the job counts it as another stage.
+        """
         ...
 
     def measure(self, prepared: list[Any]) -> Sequence[Any | StructuredError]:
         """A result or an error for each prepared plate, in order."""
         ...
 
-    def seal(self, plate: Plate, prepared: Any, result: Any) -> Sealed_co:
-        """Keeps the result. A ValueError is the plate's failure; an OSError ends the loop."""
+    def seal(self, plate: Plate, prepared: Any, result: Any, stopwatch: Stopwatch) -> Sealed_co:
+        """Keeps the result, with the seconds that the plate took.
+
+        A ValueError is the plate's failure; an OSError ends the loop.
+        """
         ...
 
     def seal_failure(self, plate: Plate, error: StructuredError) -> Sealed_co | None:
@@ -77,13 +84,16 @@ class PlateOutcome(Generic[Sealed]):
 
 @dataclass
 class Timings:
-    """Time spent, summed over threads, and the clock's reading at the start."""
+    """Time spent, summed over plates, and the clock's reading at the start."""
 
     load_seconds: float = 0.0
-    decode_seconds: float = 0.0
-    compute_seconds: float = 0.0
-    seal_seconds: float = 0.0
+    stages: StageSeconds = field(default_factory=lambda: Stopwatch().read())
     started_seconds: float = field(default_factory=time.perf_counter)
+
+    def add(self, plate: StageSeconds) -> None:
+        """Adds the seconds of one plate."""
+        names = StageSeconds.model_fields
+        self.stages = StageSeconds(**{name: getattr(self.stages, name) + getattr(plate, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ class _Prepared:
         plate_id: the plate's id, as given.
         plate: the plate; None if the id is not valid.
         claim: the right to measure the plate; None if another run holds it.
-        seconds: time spent preparing.
+        stopwatch: the time that the plate took so far.
         payload: what `prepare` returned.
         error: why the plate could not be prepared.
         done: what another process sealed of the plate meanwhile.
@@ -103,7 +113,7 @@ class _Prepared:
     plate_id: str
     plate: Plate | None = None
     claim: Claim | None = None
-    seconds: float = 0.0
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
     payload: Any = None
     error: StructuredError | None = None
     done: Any = None
@@ -151,28 +161,31 @@ class Batches(Generic[Sealed]):
         if claim is None:
             return _Prepared(plate_id, plate)
         self._claims.append(claim)
-        started = time.perf_counter()
+        stopwatch = Stopwatch()
         payload = error = done = None
         try:
-            done = None if self.is_forced else self.job.find_done(plate)
-            payload = self.job.prepare(plate) if done is None else None
-        except Exception as caught:  # noqa: BLE001 - whatever a bad scan raises, only this plate fails
+            with stopwatch.stage("decode"):
+                done = None if self.is_forced else self.job.find_done(plate)
+            with stopwatch.stage("preprocess"):
+                payload = self.job.prepare(plate, stopwatch) if done is None else None
+        except Exception as caught:  # noqa: BLE001 - any error of a bad scan fails only this plate
             error = structured(caught, "decode")
-        return _Prepared(plate_id, plate, claim, time.perf_counter() - started, payload, error, done)
+        return _Prepared(plate_id, plate, claim, stopwatch, payload, error, done)
 
     def _finish(self, batch: list[_Prepared]) -> Iterator[PlateOutcome[Sealed]]:
-        self.timings.decode_seconds += sum(prepared.seconds for prepared in batch)
         ready = [prepared for prepared in batch if prepared.error is None and prepared.done is None]
         started = time.perf_counter()
         measured = self.job.measure([prepared.payload for prepared in ready])
         results = dict(zip((prepared.plate_id for prepared in ready), measured, strict=True))
-        self.timings.compute_seconds += time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        for prepared in ready:
+            prepared.stopwatch.add("compute", seconds / len(ready))
         for prepared in batch:
-            started = time.perf_counter()
-            outcome = self._seal(prepared, prepared.error or results.get(prepared.plate_id))
-            if prepared.claim is not None:
-                prepared.claim.release()
-            self.timings.seal_seconds += time.perf_counter() - started
+            with prepared.stopwatch.stage("seal"):
+                outcome = self._seal(prepared, prepared.error or results.get(prepared.plate_id))
+                if prepared.claim is not None:
+                    prepared.claim.release()
+            self.timings.add(prepared.stopwatch.read())
             yield outcome
 
     def _seal(self, prepared: _Prepared, result: Any | StructuredError) -> PlateOutcome[Sealed]:
@@ -183,7 +196,7 @@ class Batches(Generic[Sealed]):
             return PlateOutcome(prepared.plate_id, "failed", None, prepared.error)
         if not isinstance(result, StructuredError):
             try:
-                sealed = self.job.seal(prepared.plate, prepared.payload, result)
+                sealed = self.job.seal(prepared.plate, prepared.payload, result, prepared.stopwatch)
                 return PlateOutcome(prepared.plate_id, "complete", sealed)
             except (ValueError, pl.exceptions.PolarsError) as error:
                 result = structured(error, "seal")

@@ -19,6 +19,7 @@ from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.measuring import Measurer, Work, structured
 from atlas_resources.runs.sealed import find_done
 from atlas_resources.runs.sealing import Measurement, Run, open_run
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import UpstreamMissing, require_sealed
 
 LOG = logging.getLogger(__name__)
@@ -47,16 +48,17 @@ class _SealedRun:
     def find_done(self, plate: Plate) -> RunManifest | None:
         return find_done(plate, self._instrument.identity)
 
-    def prepare(self, plate: Plate) -> _Input:
-        source, upstream = plate.source_digest(), self._instrument.upstream
-        sealed = require_sealed(plate, upstream) if upstream else None
-        return _Input((source, sealed.file) if sealed else (source,), self._work.prepare(plate, sealed))
+    def prepare(self, plate: Plate, stopwatch: Stopwatch) -> _Input:
+        with stopwatch.stage("decode"):
+            source, upstream = plate.source_digest(), self._instrument.upstream
+            sealed = require_sealed(plate, upstream) if upstream else None
+        return _Input((source, sealed.file) if sealed else (source,), self._work.prepare(plate, sealed, stopwatch))
 
     def measure(self, prepared: list[_Input]) -> list[Measurement | StructuredError]:
         return self._measurer.measure([one.payload for one in prepared])
 
-    def seal(self, plate: Plate, prepared: _Input, result: Measurement) -> RunManifest:
-        return self._run.seal(plate, prepared.files, result)
+    def seal(self, plate: Plate, prepared: _Input, result: Measurement, stopwatch: Stopwatch) -> RunManifest:
+        return self._run.seal(plate, prepared.files, result, stopwatch)
 
     def seal_failure(self, plate: Plate, error: StructuredError) -> RunManifest | None:
         """Seals the failure, unless the plate's own files are unreadable or it waits for an upstream result."""
@@ -157,9 +159,10 @@ def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: list[Out
         failed=failed,
         finished_at=datetime.now(UTC),
         load_seconds=timings.load_seconds,
-        decode_seconds=timings.decode_seconds,
-        compute_seconds=timings.compute_seconds,
-        seal_seconds=timings.seal_seconds,
+        decode_seconds=timings.stages.decode,
+        preprocess_seconds=timings.stages.preprocess,
+        compute_seconds=timings.stages.compute,
+        seal_seconds=timings.stages.seal,
         wall_seconds=time.perf_counter() - timings.started_seconds,
     )
 
@@ -167,5 +170,6 @@ def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: list[Out
 def _summary(report: RunReport) -> str:
     counts = f"{len(report.done)} done, {len(report.skipped)} reused, {len(report.failed)} failed"
     stages = f"loading {report.load_seconds:.1f} s, computing {report.compute_seconds:.1f} s"
-    decoding = f"decoding ahead, summed over threads, {report.decode_seconds:.1f} s"
-    return f"{counts} in {report.wall_seconds:.1f} s: {stages}, sealing {report.seal_seconds:.1f} s; {decoding}"
+    ahead = f"decoding {report.decode_seconds:.1f} s, preprocessing {report.preprocess_seconds or 0.0:.1f} s"
+    sealing = f"sealing {report.seal_seconds:.1f} s; ahead, summed over threads: {ahead}"
+    return f"{counts} in {report.wall_seconds:.1f} s: {stages}, {sealing}"

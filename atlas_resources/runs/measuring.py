@@ -8,6 +8,7 @@ from atlas_resources.models.memory import is_out_of_memory, release_cached_memor
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import StructuredError
 from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
 
 TRACEBACK_CHARACTERS = 8000
@@ -20,8 +21,11 @@ class Work(Protocol):
         """Loads the model. An error ends the run before any plate is measured."""
         ...
 
-    def prepare(self, plate: Plate, upstream: SealedResult | None) -> Any:
-        """Makes the model's input from one plate's pixels or upstream result. Called on threads."""
+    def prepare(self, plate: Plate, upstream: SealedResult | None, stopwatch: Stopwatch) -> Any:
+        """Makes the model's input from one plate's pixels or upstream result. Called on threads.
+
+        Decoding is counted as the stage `decode` on the plate's stopwatch, the rest as `preprocess`.
+        """
         ...
 
     def measure(self, batch: list[Any]) -> list[Measurement]:

@@ -17,6 +17,7 @@ import polars as pl
 
 from atlas_resources.files.durable import sync_folder, write_bytes_atomically, write_json_atomically, write_synced
 from atlas_resources.instruments.instrument import Instrument
+from atlas_resources.models.memory import peak_device_memory_bytes, peak_memory_bytes
 from atlas_resources.plates.contracts import FileDigest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
@@ -24,6 +25,7 @@ from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest
 from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.provenance import code_version, environment
 from atlas_resources.runs.sealed import MANIFEST_NAME, METRICS_NAME
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.tables.results import FILE_OF_ROLE, identify_rows
 
 
@@ -51,6 +53,29 @@ def parquet_bytes(rows: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     rows.write_parquet(buffer, compression="zstd")
     return buffer.getvalue()
+
+
+class _HiddenFolder:
+    """A plate's run folder while it is written, under a hidden name."""
+
+    def __init__(self, runs_folder: Path, run_id: str):
+        self._path = runs_folder / f".{run_id}.partial"
+        self._final_path = runs_folder / run_id
+        self._path.mkdir()
+        self.files: list[FileDigest] = []
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a file and flushes it to disk."""
+        write_synced(self._path / name, content)
+        path, sha256 = f"runs/{self._final_path.name}/{name}", hashlib.sha256(content).hexdigest()
+        self.files.append(FileDigest(path=path, sha256=sha256, size_bytes=len(content)))
+
+    def show(self, manifest: bytes) -> None:
+        """Writes the manifest, flushes the folder to disk and renames it into place."""
+        write_synced(self._path / MANIFEST_NAME, manifest)
+        sync_folder(self._path)
+        self._path.rename(self._final_path)
+        sync_folder(self._final_path.parent)
 
 
 class Run:
@@ -90,40 +115,48 @@ class Run:
         self.config_sha256 = hashlib.sha256(content).hexdigest()
         write_bytes_atomically(self.folder / "config.json", content)
 
-    def seal(self, plate: Plate, inputs: Sequence[FileDigest], measurement: Measurement) -> RunManifest:
+    def seal(
+        self, plate: Plate, inputs: Sequence[FileDigest], measurement: Measurement, stopwatch: Stopwatch
+    ) -> RunManifest:
         """Writes the plate's complete run folder under a hidden name, flushes it, and renames it into place.
 
         Args:
             plate: the plate.
             inputs: the files that were read: the plate's source, then other sealed files.
             measurement: what was found.
+            stopwatch: the seconds that the plate took, its sealing in progress.
+
+        Raises:
+            ValueError, PolarsError: the rows or metrics break their schema. Nothing was written.
         """
         rows = identify_rows(measurement.rows, self.instrument.identity, self.run_id, plate.id, inputs[0].sha256)
+        content = parquet_bytes(rows)
         metrics = Metrics(run_id=self.run_id, plate_id=plate.id, values=measurement.metrics)
-        files = {
-            FILE_OF_ROLE[self.instrument.identity.role]: parquet_bytes(rows),
-            METRICS_NAME: metrics.model_dump_json(indent=1).encode(),
-        }
+        folder = self._open_folder(plate)
+        folder.write(FILE_OF_ROLE[self.instrument.identity.role], content)
         if measurement.preview:
-            files[_preview_name(measurement.preview)] = measurement.preview
-        return self._seal_files(plate, inputs, files, None)
+            folder.write(_preview_name(measurement.preview), measurement.preview)
+        cost = {
+            "seconds": stopwatch.read(),
+            "peak_memory_bytes": peak_memory_bytes(),
+            "peak_device_memory_bytes": peak_device_memory_bytes(),
+        }
+        folder.write(METRICS_NAME, metrics.model_copy(update=cost).model_dump_json(indent=1).encode())
+        return self._complete(folder, plate, inputs, None)
 
     def seal_failure(self, plate: Plate, source: FileDigest, error: StructuredError) -> RunManifest:
         """Keeps the failure as evidence: a run folder with a manifest that states the error, and no outputs."""
-        return self._seal_files(plate, [source], {}, error)
+        return self._complete(self._open_folder(plate), plate, [source], error)
 
-    def _seal_files(
-        self, plate: Plate, inputs: Sequence[FileDigest], files: dict[str, bytes], error: StructuredError | None
-    ) -> RunManifest:
-        runs = plate.runs_folder
-        runs.mkdir(exist_ok=True)
+    def _open_folder(self, plate: Plate) -> _HiddenFolder:
+        plate.runs_folder.mkdir(exist_ok=True)
         sweep_dead(self.dataset, plate)
-        outputs = [
-            FileDigest(
-                path=f"runs/{self.run_id}/{name}", sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content)
-            )
-            for name, content in files.items()
-        ]
+        return _HiddenFolder(plate.runs_folder, self.run_id)
+
+    def _complete(
+        self, folder: _HiddenFolder, plate: Plate, inputs: Sequence[FileDigest], error: StructuredError | None
+    ) -> RunManifest:
+        """Writes the manifest and shows the folder."""
         manifest = RunManifest(
             run_id=self.run_id,
             plate_id=plate.id,
@@ -131,7 +164,7 @@ class Run:
             source_sha256=inputs[0].sha256,
             instrument=self.instrument.identity,
             inputs=list(inputs),
-            outputs=outputs,
+            outputs=folder.files,
             environment=self.environment,
             code=code_version(),
             dagster_run_id=self.dagster_run_id,
@@ -139,13 +172,7 @@ class Run:
             sealed_at=datetime.now(UTC),
             error=error,
         )
-        partial = runs / f".{self.run_id}.partial"
-        partial.mkdir()
-        for name, content in {**files, MANIFEST_NAME: manifest.model_dump_json(indent=1).encode()}.items():
-            write_synced(partial / name, content)
-        sync_folder(partial)
-        partial.rename(runs / self.run_id)
-        sync_folder(runs)
+        folder.show(manifest.model_dump_json(indent=1).encode())
         return manifest
 
     def write_report(self, report: RunReport) -> None:

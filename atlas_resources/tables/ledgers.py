@@ -23,6 +23,7 @@ from atlas_resources.tables.table import (
 )
 
 COUNTS = pl.List(pl.Int64)
+COST_NULL = "Null: the plate failed, or was sealed before this was kept."
 
 PLATES = Table(
     "plates",
@@ -110,8 +111,20 @@ RUNS = Table(
         Column("error_type", pl.String, "Type of the error of a failed plate."),
         Column("error_message", pl.String, "Message of the error of a failed plate."),
         Column("error_stage", pl.String, "Stage that failed: decode, compute or seal."),
-        Column("started_at", pl.Datetime("us", "UTC"), "When the run started, UTC."),
+        Column("attempt", pl.Int32, "1 for the plate's first sealed run with this fingerprint and source, then 2, ..."),
+        Column(
+            "started_at",
+            pl.Datetime("us", "UTC"),
+            "When the run over all its plates started, UTC. Until sealed_at, other plates were measured too.",
+        ),
         Column("sealed_at", pl.Datetime("us", "UTC"), "When the plate was sealed, UTC."),
+        Column("decode_seconds", pl.Float64, "Reading and decoding the plate, or reading another result. " + COST_NULL),
+        Column("preprocess_seconds", pl.Float64, "Making the model's input. " + COST_NULL),
+        Column("compute_seconds", pl.Float64, "The plate's equal share of its batch in the model. " + COST_NULL),
+        Column("seal_seconds", pl.Float64, "Encoding and writing the plate's files. " + COST_NULL),
+        Column(
+            "peak_memory_bytes", pl.Int64, "Most memory the process had used when the plate was sealed. " + COST_NULL
+        ),
         Column("device", pl.String, "Device of the computation."),
         Column("dtype", pl.String, "Numeric type of the computation."),
         Column("packages", pl.String, "Versions of the libraries that can change the numbers, JSON."),

@@ -34,7 +34,7 @@ class GivenVectors:
     def load(self) -> None:
         pass
 
-    def prepare(self, plate: Plate, upstream: object = None) -> str:
+    def prepare(self, plate: Plate, upstream: object, stopwatch: object) -> str:
         return plate.id
 
     def measure(self, batch: list[Any]) -> list[Measurement]:
@@ -55,7 +55,7 @@ class GivenRows:
     def load(self) -> None:
         pass
 
-    def prepare(self, plate: Plate, upstream: object = None) -> str:
+    def prepare(self, plate: Plate, upstream: object, stopwatch: object) -> str:
         return plate.id
 
     def measure(self, batch: list[Any]) -> list[Measurement]:

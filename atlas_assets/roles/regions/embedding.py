@@ -20,6 +20,7 @@ from atlas_resources.measures.masks.crops import CropBox, crop_box, cut_out
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
 
 SHOWN_PX = 96  # longest side of a crop on the preview sheet
@@ -50,9 +51,9 @@ class RegionEmbeddingWork:
         self._preprocess = build_preprocess(declared_preprocessing(self.spec))
         self._embedding.load()
 
-    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> Crops:
+    def prepare(self, plate: Plate, upstream: SealedResult | None, stopwatch: Stopwatch) -> Crops:
         """The plate's crops, preprocessed. The plate is decoded once for all of them, and its pixels are not kept."""
-        segments: PlateSegments = self._regions.prepare(plate, upstream)
+        segments: PlateSegments = self._regions.prepare(plate, upstream, stopwatch)
         beyond = _tone_beyond(segments.pixels, self._crop)
         crops = Crops(PreparedParts([], []), [])
         for segment in segments.segments():

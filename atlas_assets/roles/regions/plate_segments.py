@@ -11,6 +11,7 @@ from atlas_assets.roles.declared import ContractBroken, sealed_rows, source_pixe
 from atlas_resources.instruments.spec.spec import Region, Spec
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.plates.plate import Plate
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
 
 
@@ -58,10 +59,10 @@ class RegionWork:
         """Loads the model or, for an algorithm, its declared parameters."""
         self.model = self._load()
 
-    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> Any:
+    def prepare(self, plate: Plate, upstream: SealedResult | None, stopwatch: Stopwatch) -> Any:
         """The plate's pixels, decoded once, and its kept segments."""
         rows = sealed_rows(self.spec, plate, upstream).filter(pl.col("rank").is_not_null()).sort("rank")
-        return PlateSegments(plate.id, np.asarray(source_pixels(plate)), rows)
+        return PlateSegments(plate.id, np.asarray(source_pixels(plate, stopwatch)), rows)
 
 
 def require_source_size(name: str, row: Mapping[str, Any], pixels: np.ndarray) -> tuple[int, int]:

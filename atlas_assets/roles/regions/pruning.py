@@ -18,6 +18,7 @@ from atlas_resources.measures.masks.colours import paper_ratio
 from atlas_resources.measures.masks.pruning import Candidate, PruningRules, prune
 from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
 from atlas_resources.tables.result_columns import KEPT_SEGMENT
 from atlas_resources.tables.table import frame_of
@@ -38,10 +39,10 @@ class PruningWork(RegionWork):
 
     model: PruningRules
 
-    def prepare(self, plate: Plate, upstream: SealedResult | None = None) -> RawSet:
+    def prepare(self, plate: Plate, upstream: SealedResult | None, stopwatch: Stopwatch) -> RawSet:
         """The raw set in order of segment id, and the plate's pixels."""
         rows = sealed_rows(self.spec, plate, upstream).sort("segment_id")
-        return RawSet(np.asarray(source_pixels(plate)), rows)
+        return RawSet(np.asarray(source_pixels(plate, stopwatch)), rows)
 
     def measure(self, batch: list[RawSet]) -> list[Measurement]:
         """One row per segment, kept or not."""

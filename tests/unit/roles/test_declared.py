@@ -15,6 +15,7 @@ from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.protocols import Label
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.tables.result_columns import EMBEDDING, PROBE, PROMPT
 
 WHOLE = PreparedParts([WHOLE_PLATE], [torch.zeros(3, 4, 4)])
@@ -174,7 +175,7 @@ def test_the_real_probe_stores_all_1000_labels_of_a_plate(dataset: Dataset):
     spec = project_spec("efficientnet_lite0_imagenet")
     work = ProbeWork(spec, lambda: load_model(spec))
     work.load()
-    (found,) = work.measure([work.prepare(dataset.plate("plate-001"))])
+    (found,) = work.measure([work.prepare(dataset.plate("plate-001"), None, Stopwatch())])
     assert found.rows.height == found.rows["label_id"].n_unique() == 1000
     assert found.rows["label_index"].to_list() == list(range(1000))
     assert found.rows["score"].sum() == pytest.approx(1, abs=1e-5)

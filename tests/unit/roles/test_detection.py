@@ -24,6 +24,7 @@ from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.models.protocols import Detection
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
 EGG = read_prompts().asked(project_spec("grounding_dino_base").prompts or [])[2]
@@ -66,7 +67,7 @@ def dataset(tmp_path: Path) -> Dataset:
 def found_on(dataset: Dataset, *found: Detection) -> Any:
     work = DetectionWork(detector_spec(), lambda: Finds(*found))
     work.load()
-    (measurement,) = work.measure([work.prepare(dataset.plate("plate-001"))])
+    (measurement,) = work.measure([work.prepare(dataset.plate("plate-001"), None, Stopwatch())])
     return measurement
 
 

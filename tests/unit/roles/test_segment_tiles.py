@@ -20,6 +20,7 @@ from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Mask
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
+from atlas_resources.runs.stages import Stopwatch
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)
 HALF = Resize(mode="longest_side", size_px=192)  # for a source of 320 x 384
@@ -47,7 +48,7 @@ def printed_masks(folder: Path, printed: np.ndarray, model: Any, **preprocessing
     dataset, plate_id = plate(folder, printed)
     work = SegmentationWork(spec, lambda: model or load_model(spec))
     work.load()
-    (found,) = work.measure([work.prepare(dataset.plate(plate_id))])
+    (found,) = work.measure([work.prepare(dataset.plate(plate_id), None, Stopwatch())])
     return [
         coco.decode({"size": [row["height_px"], row["width_px"]], "counts": row["mask_rle"]}).astype(bool)
         for row in found.rows.to_dicts()

@@ -23,6 +23,7 @@ from atlas_resources.models.protocols import Mask
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.tables.result_columns import SEGMENT
 
 PAPER, INK = (240, 232, 215), (25, 25, 30)
@@ -128,7 +129,7 @@ def test_a_printed_rectangle_is_found_exactly_from_scan_to_row(size: tuple[int, 
     dataset = Dataset(tmp_path / "atlas")
     (registration,) = register_scans(dataset, [tmp_path / "scan.png"])
     work = work_of(load_model(project_spec("otsu_luma")), dataset)
-    (found,) = work.measure([work.prepare(dataset.plate(str(registration.plate_id)))])
+    (found,) = work.measure([work.prepare(dataset.plate(str(registration.plate_id)), None, Stopwatch())])
     row = found.rows.row(by_predicate=pl.col("class_name") == "printed", named=True)
     assert (row["height_px"], row["width_px"]) == (height, width)
     assert np.array_equal(decoded(row), printed)

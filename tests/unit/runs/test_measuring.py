@@ -28,7 +28,7 @@ class FakeWork:
     def load(self) -> None:
         pass
 
-    def prepare(self, plate: Plate, upstream: object = None) -> int:
+    def prepare(self, plate: Plate, upstream: object, stopwatch: object) -> int:
         return int(plate.id)
 
     def measure(self, batch: list[Any]) -> list[Measurement]:
