@@ -8,7 +8,7 @@ from atlas_assets.ui.plots import thumbnail
 from atlas_resources.files.durable import write_bytes_atomically, write_json_atomically
 from atlas_resources.measures.pixels import measure_pixels
 from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure, InputImage
-from atlas_resources.plates.decode import DecodedImage, decode
+from atlas_resources.plates.decode import DecodedImage, decode_source
 from atlas_resources.plates.groundwork import (
     FAILURE_NAME,
     HISTOGRAMS_NAME,
@@ -71,12 +71,11 @@ def measure_plate(plate: Plate) -> Groundwork:
     """Decodes the source once, measures every pixel, and writes both files and the thumbnail.
 
     Raises:
-        ImageRefused, SourceChanged: as `decode` does.
+        ImageRefused, SourceChanged: as `decode_source` does.
     """
-    source = plate.source_path()
-    decoded = decode(source, expected_sha256=plate.source_sha256())
-    facts = measure_pixels(decoded.image)
-    input_image = _input_image(plate.id, source.name, decoded, facts.scalars())
+    decoded = decode_source(plate)
+    facts = measure_pixels(decoded.image, decoded.extremes)
+    input_image = _input_image(plate.id, plate.source_path().name, decoded, facts.scalars())
     histograms = ColorHistograms(
         plate_id=plate.id,
         measure_version=MEASURE_VERSION,

@@ -21,7 +21,7 @@ from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.terms import allowed_rows
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.decode import decode
+from atlas_resources.plates.decode import decode_source
 from atlas_resources.tables.ledgers import MODELS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
@@ -78,7 +78,7 @@ def _published(row: dict[str, Any]) -> PublishedRegion:
 def _jpeg(dataset: Dataset, plate_id: str) -> bytes:
     """The plate's upright pixels at full size, which the coordinates refer to."""
     plate = dataset.plate(plate_id)
-    image = decode(plate.source_path(), expected_sha256=plate.source_sha256()).image
+    image = decode_source(plate).image
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from atlas_resources.measures.colour.census import count_colours
+from atlas_resources.measures.colour.extremes import Extremes
 from atlas_resources.measures.colour.luma import luma
 from atlas_resources.measures.colour.tones import ColourCounts, Tones, measure_colours, measure_tones
 from atlas_resources.measures.hashes import PerceptualHashes, perceptual_hashes
@@ -60,11 +61,13 @@ class PixelFacts:
         return asdict(self.colours)
 
 
-def measure_pixels(image: Image.Image) -> PixelFacts:
+def measure_pixels(image: Image.Image, extremes: Extremes | None = None) -> PixelFacts:
     """Measures every pixel of a picture. Besides the picture it needs 5 bytes a pixel and some hundred MiB.
 
     Args:
         image: of mode "RGB", 8-bit sRGB, upright, as a plate is decoded.
+        extremes: white, black and clipped pixels at the depth of the source, if it is more than 8 bits; None counts
+            them in `image`.
 
     Raises:
         ValueError: the image is of another mode.
@@ -76,7 +79,7 @@ def measure_pixels(image: Image.Image) -> PixelFacts:
     census = count_colours(rgb)
     return PixelFacts(
         geometry=measure_geometry(*image.size),
-        tones=measure_tones(census),
+        tones=measure_tones(census, extremes),
         texture=Texture(laplacian_variance(levels), edge_density(levels)),
         hashes=perceptual_hashes(image),
         colours=measure_colours(census),

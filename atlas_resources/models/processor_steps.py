@@ -47,7 +47,7 @@ class StepsUnreadable(ValueError):
 
 def _build_steps(resize: Resize | None, interpolation: Interpolation, **more: Any) -> Preprocessing:
     """Builds a spec's preprocessing of the full-size sRGB source. `more` are further fields of `Preprocessing`."""
-    always: dict[str, Any] = {"raster": "source", "colour_policy": "srgb8-v1", "backend": "pillow"}
+    always: dict[str, Any] = {"raster": "source", "colour_policy": "srgb8-v2", "backend": "pillow"}
     return Preprocessing(resize=resize, interpolation=interpolation, **always, **more)
 
 

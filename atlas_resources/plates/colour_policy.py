@@ -1,4 +1,4 @@
-"""How the samples of a scan become 8-bit sRGB: the policy `srgb8-v1`, and the record of what it did to one source.
+"""How the samples of a scan become 8-bit sRGB: the policy `srgb8-v2`, and the record of what it did to one source.
 
 No files are read here.
 """
@@ -7,12 +7,11 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
 from atlas_resources.plates.contracts import ColourPolicy
 
-POLICY_NAME = "srgb8-v1"
+POLICY_NAME = "srgb8-v2"
 
 WHITE = (255, 255, 255)
 
@@ -36,10 +35,11 @@ TRANSPOSE_OF_ORIENTATION = {
 DAMAGED_EXIF_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, EOFError, OSError, OverflowError, struct.error)
 
 ExifAction = Literal["absent", "identity", "applied", "ignored_unreadable"]
+ExtremesOf = Literal["8_bit_srgb", "16_bit_samples"]
 IccAction = Literal["absent", "converted", "ignored_unreadable", "ignored_wrong_space"]
-DepthAction = Literal["8", "16_to_8_high_byte", "1_to_8", "2_to_8", "4_to_8"]
+DepthAction = Literal["8", "16_to_8_rounded", "1_to_8", "2_to_8", "4_to_8"]
 
-DEPTH_ACTIONS: dict[int, DepthAction] = {1: "1_to_8", 2: "2_to_8", 4: "4_to_8", 8: "8", 16: "16_to_8_high_byte"}
+DEPTH_ACTIONS: dict[int, DepthAction] = {1: "1_to_8", 2: "2_to_8", 4: "4_to_8", 8: "8", 16: "16_to_8_rounded"}
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,15 @@ class SampleLayout:
 
     Attributes:
         bits: Bits per sample: 1, 2, 4, 8 or 16. A palette counts as 8, the depth of its colours.
-        is_white_zero: Whether 0 is white and Pillow has not inverted the samples.
+        is_white_zero: Whether 0 is white and Pillow does not invert the samples.
+        page: The page that is read, counted from 1.
         has_several_pages: Whether the file has further pages, or frames of an animation. They are not read.
         applied_orientation: EXIF orientation that Pillow applies while loading (TIFF only); else None.
     """
 
     bits: int
     is_white_zero: bool
+    page: int
     has_several_pages: bool
     applied_orientation: int | None
 
@@ -74,17 +76,19 @@ class Converted:
     icc_description: str | None
 
 
-def convert_to_srgb8(image: Image.Image, layout: SampleLayout) -> Converted:
+def convert_to_srgb8(image: Image.Image, layout: SampleLayout, extremes: ExtremesOf = "8_bit_srgb") -> Converted:
     """Convert a loaded scan to upright 8-bit sRGB.
 
-    The steps, in this order: samples to 8 bits; the embedded ICC profile to sRGB (LittleCMS, relative colorimetric,
-    black point compensation; an sRGB profile is converted too); alpha over white; EXIF orientation. Without a usable
-    profile, gray and RGB are taken as sRGB, and CMYK is converted as Pillow does, (1 - ink) * (1 - black). PNG's gAMA,
-    cHRM and cICP chunks and the EXIF colour space tag are not read.
+    The steps, in this order: samples to 8 bits, those of 16 as round(sample / 257) (see `deep_samples`); the embedded
+    ICC profile to sRGB (LittleCMS, relative colorimetric, black point compensation; an sRGB profile is converted too);
+    alpha over white; EXIF orientation. Without a usable profile, gray and RGB are taken as sRGB, and CMYK is converted
+    as Pillow does, (1 - ink) * (1 - black). PNG's gAMA, cHRM and cICP chunks and the EXIF colour space tag are not
+    read.
 
     Args:
-        image: Loaded, of any mode in `header.READABLE_MODES`. It may be changed in place.
+        image: Loaded, of any mode in `header.READABLE_MODES` with at most 8 bits. It may be changed in place.
         layout: From the header of the same file.
+        extremes: What the white, black and clipped pixels are counted in, for the record.
     """
     icc = image.info.get("icc_profile")
     orientation, exif_action = read_orientation(image, layout)
@@ -102,8 +106,10 @@ def convert_to_srgb8(image: Image.Image, layout: SampleLayout) -> Converted:
         icc_profile=icc_action,
         alpha="absent" if alpha is None else "composited_over_white",
         bit_depth=DEPTH_ACTIONS[layout.bits],
-        page="first_of_several" if layout.has_several_pages else "only",
+        page="only" if not layout.has_several_pages else "first_of_several" if layout.page == 1 else "later_of_several",
         cmyk="not_cmyk" if not is_cmyk else "by_profile" if icc_action == "converted" else "pillow_naive",
+        page_number=layout.page,
+        extremes=extremes,
     )
     return Converted(rgb, policy, description)
 
@@ -127,8 +133,6 @@ def split_alpha(image: Image.Image, layout: SampleLayout) -> tuple[Image.Image, 
 
     A level or colour that a PNG declares transparent becomes an alpha of 0 and 255, compared at the file's bit depth.
     """
-    if image.mode.startswith("I;16"):
-        return split_gray16(image, layout)
     if image.mode in ("CMYK", "YCbCr"):
         return (image if image.mode == "CMYK" else image.convert("RGB")), None
     is_gray = image.mode in ("1", "L", "LA", "La")
@@ -140,17 +144,6 @@ def split_alpha(image: Image.Image, layout: SampleLayout) -> tuple[Image.Image, 
         return (image.getchannel("R") if is_gray else image.convert("RGB")), image.getchannel("A")
     mode = "L" if is_gray else "RGB"
     return (image if image.mode == mode else image.convert(mode)), None
-
-
-def split_gray16(image: Image.Image, layout: SampleLayout) -> tuple[Image.Image, Image.Image | None]:
-    """`split_alpha` for 16-bit gray. Takes the high byte, because Pillow's own conversion clips at 255."""
-    samples = np.asarray(image)
-    high_byte = 0 if samples.dtype.str.startswith(">") else 1
-    gray = Image.fromarray(np.ascontiguousarray(samples.view(np.uint8)[:, high_byte::2]))
-    alpha = None
-    if "transparency" in image.info:
-        alpha = Image.fromarray(np.where(samples == image.info["transparency"], 0, 255).astype(np.uint8))
-    return (ImageChops.invert(gray) if layout.is_white_zero else gray), alpha
 
 
 def apply_profile(colour: Image.Image, icc: bytes | None) -> tuple[Image.Image, IccAction, str | None]:

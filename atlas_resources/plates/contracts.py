@@ -41,9 +41,19 @@ class ColourPolicy(Contract):
         description="Embedded ICC profile converted to sRGB by LittleCMS; an unusable profile is ignored and recorded."
     )
     alpha: Literal["absent", "composited_over_white"]
-    bit_depth: Literal["8", "16_to_8_high_byte", "1_to_8", "2_to_8", "4_to_8"]
-    page: Literal["only", "first_of_several"]
+    bit_depth: Literal["8", "16_to_8_rounded", "16_to_8_high_byte", "1_to_8", "2_to_8", "4_to_8"] = Field(
+        description="How samples became 8 bits. 16_to_8_rounded is round(sample / 257); 16_to_8_high_byte is srgb8-v1."
+    )
+    page: Literal["only", "first_of_several", "later_of_several"]
     cmyk: Literal["not_cmyk", "by_profile", "pillow_naive"]
+    page_number: int | None = Field(
+        default=None, gt=0, description="The page that was read, counted from 1. Null in srgb8-v1, which read page 1."
+    )
+    extremes: Literal["8_bit_srgb", "16_bit_samples"] | None = Field(
+        default=None,
+        description="What white_ratio, black_ratio and the clipped ratios are of: pixels after this policy, or the"
+        " stored samples before the ICC profile. Null in srgb8-v1, which took 8_bit_srgb.",
+    )
 
 
 class JpegFacts(Contract):
@@ -59,7 +69,9 @@ class JpegFacts(Contract):
 class InputImage(Contract):
     """`derived/input_image.json`: scalar facts of the source.
 
-    Pixel facts are of 8-bit sRGB pixels after the colour policy, over every pixel.
+    Pixel facts are of 8-bit sRGB pixels after the colour policy, over every pixel. Of a 16-bit scan, the white, black
+    and clipped ratios are of its 16-bit samples, where `colour_policy.extremes` says so: there 255 means 65535, and 10
+    means 2570.
     """
 
     plate_id: PlateId

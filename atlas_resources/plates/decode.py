@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageFile, JpegImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin
 
+from atlas_resources.measures.colour.extremes import Extremes
+from atlas_resources.plates.coding.deep_samples import round_to_8_bits
+from atlas_resources.plates.coding.tiff import count_tiff_pages, require_whole_tags, seek_tiff_page
 from atlas_resources.plates.colour_policy import SampleLayout, convert_to_srgb8
 from atlas_resources.plates.contracts import ColourPolicy, JpegFacts
 from atlas_resources.plates.header import (
@@ -18,6 +21,7 @@ from atlas_resources.plates.header import (
     refusing,
     require_readable_header,
 )
+from atlas_resources.plates.plate import Plate
 
 MAX_PIXELS = 500_000_000
 
@@ -68,13 +72,31 @@ class SourceFacts:
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """A source's pixels (`image`: mode RGB, 8-bit sRGB, upright, empty `info`) and its facts."""
+    """A source's pixels and its facts.
+
+    Attributes:
+        image: Mode RGB, 8-bit sRGB, upright, empty `info`.
+        facts: What the source is, apart from its pixels.
+        extremes: White, black and clipped pixels of a 16-bit source, in its samples before the ICC profile; None where
+            they are those of `image`.
+    """
 
     image: Image.Image
     facts: SourceFacts
+    extremes: Extremes | None
 
 
-def decode(path: Path, max_pixels: int = MAX_PIXELS, expected_sha256: str | None = None) -> DecodedImage:
+def decode_source(plate: Plate) -> DecodedImage:
+    """Decode the page of its source that a plate is of. The file is compared with its registered digest.
+
+    Raises:
+        ImageRefused, SourceChanged: As `decode`.
+        PlateUnknown, DatasetBroken: The plate's own files are missing or broken.
+    """
+    return decode(plate.source_path(), expected_sha256=plate.source_sha256())
+
+
+def decode(path: Path, max_pixels: int = MAX_PIXELS, expected_sha256: str | None = None, page: int = 1) -> DecodedImage:
     """Read, check, decode and convert one image. The file is read once; the digest is of the bytes that were decoded.
 
     Safe to call from several threads at once.
@@ -83,23 +105,29 @@ def decode(path: Path, max_pixels: int = MAX_PIXELS, expected_sha256: str | None
         path: An image of an accepted format, whatever its name.
         max_pixels: Largest accepted width times height, as stated in the header.
         expected_sha256: Digest that the file must have; None accepts any.
+        page: Which page of a TIFF, counted from 1. Other formats have only page 1, the first of an animation.
 
     Raises:
-        ImageRefused: Unreadable, empty, not an accepted image, too large, truncated or damaged, or of samples that
-            are neither 8 nor 16 bits.
+        ImageRefused: Unreadable, empty, not an accepted image, too large, truncated or damaged, of samples that are
+            neither 8 nor 16 bits, or without that page.
         SourceChanged: The digest differs from the expected one.
     """
     data = read_bytes(path)
     sha256 = hashlib.sha256(data).hexdigest()
     if expected_sha256 is not None and sha256 != expected_sha256:
         raise SourceChanged(path, expected_sha256, sha256)
-    image, layout = read_image(path, data, max_pixels)
+    image, layout = read_image(path, data, max_pixels, page)
     exif = image.info.get("exif")
     icc = image.info.get("icc_profile")
     name, mode = format_name(image), image.mode
     with refusing(path, f"is a {name} whose pixels cannot be converted"):
         jpeg = read_jpeg_facts(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else None
-        converted = convert_to_srgb8(image, layout)
+        if layout.bits == 16:
+            rounded = round_to_8_bits(image, lambda: open_page(name, data, page), is_white_zero=layout.is_white_zero)
+            extremes = rounded.extremes
+            converted = convert_to_srgb8(rounded.image, layout, "16_bit_samples" if extremes else "8_bit_srgb")
+        else:
+            converted, extremes = convert_to_srgb8(image, layout), None
     facts = SourceFacts(
         format=name,
         mode=mode,
@@ -111,11 +139,11 @@ def decode(path: Path, max_pixels: int = MAX_PIXELS, expected_sha256: str | None
         file_size_bytes=len(data),
         source_sha256=sha256,
     )
-    return DecodedImage(converted.image, facts)
+    return DecodedImage(converted.image, facts, extremes)
 
 
-def require_decodable(path: Path, max_pixels: int = MAX_PIXELS) -> str:
-    """Check that an image can be decoded, without keeping or converting its pixels.
+def require_decodable(path: Path, max_pixels: int = MAX_PIXELS, page: int = 1) -> str:
+    """Check that a page of an image can be decoded, without keeping or converting its pixels.
 
     Returns:
         sha256 of the bytes that were decoded.
@@ -124,7 +152,7 @@ def require_decodable(path: Path, max_pixels: int = MAX_PIXELS) -> str:
         ImageRefused: As `decode`.
     """
     data = read_bytes(path)
-    read_image(path, data, max_pixels)
+    read_image(path, data, max_pixels, page)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -141,8 +169,21 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def read_image(path: Path, data: bytes, max_pixels: int) -> tuple[ImageFile.ImageFile, SampleLayout]:
-    """Open, check the header, and decode the first page. Raises ImageRefused."""
+def count_pages(path: Path) -> int:
+    """Number of pages of a TIFF that `decode` can be asked for; 1 for every other format. No pixel is decoded.
+
+    Raises:
+        ImageRefused: Unreadable, empty, not an accepted image, or a TIFF of more than 1000 pages.
+    """
+    data = read_bytes(path)
+    name = recognise(path, data)
+    with refusing(path, f"is a {name} whose header cannot be read"):
+        image = OPENERS[name](BytesIO(data))
+        return count_tiff_pages(image) if isinstance(image, TiffImagePlugin.TiffImageFile) else 1
+
+
+def read_image(path: Path, data: bytes, max_pixels: int, page: int) -> tuple[ImageFile.ImageFile, SampleLayout]:
+    """Open, check the header, and decode one page. Raises ImageRefused."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise RuntimeError(
             "PIL.ImageFile.LOAD_TRUNCATED_IMAGES: expected False, found True, which accepts truncated scans."
@@ -150,14 +191,26 @@ def read_image(path: Path, data: bytes, max_pixels: int) -> tuple[ImageFile.Imag
         )
     name = recognise(path, data)
     with refusing(path, f"is a {name} whose header cannot be read"):
-        image = OPENERS[name](BytesIO(data))
+        image = open_page(name, data, page)
         require_readable_header(path, image, max_pixels)
-        layout = read_layout(image)
+        layout = read_layout(image, page)
     with refusing(path, f"is a truncated or damaged {name}"):
         if name == "PNG":
             require_whole_png(data)
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            require_whole_tags(data, image.tag_v2.offset)
         image.load()
     return image, layout
+
+
+def open_page(name: str, data: bytes, page: int) -> ImageFile.ImageFile:
+    """Open a file of a recognised format at a page, without decoding it. Raises ValueError without such a page."""
+    image = OPENERS[name](BytesIO(data))
+    if page != 1 and isinstance(image, TiffImagePlugin.TiffImageFile):
+        seek_tiff_page(image, page)
+    elif page != 1:
+        raise ValueError(f"page {page} was asked for; only page 1 of a {name} is read")
+    return image
 
 
 def require_whole_png(data: bytes) -> None:

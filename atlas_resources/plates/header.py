@@ -32,7 +32,7 @@ OPENERS: dict[str, Opener] = {
 READABLE_MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "I;16", "I;16B"}
 
 # TIFF 6.0, section 8.
-BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, PLANAR_CONFIGURATION = 258, 262, 274, 284
+BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, SAMPLES_PER_PIXEL, PLANAR_CONFIGURATION = 258, 262, 274, 277, 284
 WHITE_IS_ZERO, SEPARATE_PLANES = 0, 2
 
 
@@ -93,26 +93,27 @@ def require_readable_header(path: Path, image: ImageFile.ImageFile, max_pixels: 
     if bits == 16 and image.mode == "RGB" and "transparency" in image.info:
         # Pillow drops the low byte before it compares, so colours near the transparent one become transparent too.
         raise ImageRefused(path, "is a 16-bit PNG with one transparent colour. Fix: save it with an alpha channel")
-    if bits == 16 and isinstance(image, TiffImagePlugin.TiffImageFile) and has_raw_planes(image):
-        # Pillow reads such planes as if they had 8 bits, without an error.
-        raise ImageRefused(
-            path, "is an uncompressed 16-bit TIFF with separate planes. Fix: save it with interleaved samples"
-        )
+    if bits == 16 and isinstance(image, TiffImagePlugin.TiffImageFile) and has_planes(image):
+        # Pillow reads them as if they had 8 bits, or their high bytes alone, without an error.
+        raise ImageRefused(path, "is a 16-bit TIFF with separate planes. Fix: save it with interleaved samples")
 
 
-def has_raw_planes(image: TiffImagePlugin.TiffImageFile) -> bool:
-    """Whether each colour is in a plane of its own, and Pillow rather than libtiff combines the planes."""
-    return image.tag_v2.get(PLANAR_CONFIGURATION) == SEPARATE_PLANES and not image.use_load_libtiff
+def has_planes(image: TiffImagePlugin.TiffImageFile) -> bool:
+    """Whether each colour is in a plane of its own."""
+    is_planar = image.tag_v2.get(PLANAR_CONFIGURATION) == SEPARATE_PLANES
+    return is_planar and image.tag_v2.get(SAMPLES_PER_PIXEL, 1) > 1
 
 
-def read_layout(image: ImageFile.ImageFile) -> SampleLayout:
+def read_layout(image: ImageFile.ImageFile, page: int) -> SampleLayout:
     """The facts of the samples that only the header has. Call it before loading, which drops a TIFF's orientation."""
     is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
     return SampleLayout(
         bits=8 if image.mode in ("P", "PA") else sample_bits(image),
         # Pillow inverts WhiteIsZero samples at every depth but 16 bits.
         is_white_zero=is_tiff and image.mode.startswith("I;16") and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO,
-        has_several_pages=getattr(image, "n_frames", 1) > 1,
+        page=page,
+        # Counting a TIFF's pages takes time that grows with their square.
+        has_several_pages=image.is_animated if is_tiff else getattr(image, "n_frames", 1) > 1,
         applied_orientation=image.getexif().get(ORIENTATION) if is_tiff else None,
     )
 

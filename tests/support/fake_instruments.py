@@ -101,7 +101,7 @@ def fake_spec(key: str, **parameters: float) -> Spec:
             "output": output,
             "preprocessing": {
                 "raster": "source",
-                "colour_policy": "srgb8-v1",
+                "colour_policy": "srgb8-v2",
                 "backend": "pillow",
                 "resize": {"mode": "longest_side", "size_px": 64},
                 "interpolation": "box",

@@ -48,7 +48,7 @@ class Preprocessing(Contract):
     """
 
     raster: Literal["source"] = Field(description="The pixels that are resized: the source at full size.")
-    colour_policy: Literal["srgb8-v1"]
+    colour_policy: Literal["srgb8-v2"]
     backend: Literal["pillow"]
     resize: Resize | None
     interpolation: Interpolation

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas_resources.measures.colour.census import ColourCensus
+from atlas_resources.measures.colour.extremes import Extremes, count_extremes
 from atlas_resources.measures.colour.lab import LabHistogram, lab_histogram
 from atlas_resources.measures.colour.levels import describe_levels, percentile_level
 from atlas_resources.measures.colour.palette import PaletteColour, dominant_colours
@@ -16,7 +17,6 @@ from atlas_resources.measures.colour.paper import PaperSplit, split_paper
 
 # Definitions of `input_image.json`.
 BACKGROUND_LEVEL = 245  # every channel of a background pixel is at least this
-BLACK_LEVEL = 10  # every channel of a black pixel is at most this
 GREY_SPREAD = 8  # the channels of a grey pixel differ by at most this
 GREY_PERCENT = 99  # a picture is like greyscale if at least this share of its pixels is grey
 
@@ -27,6 +27,8 @@ PerChannel = tuple[float, float, float]
 class Tones:
     """Scalars of 8-bit sRGB pixels, over every pixel. Luminance is 8-bit Rec. 709 luma.
 
+    The white, black and clipped ratios of a 16-bit scan are of its 16-bit samples; see `Extremes`.
+
     Attributes:
         mean_rgb, min_rgb, max_rgb: 0..255.
         std_rgb: population standard deviations, 0..127.5.
@@ -34,9 +36,9 @@ class Tones:
         luminance_entropy: bits, 0..8.
         luminance_p01, luminance_p99: percentiles, 0..255 (see `percentile_level`).
         background_ratio: share of pixels whose channels are all >= 245.
-        white_ratio: share of pixels whose channels are all 255.
-        black_ratio: share of pixels whose channels are all <= 10.
-        clipped_low_ratio, clipped_high_ratio: share of pixels with any channel at 0 (at 255).
+        white_ratio: share of pixels whose channels are all 255 (65535 at 16 bits).
+        black_ratio: share of pixels whose channels are all <= 10 (2570 at 16 bits).
+        clipped_low_ratio, clipped_high_ratio: share of pixels with any channel at 0 (at 255, or 65535 at 16 bits).
         rms_contrast: luminance_std / 255 (E. Peli, "Contrast in complex images", J. Opt. Soc. Am. A 7, 1990).
         grayscale_like: whether at least 99 % of the pixels have channels within 8 of each other.
     """
@@ -82,8 +84,17 @@ class ColourCounts:
     paper: PaperSplit
 
 
-def measure_tones(census: ColourCensus) -> Tones:
-    """Scalars of the pixels of a census. Raises ValueError if it is empty."""
+def measure_tones(census: ColourCensus, extremes: Extremes | None = None) -> Tones:
+    """Scalars of the pixels of a census.
+
+    Args:
+        census: of the 8-bit sRGB pixels.
+        extremes: of the same pixels at 16 bits; None counts them in the census.
+
+    Raises:
+        ValueError: the census is empty.
+    """
+    extremes = extremes or count_extremes(census.rgb, census.counts)
     red, green, blue = (describe_levels(census.histogram(census.rgb[:, channel])) for channel in range(3))
     luminance_histogram = census.histogram(census.luma)
     luminance = describe_levels(luminance_histogram)
@@ -100,10 +111,10 @@ def measure_tones(census: ColourCensus) -> Tones:
         luminance_p01=percentile_level(luminance_histogram, 1),
         luminance_p99=percentile_level(luminance_histogram, 99),
         background_ratio=_pixels_where(census, lowest >= BACKGROUND_LEVEL) / census.pixel_count,
-        white_ratio=_pixels_where(census, lowest == 255) / census.pixel_count,
-        black_ratio=_pixels_where(census, highest <= BLACK_LEVEL) / census.pixel_count,
-        clipped_low_ratio=_pixels_where(census, lowest == 0) / census.pixel_count,
-        clipped_high_ratio=_pixels_where(census, highest == 255) / census.pixel_count,
+        white_ratio=extremes.white_px / census.pixel_count,
+        black_ratio=extremes.black_px / census.pixel_count,
+        clipped_low_ratio=extremes.clipped_low_px / census.pixel_count,
+        clipped_high_ratio=extremes.clipped_high_px / census.pixel_count,
         rms_contrast=luminance.std / 255,
         grayscale_like=100 * grey_px >= GREY_PERCENT * census.pixel_count,
     )

@@ -1,10 +1,12 @@
-"""The policy srgb8-v1, pixel by pixel. Expected values are computed by hand; comments show how."""
+"""The policy srgb8-v2, pixel by pixel. Expected values are computed by hand; comments show how."""
 
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageOps
 from support.made_scans import (
     SRGB_ICC,
@@ -17,8 +19,10 @@ from support.made_scans import (
     write_tiff,
 )
 
+from atlas_resources.measures.colour.extremes import Extremes
+from atlas_resources.measures.pixels import measure_pixels
 from atlas_resources.plates.contracts import ColourPolicy
-from atlas_resources.plates.decode import DecodedImage, decode
+from atlas_resources.plates.decode import DecodedImage, ImageRefused, count_pages, decode
 
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6  # PNG colour types
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -32,7 +36,7 @@ def pixels(decoded: DecodedImage) -> list[tuple[int, ...]]:
 def actions(decoded: DecodedImage) -> dict[str, str]:
     """The recorded actions that differ from those of a plain image."""
     plain = {"exif_orientation": "absent", "icc_profile": "absent", "alpha": "absent", "bit_depth": "8", "page": "only"}
-    plain |= {"name": "srgb8-v1", "cmyk": "not_cmyk"}
+    plain |= {"name": "srgb8-v2", "cmyk": "not_cmyk", "page_number": 1, "extremes": "8_bit_srgb"}
     return {key: value for key, value in decoded.facts.colour_policy.model_dump().items() if plain[key] != value}
 
 
@@ -116,37 +120,69 @@ class TestOrientation:
 
 
 class TestDepth:
-    def test_16_bit_gray_png_keeps_the_high_byte(self, tmp_path):
-        rows = [struct.pack(">4H", 0x1234, 0x00FF, 0x0100, 0xFFFF)]
-        decoded = decode(write_png(tmp_path / "a.png", (4, 1), 16, GRAY, rows))
-        assert pixels(decoded) == [(0x12,) * 3, (0,) * 3, (1,) * 3, (255,) * 3]
-        assert actions(decoded) == {"bit_depth": "16_to_8_high_byte"}
+    """A 16-bit sample s becomes round(s / 257), since 65535 = 255 * 257. Quotients are by hand."""
 
-    def test_16_bit_rgb_png_keeps_the_high_byte(self, tmp_path):
-        decoded = decode(write_png(tmp_path / "a.png", (1, 1), 16, RGB, [struct.pack(">3H", 0x12FF, 0x80FF, 0xFEFF)]))
-        assert pixels(decoded) == [(0x12, 0x80, 0xFE)]
-        assert actions(decoded) == {"bit_depth": "16_to_8_high_byte"}
+    def test_16_bit_gray_png_is_rounded(self, tmp_path):
+        # 4660 / 257 = 18.13, 128 / 257 = 0.498, 129 / 257 = 0.502, 65406 / 257 = 254.498, 65407 / 257 = 254.502
+        rows = [struct.pack(">6H", 0x1234, 128, 129, 65406, 65407, 0xFFFF)]
+        decoded = decode(write_png(tmp_path / "a.png", (6, 1), 16, GRAY, rows))
+        assert pixels(decoded) == [(level,) * 3 for level in (18, 0, 1, 254, 255, 255)]
+        assert actions(decoded) == {"bit_depth": "16_to_8_rounded", "extremes": "16_bit_samples"}
+
+    def test_16_bit_rgb_png_is_rounded(self, tmp_path):
+        # 0x12FF = 4863, / 257 = 18.92; 0x80FF = 33023, / 257 = 128.49; 0xFE80 = 65152, / 257 = 253.51
+        decoded = decode(write_png(tmp_path / "a.png", (1, 1), 16, RGB, [struct.pack(">3H", 0x12FF, 0x80FF, 0xFE80)]))
+        assert pixels(decoded) == [(19, 128, 254)]
+        assert actions(decoded) == {"bit_depth": "16_to_8_rounded", "extremes": "16_bit_samples"}
 
     @pytest.mark.parametrize("order", "<>")
-    def test_16_bit_gray_tiff_keeps_the_high_byte_in_either_byte_order(self, tmp_path, order):
-        samples = struct.pack(f"{order}2H", 0x1234, 0xFE01)
+    def test_16_bit_gray_tiff_is_rounded_in_either_byte_order(self, tmp_path, order):
+        samples = struct.pack(f"{order}2H", 0x12FF, 0xFE01)  # 0xFE01 = 65025, / 257 = 253.02
         path = write_tiff(tmp_path / "a.tif", order, (2, 1), {258: [16], 262: [1], 277: [1]}, samples)
-        decoded = decode(path)
-        assert pixels(decoded) == [(0x12,) * 3, (0xFE,) * 3]
-        assert actions(decoded) == {"bit_depth": "16_to_8_high_byte"}
-
-    @pytest.mark.parametrize("order", "<>")
-    def test_16_bit_rgb_tiff_keeps_the_high_byte_in_either_byte_order(self, tmp_path, order):
-        samples = struct.pack(f"{order}3H", 0x1234, 0x80FF, 0xFE01)
-        path = write_tiff(tmp_path / "a.tif", order, (1, 1), {258: [16] * 3, 262: [2], 277: [3]}, samples)
-        assert pixels(decode(path)) == [(0x12, 0x80, 0xFE)]
+        assert pixels(decode(path)) == [(19,) * 3, (253,) * 3]
 
     def test_16_bit_gray_with_white_as_zero_is_inverted(self, tmp_path):
         path = write_tiff(
             tmp_path / "a.tif", "<", (2, 1), {258: [16], 262: [0], 277: [1]}, struct.pack("<2H", 0x1234, 0xFFFF)
         )
-        # 65535 - 0x1234 = 0xEDCB
-        assert pixels(decode(path)) == [(0xED,) * 3, (0,) * 3]
+        # 65535 - 0x1234 = 60875, / 257 = 236.87
+        decoded = decode(path)
+        assert pixels(decoded) == [(237,) * 3, (0,) * 3]
+        assert decoded.extremes == Extremes(white_px=0, black_px=1, clipped_low_px=1, clipped_high_px=0)
+
+    @pytest.mark.parametrize("order", "<>")
+    @pytest.mark.parametrize("compression", [None, "zlib"])
+    @pytest.mark.parametrize(
+        ("photometric", "extra"),
+        [("rgb", []), ("rgb", ["unassalpha"]), ("rgb", ["assocalpha"]), ("rgb", ["unspecified"]), ("separated", [])],
+    )
+    def test_16_bit_colour_of_a_tiff_is_what_tifffile_wrote(
+        self, tmp_path, order, compression, photometric, extra
+    ):
+        channels = 4 if extra or photometric == "separated" else 3
+        samples = np.random.default_rng(0).integers(0, 65536, (20, 30, channels), np.uint16)
+        if extra in (["unassalpha"], ["assocalpha"]):
+            samples[..., 3] = 65535  # opaque: compositing changes nothing, and premultiplied colours are the colours
+        tifffile.imwrite(
+            path := tmp_path / "a.tif",
+            samples,
+            photometric=photometric,
+            planarconfig="contig",
+            byteorder=order,
+            compression=compression,
+            extrasamples=extra,
+        )
+        expected = np.rint(samples / 257).astype(np.uint8)
+        if photometric == "separated":
+            expected = np.asarray(Image.frombytes("CMYK", (30, 20), expected.tobytes()).convert("RGB"))
+        assert np.array_equal(np.asarray(decode(path).image), expected[..., :3])
+
+    def test_premultiplied_16_bit_alpha_is_divided_out(self, tmp_path):
+        # Half covered (32768 of 65535) by 20000 premultiplied: 20000 * 65535 / 32768 = 39999, / 257 = 155.64.
+        # Over white: 156 * 128 / 255 + 255 * 127 / 255 = 205.3.
+        samples = np.array([[[20000, 20000, 20000, 32768]]], np.uint16)
+        tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", extrasamples=["assocalpha"])
+        assert pixels(decode(tmp_path / "a.tif")) == [(205,) * 3]
 
     def test_1_bit_becomes_black_and_white(self, tmp_path):
         decoded = decode(write_png(tmp_path / "a.png", (3, 1), 1, GRAY, [b"\xa0"]))
@@ -184,11 +220,12 @@ class TestAlpha:
         ("colour_type", "samples", "expected"),
         [(GRAY_ALPHA, (0, 0x80FF), (127, 127, 127)), (RGB_ALPHA, (0xFFFF, 0, 0, 0x80FF), (255, 127, 127))],
     )
-    def test_16_bit_alpha_keeps_its_high_byte(self, tmp_path, colour_type, samples, expected):
+    def test_16_bit_alpha_is_rounded(self, tmp_path, colour_type, samples, expected):
         row = struct.pack(f">{len(samples)}H", *samples)
         decoded = decode(write_png(tmp_path / "a.png", (1, 1), 16, colour_type, [row]))
         assert pixels(decoded) == [expected]
-        assert actions(decoded) == {"alpha": "composited_over_white", "bit_depth": "16_to_8_high_byte"}
+        alpha = {"alpha": "composited_over_white"}
+        assert actions(decoded) == alpha | {"bit_depth": "16_to_8_rounded", "extremes": "16_bit_samples"}
 
     def test_a_palette_may_be_transparent_in_part(self, tmp_path):
         extra = png_chunk(b"PLTE", bytes(RED + RED + BLUE)) + png_chunk(b"tRNS", bytes((0, 128)))
@@ -287,6 +324,89 @@ class TestCmyk:
         assert (decoded.facts.mode, decoded.facts.format) == ("CMYK", "JPEG")
 
 
+class TestExtremes:
+    """White, black and clipped pixels of 16-bit scans are counted in their samples, by hand here."""
+
+    def test_only_samples_at_the_ends_are_white_or_clipped(self, tmp_path):
+        # At 8 bits, 65408 to 65535 round to 255 and 0 to 128 to 0; at most 2570 = 10 * 257 is black.
+        rows = [struct.pack(">7H", 65535, 65534, 65408, 2571, 2570, 128, 0)]
+        decoded = decode(write_png(tmp_path / "a.png", (7, 1), 16, GRAY, rows))
+        assert decoded.extremes == Extremes(white_px=1, black_px=3, clipped_low_px=1, clipped_high_px=1)
+        tones = measure_pixels(decoded.image, decoded.extremes).tones
+        assert (tones.white_ratio, tones.clipped_high_ratio, tones.clipped_low_ratio) == (1 / 7, 1 / 7, 1 / 7)
+        assert tones.black_ratio == 3 / 7
+        assert tones.max_rgb == (255, 255, 255)
+
+    def test_one_clipped_channel_is_enough_and_white_needs_all(self, tmp_path):
+        row = struct.pack(">9H", 65535, 65535, 65535, 65535, 9, 0, 65534, 65534, 65534)
+        decoded = decode(write_png(tmp_path / "a.png", (3, 1), 16, RGB, [row]))
+        assert decoded.extremes == Extremes(white_px=1, black_px=0, clipped_low_px=1, clipped_high_px=2)
+
+    def test_a_transparent_pixel_is_white(self, tmp_path):
+        row = struct.pack(">4H", 7, 0, 7, 65535)
+        decoded = decode(write_png(tmp_path / "a.png", (2, 1), 16, GRAY_ALPHA, [row]))
+        assert decoded.extremes == Extremes(white_px=1, black_px=1, clipped_low_px=0, clipped_high_px=1)
+
+    def test_they_are_of_the_samples_before_the_profile(self, tmp_path):
+        row = [struct.pack(">3H", 65534, 65534, 65534)]
+        icc = b"x\0\0" + zlib.compress(SWAPPED_ICC)
+        decoded = decode(write_png(tmp_path / "a.png", (1, 1), 16, RGB, row, extra=png_chunk(b"iCCP", icc)))
+        assert pixels(decoded) == [WHITE]
+        assert decoded.facts.colour_policy.icc_profile == "converted"
+        assert decoded.extremes == Extremes(white_px=0, black_px=0, clipped_low_px=0, clipped_high_px=0)
+
+    def test_those_of_8_bits_and_of_inks_are_of_the_srgb_pixels(self, tmp_path):
+        assert decode_image(tmp_path, Image.new("RGB", (1, 1), WHITE), "PNG").extremes is None
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros((1, 1, 4), np.uint16), photometric="separated")
+        decoded = decode(tmp_path / "a.tif")
+        assert (decoded.extremes, decoded.facts.colour_policy.extremes) == (None, "8_bit_srgb")
+
+
+class TestPages:
+    def test_each_page_of_a_tiff_can_be_read(self, tmp_path):
+        tints = (RED, BLUE, GREEN)
+        pages = [Image.new("RGB", (2, 1), tint) for tint in tints]
+        path = tmp_path / "a.tif"
+        path.write_bytes(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+        assert count_pages(path) == 3
+        for number, tint in enumerate(tints, start=1):
+            decoded = decode(path, page=number)
+            assert set(pixels(decoded)) == {tint}
+            page = {"page": "first_of_several" if number == 1 else "later_of_several", "page_number": number}
+            assert actions(decoded) == {key: value for key, value in page.items() if value != 1}
+
+    @pytest.mark.parametrize("compression", [None, "zlib"])
+    def test_a_later_page_may_have_16_bits(self, tmp_path, compression):
+        path = tmp_path / "a.tif"
+        with tifffile.TiffWriter(path) as writer:
+            for sample in (257, 2570):
+                writer.write(np.full((3, 4, 3), sample, np.uint16), photometric="rgb", compression=compression)
+        assert [set(pixels(decode(path, page=number))) for number in (1, 2)] == [{(1, 1, 1)}, {(10, 10, 10)}]
+
+    @pytest.mark.parametrize(("page", "reason"), [(3, "page 3 was asked for; it has 2"), (0, "counted from 1")])
+    def test_a_page_that_is_not_there_is_refused(self, tmp_path, page, reason):
+        path = tmp_path / "a.tif"
+        path.write_bytes(encoded(Image.new("L", (1, 1)), "TIFF", save_all=True, append_images=[Image.new("L", (1, 1))]))
+        with pytest.raises(ImageRefused, match=reason):
+            decode(path, page=page)
+
+    def test_other_formats_have_page_1_only(self, tmp_path):
+        path = tmp_path / "a.png"
+        path.write_bytes(encoded(Image.new("L", (1, 1)), "PNG"))
+        assert count_pages(path) == 1
+        with pytest.raises(ImageRefused, match="page 2 was asked for; only page 1 of a PNG is read"):
+            decode(path, page=2)
+
+    def test_a_tiff_of_very_many_pages_is_measured_but_its_pages_are_not_counted(self, tmp_path):
+        path = tmp_path / "a.tif"
+        with tifffile.TiffWriter(path) as writer:
+            for _ in range(1001):
+                writer.write(np.zeros((1, 1), np.uint8), photometric="minisblack", metadata=None)
+        assert decode(path).facts.colour_policy.page == "first_of_several"
+        with pytest.raises(ImageRefused, match="it has more than 1000 pages"):
+            count_pages(path)
+
+
 @pytest.mark.parametrize("kind", ["TIFF", "WEBP"])
 def test_of_several_pages_the_first_is_taken(tmp_path, kind):
     first, second = Image.new("RGB", (2, 2), RED), Image.new("RGB", (2, 2), BLUE)
@@ -299,11 +419,13 @@ def test_of_several_pages_the_first_is_taken(tmp_path, kind):
 def test_the_policy_names_itself(tmp_path):
     decoded = decode_image(tmp_path, Image.new("RGB", (1, 1)), "PNG")
     assert decoded.facts.colour_policy == ColourPolicy(
-        name="srgb8-v1",
+        name="srgb8-v2",
         exif_orientation="absent",
         icc_profile="absent",
         alpha="absent",
         bit_depth="8",
         page="only",
         cmyk="not_cmyk",
+        page_number=1,
+        extremes="8_bit_srgb",
     )

@@ -28,7 +28,7 @@ MEASURED = {
     "exif_rot6.jpg": ((988, 1200), {"exif_orientation": "applied"}),
     "found_icc_exif.jpg": ((2000, 2429), {"exif_orientation": "identity", "icc_profile": "converted"}),
     "found_jpeg_named.png": ((1292, 2116), {"exif_orientation": "identity", "icc_profile": "converted"}),
-    "gray16.png": ((823, 1000), {"bit_depth": "16_to_8_high_byte"}),
+    "gray16.png": ((823, 1000), {"bit_depth": "16_to_8_rounded"}),
     "palette_alpha.png": ((741, 900), {"alpha": "composited_over_white"}),
     "unicode náme – plate №1.jpg": ((659, 800), {}),
 }

@@ -6,11 +6,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
-from support.made_scans import encoded, png_chunk, write_image, write_png, write_tiff
+from support.made_scans import SRGB_ICC, encoded, png_chunk, write_image, write_png, write_tiff
 
 from atlas_resources.plates.decode import ImageRefused, SourceChanged, decode, require_decodable
 
@@ -115,12 +117,26 @@ def test_a_tiff_in_cielab(tmp_path):
     assert reason_of(path) == "is stored in LAB; accepted are gray, RGB, palette and CMYK. Fix: save it as RGB"
 
 
-def test_16_bit_planes_that_pillow_would_misread(tmp_path):
-    tags = {258: [16] * 3, 262: [2], 277: [3], 284: [2]}
-    path = write_tiff(tmp_path / "a.tif", "<", (1, 1), tags, struct.pack("<3H", 1, 2, 3))
-    assert (
-        reason_of(path) == "is an uncompressed 16-bit TIFF with separate planes. Fix: save it with interleaved samples"
-    )
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_16_bit_planes_that_pillow_would_misread(tmp_path, compression):
+    path, planes = tmp_path / "a.tif", np.ones((3, 2, 2), np.uint16)
+    tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate", compression=compression)
+    assert reason_of(path) == "is a 16-bit TIFF with separate planes. Fix: save it with interleaved samples"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as in the application: Pillow only warns of the lost tag
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_tiff_cut_before_its_profile(tmp_path, compression):
+    """Pillow skips a tag whose value is beyond the file; the scan would be measured with other colours."""
+    data = encoded(SMALL, "TIFF", compression=compression, icc_profile=SRGB_ICC)
+    start = data.index(SRGB_ICC)
+    path = tmp_path / "a.tif"
+    path.write_bytes(data[:start] + data[start + len(SRGB_ICC) :] + SRGB_ICC[:-9])
+    moved = bytearray(path.read_bytes())
+    at = moved.index(struct.pack("<HHII", 34675, 7, len(SRGB_ICC), start))
+    moved[at + 8 : at + 12] = struct.pack("<I", len(moved) - len(SRGB_ICC) + 9)
+    path.write_bytes(moved)
+    assert "is a truncated or damaged TIFF: tag 34675 ends at byte" in reason_of(path)
 
 
 def test_a_16_bit_png_with_one_transparent_colour(tmp_path):

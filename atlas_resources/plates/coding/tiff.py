@@ -1,0 +1,66 @@
+"""The pages of a TIFF, and whether its tags are whole."""
+
+import struct
+
+from PIL import TiffImagePlugin
+
+# Pillow compares each page with all before it, so the time to reach a page grows with its square.
+MAX_PAGES = 1000
+
+# Bytes of a value by TIFF 6.0's and BigTIFF's field types; other types have no size here and are not read by Pillow.
+TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+MAX_TAGS = 65535  # TIFF 6.0 counts the tags of a page in 16 bits
+
+
+def count_tiff_pages(image: TiffImagePlugin.TiffImageFile) -> int:
+    """Number of pages of an opened TIFF, which it leaves at another page. Raises ValueError beyond MAX_PAGES."""
+    pages = 1
+    while True:
+        try:
+            image.seek(pages)
+        except EOFError:
+            return pages
+        pages += 1
+        if pages > MAX_PAGES:
+            raise ValueError(f"it has more than {MAX_PAGES} pages")
+
+
+def seek_tiff_page(image: TiffImagePlugin.TiffImageFile, page: int) -> None:
+    """Moves an opened TIFF to a page, counted from 1. Raises ValueError without such a page, or beyond MAX_PAGES."""
+    if not 1 <= page <= MAX_PAGES:
+        raise ValueError(f"page {page} was asked for; pages are counted from 1, and at most {MAX_PAGES} are read")
+    for index in range(1, page):  # one by one: Pillow miscounts a file's pages after a seek beyond its end
+        try:
+            image.seek(index)
+        except EOFError as error:
+            raise ValueError(f"page {page} was asked for; it has {index}") from error
+
+
+def require_whole_tags(data: bytes, directory: int) -> None:
+    """Raises ValueError if a tag's value ends beyond the file. Pillow would read such a page without the tag.
+
+    Args:
+        data: the whole file.
+        directory: offset of the page's list of tags.
+
+    Raises:
+        ValueError: names the tag.
+        struct.error: the list itself ends beyond the file.
+    """
+    order = "<" if data.startswith(b"II") else ">"
+    is_big = 43 in data[2:4]  # BigTIFF's version; 42 is TIFF's
+    count_format, entry_format, offset_format = ("Q", "HHQ", "Q") if is_big else ("H", "HHI", "I")
+    (count,) = struct.unpack_from(order + count_format, data, directory)
+    if count > MAX_TAGS:
+        raise ValueError(f"a page of {count} tags")
+    entry = directory + struct.calcsize(order + count_format)
+    value_bytes = struct.calcsize(order + offset_format)
+    for _ in range(count):
+        tag, kind, number = struct.unpack_from(order + entry_format, data, entry)
+        entry += struct.calcsize(order + entry_format)
+        size = TYPE_SIZES.get(kind, 0) * number
+        if size > value_bytes:
+            (start,) = struct.unpack_from(order + offset_format, data, entry)
+            if start + size > len(data):
+                raise ValueError(f"tag {tag} ends at byte {start + size:,}, beyond the file's {len(data):,}")
+        entry += value_bytes
