@@ -156,9 +156,7 @@ class TestDepth:
         ("photometric", "extra"),
         [("rgb", []), ("rgb", ["unassalpha"]), ("rgb", ["assocalpha"]), ("rgb", ["unspecified"]), ("separated", [])],
     )
-    def test_16_bit_colour_of_a_tiff_is_what_tifffile_wrote(
-        self, tmp_path, order, compression, photometric, extra
-    ):
+    def test_16_bit_colour_of_a_tiff_is_what_tifffile_wrote(self, tmp_path, order, compression, photometric, extra):
         channels = 4 if extra or photometric == "separated" else 3
         samples = np.random.default_rng(0).integers(0, 65536, (20, 30, channels), np.uint16)
         if extra in (["unassalpha"], ["assocalpha"]):
