@@ -8,6 +8,9 @@ from pydantic import Field
 from atlas_resources.files.contract import Contract, Sha256
 
 PLATE_ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+MAX_EXTRA_KEYS = 100
+MAX_EXTRA_KEY_LENGTH = 200
+MAX_EXTRA_TEXT_LENGTH = 20_000
 PlateId = Annotated[str, Field(pattern=PLATE_ID_PATTERN)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -16,8 +19,16 @@ Lab = Annotated[list[float], Field(min_length=3, max_length=3)]
 Histogram256 = Annotated[list[Count], Field(min_length=256, max_length=256)]
 
 
+ExtraKey = Annotated[str, Field(min_length=1, max_length=MAX_EXTRA_KEY_LENGTH)]
+ExtraText = Annotated[str, Field(max_length=MAX_EXTRA_TEXT_LENGTH)]
+
+
 class PlateManifest(Contract):
-    """`manifest.json`: the identity of a plate, written once at registration."""
+    """`manifest.json`: the identity of a plate and what its index states, written once at registration.
+
+    A correction of what the index states is a further file, `manifests/manifest-<version>-<UTC>.json`, with all fields.
+    plate_id, source_image, source_page, registered_from and created_at are equal in every version.
+    """
 
     plate_id: PlateId
     plate_number: int | None = Field(
@@ -30,6 +41,21 @@ class PlateManifest(Contract):
     download_url: str | None = None
     license: str | None = Field(default=None, description="Licence of the scan as its index states it.")
     created_at: datetime = Field(description="UTC time of registration.")
+    extra: dict[ExtraKey, ExtraText | int] = Field(
+        default={},
+        max_length=MAX_EXTRA_KEYS,
+        description="Further columns of the index (artist, year, ...), named and ordered as there. A whole number is an"
+        " integer, every other value is text; a column without a value is left out.",
+    )
+    source_page: int | None = Field(
+        default=None, ge=2, description="Page of the source, counted from 1; null for its first or only page."
+    )
+    manifest_version: int = Field(
+        default=1, ge=1, description="1 as registered; a correction of the index data has the next number."
+    )
+    updated_at: datetime | None = Field(
+        default=None, description="UTC time of the correction that made this version; null as registered."
+    )
 
 
 class ColourPolicy(Contract):
@@ -189,6 +215,25 @@ class GroundworkFailure(Contract):
     error_type: str
     message: str
     failed_at: datetime
+
+
+class RefusedScan(Contract):
+    """A scan, or an index of scans, that was refused at registration."""
+
+    path: str = Field(description="Relative to the dataset's root for a staged scan, else absolute.")
+    reason: str
+    fix: str | None = Field(description="What to do about it; null where the reason says it.")
+    first_refused_at: datetime = Field(description="UTC")
+    last_refused_at: datetime = Field(description="UTC")
+
+
+class RefusedScans(Contract):
+    """`refused_scans.json`: the scans that are refused at present, sorted by path.
+
+    A scan is listed until it is registered or its file is gone.
+    """
+
+    refused_scans: list[RefusedScan]
 
 
 class FileDigest(Contract):

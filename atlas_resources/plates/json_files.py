@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from atlas_resources.files.contract import Contract
-from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure, InputImage, PlateManifest
+from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure, InputImage, PlateManifest, RefusedScans
 from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -19,7 +19,9 @@ FIXES = {
     " sha256sum source/* > source.sha256",
     "input_image.json": "delete it and materialise plate/input_image for this plate",
     "input_color_histograms.json": "delete it and materialise plate/input_color_histograms for this plate",
+    "refused_scans.json": "delete it and register the scans again: atlas plates add PATH",
 }
+MANIFEST_VERSION_FIX = "restore it from a backup, or delete it: the version before it is then the present one"
 RUN_FIX = "a sealed run is never edited; delete its folder and materialise the instrument for the plate again"
 
 CONTRACTS: dict[str, type[Contract]] = {
@@ -27,6 +29,7 @@ CONTRACTS: dict[str, type[Contract]] = {
     "input_image": InputImage,
     "input_color_histograms": ColorHistograms,
     "groundwork_failure": GroundworkFailure,
+    "refused_scans": RefusedScans,
     "run.manifest": RunManifest,
     "metrics": Metrics,
     "config": RunConfig,
@@ -64,6 +67,8 @@ def read_whole(path: Path) -> bytes:
 
 def fix_for(path: Path) -> str:
     """How to fix a file of the dataset that is missing or broken."""
+    if path.parent.name == "manifests":
+        return f"Fix: {MANIFEST_VERSION_FIX}"
     return f"Fix: {FIXES.get(path.name, RUN_FIX)}"
 
 

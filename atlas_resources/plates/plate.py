@@ -1,5 +1,6 @@
 """One plate of a dataset: its paths, and what its own files state about it."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,9 @@ from atlas_resources.files.digests import sha256_of
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN, FileDigest, PlateManifest
 from atlas_resources.plates.json_files import DatasetBroken, fix_for, read_json, read_whole
 
+IDENTITY_FIELDS = ("plate_id", "source_image", "source_page", "registered_from", "created_at")
+"""What no version of a manifest changes."""
+MANIFEST_VERSION_NAME = re.compile(r"manifest-[0-9]{6}-[0-9]{8}-[0-9]{6}Z\.json")
 # One line as sha256sum writes and checks it, run in the plate's folder.
 SHA256_LINE = re.compile(r"([0-9a-f]{64})  source/([^/\n]+)\n")
 
@@ -48,8 +52,8 @@ class Plate:
         """The path of a file in `derived/`, which is computed from the source alone."""
         return self.folder / "derived" / name
 
-    def manifest(self) -> PlateManifest:
-        """Identity of the plate. Raises PlateUnknown or DatasetBroken."""
+    def identity(self) -> PlateManifest:
+        """The manifest as registered, `manifest.json`. Raises PlateUnknown or DatasetBroken."""
         path = self.manifest_path
         if not path.is_file():
             raise PlateUnknown(
@@ -67,9 +71,47 @@ class Plate:
             )
         return manifest
 
+    def manifest(self) -> PlateManifest:
+        """The present manifest: the newest correction of the index data, or as registered.
+
+        Raises:
+            PlateUnknown: the plate is not registered.
+            DatasetBroken: `manifest.json` or the newest version is broken, or they are of different plates.
+        """
+        identity = self.identity()
+        versions = self.manifest_version_paths()
+        return self._read_version(versions[-1], identity) if versions else identity
+
+    def manifest_versions(self) -> list[PlateManifest]:
+        """Every version of the manifest, the oldest first. Raises as `manifest`, for any version."""
+        identity = self.identity()
+        return [identity, *(self._read_version(path, identity) for path in self.manifest_version_paths())]
+
+    def manifest_version_paths(self) -> list[Path]:
+        """The files of the corrections, the oldest first."""
+        folder = self.folder / "manifests"
+        names = os.listdir(folder) if folder.is_dir() else []
+        return [folder / name for name in sorted(names) if MANIFEST_VERSION_NAME.fullmatch(name)]
+
+    def manifest_version_path(self, manifest: PlateManifest) -> Path:
+        """Where a correction is written: `manifests/manifest-<version>-<UTC>.json`."""
+        updated_at = manifest.updated_at or manifest.created_at
+        return self.folder / "manifests" / f"manifest-{manifest.manifest_version:06d}-{updated_at:%Y%m%d-%H%M%SZ}.json"
+
+    def _read_version(self, path: Path, identity: PlateManifest) -> PlateManifest:
+        version = read_json(path, PlateManifest)
+        for name in IDENTITY_FIELDS:
+            expected, found = getattr(identity, name), getattr(version, name)
+            if found != expected:
+                raise DatasetBroken(
+                    f"{path}: {name}: expected {str(expected)!r}, as in manifest.json, found {str(found)!r}."
+                    f" {fix_for(path)}"
+                )
+        return version
+
     def source_path(self) -> Path:
         """The plate's one immutable image file. Raises PlateUnknown or DatasetBroken."""
-        return self.folder / "source" / self.manifest().source_image
+        return self.folder / "source" / self.identity().source_image
 
     def source_sha256(self) -> str:
         """sha256 (64 hex digits) of the source as registered, from `source.sha256`. The source itself is not read.

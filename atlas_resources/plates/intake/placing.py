@@ -57,6 +57,14 @@ def copy_durably(scan: Path, target: Path) -> str:
 
 
 @contextmanager
+def registration_gate(dataset: Dataset) -> Iterator[None]:
+    """Waits for the dataset's registration lock and holds it. The kernel releases it however the process ends."""
+    with (dataset.plates_dir / ".registration.lock").open("wb") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def open_incoming(dataset: Dataset) -> Iterator[Path]:
     """Yields a hidden folder in `plates_structured/` to build plates in, and removes it afterwards.
 
@@ -64,8 +72,7 @@ def open_incoming(dataset: Dataset) -> Iterator[Path]:
     releases it however the process ends.
     """
     incoming = dataset.plates_dir / f".incoming-{os.getpid()}-{secrets.token_hex(4)}"
-    with (dataset.plates_dir / ".registration.lock").open("wb") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+    with registration_gate(dataset):
         for leftover in dataset.plates_dir.glob(".incoming-*"):
             sweep_if_dead(leftover)
         incoming.mkdir()

@@ -1,12 +1,8 @@
 """Registering scans: which plate each becomes, or why it is refused."""
 
-import os
-import re
-import unicodedata
-from collections.abc import Callable, Generator
-from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,26 +11,67 @@ from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import MAX_PIXELS, ImageRefused, require_decodable
-from atlas_resources.plates.intake.placing import RegistrationRefused, open_incoming, place_plate
-from atlas_resources.plates.intake.scan_index import number_of_id, numbered_id
-from atlas_resources.plates.intake.scan_plan import Scan, plan_scans
+from atlas_resources.plates.intake.corrections import correct_plate
+from atlas_resources.plates.intake.identity import (
+    KnownPlates,
+    build_manifest,
+    find_registered,
+    read_known_plates,
+    row_of_page,
+)
+from atlas_resources.plates.intake.index.rows import RowRefused
+from atlas_resources.plates.intake.placing import RegistrationRefused, open_incoming, place_plate, registration_gate
+from atlas_resources.plates.intake.scan_plan import FoundRow, Plan, Scan, plan_scans
+from atlas_resources.plates.refused_scans import read_refused_scans, record_refusals
 
 
 @dataclass(frozen=True)
 class Registration:
-    """The result for one scan.
+    """The result for one page of a scan.
 
     Attributes:
         path: The scan, or an index that cannot be read. No scan that this index describes is registered.
-        status: `already_registered` if a plate has these bytes already. Nothing was written.
+        status: `already_registered` if a plate has these bytes already, and nothing was written. `corrected` if its
+            index data are now a new version of its manifest.
         plate_id: None for a refused scan.
         reason: Why the scan is refused, one line without its name; else None.
+        title: The plate's present title; None for a refused scan.
+        differing: Of a plate that is registered already: the fields in which its index differs from its manifest.
+        note: What a person should know besides, one line; empty if nothing.
     """
 
     path: Path
-    status: Literal["registered", "already_registered", "refused"]
+    status: Literal["registered", "already_registered", "corrected", "refused"]
     plate_id: str | None
     reason: str | None
+    title: str | None = None
+    differing: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How scans are registered.
+
+    Attributes:
+        max_pixels: Largest width times height of a scan.
+        is_correcting: Plates that are registered already take over what their index states now.
+        is_dry: Nothing is written; the results are those of a registration.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    is_correcting: bool = False
+    is_dry: bool = False
+
+
+@dataclass(frozen=True)
+class Session:
+    """One registration of many scans. `incoming` is the folder to build plates in; None in a dry run."""
+
+    dataset: Dataset
+    known: KnownPlates
+    options: Options
+    incoming: Path | None
 
 
 @dataclass(frozen=True)
@@ -45,83 +82,61 @@ class Validated:
     refusal: str | None
 
 
-@dataclass
-class KnownPlates:
-    """The registered plates, updated while registering.
-
-    Attributes:
-        sha256_of_id: Digest of each plate's source.
-        id_of_sha256: The first plate registered with these bytes.
-        id_of_scan: Plate registered from each absolute path.
-        highest_number: Largest plate number among the plates and the rows of the indexes read; 0 for none.
-    """
-
-    sha256_of_id: dict[str, str] = field(default_factory=dict)
-    id_of_sha256: dict[str, str] = field(default_factory=dict)
-    id_of_scan: dict[str, str] = field(default_factory=dict)
-    highest_number: int = 0
-
-    def add(self, manifest: PlateManifest, sha256: str) -> None:
-        """Add a plate that was just registered."""
-        self.sha256_of_id[manifest.plate_id] = sha256
-        self.id_of_sha256.setdefault(sha256, manifest.plate_id)
-        self.id_of_scan[manifest.registered_from] = manifest.plate_id
-        self.reserve(manifest.plate_number)
-        self.reserve(number_of_id(manifest.plate_id))
-
-    def reserve(self, number: int | None) -> None:
-        """Keep this number from being given to a scan without a number."""
-        self.highest_number = max(self.highest_number, number or 0)
-
-
 def register_scans(
     dataset: Dataset,
     paths: list[Path],
     max_pixels: int = MAX_PIXELS,
     is_wanted: Callable[[Path], bool] = lambda path: True,
 ) -> Generator[Registration, None, None]:
-    """Register files, and the scans in folders and their subfolders, in the order given; within a folder, by name.
+    """Register files, and the scans in folders and their subfolders; see `register_plan`."""
+    yield from register_plan(dataset, plan_scans(paths), Options(max_pixels), is_wanted)
+
+
+def register_plan(
+    dataset: Dataset, plan: Plan, options: Options, is_wanted: Callable[[Path], bool] = lambda path: True
+) -> Generator[Registration, None, None]:
+    """Register the scans of a plan in its order: that of the paths given; within a folder, by name.
 
     Each scan is decoded once to check that it can be, ahead on two threads, and its pixels are not kept. A refused
     scan does not affect the others. Scans are only read. If the iteration is abandoned, what is registered stays so.
+    At its end, `refused_scans.json` states what is refused.
 
     Args:
         dataset: Its folders are created if they are missing.
-        paths: Files and folders. In a folder, hidden files and files without an image's suffix are skipped.
-        max_pixels: Largest width times height of a scan.
+        plan: What to register.
+        options: How.
         is_wanted: Scans for which it returns False are skipped unread; they keep their rows in an index.
 
     Yields:
         One Registration for each scan as soon as it is done, and one for each index that cannot be read.
 
     Raises:
-        DatasetBroken: The manifest or digest of a registered plate cannot be read. Nothing is registered.
+        DatasetBroken: The manifest or digest of a registered plate, or the list of refused scans, cannot be read.
+            Nothing is registered.
     """
-    dataset.ensure()
-    scans, indexes = plan_scans(paths)
+    if not options.is_dry:
+        dataset.ensure()
     known = read_known_plates(dataset)
-    for index in indexes:
+    read_refused_scans(dataset)
+    for index in plan.indexes:
         for row in index.rows:
             known.reserve(row.plate_number)
-    registered = frozenset(known.id_of_sha256)
-    wanted = [scan for scan in scans if is_wanted(scan.path)]
-    validated_scans = ahead(lambda scan: (scan, validate(scan, registered, max_pixels)), wanted, 2 * THREADS)
-    with open_incoming(dataset) as incoming, closing(validated_scans):
-        for scan, validated in validated_scans:
-            try:
-                yield register_scan(dataset, incoming, known, scan, validated)
-            except RegistrationRefused as refusal:
-                yield Registration(scan.path, "refused", None, str(refusal))
-
-
-def read_known_plates(dataset: Dataset) -> KnownPlates:
-    """The identity of every registered plate, and the numbers of other folders that have a plate's name."""
-    known = KnownPlates()
-    for plate_id in dataset.plate_ids():
-        known.add(dataset.plate(plate_id).manifest(), dataset.plate(plate_id).source_sha256())
-    for name in os.listdir(dataset.plates_dir):
-        known.reserve(number_of_id(name))
-    return known
+    registered = frozenset(sha256 for sha256, _ in known.id_of_content)
+    wanted = [scan for scan in plan.scans if is_wanted(scan.path)]
+    refusals: dict[Path, str | None] = {index.path: None for index in plan.indexes}
+    validated_scans = ahead(lambda scan: (scan, validate(scan, registered, options.max_pixels)), wanted, 2 * THREADS)
+    opened = nullcontext(None) if options.is_dry else open_incoming(dataset)
+    try:
+        with opened as incoming, closing(validated_scans):
+            session = Session(dataset, known, options, incoming)
+            for scan, validated in validated_scans:
+                for registration in register_pages(session, scan, validated):
+                    refusals[scan.path] = registration.reason
+                    yield registration
+    finally:
+        if not options.is_dry:
+            with registration_gate(dataset):
+                record_refusals(dataset, refusals)
 
 
 def validate(scan: Scan, registered: frozenset[str], max_pixels: int) -> Validated:
@@ -129,6 +144,8 @@ def validate(scan: Scan, registered: frozenset[str], max_pixels: int) -> Validat
     if scan.refusal is not None:
         return Validated(None, scan.refusal)
     try:
+        if scan.path.is_file() and scan.path.stat().st_size == 0:  # also a device that would never end
+            return Validated(None, "is empty (0 bytes)")
         if scan.path.is_file() and (sha256 := sha256_of(scan.path)) in registered:
             return Validated(sha256, None)
         return Validated(require_decodable(scan.path, max_pixels), None)
@@ -138,18 +155,34 @@ def validate(scan: Scan, registered: frozenset[str], max_pixels: int) -> Validat
         return Validated(None, f"cannot be read: {error.strerror}")
 
 
-def register_scan(
-    dataset: Dataset, incoming: Path, known: KnownPlates, scan: Scan, validated: Validated
-) -> Registration:
-    """Register one validated scan, or find that it is registered. Raises RegistrationRefused."""
-    if validated.sha256 is None:
-        raise RegistrationRefused(validated.refusal)
-    registered_id = find_registered(known, scan, validated.sha256)
-    if registered_id is not None:
-        return Registration(scan.path, "already_registered", registered_id, None)
-    manifest = build_manifest(known, scan)
+def register_pages(session: Session, scan: Scan, validated: Validated) -> Iterator[Registration]:
+    """Register one validated scan."""
     try:
-        place_plate(dataset, incoming, manifest, scan.path, validated.sha256)
+        if validated.sha256 is None:
+            raise RegistrationRefused(validated.refusal)
+        yield register_page(session, scan, validated.sha256)
+    except (RegistrationRefused, RowRefused) as refusal:
+        yield Registration(scan.path, "refused", None, str(refusal))
+
+
+def register_page(session: Session, scan: Scan, sha256: str) -> Registration:
+    """Register one page, or find that it is registered. Raises RegistrationRefused and RowRefused."""
+    found = row_of_page(scan, None)
+    row = found[1] if found else None
+    registered_id = find_registered(session.known, scan.path, row, sha256)
+    if registered_id is not None:
+        return compare_with_index(session, scan.path, registered_id, found)
+    manifest = build_manifest(session.known, scan.path, row)
+    if session.incoming is not None:
+        place(session.dataset, session.incoming, manifest, scan.path, sha256)
+    session.known.add(manifest, sha256)
+    return Registration(scan.path, "registered", manifest.plate_id, None, manifest.title)
+
+
+def place(dataset: Dataset, incoming: Path, manifest: PlateManifest, scan: Path, sha256: str) -> None:
+    """Write the plate's folder. Raises RegistrationRefused if it cannot be written, or if there is one already."""
+    try:
+        place_plate(dataset, incoming, manifest, scan, sha256)
     except OSError as error:
         if dataset.plate(manifest.plate_id).folder.exists():
             raise RegistrationRefused(
@@ -157,64 +190,16 @@ def register_scan(
                 f" Fix: if it is not a plate, move it away; then add the scan again"
             ) from error
         raise RegistrationRefused(f"cannot be stored as {manifest.plate_id}: {error.strerror or error}") from error
-    known.add(manifest, validated.sha256)
-    return Registration(scan.path, "registered", manifest.plate_id, None)
 
 
-def find_registered(known: KnownPlates, scan: Scan, sha256: str) -> str | None:
-    """The plate that this scan is already, or None. Raises RegistrationRefused if its bytes or id would change."""
-    wanted = scan.row.plate_id if scan.row else None
-    by_path = known.id_of_scan.get(str(scan.path.resolve()))
-    registered_id = wanted if wanted in known.sha256_of_id else by_path
-    if registered_id is None:
-        return known.id_of_sha256.get(sha256) if wanted is None else None
-    expected = known.sha256_of_id[registered_id]
-    if expected != sha256:
-        raise RegistrationRefused(
-            f"is plate {registered_id}: expected the registered sha256 {expected}, found {sha256}. A source never"
-            f" changes. Fix: put the registered file back, or give the new scan another name and another id"
-        )
-    if wanted is not None and wanted != registered_id:
-        raise RegistrationRefused(
-            f"is registered as {registered_id}, but its index now names it {wanted}. An id never changes. Fix: write"
-            f" plate {registered_id} into {scan.row.where if scan.row else 'its row'} of the index"
-        )
-    return registered_id
-
-
-def build_manifest(known: KnownPlates, scan: Scan) -> PlateManifest:
-    """The identity of a new plate: from its row, else from the next number and the file's name."""
-    row = scan.row
-    plate_id = row.plate_id if row else None
-    number = number_of_id(plate_id) if plate_id else known.highest_number + 1
-    plate_id = plate_id or numbered_id(number or 0)
-    name = scan.path.name
-    try:
-        name.encode()
-        registered_from = str(scan.path.resolve())
-        registered_from.encode()
-    except UnicodeEncodeError as error:
-        raise RegistrationRefused("has a path that is not UTF-8. Fix: rename it") from error
-    title = (row.name if row else None) or scan.path.stem
-    return PlateManifest(
-        plate_id=plate_id,
-        plate_number=number,
-        title=title,
-        slug=slugify((row.slug if row else None) or title) or plate_id,
-        source_image=name if is_safe_name(name) else f"{plate_id}{scan.path.suffix.lower()}",
-        registered_from=registered_from,
-        download_url=row.download if row else None,
-        license=row.license if row else None,
-        created_at=datetime.now(UTC),
-    )
-
-
-def slugify(text: str) -> str:
-    """ASCII slug: accents are dropped, and other characters become single hyphens. May be empty."""
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")
-
-
-def is_safe_name(name: str) -> bool:
-    """Whether a file name is not hidden, is printable and has no backslash, so that `sha256sum` need not escape it."""
-    return not name.startswith(".") and "\\" not in name and name.isprintable()
+def compare_with_index(session: Session, scan: Path, plate_id: str, found: FoundRow | None) -> Registration:
+    """A plate that is registered already, corrected by its row of the index if that is asked for."""
+    plate = session.dataset.plate(plate_id)
+    if found is None or not plate.manifest_path.is_file():  # the latter in a dry run, of an earlier scan in it
+        return Registration(scan, "already_registered", plate_id, None)
+    index, row = found
+    options = session.options
+    is_dry = options.is_dry or not options.is_correcting
+    differing = correct_plate(session.dataset, plate_id, index.columns, row, is_dry)
+    status = "corrected" if differing and options.is_correcting else "already_registered"
+    return Registration(scan, status, plate_id, None, plate.manifest().title, differing)

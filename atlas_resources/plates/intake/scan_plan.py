@@ -5,14 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas_resources.plates.intake.scan_index import (
-    INDEX_NAMES,
-    IndexBroken,
-    IndexRow,
-    RowRefused,
-    ScanIndex,
-    find_index,
-)
+from atlas_resources.plates.intake.index.choice import IndexReport, ScanNames, choose_index, read_given_index, report
+from atlas_resources.plates.intake.index.reading import INDEX_SUFFIXES, is_index_like
+from atlas_resources.plates.intake.index.rows import IndexRow, RowRefused, ScanIndex, listed
+from atlas_resources.plates.intake.index.table import IndexBroken
 
 # Suffixes of the files in a folder that are tried as scans; a file named on its own is always tried. Whether a file is
 # accepted depends on its content.
@@ -21,76 +17,169 @@ SCAN_SUFFIXES = frozenset({
     ".gif", ".bmp", ".jp2", ".jpx", ".heic", ".heif", ".avif", ".psd", ".tga", ".ppm", ".pgm", ".pbm", ".dng",
 })  # fmt: skip
 
+FoundRow = tuple[ScanIndex, IndexRow]
 Indexes = dict[Path, ScanIndex | IndexBroken | None]
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A file to register, with its row of an index. `refusal` says why, if its path or its row already rules it out."""
+    """A page of a file to register, with its row of an index.
+
+    Attributes:
+        path: The file.
+        names: Its names and paths as an index may have them, the most specific first.
+        indexes: The indexes that may describe it, the nearest first.
+        refusal: Why its path or an index already rules it out; else None.
+    """
 
     path: Path
-    row: IndexRow | None = None
+    names: tuple[str, ...] = ()
+    indexes: tuple[ScanIndex, ...] = ()
     refusal: str | None = None
 
+    def find_row(self, page: int | None = None) -> FoundRow | None:
+        """The row of a page, in the nearest index that has one, and that index. Raises RowRefused.
 
-def plan_scans(paths: list[Path]) -> tuple[list[Scan], list[ScanIndex]]:
-    """Every scan with its row, in order, and the indexes that were read."""
-    indexes: Indexes = {}
+        Args:
+            page: Counted from 1; None for the first or only page.
+        """
+        for index in self.indexes:
+            row = index.find_row(self.names, page)
+            if row:
+                index.require_sole_claim(row)
+                return index, row
+        return None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be registered.
+
+    Attributes:
+        scans: Every scan, in order, and every index that cannot be read.
+        indexes: The indexes that were read.
+        reports: What became of every file that looks like an index.
+    """
+
+    scans: list[Scan]
+    indexes: list[ScanIndex]
+    reports: list[IndexReport]
+
+
+def plan_scans(paths: list[Path], given: Path | None = None) -> Plan:
+    """The scans in files and folders, and the indexes that describe them.
+
+    Args:
+        paths: Files and folders.
+        given: The index of all scans, which is then the only one. None: each scan is described by the nearest index
+            that has a row for it, from its own folder up to the folder in `paths`.
+    """
     found = [
-        (file, argument if argument.is_dir() else argument.parent)
+        (file, argument if is_folder(argument) else argument.parent)
         for argument in paths
         for file in list_scans(argument)
     ]
-    scans: list[Scan] = []
-    reported: set[Path] = set()
+    under: dict[Path, list[Path]] = {}
     for path, folder in found:
-        try:
-            scans.append(Scan(path, find_row(path, folder, indexes)))
-        except IndexBroken as error:
-            if error.path not in reported:
-                scans.append(
-                    Scan(error.path, refusal=f"{error.reason}. The scans under it are registered once that is done")
-                )
-            reported.add(error.path)
-        except RowRefused as refusal:
-            scans.append(Scan(path, refusal=str(refusal)))
-    return refuse_shared_rows(scans), [index for index in indexes.values() if isinstance(index, ScanIndex)]
+        if refusal_by_path(path) is None:
+            for place in places_of_index(path, folder):
+                under.setdefault(place, []).append(path)
+    if given is not None:
+        return plan_by_given(given, found, list(under))
+    indexes: Indexes = {}
+    reports: list[IndexReport] = []
+    for place, scans in under.items():
+        indexes[place], told = choose_index(place, ScanNames(scans, [place]))
+        reports += told
+    scans = [plan_scan(path, folder, indexes) for path, folder in found]
+    broken = [index for index in indexes.values() if isinstance(index, IndexBroken)]
+    read = [index for index in indexes.values() if isinstance(index, ScanIndex)]
+    return Plan(refuse_shared_rows([*refused_indexes(broken), *(scan for scan in scans if scan)]), read, reports)
+
+
+def plan_by_given(given: Path, found: list[tuple[Path, Path]], places: list[Path]) -> Plan:
+    """The plan by one index for all scans. The other files that look like an index are reported."""
+    names = ScanNames([path for path, _ in found], [given.parent, *dict.fromkeys(folder for _, folder in found)])
+    others = [
+        IndexReport(path, False, f"is not used: --index names {given.name}")
+        for place in places
+        for path in sorted(place.glob("*"))
+        if is_index_like(path) and path.resolve() != given.resolve()
+    ]
+    try:
+        index = read_given_index(given, names)
+    except IndexBroken as error:
+        return Plan(refused_indexes([error]), [], others)
+    scans = [Scan(path, tuple(names.of(path)), (index,), refusal_by_path(path)) for path, _ in found]
+    return Plan(refuse_shared_rows(scans), [index], [report(index, names), *others])
+
+
+def refused_indexes(broken: list[IndexBroken]) -> list[Scan]:
+    """Each index that cannot be read, in the place of the scans that it rules out."""
+    return [
+        Scan(error.path, refusal=f"{error.reason}. The scans under it are registered once that is done")
+        for error in broken
+    ]
+
+
+def plan_scan(path: Path, folder: Path, indexes: Indexes) -> Scan | None:
+    """A scan with the indexes that may describe it; None for one that an unreadable index rules out."""
+    if refusal := refusal_by_path(path):
+        return Scan(path, refusal=refusal)
+    places = list(places_of_index(path, folder))
+    names = tuple(ScanNames([path], places).of(path))
+    nearest: list[ScanIndex] = []
+    for index in (indexes[place] for place in places):
+        if isinstance(index, ScanIndex):
+            nearest.append(index)
+        elif index is not None and not any(name in nearer.rows_of_name for nearer in nearest for name in names):
+            return None
+    return Scan(path, names, tuple(nearest))
+
+
+def refusal_by_path(path: Path) -> str | None:
+    """Why a path is no scan; None if it may be one."""
+    if path.suffix.lower() in INDEX_SUFFIXES:
+        return "is an index, not a scan. Fix: add its folder, or name it with --index"
+    return "is a folder that cannot be listed. Fix: make it readable" if is_folder(path) else None
 
 
 def list_scans(argument: Path) -> Iterator[Path]:
-    """The file itself, or the scans in a folder and its subfolders. Links are followed; no folder is entered twice."""
-    if not argument.is_dir():
+    """The file itself, or the scans in a folder and its subfolders. Links are followed; no folder is entered twice.
+
+    A folder that cannot be listed is in the place of its scans.
+    """
+    if not is_folder(argument):
         yield argument
         return
     entered: set[Path] = set()
     pending = [argument]
     while pending:
         path = pending.pop()
-        if path.is_dir():
+        if is_folder(path):
             if path.resolve() not in entered:
                 entered.add(path.resolve())
-                visible = (p for p in path.iterdir() if not p.name.startswith("."))
+                try:
+                    visible = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+                except OSError:
+                    yield path
+                    continue
                 pending.extend(sorted(visible, key=natural_order, reverse=True))
         elif path.suffix.lower() in SCAN_SUFFIXES:
             yield path
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder, as far as may be seen."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def natural_order(path: Path) -> list[tuple[int, str]]:
     """A sort key that compares digits as numbers: plate-2 comes before plate-10."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
-
-
-def find_row(path: Path, folder: Path, indexes: Indexes) -> IndexRow | None:
-    """The scan's row in the nearest index that has one, from the scan's own folder up to `folder`."""
-    if path.name in INDEX_NAMES:
-        raise RowRefused("is an index, not a scan. Fix: add its folder")
-    for place in places_of_index(path, folder):
-        index = read_once(place, indexes)
-        row = index.find_row(path) if index else None
-        if index and row:
-            index.require_sole_claim(row)
-            return row
-    return None
 
 
 def places_of_index(path: Path, folder: Path) -> Iterator[Path]:
@@ -101,34 +190,31 @@ def places_of_index(path: Path, folder: Path) -> Iterator[Path]:
             return
 
 
-def read_once(place: Path, indexes: Indexes) -> ScanIndex | None:
-    """The index of a folder, read once and kept in `indexes`, even if it is broken. Raises IndexBroken."""
-    if place not in indexes:
-        try:
-            indexes[place] = find_index(place)
-        except IndexBroken as error:
-            indexes[place] = error
-    index = indexes[place]
-    if isinstance(index, IndexBroken):
-        raise index
-    return index
-
-
 def refuse_shared_rows(scans: list[Scan]) -> list[Scan]:
     """Refuse scans of the same name in several folders to which one row of an index applies."""
+    rows: dict[int, IndexRow] = {}
     paths_of_row: dict[int, dict[Path, Path]] = {}
+    planned = []
     for scan in scans:
-        if scan.row is not None:
-            paths_of_row.setdefault(id(scan.row), {})[scan.path.resolve()] = scan.path
-    return [refuse_shared_row(scan, list(paths_of_row.get(id(scan.row), {}).values())) for scan in scans]
+        try:
+            found = scan.find_row()
+        except RowRefused as refusal:
+            planned.append(Scan(scan.path, refusal=str(refusal)))
+            continue
+        planned.append(scan)
+        if found:
+            rows[id(scan)] = found[1]
+            paths_of_row.setdefault(id(found[1]), {})[scan.path.resolve()] = scan.path
+    return [refuse_shared_row(scan, rows.get(id(scan)), paths_of_row) for scan in planned]
 
 
-def refuse_shared_row(scan: Scan, claimants: list[Path]) -> Scan:
-    """The scan unchanged, or refused if its row has several `claimants`."""
-    if scan.row is None or len(claimants) < 2:
+def refuse_shared_row(scan: Scan, row: IndexRow | None, paths_of_row: dict[int, dict[Path, Path]]) -> Scan:
+    """The scan unchanged, or refused if its row describes several files."""
+    claimants = list(paths_of_row.get(id(row), {}).values())
+    if row is None or len(claimants) < 2:
         return scan
-    files = " and ".join(str(path) for path in claimants)
     reason = (
-        f"{scan.row.where} of the index names {scan.row.file_name}, but there are {files}. Fix: write relative paths"
+        f"{row.where} of the index names {row.file_name}, but there are {listed([str(path) for path in claimants])}."
+        f" Fix: write relative paths"
     )
     return Scan(scan.path, refusal=reason)

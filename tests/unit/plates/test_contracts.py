@@ -10,6 +10,8 @@ from support import fake_instruments
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import Graph, alter_source, make_dataset
 
+from atlas_resources.plates.intake.corrections import update_plates
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.json_files import CONTRACTS
 
 PLACES = {
@@ -21,15 +23,25 @@ PLACES = {
     "metrics": "plates_structured/*/runs/*/metrics.json",
     "config": "reports/*/config.json",
     "report": "reports/*/report.json",
+    "refused_scans": "refused_scans.json",
 }
+MANIFEST_VERSIONS = "plates_structured/*/manifests/*.json"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Three plates with all of their files; plate-003 failed for both instruments. Tests only read it."""
+    """Three plates with all of their files; plate-003 failed for both instruments, plate-001 was corrected, and a scan
+    was refused. Tests only read it."""
     with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
         fake_instruments.install(patch)
-        dataset = make_dataset(tmp_path_factory.mktemp("made"), "red", "green", "blue")
+        folder = tmp_path_factory.mktemp("made")
+        dataset = make_dataset(folder, "red", "green", "blue")
+        (folder / "torn.png").write_bytes(b"torn")
+        (folder / "titles.csv").write_text("plate_id,title,artist\nplate-001,The red one,Ada\n")
+        assert [one.status for one in register_scans(dataset, [folder / "torn.png"])] == ["refused"]
+        assert [one.changed for one in update_plates(dataset, folder / "titles.csv")[1]] == [
+            ("title", "slug", "artist")
+        ]
         graph = Graph(dataset, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)), instance)
         graph.materialize("plate/input_image", "plate/input_color_histograms")
         alter_source(dataset, "plate-003")
@@ -53,7 +65,7 @@ def test_every_contract_has_a_valid_schema(dataset):
 
 def test_every_json_file_of_a_dataset_validates(made):
     found = set()
-    for name, pattern in PLACES.items():
+    for name, pattern in [*PLACES.items(), ("manifest", MANIFEST_VERSIONS)]:
         validator = jsonschema.Draft202012Validator(schema_of(made, name))
         paths = list(made.root.glob(pattern))
         assert paths, name
@@ -85,10 +97,11 @@ def test_an_unknown_field_is_refused_by_schema_and_contract_alike(made, name):
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_a_missing_field_is_refused_by_schema_and_contract_alike(made, name):
     content = json.loads(next(made.root.glob(PLACES[name])).read_text())
-    del content["plate_id" if "plate_id" in content else "run_id"]
-    with pytest.raises(jsonschema.ValidationError, match="_id"):
+    required = next(field for field in ("plate_id", "run_id", "refused_scans") if field in content)
+    del content[required]
+    with pytest.raises(jsonschema.ValidationError, match=required):
         jsonschema.Draft202012Validator(schema_of(made, name)).validate(content)
-    with pytest.raises(ValidationError, match="_id"):
+    with pytest.raises(ValidationError, match=required):
         CONTRACTS[name].model_validate_json(json.dumps(content))
 
 

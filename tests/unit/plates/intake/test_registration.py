@@ -13,8 +13,9 @@ from support.made_scans import write_image
 
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.intake.registration import Registration, register_scans, slugify
-from atlas_resources.plates.intake.scan_index import number_of_id, numbered_id
+from atlas_resources.plates.intake.identity import slugify
+from atlas_resources.plates.intake.index.rows import number_of_id, numbered_id
+from atlas_resources.plates.intake.registration import Registration, register_scans
 
 
 @pytest.fixture
@@ -66,7 +67,6 @@ class TestWithoutAnIndex:
     def test_a_folder_is_read_in_order_of_names_without_hidden_and_other_files(self, dataset, scans):
         write_scans(scans, "b/2.png", "c.jpg", "b/1.tif", "a.webp", ".hidden.png", ".folder/x.png")
         (scans / "notes.txt").write_text("notes")
-        (scans / "manifest.csv").write_text("file")
         assert [name for name, _, _ in register(dataset, scans)] == ["a.webp", "1.tif", "2.png", "c.jpg"]
 
     def test_a_folder_that_links_to_itself_is_read_once(self, dataset, scans):
@@ -217,16 +217,15 @@ class TestRefusedByIndex:
             ("data.json", "[{", "line 1: is not JSON"),
             ("data.json", "{}", "expected a list of objects, found dict"),
             ("data.json", "[7]", "entry 1: expected an object, found '7'"),
-            ("data.json", '[{"plate": 1}]', "entry 1: field fileName: expected text, found nothing"),
-            (
-                "data.json",
-                '[{"fileName": "a.png", "plate": 1.5}]',
-                "entry 1: field plate: expected a whole number or text",
-            ),
-            ("data.json", '[{"fileName": "a.png", "name": 3}]', "entry 1: field name: expected text, found 3"),
+            ("data.json", '[{"plate": 1}]', "has no column with the files of the scans: expected one such as filename"),
+            ("data.json", '[{"fileName": "a.png", "plate": 1.5}]', "entry 1: plate: expected a whole number or text"),
             ("plates.csv", "", "is empty: expected a header"),
-            ("plates.csv", "fileName,artist\na.png,A\n", "line 2: field 'artist' is unknown: expected plate, name"),
-            ("plates.csv", "fileName,plate,Plate\na.png,1,2\n", "line 2: field 'Plate' occurs twice"),
+            ("plates.csv", "fileName,artist,Artist\na.png,A,B\n", "column 'Artist' occurs twice"),
+            (
+                "plates.csv",
+                "fileName,plate,plate_number\na.png,1,2\n",
+                "columns 'plate' and 'plate_number' may both be the plate: expected one. Fix: remove one, or rename it",
+            ),
             ("plates.csv", "fileName,plate\na.png,1,2\n", "line 2: expected 2 fields, found 3"),
             ("plates.csv", 'fileName,name\na.png,"x\n', "is not CSV"),
         ],
@@ -246,14 +245,11 @@ class TestRefusedByIndex:
         (scans / "plates.csv").write_text("fileName\n")
         assert refusal(dataset, scans).startswith("is in the same folder as data.json: expected one index")
 
-    def test_an_index_that_is_not_utf8(self, dataset, scans):
-        write_scans(scans, "a.png")
-        (scans / "plates.csv").write_bytes(b"fileName,name\na.png,n\xe1me\n")
-        assert refusal(dataset, scans).startswith("is not UTF-8 (byte 21). Fix: save it as UTF-8")
-
     def test_an_index_given_as_a_scan(self, dataset, scans):
         (scans / "data.json").write_text("[]")
-        assert refusal(dataset, scans / "data.json") == "is an index, not a scan. Fix: add its folder"
+        assert refusal(dataset, scans / "data.json") == (
+            "is an index, not a scan. Fix: add its folder, or name it with --index"
+        )
 
 
 class TestAgain:
