@@ -13,8 +13,7 @@ from atlas_assets.graph.instruments import asset_key
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.ui.neighbours import neighbour_pictures
 from atlas_assets.ui.plots import data_uri_markdown
-from atlas_resources.catalogue.build import build_catalogue
-from atlas_resources.catalogue.macros import MACROS
+from atlas_resources.catalogue.build import MACROS, build_catalogue
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.parquet import ledger_path

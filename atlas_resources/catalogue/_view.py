@@ -29,19 +29,21 @@ class View:
 
 @dataclass(frozen=True)
 class Macro:
-    """A documented table macro of the catalogue.
+    """A documented macro of the catalogue.
 
     Attributes:
         name: its name.
         parameters: names of its parameters, in order.
-        sql: the query, which refers to the parameters by name.
+        sql: the query, or the expression of a scalar macro, which refers to the parameters by name.
         meaning: its comment.
+        is_table: whether it gives rows, as in `FROM name(...)`, or a value.
     """
 
     name: str
     parameters: tuple[str, ...]
     sql: str
     meaning: str
+    is_table: bool = True
 
 
 def identifier(name: str) -> str:
@@ -77,7 +79,7 @@ def create(connection: "duckdb.DuckDBPyConnection", view: View, kind: Literal["V
 
 
 def create_macro(connection: "duckdb.DuckDBPyConnection", macro: Macro) -> None:
-    """Creates a table macro with a comment on it."""
+    """Creates a macro with a comment on it."""
     name, parameters = identifier(macro.name), ", ".join(identifier(parameter) for parameter in macro.parameters)
-    connection.execute(f"CREATE MACRO {name}({parameters}) AS TABLE {macro.sql}")
-    connection.execute(f"COMMENT ON MACRO TABLE {name} IS {literal(macro.meaning)}")
+    connection.execute(f"CREATE MACRO {name}({parameters}) AS {'TABLE ' if macro.is_table else ''}{macro.sql}")
+    connection.execute(f"COMMENT ON MACRO {'TABLE ' if macro.is_table else ''}{name} IS {literal(macro.meaning)}")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from atlas_resources.catalogue import detections
 from atlas_resources.catalogue._view import View, create, create_macro, identifier, literal, meanings
 from atlas_resources.catalogue.commercial import commercial_views
-from atlas_resources.catalogue.macros import MACROS
+from atlas_resources.catalogue.macros import colours, neighbours
+from atlas_resources.catalogue.macros.provenance import WHY
+from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
 from atlas_resources.catalogue.segment_flags import SEGMENT_SET_FLAGS
 from atlas_resources.catalogue.views import REGIONS, instrument_views
 from atlas_resources.files.durable import sweep_leftovers, sync_folder
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 STORAGE_VERSION = "v1.2.0"
 """Version of DuckDB's storage format that the file is written in: DuckDB 1.2 and later open it. The SQL of views and
 macros must be in the dialect of that version too."""
+MACROS = (DID_YOU_MEAN, *neighbours.MACROS, WHY, *colours.MACROS)
+"""Every macro; one that calls another comes after it."""
 
 
 def _tables(dataset: Dataset) -> Iterator[View]:

@@ -33,14 +33,17 @@ def search_plates(
     """plate_id, title and cosine of the k plates nearest to a text, nearest first.
 
     Raises:
-        KeyError, ValueError: see `text_tower_of`.
+        KeyError, ValueError: see `text_tower_of`; or no plate has a current vector of the instrument.
         FileNotFoundError: the weights or the catalogue are not on disk; the message names the command to run.
     """
     tower = text_tower_of(registry, instrument)
     with connect(dataset) as connection:
+        key = str(tower.spec.upstream)
+        vectors = "SELECT count(*) FROM embeddings WHERE instrument = ? AND scope = 'plate' AND is_current"
+        if connection.execute(vectors, [key]).fetchall() == [(0,)]:
+            raise ValueError(f"no plate has a vector of {key}. Measure them: atlas run 'key:\"*/{key}\"'")
         model = load_model(tower.spec, tower.prompts)
         if not isinstance(model, TextScorer):
             raise TypeError(f"{tower.key}: expected a model that embeds text, found {type(model).__name__}")
         vector = model.embed_text([text])[0].tolist()
-        query = "FROM text_nearest(?::FLOAT[], ?, ?)"
-        return connection.execute(query, [vector, tower.spec.upstream, k]).fetchall()
+        return connection.execute("FROM text_nearest(?::FLOAT[], ?, ?)", [vector, key, k]).fetchall()

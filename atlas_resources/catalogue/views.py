@@ -49,7 +49,7 @@ def instrument_views(registry: Registry) -> Iterator[View]:
                     f"""
                     SELECT plate_id, scope, segment_id, tile_id, x_min, y_min, x_max, y_max,
                            vector::FLOAT[{dim}] AS vector,
-                           list_transform(vector, lambda x: x / l2_norm)::FLOAT[{dim}] AS vector_unit, l2_norm, run_id
+                           [x / l2_norm FOR x IN vector]::FLOAT[{dim}] AS vector_unit, l2_norm, run_id
                     FROM embeddings {where}
                     """,
                     f"Current vectors of {spec.title}, as arrays of fixed size.",
@@ -63,12 +63,18 @@ def instrument_views(registry: Registry) -> Iterator[View]:
                     f"probes_{spec.key}",
                     f"""
                     SELECT plate_id, row_number() OVER (PARTITION BY plate_id ORDER BY score DESC, label_index) AS rank,
-                           label, score, logit, label_index, label_id, calibration, run_id
+                           label, label_id,
+                           label || CASE WHEN min(label_id) OVER same <> max(label_id) OVER same
+                                         THEN ' (' || label_id || ')' ELSE '' END AS shown_label,
+                           score, logit, label_index, calibration, run_id
                     FROM probes {where}
+                    WINDOW same AS (PARTITION BY plate_id, label)
                     """,
-                    f"Current scores of {spec.title}, ranked per plate.",
+                    f"Current scores of {spec.title}, ranked per plate. Two classes may share a label: group by "
+                    "label_id, and show shown_label.",
                     meanings(
                         INSTRUMENT_TABLES["probe"],
+                        shown_label="The label, with its id where another class of the instrument has the same label.",
                         rank="Rank of the score among the plate's labels, 1 for the highest.",
                     ),
                 )

@@ -115,6 +115,16 @@ def test_words_find_the_nearest_plate(tower, tmp_path: Path, monkeypatch: pytest
     assert len(found) == 2
 
 
+def test_without_a_vector_it_names_the_command_that_measures_them(tmp_path: Path):
+    dataset = make_dataset(tmp_path, "red")
+    build_ledgers(dataset, PROJECT)
+    build_catalogue(dataset, PROJECT)
+    with pytest.raises(
+        ValueError, match=rf"no plate has a vector of {CLIP}\. Measure them: atlas run 'key:\"\*/{CLIP}\"'"
+    ):
+        search_plates(dataset, PROJECT, "a heron", CLIP, 2)
+
+
 def test_an_instrument_without_a_text_tower_is_refused():
     with pytest.raises(ValueError, match=r"dinov2_base has no text tower.*those with one: clip_vit_base_patch32"):
         text_tower_of(PROJECT, "dinov2_base")

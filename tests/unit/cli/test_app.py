@@ -199,6 +199,14 @@ class TestQuery:
         assert "nonsense" in result.output
         assert "Traceback" not in result.output
 
+    def test_a_refused_argument_of_a_macro_exits_1_with_the_macros_message_alone(self, catalogued):
+        result = atlas("query", f"FROM nearest('plate-01', '{EMBEDDER}', 1)")
+        assert result.exit_code == 1
+        assert result.output == (
+            "nearest: no plate 'plate-01'. Did you mean plate-001, plate-002, plate-003? "
+            "3 plates are registered: FROM plates.\n"
+        )
+
     def test_a_statement_without_rows_does_not_break_it(self, catalogued):
         assert atlas("query", "SELECT * FROM plates WHERE false").exit_code == 0
 
