@@ -15,6 +15,7 @@ from atlas_assets.ui.neighbours import neighbour_pictures
 from atlas_assets.ui.plots import data_uri_markdown
 from atlas_resources.catalogue.build import MACROS, build_catalogue
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.plates import build_histograms, build_plates
@@ -22,6 +23,7 @@ from atlas_resources.ledgers.runs import build_instrument_table, build_lineage, 
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
+from atlas_resources.tables.intake import REFUSED_SCANS
 from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, LINEAGE, MODELS, PLATES, RUNS, SEGMENT_SETS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import Table
@@ -88,6 +90,7 @@ def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
     ledgers = [
         _build_ledger_asset(PLATES, [MANIFEST_KEY, INPUT_IMAGE_KEY], build_plates),
         _build_ledger_asset(HISTOGRAMS, [HISTOGRAMS_KEY], build_histograms),
+        _build_ledger_asset(REFUSED_SCANS, [], build_refused_scans),
         _build_ledger_asset(RUNS, all_instruments, partial(build_runs, registry=registry)),
         _build_ledger_asset(LINEAGE, all_instruments, build_lineage),
         _build_ledger_asset(MODELS, [], partial(build_models, registry=registry)),

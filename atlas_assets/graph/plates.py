@@ -67,7 +67,9 @@ def _metadata(plate: Plate, sha256: str) -> dict[str, Any]:
         "source": source,
         "source_sha256": sha256,
         "file_size_bytes": source.stat().st_size,
-        "license": manifest.license or "not stated",
+        "licence": manifest.license or "not stated",
+        "index_data": dict(manifest.extra),
+        "manifest_version": manifest.manifest_version,
     }
 
 

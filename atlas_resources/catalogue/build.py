@@ -12,6 +12,7 @@ from atlas_resources.catalogue.commercial import commercial_views
 from atlas_resources.catalogue.macros import colours, neighbours
 from atlas_resources.catalogue.macros.provenance import WHY
 from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
+from atlas_resources.catalogue.plate_index import plate_index
 from atlas_resources.catalogue.segment_flags import SEGMENT_SET_FLAGS
 from atlas_resources.catalogue.views import REGIONS, instrument_views
 from atlas_resources.files.durable import sweep_leftovers, sync_folder
@@ -47,7 +48,7 @@ def _fill(connection: "duckdb.DuckDBPyConnection", dataset: Dataset, registry: R
     connection.execute("BEGIN")  # a commit per comment would take longer than the comments
     for table in _tables(dataset):
         create(connection, table, "TABLE")
-    for view in _views(registry):
+    for view in (plate_index(dataset), *_views(registry)):
         create(connection, view)
     for macro in MACROS:
         create_macro(connection, macro)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.intake import changed_by_intake
 from atlas_resources.ledgers.parquet import has_present_columns, ledger_path, read_ledger, runs_in, sealed_runs
 from atlas_resources.ledgers.segment_sets import current_segmentations
 from atlas_resources.plates.dataset import Dataset
@@ -34,6 +35,7 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
     plate_ids = dataset.plate_ids()
     if set(read_ledger(dataset, PLATES)["plate_id"]) != set(plate_ids):
         yield f"plates were added or removed; there are now {len(plate_ids)}"
+    yield from changed_by_intake(dataset)
     yield from _changed_groundwork(dataset, plate_ids)
     present = {instrument.identity.fingerprint for instrument in registry.instruments.values()}
     if set(read_ledger(dataset, MODELS)["fingerprint"].drop_nulls()) != present:

@@ -3,6 +3,7 @@
 import polars as pl
 
 from atlas_resources.files.digests import sha256_of
+from atlas_resources.ledgers.intake import manifest_row
 from atlas_resources.ledgers.parquet import write_ledger
 from atlas_resources.plates.contracts import ColorHistograms, InputImage
 from atlas_resources.plates.dataset import Dataset
@@ -15,7 +16,7 @@ def build_plates(dataset: Dataset) -> pl.DataFrame:
     rows = []
     for plate_id in dataset.plate_ids():
         plate = dataset.plate(plate_id)
-        row = {"source_sha256": plate.source_sha256(), **plate.manifest().model_dump()}
+        row = {"source_sha256": plate.source_sha256(), **manifest_row(plate.manifest())}
         path = plate.derived_path("input_image.json")
         if path.is_file():
             row["input_image_sha256"] = sha256_of(path)  # before reading: a later write then has another digest

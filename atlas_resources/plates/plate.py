@@ -93,6 +93,11 @@ class Plate:
         names = os.listdir(folder) if folder.is_dir() else []
         return [folder / name for name in sorted(names) if MANIFEST_VERSION_NAME.fullmatch(name)]
 
+    def manifest_version(self) -> int:
+        """Number of the present version, from the name of its file; 1 as registered."""
+        versions = self.manifest_version_paths()
+        return int(versions[-1].name.split("-")[1]) if versions else 1
+
     def manifest_version_path(self, manifest: PlateManifest) -> Path:
         """Where a correction is written: `manifests/manifest-<version>-<UTC>.json`."""
         updated_at = manifest.updated_at or manifest.created_at

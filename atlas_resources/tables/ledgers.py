@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from atlas_resources.tables.intake import MANIFEST_COLUMNS, REFUSED_SCANS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import (
     CODE_GIT_SHA,
@@ -36,8 +37,9 @@ PLATES = Table(
         Column("source_image", pl.String, "Name of the source image."),
         SOURCE_SHA256,
         Column("download_url", pl.String, "Address that the scan came from, if its index gives one."),
-        Column("license", pl.String, "Licence of the scan as its index states it."),
+        Column("licence", pl.String, "Licence of the scan as its index states it."),
         Column("created_at", pl.Datetime("us", "UTC"), "Time of registration, UTC."),
+        *MANIFEST_COLUMNS,
         Column("format", pl.String, "Image format by content: JPEG, PNG, TIFF or WEBP."),
         Column("mode", pl.String, "Pillow's mode of the source before conversion."),
         Column("file_size_bytes", pl.Int64, "Size of the source, bytes."),
@@ -212,5 +214,5 @@ SEGMENT_SETS = Table(
 )
 LEDGERS: dict[str, Table] = {
     table.name: table
-    for table in (PLATES, HISTOGRAMS, RUNS, *INSTRUMENT_TABLES.values(), SEGMENT_SETS, MODELS, LINEAGE)
+    for table in (PLATES, HISTOGRAMS, REFUSED_SCANS, RUNS, *INSTRUMENT_TABLES.values(), SEGMENT_SETS, MODELS, LINEAGE)
 }

@@ -10,6 +10,7 @@ from atlas_assets.graph.instruments import build_work
 from atlas_assets.roles.embedding import WHOLE_PLATE, embedding_rows
 from atlas_assets.roles.groundwork import measure_plate
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.plates import build_histograms, build_plates
 from atlas_resources.ledgers.runs import build_instrument_table, build_lineage, build_runs
@@ -113,6 +114,7 @@ def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFram
         "runs": runs,
         "plates": build_plates(dataset),
         "histograms": build_histograms(dataset),
+        "refused_scans": build_refused_scans(dataset),
         "models": build_models(dataset, registry),
         "lineage": build_lineage(dataset),
         **{table.name: build_instrument_table(dataset, role) for role, table in INSTRUMENT_TABLES.items()},

@@ -123,7 +123,7 @@ def register_plan(
             known.reserve(row.plate_number)
     registered = frozenset(sha256 for sha256, _ in known.id_of_content)
     wanted = [scan for scan in plan.scans if is_wanted(scan.path)]
-    refusals: dict[Path, str | None] = {index.path: None for index in plan.indexes}
+    refusals: dict[Path, str | None] = {report.path: None for report in plan.reports}
     validated_scans = ahead(lambda scan: (scan, validate(scan, registered, options.max_pixels)), wanted, 2 * THREADS)
     opened = nullcontext(None) if options.is_dry else open_incoming(dataset)
     try:

@@ -11,6 +11,7 @@ from atlas_assets.definitions import build_definitions
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
+from atlas_resources.plates.refused_scans import read_refused_scans
 from atlas_resources.resources import DatasetResource
 
 
@@ -163,3 +164,44 @@ def test_scans_with_an_unreadable_index_are_registered_once_it_is_fixed(ticks):
     index.write_text(json.dumps([{"plate": 17, "name": "Dove", "slug": "dove", "fileName": scan.name}]))
     ticks.tick_with_news()
     assert ticks.dataset.plate_ids() == ["plate-017"]
+
+
+def test_a_refused_scan_is_listed_until_it_is_gone(ticks):
+    torn = ticks.dataset.staging_dir / "birds" / "torn.jpg"
+    torn.parent.mkdir()
+    torn.write_bytes(b"torn")
+    ticks.tick()
+    ticks.tick()
+    assert [scan.path for scan in read_refused_scans(ticks.dataset)] == ["plates/birds/torn.jpg"]
+    torn.unlink()
+    ticks.tick()
+    assert read_refused_scans(ticks.dataset) == []
+
+
+def test_scans_refused_by_their_index_are_tried_again_when_it_changes(ticks):
+    (scan,) = draw_scans(ticks.dataset.staging_dir, "red")
+    index = ticks.dataset.staging_dir / "plates.csv"
+    index.write_text(f"file,plate\n{scan.name},Plate 7\n")
+    assert "is not a slug" in ticks.tick_without_news()
+    index.write_text(f"file,plate\n{scan.name},7\n")
+    ticks.tick_with_news()
+    assert ticks.dataset.plate_ids() == ["plate-007"]
+    assert read_refused_scans(ticks.dataset) == []
+
+
+def test_an_index_that_changes_later_changes_no_plate(ticks):
+    (scan,) = draw_scans(ticks.dataset.staging_dir, "red")
+    index = ticks.dataset.staging_dir / "plates.csv"
+    index.write_text(f"file,title\n{scan.name},Heron\n")
+    ticks.tick_with_news()
+    index.write_text(f"file,title\n{scan.name},Grey heron\n")
+    assert ticks.tick_without_news() == "no new plates"
+    assert ticks.dataset.plate("plate-001").manifest().title == "Heron"
+
+
+def test_the_cursor_of_an_earlier_release_is_read(ticks):
+    (scan,) = draw_scans(ticks.dataset.staging_dir, "red")
+    ticks.cursor = json.dumps({str(scan): "1-2"})
+    ticks.tick_with_news()
+    assert ticks.dataset.plate_ids() == ["plate-001"]
+    assert list(json.loads(ticks.cursor)["files"]) == ["plates/01-red.png"]

@@ -1,0 +1,48 @@
+"""What registration leaves in the ledgers: manifests as rows of `plates`, and the ledger of refused scans."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from atlas_resources.ledgers.parquet import read_ledger, write_ledger
+from atlas_resources.plates.contracts import PlateManifest
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.refused_scans import read_refused_scans
+from atlas_resources.tables.intake import REFUSED_SCANS
+from atlas_resources.tables.ledgers import PLATES
+
+
+def manifest_row(manifest: PlateManifest) -> dict[str, Any]:
+    """A plate's present manifest as columns of `plates`, by name."""
+    return {
+        **manifest.model_dump(exclude={"extra"}),
+        "licence": manifest.license,
+        "extra": json.dumps(manifest.extra, ensure_ascii=False),
+        "manifest_updated_at": manifest.updated_at or manifest.created_at,
+    }
+
+
+def build_refused_scans(dataset: Dataset) -> pl.DataFrame:
+    """`ledger/refused_scans`, from `refused_scans.json`. No image is opened."""
+    rows = [scan.model_dump() for scan in read_refused_scans(dataset)]
+    return write_ledger(dataset, REFUSED_SCANS, REFUSED_SCANS.frame(rows))
+
+
+def changed_by_intake(dataset: Dataset) -> Iterator[str]:
+    """Why the ledgers are behind what registration wrote. Lists the folders of versions and reads no manifest."""
+    present = {(plate.id, plate.manifest_version()) for plate in dataset.plates()}
+    known = set(read_ledger(dataset, PLATES).select("plate_id", "manifest_version").iter_rows())
+    if corrected := {plate_id for plate_id, _ in known ^ present}:
+        # The reason is part of a run key: another digest requests another refresh.
+        yield f"index data of {len(corrected)} plates changed ({_digest(present)})"
+    refused = REFUSED_SCANS.conform(REFUSED_SCANS.frame(scan.model_dump() for scan in read_refused_scans(dataset)))
+    if not refused.equals(read_ledger(dataset, REFUSED_SCANS)):
+        yield f"the list of refused scans changed ({_digest(refused.rows())})"
+
+
+def _digest(values: object) -> str:
+    shown = repr(sorted(values)) if isinstance(values, set) else repr(values)
+    return hashlib.sha256(shown.encode()).hexdigest()[:8]

@@ -1,0 +1,29 @@
+"""What registration knows of plates and scans: columns of an index, versions of a manifest, refused scans."""
+
+import polars as pl
+
+from atlas_resources.tables.table import Column, Table
+
+MANIFEST_COLUMNS = (
+    Column(
+        "extra",
+        pl.String,
+        "Further columns of the plate's index, as a JSON object: extra->>'artist'. plate_index has a column for each.",
+    ),
+    Column("source_page", pl.Int32, "Page of the source, counted from 1; null for its first or only page."),
+    Column("manifest_version", pl.Int32, "1 as registered; each correction of the index data has the next number."),
+    Column("manifest_updated_at", pl.Datetime("us", "UTC"), "Time of the last correction, or of registration, UTC."),
+)
+"""Columns of `plates` that follow those of its identity."""
+REFUSED_SCANS = Table(
+    "refused_scans",
+    "One row per scan, or index of scans, that is refused at present. A row goes when the scan is registered or gone.",
+    (
+        Column("path", pl.String, "File, relative to the dataset's root if it is staged, else absolute."),
+        Column("reason", pl.String, "Why it is refused."),
+        Column("fix", pl.String, "What to do about it; null where the reason says it."),
+        Column("first_refused_at", pl.Datetime("us", "UTC"), "First refusal, UTC."),
+        Column("last_refused_at", pl.Datetime("us", "UTC"), "Last refusal, UTC."),
+    ),
+    ("path",),
+)
