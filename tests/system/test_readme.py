@@ -1,4 +1,4 @@
-"""On the dataset of `make demo`, the queries of the README give the answers shown, and those of docs/catalogue.md run."""
+"""On the dataset of `make demo`, README queries give the answers shown, and those of docs/catalogue.md run."""
 
 import re
 

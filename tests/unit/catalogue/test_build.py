@@ -169,6 +169,7 @@ class TestDocumentation:
             "detection_counts",
             "detection_relations",
             "embeddings_embedder",
+            "plate_index",
             "regions",
             "rows_for_commercial_use",
             "rows_not_for_commercial_use",
