@@ -196,7 +196,7 @@ LOADERS: dict[str, LoaderEntry] = {
     "otsu_luma": LoaderEntry(f"{ROOM}.segmenters.otsu_luma", 2, frozenset({"segmentation"}), OtsuParameters),
     "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningRules, reads="segmentation"),
     "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning"),
-    "outline": LoaderEntry(ARITHMETIC, 1, frozenset({"outline"}), OutlineParameters, reads="pruning"),
+    "outline": LoaderEntry(ARITHMETIC, 2, frozenset({"outline"}), OutlineParameters, reads="pruning"),
 }
 
 

@@ -30,10 +30,15 @@ class PaletteParameters(Contract):
 
 
 class OutlineParameters(Contract):
-    """How masks become polygons, in source pixels."""
+    """How masks become polygons. Ratios are of the plate, so that a scan of any resolution is treated alike."""
 
-    tolerance_px: float = Field(ge=0)
-    min_ring_area_px: float = Field(ge=0)
+    tolerance_ratio: float = Field(ge=0, le=0.1, description="Tolerance of the simplification over the longer side.")
+    min_ring_area_ratio: float = Field(
+        ge=0, le=0.1, description="Rings with a smaller share of the plate's area are left out."
+    )
+    min_reprojected_iou: float = Field(
+        ge=0, le=1, description="Tolerance and ring area are halved until polygons and mask agree as well as this."
+    )
 
 
 class RegionEmbedding(Contract):

@@ -158,7 +158,13 @@ REGION_OUTLINE = (
         "GeoJSON geometry in source pixels: x right, y down, pixel (0, 0) covering 0..1; exterior rings "
         "counterclockwise by these coordinates.",
     ),
-    Column("tolerance_px", pl.Float64, "Declared tolerance of the simplification, source pixels."),
+    Column("tolerance_px", pl.Float64, "Tolerance that the contours were simplified with, source pixels."),
+    Column(
+        "declared_tolerance_px",
+        pl.Float64,
+        "Declared share of the plate's longer side in source pixels; tolerance_px is smaller where the polygons would "
+        "have agreed too little with the mask. Null in older rows, whose tolerance was declared in pixels.",
+    ),
     Column("polygon_count", pl.Int32, "Polygons."),
     Column("hole_count", pl.Int32, "Holes in the polygons."),
     Column("vertex_count", pl.Int32, "Corners of all rings."),

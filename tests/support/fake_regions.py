@@ -31,7 +31,7 @@ def plan(kept: dict | None = None, crop: dict | None = None) -> RegionPlan:
         {
             "kept": {"drop_class": "paper"} if kept is None else kept,
             "palette": {"most_colours": 3},
-            "polygons": {"tolerance_px": 1.0, "min_ring_area_px": 4},
+            "polygons": {"tolerance_ratio": 0.003, "min_ring_area_ratio": 0.00005, "min_reprojected_iou": 0.9},
             "embeddings": [{"embedder": EMBEDDER, "crop": crop or TIGHT_BOX}],
         }
     )

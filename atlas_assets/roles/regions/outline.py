@@ -37,13 +37,17 @@ class OutlineWork(RegionWork):
         )
 
     def _row(self, segment: KeptSegment) -> dict[str, Any]:
-        outline = trace_outline(segment.mask, self.model.tolerance_px, self.model.min_ring_area_px)
+        height_px, width_px = segment.mask.shape
+        declared_px = self.model.tolerance_ratio * max(height_px, width_px)
+        least_px = self.model.min_ring_area_ratio * height_px * width_px
+        outline = trace_outline(segment.mask, declared_px, least_px, self.model.min_reprojected_iou)
         return {
             "segment_id": segment.segment_id,
             "segmenter": declared_region(self.spec).segmenter,
             "mask_sha256": segment.row["mask_sha256"],
             "multipolygon": to_geojson(outline.shape),
-            "tolerance_px": self.model.tolerance_px,
+            "declared_tolerance_px": declared_px,
+            "tolerance_px": outline.tolerance_px,
             "polygon_count": len(outline.shape.geoms),
             "hole_count": outline.hole_count,
             "vertex_count": outline.vertex_count,

@@ -1,10 +1,12 @@
 """A mask as polygons with holes, simplified within a tolerance, and how well they agree with the mask.
 
+The tolerance is halved until the polygons agree with the mask as well as asked for.
+
 Coordinates are in pixels of the picture, x to the right and y down. The pixel in column 0 and row 0 covers 0..1 on both
 axes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -17,12 +19,16 @@ from atlas_resources.measures.windows import bounding_box
 
 Mask = NDArray[np.bool_]
 
+MOST_HALVINGS = 4
+"""Of the tolerance, before the contours are taken as they are: a sixteenth of a pixel or two simplifies nothing."""
+
 
 @dataclass(frozen=True)
 class Outline:
     """The polygons of a mask.
 
     Attributes:
+        tolerance_px: the tolerance that the contours were simplified with.
         shape: a valid MultiPolygon. Exteriors run counterclockwise and holes clockwise (RFC 7946, section 3.1.6) if y
             is taken to run up; on a screen, where it runs down, they look the other way round.
         vertex_count: vertices of all rings, without the closing ones.
@@ -32,6 +38,7 @@ class Outline:
         reprojected_iou: intersection over union, 0..1, of the mask and the pixels whose centres are in the polygons.
     """
 
+    tolerance_px: float
     shape: shapely.MultiPolygon
     vertex_count: int
     hole_count: int
@@ -40,7 +47,9 @@ class Outline:
     reprojected_iou: float
 
 
-def trace_outline(mask: Mask, tolerance_px: float, min_ring_area_px: float = 0.0) -> Outline:
+def trace_outline(
+    mask: Mask, tolerance_px: float, min_ring_area_px: float = 0.0, min_reprojected_iou: float = 0.0
+) -> Outline:
     """Traces the contours of a mask and simplifies them.
 
     Contours are traced by marching squares, half way between the centres of pixels inside and outside, so each corner
@@ -48,10 +57,15 @@ def trace_outline(mask: Mask, tolerance_px: float, min_ring_area_px: float = 0.0
     Douglas and Peucker in the variant of GEOS that keeps polygons valid. The result is within the tolerance, but where
     a ring closes within 1.5 times the tolerance, since that vertex may be removed last.
 
+    While the result agrees with the mask less than `min_reprojected_iou`, the contours are simplified anew with half
+    the tolerance and half the smallest ring area; after MOST_HALVINGS of them with 0 for both, which gives back every
+    pixel.
+
     Args:
         mask: bool [H, W], at least one pixel.
         tolerance_px: greatest distance from the contour; 0 keeps every vertex that is not on a straight line.
         min_ring_area_px: smaller rings, holes included, are left out. The largest ring is always kept.
+        min_reprojected_iou: least intersection over union of the mask and the filled polygons, 0..1.
 
     Raises:
         ValueError: no pixel of the mask is True.
@@ -60,23 +74,45 @@ def trace_outline(mask: Mask, tolerance_px: float, min_ring_area_px: float = 0.0
     crop = np.pad(mask[rows, columns], 1)
     if crop.size == 4:
         raise ValueError(f"an outline needs at least one pixel, found an empty mask {list(mask.shape)}")
-    rings, pieces = _rings(crop)
-    areas = np.asarray(shapely.area(shapely.polygons(rings)))
-    is_drawn = areas >= min(min_ring_area_px, areas.max())
-    polygons = _polygons(rings[is_drawn], pieces[is_drawn], areas[is_drawn])
-    shape = _multi(np.asarray(shapely.simplify(polygons, tolerance_px, preserve_topology=True)))
-    pixels = int(np.count_nonzero(crop))
-    outline = shapely.orient_polygons(shape, exterior_cw=False)
+    traced = _Traced.of(crop)
+    outline = traced.simplified(tolerance_px, min_ring_area_px)
+    for share in (*(0.5**halving for halving in range(1, MOST_HALVINGS + 1)), 0.0):
+        if outline.reprojected_iou >= min_reprojected_iou:
+            break
+        outline = traced.simplified(tolerance_px * share, min_ring_area_px * share)
     # The crop has a border of one pixel.
-    placed = affinity.translate(outline, columns.start - 1, rows.start - 1)
-    return Outline(
-        shape=cast(shapely.MultiPolygon, placed),
-        vertex_count=int(shapely.get_num_coordinates(shape) - _ring_count(shape)),
-        hole_count=_ring_count(shape) - len(shape.geoms),
-        left_out_px=float(areas[~is_drawn].sum()),
-        area_error_ratio=shape.area / pixels - 1,
-        reprojected_iou=float(_agreement(shape, crop)),
-    )
+    placed = affinity.translate(outline.shape, columns.start - 1, rows.start - 1)
+    return replace(outline, shape=cast(shapely.MultiPolygon, placed))
+
+
+@dataclass(frozen=True)
+class _Traced:
+    """The contours of a mask whose border is empty, each with its area in pixels and the piece it belongs to."""
+
+    mask: Mask
+    rings: NDArray[np.object_]
+    pieces: NDArray[np.int64]
+    areas: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, mask: Mask) -> "_Traced":
+        rings, pieces = _rings(mask)
+        return cls(mask, rings, pieces, np.asarray(shapely.area(shapely.polygons(rings))))
+
+    def simplified(self, tolerance_px: float, min_ring_area_px: float) -> Outline:
+        """The outline in coordinates of the mask."""
+        is_drawn = self.areas >= min(min_ring_area_px, self.areas.max())
+        polygons = _polygons(self.rings[is_drawn], self.pieces[is_drawn], self.areas[is_drawn])
+        shape = _multi(np.asarray(shapely.simplify(polygons, tolerance_px, preserve_topology=True)))
+        return Outline(
+            tolerance_px=tolerance_px,
+            shape=cast(shapely.MultiPolygon, shapely.orient_polygons(shape, exterior_cw=False)),
+            vertex_count=int(shapely.get_num_coordinates(shape) - _ring_count(shape)),
+            hole_count=_ring_count(shape) - len(shape.geoms),
+            left_out_px=float(self.areas[~is_drawn].sum()),
+            area_error_ratio=shape.area / int(np.count_nonzero(self.mask)) - 1,
+            reprojected_iou=float(_agreement(shape, self.mask)),
+        )
 
 
 def fill_outline(shape: shapely.MultiPolygon, height: int, width: int) -> Mask:

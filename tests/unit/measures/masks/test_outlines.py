@@ -109,6 +109,38 @@ def test_filling_takes_centres_as_a_geometry_library_does():
     np.testing.assert_array_equal(fill_outline(triangle, 10, 10), shapely.contains(triangle, centres))
 
 
+def _comb() -> np.ndarray:
+    """Teeth of 1 px, 3 px apart, on a bar: a tolerance of 8 px loses most of them."""
+    mask = np.zeros((40, 122), bool)
+    mask[30:] = True
+    mask[:, ::3] = True
+    return mask
+
+
+def test_the_tolerance_is_halved_until_the_polygons_agree_with_the_mask():
+    mask = _comb()
+    assert trace_outline(mask, 8).reprojected_iou < 0.8
+    found = trace_outline(mask, 8, min_reprojected_iou=0.9)
+    assert found.reprojected_iou >= 0.9
+    assert found.tolerance_px in (4, 2, 1, 0.5, 0)
+    assert found == trace_outline(mask, found.tolerance_px)
+    assert found.tolerance_px == 0 or trace_outline(mask, 2 * found.tolerance_px).reprojected_iou < 0.9
+
+
+def test_small_rings_that_are_needed_for_the_agreement_are_drawn():
+    """48 lone pixels beside a bar of 40: without them the agreement is below 40 / 88."""
+    mask = np.zeros((12, 42), bool)
+    mask[0, 1:41] = True
+    mask[4::2, 1::4] = True
+    assert trace_outline(mask, 0, 16).reprojected_iou < 0.5
+    assert trace_outline(mask, 0, 16, 0.99).left_out_px == 0
+
+
+@given(MASKS, st.floats(0, 4), st.floats(0, 6), st.floats(0, 1))
+def test_the_agreement_asked_for_is_always_reached(mask: np.ndarray, tolerance_px: float, least_px: float, iou: float):
+    assert trace_outline(mask, tolerance_px, least_px, iou).reprojected_iou >= iou
+
+
 def test_an_empty_mask_has_no_outline():
     with pytest.raises(ValueError, match="at least one pixel"):
         trace_outline(np.zeros((4, 4), bool), 1)

@@ -128,6 +128,11 @@ class TestPolygons:
         assert row["area_error_ratio"] == pytest.approx(outline.area / (200 * height) - 1)
         assert row["reprojected_iou"] > 0.99
 
+    def test_the_tolerance_is_a_share_of_the_plates_longer_side(self, graph):
+        (row,) = rows_of(graph, "plate-001", POLYGONS).to_dicts()
+        longer_px = max(pixels_of(graph).shape[:2])
+        assert row["tolerance_px"] == row["declared_tolerance_px"] == 0.003 * longer_px  # of the fake plan
+
 
 class TestVectors:
     """Each crop is embedded as if it were a plate, and the row records the crop."""
