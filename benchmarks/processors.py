@@ -1,21 +1,42 @@
-"""The processors of the libraries that models come with, built offline from what a spec declares."""
+"""How far a library's default processor is from the preprocessing of a spec: `python -m benchmarks.processors`.
 
+The libraries' processors are built offline from what a spec declares, so no weights are needed.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import open_clip
 import timm
+import torchvision
 import transformers
+import yaml
 from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 from PIL import Image
 from segment_anything.utils.transforms import ResizeLongestSide
-from timm.data import create_transform, resolve_data_config
+from timm.data.config import resolve_data_config
+from timm.data.transforms_factory import create_transform
 from torchvision.models import get_weight
+from torchvision.transforms.functional import pil_to_tensor
 
-from atlas_resources.instruments.spec.input import Preprocessing, Resize
+from atlas_assets.roles.declared import declared_preprocessing
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.instruments.spec.input import DefaultProcessor, Preprocessing, Reference, Resize
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.preprocessing import build_preprocess
+from atlas_resources.plates.decode import decode
+from atlas_resources.plates.intake.scan_plan import list_scans
 
+SMALLEST = 1e-4
+"""Differences up to this one are not recorded: values are within -3..3, and a level of 8 bits is about 0.01."""
 Processor = Callable[[Image.Image], np.ndarray]
 """From an RGB image to a model's input, float32 [3, H, W]."""
 
@@ -90,7 +111,7 @@ def of_open_clip(spec: Spec, steps: Preprocessing) -> Processor:
 
 def of_segment_anything(steps: Preprocessing) -> Processor:
     """`ResizeLongestSide`, then the normalisation of `Sam.preprocess`, without its padding."""
-    mean, std = (np.float32(values)[:, None, None] * np.float32(255) for values in (steps.mean, steps.std))
+    mean, std = (np.array(values, np.float32)[:, None, None] * np.float32(255) for values in (steps.mean, steps.std))
 
     def process(image: Image.Image) -> np.ndarray:
         raster = np.asarray(image)
@@ -115,23 +136,133 @@ def of_carvekit(steps: Preprocessing) -> Processor:
 
 
 def reference_of(spec: Spec) -> Processor:
-    """The processor that the spec's preprocessing equals.
+    """The processor that the spec names as the reference of its preprocessing.
 
     Raises:
-        ValueError: there is none, because the preprocessing is the project's own.
+        ValueError: the spec names none, or the project's own.
     """
     steps = spec.preprocessing
-    if steps is None:
-        raise ValueError(f"{spec.key}: no fixed preprocessing is declared")
-    if spec.loader in CLASS_OF_LOADER:
-        return of_transformers(spec, steps)
-    builders: dict[str, Callable[[], Processor]] = {
-        "torchvision": lambda: of_torchvision(spec),
-        "efficientnet_lite0": of_timm,
+    if steps is None or steps.reference is None or steps.reference == "own":
+        raise ValueError(f"{spec.key}: expected a library's processor as reference, found none")
+    builders: dict[Reference, Callable[[], Processor]] = {
+        "transformers_pillow": lambda: of_transformers(spec, steps),
+        "torchvision_on_pil": lambda: of_torchvision(spec),
+        "timm": of_timm,
         "open_clip": lambda: of_open_clip(spec, steps),
         "segment_anything": lambda: of_segment_anything(steps),
-        "u2net": lambda: of_carvekit(steps),
+        "carvekit": lambda: of_carvekit(steps),
     }
-    if spec.loader not in builders:
-        raise ValueError(f"{spec.key}: the preprocessing of loader {spec.loader} is the project's own")
-    return builders[spec.loader]()
+    return builders[steps.reference]()
+
+
+def default_of(spec: Spec) -> tuple[str, Processor] | None:
+    """The processor that a user of the library gets by default, and its name; None where that is the reference.
+
+    transformers uses torchvision's resizing since version 5. torchvision's own examples give the transforms a tensor.
+    """
+    steps = spec.preprocessing
+    if steps and spec.loader in CLASS_OF_LOADER:
+        name = f"transformers {transformers.__version__}, {CLASS_OF_LOADER[spec.loader]}"
+        return name, of_transformers(spec, steps, suffix="")
+    if spec.loader == "torchvision":
+        transforms: Any = get_weight(spec.model_id.removeprefix("torchvision/")).transforms()
+        return (
+            f"torchvision {torchvision.__version__.partition('+')[0]}, transforms of the weights on tensors",
+            lambda image: transforms(pil_to_tensor(image)).numpy(),
+        )
+    return None
+
+
+def subject_of(spec: Spec, name: str) -> str:
+    """Digest of what a measured difference depends on: the steps after decoding, and the name of the processor."""
+    steps = spec.preprocessing and spec.preprocessing.model_dump(exclude={"reference", "raster", "colour_policy"})
+    return hashlib.sha256(json.dumps([steps, name], sort_keys=True).encode()).hexdigest()
+
+
+@dataclass
+class Difference:
+    """What of two processors differs, over the plates seen so far.
+
+    Attributes:
+        largest: absolute difference of one value of the input, after normalisation.
+        farthest: the plate that has it.
+        means: mean absolute difference, plate by plate.
+    """
+
+    largest: float = 0.0
+    farthest: str = ""
+    means: list[float] = field(default_factory=list)
+
+    def see(self, name: str, found: np.ndarray, expected: np.ndarray) -> None:
+        """Adds a plate. Raises ValueError if the inputs are of different shapes."""
+        if found.shape != expected.shape:
+            raise ValueError(f"{name}: expected an input of {expected.shape}, found {found.shape}")
+        apart = np.abs(found.astype(np.float64) - expected)
+        self.means.append(float(apart.mean()))
+        if apart.max() > self.largest:
+            self.largest, self.farthest = float(apart.max()), name
+
+
+def measure(specs: list[Spec], plates: list[Path]) -> dict[str, Difference]:
+    """How far the default processor of each spec is from its declared preprocessing, by key."""
+    found: dict[str, Difference] = {}
+    alike: dict[str, tuple[Spec, str, Processor]] = {}
+    for spec in specs:
+        if default := default_of(spec):
+            alike.setdefault(subject_of(spec, default[0]), (spec, *default))
+    for path in plates:
+        image = decode(path).image
+        for subject, (spec, _, default) in alike.items():
+            own = build_preprocess(declared_preprocessing(spec))
+            found.setdefault(subject, Difference()).see(path.stem, default(image), own(image).numpy())
+        print(f"{path.stem} compared", file=sys.stderr, flush=True)
+    named = {spec.key: default_of(spec) for spec in specs}
+    return {spec.key: found[subject_of(spec, name[0])] for spec in specs if (name := named[spec.key])}
+
+
+def record(path: Path, spec: Spec, difference: Difference) -> None:
+    """Writes the figures into a spec's file, after its preprocessing. Nothing else changes."""
+    name, _ = default_of(spec) or ("", None)
+    content = DefaultProcessor(
+        name=name,
+        largest_difference=_rounded(difference.largest),
+        mean_difference=_rounded(float(np.mean(difference.means))),
+        farthest=difference.farthest,
+        plates=len(difference.means),
+        subject=subject_of(spec, name),
+    )
+    block = yaml.safe_dump({"default_processor": content.model_dump()}, sort_keys=False, width=118)
+    text = re.sub(r"^default_processor:\n(?:  .*\n)+", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    path.write_text(re.sub(r"^(preprocessing:\n(?:  .*\n)+)", rf"\g<1>{block}", text, flags=re.MULTILINE))
+
+
+def _rounded(value: float) -> float:
+    """Two significant digits."""
+    return float(f"{value:.2g}")
+
+
+def main(arguments: list[str]) -> int:
+    """Prints a table of differences, and writes them into the specs on request; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.processors", description=__doc__)
+    parser.add_argument("plates", type=Path, help="a folder of scans")
+    parser.add_argument("keys", nargs="*", help="instruments; by default all that have a loader and read pixels")
+    parser.add_argument("--write", action="store_true", help="record the figures in model_specs/")
+    options = parser.parse_args(arguments)
+    registry = read_registry()
+    specs = [registry.require(key) for key in options.keys] or [
+        spec for spec in registry.specs.values() if spec.loader and spec.preprocessing and not spec.region
+    ]
+    plates = sorted(list_scans(options.plates))
+    print("| instrument | default processor | largest difference | mean difference | plate |\n|---|---|---|---|---|")
+    by_key = {spec.key: spec for spec in specs}
+    for key, difference in measure(specs, plates).items():
+        name, _ = default_of(by_key[key]) or ("", None)
+        mean = float(np.mean(difference.means))
+        print(f"| {key} | {name} | {difference.largest:.2g} | {mean:.2g} | {difference.farthest} |", flush=True)
+        if options.write and difference.largest > SMALLEST:
+            record(registry.path_of(key), by_key[key], difference)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

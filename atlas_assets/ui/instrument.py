@@ -8,6 +8,7 @@ from atlas_assets.ui.metadata import picture_metadata
 from atlas_assets.ui.segments import segment_metadata
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.roles import ROLES
+from atlas_resources.instruments.spec.input import REFERENCES
 from atlas_resources.instruments.spec.output import MasksOutput, ScoresOutput, VectorOutput
 from atlas_resources.instruments.spec.pins import revision_url
 from atlas_resources.instruments.spec.spec import Spec
@@ -19,6 +20,7 @@ from atlas_resources.runs.sealed import read_metrics, read_preview
 def describe(instrument: Instrument) -> str:
     """The asset's description in Markdown: its purpose, output, pins, licence, failure modes and notes."""
     spec, identity = instrument.spec, instrument.identity
+    steps = spec.preprocessing
     url = revision_url(spec)
     revision = f"[`{identity.model_sha}`]({url})" if url else f"`{identity.model_sha}`"
     weights = (
@@ -32,6 +34,7 @@ def describe(instrument: Instrument) -> str:
         "Model": f"`{identity.model_id}` at {revision}, {weights}",
         "Licence": f"{licence}; commercial use of its results: {identity.commercial_use}",
         "Preprocessing": f"`{identity.preprocess_tag}`",
+        "Its reference": steps and steps.reference and REFERENCES[steps.reference],
     }
     lists = {
         "Known failure modes": [f"{mode.fact} ({mode.source})" for mode in spec.failure_modes],

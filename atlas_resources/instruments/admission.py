@@ -10,7 +10,7 @@ from typing import Literal
 
 from atlas_resources.instruments.fast_modes import missing_golden, too_far
 from atlas_resources.instruments.roles import ROLES
-from atlas_resources.instruments.spec.input import Preprocessing
+from atlas_resources.instruments.spec.input import REFERENCES, Preprocessing
 from atlas_resources.instruments.spec.output import ScoresOutput
 from atlas_resources.instruments.spec.pins import is_pinned, model_sha, weight_files
 from atlas_resources.instruments.spec.spec import Role, Spec
@@ -85,7 +85,14 @@ def _missing_preprocessing(spec: Spec) -> list[str]:
         return ["own_preprocessing: no loader computes it yet"]
     if spec.preprocessing is None:
         return [] if spec.upstream else ["preprocessing: not declared"]
-    return _not_computed(spec.role, spec.preprocessing)
+    return _missing_reference(spec, spec.preprocessing) + _not_computed(spec.role, spec.preprocessing)
+
+
+def _missing_reference(spec: Spec, steps: Preprocessing) -> list[str]:
+    """Weights were trained or published with a processor; which one the steps equal must be said."""
+    if steps.reference or isinstance(spec.weights, Algorithm):
+        return []
+    return [f"preprocessing.reference: not declared, one of {', '.join(REFERENCES)}"]
 
 
 def _misplaced_tiles(spec: Spec) -> list[str]:

@@ -35,7 +35,7 @@ def golden_subject(spec: Spec) -> str:
     files = [] if spec.weights is None or isinstance(spec.weights, Algorithm) else spec.weights.files
     payload = {
         "weights": {file.path: file.sha256 for file in files},
-        "preprocessing": spec.preprocessing and spec.preprocessing.model_dump(),
+        "preprocessing": spec.preprocessing and spec.preprocessing.steps(),
         "parameters": spec.parameters,
         "loader": spec.loader,
         "role": spec.role,

@@ -76,7 +76,7 @@ def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | 
         "model_id": spec.model_id,
         "model_sha": model_sha(spec),
         "weights": {file.path: file.sha256 for file in weights},
-        "preprocessing": spec.preprocessing and spec.preprocessing.model_dump(),
+        "preprocessing": spec.preprocessing and spec.preprocessing.steps(),
         "output": spec.output and spec.output.model_dump(),
         "parameters": spec.parameters,
         "numeric": spec.numeric and spec.numeric.model_dump(exclude={"golden"}),
@@ -97,17 +97,22 @@ def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | 
 
 
 def preprocess_tag(spec: Spec) -> str:
-    """A short name that tells two preprocessings apart, such as `shortest_side256.bicubic.crop224.1a2b3c4d`."""
+    """A short name that tells two preprocessings apart, such as `shortest_side256.bicubic.crop224.timm.1a2b3c4d`.
+
+    Resize, interpolation, crop, the reference, and the first digits of a sha256 over the steps. Rows sealed before the
+    reference was declared have a tag without it, with the same digits.
+    """
     if own := spec.own_preprocessing:
         return f"own.{own.form}.{hashlib.sha256(own.model_dump_json().encode()).hexdigest()[:8]}"
     if spec.preprocessing is None:
         return f"sealed.{spec.upstream}" if spec.upstream else "undeclared"
     steps = spec.preprocessing
     cut = f"{spec.region.crop.tag}." if spec.region and spec.region.crop else ""
-    digest = hashlib.sha256(steps.model_dump_json().encode()).hexdigest()[:8]
+    digest = hashlib.sha256(steps.model_dump_json(exclude={"reference"}).encode()).hexdigest()[:8]
     resize = f"{steps.resize.mode}{steps.resize.size_px}" if steps.resize else "unresized"
     crop = f"crop{steps.crop_px}" if steps.crop_px else "uncropped"
-    return f"{cut}{resize}.{steps.interpolation}.{crop}.{digest}"
+    reference = f"{steps.reference}." if steps.reference else ""
+    return f"{cut}{resize}.{steps.interpolation}.{crop}.{reference}{digest}"
 
 
 def _terms(licence: Licence, upstream: InstrumentIdentity | None) -> Licence:

@@ -69,6 +69,7 @@ def _by_path(steps: Preprocessing) -> dict[str, Any]:
     content = steps.model_dump(mode="json") | {"rescale": steps.rescale, "pad": steps.pad}
     resize = steps.resize or Resize.model_construct(mode=None, size_px=None, max_px=None)
     return {
+        "reference": steps.reference,
         "resize.mode": resize.mode,
         "resize.size_px": resize.size_px,
         "resize.max_px": resize.max_px,

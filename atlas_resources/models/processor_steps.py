@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from atlas_resources.instruments.spec.input import Interpolation, Preprocessing, Resize
+from atlas_resources.instruments.spec.input import Interpolation, Preprocessing, Reference, Resize
 from atlas_resources.models.weights import hub_offline
 
 PROCESSOR_CONFIG = "preprocessor_config.json"
@@ -45,10 +45,12 @@ class StepsUnreadable(ValueError):
     """A processor's file cannot be read, or the processor does something that a spec cannot state."""
 
 
-def _build_steps(resize: Resize | None, interpolation: Interpolation, **more: Any) -> Preprocessing:
+def _build_steps(
+    reference: Reference, resize: Resize | None, interpolation: Interpolation, **more: Any
+) -> Preprocessing:
     """Builds a spec's preprocessing of the full-size sRGB source. `more` are further fields of `Preprocessing`."""
     always: dict[str, Any] = {"raster": "source", "colour_policy": "srgb8-v2", "backend": "pillow"}
-    return Preprocessing(resize=resize, interpolation=interpolation, **always, **more)
+    return Preprocessing(reference=reference, resize=resize, interpolation=interpolation, **always, **more)
 
 
 def steps_of_configurations(configurations: Mapping[str, Any]) -> Preprocessing:
@@ -98,6 +100,7 @@ def _steps_of_processor(processor: Any) -> Preprocessing:
     if resample not in INTERPOLATION_OF_RESAMPLE:
         raise StepsUnreadable(f"resample {resample} is none of {INTERPOLATION_OF_RESAMPLE}")
     return _build_steps(
+        "transformers_pillow",
         resize,
         INTERPOLATION_OF_RESAMPLE[resample],
         crop_px=crop_px,
@@ -178,6 +181,7 @@ def steps_of_open_clip(settings: Mapping[str, Any], side_px: int) -> Preprocessi
         raise StepsUnreadable(f"open_clip's resize_mode is {merged['resize_mode']}")
     is_cropped = merged["resize_mode"] == "shortest"
     return _build_steps(
+        "open_clip",
         Resize(mode="shortest_side" if is_cropped else "exact", size_px=merged["size"]),
         merged["interpolation"],
         crop_px=merged["size"] if is_cropped else None,
@@ -191,6 +195,7 @@ def steps_of_torchvision(transforms: Any) -> Preprocessing:
     """Reads the steps of the `ImageClassification` preset that comes with torchvision's weights."""
     (resized_px,), (crop_px,) = transforms.resize_size, transforms.crop_size
     return _build_steps(
+        "torchvision_on_pil",
         Resize(mode="shortest_side", size_px=resized_px),
         transforms.interpolation.value,
         crop_px=crop_px,

@@ -76,7 +76,7 @@ INSTRUMENT = Column("instrument", pl.String, "Key of the instrument (its spec is
 MODEL_ID = Column("model_id", pl.String, "Model or algorithm.")
 MODEL_SHA = Column("model_sha", pl.String, "Pinned revision, or library==version.")
 WEIGHTS_SHA256 = Column("weights_sha256", pl.String, "sha256 of the weights; null for an algorithm without weights.")
-PREPROCESS_TAG = Column("preprocess_tag", pl.String, "Short name of the declared preprocessing.")
+PREPROCESS_TAG = Column("preprocess_tag", pl.String, "Short name of the preprocessing and of its reference.")
 FINGERPRINT = Column("fingerprint", pl.String, "sha256 over everything in the instrument that can change a result.")
 SOURCE_SHA256 = Column("source_sha256", pl.String, "sha256 of the source image's bytes.")
 IDENTITY = (

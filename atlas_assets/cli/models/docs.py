@@ -2,7 +2,7 @@
 
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.roles import ROLES
-from atlas_resources.instruments.spec.input import Preprocessing
+from atlas_resources.instruments.spec.input import REFERENCES, Preprocessing
 from atlas_resources.instruments.spec.output import (
     BoxesOutput,
     ImageOutput,
@@ -89,6 +89,21 @@ def _row(registry: Registry, spec: Spec) -> str:
     return "| " + " | ".join(map(_cell, cells)) + " |"
 
 
+def _processors(spec: Spec) -> list[str]:
+    """Which processor the input equals, and how far the library's default one is from it."""
+    steps, default = spec.preprocessing, spec.default_processor
+    lines = []
+    if steps and steps.reference and not spec.region:
+        lines.append(f"- Input: equal to that of {REFERENCES[steps.reference]}")
+    if default:
+        lines.append(
+            f"- The library's default, {default.name}, gives other inputs: values differ by up to "
+            f"{default.largest_difference:g} (plate {default.farthest}), {default.mean_difference:g} in the mean, "
+            f"after normalisation, on {default.plates} real plates"
+        )
+    return lines
+
+
 def _details(registry: Registry, spec: Spec) -> list[str]:
     """The card below the table: description, digests, licence, failure modes, notes and sources."""
     status = registry.status(spec.key)
@@ -110,6 +125,7 @@ def _details(registry: Registry, spec: Spec) -> list[str]:
         lines.append(f"- Licence: {terms.spdx}, commercial use {terms.commercial_use} ({_cell(terms.source)})")
     if spec.own_preprocessing:
         lines.append(f"- Input: {_cell(spec.own_preprocessing.description)}")
+    lines += _processors(spec)
     lines += [
         f"- Differs from its weights' own processor in {step.step}, there {step.own}: {_cell(step.reason)}"
         for step in spec.departures

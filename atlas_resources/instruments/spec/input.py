@@ -1,16 +1,33 @@
 """What a model is given to see, as a spec declares it: preprocessing, tiles, crops."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from atlas_resources.files.contract import Contract, is_null
+from atlas_resources.files.contract import Contract, Sha256, is_null
 
 Mean = Annotated[float, Field(allow_inf_nan=False)]
 Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Channels = tuple[Mean, Mean, Mean]
 Deviations = tuple[Deviation, Deviation, Deviation]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
+Reference = Literal[
+    "transformers_pillow", "torchvision_on_pil", "open_clip", "timm", "segment_anything", "carvekit", "own"
+]
+REFERENCES: Mapping[Reference, str] = MappingProxyType(
+    {
+        "transformers_pillow": "the image processor of transformers, Pillow backend",
+        "torchvision_on_pil": "the transforms of torchvision's weights, applied to PIL images",
+        "open_clip": "the evaluation transform of open_clip",
+        "timm": "the evaluation transform of timm",
+        "segment_anything": "ResizeLongestSide and Sam.preprocess of segment-anything",
+        "carvekit": "data_preprocessing of carvekit's ml/wrap/u2net.py",
+        "own": "the project's own; no library has it",
+    }
+)
+"""What each reference is, in words."""
 
 
 class Resize(Contract):
@@ -50,6 +67,11 @@ class Preprocessing(Contract):
     raster: Literal["source"] = Field(description="The pixels that are resized: the source at full size.")
     colour_policy: Literal["srgb8-v2"]
     backend: Literal["pillow"]
+    reference: Reference | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="The processor that gives the same input within float rounding; not part of the fingerprint.",
+    )
     resize: Resize | None
     interpolation: Interpolation
     crop_px: int | None = Field(default=None, gt=0, description="Side of the centre crop.")
@@ -75,6 +97,24 @@ class Preprocessing(Contract):
         if (self.mean is None) != (self.std is None):
             raise ValueError("mean and std are declared together or not at all")
         return self
+
+    def steps(self) -> dict[str, Any]:
+        """All that changes the input: every field but the name of the reference."""
+        return self.model_dump(exclude={"reference"})
+
+
+class DefaultProcessor(Contract):
+    """How far the library's default processor is from the declared preprocessing. `benchmarks.processors` measures it.
+
+    Differences are of values of the model's input, after normalisation, on real plates. Not part of the fingerprint.
+    """
+
+    name: str = Field(description="Library with its version, and the processor.")
+    largest_difference: float = Field(gt=0)
+    mean_difference: float = Field(gt=0, description="Mean absolute difference over all values of all plates.")
+    farthest: str = Field(description="The plate with the largest difference.")
+    plates: int = Field(gt=0)
+    subject: Sha256 = Field(description="Digest of the steps and of the name.")
 
 
 class OwnPreprocessing(Contract):

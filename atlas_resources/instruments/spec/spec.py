@@ -5,7 +5,14 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from atlas_resources.files.contract import Contract, Sha256, is_null
-from atlas_resources.instruments.spec.input import Crop, Departure, OwnPreprocessing, Preprocessing, Tiles
+from atlas_resources.instruments.spec.input import (
+    Crop,
+    DefaultProcessor,
+    Departure,
+    OwnPreprocessing,
+    Preprocessing,
+    Tiles,
+)
 from atlas_resources.instruments.spec.output import Output
 from atlas_resources.instruments.spec.weights import Weights
 
@@ -116,6 +123,9 @@ class Spec(Contract):
     preprocessing: Preprocessing | None = None
     departures: list[Departure] = Field(
         default_factory=list, description="Where `preprocessing` differs on purpose from the weights' own processor."
+    )
+    default_processor: DefaultProcessor | None = Field(
+        default=None, exclude_if=is_null, description="Null if the library's default differs by 0.0001 or less."
     )
     own_preprocessing: OwnPreprocessing | None = None
     tiles: Tiles | None = Field(

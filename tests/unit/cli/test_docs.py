@@ -38,6 +38,15 @@ def test_each_instrument_has_a_row_and_a_card_with_failures_and_sources(key: str
         assert " ".join(source.split()) in card
 
 
+def test_a_card_names_the_reference_and_how_far_the_default_is():
+    (card,) = re.findall(r'<a id="detr_resnet50"></a>.*?(?=\n##|\Z)', PAGE, flags=re.DOTALL)
+    stated = PROJECT.specs["detr_resnet50"].default_processor
+    assert stated is not None
+    assert "- Input: equal to that of the image processor of transformers, Pillow backend\n" in card
+    assert f"{stated.name}, gives other inputs: values differ by up to {stated.largest_difference:g}" in card
+    assert f"on {stated.plates} real plates" in card
+
+
 def test_it_names_no_registry_host_and_every_source():
     for word in ("huggingface.co", "hf.co", "name not recorded"):
         assert word not in PAGE

@@ -77,6 +77,14 @@ def test_these_instruments_of_the_project_are_admitted():
     } == ADMITTED
 
 
+def test_weights_without_a_reference_of_their_preprocessing_are_not_admitted(tmp_path: Path):
+    unnamed = read(tmp_path, with_field(content_of(HUB), ("preprocessing", "reference"), None))
+    (reason,) = missing_for_admission(unnamed)
+    assert reason.startswith("preprocessing.reference: not declared, one of transformers_pillow, ")
+    algorithm = read(tmp_path, with_field(content_of("otsu_luma"), ("preprocessing", "reference"), None))
+    assert missing_for_admission(algorithm) == []
+
+
 @pytest.mark.parametrize("key", sorted(PROJECT.specs))
 def test_what_is_not_admitted_says_why(key: str):
     status = PROJECT.status(key)

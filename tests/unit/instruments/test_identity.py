@@ -5,7 +5,17 @@ import json
 from pathlib import Path
 
 import pytest
-from support.made_specs import PROJECT, WRITTEN, FieldPath, content_of, paths_of, project_spec, with_field, write_spec
+from support.made_specs import (
+    PROJECT,
+    WRITTEN,
+    FieldPath,
+    content_of,
+    paths_of,
+    project_spec,
+    with_field,
+    without_field,
+    write_spec,
+)
 
 from atlas_resources.instruments.instrument import fingerprint, identity, preprocess_tag
 from atlas_resources.instruments.loader_table import LOADERS
@@ -153,6 +163,14 @@ NO_CHANGES: list[tuple[str, FieldPath, object]] = [
     (PROCESSED, ("departures", 0, "step"), "pad"),
     (PROCESSED, ("departures", 0, "own"), 1),
     (PROCESSED, ("departures", 0, "reason"), "another"),
+    (HUB, ("preprocessing", "reference"), "timm"),  # it names what gives the same numbers
+    (HUB, ("default_processor",), None),
+    (HUB, ("default_processor", "name"), "another"),
+    (HUB, ("default_processor", "largest_difference"), 0.5),
+    (HUB, ("default_processor", "mean_difference"), 0.5),
+    (HUB, ("default_processor", "farthest"), "another"),
+    (HUB, ("default_processor", "plates"), 1),
+    (HUB, ("default_processor", "subject"), OTHER_SHA256),
     (HUB, ("title",), "Another title"),
     (HUB, ("description",), "Another description."),
     (HUB, ("licence",), None),
@@ -207,7 +225,7 @@ def test_the_fingerprint_of_a_model_with_weights_is_the_same_by_independent_code
         "numeric": content["numeric"],
         "output": content["output"],
         "parameters": {},
-        "preprocessing": content["preprocessing"],
+        "preprocessing": without_field(content["preprocessing"], "reference"),
         "role": "embedding",
         "weights": {
             "model.safetensors": "99d28a652e6ec46629ab7047a0ac82c69b1fe11e0ce672c43af65d3a9a3fc05d",
@@ -332,4 +350,12 @@ def test_a_preprocessing_tag_says_the_steps_and_tells_two_apart(tmp_path: Path):
     assert tag.startswith("shortest_side224.bicubic.crop224.")
     other = read(tmp_path, with_field(content_of(HUB), ("preprocessing", "mean", 0), 0.5))
     assert preprocess_tag(other) != tag
-    assert preprocess_tag(project_spec("otsu_luma")).startswith("longest_side1024.box.uncropped.")
+    assert preprocess_tag(project_spec("otsu_luma")).startswith("longest_side1024.box.uncropped.own.")
+
+
+def test_a_preprocessing_tag_names_the_reference_before_the_digits_of_the_steps(tmp_path: Path):
+    """Without a reference the digits are the same, so that rows sealed before it was declared can be recognised."""
+    head, reference, digits = preprocess_tag(project_spec(HUB)).rsplit(".", 2)
+    assert (head, reference) == ("shortest_side224.bicubic.crop224", "transformers_pillow")
+    unnamed = read(tmp_path, with_field(content_of(HUB), ("preprocessing", "reference"), None))
+    assert preprocess_tag(unnamed) == f"{head}.{digits}"

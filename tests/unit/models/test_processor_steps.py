@@ -198,6 +198,12 @@ def test_a_step_that_differs_is_reported_with_both_values(change: dict[str, Any]
     assert "preprocessor_config.json" in str(error.value)
 
 
+def test_the_reference_is_the_processor_that_comes_with_the_weights(tmp_path: Path):
+    spec = changed(project_spec("clip_vit_base_patch32"), preprocessing={"reference": "timm"})
+    with pytest.raises(PreprocessingMismatch, match="reference: declared timm, its own transformers_pillow"):
+        require_snapshots_steps(spec, write(tmp_path, CLIP))
+
+
 DEPARTURE = {"step": "resize.size_px", "own": 256, "reason": "The whole plate is to be seen."}
 
 

@@ -14,7 +14,7 @@ from atlas_resources.models.loading import load_model
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Embedder
 from atlas_resources.plates.decode import decode
-from benchmarks.processors import reference_of
+from benchmarks.processors import SMALLEST, default_of, reference_of, subject_of
 
 OWN = {"otsu_luma"}  # its preprocessing is the project's own
 FLOAT_ROUNDING = 2e-6  # inputs are within -3..3: a few units in the last place of float32
@@ -83,10 +83,30 @@ def test_the_vector_of_a_plate_of_1317_by_1600_is_that_of_timms_transform():
 
 
 def test_only_the_projects_own_preprocessing_has_no_reference():
-    without = set()
-    for key in compared():
-        try:
-            reference_of(project_spec(key))
-        except ValueError:
-            without.add(key)
-    assert without == OWN
+    declared = {key: project_spec(key).preprocessing for key in compared()}
+    assert {key for key, steps in declared.items() if steps and steps.reference == "own"} == OWN
+    assert all(steps and steps.reference for steps in declared.values())
+
+
+def largest_difference(spec: Spec) -> float:
+    """Between the library's default processor and the declared preprocessing, on noise; 0 where that is the default."""
+    default = default_of(spec)
+    if default is None or spec.preprocessing is None:
+        return 0.0
+    image = noise(701, 903)
+    return float(np.abs(default[1](image) - build_preprocess(spec.preprocessing)(image).numpy()).max())
+
+
+@pytest.mark.parametrize("key", compared())
+def test_a_spec_whose_librarys_default_differs_states_by_how_much(key: str):
+    spec = project_spec(key)
+    stated, default = spec.default_processor, default_of(spec)
+    if largest_difference(spec) <= SMALLEST:
+        assert stated is None
+        return
+    assert stated is not None
+    assert default is not None
+    assert (stated.name, stated.subject) == (default[0], subject_of(spec, default[0])), (
+        f"Measure it again: python -m benchmarks.processors PLATES {key} --write"
+    )
+    assert stated.largest_difference > SMALLEST
