@@ -259,7 +259,7 @@ DECLARED = {
     "numeric": {"dtype": "float32", "device": "cpu"},
     "failure_modes": [{"fact": "Its weights are drawn at random.", "source": "tiny_networks.py"}],
 }
-PILLOW = {"raster": "source", "colour_policy": "srgb8-v2", "backend": "pillow"}
+PILLOW = {"raster": "source", "colour_policy": "srgb8-v2", "backend": "pillow", "reference": "transformers_pillow"}
 FILES = [{"path": "model.safetensors", "format": "safetensors"}, {"path": "config.json", "format": "json"}]
 
 
