@@ -66,6 +66,8 @@ def _register_staged(dataset: Dataset, cursor: str | None) -> Tick:
             handled[name] = _state(registration.path)
             if registration.status == "refused":
                 refused.append(f"{registration.path.relative_to(dataset.staging_dir)}: {registration.reason}")
+            if registration.note:
+                notes.append(f"{name} {registration.note}")
             if registration.differing:
                 notes.append(
                     f"{registration.plate_id}: its index now has another {', '.join(registration.differing)}."

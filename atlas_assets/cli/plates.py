@@ -25,6 +25,9 @@ def plates_add(
         Path | None, typer.Option(help="The index of all these scans, in any folder: CSV, TSV, JSON or XLSX.")
     ] = None,
     dry_run: DryRun = False,
+    pages: Annotated[
+        bool, typer.Option("--pages", help="Make every page of a TIFF a plate of its own, not only its first.")
+    ] = False,
     max_megapixels: Annotated[float, typer.Option(help="Refuse scans with more pixels.")] = 500,
 ) -> None:
     """Register scans as plates. The scans are copied and never altered.
@@ -37,6 +40,9 @@ def plates_add(
 
     Without an index, plates are numbered in order. Adding the same scans again changes nothing; with `--index`, plates
     that are registered take over what the index states now, as a new version of their manifests.
+
+    With `--pages`, the second page of the file that is plate-013 is plate-013-page-2, unless the index has a row for it
+    (the same file, with a column `source_page`). Each such plate has a copy of the whole file as its source.
 
     A refused scan is reported with its reason, and listed in refused_scans.json until it is registered or gone. The
     rest are registered, and the exit code is 1.
@@ -52,7 +58,7 @@ def plates_add(
             show(f"index {report.path}: {report.text}", "cyan")
         else:
             show(f"note: {report.path} {report.text}", "yellow")
-    options = Options(int(max_megapixels * 1e6), is_correcting=index is not None, is_dry=dry_run)
+    options = Options(int(max_megapixels * 1e6), is_correcting=index is not None, is_dry=dry_run, has_pages=pages)
     found = show_registrations(register_plan(dataset, plan, options), dry_run)
     if not found:
         raise fail(f"no scans found in {', '.join(map(str, paths))}")
@@ -79,13 +85,14 @@ def show_registrations(registrations: Iterable["Registration"], is_dry: bool) ->
             found.append(one)
             counts[one.status] += 1
             progress.update(task, description=f"registering: {escape(one.path.name)}")
+            scan = one.path if one.page is None else f"{one.path} page {one.page}"
             match one.status:
                 case "refused":
                     show(f"{would}refused {one.path}: {one.reason}", "red")
                 case "registered":
-                    show(f"{one.plate_id}  {one.path}  {one.title}")
+                    show(f"{one.plate_id}  {scan}  {one.title}")
                 case "corrected":
-                    show(f"{one.plate_id}  {one.path}  {would}corrected: {', '.join(one.differing)}")
+                    show(f"{one.plate_id}  {scan}  {would}corrected: {', '.join(one.differing)}")
             if one.note:
                 show(f"  {one.note}", "yellow")
         progress.update(task, description="registered")

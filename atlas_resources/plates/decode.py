@@ -10,7 +10,7 @@ from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from atlas_resources.measures.colour.extremes import Extremes
 from atlas_resources.plates.coding.deep_samples import round_to_8_bits
-from atlas_resources.plates.coding.tiff import count_tiff_pages, require_whole_tags, seek_tiff_page
+from atlas_resources.plates.coding.tiff import list_full_pages, require_whole_tags, seek_tiff_page
 from atlas_resources.plates.colour_policy import SampleLayout, convert_to_srgb8
 from atlas_resources.plates.contracts import ColourPolicy, JpegFacts
 from atlas_resources.plates.header import (
@@ -93,7 +93,7 @@ def decode_source(plate: Plate) -> DecodedImage:
         ImageRefused, SourceChanged: As `decode`.
         PlateUnknown, DatasetBroken: The plate's own files are missing or broken.
     """
-    return decode(plate.source_path(), expected_sha256=plate.source_sha256())
+    return decode(plate.source_path(), expected_sha256=plate.source_sha256(), page=plate.identity().source_page or 1)
 
 
 def decode(path: Path, max_pixels: int = MAX_PIXELS, expected_sha256: str | None = None, page: int = 1) -> DecodedImage:
@@ -169,17 +169,23 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def count_pages(path: Path) -> int:
-    """Number of pages of a TIFF that `decode` can be asked for; 1 for every other format. No pixel is decoded.
+def list_pages(path: Path) -> list[int]:
+    """The pages of a TIFF that `decode` can be asked for, counted from 1, without smaller copies of other pages.
+
+    The first page is always listed; it is the only one of every other format. No pixel is decoded.
 
     Raises:
-        ImageRefused: Unreadable, empty, not an accepted image, or a TIFF of more than 1000 pages.
+        ImageRefused: Unreadable, or a TIFF of more than 1000 pages or with a damaged page.
     """
-    data = read_bytes(path)
-    name = recognise(path, data)
-    with refusing(path, f"is a {name} whose header cannot be read"):
-        image = OPENERS[name](BytesIO(data))
-        return count_tiff_pages(image) if isinstance(image, TiffImagePlugin.TiffImageFile) else 1
+    try:
+        with path.open("rb") as file:
+            is_tiff = file.read(4).startswith(tuple(TiffImagePlugin.PREFIXES))
+    except OSError as error:
+        raise ImageRefused(path, f"cannot be read: {error.strerror}") from error
+    if not is_tiff:
+        return [1]
+    with refusing(path, "is a TIFF whose pages cannot be counted"):
+        return list_full_pages(TiffImagePlugin.TiffImageFile(BytesIO(read_bytes(path)), ""))
 
 
 def read_image(path: Path, data: bytes, max_pixels: int, page: int) -> tuple[ImageFile.ImageFile, SampleLayout]:

@@ -4,6 +4,8 @@ import struct
 
 from PIL import TiffImagePlugin
 
+NEW_SUBFILE_TYPE, REDUCED_RESOLUTION = 254, 1  # TIFF 6.0, section 8: such as thumbnails and levels of a pyramid
+
 # Pillow compares each page with all before it, so the time to reach a page grows with its square.
 MAX_PAGES = 1000
 
@@ -12,17 +14,20 @@ TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4
 MAX_TAGS = 65535  # TIFF 6.0 counts the tags of a page in 16 bits
 
 
-def count_tiff_pages(image: TiffImagePlugin.TiffImageFile) -> int:
-    """Number of pages of an opened TIFF, which it leaves at another page. Raises ValueError beyond MAX_PAGES."""
-    pages = 1
-    while True:
+def list_full_pages(image: TiffImagePlugin.TiffImageFile) -> list[int]:
+    """The pages of an opened TIFF, counted from 1: the first, and those that are no smaller copy of another page.
+
+    The image is left at another page. Raises ValueError beyond MAX_PAGES.
+    """
+    pages = [1]
+    for index in range(1, MAX_PAGES + 1):
         try:
-            image.seek(pages)
+            image.seek(index)
         except EOFError:
             return pages
-        pages += 1
-        if pages > MAX_PAGES:
-            raise ValueError(f"it has more than {MAX_PAGES} pages")
+        if not int(image.tag_v2.get(NEW_SUBFILE_TYPE, 0)) & REDUCED_RESOLUTION:
+            pages.append(index + 1)
+    raise ValueError(f"it has more than {MAX_PAGES} pages")
 
 
 def seek_tiff_page(image: TiffImagePlugin.TiffImageFile, page: int) -> None:

@@ -1,8 +1,8 @@
 """Registering scans: which plate each becomes, or why it is refused."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +10,10 @@ from atlas_resources.files.digests import sha256_of
 from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.decode import MAX_PIXELS, ImageRefused, require_decodable
+from atlas_resources.plates.decode import MAX_PIXELS, ImageRefused, list_pages, require_decodable
 from atlas_resources.plates.intake.corrections import correct_plate
 from atlas_resources.plates.intake.identity import (
+    Content,
     KnownPlates,
     build_manifest,
     find_registered,
@@ -38,6 +39,7 @@ class Registration:
         title: The plate's present title; None for a refused scan.
         differing: Of a plate that is registered already: the fields in which its index differs from its manifest.
         note: What a person should know besides, one line; empty if nothing.
+        page: Page of the scan, counted from 1; None for its first or only page.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Registration:
     title: str | None = None
     differing: tuple[str, ...] = ()
     note: str = ""
+    page: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,13 @@ class Options:
         max_pixels: Largest width times height of a scan.
         is_correcting: Plates that are registered already take over what their index states now.
         is_dry: Nothing is written; the results are those of a registration.
+        has_pages: Each further page of a TIFF becomes a plate of its own. Its source is a copy of the whole file.
     """
 
     max_pixels: int = MAX_PIXELS
     is_correcting: bool = False
     is_dry: bool = False
+    has_pages: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,19 @@ class Session:
 
 @dataclass(frozen=True)
 class Validated:
-    """Digest of a scan's bytes, or why they are refused."""
+    """What was found out about a scan before it is registered.
 
-    sha256: str | None
-    refusal: str | None
+    Attributes:
+        sha256: Digest of its bytes; None if it is refused.
+        refusal: Why it is refused; else None.
+        note: That it has further pages which are not to be registered; else empty.
+        further: Its further pages that are, counted from 1, and why each is refused.
+    """
+
+    sha256: str | None = None
+    refusal: str | None = None
+    note: str = ""
+    further: Mapping[int, str | None] = field(default_factory=dict)
 
 
 def register_scans(
@@ -121,17 +135,17 @@ def register_plan(
     for index in plan.indexes:
         for row in index.rows:
             known.reserve(row.plate_number)
-    registered = frozenset(sha256 for sha256, _ in known.id_of_content)
+    registered = frozenset(known.id_of_content)
     wanted = [scan for scan in plan.scans if is_wanted(scan.path)]
     refusals: dict[Path, str | None] = {report.path: None for report in plan.reports}
-    validated_scans = ahead(lambda scan: (scan, validate(scan, registered, options.max_pixels)), wanted, 2 * THREADS)
+    validated_scans = ahead(lambda scan: (scan, validate(scan, registered, options)), wanted, 2 * THREADS)
     opened = nullcontext(None) if options.is_dry else open_incoming(dataset)
     try:
         with opened as incoming, closing(validated_scans):
             session = Session(dataset, known, options, incoming)
             for scan, validated in validated_scans:
                 for registration in register_pages(session, scan, validated):
-                    refusals[scan.path] = registration.reason
+                    refusals[scan.path] = refusals.get(scan.path) or registration.reason
                     yield registration
     finally:
         if not options.is_dry:
@@ -139,44 +153,73 @@ def register_plan(
                 record_refusals(dataset, refusals)
 
 
-def validate(scan: Scan, registered: frozenset[str], max_pixels: int) -> Validated:
-    """The digest of a scan that decodes, or why it is refused. Bytes that are registered already are only hashed."""
+def validate(scan: Scan, registered: frozenset[Content], options: Options) -> Validated:
+    """Digest and pages of a scan that decodes, or why it is refused. What is registered already is only hashed."""
     if scan.refusal is not None:
-        return Validated(None, scan.refusal)
+        return Validated(refusal=scan.refusal)
     try:
         if scan.path.is_file() and scan.path.stat().st_size == 0:  # also a device that would never end
-            return Validated(None, "is empty (0 bytes)")
-        if scan.path.is_file() and (sha256 := sha256_of(scan.path)) in registered:
-            return Validated(sha256, None)
-        return Validated(require_decodable(scan.path, max_pixels), None)
+            return Validated(refusal="is empty (0 bytes)")
+        sha256 = sha256_of(scan.path) if scan.path.is_file() else ""
+        is_known = (sha256, None) in registered
+        if not is_known:
+            sha256 = require_decodable(scan.path, options.max_pixels)
+        if not options.has_pages:
+            return Validated(sha256, note="" if is_known else note_pages(scan.path))
+        further = {
+            page: None if (sha256, page) in registered else page_refusal(scan.path, options.max_pixels, page)
+            for page in list_pages(scan.path)[1:]
+        }
+        return Validated(sha256, further=further)
     except ImageRefused as refusal:
-        return Validated(None, refusal.reason)
+        return Validated(refusal=refusal.reason)
     except OSError as error:
-        return Validated(None, f"cannot be read: {error.strerror}")
+        return Validated(refusal=f"cannot be read: {error.strerror}")
+
+
+def note_pages(path: Path) -> str:
+    """That a file has further pages, and how to register them; empty if it has none."""
+    try:
+        count = len(list_pages(path))
+    except ImageRefused as refusal:
+        return refusal.reason
+    return f"has {count} pages, and this is the first. To register all: --pages" if count > 1 else ""
+
+
+def page_refusal(path: Path, max_pixels: int, page: int) -> str | None:
+    """Why a further page cannot be decoded; None if it can be."""
+    try:
+        require_decodable(path, max_pixels, page)
+    except ImageRefused as refusal:
+        return f"page {page} {refusal.reason}"
+    return None
 
 
 def register_pages(session: Session, scan: Scan, validated: Validated) -> Iterator[Registration]:
-    """Register one validated scan."""
-    try:
-        if validated.sha256 is None:
-            raise RegistrationRefused(validated.refusal)
-        yield register_page(session, scan, validated.sha256)
-    except (RegistrationRefused, RowRefused) as refusal:
-        yield Registration(scan.path, "refused", None, str(refusal))
+    """Register one validated scan, and its further pages if they are wanted."""
+    for page, refusal in [(None, validated.refusal), *validated.further.items()]:
+        try:
+            if validated.sha256 is None or refusal is not None:
+                raise RegistrationRefused(refusal)
+            registration = register_page(session, scan, validated.sha256, page)
+        except (RegistrationRefused, RowRefused) as refused:
+            yield Registration(scan.path, "refused", None, str(refused), page=page)
+            continue
+        yield replace(registration, note=validated.note)
 
 
-def register_page(session: Session, scan: Scan, sha256: str) -> Registration:
+def register_page(session: Session, scan: Scan, sha256: str, page: int | None) -> Registration:
     """Register one page, or find that it is registered. Raises RegistrationRefused and RowRefused."""
-    found = row_of_page(scan, None)
+    found = row_of_page(scan, page)
     row = found[1] if found else None
-    registered_id = find_registered(session.known, scan.path, row, sha256)
+    registered_id = find_registered(session.known, scan.path, row, sha256, page)
     if registered_id is not None:
-        return compare_with_index(session, scan.path, registered_id, found)
-    manifest = build_manifest(session.known, scan.path, row)
+        return replace(compare_with_index(session, scan.path, registered_id, found), page=page)
+    manifest = build_manifest(session.known, scan.path, row, page)
     if session.incoming is not None:
         place(session.dataset, session.incoming, manifest, scan.path, sha256)
     session.known.add(manifest, sha256)
-    return Registration(scan.path, "registered", manifest.plate_id, None, manifest.title)
+    return Registration(scan.path, "registered", manifest.plate_id, None, manifest.title, page=page)
 
 
 def place(dataset: Dataset, incoming: Path, manifest: PlateManifest, scan: Path, sha256: str) -> None:

@@ -22,7 +22,7 @@ from support.made_scans import (
 from atlas_resources.measures.colour.extremes import Extremes
 from atlas_resources.measures.pixels import measure_pixels
 from atlas_resources.plates.contracts import ColourPolicy
-from atlas_resources.plates.decode import DecodedImage, ImageRefused, count_pages, decode
+from atlas_resources.plates.decode import DecodedImage, ImageRefused, decode, list_pages
 
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6  # PNG colour types
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -366,7 +366,7 @@ class TestPages:
         pages = [Image.new("RGB", (2, 1), tint) for tint in tints]
         path = tmp_path / "a.tif"
         path.write_bytes(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
-        assert count_pages(path) == 3
+        assert list_pages(path) == [1, 2, 3]
         for number, tint in enumerate(tints, start=1):
             decoded = decode(path, page=number)
             assert set(pixels(decoded)) == {tint}
@@ -391,7 +391,7 @@ class TestPages:
     def test_other_formats_have_page_1_only(self, tmp_path):
         path = tmp_path / "a.png"
         path.write_bytes(encoded(Image.new("L", (1, 1)), "PNG"))
-        assert count_pages(path) == 1
+        assert list_pages(path) == [1]
         with pytest.raises(ImageRefused, match="page 2 was asked for; only page 1 of a PNG is read"):
             decode(path, page=2)
 
@@ -402,7 +402,7 @@ class TestPages:
                 writer.write(np.zeros((1, 1), np.uint8), photometric="minisblack", metadata=None)
         assert decode(path).facts.colour_policy.page == "first_of_several"
         with pytest.raises(ImageRefused, match="it has more than 1000 pages"):
-            count_pages(path)
+            list_pages(path)
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "WEBP"])
