@@ -26,6 +26,7 @@ from atlas_assets.graph.dagster_internals import (
 )
 from atlas_assets.graph.instruments import GROUPS, asset_key
 from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
+from atlas_assets.graph.plate_checks import CHECK_NAME as PLATE_CHECK
 from atlas_resources.files.project import settings_path
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
@@ -45,7 +46,15 @@ OWN_PROCESS_TAGS = {HOST_TAG: platform.node(), MAX_RETRIES_TAG: "0"}
 
 @dataclass(frozen=True)
 class LayerResult:
-    """The result of one layer."""
+    """The result of one layer.
+
+    Attributes:
+        name: the layer.
+        run_id: its Dagster run.
+        is_success: whether every step succeeded and no check failed with an error; warnings do not count.
+        materialized_count: materialisations, of each plate and each ledger.
+        failures: why steps failed, then what checks found, a text each.
+    """
 
     name: str
     run_id: str
@@ -80,6 +89,7 @@ class _ProgressHandler(logging.Handler):
         self.bars: dict[str, object] = {}
         self.materialized = 0
         self.failures: list[str] = []
+        self.unsound: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "dagster_meta", {}).get("dagster_event")
@@ -93,6 +103,19 @@ class _ProgressHandler(logging.Handler):
             self.progress.advance(self.bars[name])  # type: ignore[arg-type] # rich's TaskID
         elif event.is_step_failure:
             self.failures.append(f"{event.step_key}: {_reason(event.step_failure_data)}")
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            self.unsound += _findings(event.asset_check_evaluation_data)
+
+
+def _findings(evaluation: dg.AssetCheckEvaluation) -> list[str]:
+    """What a check found, if it failed with an error; empty for the sum over plates that have events of their own."""
+    if evaluation.passed or evaluation.severity != dg.AssetCheckSeverity.ERROR:
+        return []
+    if evaluation.check_name == PLATE_CHECK and evaluation.partition is None:
+        return []
+    found = evaluation.metadata.get("wrong" if evaluation.check_name == PLATE_CHECK else "first")
+    name = f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}"
+    return [f"{name} failed{f' for {evaluation.partition}' if evaluation.partition else ''}:\n{found and found.value}"]
 
 
 def _reason(failure: StepFailureData) -> str:
@@ -144,7 +167,7 @@ def materialize(
             handler.bars = {}
             works = _works(registry, dataset, keys, wanted, which) if is_of_plates else [None]
             for work in works:
-                handler.materialized, handler.failures = 0, []
+                handler.materialized, handler.failures, handler.unsound = 0, [], []
                 handler.total = len(work.plate_ids) if work else 1
                 result = job.execute_in_process(
                     instance=instance,
@@ -153,7 +176,9 @@ def materialize(
                     tags={**(tags_of(work) if work else {}), **OWN_PROCESS_TAGS},
                     run_config={**(run_config_of(work) if work else {}), "loggers": {"terminal": {}}},
                 )
-                yield LayerResult(name, result.run_id, result.success, handler.materialized, tuple(handler.failures))
+                is_success = result.success and not handler.unsound
+                failures = (*handler.failures, *handler.unsound)
+                yield LayerResult(name, result.run_id, is_success, handler.materialized, failures)
 
 
 def _require_plates(dataset: Dataset, instance: dg.DagsterInstance, plate_ids: Sequence[str] | None) -> tuple[str, ...]:

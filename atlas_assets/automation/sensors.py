@@ -20,6 +20,7 @@ from atlas_assets.graph.partitions import PLATES_NAME, missing_partitions
 from atlas_assets.graph.plates import MANIFEST_KEY, untried_plates
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.freshness import why_behind
+from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 
@@ -106,9 +107,11 @@ def _build_refresh_ledgers(registry: Registry, ledgers: Sequence[dg.AssetKey]) -
         unfinished = automation_runs(context.instance)
         if unfinished:
             return dg.SkipReason(f"automation runs in progress: {unfinished}")
-        reason = why_behind(dataset.open(), registry)
+        opened = dataset.open()
+        reason = why_behind(opened, registry)
         if not reason:
-            return dg.SkipReason("the ledgers are up to date")
+            left_out = [f"left out: {fault}" for fault in find_left_out(opened)]
+            return dg.SkipReason("\n".join(["the ledgers are up to date", *left_out]))
         context.log.info(reason)
         # One run per reason since the catalogue was last built, so that a failing refresh is not repeated for ever.
         built = context.instance.get_latest_materialization_event(ledgers[-1])

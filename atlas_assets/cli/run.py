@@ -27,7 +27,10 @@ def run(
 
     Examples: `atlas run`, `atlas run @embeddings`, `atlas run 'key:"ledger/*" or key:"catalogue"'`,
     `atlas run 'key:"segments/otsu_luma"' --plates plate-001,plate-007`, `atlas run --failed`. Plates that are done
-    are skipped. The exit code is 1 if any plate failed.
+    are skipped.
+
+    Exit codes: 0 if all is done; 1 if a plate failed, if a check finds a plate unsound or a sealed file altered (both
+    are named with the reason), or if the selection is not valid.
     """
     from atlas_assets.in_process import materialize, open_instance
     from atlas_resources.instruments.registry import read_registry
@@ -60,11 +63,13 @@ def run(
 def status() -> None:
     """Show how many plates are done, failed and missing in each active asset, and whether the ledgers are up to date.
 
-    Reads the dataset only; nothing is materialised. The exit code is 1 if a plate failed.
+    Names failed plates, and sealed files that the ledgers leave out because they were altered. Reads the dataset only;
+    nothing is materialised. The exit code is 1 if a plate failed or a sealed file is left out.
     """
     from atlas_assets.automation.standings import read_standings
     from atlas_resources.instruments.registry import read_registry
     from atlas_resources.ledgers.freshness import why_behind
+    from atlas_resources.ledgers.left_out import find_left_out
 
     dataset, registry = open_dataset(), read_registry()
     standings = read_standings(dataset, registry.active_instruments)
@@ -81,5 +86,8 @@ def status() -> None:
         console.print(f"{plate.plate_id} failed {times} in {name}: {plate.reason}", style="red", markup=False)
     behind = why_behind(dataset, registry)
     console.print(f"ledgers: {behind or 'up to date'}", markup=False, soft_wrap=True)
-    if failures:
+    left_out = find_left_out(dataset)
+    for fault in left_out:
+        console.print(f"left out of the ledgers: {fault}", style="red", markup=False, soft_wrap=True)
+    if failures or left_out:
         raise typer.Exit(1)

@@ -36,7 +36,7 @@ EMBEDDER, SEGMENTER = "efficientnet_lite0", "otsu_luma"
 def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
     """Draws plates (or uses `scans`), registers them, materialises the graph, and reports.
 
-    Returns whether every scan was registered and every plate succeeded.
+    Returns whether every scan was registered, every plate succeeded and no check found an error.
     """
     started = time.monotonic()
     if scans is None:

@@ -1,6 +1,6 @@
-"""Checks of the ledgers. A blocking check keeps wrong rows out of the catalogue; the others warn."""
+"""Checks of the ledgers. A blocking check keeps wrong rows out of the catalogue; the others report."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,11 @@ from atlas_assets.graph.ledgers import ledger_key
 from atlas_assets.roles.soundness import changed_source
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.output import VectorOutput
-from atlas_resources.ledgers.parquet import read_ledger, read_sealed_rows
+from atlas_resources.ledgers.left_out import find_left_out
+from atlas_resources.ledgers.parquet import KEY_COLUMNS, read_ledger, read_sealed_rows, sealed_runs
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
+from atlas_resources.runs.faults import SealedFault
 from atlas_resources.tables.ledgers import HISTOGRAMS, MODELS, PLATES, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.soundness import unsound_boxes, unsound_masks, unsound_scores, unsound_vectors
@@ -23,19 +25,25 @@ EMBEDDINGS, SEGMENTS, PROBES, DETECTIONS, KEPT = (
     INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "probe", "detection", "pruning")
 )
 
+WHOLE = "sealed_files_are_whole"
+WHOLE_MEANING = "Files of sealed runs have the digests they were sealed with. A run that is not whole is left out."
 Finding = Callable[[Dataset], tuple[int, list[str]]]  # number of rows checked, and a line per wrong row
 
 
-def _sealed_differ(table: Table, role: str) -> Finding:
-    def find(dataset: Dataset) -> tuple[int, list[str]]:
-        truth = table.conform(read_sealed_rows(dataset, role).with_columns(pl.lit(False).alias(IS_CURRENT.name)))
-        ledger = read_ledger(dataset, table)
-        if truth.drop(IS_CURRENT.name).equals(ledger.drop(IS_CURRENT.name)):
-            return ledger.height, []
-        found = f"{ledger.height} rows in the ledger, {truth.height} in the plates' sealed files, or other values"
-        return ledger.height, [found]
+def _differing(table: Table, ledger: pl.DataFrame, sealed: pl.DataFrame, faults: Sequence[SealedFault]) -> list[str]:
+    """How the ledger differs from the sealed files. Runs with a file that is not as it was sealed are not compared."""
+    altered = [(fault.path.parent.name, fault.plate_id) for fault in faults]
+    keys = pl.DataFrame(altered, schema=dict.fromkeys(KEY_COLUMNS, pl.String), orient="row")
+    ledger = ledger.join(keys, on=KEY_COLUMNS, how="anti")
+    truth = table.conform(sealed.with_columns(pl.lit(False).alias(IS_CURRENT.name)))
+    if truth.drop(IS_CURRENT.name).equals(ledger.drop(IS_CURRENT.name)):
+        return []
+    return [f"{ledger.height} rows in the ledger, {truth.height} in the plates' sealed files, or other values"]
 
-    return find
+
+def _left_out(dataset: Dataset) -> tuple[int, list[str]]:
+    """Finds what keeps runs out of the ledgers: files and folders that are not as they were sealed."""
+    return len(sealed_runs(dataset)), [str(fault) for fault in find_left_out(dataset)]
 
 
 def _current(dataset: Dataset, table: Table) -> pl.DataFrame:
@@ -153,21 +161,62 @@ def _unknown_licences(registry: Registry) -> Finding:
     return find
 
 
-def _build_check(table: Table, name: str, description: str, find: Finding, *, is_blocking: bool = True) -> Any:
-    severity = dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN
-
+def _build_check(
+    table: Table,
+    name: str,
+    description: str,
+    find: Finding,
+    *,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
+    is_blocking: bool = False,
+) -> Any:
     @dg.asset_check(asset=ledger_key(table), name=name, description=description, blocking=is_blocking)
     def check(dataset: DatasetResource) -> dg.AssetCheckResult:
         looked_at, wrong = find(dataset.open())
-        return dg.AssetCheckResult(
-            passed=not wrong,
-            severity=severity,
-            metadata={
-                "looked_at": looked_at,
-                "wrong": len(wrong),
-                "first": dg.MetadataValue.md("\n".join(f"- {line}" for line in wrong[:20]) or "none"),
-            },
-        )
+        return dg.AssetCheckResult(passed=not wrong, severity=severity, metadata=_metadata(looked_at, wrong))
+
+    return check
+
+
+def _metadata(looked_at: int, wrong: Sequence[str]) -> dict[str, Any]:
+    return {
+        "looked_at": looked_at,
+        "wrong": len(wrong),
+        "first": dg.MetadataValue.md("\n".join(f"- {line}" for line in wrong[:20]) or "none"),
+    }
+
+
+def _build_sealed_checks(table: Table, role: str) -> Any:
+    """The two checks that compare a ledger with the plates' sealed files, which they read once for both.
+
+    A ledger that differs keeps the catalogue from being rebuilt. A file that changed after its rows were taken does
+    not: the ledger has the rows that were sealed.
+    """
+    key = ledger_key(table)
+
+    @dg.multi_asset_check(
+        name=f"{table.name}_and_sealed_files",
+        specs=[
+            dg.AssetCheckSpec(WHOLE, asset=key, description=WHOLE_MEANING),
+            dg.AssetCheckSpec(
+                "equals_sealed_files",
+                asset=key,
+                description="The ledger holds exactly the rows of the plates' sealed files.",
+                blocking=True,
+            ),
+        ],
+    )
+    def check(dataset: DatasetResource) -> Iterator[dg.AssetCheckResult]:
+        opened = dataset.open()
+        ledger = read_ledger(opened, table)
+        sealed, faults = read_sealed_rows(opened, role)
+        found = {
+            WHOLE: [str(fault) for fault in faults],
+            "equals_sealed_files": _differing(table, ledger, sealed, faults),
+        }
+        for name, wrong in found.items():
+            metadata = _metadata(ledger.height, wrong)
+            yield dg.AssetCheckResult(asset_key=key, check_name=name, passed=not wrong, metadata=metadata)
 
     return check
 
@@ -178,11 +227,8 @@ def build_checks(registry: Registry) -> list[Any]:
 
 
 def _sealed_checks() -> list[Any]:
-    equal = "The ledger holds exactly the rows of the plates' sealed files."
-    return [
-        _build_check(table, "equals_sealed_files", equal, _sealed_differ(table, role))
-        for role, table in INSTRUMENT_TABLES.items()
-    ]
+    of_tables = [_build_sealed_checks(table, role) for role, table in INSTRUMENT_TABLES.items()]
+    return [_build_check(RUNS, WHOLE, WHOLE_MEANING, _left_out, severity=dg.AssetCheckSeverity.ERROR), *of_tables]
 
 
 def _row_checks(registry: Registry) -> list[Any]:
@@ -221,7 +267,7 @@ def _row_checks(registry: Registry) -> list[Any]:
             _foreign_weights(registry),
         ),
     )
-    return [_build_check(*check) for check in checks]
+    return [_build_check(*check, severity=dg.AssetCheckSeverity.ERROR, is_blocking=True) for check in checks]
 
 
 def _library_checks(registry: Registry) -> list[Any]:
@@ -242,4 +288,4 @@ def _library_checks(registry: Registry) -> list[Any]:
         (MODELS, "specs_are_readable", "No spec is broken.", _broken_specs),
         (MODELS, "licences_are_known", "Every active instrument's licence is known.", _unknown_licences(registry)),
     )
-    return [_build_check(*check, is_blocking=False) for check in checks]
+    return [_build_check(*check) for check in checks]

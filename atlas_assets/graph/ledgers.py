@@ -16,6 +16,7 @@ from atlas_assets.ui.plots import data_uri_markdown
 from atlas_resources.catalogue.build import MACROS, build_catalogue
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.intake import build_refused_scans
+from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.plates import build_histograms, build_plates
@@ -23,6 +24,7 @@ from atlas_resources.ledgers.runs import build_instrument_table, build_lineage, 
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
+from atlas_resources.runs.faults import SealedFault
 from atlas_resources.tables.intake import REFUSED_SCANS
 from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, LINEAGE, MODELS, PLATES, RUNS, SEGMENT_SETS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
@@ -60,6 +62,13 @@ def _metadata(dataset: Dataset, table: Table, rows: pl.DataFrame) -> dict[str, A
     return metadata
 
 
+def _left_out_metadata(faults: Sequence[SealedFault]) -> dict[str, Any]:
+    """Number of faults that keep runs out of the ledgers, and each in a line."""
+    if not faults:
+        return {}
+    return {"left_out_count": len(faults), "left_out": dg.MetadataValue.text("\n".join(map(str, faults)))}
+
+
 def _build_ledger_asset(
     table: Table, upstream: Sequence[dg.AssetKey], build: Callable[[Dataset], pl.DataFrame]
 ) -> dg.AssetsDefinition:
@@ -75,7 +84,10 @@ def _build_ledger_asset(
     def ledger_asset(context: dg.AssetExecutionContext, dataset: DatasetResource) -> dg.MaterializeResult:
         opened = dataset.open()
         rows = build(opened)
-        return dg.MaterializeResult(metadata=_metadata(opened, table, rows))
+        left_out = find_left_out(opened) if table == RUNS else []
+        for fault in left_out:
+            context.log.warning(f"left out of the ledgers: {fault}")
+        return dg.MaterializeResult(metadata={**_metadata(opened, table, rows), **_left_out_metadata(left_out)})
 
     return ledger_asset
 
@@ -92,7 +104,7 @@ def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
         _build_ledger_asset(HISTOGRAMS, [HISTOGRAMS_KEY], build_histograms),
         _build_ledger_asset(REFUSED_SCANS, [], build_refused_scans),
         _build_ledger_asset(RUNS, all_instruments, partial(build_runs, registry=registry)),
-        _build_ledger_asset(LINEAGE, all_instruments, build_lineage),
+        _build_ledger_asset(LINEAGE, [*all_instruments, ledger_key(RUNS)], build_lineage),
         _build_ledger_asset(MODELS, [], partial(build_models, registry=registry)),
     ]
     ledgers += [

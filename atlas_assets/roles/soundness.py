@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 
 import polars as pl
 
@@ -10,10 +9,10 @@ from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.plates.contracts import InputImage
 from atlas_resources.plates.groundwork import INPUT_IMAGE_NAME
-from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.json_files import DatasetBroken, read_json
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import RunManifest
-from atlas_resources.runs.sealed import result_path
+from atlas_resources.runs.sealed import read_output, result_path
 from atlas_resources.tables.ledgers import PLATES
 from atlas_resources.tables.region_soundness import unsound_colours, unsound_outlines, unsound_verdicts
 from atlas_resources.tables.soundness import unsound_boxes, unsound_masks, unsound_scores, unsound_vectors
@@ -50,11 +49,12 @@ def unsound_result(plate: Plate, spec: Spec, manifest: RunManifest) -> Iterator[
     """Yields what is wrong with a plate's sealed result: changed files, unsound rows, a changed source."""
     rows_path = result_path(plate, manifest)
     for output in manifest.outputs:
-        path = plate.folder / output.path
-        content = path.read_bytes() if path.is_file() else b""
-        if not path.is_file() or sha256(content).hexdigest() != output.sha256:
-            yield f"{output.path}: {'changed since it was sealed' if content else 'is missing or empty'}"
-        elif path == rows_path:
+        try:
+            content = read_output(plate, manifest, output)
+        except DatasetBroken as error:
+            yield f"{plate.id}: {error}"
+            continue
+        if plate.folder / output.path == rows_path:
             yield from ROW_CHECKS[spec.role](plate, spec, pl.read_parquet(io.BytesIO(content)))
     yield from changed_source(plate)
 

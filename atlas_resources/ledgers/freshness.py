@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.intake import changed_by_intake
-from atlas_resources.ledgers.parquet import has_present_columns, ledger_path, read_ledger, runs_in, sealed_runs
+from atlas_resources.ledgers.left_out import is_any_whole
+from atlas_resources.ledgers.parquet import (
+    has_present_columns,
+    ledger_path,
+    read_ledger,
+    runs_in,
+    runs_in_ledger,
+    sealed_runs,
+)
 from atlas_resources.ledgers.segment_sets import current_segmentations
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, MODELS, PLATES, RUNS, SEGMENT_SETS
@@ -16,7 +24,8 @@ def why_behind(dataset: Dataset, registry: Registry) -> str:
     """Why a rebuild of the ledgers would change them; empty if it would not.
 
     Lists run folders, hashes the groundwork's files and reads a few columns of the ledgers. Compares content, not time,
-    so that it misses nothing that was written during a refresh.
+    so that it misses nothing that was written during a refresh. A sealed run that is not whole is no reason: a rebuild
+    leaves it out, and `find_left_out` names it.
     """
     return next(_reasons_behind(dataset, registry), "")
 
@@ -28,9 +37,10 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
         yield f"not built yet: {', '.join(missing)}"
         return
     if outdated := [name for name, table in LEDGERS.items() if not has_present_columns(dataset, table)]:
-        yield f"made by an earlier version, with other columns: {', '.join(outdated)}"
-    changed = sealed_runs(dataset) ^ runs_in(read_ledger(dataset, RUNS))
-    if changed:
+        yield f"with other columns, of an earlier version, or unreadable: {', '.join(outdated)}"
+    on_disk, known = sealed_runs(dataset), runs_in_ledger(dataset, RUNS)
+    if known - on_disk or is_any_whole(dataset, on_disk - known):
+        changed = on_disk ^ known
         yield f"{len(changed)} sealed runs were added or removed; the newest is {max(changed)[0]}"
     plate_ids = dataset.plate_ids()
     if set(read_ledger(dataset, PLATES)["plate_id"]) != set(plate_ids):

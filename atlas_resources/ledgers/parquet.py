@@ -1,19 +1,29 @@
-"""Ledgers and sealed results as Parquet files: where they are, reading and writing them whole."""
+"""Ledgers as Parquet files: where they are, reading and writing them whole, and the rows of sealed runs."""
 
-import os
-from collections.abc import Iterable
+import io
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
 from atlas_resources.files.durable import sweep_leftovers, write_bytes_atomically
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import run_fix
+from atlas_resources.plates.plate import Plate
+from atlas_resources.runs.faults import RunKey, SealedFault, list_runs, try_read
+from atlas_resources.runs.sealed import read_manifest, read_output, result_file, result_path
 from atlas_resources.runs.sealing import parquet_bytes
 from atlas_resources.tables.ledgers import RUNS
-from atlas_resources.tables.results import FILE_OF_ROLE, INSTRUMENT_TABLES
+from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import Table
 
-RunKey = tuple[str, str]  # (run_id, plate_id)
+LOG = logging.getLogger(__name__)
+
+FILES_AT_ONCE = 256  # read together: in half the time of reading each alone, in bounded memory
+KEY_COLUMNS = ("run_id", "plate_id")
 
 
 def ledger_path(dataset: Dataset, table: Table) -> Path:
@@ -22,16 +32,43 @@ def ledger_path(dataset: Dataset, table: Table) -> Path:
 
 
 def has_present_columns(dataset: Dataset, table: Table) -> bool:
-    """Whether a ledger exists and has exactly the columns of its table."""
-    path = ledger_path(dataset, table)
-    return path.is_file() and pl.read_parquet_schema(path) == dict(table.schema)
+    """Whether a ledger exists, can be read and has exactly the columns of its table."""
+    return _read(dataset, table, []) is not None
 
 
 def read_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
-    """A ledger's rows; no rows if it does not exist or has other columns than its table."""
-    if has_present_columns(dataset, table):
-        return pl.read_parquet(ledger_path(dataset, table))
-    return table.schema.to_frame()
+    """A ledger's rows; no rows if it does not exist, has other columns than its table, or is no Parquet file.
+
+    A ledger that is no Parquet file is logged: it is derived, and the next refresh builds it again from the plates.
+    """
+    rows = _read(dataset, table, table.schema.names())
+    return table.schema.to_frame() if rows is None else rows
+
+
+def runs_in_ledger(dataset: Dataset, table: Table) -> set[RunKey]:
+    """The sealed runs that a ledger has rows of. Reads two of its columns."""
+    rows = _read(dataset, table, list(KEY_COLUMNS))
+    return set() if rows is None else runs_in(rows)
+
+
+def _read(dataset: Dataset, table: Table, columns: list[str]) -> pl.DataFrame | None:
+    """Some columns of a ledger; None if there is no ledger with the table's columns.
+
+    The file is opened once: a ledger that is replaced meanwhile stays readable through the open file, whereas a reader
+    that opens its path twice reads the columns of one file by the footer of another.
+    """
+    path = ledger_path(dataset, table)
+    try:
+        with path.open("rb") as file:
+            if pl.read_parquet_schema(file) != dict(table.schema):
+                return None
+            file.seek(0)
+            return pl.read_parquet(file, columns=columns)
+    except FileNotFoundError:
+        return None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        LOG.warning(f"{path} is no Parquet file and is built again: {error}")
+        return None
 
 
 def write_ledger(dataset: Dataset, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
@@ -44,17 +81,12 @@ def write_ledger(dataset: Dataset, table: Table, rows: pl.DataFrame) -> pl.DataF
 
 def sealed_runs(dataset: Dataset) -> set[RunKey]:
     """Every sealed run folder on disk. Lists folders and reads no file."""
-    found = set()
-    for plate_id in dataset.plate_ids():
-        runs = dataset.plate(plate_id).runs_folder
-        if runs.is_dir():
-            found |= {(name, plate_id) for name in os.listdir(runs) if name.startswith("run-")}
-    return found
+    return {(run_id, plate.id) for plate in dataset.plates() for run_id in list_runs(plate)[0]}
 
 
 def runs_in(rows: pl.DataFrame) -> set[RunKey]:
     """The sealed runs that rows come from."""
-    return set(rows.select("run_id", "plate_id").unique().iter_rows())
+    return set(rows.select(KEY_COLUMNS).unique().iter_rows())
 
 
 def complete_runs(dataset: Dataset, role: str) -> set[RunKey]:
@@ -62,13 +94,50 @@ def complete_runs(dataset: Dataset, role: str) -> set[RunKey]:
     return runs_in(read_ledger(dataset, RUNS).filter(pl.col("status") == "complete", pl.col("role") == role))
 
 
-def read_sealed_files(dataset: Dataset, role: str, keys: Iterable[RunKey]) -> pl.DataFrame:
-    """The rows that runs of a role sealed, without `is_current`. A column that is younger than a file is null in it."""
-    paths = [dataset.plate(plate_id).runs_folder / run_id / FILE_OF_ROLE[role] for run_id, plate_id in sorted(keys)]
+def read_sealed_files(dataset: Dataset, role: str, keys: Iterable[RunKey]) -> tuple[pl.DataFrame, list[SealedFault]]:
+    """The rows that runs of a role sealed, without `is_current`, and the runs whose files are not those sealed.
+
+    A column that is younger than a file is null in it. Files are compared with their digests as they are read.
+    """
     schema = INSTRUMENT_TABLES[role].sealed_schema
-    return pl.read_parquet(paths, schema=schema, missing_columns="insert") if paths else schema.to_frame()
+    files, frames, faults = try_read(dataset, keys, _read_result), [schema.to_frame()], []
+    while some := list(islice(files, FILES_AT_ONCE)):
+        whole = [file for file in some if isinstance(file, _ResultFile)]
+        parsed = list(_parse(whole, schema)) if whole else []
+        frames += [one for one in parsed if isinstance(one, pl.DataFrame)]
+        faults += [one for one in (*some, *parsed) if isinstance(one, SealedFault)]
+    return pl.concat(frames), faults
 
 
-def read_sealed_rows(dataset: Dataset, role: str) -> pl.DataFrame:
-    """The rows of a role's complete runs in `ledger/runs`, from the plates' own files, without `is_current`."""
+@dataclass(frozen=True)
+class _ResultFile:
+    """The Parquet file of a plate's sealed result, with the bytes that were sealed."""
+
+    plate: Plate
+    path: Path
+    content: bytes
+
+
+def _read_result(plate: Plate, run_id: str) -> _ResultFile:
+    manifest = read_manifest(plate, run_id)
+    content = read_output(plate, manifest, result_file(plate, manifest))
+    return _ResultFile(plate, result_path(plate, manifest), content)
+
+
+def _parse(files: Sequence[_ResultFile], schema: pl.Schema) -> Iterator[pl.DataFrame | SealedFault]:
+    """The rows of some files, read together. If that fails each is read alone, so that only the bad one is left out."""
+    try:
+        yield pl.read_parquet([io.BytesIO(file.content) for file in files], schema=schema, missing_columns="insert")
+    except pl.exceptions.PolarsError as error:
+        if len(files) > 1:
+            for file in files:
+                yield from _parse([file], schema)
+            return
+        (file,) = files
+        problem = f"has other columns than its table: {str(error).splitlines()[0]}"
+        yield SealedFault(file.plate.id, file.path, problem, run_fix(file.path.parent))
+
+
+def read_sealed_rows(dataset: Dataset, role: str) -> tuple[pl.DataFrame, list[SealedFault]]:
+    """The rows of a role's complete runs in `ledger/runs`, from the plates' own files, as `read_sealed_files` does."""
     return read_sealed_files(dataset, role, complete_runs(dataset, role) & sealed_runs(dataset))

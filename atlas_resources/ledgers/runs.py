@@ -1,52 +1,58 @@
-"""Ledgers of sealed runs: what ran, what it measured, and from what. Each reads only the runs it does not hold yet."""
+"""Ledgers of sealed runs: what ran, what it measured, and from what. Each reads only the runs it does not hold yet.
+
+A run that is not as it was sealed is left out of all of them; `left_out.py` names it.
+"""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 
 import polars as pl
 
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import (
-    RunKey,
     complete_runs,
     read_ledger,
     read_sealed_files,
     runs_in,
+    runs_in_ledger,
     sealed_runs,
     write_ledger,
 )
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.run_contracts import Metrics, RunManifest
-from atlas_resources.runs.sealed import MANIFEST_NAME, read_metrics
+from atlas_resources.runs.faults import RunKey, SealedFault, require_whole, try_read
+from atlas_resources.runs.sealed import read_manifest
 from atlas_resources.tables.ledgers import LINEAGE, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
 
 def build_runs(dataset: Dataset, registry: Registry) -> pl.DataFrame:
-    """`ledger/runs`: the manifest of every sealed run."""
+    """`ledger/runs`: the manifest of every sealed run that is whole, and what it cost."""
     on_disk = sealed_runs(dataset)
     old = _still_sealed(read_ledger(dataset, RUNS), on_disk)
-    new = RUNS.frame(_run_row(dataset, manifest) for manifest in _manifests(dataset, on_disk - runs_in(old)))
+    found = try_read(dataset, on_disk - runs_in(old), require_whole)
+    new = RUNS.frame(_run_row(*one) for one in found if not isinstance(one, SealedFault))
     rows = _count_attempts(pl.concat([old, new]).drop(IS_CURRENT.name))
     return write_ledger(dataset, RUNS, _mark_current(rows, _current_runs(dataset, registry, rows)))
 
 
 def build_instrument_table(dataset: Dataset, role: str) -> pl.DataFrame:
-    """`ledger/<table>` of a role: the rows of every sealed result. Requires `ledger/runs`."""
+    """`ledger/<table>` of a role: the rows of every sealed result that is whole. Requires `ledger/runs`."""
     table, complete = INSTRUMENT_TABLES[role], complete_runs(dataset, role)
     old = _still_sealed(read_ledger(dataset, table), complete)
-    new = read_sealed_files(dataset, role, complete - runs_in(old))
+    new, _ = read_sealed_files(dataset, role, complete - runs_in(old))
     rows = pl.concat([old.drop(IS_CURRENT.name), new])
     current = read_ledger(dataset, RUNS).filter(pl.col(IS_CURRENT.name)).select("run_id", "plate_id")
     return write_ledger(dataset, table, _mark_current(rows, current))
 
 
 def build_lineage(dataset: Dataset) -> pl.DataFrame:
-    """`ledger/lineage`: what each sealed output was made from."""
-    on_disk = sealed_runs(dataset)
-    old = _still_sealed(read_ledger(dataset, LINEAGE), on_disk)
+    """`ledger/lineage`: what each sealed output was made from. Requires `ledger/runs`."""
+    known = runs_in_ledger(dataset, RUNS)
+    old = _still_sealed(read_ledger(dataset, LINEAGE), known)
     rows = [
         {
             "plate_id": manifest.plate_id,
@@ -61,7 +67,8 @@ def build_lineage(dataset: Dataset) -> pl.DataFrame:
             "code_git_sha": manifest.code.git_sha,
             "dagster_run_id": manifest.dagster_run_id,
         }
-        for manifest in _manifests(dataset, on_disk - runs_in(old))
+        for manifest in try_read(dataset, known - runs_in(old), read_manifest)
+        if not isinstance(manifest, SealedFault)
         for output in manifest.outputs
         for source in manifest.inputs
     ]
@@ -74,15 +81,9 @@ def _still_sealed(rows: pl.DataFrame, on_disk: set[RunKey]) -> pl.DataFrame:
     return rows.join(keys, on=["run_id", "plate_id"], how="semi")
 
 
-def _manifests(dataset: Dataset, keys: Iterable[RunKey]) -> Iterator[RunManifest]:
-    for run_id, plate_id in sorted(keys):
-        yield read_json(dataset.plate(plate_id).runs_folder / run_id / MANIFEST_NAME, RunManifest)
-
-
-def _run_row(dataset: Dataset, manifest: RunManifest) -> dict:
+def _run_row(manifest: RunManifest, metrics: Metrics | None) -> dict:
     instrument = manifest.instrument
     error = manifest.error
-    metrics = read_metrics(dataset.plate(manifest.plate_id), manifest) if error is None else None
     return {
         "run_id": manifest.run_id,
         "plate_id": manifest.plate_id,
@@ -140,7 +141,7 @@ def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> p
         orient="row",
     )
     sources = pl.DataFrame(
-        [(plate_id, dataset.plate(plate_id).source_sha256()) for plate_id in dataset.plate_ids()],
+        list(_sources(dataset)),
         schema={"plate_id": pl.String, "source_sha256": pl.String},
         orient="row",
     )
@@ -152,6 +153,13 @@ def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> p
         .agg(pl.col("run_id").max())
         .select("run_id", "plate_id")
     )
+
+
+def _sources(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Id and registered digest of each plate that has one. A plate without is among the faults of `find_left_out`."""
+    for plate in dataset.plates():
+        with suppress(DatasetBroken):
+            yield plate.id, plate.source_sha256()
 
 
 def _mark_current(rows: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:

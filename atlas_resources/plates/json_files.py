@@ -11,18 +11,18 @@ from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# How to fix a file that is missing or broken, by its name. All other files belong to sealed runs.
+# How to fix a file that is missing or broken, by its name. For a file of a sealed run see `run_fix`.
 FIXES = {
     "manifest.json": "restore it from a backup, or move the plate's folder away and register the scan again:"
     " atlas plates add FILE",
     "source.sha256": "check that the source is the registered file; then, in the plate's folder:"
     " sha256sum source/* > source.sha256",
     "input_image.json": "delete it and materialise plate/input_image for this plate",
+    "groundwork_failure.json": "delete it and materialise plate/input_image for this plate",
     "input_color_histograms.json": "delete it and materialise plate/input_color_histograms for this plate",
     "refused_scans.json": "delete it and register the scans again: atlas plates add PATH",
 }
 MANIFEST_VERSION_FIX = "restore it from a backup, or delete it: the version before it is then the present one"
-RUN_FIX = "a sealed run is never edited; delete its folder and materialise the instrument for the plate again"
 
 CONTRACTS: dict[str, type[Contract]] = {
     "manifest": PlateManifest,
@@ -38,12 +38,33 @@ CONTRACTS: dict[str, type[Contract]] = {
 
 
 class DatasetBroken(ValueError):
-    """A file of the dataset is missing or does not follow its schema."""
+    """A file of the dataset is missing, was changed or does not follow its schema.
+
+    Attributes:
+        path: the file.
+        problem: what is wrong: what was expected and what was found.
+        fix: how to repair it.
+    """
+
+    def __init__(self, path: Path, problem: str, fix: str = ""):
+        """The message names all three.
+
+        Args:
+            path: the file.
+            problem: what is wrong.
+            fix: how to repair it; by default what `fix_for` says.
+        """
+        self.path, self.problem, self.fix = path, problem, fix or fix_for(path)
+        super().__init__(f"{path}: {problem}. Fix: {self.fix}")
 
 
 def read_json(path: Path, model: type[Model]) -> Model:
     """Reads a JSON file by its schema. Raises DatasetBroken, which names file, fields, expected, found and the fix."""
-    data = read_whole(path)
+    return parse_json(path, read_whole(path), model)
+
+
+def parse_json(path: Path, data: bytes, model: type[Model]) -> Model:
+    """Parses the bytes of a JSON file by its schema. Raises DatasetBroken as `read_json` does."""
     try:
         return model.model_validate_json(data, strict=True)
     except ValidationError as error:
@@ -52,9 +73,7 @@ def read_json(path: Path, model: type[Model]) -> Model:
             for e in error.errors()
         ]
         more = f" (and {len(wrongs) - 3} more)" if len(wrongs) > 3 else ""
-        raise DatasetBroken(
-            f"{path}: is not a valid {model.__name__}: {'; '.join(wrongs[:3])}{more}. {fix_for(path)}"
-        ) from error
+        raise DatasetBroken(path, f"is not a valid {model.__name__}: {'; '.join(wrongs[:3])}{more}") from error
 
 
 def read_whole(path: Path) -> bytes:
@@ -62,14 +81,27 @@ def read_whole(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DatasetBroken(f"{path}: cannot be read: {error.strerror}. {fix_for(path)}") from error
+        raise DatasetBroken(path, f"cannot be read: {error.strerror}") from error
 
 
 def fix_for(path: Path) -> str:
     """How to fix a file of the dataset that is missing or broken."""
     if path.parent.name == "manifests":
-        return f"Fix: {MANIFEST_VERSION_FIX}"
-    return f"Fix: {FIXES.get(path.name, RUN_FIX)}"
+        return MANIFEST_VERSION_FIX
+    is_of_run = path.parents[1].name == "runs"
+    return FIXES.get(path.name) or (run_fix(path.parent) if is_of_run else "restore it from a copy")
+
+
+def run_fix(run_folder: Path, selection: str = "") -> str:
+    """How to fix a plate's sealed run, which is never edited.
+
+    Args:
+        run_folder: `<plate>/runs/<run_id>`.
+        selection: what measures the run's result, as `atlas run` takes it; empty if that is not known.
+    """
+    what = f" '{selection}'" if selection else ""
+    measure = f"atlas run{what} --plates {run_folder.parents[1].name}"
+    return f"restore the file from a copy; or delete {run_folder} and measure again: {measure}"
 
 
 def json_schema(name: str) -> dict:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN, FileDigest, PlateManifest
-from atlas_resources.plates.json_files import DatasetBroken, fix_for, read_json, read_whole
+from atlas_resources.plates.json_files import DatasetBroken, read_json, read_whole
 
 IDENTITY_FIELDS = ("plate_id", "source_image", "source_page", "registered_from", "created_at")
 """What no version of a manifest changes."""
@@ -62,13 +62,10 @@ class Plate:
         manifest = read_json(path, PlateManifest)
         if manifest.plate_id != self.id:
             raise DatasetBroken(
-                f"{path}: plate_id: expected {self.id!r}, the name of its folder, found {manifest.plate_id!r}."
-                f" {fix_for(path)}"
+                path, f"plate_id: expected {self.id!r}, the name of its folder, found {manifest.plate_id!r}"
             )
         if Path(manifest.source_image).name != manifest.source_image:
-            raise DatasetBroken(
-                f"{path}: source_image: expected a file name, found {manifest.source_image!r}. {fix_for(path)}"
-            )
+            raise DatasetBroken(path, f"source_image: expected a file name, found {manifest.source_image!r}")
         return manifest
 
     def manifest(self) -> PlateManifest:
@@ -109,8 +106,7 @@ class Plate:
             expected, found = getattr(identity, name), getattr(version, name)
             if found != expected:
                 raise DatasetBroken(
-                    f"{path}: {name}: expected {str(expected)!r}, as in manifest.json, found {str(found)!r}."
-                    f" {fix_for(path)}"
+                    path, f"{name}: expected {str(expected)!r}, as in manifest.json, found {str(found)!r}"
                 )
         return version
 
@@ -128,9 +124,7 @@ class Plate:
         text = read_whole(path).decode("utf-8", errors="replace")
         line = SHA256_LINE.fullmatch(text)
         if line is None:
-            raise DatasetBroken(
-                f"{path}: expected one line `<64 hex digits>  source/<file>`, found {text[:80]!r}. {fix_for(path)}"
-            )
+            raise DatasetBroken(path, f"expected one line `<64 hex digits>  source/<file>`, found {text[:80]!r}")
         return line[1]
 
     def source_digest(self) -> FileDigest:

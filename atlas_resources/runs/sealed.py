@@ -1,11 +1,13 @@
-"""Reading sealed runs: which plates are done, which failed, and their sealed files."""
+"""Reading sealed runs: which plates are done, which failed, and their files, compared with the sealed digests."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from atlas_resources.instruments.instrument import InstrumentIdentity
-from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.contracts import FileDigest
+from atlas_resources.plates.json_files import DatasetBroken, parse_json, read_json, read_whole, run_fix
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import Metrics, RunManifest
 from atlas_resources.tables.results import FILE_OF_ROLE
@@ -29,7 +31,7 @@ def _sealed(plate: Plate, identity: InstrumentIdentity) -> Iterator[RunManifest]
         if name.startswith("run-") and name.endswith(identity.fingerprint[:8])
     )
     for name in sorted(names, reverse=True):
-        manifest = read_json(plate.runs_folder / name / MANIFEST_NAME, RunManifest)
+        manifest = read_manifest(plate, name)
         if (manifest.instrument.key, manifest.instrument.fingerprint, manifest.source_sha256) == wanted:
             yield manifest
 
@@ -44,9 +46,42 @@ def find_failures(plate: Plate, identity: InstrumentIdentity) -> list[RunManifes
     return [run for run in _sealed(plate, identity) if run.status == "failed"]
 
 
+def read_manifest(plate: Plate, run_id: str) -> RunManifest:
+    """The manifest of a plate's run. Raises DatasetBroken if it is unreadable, or that of another plate or run."""
+    path = plate.runs_folder / run_id / MANIFEST_NAME
+    manifest = read_json(path, RunManifest)
+    fingerprint = manifest.instrument.fingerprint
+    for name, expected, found in (
+        ("run_id", run_id, manifest.run_id),
+        ("plate_id", plate.id, manifest.plate_id),
+        ("instrument.fingerprint", run_id[-8:] + fingerprint[8:], fingerprint),
+    ):
+        if found != expected:
+            raise DatasetBroken(path, f"{name}: expected {expected!r}, by the names of its folders, found {found!r}")
+    return manifest
+
+
 def result_path(plate: Plate, manifest: RunManifest) -> Path:
     """The Parquet file of a plate's sealed result."""
     return plate.runs_folder / manifest.run_id / FILE_OF_ROLE[manifest.instrument.role]
+
+
+def result_file(plate: Plate, manifest: RunManifest) -> FileDigest:
+    """The Parquet file of a plate's sealed result, with its digest. Raises DatasetBroken if the manifest has none."""
+    return _output(plate, manifest, FILE_OF_ROLE[manifest.instrument.role])
+
+
+def read_output(plate: Plate, manifest: RunManifest, output: FileDigest) -> bytes:
+    """A sealed file's bytes. Raises DatasetBroken, with the command that repairs it, if they are not those sealed."""
+    path = plate.folder / output.path
+    fix = run_fix(plate.runs_folder / manifest.run_id, f'tag:"atlas/instrument"="{manifest.instrument.key}"')
+    if not path.is_file():
+        raise DatasetBroken(path, "is missing", fix)
+    content = read_whole(path)
+    found = hashlib.sha256(content).hexdigest()
+    if found != output.sha256:
+        raise DatasetBroken(path, f"changed since it was sealed: expected sha256 {output.sha256}, found {found}", fix)
+    return content
 
 
 def read_preview(plate: Plate, manifest: RunManifest) -> bytes | None:
@@ -58,5 +93,16 @@ def read_preview(plate: Plate, manifest: RunManifest) -> bytes | None:
 
 
 def read_metrics(plate: Plate, manifest: RunManifest) -> Metrics:
-    """The sealed `metrics.json` of a plate's run."""
-    return read_json(plate.runs_folder / manifest.run_id / METRICS_NAME, Metrics)
+    """The sealed `metrics.json` of a plate's run. Raises DatasetBroken if it changed since it was sealed."""
+    content = read_output(plate, manifest, _output(plate, manifest, METRICS_NAME))
+    return parse_json(plate.runs_folder / manifest.run_id / METRICS_NAME, content, Metrics)
+
+
+def _output(plate: Plate, manifest: RunManifest, name: str) -> FileDigest:
+    wanted = f"runs/{manifest.run_id}/{name}"
+    for output in manifest.outputs:
+        if output.path == wanted:
+            return output
+    found = ", ".join(output.path for output in manifest.outputs) or "none"
+    path = plate.runs_folder / manifest.run_id / MANIFEST_NAME
+    raise DatasetBroken(path, f"expected {wanted} among its outputs, found {found}")

@@ -1,6 +1,5 @@
 """Reading another instrument's sealed result of the same plate."""
 
-import hashlib
 import io
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.plates.contracts import FileDigest
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import RunManifest
-from atlas_resources.runs.sealed import find_done, result_path
+from atlas_resources.runs.sealed import find_done, read_output, result_file
 
 
 class UpstreamMissing(LookupError):
@@ -37,7 +36,7 @@ def require_sealed(plate: Plate, upstream: Instrument) -> SealedResult:
 
     Raises:
         UpstreamMissing: there is none. The message names the command that makes it.
-        ValueError: the file changed after it was sealed.
+        DatasetBroken: the file changed after it was sealed.
     """
     manifest = find_done(plate, upstream.identity)
     if manifest is None:
@@ -45,13 +44,5 @@ def require_sealed(plate: Plate, upstream: Instrument) -> SealedResult:
         raise UpstreamMissing(
             f"{plate.id} has no sealed result of {upstream.key}, which this instrument reads. Fix: {make}"
         )
-    path = result_path(plate, manifest)
-    file = next(output for output in manifest.outputs if plate.folder / output.path == path)
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        raise ValueError(
-            f"{path}: expected the sealed sha256 {file.sha256}, found {found}. Fix: restore the file, or measure "
-            f"{plate.id} with {upstream.key} again, with `force` in the run's configuration"
-        )
-    return SealedResult(manifest, file, pl.read_parquet(io.BytesIO(content)))
+    file = result_file(plate, manifest)
+    return SealedResult(manifest, file, pl.read_parquet(io.BytesIO(read_output(plate, manifest, file))))

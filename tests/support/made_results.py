@@ -1,6 +1,9 @@
 """Sealed runs of given results: real runs, with vectors that a test can recompute in NumPy."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ from atlas_resources.models.loading import load_model
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.execution import execute_run
+from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.tables.result_columns import SEGMENT
 from atlas_resources.tables.results import INSTRUMENT_TABLES
@@ -120,3 +124,13 @@ def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFram
         **{table.name: build_instrument_table(dataset, role) for role, table in INSTRUMENT_TABLES.items()},
         "segment_sets": build_segment_sets(dataset),
     }
+
+
+def reseal(path: Path) -> None:
+    """Writes the present digest of a sealed file into its run's manifest, as if the file had been sealed so."""
+    manifest_path = path.parent / MANIFEST_NAME
+    manifest = json.loads(manifest_path.read_bytes())
+    content = path.read_bytes()
+    (output,) = [output for output in manifest["outputs"] if Path(output["path"]).name == path.name]
+    output |= {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+    manifest_path.write_text(json.dumps(manifest))

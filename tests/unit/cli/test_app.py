@@ -1,15 +1,18 @@
 """The `atlas` command: exit codes, names, and errors that say how to fix them."""
 
+import shutil
+
 import dagster as dg
+import polars as pl
 import pytest
 from support import fake_instruments
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
-from support.made_datasets import draw_scans
+from support.made_datasets import alter_source, draw_scans
 from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
 from typer.testing import CliRunner, Result
 
 from atlas_assets.cli import app as cli
-from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.catalogue.build import build_catalogue, connect
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 
@@ -140,6 +143,49 @@ class TestRun:
         assert result.exit_code == 1
         assert "1 of 3 plates failed" in result.output
         assert "plate-002: " in result.output
+
+    def test_an_altered_sealed_result_is_named_left_out_and_the_exit_code_is_1(self, home, scans):
+        """The vector is changed into another valid one; ledgers and catalogue are deleted, and so rebuilt."""
+        atlas("plates", "add", scans)
+        assert atlas("run").exit_code == 0
+        (path,) = home.plate("plate-002").runs_folder.glob("*/embeddings.parquet")
+        rows = pl.read_parquet(path)
+        doubled = rows.with_columns(vector=pl.col("vector").list.eval(pl.element() * 2), l2_norm=pl.col("l2_norm") * 2)
+        doubled.cast(dict(rows.schema)).write_parquet(path)
+        shutil.rmtree(home.ledger_dir)
+        home.catalogue_path.unlink()
+        result = atlas("run")
+        assert result.exit_code == 1
+        assert f"embeddings/{EMBEDDER}: sound failed for plate-002" in result.output
+        assert "ledger/runs: sealed_files_are_whole failed" in result.output
+        assert f"{path}: changed since it was sealed: expected sha256 " in result.output
+        with connect(home) as connection:
+            found = connection.execute("SELECT plate_id FROM embeddings ORDER BY plate_id").fetchall()
+        assert found == [("plate-001",), ("plate-003",)]
+        status = atlas("status")
+        assert status.exit_code == 1
+        assert f"left out of the ledgers: plate-002: {path}: changed since it was sealed" in status.output
+        assert "ledgers: up to date" in status.output
+
+    def test_a_plate_that_is_unsound_is_named_and_the_exit_code_is_1(self, home, scans):
+        """A source that changed: the measurement stays valid, so no step fails."""
+        atlas("plates", "add", scans)
+        selection = f'key:"segments/{SEGMENTER}"'
+        assert atlas("run", selection).exit_code == 0
+        alter_source(home, "plate-003")
+        result = atlas("run", selection)
+        assert result.exit_code == 1
+        assert f"segments/{SEGMENTER}: sound failed for plate-003" in result.output
+        assert "has changed: expected sha256" in result.output
+        assert "plate-001" not in result.output
+        assert result.output.count("has changed") == 1, "once, not again in the sum over all plates"
+
+    def test_a_warning_of_a_check_leaves_the_exit_code_0(self, home, scans):
+        """The one embedding of these tests fails `two_embedding_families`, which only warns."""
+        atlas("plates", "add", scans)
+        result = atlas("run")
+        assert result.exit_code == 0
+        assert "two_embedding_families" not in result.output
 
     def test_an_unknown_plate_is_an_error_that_names_it(self, home, scans):
         atlas("plates", "add", scans)

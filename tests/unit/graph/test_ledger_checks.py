@@ -1,5 +1,7 @@
 """Each check passes on what the graph made, and fails on one wrong value, which it names."""
 
+from pathlib import Path
+
 import dagster as dg
 import polars as pl
 import pytest
@@ -25,13 +27,15 @@ def made(graph):
     return graph
 
 
-def result_of(graph, name: str):
+def result_of(graph, name: str) -> dg.AssetCheckResult:
     """The check's result on the current ledgers."""
-    for check in build_checks(graph.registry):
-        (key,) = check.check_keys
-        if f"{key.asset_key.path[-1]}:{key.name}" == name:
-            return check(dataset=DatasetResource(root=str(graph.dataset.root)))
-    raise KeyError(name)
+    table, _, check_name = name.partition(":")
+    key = dg.AssetCheckKey(dg.AssetKey(["ledger", table]), check_name)
+    (check,) = [check for check in build_checks(graph.registry) if key in check.check_keys]
+    result = check(dataset=DatasetResource(root=str(graph.dataset.root)))
+    if isinstance(result, dg.AssetCheckResult):
+        return result
+    return next(one for one in result if one.check_name == check_name)
 
 
 def change(graph, table: Table, **columns: pl.Expr) -> None:
@@ -45,6 +49,8 @@ def change(graph, table: Table, **columns: pl.Expr) -> None:
 
 
 CHECKS = (
+    "runs:sealed_files_are_whole",
+    *(f"{table.name}:sealed_files_are_whole" for table in INSTRUMENT_TABLES.values()),
     "embeddings:equals_sealed_files",
     "segments:equals_sealed_files",
     "probes:equals_sealed_files",
@@ -146,11 +152,46 @@ class TestFamilies:
         assert "model_specs/roster.yaml" in result.metadata["first"].value
 
 
-def test_an_altered_sealed_file_prevents_a_rebuild_of_the_catalogue(made):
-    """A file that changed after it was sealed is found, and the old catalogue is kept."""
+def altered_vectors(graph, plate_id: str) -> Path:
+    """Changes the vector in a plate's sealed file, which stays a valid file. Returns its path."""
+    (path,) = graph.dataset.plate(plate_id).runs_folder.glob("*/embeddings.parquet")
+    rows = pl.read_parquet(path)
+    rows.with_columns(vector=pl.col("vector").list.eval(pl.element() * 2)).cast(dict(rows.schema)).write_parquet(path)
+    return path
+
+
+def test_a_file_altered_after_its_rows_were_taken_is_named_and_the_sealed_rows_stay(made):
+    """The ledger has the rows that were sealed, so the catalogue is built."""
+    before = read_ledger(made.dataset, EMBEDDINGS)
+    path = altered_vectors(made, "plate-002")
+    assert made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+    assert read_ledger(made.dataset, EMBEDDINGS).equals(before)
+    result = result_of(made, "embeddings:sealed_files_are_whole")
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert f"plate-002: {path}: changed since it was sealed: expected sha256 " in result.metadata["first"].value
+    assert result_of(made, "embeddings:equals_sealed_files").passed
+
+
+def test_an_altered_row_of_a_ledger_prevents_a_rebuild_of_the_catalogue(made):
+    """Rows that a ledger holds are not read again; the check compares them with the sealed files."""
+    change(made, EMBEDDINGS, l2_norm=pl.lit(0.5))
     before = made.dataset.catalogue_path.read_bytes()
-    (path,) = made.dataset.plate("plate-002").runs_folder.glob("*/embeddings.parquet")
-    pl.read_parquet(path).with_columns(scope=pl.lit("tile")).write_parquet(path)
-    result = made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue")
-    assert not result.success
+    assert not made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
     assert made.dataset.catalogue_path.read_bytes() == before
+
+
+def test_a_rebuild_from_nothing_names_an_altered_file_and_builds_the_rest(made):
+    path = altered_vectors(made, "plate-002")
+    for table in LEDGERS.values():
+        ledger_path(made.dataset, table).unlink()
+    made.dataset.catalogue_path.unlink()
+    assert made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+    assert read_ledger(made.dataset, EMBEDDINGS)["plate_id"].to_list() == [
+        "plate-001", "plate-003", "plate-004", "plate-005",
+    ]  # fmt: skip
+    result = result_of(made, "runs:sealed_files_are_whole")
+    assert not result.passed
+    assert str(path) in result.metadata["first"].value
+    (_, shown) = made.events("ledger/runs")[-1]
+    assert shown.metadata["left_out_count"].value == 1
+    assert str(path) in shown.metadata["left_out"].value

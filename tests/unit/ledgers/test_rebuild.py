@@ -1,19 +1,21 @@
 """Ledgers that grew and ledgers rebuilt from nothing have the same rows, and the same rows marked current."""
 
 import hashlib
+import itertools
 import os
 import shutil
+import threading
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from support.fake_instruments import fake_registry, fake_spec
 from support.made_datasets import draw_scan, run_folders
-from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
+from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork, reseal
 
 from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.ledgers.freshness import why_behind
-from atlas_resources.ledgers.parquet import ledger_path, read_ledger, read_sealed_rows
+from atlas_resources.ledgers.parquet import ledger_path, read_ledger, read_sealed_rows, write_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.runs.sealed import MANIFEST_NAME
@@ -210,11 +212,14 @@ def test_sealed_files_of_an_earlier_version_are_read_together_with_present_ones(
     for plate_id in ("plate-001", "plate-004"):
         (sealed,) = measured.plate(plate_id).runs_folder.glob("run-*/embeddings.parquet")
         pl.read_parquet(sealed).drop(YOUNGER).write_parquet(sealed)
+        reseal(sealed)
+    ledger_path(measured, LEDGERS["lineage"]).unlink()  # it has the digests of the files before
     rebuilt = assert_same_from_nothing(measured, two_instruments)["embeddings"]
     assert_frame_equal(rebuilt, right)
     assert rebuilt.select(YOUNGER).null_count().row(0) == (5,) * 5
-    sealed_rows = LEDGERS["embeddings"].conform(read_sealed_rows(measured, "embedding").with_columns(is_current=True))
-    assert_frame_equal(sealed_rows, right)
+    rows, faults = read_sealed_rows(measured, "embedding")
+    assert faults == []
+    assert_frame_equal(LEDGERS["embeddings"].conform(rows.with_columns(is_current=True)), right)
 
 
 def test_a_ledger_of_an_earlier_version_is_behind(measured, two_instruments):
@@ -222,7 +227,41 @@ def test_a_ledger_of_an_earlier_version_is_behind(measured, two_instruments):
     assert why_behind(measured, two_instruments) == ""
     path = ledger_path(measured, LEDGERS["embeddings"])
     pl.read_parquet(path).drop(YOUNGER).write_parquet(path)
-    assert why_behind(measured, two_instruments) == "made by an earlier version, with other columns: embeddings"
+    expected = "with other columns, of an earlier version, or unreadable: embeddings"
+    assert why_behind(measured, two_instruments) == expected
+
+
+def test_a_truncated_ledger_is_behind_and_is_rebuilt(measured, two_instruments):
+    build_catalogue(measured, two_instruments)
+    right = read_ledger(measured, LEDGERS["embeddings"])
+    path = ledger_path(measured, LEDGERS["embeddings"])
+    path.write_bytes(path.read_bytes()[:-100])
+    expected = "with other columns, of an earlier version, or unreadable: embeddings"
+    assert why_behind(measured, two_instruments) == expected
+    assert_frame_equal(build_ledgers(measured, two_instruments)["embeddings"], right)
+
+
+def test_a_ledger_that_is_replaced_all_the_time_is_read_whole(measured):
+    """Two versions of different length, the older one three times as long, replace each other as fast as they can."""
+    table = LEDGERS["embeddings"]
+    rows = read_ledger(measured, table)
+    versions = [pl.concat([rows] * 300), pl.concat([rows] * 100)]
+    is_over = threading.Event()
+
+    def replace() -> None:
+        for version in itertools.cycle(versions):
+            if is_over.is_set():
+                return
+            write_ledger(measured, table, version)
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        found = {read_ledger(measured, table).height for _ in range(40)}
+    finally:
+        is_over.set()
+        writer.join()
+    assert found <= {rows.height, *(version.height for version in versions)}
 
 
 @pytest.mark.parametrize("name", ["input_image", "input_color_histograms"])

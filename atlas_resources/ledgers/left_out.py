@@ -1,0 +1,47 @@
+"""Which sealed runs the ledgers leave out because they are not whole."""
+
+from collections.abc import Iterable, Iterator
+
+from atlas_resources.ledgers.parquet import complete_runs, read_sealed_files, runs_in_ledger
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import DatasetBroken
+from atlas_resources.plates.plate import Plate
+from atlas_resources.runs.faults import RunKey, SealedFault, list_runs, require_whole, try_read
+from atlas_resources.tables.ledgers import RUNS
+from atlas_resources.tables.results import INSTRUMENT_TABLES
+
+
+def find_left_out(dataset: Dataset) -> list[SealedFault]:
+    """Every fault that keeps a plate, or a run of it, out of the ledgers.
+
+    Reads what no ledger has rows of: a file that changed after its rows were taken is not among the faults.
+    """
+    faults: list[SealedFault] = []
+    on_disk: set[RunKey] = set()
+    for plate in dataset.plates():
+        run_ids, strays = list_runs(plate)
+        on_disk |= {(run_id, plate.id) for run_id in run_ids}
+        faults += [*_own_faults(plate), *strays]
+    faults += _faults(try_read(dataset, on_disk - runs_in_ledger(dataset, RUNS), require_whole))
+    for role, table in INSTRUMENT_TABLES.items():
+        without_rows = complete_runs(dataset, role) & on_disk - runs_in_ledger(dataset, table)
+        faults += read_sealed_files(dataset, role, without_rows)[1]
+    return faults
+
+
+def is_any_whole(dataset: Dataset, keys: Iterable[RunKey]) -> bool:
+    """Whether at least one of these runs is whole. Reads no further than the first that is."""
+    return any(not isinstance(one, SealedFault) for one in try_read(dataset, keys, require_whole))
+
+
+def _faults(found: Iterable[object]) -> Iterator[SealedFault]:
+    return (one for one in found if isinstance(one, SealedFault))
+
+
+def _own_faults(plate: Plate) -> Iterator[SealedFault]:
+    """What is wrong with the plate's own identity, without which its runs are not current."""
+    try:
+        plate.manifest()
+        plate.source_sha256()
+    except DatasetBroken as error:
+        yield SealedFault(plate.id, error.path, error.problem, error.fix)
