@@ -176,8 +176,7 @@ def materialize(
                     tags={**(tags_of(work) if work else {}), **OWN_PROCESS_TAGS},
                     run_config={**(run_config_of(work) if work else {}), "loggers": {"terminal": {}}},
                 )
-                is_success = result.success and not handler.unsound
-                failures = (*handler.failures, *handler.unsound)
+                is_success, failures = result.success and not handler.unsound, (*handler.failures, *handler.unsound)
                 yield LayerResult(name, result.run_id, is_success, handler.materialized, failures)
 
 
