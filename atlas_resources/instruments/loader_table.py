@@ -69,6 +69,23 @@ class U2NetParameters(Contract):
     )
 
 
+class OnnxParameters(Contract):
+    """Parameters of `onnx`: the output that is read and cut, and how onnxruntime computes it.
+
+    Threads and graph optimisation change results in the last digits, so they are declared.
+    """
+
+    output: str = Field(description="Name of the graph's output: a saliency map [1, 1, H, W].")
+    saliency_threshold: float = Field(
+        gt=0, lt=1, description="Of saliency rescaled from its minimum and maximum to 0..1."
+    )
+    intra_op_threads: int = Field(ge=1, le=64, description="Threads that share the work of one operator.")
+    inter_op_threads: int = Field(ge=1, le=64, description="Threads for operators that do not depend on each other.")
+    graph_optimization: Literal["disabled", "basic", "extended", "all"] = Field(
+        description="onnxruntime's level: `extended` and `all` replace operators by faster ones that round differently."
+    )
+
+
 class HeadParameters(Contract):
     """The network that reads the embedding: one linear layer, or the five of the improved aesthetic predictor."""
 
@@ -124,14 +141,16 @@ class LoaderEntry:
 ROOM = "atlas_resources.models.loaders"
 EMBEDDING: frozenset[Role] = frozenset({"embedding"})
 ARITHMETIC = f"{ROOM}.arithmetic"
+EFFICIENTNET_LITE = LoaderEntry(
+    f"{ROOM}.embedders.efficientnet_lite",
+    1,
+    frozenset({"embedding", "probe"}),
+    NoParameters,
+    frozenset({"global_average_pool"}),
+)
 LOADERS: dict[str, LoaderEntry] = {
-    "efficientnet_lite0": LoaderEntry(
-        f"{ROOM}.embedders.efficientnet_lite0",
-        1,
-        frozenset({"embedding", "probe"}),
-        NoParameters,
-        frozenset({"global_average_pool"}),
-    ),
+    "efficientnet_lite0": EFFICIENTNET_LITE,
+    "efficientnet_lite2": EFFICIENTNET_LITE,
     "clip": LoaderEntry(
         f"{ROOM}.embedders.towers",
         1,
@@ -193,6 +212,7 @@ LOADERS: dict[str, LoaderEntry] = {
     "sam_hq": LoaderEntry(f"{ROOM}.segmenters.sam", 1, frozenset({"segmentation"}), SamParameters),
     "mask2former": LoaderEntry(f"{ROOM}.segmenters.mask2former", 1, frozenset({"segmentation"}), NoParameters),
     "u2net": LoaderEntry(f"{ROOM}.segmenters.u2net", 1, frozenset({"segmentation"}), U2NetParameters),
+    "onnx": LoaderEntry(f"{ROOM}.segmenters.onnx_saliency", 1, frozenset({"segmentation"}), OnnxParameters),
     "otsu_luma": LoaderEntry(f"{ROOM}.segmenters.otsu_luma", 2, frozenset({"segmentation"}), OtsuParameters),
     "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningRules, reads="segmentation"),
     "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning"),

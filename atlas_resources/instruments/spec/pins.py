@@ -3,10 +3,18 @@
 import hashlib
 
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.instruments.spec.weights import Algorithm, GitWeights, HubWeights, LibraryWeights, WeightFile
+from atlas_resources.instruments.spec.weights import (
+    Algorithm,
+    FileWeights,
+    GitWeights,
+    HubWeights,
+    LibraryWeights,
+    WeightFile,
+    WheelWeights,
+)
 
 
-def pinned_files(weights: HubWeights | LibraryWeights | GitWeights) -> list[WeightFile]:
+def pinned_files(weights: FileWeights) -> list[WeightFile]:
     """All that has to lie on disk: the files, and the configuration of the weights' own processor."""
     processor = weights.processor if isinstance(weights, HubWeights) else None
     return [*weights.files, processor] if processor else weights.files
@@ -16,7 +24,7 @@ def weight_files(spec: Spec) -> list[WeightFile]:
     """The files that hold weights: all but configuration and tokenizer, which are JSON."""
     if spec.weights is None or isinstance(spec.weights, Algorithm):
         return []
-    return [file for file in spec.weights.files if file.format in {"safetensors", "pickle"}]
+    return [file for file in spec.weights.files if file.format != "json"]
 
 
 def is_pinned(spec: Spec, path: str) -> bool:
@@ -33,6 +41,8 @@ def model_sha(spec: Spec) -> str | None:
             return revision
         case LibraryWeights(library=library, version=version) | Algorithm(library=library, version=version):
             return f"{library}=={version}"
+        case WheelWeights():
+            return spec.weights.requirement
     return None
 
 

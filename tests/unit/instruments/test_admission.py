@@ -54,6 +54,8 @@ def test_these_instruments_of_the_project_are_admitted():
         "efficientnet_lite0",
         "efficientnet_lite0_imagenet",
         "efficientnet_lite0_tiles",
+        "efficientnet_lite2",
+        "efficientnet_lite2_imagenet",
         "mask2former_swin_large_ade",
         "grounding_dino_base",
         "otsu_luma",
@@ -72,6 +74,8 @@ def test_these_instruments_of_the_project_are_admitted():
             for name in ("kept", "palette", "polygons", "clip_vit_large_patch14", "dinov2_large")
         ),
         "u2net",
+        "u2net_onnx",
+        "u2netp",
         "siglip_so400m_patch14_384",
         "vgg16_imagenet1k_v1",
     } == ADMITTED

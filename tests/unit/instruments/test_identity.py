@@ -43,6 +43,7 @@ TILED = "efficientnet_lite0_tiles"
 HUB_SAM, TILED_SAM = "sam_vit_base_hub", "sam_vit_base_tiles"
 READER = "aesthetics_improved_clip_vit_large_patch14"
 REFUSED, OPEN_CLIP, PROCESSED = "eva_clip_8b", "clip_vit_huge_patch14_laion2b", "dinov2_base_518px"
+ONNX = "u2netp"
 OTHER_SHA256 = "0" * 64
 PINNED_JSON = {"path": "config.json", "format": "json", "sha256": OTHER_SHA256}
 
@@ -146,6 +147,12 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (MASKS, ("preprocessing", "tiling"), {"tile_px": 512, "overlap_px": 64, "merge_iou": 0.5}),
     (TILED_SAM, ("preprocessing", "tiling", "tile_px"), 512),
     ("u2net", ("parameters", "saliency_threshold"), 0.4),
+    (ONNX, ("weights", "package"), "rembg"),
+    (ONNX, ("weights", "version"), "0.1.4"),
+    (ONNX, ("parameters", "output"), "1960"),
+    (ONNX, ("parameters", "intra_op_threads"), 1),
+    (ONNX, ("parameters", "inter_op_threads"), 2),
+    (ONNX, ("parameters", "graph_optimization"), "basic"),
     (TILED_SAM, ("preprocessing", "tiling", "overlap_px"), 128),
     (TILED_SAM, ("preprocessing", "tiling", "merge_iou"), 0.6),
 ]

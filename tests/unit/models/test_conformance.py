@@ -22,9 +22,10 @@ from atlas_resources.models.protocols import Embedder, Scorer
 from atlas_resources.plates.decode import decode
 
 VECTORS, LOGITS, BATCHES = 1e-4, 1e-3, 1e-5
-# Tested elsewhere: with the original package's real weights, or on vectors.
+# Tested elsewhere: with the original packages' real weights, or on vectors.
 ELSEWHERE = {
-    "efficientnet_lite0": "test_efficientnet_lite0.py",
+    "efficientnet_lite0": "test_efficientnet_lite.py",
+    "efficientnet_lite2": "test_efficientnet_lite.py",
     "aesthetic_head": "test_aesthetic_heads.py",
     "clip_prompts": "../catalogue/test_search.py",
 }

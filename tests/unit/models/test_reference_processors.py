@@ -17,6 +17,7 @@ from atlas_resources.plates.decode import decode
 from benchmarks.processors import SMALLEST, default_of, reference_of, subject_of
 
 OWN = {"otsu_luma"}  # its preprocessing is the project's own
+LITE0, LITE2 = "efficientnet_lite0", "efficientnet_lite2"
 FLOAT_ROUNDING = 2e-6  # inputs are within -3..3: a few units in the last place of float32
 
 
@@ -61,16 +62,18 @@ def test_efficientnet_lite0_crops_as_timm_does(key: str, size: tuple[int, int]):
 
 
 @wants_real_plates
+@pytest.mark.parametrize("key", [LITE0, LITE2])
 @pytest.mark.parametrize("path", one_of_each_family(), ids=lambda path: path.stem)
-def test_a_real_plate_becomes_timms_input(path: Path):
-    spec, image = project_spec("efficientnet_lite0"), decode(path).image
+def test_a_real_plate_becomes_timms_input(key: str, path: Path):
+    spec, image = project_spec(key), decode(path).image
     assert spec.preprocessing is not None
     difference = build_preprocess(spec.preprocessing)(image).numpy() - reference_of(spec)(image)
     assert np.abs(difference).max() < FLOAT_ROUNDING
 
 
-def test_the_vector_of_a_plate_of_1317_by_1600_is_that_of_timms_transform():
-    spec = project_spec("efficientnet_lite0")
+@pytest.mark.parametrize("key", [LITE0, LITE2])
+def test_the_vector_of_a_plate_of_1317_by_1600_is_that_of_timms_transform(key: str):
+    spec = project_spec(key)
     assert spec.preprocessing is not None
     model = load_model(spec)
     assert isinstance(model, Embedder)

@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 from atlas_resources.instruments.loader_table import U2NetParameters
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders.segmenters._saliency import mask_of_saliency
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Mask
 from atlas_resources.models.weights import LocatedWeights
@@ -125,16 +126,10 @@ class U2Net:
 
     @torch.inference_mode()
     def segment(self, raster: np.ndarray) -> list[Mask]:
-        """Returns one mask of a raster uint8 [H, W, 3], RGB in sRGB; none where the saliency is the same everywhere.
-
-        The mask is where the saliency, stretched to 0..1, is at or above the threshold.
-        """
+        """Returns one mask of a raster uint8 [H, W, 3], RGB in sRGB; none where the saliency is the same everywhere."""
         pixels = self.preprocess(Image.fromarray(raster))[None].to(self.device)
         saliency = self.network(pixels)[0, 0].cpu().numpy()
-        low, high = saliency.min(), saliency.max()
-        if low == high:
-            return []
-        return [Mask.encode((saliency - low) / (high - low) >= self.parameters.saliency_threshold, "salient")]
+        return mask_of_saliency(saliency, self.parameters.saliency_threshold)
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> U2Net:

