@@ -19,14 +19,23 @@ from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.parquet import ledger_path
-from atlas_resources.ledgers.plates import build_histograms, build_plates
+from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
 from atlas_resources.ledgers.runs import build_instrument_table, build_lineage, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 from atlas_resources.runs.faults import SealedFault
 from atlas_resources.tables.intake import REFUSED_SCANS
-from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, LINEAGE, MODELS, PLATES, RUNS, SEGMENT_SETS
+from atlas_resources.tables.ledgers import (
+    GROUNDWORK_FAILURES,
+    HISTOGRAMS,
+    LEDGERS,
+    LINEAGE,
+    MODELS,
+    PLATES,
+    RUNS,
+    SEGMENT_SETS,
+)
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import Table
 
@@ -103,6 +112,7 @@ def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
         _build_ledger_asset(PLATES, [MANIFEST_KEY, INPUT_IMAGE_KEY], build_plates),
         _build_ledger_asset(HISTOGRAMS, [HISTOGRAMS_KEY], build_histograms),
         _build_ledger_asset(REFUSED_SCANS, [], build_refused_scans),
+        _build_ledger_asset(GROUNDWORK_FAILURES, [INPUT_IMAGE_KEY, HISTOGRAMS_KEY], build_groundwork_failures),
         _build_ledger_asset(RUNS, all_instruments, partial(build_runs, registry=registry)),
         _build_ledger_asset(LINEAGE, [*all_instruments, ledger_key(RUNS)], build_lineage),
         _build_ledger_asset(MODELS, [], partial(build_models, registry=registry)),

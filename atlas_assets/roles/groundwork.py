@@ -7,9 +7,11 @@ from typing import Any
 from atlas_assets.ui.plots import thumbnail
 from atlas_resources.files.durable import write_bytes_atomically, write_json_atomically
 from atlas_resources.measures.pixels import measure_pixels
-from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure, InputImage
+from atlas_resources.models.memory import peak_memory_bytes
+from atlas_resources.plates.contracts import ColorHistograms, GroundworkCost, GroundworkFailure, InputImage
 from atlas_resources.plates.decode import DecodedImage, decode_source
 from atlas_resources.plates.groundwork import (
+    COST_NAME,
     FAILURE_NAME,
     HISTOGRAMS_NAME,
     INPUT_IMAGE_NAME,
@@ -20,13 +22,14 @@ from atlas_resources.plates.groundwork import (
 )
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import StructuredError
+from atlas_resources.runs.provenance import code_version
 from atlas_resources.runs.stages import Stopwatch
 
 CLAIM_KEY = "groundwork"
 
 
 class GroundworkJob:
-    """Measures each plate on the preparing threads; writes two JSON files and a thumbnail into the plate's folder."""
+    """Measures each plate on the preparing threads; writes JSON files and a thumbnail into the plate's folder."""
 
     key = CLAIM_KEY
 
@@ -39,7 +42,7 @@ class GroundworkJob:
 
     def prepare(self, plate: Plate, stopwatch: Stopwatch) -> Groundwork:
         """Measures the plate and writes its files."""
-        made = measure_plate(plate)
+        made = measure_plate(plate, stopwatch)
         plate.derived_path(FAILURE_NAME).unlink(missing_ok=True)
         return made
 
@@ -67,14 +70,23 @@ class GroundworkJob:
             write_json_atomically(plate.derived_path(FAILURE_NAME), failure)
 
 
-def measure_plate(plate: Plate) -> Groundwork:
-    """Decodes the source once, measures every pixel, and writes both files and the thumbnail.
+def measure_plate(plate: Plate, stopwatch: Stopwatch) -> Groundwork:
+    """Decodes the source once, measures every pixel, and writes both files, the thumbnail, and what they cost.
+
+    Args:
+        plate: the plate.
+        stopwatch: decoding is counted as `decode`, measuring as `compute`.
 
     Raises:
         ImageRefused, SourceChanged: as `decode_source` does.
     """
-    decoded = decode_source(plate)
-    facts = measure_pixels(decoded.image, decoded.extremes)
+    before = stopwatch.read()
+    with stopwatch.stage("decode"):
+        decoded = decode_source(plate)
+    with stopwatch.stage("compute"):
+        facts = measure_pixels(decoded.image, decoded.extremes)
+        picture = thumbnail(decoded.image)
+    after = stopwatch.read()
     input_image = _input_image(plate.id, plate.source_path().name, decoded, facts.scalars())
     histograms = ColorHistograms(
         plate_id=plate.id,
@@ -82,9 +94,22 @@ def measure_plate(plate: Plate) -> Groundwork:
         source_sha256=decoded.facts.source_sha256,
         **facts.histograms(),
     )
-    write_bytes_atomically(plate.derived_path("thumbnail.jpg"), thumbnail(decoded.image))
+    write_bytes_atomically(plate.derived_path("thumbnail.jpg"), picture)
     write_json_atomically(plate.derived_path(HISTOGRAMS_NAME), histograms)
     write_json_atomically(plate.derived_path(INPUT_IMAGE_NAME), input_image)
+    code = code_version()
+    cost = GroundworkCost(
+        plate_id=plate.id,
+        measure_version=MEASURE_VERSION,
+        source_sha256=decoded.facts.source_sha256,
+        measured_at=datetime.now(UTC),
+        decode_seconds=after.decode - before.decode,
+        measure_seconds=after.compute - before.compute,
+        peak_memory_bytes=peak_memory_bytes(),
+        code_git_sha=code.git_sha,
+        code_is_dirty=code.is_dirty,
+    )
+    write_json_atomically(plate.derived_path(COST_NAME), cost)
     return Groundwork(input_image, histograms)
 
 

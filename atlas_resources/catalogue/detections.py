@@ -30,7 +30,7 @@ RELATIONS = View(
     f"""
     WITH boxes AS (
         SELECT detections.*, sqrt(plates.width ** 2 + plates.height ** 2) AS diagonal_px
-        FROM detections JOIN plates USING (plate_id) WHERE is_current
+        FROM detections JOIN plates USING (plate_id) WHERE detections.is_current
     ), pairs AS (
         SELECT a.plate_id, a.instrument, a.detection_id, a.label, a.label_id, a.score,
                b.detection_id AS other_detection_id, b.label AS other_label, b.label_id AS other_label_id,

@@ -17,7 +17,24 @@ from atlas_resources.ledgers.parquet import (
 )
 from atlas_resources.ledgers.segment_sets import current_segmentations
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, MODELS, PLATES, RUNS, SEGMENT_SETS
+from atlas_resources.plates.groundwork import MEASURE_VERSION, measured_files
+from atlas_resources.tables.ledgers import (
+    GROUNDWORK_FAILURES,
+    HISTOGRAMS,
+    LEDGERS,
+    MODELS,
+    PLATES,
+    RUNS,
+    SEGMENT_SETS,
+)
+
+DIGEST_COLUMNS = (
+    (PLATES, "input_image_sha256"),
+    (PLATES, "groundwork_sha256"),
+    (HISTOGRAMS, "file_sha256"),
+    (GROUNDWORK_FAILURES, "file_sha256"),
+)
+"""Where the ledgers keep the digests of the groundwork's files."""
 
 
 def why_behind(dataset: Dataset, registry: Registry) -> str:
@@ -56,19 +73,21 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
 
 
 def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]:
-    for table, column, name in (
-        (PLATES, "input_image_sha256", "input_image.json"),
-        (HISTOGRAMS, "file_sha256", "input_color_histograms.json"),
-    ):
-        known = read_ledger(dataset, table).select("plate_id", column).drop_nulls().rows()
-        differing = set(known) ^ _present_digests(dataset, plate_ids, name)
-        if differing:
-            # The reason is part of a run key: another digest requests another refresh.
-            which = hashlib.sha256(repr(sorted(differing)).encode()).hexdigest()[:8]
-            yield f"{name} of {len({plate_id for plate_id, _ in differing})} plates came, went or changed ({which})"
-
-
-def _present_digests(dataset: Dataset, plate_ids: list[str], name: str) -> set[tuple[str, str]]:
-    """Plate and sha256 of each file of this name in `derived/`."""
-    paths = {plate_id: dataset.plate(plate_id).derived_path(name) for plate_id in plate_ids}
-    return {(plate_id, sha256_of(path)) for plate_id, path in paths.items() if path.is_file()}
+    known = set()
+    for table, column in DIGEST_COLUMNS:
+        known |= set(read_ledger(dataset, table).select("plate_id", column).drop_nulls().rows())
+    plates = [dataset.plate(plate_id) for plate_id in plate_ids]
+    differing = known ^ {(plate.id, sha256_of(path)) for plate in plates for path in measured_files(plate)}
+    if differing:
+        # The reason is part of a run key: another digest requests another refresh.
+        which = hashlib.sha256(repr(sorted(differing)).encode()).hexdigest()[:8]
+        yield f"groundwork of {len({plate_id for plate_id, _ in differing})} plates came, went or changed ({which})"
+    rows = read_ledger(dataset, PLATES).select("plate_id", "measure_version", "measured_source_sha256", "is_current")
+    present = {plate.id: plate.source_sha256() for plate in plates if plate.source_change() is None}
+    aged = sorted(
+        plate_id
+        for plate_id, version, source_sha256, marked in rows.drop_nulls().iter_rows()
+        if marked != ((version, source_sha256) == (MEASURE_VERSION, present.get(plate_id)))
+    )
+    if aged:
+        yield f"measured facts of {len(aged)} plates are no longer of the present source or version: {aged[0]}"

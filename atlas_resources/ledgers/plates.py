@@ -1,49 +1,112 @@
-"""Ledgers of plates: manifest, scalar facts and exact colour counts, from the plates' own JSON files."""
+"""Ledgers of plates: manifest, scalar facts, exact colour counts and failures, from the plates' own JSON files.
+
+A measured file that cannot be read costs its own row, not the ledger: it is named in `groundwork_failures`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
 
+from atlas_resources.files.contract import Contract
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.ledgers.intake import manifest_row
 from atlas_resources.ledgers.parquet import write_ledger
-from atlas_resources.plates.contracts import ColorHistograms, InputImage
+from atlas_resources.plates.contracts import ColorHistograms, GroundworkCost, GroundworkFailure, InputImage
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.json_files import read_json
-from atlas_resources.tables.ledgers import HISTOGRAMS, PLATES
+from atlas_resources.plates.groundwork import (
+    COST_NAME,
+    HISTOGRAMS_NAME,
+    INPUT_IMAGE_NAME,
+    is_present,
+    measured_files,
+)
+from atlas_resources.plates.json_files import CONTRACTS, DatasetBroken, read_json
+from atlas_resources.plates.plate import Plate
+from atlas_resources.tables.groundwork import GROUNDWORK_FAILURES, HISTOGRAMS
+from atlas_resources.tables.ledgers import PLATES
+
+Measured = TypeVar("Measured", bound=Contract)
 
 
 def build_plates(dataset: Dataset) -> pl.DataFrame:
     """`ledger/plates`: manifest and scalar facts of every registered plate."""
-    rows = []
-    for plate_id in dataset.plate_ids():
-        plate = dataset.plate(plate_id)
-        row = {"source_sha256": plate.source_sha256(), **manifest_row(plate.manifest())}
-        path = plate.derived_path("input_image.json")
-        if path.is_file():
-            row["input_image_sha256"] = sha256_of(path)  # before reading: a later write then has another digest
-            facts = read_json(path, InputImage)
-            row |= {**facts.model_dump(exclude={"colour_policy"}), "colour_policy": facts.colour_policy.name}
-        rows.append(row)
-    return write_ledger(dataset, PLATES, PLATES.frame(rows))
+    return write_ledger(dataset, PLATES, PLATES.frame(_plate_row(plate) for plate in dataset.plates()))
 
 
 def build_histograms(dataset: Dataset) -> pl.DataFrame:
     """`ledger/histograms`: exact counts of every plate whose groundwork is done."""
-    rows = []
-    for plate_id in dataset.plate_ids():
-        path = dataset.plate(plate_id).derived_path("input_color_histograms.json")
-        if path.is_file():
-            digest = sha256_of(path)  # before reading, as with the plates
-            rows.append({**_histogram_row(read_json(path, ColorHistograms)), "file_sha256": digest})
+    rows = [row for plate in dataset.plates() if (row := _histogram_row(plate))]
     return write_ledger(dataset, HISTOGRAMS, HISTOGRAMS.frame(rows))
 
 
-def _histogram_row(histograms: ColorHistograms) -> dict:
+def build_groundwork_failures(dataset: Dataset) -> pl.DataFrame:
+    """`ledger/groundwork_failures`: why a plate's groundwork failed, and which measured files cannot be read."""
+    rows = [row for plate in dataset.plates() for row in _failure_rows(plate)]
+    return write_ledger(dataset, GROUNDWORK_FAILURES, GROUNDWORK_FAILURES.frame(rows))
+
+
+def is_current(plate: Plate, measured: InputImage | ColorHistograms) -> bool:
+    """Whether measurements are by the present version, and of a source that is still the registered file."""
+    return is_present(plate, measured) and plate.source_change() is None
+
+
+def _plate_row(plate: Plate) -> dict[str, Any]:
+    row = {"source_sha256": plate.source_sha256(), **manifest_row(plate.manifest())}
+    facts, row["input_image_sha256"] = _read(plate.derived_path(INPUT_IMAGE_NAME), InputImage)
+    cost, row["groundwork_sha256"] = _read(plate.derived_path(COST_NAME), GroundworkCost)
+    if facts is None:
+        return row
+    row |= facts.model_dump(exclude={"plate_id", "source_sha256"})
+    row |= {"measured_source_sha256": facts.source_sha256, "is_current": is_current(plate, facts)}
+    if cost and (cost.measure_version, cost.source_sha256) == (facts.measure_version, facts.source_sha256):
+        row |= {f"groundwork_{name}": value for name, value in cost.model_dump().items()}
+    return row
+
+
+def _histogram_row(plate: Plate) -> dict[str, Any] | None:
+    histograms, digest = _read(plate.derived_path(HISTOGRAMS_NAME), ColorHistograms)
+    if histograms is None:
+        return None
     row = histograms.model_dump()
-    return row | {
-        "lab": row["lab"]["counts"],
-        "lab_bins": row["lab"]["bins"],
-        "paper_threshold": row["paper"]["threshold"],
-        "paper_ratio": row["paper"]["paper_ratio"],
-        "paper_lab": row["paper"]["paper_lab"],
-        "foreground_lab": row["paper"]["foreground_lab"],
+    lab, paper = row.pop("lab"), row.pop("paper")
+    return {
+        **row,
+        "lab": lab["counts"],
+        **{f"lab_{name}": list(value) for name, value in lab.items() if name != "counts"},
+        "paper_threshold": paper.pop("threshold"),
+        **paper,
+        "is_current": is_current(plate, histograms),
+        "file_sha256": digest,
     }
+
+
+def _failure_rows(plate: Plate) -> Iterator[dict[str, Any]]:
+    for path in measured_files(plate):
+        digest = sha256_of(path)  # before reading, as with the other files
+        try:
+            content = read_json(path, CONTRACTS[path.stem])
+        except DatasetBroken as error:
+            yield {
+                "plate_id": plate.id,
+                "source_sha256": plate.source_sha256(),
+                "error_type": "DatasetBroken",
+                "message": str(error),
+                "is_current": True,
+                "file_sha256": digest,
+            }
+            continue
+        if isinstance(content, GroundworkFailure):
+            yield {**content.model_dump(), "is_current": is_present(plate, content), "file_sha256": digest}
+
+
+def _read(path: Path, contract: type[Measured]) -> tuple[Measured | None, str | None]:
+    """A measured file and its digest; nothing if it is missing or broken. `_failure_rows` names a broken one."""
+    if not path.is_file():
+        return None, None
+    digest = sha256_of(path)  # before reading: a later write then has another digest
+    try:
+        return read_json(path, contract), digest
+    except DatasetBroken:
+        return None, None

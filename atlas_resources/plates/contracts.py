@@ -16,6 +16,7 @@ Ratio = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Rgb = Annotated[list[float], Field(min_length=3, max_length=3)]
 Lab = Annotated[list[float], Field(min_length=3, max_length=3)]
+SrgbHex = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 Histogram256 = Annotated[list[Count], Field(min_length=256, max_length=256)]
 
 
@@ -160,7 +161,7 @@ class PaletteColour(Contract):
     """One colour of a palette."""
 
     lab: Lab = Field(description="CIE L*a*b*, D65, 2 degree observer.")
-    srgb_hex: str = Field(pattern=r"^#[0-9a-f]{6}$")
+    srgb_hex: SrgbHex
     share: Ratio
 
 
@@ -180,8 +181,14 @@ class PaperSplit(Contract):
     threshold: int = Field(ge=0, le=255)
     paper_ratio: Ratio
     paper_lab: Lab | None
+    paper_srgb_hex: SrgbHex | None = Field(
+        default=None, description="paper_lab as 8-bit sRGB. Null without paper, and in files of measure version 1."
+    )
     foreground_ratio: Ratio
     foreground_lab: Lab | None
+    foreground_srgb_hex: SrgbHex | None = Field(
+        default=None, description="foreground_lab as 8-bit sRGB. Null in files of measure version 1."
+    )
 
 
 class ColorHistograms(Contract):
@@ -200,6 +207,25 @@ class ColorHistograms(Contract):
         description="k-means in Lab, weighted by pixels; largest share first."
     )
     paper: PaperSplit
+
+
+class GroundworkCost(Contract):
+    """`derived/groundwork.json`: when the plate's measured files were made, by which code, and what it took.
+
+    The measured files themselves are the same from run to run; what differs between runs is kept here.
+    """
+
+    plate_id: PlateId
+    measure_version: str
+    source_sha256: Sha256
+    measured_at: datetime = Field(description="UTC time at which both measured files had been written.")
+    decode_seconds: float = Field(ge=0, description="Reading, decoding and converting the source, wall time.")
+    measure_seconds: float = Field(ge=0, description="Measuring every pixel and drawing the thumbnail, wall time.")
+    peak_memory_bytes: int = Field(
+        gt=0, description="Most memory the measuring process had used by then. It may measure several plates at a time."
+    )
+    code_git_sha: str | None = Field(description="Commit of the project's code; null outside a git checkout.")
+    code_is_dirty: bool | None = Field(description="Whether the code differed from that commit; null without one.")
 
 
 class GroundworkFailure(Contract):

@@ -1,15 +1,17 @@
-"""The groundwork of a plate on disk: its two measured files, or why and how often measuring failed."""
+"""The groundwork of a plate on disk: its two measured files, what they cost, or why and how often measuring failed."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from atlas_resources.plates.colour_policy import POLICY_NAME
-from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure, InputImage
+from atlas_resources.plates.contracts import ColorHistograms, GroundworkCost, GroundworkFailure, InputImage
 from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.plate import Plate
 
 MEASURE_VERSION = f"2.{POLICY_NAME}"
 INPUT_IMAGE_NAME = "input_image.json"
 HISTOGRAMS_NAME = "input_color_histograms.json"
+COST_NAME = "groundwork.json"
 FAILURE_NAME = "groundwork_failure.json"
 
 
@@ -21,6 +23,11 @@ class Groundwork:
     histograms: ColorHistograms
 
 
+def is_present(plate: Plate, measured: InputImage | ColorHistograms | GroundworkCost | GroundworkFailure) -> bool:
+    """Whether this version of the code made a file from the source as it is registered now."""
+    return (measured.measure_version, measured.source_sha256) == (MEASURE_VERSION, plate.source_sha256())
+
+
 def read_groundwork(plate: Plate) -> Groundwork | None:
     """The plate's two files, or None unless this version of the code made both from the present source."""
     paths = [plate.derived_path(name) for name in (INPUT_IMAGE_NAME, HISTOGRAMS_NAME)]
@@ -28,8 +35,7 @@ def read_groundwork(plate: Plate) -> Groundwork | None:
         return None
     input_image = read_json(paths[0], InputImage)
     histograms = read_json(paths[1], ColorHistograms)
-    present = (MEASURE_VERSION, plate.source_sha256())
-    if not all((made.measure_version, made.source_sha256) == present for made in (input_image, histograms)):
+    if not (is_present(plate, input_image) and is_present(plate, histograms)):
         return None
     return Groundwork(input_image, histograms)
 
@@ -40,5 +46,10 @@ def read_groundwork_failure(plate: Plate) -> GroundworkFailure | None:
     if not path.is_file():
         return None
     failure = read_json(path, GroundworkFailure)
-    present = (MEASURE_VERSION, plate.source_sha256())
-    return failure if (failure.measure_version, failure.source_sha256) == present else None
+    return failure if is_present(plate, failure) else None
+
+
+def measured_files(plate: Plate) -> list[Path]:
+    """The JSON files of the groundwork that exist, those of a failure included."""
+    paths = [plate.derived_path(name) for name in (INPUT_IMAGE_NAME, HISTOGRAMS_NAME, COST_NAME, FAILURE_NAME)]
+    return [path for path in paths if path.is_file()]

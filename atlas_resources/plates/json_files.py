@@ -6,7 +6,14 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from atlas_resources.files.contract import Contract
-from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure, InputImage, PlateManifest, RefusedScans
+from atlas_resources.plates.contracts import (
+    ColorHistograms,
+    GroundworkCost,
+    GroundworkFailure,
+    InputImage,
+    PlateManifest,
+    RefusedScans,
+)
 from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -21,6 +28,8 @@ FIXES = {
     "groundwork_failure.json": "delete it and materialise plate/input_image for this plate",
     "input_color_histograms.json": "delete it and materialise plate/input_color_histograms for this plate",
     "refused_scans.json": "delete it and register the scans again: atlas plates add PATH",
+    "groundwork.json": "delete it; the next groundwork of the plate writes it",
+    "groundwork_failure.json": "delete it and materialise plate/input_image for this plate",
 }
 MANIFEST_VERSION_FIX = "restore it from a backup, or delete it: the version before it is then the present one"
 
@@ -28,6 +37,7 @@ CONTRACTS: dict[str, type[Contract]] = {
     "manifest": PlateManifest,
     "input_image": InputImage,
     "input_color_histograms": ColorHistograms,
+    "groundwork": GroundworkCost,
     "groundwork_failure": GroundworkFailure,
     "refused_scans": RefusedScans,
     "run.manifest": RunManifest,

@@ -1,12 +1,12 @@
-"""Every ledger table: plates, histograms, runs, models, lineage and segment sets, and the tables of results."""
+"""Every ledger table: plates, runs, models, lineage and segment sets, and those of the groundwork and of results."""
 
 import polars as pl
 
+from atlas_resources.tables.groundwork import FACTS, GROUNDWORK_FAILURES, HISTOGRAMS
 from atlas_resources.tables.intake import MANIFEST_COLUMNS, REFUSED_SCANS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import (
     CODE_GIT_SHA,
-    COLOURS,
     DAGSTER_RUN_ID,
     FINGERPRINT,
     IDENTITY,
@@ -17,89 +17,29 @@ from atlas_resources.tables.table import (
     PLATE_ID,
     PREPROCESS_TAG,
     RUN_ID,
-    SOURCE_SHA256,
     WEIGHTS_SHA256,
     Column,
     Table,
 )
 
-COUNTS = pl.List(pl.Int64)
 COST_NULL = "Null: the plate failed, or was sealed before this was kept."
 
 PLATES = Table(
     "plates",
-    "One row per registered plate: its identity, and scalar facts of its source (null until the groundwork is done).",
+    "One row per registered plate: its identity, and scalar facts of its source, null without groundwork. "
+    "is_current says whether they are of the present source and version.",
     (
         Column("plate_id", pl.String, "The plate's id; it never changes."),
         Column("plate_number", pl.Int64, "Number in the series."),
         Column("title", pl.String, "Title."),
         Column("slug", pl.String, "Title as a slug."),
         Column("source_image", pl.String, "Name of the source image."),
-        SOURCE_SHA256,
+        Column("source_sha256", pl.String, "sha256 of the source image as it is registered now."),
         Column("download_url", pl.String, "Address that the scan came from, if its index gives one."),
         Column("licence", pl.String, "Licence of the scan as its index states it."),
         Column("created_at", pl.Datetime("us", "UTC"), "Time of registration, UTC."),
         *MANIFEST_COLUMNS,
-        Column("format", pl.String, "Image format by content: JPEG, PNG, TIFF or WEBP."),
-        Column("mode", pl.String, "Pillow's mode of the source before conversion."),
-        Column("file_size_bytes", pl.Int64, "Size of the source, bytes."),
-        Column("width", pl.Int64, "Width of the upright image, pixels."),
-        Column("height", pl.Int64, "Height of the upright image, pixels."),
-        Column("orientation", pl.String, "landscape, portrait or square."),
-        Column("aspect_ratio", pl.Float64, "width / height."),
-        Column("megapixels", pl.Float64, "Pixels / 1e6."),
-        Column("mean_rgb", pl.List(pl.Float64), "Mean of R, G, B; 8-bit sRGB, 0..255."),
-        Column("std_rgb", pl.List(pl.Float64), "Population standard deviation of R, G, B; 8-bit sRGB."),
-        Column("luminance_mean", pl.Float64, "Mean Rec. 709 luma, 0..255."),
-        Column("luminance_std", pl.Float64, "Population standard deviation of Rec. 709 luma."),
-        Column("luminance_entropy", pl.Float64, "Entropy of the luma histogram, bits."),
-        Column("luminance_p01", pl.Int64, "1st percentile of luma, 0..255."),
-        Column("luminance_p99", pl.Int64, "99th percentile of luma, 0..255."),
-        Column("background_ratio", pl.Float64, "Share of pixels with all channels >= 245."),
-        Column("white_ratio", pl.Float64, "Share of pixels with all channels 255."),
-        Column("black_ratio", pl.Float64, "Share of pixels with all channels <= 10."),
-        Column("clipped_low_ratio", pl.Float64, "Share of pixels with any channel at 0."),
-        Column("clipped_high_ratio", pl.Float64, "Share of pixels with any channel at 255."),
-        Column("rms_contrast", pl.Float64, "luminance_std / 255."),
-        Column("grayscale_like", pl.Boolean, "Whether 99 % of the pixels are nearly neutral."),
-        Column("laplacian_variance", pl.Float64, "Variance of the Laplacian of luma: sharpness."),
-        Column("edge_density", pl.Float64, "Mean Sobel magnitude of luma (0..1)."),
-        Column("ahash", pl.String, "64-bit average hash, hex."),
-        Column("dhash", pl.String, "64-bit difference hash, hex."),
-        Column("phash", pl.String, "64-bit DCT hash, hex."),
-        Column("has_icc", pl.Boolean, "Whether the source carries an ICC profile."),
-        Column("has_exif", pl.Boolean, "Whether the source carries EXIF data."),
-        Column("colour_policy", pl.String, "Name of the decode and colour-conversion policy."),
-        Column(
-            "input_image_sha256", pl.String, "sha256 of the file that the facts come from, derived/input_image.json."
-        ),
-    ),
-    ("plate_id",),
-)
-HISTOGRAMS = Table(
-    "histograms",
-    "Exact colour counts of each plate over every pixel: 8-bit sRGB, Rec. 709 luma, CIE Lab (D65).",
-    (
-        PLATE_ID,
-        SOURCE_SHA256,
-        Column("measure_version", pl.String, "Version of the measuring code."),
-        Column("pixel_count", pl.Int64, "Pixels counted; each histogram sums to it."),
-        Column("red", COUNTS, "256 counts of red, sRGB level 0..255."),
-        Column("green", COUNTS, "256 counts of green."),
-        Column("blue", COUNTS, "256 counts of blue."),
-        Column("luminance", COUNTS, "256 counts of Rec. 709 luma."),
-        Column("lab", COUNTS, "3-D Lab histogram, flattened in L, a, b order (b fastest)."),
-        Column("lab_bins", pl.List(pl.Int32), "Bins along L, a, b."),
-        Column("dominant_colours", COLOURS, "k-means in Lab weighted by pixels, largest share first."),
-        Column("paper_threshold", pl.Int32, "Otsu's threshold on luma; pixels above it are paper."),
-        Column("paper_ratio", pl.Float64, "Share of the pixels that are paper."),
-        Column("paper_lab", pl.List(pl.Float64), "Mean Lab of the paper."),
-        Column("foreground_lab", pl.List(pl.Float64), "Mean Lab of the printed pixels."),
-        Column(
-            "file_sha256",
-            pl.String,
-            "sha256 of the file that the counts come from, derived/input_color_histograms.json.",
-        ),
+        *FACTS,
     ),
     ("plate_id",),
 )
@@ -214,5 +154,15 @@ SEGMENT_SETS = Table(
 )
 LEDGERS: dict[str, Table] = {
     table.name: table
-    for table in (PLATES, HISTOGRAMS, REFUSED_SCANS, RUNS, *INSTRUMENT_TABLES.values(), SEGMENT_SETS, MODELS, LINEAGE)
+    for table in (
+        PLATES,
+        HISTOGRAMS,
+        GROUNDWORK_FAILURES,
+        REFUSED_SCANS,
+        RUNS,
+        *INSTRUMENT_TABLES.values(),
+        SEGMENT_SETS,
+        MODELS,
+        LINEAGE,
+    )
 }

@@ -15,7 +15,7 @@ from atlas_assets.roles.groundwork import measure_plate
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.models import build_models
-from atlas_resources.ledgers.plates import build_histograms, build_plates
+from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
 from atlas_resources.ledgers.runs import build_instrument_table, build_lineage, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.measures.masks import run_lengths
@@ -25,6 +25,7 @@ from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.execution import execute_run
 from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.runs.sealing import Measurement
+from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.tables.result_columns import SEGMENT
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import frame_of
@@ -108,7 +109,7 @@ def run_instrument(dataset: Dataset, registry: Registry, key: str, *, is_forced:
 
 def measure_groundwork(dataset: Dataset) -> None:
     for plate in dataset.plates():
-        measure_plate(plate)
+        measure_plate(plate, Stopwatch())
 
 
 def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:
@@ -119,6 +120,7 @@ def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFram
         "plates": build_plates(dataset),
         "histograms": build_histograms(dataset),
         "refused_scans": build_refused_scans(dataset),
+        "groundwork_failures": build_groundwork_failures(dataset),
         "models": build_models(dataset, registry),
         "lineage": build_lineage(dataset),
         **{table.name: build_instrument_table(dataset, role) for role, table in INSTRUMENT_TABLES.items()},

@@ -47,7 +47,7 @@ def _cosines(query: str, scope: Scope | None = None) -> str:
         FROM (SELECT asked_vector FROM ({query})) AS one_vector
         CROSS JOIN asked
         JOIN embeddings AS others ON instrument = asked_instrument
-        LEFT JOIN plates USING (plate_id)
+        LEFT JOIN (SELECT plate_id, title FROM plates) AS named USING (plate_id)
         WHERE {condition} AND {_HAS_DIRECTION}
     """
 
@@ -222,9 +222,9 @@ HISTOGRAM_NEAREST = Macro(
         SELECT other.plate_id, title,
                sqrt(greatest(0.0, 1.0 - list_inner_product(query.root, other.root))) AS hellinger_distance
         FROM asked
-        JOIN (SELECT plate_id, [sqrt(n / pixel_count) FOR n IN lab] AS root FROM histograms) AS query
+        JOIN (SELECT plate_id, [sqrt(n / pixel_count) FOR n IN lab] AS root FROM histograms WHERE is_current) AS query
              ON query.plate_id = asked_plate
-        JOIN (SELECT plate_id, [sqrt(n / pixel_count) FOR n IN lab] AS root FROM histograms) AS other
+        JOIN (SELECT plate_id, [sqrt(n / pixel_count) FOR n IN lab] AS root FROM histograms WHERE is_current) AS other
              ON other.plate_id <> asked_plate
         LEFT JOIN plates ON plates.plate_id = other.plate_id
         """,
@@ -233,6 +233,6 @@ HISTOGRAM_NEAREST = Macro(
     )
     + f"ORDER BY hellinger_distance, plate_id LIMIT {most()}",
     "The k plates nearest to a plate by colour: Hellinger distance of their Lab histograms, 0 (equal) to 1 (disjoint). "
-    "No rows for a plate without groundwork.",
+    "No rows for a plate without groundwork of its present source and version.",
 )
 MACROS = (COSINES, NEAREST, NEAREST_TILES, NEAREST_REGIONS, TEXT_NEAREST, HISTOGRAM_NEAREST)

@@ -85,3 +85,9 @@ def srgb8_of(lab: ArrayLike) -> tuple[int, int, int]:
     """A CIE L*a*b* colour [3] as 8-bit sRGB: R, G, B, rounded. Colours beyond sRGB are clipped to it."""
     red, green, blue = np.rint(np.clip(lab2rgb(np.asarray(lab, np.float64)), 0, 1) * 255).astype(int).tolist()
     return red, green, blue
+
+
+def srgb_hex_of(lab: ArrayLike) -> str:
+    """A CIE L*a*b* colour [3] as `srgb8_of` gives it, written "#rrggbb"."""
+    red, green, blue = srgb8_of(lab)
+    return f"#{red:02x}{green:02x}{blue:02x}"

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000
 
 from atlas_resources.measures.colour.census import ColourCensus
-from atlas_resources.measures.colour.lab import LabGrid, srgb8_of
+from atlas_resources.measures.colour.lab import LabGrid, srgb_hex_of
 
 MOST_COLOURS = 8
 
@@ -111,6 +111,5 @@ def _merge_alike(
 
 
 def _palette_colour(lab: NDArray[np.float64], share: float) -> PaletteColour:
-    red, green, blue = srgb8_of(lab)
     lightness, a, b = lab.tolist()
-    return PaletteColour((lightness, a, b), f"#{red:02x}{green:02x}{blue:02x}", share)
+    return PaletteColour((lightness, a, b), srgb_hex_of(lab), share)

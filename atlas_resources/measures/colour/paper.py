@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from atlas_resources.measures.colour.census import ColourCensus
-from atlas_resources.measures.colour.lab import mean_lab
+from atlas_resources.measures.colour.lab import mean_lab, srgb_hex_of
 from atlas_resources.measures.colour.levels import otsu_threshold
 
 Lab = tuple[float, float, float]
@@ -17,14 +17,18 @@ class PaperSplit:
         threshold: 0..255; pixels above it are paper, the others are foreground.
         paper_ratio, foreground_ratio: shares of the pixels, 0..1, summing to 1.
         paper_lab: mean CIE L*a*b* (D65, 2 degree observer) of the paper; None if there is no paper.
+        paper_srgb_hex: the same colour as 8-bit sRGB, "#rrggbb".
         foreground_lab: mean CIE L*a*b* of the foreground, which is never empty.
+        foreground_srgb_hex: the same colour as 8-bit sRGB.
     """
 
     threshold: int
     paper_ratio: float
     paper_lab: Lab | None
+    paper_srgb_hex: str | None
     foreground_ratio: float
     foreground_lab: Lab
+    foreground_srgb_hex: str
 
     @property
     def tone(self) -> Lab:
@@ -44,11 +48,15 @@ def split_paper(census: ColourCensus) -> PaperSplit:
     threshold = otsu_threshold(census.histogram(census.luma))
     is_paper = census.luma > threshold
     paper_px = int(census.counts[is_paper].sum())
+    paper_lab = mean_lab(census.lab[is_paper], census.counts[is_paper]) if paper_px else None
+    # The darkest pixels are never above the threshold, so there is always a foreground.
+    foreground_lab = mean_lab(census.lab[~is_paper], census.counts[~is_paper])
     return PaperSplit(
         threshold=threshold,
         paper_ratio=paper_px / census.pixel_count,
-        paper_lab=mean_lab(census.lab[is_paper], census.counts[is_paper]) if paper_px else None,
+        paper_lab=paper_lab,
+        paper_srgb_hex=srgb_hex_of(paper_lab) if paper_lab else None,
         foreground_ratio=(census.pixel_count - paper_px) / census.pixel_count,
-        # The darkest pixels are never above the threshold, so there is always a foreground.
-        foreground_lab=mean_lab(census.lab[~is_paper], census.counts[~is_paper]),
+        foreground_lab=foreground_lab,
+        foreground_srgb_hex=srgb_hex_of(foreground_lab),
     )

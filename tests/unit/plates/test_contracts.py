@@ -19,6 +19,7 @@ PLACES = {
     "input_image": "plates_structured/*/derived/input_image.json",
     "input_color_histograms": "plates_structured/*/derived/input_color_histograms.json",
     "run.manifest": "plates_structured/*/runs/*/run.manifest.json",
+    "groundwork": "plates_structured/*/derived/groundwork.json",
     "groundwork_failure": "plates_structured/*/derived/groundwork_failure.json",
     "metrics": "plates_structured/*/runs/*/metrics.json",
     "config": "reports/*/config.json",

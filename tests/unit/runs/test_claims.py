@@ -9,6 +9,7 @@ from atlas_assets.roles.groundwork import CLAIM_KEY, measure_plate
 from atlas_assets.roles.works import make_groundwork
 from atlas_resources.plates.groundwork import read_groundwork_failure
 from atlas_resources.runs.claims import claim_plate
+from atlas_resources.runs.stages import Stopwatch
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def test_a_plate_that_another_run_holds_comes_last_and_is_reused(dataset, claim)
     others = list(islice(made, 4))
     assert [plate.plate_id for plate in others] == ["plate-001", "plate-003", "plate-004", "plate-005"]
     assert not any(plate.status == "reused" for plate in others)
-    measure_plate(dataset.plate("plate-002"))
+    measure_plate(dataset.plate("plate-002"), Stopwatch())
     claim.release()
     (last,) = made
     assert (last.plate_id, last.status) == ("plate-002", "reused")
@@ -40,7 +41,7 @@ def test_a_plate_that_the_other_run_did_not_measure_is_measured(dataset, claim):
 
 
 def test_every_claim_is_released_when_every_plate_fails(dataset, monkeypatch):
-    def refuse(plate):
+    def refuse(plate, stopwatch):
         raise ArithmeticError("no")
 
     monkeypatch.setattr(groundwork, "measure_plate", refuse)
