@@ -24,9 +24,10 @@ VECTORS = [
     vector_row("plate-003", (0, 1), "segment", segment_id="mask-0001", instrument="regions"),
 ]
 HISTOGRAMS = [
-    {"plate_id": "plate-001", "pixel_count": 4, "lab": [4, 0]},
-    {"plate_id": "plate-002", "pixel_count": 4, "lab": [1, 3]},
-    {"plate_id": "plate-003", "pixel_count": 4, "lab": [0, 4]},
+    {"plate_id": "plate-001", "pixel_count": 4, "lab": [4, 0], "is_current": True},
+    {"plate_id": "plate-002", "pixel_count": 4, "lab": [1, 3], "is_current": True},
+    {"plate_id": "plate-003", "pixel_count": 4, "lab": [0, 4], "is_current": True},
+    {"plate_id": "plate-004", "pixel_count": 4, "lab": [4, 0], "is_current": False},
 ]
 MODELS = [{"instrument": key} for key in ("embedder", "tiler", "regions", "otsu_luma", "dinov2_base")]
 RUN = {"run_id": "run-1", "plate_id": "plate-001", "instrument": "regions", "is_current": True}
