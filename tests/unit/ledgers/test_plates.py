@@ -257,3 +257,16 @@ def test_a_16_bit_scan_counts_its_own_white(tmp_path):
     assert (row["white_ratio"], row["clipped_high_ratio"], row["black_ratio"]) == (0.25, 0.25, 0.25)
     assert row["background_ratio"] == 0.75
     assert row["colour_policy"]["extremes"] == "16_bit_samples"
+
+
+def test_the_page_of_a_plate_is_measured(tmp_path):
+    """Of a TIFF of a black and a white page, the second."""
+    black, white = Image.new("L", (2, 2), 0), Image.new("L", (2, 2), 255)
+    (scan := tmp_path / "a.tif").write_bytes(encoded(black, "TIFF", save_all=True, append_images=[white]))
+    dataset = Dataset(tmp_path / "atlas")
+    list(register_scans(dataset, [scan]))
+    edit(dataset.plate("plate-001").manifest_path, source_page=2)
+    measure_groundwork(dataset)
+    (row,) = build_plates(dataset).to_dicts()
+    assert row["white_ratio"] == 1
+    assert (row["colour_policy"]["page"], row["colour_policy"]["page_number"]) == ("later_of_several", 2)
