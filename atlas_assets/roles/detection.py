@@ -68,11 +68,12 @@ class DetectionWork:
         rows = [_row(number, box, plate) for number, box in enumerate(found, start=1)]
         metrics = {
             "detection_count": len(found),
-            "label_count": len({box.label for box in found}),
-            "top_label": found[0].label if found else None,
+            "label_count": len({box.shown_label for box in found}),
+            "top_label": found[0].shown_label if found else None,
+            "top_label_id": found[0].label_id if found else None,
             "top_score": found[0].score if found else None,
         }
-        shown = [(tuple(box.corners.tolist()), f"{box.label} {box.score:.2f}") for box in found]
+        shown = [(tuple(box.corners.tolist()), f"{box.shown_label} {box.score:.2f}") for box in found]
         return Measurement(frame_of(DETECTION, rows), metrics, box_overlay(plate.picture, shown))
 
 

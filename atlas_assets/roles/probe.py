@@ -10,7 +10,7 @@ from atlas_assets.roles.tensors import TensorWork
 from atlas_assets.ui.plots import scores_plot
 from atlas_resources.instruments.prompts import prompt_columns
 from atlas_resources.instruments.spec.output import ScoresOutput
-from atlas_resources.models.protocols import Scorer, TextScorer
+from atlas_resources.models.protocols import Scorer, TextScorer, shown_names
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.tables.result_columns import PROMPT
 from atlas_resources.tables.table import schema_of
@@ -59,8 +59,13 @@ class ProbeWork(TensorWork):
             failure_modes=pl.lit("; ".join(mode.fact for mode in self.spec.failure_modes)),
         )
         best = np.argsort(-scores, kind="stable")[:5]
-        names = [labels[index].name.split(",")[0] for index in best]
-        metrics = {"top_label": names[0], "top_score": float(scores[best[0]])}
+        shown = shown_names(labels)
+        names = [shown[index] for index in best]
+        metrics = {
+            "top_label": names[0],
+            "top_label_id": labels[best[0]].label_id,
+            "top_score": float(scores[best[0]]),
+        }
         if output.activation == "identity":
             return Measurement(rows, metrics)  # a rating is not a share, and may be negative
         return Measurement(rows, metrics, scores_plot(names, [float(scores[index]) for index in best]))

@@ -1,5 +1,7 @@
 """The methods of a loaded model of each role, and what they return."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -54,6 +56,18 @@ class Label:
     prompt: AskedPrompt | None = None
 
 
+def shown_names(labels: Sequence[Label]) -> list[str]:
+    """Returns the label names as people see them: the first synonym, with the id where another label has it too.
+
+    ImageNet has two classes `crane`, a bird and a machine: `crane (n02012849)` and `crane (n03126707)`.
+    """
+    first = [label.name.split(",")[0] for label in labels]
+    count = Counter(first)
+    return [
+        f"{name} ({label.label_id})" if count[name] > 1 else name for name, label in zip(first, labels, strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class Detection:
     """A box of a detector.
@@ -64,6 +78,7 @@ class Detection:
         label: the model's name for what is in the box.
         score: the model's own, 0..1.
         label_id: id of the label in the model's vocabulary; None where the label is words of a prompt.
+        is_ambiguous: whether another label of the vocabulary has the same name.
         prompt: the prompt that the box answers, if the model was given prompts.
     """
 
@@ -72,6 +87,12 @@ class Detection:
     score: float
     label_id: str | None = None
     prompt: AskedPrompt | None = None
+    is_ambiguous: bool = False
+
+    @property
+    def shown_label(self) -> str:
+        """The label as people see it: with its id where the name alone does not tell which label it is."""
+        return f"{self.label} ({self.label_id})" if self.is_ambiguous else self.label
 
 
 @runtime_checkable

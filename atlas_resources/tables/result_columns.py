@@ -94,8 +94,13 @@ DETECTION = (
 )
 PROBE = (
     Column("label_index", pl.Int32, "Index of the label in the model's output."),
-    Column("label_id", pl.String, "Id of the label in its vocabulary (a WordNet synset for ImageNet)."),
-    Column("label", pl.String, "Name of the label."),
+    Column(
+        "label_id",
+        pl.String,
+        "Id of the label in its vocabulary, never null: the WordNet synset for ImageNet, the prompt's id with prompts, "
+        "the index for a classifier whose configuration has names only, `rating` for a rating.",
+    ),
+    Column("label", pl.String, "Name of the label, as the library gives it. Two labels may share a name."),
     Column("logit", pl.Float32, "Raw output before the activation; with prompts, the cosine as scaled by the model."),
     Column(
         "score",

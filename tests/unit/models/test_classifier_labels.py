@@ -11,6 +11,7 @@ import torch
 from support.made_instruments import MINIATURES, changed, pinned
 from support.tiny_networks import LABELS
 
+from atlas_assets.roles.probe import ProbeWork
 from atlas_resources.instruments.admission import missing_for_admission
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loading import load_model
@@ -76,10 +77,36 @@ def test_labels_that_nothing_pins_keep_it_an_idea(spec: Spec):
 
 
 def test_independent_labels_have_a_sigmoid_each(configured: Callable[..., Spec]):
-    model = load_model(configured(problem_type="multi_label_classification"))
+    declared = changed(configured(problem_type="multi_label_classification"), output={"activation": "sigmoid"})
+    model = load_model(declared)
     assert isinstance(model, Scorer)
     logits, scores = model.score(torch.zeros(1, 3, 56, 56))
     np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=1e-6)
+
+
+def test_rows_of_independent_labels_are_recorded_as_a_sigmoid(configured: Callable[..., Spec]):
+    declared = changed(configured(problem_type="multi_label_classification"), output={"activation": "sigmoid"})
+    work = ProbeWork(declared, lambda: load_model(declared))
+    work.load()
+    (found,) = work.measure([torch.zeros(3, 56, 56)])
+    assert found.rows["activation"].unique().to_list() == ["sigmoid"]
+    assert found.rows["score"].sum() > 1.2  # a softmax sums to 1
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "activation", "expected"),
+    [
+        ("multi_label_classification", None, "sigmoid"),
+        ("multi_label_classification", "softmax", "sigmoid"),
+        ("single_label_classification", "sigmoid", "softmax"),
+    ],
+)
+def test_an_activation_that_is_not_the_configurations_is_refused(
+    problem_type: str, activation: str | None, expected: str, configured: Callable[..., Spec]
+):
+    declared = changed(configured(problem_type=problem_type), output={"activation": activation})
+    with pytest.raises(WeightsMismatch, match=f"Fix: output.activation: {expected} in model_specs/"):
+        load_model(declared)
 
 
 def test_a_regression_is_refused(configured: Callable[..., Spec]):

@@ -120,6 +120,9 @@ def test_a_probe_has_the_references_labels_and_scores(loaded: Loaded):
         return
     assert isinstance(model, Scorer)
     assert [label.name for label in model.labels] == miniature.labels
+    ids = [label.label_id for label in model.labels]
+    assert all(ids)
+    assert len(set(ids)) == len(ids)
     _, scores = model.score(torch.stack([loaded.preprocess(image) for image in drawn()]))
     expected = miniature.scores(drawn())
     assert np.abs(scores - expected).max() < LOGITS

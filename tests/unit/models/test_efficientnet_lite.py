@@ -15,7 +15,7 @@ from support.made_specs import project_spec
 
 from atlas_resources.models.loaders.embedders.efficientnet_lite import load
 from atlas_resources.models.loading import load_model
-from atlas_resources.models.protocols import Embedder, Scorer
+from atlas_resources.models.protocols import Embedder, Scorer, shown_names
 from atlas_resources.models.weights import LocatedWeights, require_weights
 
 
@@ -160,6 +160,23 @@ def test_labels_are_imagenets_in_the_models_order(original: Original):
         144: ("n02051845", "pelican"),
         999: ("n15075141", "toilet tissue, toilet paper, bathroom tissue"),
     }
+
+
+def test_every_shown_name_is_of_one_class():
+    """The four classes whose first name another one has, by ImageNet's own list of synsets."""
+    probe = load_model(project_spec("efficientnet_lite0_imagenet"))
+    assert isinstance(probe, Scorer)
+    shown = shown_names(probe.labels)
+    assert len(set(shown)) == 1000
+    assert sorted(name for name in shown if "(" in name) == [
+        "crane (n02012849)",
+        "crane (n03126707)",
+        "maillot (n03710637)",
+        "maillot (n03710721)",
+    ]
+    assert all(
+        synset in " ".join(project_spec("efficientnet_lite0_imagenet").notes) for synset in ("n02012849", "n03710721")
+    )
 
 
 def load_altered(path: Path, entries: dict[str, torch.Tensor]) -> object:

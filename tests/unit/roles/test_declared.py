@@ -165,8 +165,8 @@ def test_each_score_has_its_calibration_and_failure_modes():
 
 def test_the_best_label_is_a_metric_by_its_first_name():
     first, second = probe(LOGITS, SCORES)
-    assert first.metrics == {"top_label": "ink", "top_score": pytest.approx(0.4)}
-    assert second.metrics == {"top_label": "wren", "top_score": pytest.approx(0.4)}
+    assert first.metrics == {"top_label": "ink", "top_label_id": "n3", "top_score": pytest.approx(0.4)}
+    assert second.metrics == {"top_label": "wren", "top_label_id": "n0", "top_score": pytest.approx(0.4)}
 
 
 def test_the_real_probe_stores_all_1000_labels_of_a_plate(dataset: Dataset):

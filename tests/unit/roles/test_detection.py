@@ -102,10 +102,22 @@ def test_a_box_has_its_prompt_or_its_class(dataset: Dataset):
     assert by_label["nest"] == ("7", None, None, None, None)
 
 
+def test_two_classes_of_one_name_are_shown_with_their_ids(dataset: Dataset):
+    cranes = [
+        box((0, 0, 1, 1), "crane", score, label_id=name, is_ambiguous=True) for name, score in (("7", 0.75), ("9", 0.5))
+    ]
+    measurement = found_on(dataset, *cranes)
+    assert measurement.rows.select("label", "label_id").rows() == [("crane", "7"), ("crane", "9")]
+    found = {name: measurement.metrics[name] for name in ("label_count", "top_label", "top_label_id")}
+    assert found == {"label_count": 2, "top_label": "crane (7)", "top_label_id": "7"}
+
+
 def test_nothing_found_is_a_result(dataset: Dataset):
     measurement = found_on(dataset)
     assert measurement.rows.height == 0
-    assert measurement.metrics == {"detection_count": 0, "label_count": 0, "top_label": None, "top_score": None}
+    assert measurement.metrics == {
+        "detection_count": 0, "label_count": 0, "top_label": None, "top_label_id": None, "top_score": None,
+    }  # fmt: skip
     assert measurement.preview is not None
 
 

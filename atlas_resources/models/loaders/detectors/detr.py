@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import DetrForObjectDetection
 from transformers.image_transforms import center_to_corners_format
@@ -37,7 +38,12 @@ class Detr:
         corners: Any = center_to_corners_format(outputs.pred_boxes[0])
         kept = scores > self.parameters.threshold
         found = zip(corners[kept].cpu().numpy(), scores[kept].tolist(), label_ids[kept].tolist(), strict=True)
-        return [Detection(box, self.labels[label_id], score, str(label_id)) for box, score, label_id in found]
+        return [self._detection(*box) for box in found]
+
+    def _detection(self, corners: np.ndarray, score: float, label_id: int) -> Detection:
+        name = self.labels[label_id]
+        is_ambiguous = list(self.labels.values()).count(name) > 1
+        return Detection(corners, name, score, str(label_id), is_ambiguous=is_ambiguous)
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> Detr:

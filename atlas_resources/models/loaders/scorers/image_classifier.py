@@ -68,14 +68,28 @@ def _has_independent_labels(spec: Spec, configuration: Any) -> bool:
     return configuration.problem_type == "multi_label_classification" or configuration.num_labels == 1
 
 
+def _require_activation(spec: Spec, has_independent_labels: bool, configuration: Any) -> None:
+    """Raises WeightsMismatch unless the spec declares the activation that its rows will be recorded with."""
+    expected = "sigmoid" if has_independent_labels else "softmax"
+    declared = spec.output.activation if isinstance(spec.output, ScoresOutput) else None
+    if (declared or "softmax") != expected:
+        raise WeightsMismatch(
+            f"{spec.key}: config.json has the problem_type {configuration.problem_type} and {configuration.num_labels} "
+            f"labels, whose scores are the {expected} of the logits; the spec declares {declared or 'softmax'}. Fix: "
+            f"output.activation: {expected} in model_specs/{spec.key}.yaml."
+        )
+
+
 def load(spec: Spec, weights: LocatedWeights, device: str) -> ImageClassifier:
     """Loads the pinned snapshot.
 
     Raises:
-        WeightsMismatch: see `_snapshots.load_whole`; or the labels are not those of the spec.
+        WeightsMismatch: see `_snapshots.load_whole`; or labels or activation are not those of the spec.
         ValueError: transformers has no such architecture.
     """
     network = load_whole(AutoModelForImageClassification, spec, weights)
     configuration = network.config
     labels = _labels(spec, configuration, weights)
-    return ImageClassifier(network.eval().to(device), device, labels, _has_independent_labels(spec, configuration))
+    has_independent_labels = _has_independent_labels(spec, configuration)
+    _require_activation(spec, has_independent_labels, configuration)
+    return ImageClassifier(network.eval().to(device), device, labels, has_independent_labels)
