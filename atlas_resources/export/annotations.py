@@ -1,17 +1,18 @@
-"""A plate's regions as GeoJSON, W3C Web Annotations and a IIIF manifest. Nothing is written here.
+"""A plate's regions as GeoJSON and as Web Annotations on its IIIF canvas. Nothing is written here.
 
 All coordinates are pixels of the upright source: x right, y down, pixel (0, 0) covering 0..1. The IIIF canvas has the
 source's size, so that canvas and source coordinates are equal.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-# The Web Annotation data model, https://www.w3.org/TR/annotation-model/, sections 3.1 and 4.2
-ANNOTATION_CONTEXT = "http://www.w3.org/ns/anno.jsonld"
+# The Web Annotation data model, https://www.w3.org/TR/annotation-model/, section 4.2
 MEDIA_FRAGMENTS = "http://www.w3.org/TR/media-frags/"
+# Of every IIIF file that is served by itself, https://iiif.io/api/presentation/3.0/#46-linked-data-context-and-extensions;
+# it has the terms of the Web Annotation data model.
 IIIF_CONTEXT = "http://iiif.io/api/presentation/3/context.json"
 PIXELS = "pixels of the upright source: x right, y down, pixel (0, 0) covering 0..1; not longitude and latitude"
 
@@ -24,7 +25,9 @@ class PlatePage:
         plate_id, title: its identity.
         width_px, height_px: of the upright source.
         url: address that the plate's folder is served under, without a trailing slash.
-        rights: licence of the scan as its index states it.
+        licence: licence of the scan as its index states it.
+        plate_number: number in its series.
+        extra: further columns of its index, in order.
     """
 
     plate_id: str
@@ -32,7 +35,9 @@ class PlatePage:
     width_px: int
     height_px: int
     url: str
-    rights: str | None = None
+    licence: str | None = None
+    plate_number: int | None = None
+    extra: Mapping[str, str | int] = field(default_factory=dict)
 
     @property
     def canvas(self) -> str:
@@ -77,11 +82,12 @@ def feature_collection(page: PlatePage, regions: Sequence[PublishedRegion]) -> d
 
 
 def annotation_page(page: PlatePage, regions: Sequence[PublishedRegion]) -> dict[str, Any]:
-    """A Web Annotation page: an annotation per region, with outline and box as target, name and facts as bodies."""
+    """A IIIF annotation page: an annotation per region, with outline and box as target, name and facts as bodies."""
     return {
-        "@context": ANNOTATION_CONTEXT,
+        "@context": IIIF_CONTEXT,
         "id": f"{page.url}/annotations.json",
         "type": "AnnotationPage",
+        "label": {"en": ["Regions"]},
         "items": [_annotation(page, region) for region in regions],
     }
 
@@ -129,42 +135,3 @@ def svg(page: PlatePage, region: PublishedRegion) -> str:
 def _closed(ring: Sequence[Sequence[float]]) -> str:
     """The ring as a path. `Z` closes it, so its last corner, which repeats the first, is left out."""
     return "M" + " L".join(f"{x:g},{y:g}" for x, y in ring[:-1]) + " Z"
-
-
-def iiif_manifest(page: PlatePage) -> dict[str, Any]:
-    """A IIIF manifest (Presentation API 3.0): one canvas with the plate's image and its regions as annotations."""
-    image = {
-        "id": f"{page.url}/image.jpg",
-        "type": "Image",
-        "format": "image/jpeg",
-        "width": page.width_px,
-        "height": page.height_px,
-    }
-    painting = {
-        "id": f"{page.canvas}/page/image",
-        "type": "Annotation",
-        "motivation": "painting",
-        "body": image,
-        "target": page.canvas,
-    }
-    canvas = {
-        "id": page.canvas,
-        "type": "Canvas",
-        "width": page.width_px,
-        "height": page.height_px,
-        "items": [{"id": f"{page.canvas}/page", "type": "AnnotationPage", "items": [painting]}],
-        "annotations": [{"id": f"{page.url}/annotations.json", "type": "AnnotationPage"}],
-    }
-    terms = {"requiredStatement": _statement(page.rights)} if page.rights else {}
-    return {
-        "@context": IIIF_CONTEXT,
-        "id": f"{page.url}/manifest.json",
-        "type": "Manifest",
-        "label": {"none": [page.title]},
-        **terms,
-        "items": [canvas],
-    }
-
-
-def _statement(rights: str) -> dict[str, Any]:
-    return {"label": {"en": ["Rights"]}, "value": {"none": [rights]}}

@@ -15,8 +15,8 @@ from atlas_resources.export.annotations import (
     PublishedRegion,
     annotation_page,
     feature_collection,
-    iiif_manifest,
 )
+from atlas_resources.export.iiif import iiif_manifest
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.terms import allowed_rows
@@ -115,7 +115,9 @@ def export_regions(
             width_px=rows["width_px"][0],
             height_px=rows["height_px"][0],
             url=f"{base_url.rstrip('/')}/{manifest.plate_id}",
-            rights=manifest.license,
+            licence=manifest.license,
+            plate_number=manifest.plate_number,
+            extra=manifest.extra,
         )
         here = folder / manifest.plate_id
         write_bytes_atomically(here / "image.jpg", _jpeg(dataset, manifest.plate_id))

@@ -1,0 +1,91 @@
+"""A plate as a IIIF manifest (Presentation API 3.0), with its index data as metadata and rights. Nothing is written."""
+
+import html
+import re
+from typing import Any
+
+from atlas_resources.export.annotations import IIIF_CONTEXT, PlatePage
+from atlas_resources.export.rights import rights_uri
+
+RIGHTS_WORDS = ("licen", "rights", "copyright")
+"""A further column whose name has one of these may have the URI of the licence."""
+# Elements that titles from web pages have. Anything else in angle brackets is text.
+ELEMENTS = "a|abbr|b|br|cite|div|em|font|i|img|li|ol|p|q|small|span|strong|sub|sup|u|ul"
+TAG = re.compile(rf"</?({ELEMENTS})(?:\s[^<>]*)?/?>", re.IGNORECASE)
+BREAKS = frozenset({"br", "div", "li", "ol", "p", "ul"})
+ENTITY = re.compile(r"&(?:[a-z]+[0-9]*|#[0-9]+|#x[0-9a-f]+);", re.IGNORECASE)
+
+
+def iiif_manifest(page: PlatePage) -> dict[str, Any]:
+    """One canvas with the plate's image, its regions as annotations, and its index data.
+
+    `rights` is the URI of the licence, if the licence is one of Creative Commons or RightsStatements.org; a licence in
+    any other words is the required statement.
+    """
+    image = {
+        "id": f"{page.url}/image.jpg",
+        "type": "Image",
+        "format": "image/jpeg",
+        "width": page.width_px,
+        "height": page.height_px,
+    }
+    painting = {
+        "id": f"{page.canvas}/page/image",
+        "type": "Annotation",
+        "motivation": "painting",
+        "body": image,
+        "target": page.canvas,
+    }
+    canvas = {
+        "id": page.canvas,
+        "type": "Canvas",
+        "label": {"none": [plain(page.title) or page.plate_id]},
+        "width": page.width_px,
+        "height": page.height_px,
+        "items": [{"id": f"{page.canvas}/page", "type": "AnnotationPage", "items": [painting]}],
+        "annotations": [{"id": f"{page.url}/annotations.json", "type": "AnnotationPage"}],
+    }
+    return {
+        "@context": IIIF_CONTEXT,
+        "id": f"{page.url}/manifest.json",
+        "type": "Manifest",
+        "label": {"none": [plain(page.title) or page.plate_id]},
+        "metadata": metadata(page),
+        **terms(page),
+        "items": [canvas],
+    }
+
+
+def metadata(page: PlatePage) -> list[dict[str, Any]]:
+    """Title, number and licence, in English, then the further columns of the index under their own names."""
+    stated = {"Title": page.title, "Plate": page.plate_id, "Plate number": page.plate_number, "Licence": page.licence}
+    pairs = [({"en": [name]}, content) for name, content in stated.items()]
+    pairs += [({"none": [plain(name) or name]}, content) for name, content in page.extra.items()]
+    return [
+        {"label": label, "value": {"none": [value(str(content))]}} for label, content in pairs if content is not None
+    ]
+
+
+def terms(page: PlatePage) -> dict[str, Any]:
+    """`rights` and `requiredStatement`, as far as there are any."""
+    columns = [
+        str(content) for name, content in page.extra.items() if any(word in name.casefold() for word in RIGHTS_WORDS)
+    ]
+    stated = [text for text in (page.licence, *columns) if text]
+    uri = next((uri for text in stated if (uri := rights_uri(text))), None)
+    found: dict[str, Any] = {"rights": uri} if uri else {}
+    if page.licence and rights_uri(page.licence) is None:
+        found["requiredStatement"] = {"label": {"en": ["Rights"]}, "value": {"none": [value(page.licence)]}}
+    return found
+
+
+def plain(text: str) -> str:
+    """Text without the markup of web pages: tags are removed, character references resolved, white space joined."""
+    stripped = TAG.sub(lambda tag: " " if tag[1].lower() in BREAKS else "", text)
+    return " ".join(ENTITY.sub(lambda entity: html.unescape(entity[0]), stripped).split())
+
+
+def value(text: str) -> str:
+    """Text as the value of a pair. Viewers take what begins with < and ends with > for HTML, so that is escaped."""
+    shown = plain(text) or text
+    return f"<span>{html.escape(shown)}</span>" if shown.startswith("<") and shown.endswith(">") else shown
