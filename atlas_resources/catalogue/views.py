@@ -1,11 +1,11 @@
-"""The view of regions, and a view for each embedding and probe instrument."""
+"""The views of regions and of histogram bins, and a view for each embedding and probe instrument."""
 
 from collections.abc import Iterator
 
 from atlas_resources.catalogue._view import View, literal, meanings
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.output import ScoresOutput, VectorOutput
-from atlas_resources.tables.ledgers import PLATES
+from atlas_resources.tables.ledgers import HISTOGRAMS, PLATES
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
 REGIONS = View(
@@ -32,6 +32,42 @@ REGIONS = View(
     """,
     "One row per current kept segment: its shape, and its colours and polygons where they were measured.",
     meanings(*(INSTRUMENT_TABLES[role] for role in ("pruning", "palette", "segmentation", "outline")), PLATES),
+)
+
+
+def _edge(axis: str, index: str) -> str:
+    """SQL of the lower edge of the bin with an index, counted from 0, along an axis of the Lab histogram."""
+    number = "lab".index(axis) + 1
+    low, high = f"lab_{axis}_range[1]", f"lab_{axis}_range[2]"
+    return f"{low} + ({high} - {low}) * ({index}) / lab_bins[{number}]"
+
+
+_INDEX = {"l": "bin // (lab_bins[2] * lab_bins[3])", "a": "bin // lab_bins[3] % lab_bins[2]", "b": "bin % lab_bins[3]"}
+_EDGES = ", ".join(
+    f"{_edge(axis, _INDEX[axis])} AS {axis}_min, {_edge(axis, f'{_INDEX[axis]} + 1')} AS {axis}_max" for axis in "lab"
+)
+HISTOGRAM_BINS = View(
+    "histogram_bins",
+    f"""
+    SELECT plate_id, bin, l_min, l_max, a_min, a_max, b_min, b_max,
+           [(l_min + l_max) / 2, (a_min + a_max) / 2, (b_min + b_max) / 2] AS centre_lab,
+           bin_count AS pixel_count, bin_count / pixel_count AS share, is_current
+    FROM (
+        SELECT *, {_EDGES} FROM (
+            SELECT *, unnest(lab) AS bin_count, unnest(range(len(lab))) AS bin FROM histograms
+        ) WHERE bin_count > 0
+    )
+    """,
+    "One row per plate and bin of its Lab histogram that holds a pixel, with the bin's edges.",
+    meanings(
+        HISTOGRAMS,
+        bin="Index of the bin in histograms.lab, counted from 0.",
+        **{f"{axis}_min": f"Lower edge of the bin along {axis.upper() if axis == 'l' else axis}." for axis in "lab"},
+        **{f"{axis}_max": f"Upper edge of the bin along {axis.upper() if axis == 'l' else axis}." for axis in "lab"},
+        centre_lab="Centre of the bin: CIE L*, a*, b* (D65).",
+        pixel_count="Pixels in the bin.",
+        share="Share of the plate's pixels that are in the bin, 0..1.",
+    ),
 )
 
 

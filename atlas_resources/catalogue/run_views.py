@@ -1,0 +1,78 @@
+"""Views of how measuring went: everything that failed, and what each instrument cost."""
+
+from atlas_resources.catalogue._view import View, meanings
+from atlas_resources.tables.groundwork import GROUNDWORK_FAILURES
+from atlas_resources.tables.ledgers import RUNS
+
+FAILURES = View(
+    "failures",
+    """
+    SELECT 'instrument' AS kind, plate_id, instrument, 'plates_structured/' || plate_id || '/runs/' || run_id AS path,
+           error_stage AS stage, error_type, error_message AS message,
+           'atlas run @' || instrument || ' --plates ' || plate_id AS fix,
+           attempt AS attempts, sealed_at AS failed_at,
+           coalesce(
+               attempt_from_last = 1 AND NOT has_result AND fingerprint = present_fingerprint
+               AND source_sha256 = present_source_sha256, false
+           ) AS is_current
+    FROM (
+        SELECT *, bool_or(is_current) OVER (PARTITION BY plate_id, instrument) AS has_result,
+               row_number() OVER (PARTITION BY plate_id, instrument ORDER BY sealed_at DESC, run_id DESC)
+                   AS attempt_from_last
+        FROM runs
+    )
+    LEFT JOIN (SELECT instrument, fingerprint AS present_fingerprint FROM models) USING (instrument)
+    LEFT JOIN (SELECT plate_id, source_sha256 AS present_source_sha256 FROM plates) USING (plate_id)
+    WHERE status = 'failed'
+    UNION ALL
+    SELECT 'groundwork', plate_id, NULL, 'plates_structured/' || plate_id || '/source', 'groundwork', error_type, message,
+           'atlas run @groundwork --plates ' || plate_id, attempts, failed_at, coalesce(is_current, false)
+    FROM groundwork_failures
+    UNION ALL
+    SELECT 'refused_scan', NULL, NULL, path, 'registration', NULL, reason, fix, NULL, last_refused_at, true
+    FROM refused_scans
+    """,
+    "Everything that failed: instruments' failed runs, groundwork, and scans that registration refused. What is not "
+    "current has a result by now, or is of another source or version.",
+    meanings(
+        GROUNDWORK_FAILURES,
+        RUNS,
+        kind="instrument, groundwork or refused_scan.",
+        plate_id="Id of the plate; null for a refused scan.",
+        instrument="Key of the instrument; null unless the kind is instrument.",
+        path="What failed: the failed run's folder, the plate's source, or the refused file. Relative to the dataset's "
+        "root, or absolute.",
+        stage="Stage that failed: decode, preprocess, compute or seal of an instrument; groundwork; registration.",
+        error_type="Type of the error; null for a refused scan.",
+        message="Message of the error, or why the scan is refused.",
+        fix="Command that tries again, or what to do about a refused scan.",
+        attempts="Number of the failed attempt with the same source and version; null for a refused scan.",
+        failed_at="When it failed last, UTC.",
+        is_current="Whether it still keeps the plate or scan from being measured.",
+    ),
+)
+_STAGES = ("decode", "preprocess", "compute", "seal")
+_SUM = " + ".join(f"{stage}_seconds" for stage in _STAGES)
+SECONDS = View(
+    "seconds",
+    f"""
+    SELECT instrument, device, count(*) AS plate_count, count({_SUM}) AS timed_count,
+           {", ".join(f"median({stage}_seconds) AS {stage}_median_seconds" for stage in _STAGES)},
+           median({_SUM}) AS plate_median_seconds,
+           {", ".join(f"sum({stage}_seconds) AS {stage}_total_seconds" for stage in _STAGES)},
+           sum({_SUM}) AS total_seconds, max(peak_memory_bytes) AS peak_memory_bytes
+    FROM runs WHERE is_current GROUP BY instrument, device
+    """,
+    "What each instrument's current results cost: median and total seconds per stage, and memory. Plates that were "
+    "measured before seconds were kept are in plate_count, not in timed_count and not in the seconds.",
+    meanings(
+        RUNS,
+        plate_count="Number of plates with a current result.",
+        timed_count="Number of these whose seconds are known.",
+        **{f"{stage}_median_seconds": f"Median {stage}_seconds of a plate, see runs." for stage in _STAGES},
+        **{f"{stage}_total_seconds": f"Sum of {stage}_seconds, see runs." for stage in _STAGES},
+        plate_median_seconds="Median of a plate's seconds in all stages.",
+        total_seconds="Sum of all seconds.",
+        peak_memory_bytes="Most memory that a process had used.",
+    ),
+)
