@@ -25,8 +25,8 @@ FAILURES = View(
     LEFT JOIN (SELECT plate_id, source_sha256 AS present_source_sha256 FROM plates) USING (plate_id)
     WHERE status = 'failed'
     UNION ALL
-    SELECT 'groundwork', plate_id, NULL, 'plates_structured/' || plate_id || '/source', 'groundwork', error_type, message,
-           'atlas run @groundwork --plates ' || plate_id, attempts, failed_at, coalesce(is_current, false)
+    SELECT 'groundwork', plate_id, NULL, 'plates_structured/' || plate_id || '/source', 'groundwork', error_type,
+           message, 'atlas run @groundwork --plates ' || plate_id, attempts, failed_at, coalesce(is_current, false)
     FROM groundwork_failures
     UNION ALL
     SELECT 'refused_scan', NULL, NULL, path, 'registration', NULL, reason, fix, NULL, last_refused_at, true

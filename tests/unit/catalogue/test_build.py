@@ -144,6 +144,10 @@ class TestDocumentation:
         ).fetchall()
         assert without == []
 
+    def test_licence_has_one_spelling(self, connection):
+        query = "SELECT table_name, column_name FROM duckdb_columns() WHERE column_name ILIKE '%license%'"
+        assert connection.execute(query).fetchall() == []
+
     def test_a_views_column_means_what_it_means_in_the_ledger_it_is_taken_from(self, connection):
         comments = {
             (view, column): comment
@@ -169,10 +173,13 @@ class TestDocumentation:
             "detection_counts",
             "detection_relations",
             "embeddings_embedder",
+            "failures",
+            "histogram_bins",
             "plate_index",
             "regions",
             "rows_for_commercial_use",
             "rows_not_for_commercial_use",
+            "seconds",
             "segment_set_flags",
         }
         assert all(comment for _, comment in rows)
