@@ -12,8 +12,12 @@ from atlas_resources.tables.results import INSTRUMENT_TABLES
 TABLES = tuple(table.name for table in INSTRUMENT_TABLES.values())
 
 _IS_ALLOWED = "coalesce(commercial_use, 'unknown') = 'yes'"
-RULE = f"({_IS_ALLOWED} AND instrument NOT IN (SELECT instrument FROM models WHERE NOT {_IS_ALLOWED}))"
-"""True of a row that may be used commercially: SQL that both DuckDB and Polars run, next to the table `models`."""
+_WITHHELD = f"SELECT instrument FROM models WHERE NOT {_IS_ALLOWED} AND instrument IS NOT NULL"
+RULE = f"({_IS_ALLOWED} AND instrument IS NOT NULL AND instrument NOT IN ({_WITHHELD}))"
+"""True of a row that may be used commercially, else false: SQL that DuckDB and Polars run, next to the table `models`.
+
+Never null, so that each row is either inside or outside. What is null is unknown, and so not for commercial use.
+"""
 
 
 def allowed_rows(rows: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
