@@ -20,7 +20,7 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
 
     Missing parent folders are created. A killed process can leave its file, `.<name>.<random>.tmp`, in the folder.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.parent / f".{path.name[:80]}.{secrets.token_hex(4)}.tmp"
     try:
         write_synced(temporary, data)
@@ -37,6 +37,19 @@ def write_synced(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and its missing parents, each flushed to disk, so that a power cut does not take what is in it.
+
+    Raises:
+        FileExistsError: there is a file of that name.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:

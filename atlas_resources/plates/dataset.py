@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas_resources.files.durable import write_bytes_atomically
+from atlas_resources.files.durable import make_folder, write_bytes_atomically
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN
 from atlas_resources.plates.json_files import CONTRACTS, json_schema
 from atlas_resources.plates.plate import Plate, require_plate_id
@@ -84,7 +84,7 @@ class Dataset:
     def ensure(self) -> None:
         """Creates the root and its folders, and updates `schemas/`. Writes only what is missing or out of date."""
         for folder in (self.staging_dir, self.plates_dir, self.reports_dir, self.ledger_dir, self.schemas_dir):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         for name in CONTRACTS:
             path = self.schemas_dir / f"{name}.schema.json"
             schema = (json.dumps(json_schema(name), indent=2, ensure_ascii=False) + "\n").encode()

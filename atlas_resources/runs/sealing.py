@@ -15,7 +15,13 @@ from pathlib import Path
 
 import polars as pl
 
-from atlas_resources.files.durable import sync_folder, write_bytes_atomically, write_json_atomically, write_synced
+from atlas_resources.files.durable import (
+    make_folder,
+    sync_folder,
+    write_bytes_atomically,
+    write_json_atomically,
+    write_synced,
+)
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.models.memory import peak_device_memory_bytes, peak_memory_bytes
 from atlas_resources.plates.contracts import FileDigest
@@ -149,7 +155,9 @@ class Run:
         return self._complete(self._open_folder(plate), plate, [source], error)
 
     def _open_folder(self, plate: Plate) -> _HiddenFolder:
-        plate.runs_folder.mkdir(exist_ok=True)
+        if not plate.runs_folder.is_dir():
+            plate.runs_folder.mkdir(exist_ok=True)  # without parents: a plate that was removed meanwhile stays removed
+            sync_folder(plate.folder)
         sweep_dead(self.dataset, plate)
         return _HiddenFolder(plate.runs_folder, self.run_id)
 
@@ -182,13 +190,15 @@ class Run:
 
 def _reserve_run_id(dataset: Dataset, fingerprint: str) -> str:
     """An unused run id. Creating its report folder reserves it, so two processes never share one."""
+    make_folder(dataset.reports_dir)
     while True:
         run_id = f"run-{datetime.now(UTC):%Y%m%d-%H%M%SZ}-{fingerprint[:8]}"
         try:
-            (dataset.reports_dir / run_id).mkdir(parents=True)
+            (dataset.reports_dir / run_id).mkdir()
         except FileExistsError:
             time.sleep(0.2)
             continue
+        sync_folder(dataset.reports_dir)
         return run_id
 
 

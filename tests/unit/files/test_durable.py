@@ -9,6 +9,7 @@ from atlas_resources.files import durable
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.durable import (
     LEFTOVER_SECONDS,
+    make_folder,
     sweep_leftovers,
     write_bytes_atomically,
     write_json_atomically,
@@ -28,6 +29,22 @@ def test_a_file_is_written_with_its_folders_and_nothing_else_is_left(tmp_path: P
     write_bytes_atomically(path, b"two")
     assert path.read_bytes() == b"two"
     assert os.listdir(path.parent) == ["file.bin"]
+
+
+def test_each_new_folder_is_flushed_to_disk_in_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    flushed: list[Path] = []
+    monkeypatch.setattr(durable, "sync_folder", flushed.append)
+    make_folder(tmp_path / "a" / "b" / "c")
+    assert (tmp_path / "a" / "b" / "c").is_dir()
+    assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    make_folder(tmp_path / "a" / "b" / "c")
+    assert len(flushed) == 3, "a folder that exists is not flushed again"
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"")
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "a")
 
 
 def test_a_model_is_written_as_indented_json(tmp_path: Path):
