@@ -18,6 +18,7 @@ from atlas_resources.ledgers.parquet import (
 from atlas_resources.ledgers.segment_sets import current_segmentations
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import MEASURE_VERSION, measured_files
+from atlas_resources.runs.faults import whole_plates
 from atlas_resources.tables.ledgers import (
     GROUNDWORK_FAILURES,
     HISTOGRAMS,
@@ -42,7 +43,7 @@ def why_behind(dataset: Dataset, registry: Registry) -> str:
 
     Lists run folders, hashes the groundwork's files and reads a few columns of the ledgers. Compares content, not time,
     so that it misses nothing that was written during a refresh. A sealed run that is not whole is no reason: a rebuild
-    leaves it out, and `find_left_out` names it.
+    leaves it out, and `find_left_out` names it. The same holds for a plate whose manifest or digest cannot be read.
     """
     return next(_reasons_behind(dataset, registry), "")
 
@@ -59,7 +60,7 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
     if known - on_disk or is_any_whole(dataset, on_disk - known):
         changed = on_disk ^ known
         yield f"{len(changed)} sealed runs were added or removed; the newest is {max(changed)[0]}"
-    plate_ids = dataset.plate_ids()
+    plate_ids = [plate.id for plate in whole_plates(dataset)]
     if set(read_ledger(dataset, PLATES)["plate_id"]) != set(plate_ids):
         yield f"plates were added or removed; there are now {len(plate_ids)}"
     yield from changed_by_intake(dataset)

@@ -11,6 +11,7 @@ from atlas_resources.ledgers.parquet import read_ledger, write_ledger
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.refused_scans import read_refused_scans
+from atlas_resources.runs.faults import whole_plates
 from atlas_resources.tables.intake import REFUSED_SCANS
 from atlas_resources.tables.ledgers import PLATES
 
@@ -33,7 +34,7 @@ def build_refused_scans(dataset: Dataset) -> pl.DataFrame:
 
 def changed_by_intake(dataset: Dataset) -> Iterator[str]:
     """Why the ledgers are behind what registration wrote. Lists the folders of versions and reads no manifest."""
-    present = {(plate.id, plate.manifest_version()) for plate in dataset.plates()}
+    present = {(plate.id, plate.manifest_version()) for plate in whole_plates(dataset)}
     known = set(read_ledger(dataset, PLATES).select("plate_id", "manifest_version").iter_rows())
     if corrected := {plate_id for plate_id, _ in known ^ present}:
         # The reason is part of a run key: another digest requests another refresh.

@@ -4,9 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from atlas_resources.ledgers.parquet import complete_runs, read_sealed_files, runs_in_ledger
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.json_files import DatasetBroken
-from atlas_resources.plates.plate import Plate
-from atlas_resources.runs.faults import RunKey, SealedFault, list_runs, require_whole, try_read
+from atlas_resources.runs.faults import RunKey, SealedFault, list_runs, own_fault, require_whole, try_read
 from atlas_resources.tables.ledgers import RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
@@ -21,7 +19,8 @@ def find_left_out(dataset: Dataset) -> list[SealedFault]:
     for plate in dataset.plates():
         run_ids, strays = list_runs(plate)
         on_disk |= {(run_id, plate.id) for run_id in run_ids}
-        faults += [*_own_faults(plate), *strays]
+        own = own_fault(plate)
+        faults += [*([own] if own else []), *strays]
     faults += _faults(try_read(dataset, on_disk - runs_in_ledger(dataset, RUNS), require_whole))
     for role, table in INSTRUMENT_TABLES.items():
         without_rows = complete_runs(dataset, role) & on_disk - runs_in_ledger(dataset, table)
@@ -36,12 +35,3 @@ def is_any_whole(dataset: Dataset, keys: Iterable[RunKey]) -> bool:
 
 def _faults(found: Iterable[object]) -> Iterator[SealedFault]:
     return (one for one in found if isinstance(one, SealedFault))
-
-
-def _own_faults(plate: Plate) -> Iterator[SealedFault]:
-    """What is wrong with the plate's own identity, without which its runs are not current."""
-    try:
-        plate.manifest()
-        plate.source_sha256()
-    except DatasetBroken as error:
-        yield SealedFault(plate.id, error.path, error.problem, error.fix)

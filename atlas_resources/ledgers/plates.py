@@ -1,6 +1,7 @@
 """Ledgers of plates: manifest, scalar facts, exact colour counts and failures, from the plates' own JSON files.
 
-A measured file that cannot be read costs its own row, not the ledger: it is named in `groundwork_failures`.
+A measured file that cannot be read costs its own row, not the ledger: it is named in `groundwork_failures`. A plate
+whose manifest or registered digest cannot be read has no row; `left_out.py` names it.
 """
 
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from atlas_resources.plates.groundwork import (
 )
 from atlas_resources.plates.json_files import CONTRACTS, DatasetBroken, read_json
 from atlas_resources.plates.plate import Plate
+from atlas_resources.runs.faults import whole_plates
 from atlas_resources.tables.groundwork import GROUNDWORK_FAILURES, HISTOGRAMS
 from atlas_resources.tables.ledgers import PLATES
 
@@ -32,18 +34,18 @@ Measured = TypeVar("Measured", bound=Contract)
 
 def build_plates(dataset: Dataset) -> pl.DataFrame:
     """`ledger/plates`: manifest and scalar facts of every registered plate."""
-    return write_ledger(dataset, PLATES, PLATES.frame(_plate_row(plate) for plate in dataset.plates()))
+    return write_ledger(dataset, PLATES, PLATES.frame(_plate_row(plate) for plate in whole_plates(dataset)))
 
 
 def build_histograms(dataset: Dataset) -> pl.DataFrame:
     """`ledger/histograms`: exact counts of every plate whose groundwork is done."""
-    rows = [row for plate in dataset.plates() if (row := _histogram_row(plate))]
+    rows = [row for plate in whole_plates(dataset) if (row := _histogram_row(plate))]
     return write_ledger(dataset, HISTOGRAMS, HISTOGRAMS.frame(rows))
 
 
 def build_groundwork_failures(dataset: Dataset) -> pl.DataFrame:
     """`ledger/groundwork_failures`: why a plate's groundwork failed, and which measured files cannot be read."""
-    rows = [row for plate in dataset.plates() for row in _failure_rows(plate)]
+    rows = [row for plate in whole_plates(dataset) for row in _failure_rows(plate)]
     return write_ledger(dataset, GROUNDWORK_FAILURES, GROUNDWORK_FAILURES.frame(rows))
 
 

@@ -4,8 +4,6 @@ A run that is not as it was sealed is left out of all of them; `left_out.py` nam
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import suppress
 
 import polars as pl
 
@@ -20,9 +18,8 @@ from atlas_resources.ledgers.parquet import (
     write_ledger,
 )
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.run_contracts import Metrics, RunManifest
-from atlas_resources.runs.faults import RunKey, SealedFault, require_whole, try_read
+from atlas_resources.runs.faults import RunKey, SealedFault, require_whole, try_read, whole_plates
 from atlas_resources.runs.sealed import read_manifest
 from atlas_resources.tables.ledgers import LINEAGE, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
@@ -141,7 +138,7 @@ def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> p
         orient="row",
     )
     sources = pl.DataFrame(
-        list(_sources(dataset)),
+        [(plate.id, plate.source_sha256()) for plate in whole_plates(dataset)],
         schema={"plate_id": pl.String, "source_sha256": pl.String},
         orient="row",
     )
@@ -153,13 +150,6 @@ def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> p
         .agg(pl.col("run_id").max())
         .select("run_id", "plate_id")
     )
-
-
-def _sources(dataset: Dataset) -> Iterator[tuple[str, str]]:
-    """Id and registered digest of each plate that has one. A plate without is among the faults of `find_left_out`."""
-    for plate in dataset.plates():
-        with suppress(DatasetBroken):
-            yield plate.id, plate.source_sha256()
 
 
 def _mark_current(rows: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:

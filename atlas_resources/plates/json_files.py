@@ -25,7 +25,6 @@ FIXES = {
     "source.sha256": "check that the source is the registered file; then, in the plate's folder:"
     " sha256sum source/* > source.sha256",
     "input_image.json": "delete it and materialise plate/input_image for this plate",
-    "groundwork_failure.json": "delete it and materialise plate/input_image for this plate",
     "input_color_histograms.json": "delete it and materialise plate/input_color_histograms for this plate",
     "refused_scans.json": "delete it and register the scans again: atlas plates add PATH",
     "groundwork.json": "delete it; the next groundwork of the plate writes it",

@@ -39,6 +39,21 @@ class SealedFault:
         return f"{self.plate_id}: {self.path}: {self.problem}. Fix: {self.fix}"
 
 
+def own_fault(plate: Plate) -> SealedFault | None:
+    """What is wrong with the plate's own identity, its manifest or registered digest; None if both can be read."""
+    try:
+        plate.manifest()
+        plate.source_sha256()
+    except DatasetBroken as error:
+        return SealedFault(plate.id, error.path, error.problem, error.fix)
+    return None
+
+
+def whole_plates(dataset: Dataset) -> list[Plate]:
+    """The registered plates whose identity can be read, in order of registration."""
+    return [plate for plate in dataset.plates() if own_fault(plate) is None]
+
+
 def list_runs(plate: Plate) -> tuple[list[str], list[SealedFault]]:
     """The ids of the plate's sealed runs, by the names of their folders, and what is among them that is no run."""
     names, faults = [], []

@@ -15,7 +15,6 @@ from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.ledgers.parquet import ledger_path
-from atlas_resources.ledgers.runs import build_runs
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import LEDGERS
 
@@ -252,10 +251,22 @@ def test_a_result_of_other_columns_is_named_although_its_digest_is_right(measure
     assert "has other columns than its table" in fault.problem
 
 
-def test_a_plate_without_its_digest_is_named_and_its_runs_are_not_current(measured, registry):
-    (measured.plate(PLATE).folder / "source.sha256").write_text("nonsense")
-    runs = build_runs(measured, registry)
-    assert runs.filter(~pl.col("is_current")).select("plate_id").unique().rows() == [(PLATE,)]
+@pytest.mark.parametrize(
+    ("name", "change", "problem"),
+    [
+        ("source.sha256", (b"source/", b"elsewhere/"), "expected one line"),
+        ("manifest.json", (b'"plate_id"', b'"plate_iD"'), "is not a valid PlateManifest"),
+    ],
+)
+def test_a_plate_whose_identity_is_broken_is_named_and_the_others_are_built(measured, registry, name, change, problem):
+    path = measured.plate(PLATE).folder / name
+    path.write_bytes(path.read_bytes().replace(*change))
+    ledgers = build_all(measured, registry)
+    left = ["plate-001", "plate-002", "plate-004", "plate-005"]
+    assert ledgers["plates"]["plate_id"].to_list() == left
+    assert ledgers["histograms"]["plate_id"].to_list() == left
+    assert sorted(set(ledgers["runs"].filter("is_current")["plate_id"])) == left
     (fault,) = find_left_out(measured)
-    assert fault.path.name == "source.sha256"
-    assert "expected one line" in fault.problem
+    assert (fault.plate_id, fault.path) == (PLATE, path)
+    assert problem in fault.problem
+    assert why_behind(measured, registry) == ""
