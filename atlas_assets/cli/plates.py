@@ -50,6 +50,7 @@ def plates_add(
     from atlas_resources.plates.dataset import Dataset, dataset_root
     from atlas_resources.plates.intake.registration import Options, register_plan
     from atlas_resources.plates.intake.scan_plan import plan_scans
+    from atlas_resources.plates.json_files import DatasetBroken
 
     dataset = Dataset(dataset_root()) if dry_run else open_dataset()
     plan = plan_scans(paths, index)
@@ -59,7 +60,10 @@ def plates_add(
         else:
             show(f"note: {report.path} {report.text}", "yellow")
     options = Options(int(max_megapixels * 1e6), is_correcting=index is not None, is_dry=dry_run, has_pages=pages)
-    found = show_registrations(register_plan(dataset, plan, options), dry_run)
+    try:
+        found = show_registrations(register_plan(dataset, plan, options), dry_run)
+    except DatasetBroken as error:
+        raise fail(str(error)) from None
     if not found:
         raise fail(f"no scans found in {', '.join(map(str, paths))}")
     show_differing([one for one in found if one.status == "already_registered" and one.differing])
@@ -95,7 +99,7 @@ def show_registrations(registrations: Iterable["Registration"], is_dry: bool) ->
                     show(f"{one.plate_id}  {scan}  {would}corrected: {', '.join(one.differing)}")
             if one.note:
                 show(f"  {one.note}", "yellow")
-        progress.update(task, description="registered")
+        progress.update(task, description="checked" if is_dry else "registered")
     kinds = ["registered", "already_registered", *(["corrected"] if counts["corrected"] else []), "refused"]
     numbers = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
     show(f"{would}{numbers}".replace("_", " "))

@@ -28,7 +28,6 @@ FIXES = {
     "input_color_histograms.json": "delete it and materialise plate/input_color_histograms for this plate",
     "refused_scans.json": "delete it and register the scans again: atlas plates add PATH",
     "groundwork.json": "delete it; the next groundwork of the plate writes it",
-    "groundwork_failure.json": "delete it and materialise plate/input_image for this plate",
 }
 MANIFEST_VERSION_FIX = "restore it from a backup, or delete it: the version before it is then the present one"
 

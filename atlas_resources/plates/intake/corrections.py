@@ -122,11 +122,15 @@ def correct_plate(dataset: Dataset, plate_id: str, columns: Columns, row: IndexR
         DatasetBroken: The plate's manifest cannot be read.
     """
     plate = dataset.plate(plate_id)
+    present = plate.manifest()
+    changed = differing_fields(present, corrected(present, columns, row))
+    if not changed or is_dry:
+        return changed
     with registration_gate(dataset):
-        present = plate.manifest()
+        present = plate.manifest()  # again: another process may have written a version meanwhile
         wanted = corrected(present, columns, row)
         changed = differing_fields(present, wanted)
-        if changed and not is_dry:
+        if changed:
             write_json_atomically(plate.manifest_version_path(wanted), wanted)
     return changed
 

@@ -120,3 +120,22 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_1(home, arguments):
     result = atlas("plates", *arguments)
     assert result.exit_code == 1
     assert len(result.output.strip().splitlines()) == 1
+
+
+def test_a_broken_plate_ends_a_registration_in_one_line_before_it_begins(home, scans):
+    (scans / "torn.tif").unlink()
+    atlas("plates", "add", scans / "a.png")
+    home.plate("plate-001").manifest_path.write_text("{")
+    result = atlas("plates", "add", scans)
+    assert result.exit_code == 1
+    assert result.output.strip().splitlines()[-1].startswith(f"{home.plate('plate-001').manifest_path}: is not a valid")
+    assert home.plate_ids() == ["plate-001"]
+
+
+def test_a_dry_run_of_corrections_works_on_a_dataset_that_is_not_written_to(home, scans):
+    (scans / "torn.tif").unlink()
+    atlas("plates", "add", scans)
+    lock = home.plates_dir / ".registration.lock"
+    lock.unlink()
+    assert "would be 0 registered, 2 already registered" in atlas("plates", "add", scans, "--dry-run").output
+    assert not lock.exists()
