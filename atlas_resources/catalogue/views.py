@@ -100,17 +100,17 @@ def instrument_views(registry: Registry) -> Iterator[View]:
                     f"""
                     SELECT plate_id, row_number() OVER (PARTITION BY plate_id ORDER BY score DESC, label_index) AS rank,
                            label, label_id,
-                           label || CASE WHEN min(label_id) OVER same <> max(label_id) OVER same
-                                         THEN ' (' || label_id || ')' ELSE '' END AS shown_label,
+                           split_part(label, ',', 1) || CASE WHEN min(label_id) OVER same <> max(label_id) OVER same
+                                                             THEN ' (' || label_id || ')' ELSE '' END AS shown_label,
                            score, logit, label_index, calibration, run_id
                     FROM probes {where}
-                    WINDOW same AS (PARTITION BY plate_id, label)
+                    WINDOW same AS (PARTITION BY plate_id, split_part(label, ',', 1))
                     """,
                     f"Current scores of {spec.title}, ranked per plate. Two classes may share a label: group by "
                     "label_id, and show shown_label.",
                     meanings(
                         INSTRUMENT_TABLES["probe"],
-                        shown_label="The label, with its id where another class of the instrument has the same label.",
+                        shown_label="The label's first synonym, with the id where another label has the same one.",
                         rank="Rank of the score among the plate's labels, 1 for the highest.",
                     ),
                 )

@@ -7,9 +7,13 @@ from atlas_resources.catalogue._view import create
 from atlas_resources.catalogue.detections import COUNTS, RELATIONS
 from atlas_resources.catalogue.views import instrument_views
 from atlas_resources.instruments.registry import read_registry
+from atlas_resources.models.protocols import Label, shown_names
 
 PROBE = "efficientnet_lite0_imagenet"
-CRANES = (("crane", "n02012849", 0.5), ("bittern", "n02009229", 0.375), ("crane", "n03126707", 0.125))
+LABELS = (
+    *(("crane", "n02012849"), ("bittern, marsh hen", "n02009229"), ("crane", "n03126707")),
+    *(("maillot", "n03710637"), ("maillot, tank suit", "n03710721")),
+)
 BOXES = (("crane", "7", 0), ("crane", "9", 50), ("crane", "9", 0), ("nest", None, 0))
 
 
@@ -17,8 +21,8 @@ BOXES = (("crane", "7", 0), ("crane", "9", 50), ("crane", "9", 0), ("nest", None
 def connection():
     current = {"plate_id": "plate-001", "is_current": True}
     scores = [
-        {**current, "instrument": PROBE, "label_index": index, "label": label, "label_id": label_id, "score": score}
-        for index, (label, label_id, score) in enumerate(CRANES)
+        {**current, "instrument": PROBE, "label_index": index, "label": label, "label_id": label_id, "score": -index}
+        for index, (label, label_id) in enumerate(LABELS)
     ]
     boxes = [
         {**current, "instrument": "detr", "detection_id": f"box-{number}", "label": label, "label_id": label_id}
@@ -35,11 +39,12 @@ def connection():
 
 def test_a_probes_view_shows_the_id_of_a_label_that_another_class_has_too(connection):
     rows = connection.execute(f"SELECT rank, shown_label, label, label_id FROM probes_{PROBE} ORDER BY rank").fetchall()
-    assert rows == [
-        (1, "crane (n02012849)", "crane", "n02012849"),
-        (2, "bittern", "bittern", "n02009229"),
-        (3, "crane (n03126707)", "crane", "n03126707"),
-    ]
+    shown = (
+        *("crane (n02012849)", "bittern", "crane (n03126707)"),
+        *("maillot (n03710637)", "maillot (n03710721)"),
+    )
+    assert rows == [(rank, name, *label) for rank, (name, label) in enumerate(zip(shown, LABELS, strict=True), start=1)]
+    assert list(shown) == shown_names([Label(label_id, name) for name, label_id in LABELS])
 
 
 def test_boxes_are_counted_by_label_and_id(connection):
