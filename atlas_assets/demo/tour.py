@@ -8,19 +8,15 @@ import time
 from pathlib import Path
 
 import duckdb
-import numpy as np
-from PIL import Image
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from atlas_assets.demo.contact_sheet import ContactSheetRow, contact_sheet
+from atlas_assets.demo.judgement import disagreements, nearest_plates, read_kinds, score_segments
 from atlas_assets.demo.plates import draw_demo_plates
-from atlas_assets.in_process import materialize, open_instance
+from atlas_assets.in_process import TerminalProgress, materialize, open_instance
 from atlas_resources.catalogue.build import connect
 from atlas_resources.instruments.registry import read_registry
-from atlas_resources.measures.masks import run_lengths
-from atlas_resources.measures.masks.shape import intersection_over_union
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.json_files import read_json
@@ -30,7 +26,8 @@ from atlas_resources.runs.sealed import MANIFEST_NAME, read_preview
 
 TRUTH_FOLDER = "demo_truth"
 SHEET_NAME = "contact_sheet.jpg"
-EMBEDDER, SEGMENTER = "efficientnet_lite0", "otsu_luma"
+EMBEDDERS = ("efficientnet_lite0", "efficientnet_lite2")
+SEGMENTERS = ("otsu_luma", "u2netp")
 
 
 def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
@@ -50,10 +47,12 @@ def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
                 console.print(failure, style="red", markup=False, soft_wrap=True)
     with connect(dataset) as connection:
         _report(connection, dataset, console)
-        scores = _score_segments(connection, dataset)
+        truth_folder = dataset.root / TRUTH_FOLDER
+        scores = {segmenter: score_segments(connection, truth_folder, segmenter) for segmenter in SEGMENTERS}
+        _print_disagreements(connection, truth_folder, console)
+        _print_foregrounds(connection, scores, console)
         sheet_path = dataset.root / SHEET_NAME
         contact_sheet(_sheet_rows(connection, dataset, scores), "Atlas").save(sheet_path, quality=90)
-    _print_scores(scores, console)
     console.print(f"\nin {time.monotonic() - started:.0f} s, {dataset.root}:", soft_wrap=True)
     console.print(f"  catalogue      {dataset.catalogue_path}\n  contact sheet  {sheet_path}", soft_wrap=True)
     atlas = _command()
@@ -72,7 +71,7 @@ def _command() -> str:
 
 def _draw(dataset: Dataset, console: Console) -> None:
     count = 24
-    with Progress(console=console) as progress:
+    with TerminalProgress(console) as progress:
         task = progress.add_task("drawing plates", total=count)
         draw_demo_plates(
             dataset.staging_dir, dataset.root / TRUTH_FOLDER, count, on_plate=lambda plate: progress.advance(task)
@@ -108,85 +107,103 @@ def _report(connection: duckdb.DuckDBPyConnection, dataset: Dataset, console: Co
         "FROM runs GROUP BY ALL ORDER BY instrument",
         console,
     )
-    _print_answer(connection, f"What is {first} like?", f"FROM nearest('{first}', '{EMBEDDER}', 3)", console)
+    _print_answer(connection, f"What is {first} like?", f"FROM nearest('{first}', '{EMBEDDERS[0]}', 3)", console)
     _print_answer(connection, f"What has the colours of {first}?", f"FROM histogram_nearest('{first}', 3)", console)
     _print_answer(
         connection,
         "Where does a number come from?",
         "SELECT left(source_sha256, 12) AS source, left(weights_sha256, 12) AS weights, preprocess_tag, "
-        f"left(code_git_sha, 8) AS code, run_id FROM why('{first}', '{EMBEDDER}')",
+        f"left(code_git_sha, 8) AS code, run_id FROM why('{first}', '{EMBEDDERS[0]}')",
         console,
     )
 
 
-def _score_segments(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, float]:
-    """Intersection over union of the printed segments with the drawn subject, per drawn plate.
-
-    The union of all segments that are mostly on the subject is compared, so merging the subject with something else
-    lowers the score.
-    """
-    rows = connection.execute(
-        "SELECT plate_id, height_px, width_px, mask_rle FROM segments "
-        "WHERE instrument = ? AND is_current AND class_name = 'printed' ORDER BY plate_id, segment_id",
-        [SEGMENTER],
-    ).fetchall()
-    scores: dict[str, float] = {}
-    for plate_id in dict.fromkeys(row[0] for row in rows):
-        truth_path = dataset.root / TRUTH_FOLDER / f"{plate_id}.mask.png"
-        if not truth_path.is_file():
-            continue
-        truth = np.asarray(Image.open(truth_path).convert("1"), dtype=bool)
-        found = np.zeros_like(truth)
-        for _, height_px, width_px, counts in (row for row in rows if row[0] == plate_id):
-            mask = run_lengths.decode(counts, height_px, width_px)
-            if np.count_nonzero(mask & truth) * 2 > np.count_nonzero(mask):
-                found |= mask
-        scores[plate_id] = intersection_over_union(found, truth)
-    return scores
+def _print_foregrounds(
+    connection: duckdb.DuckDBPyConnection, scores: dict[str, dict[str, float]], console: Console
+) -> None:
+    """Prints how far the segmenters agree on what the subject is and, on drawn plates, how well each fits it."""
+    _print_answer(
+        connection,
+        "Do two instruments see the same subject?",
+        "SELECT instrument, foreground_instrument, count(*) AS plates, "
+        "median(foreground_covered_ratio) AS median_share_covered FROM segment_sets "
+        "WHERE foreground_instrument IS NOT NULL GROUP BY ALL ORDER BY ALL",
+        console,
+    )
+    for segmenter, by_plate in scores.items():
+        if by_plate:
+            worst = min(by_plate, key=lambda plate_id: by_plate[plate_id])
+            console.print(
+                f"{segmenter} against the drawn subjects, intersection over union of {len(by_plate)} plates: "
+                f"median {statistics.median(by_plate.values()):.3f}, worst {by_plate[worst]:.3f} ({worst})",
+                soft_wrap=True,
+            )
 
 
-def _print_scores(scores: dict[str, float], console: Console) -> None:
-    if scores:
-        worst = min(scores, key=lambda plate_id: scores[plate_id])
-        console.print(
-            f"\n{SEGMENTER} against the drawn subjects, intersection over union of {len(scores)} plates: "
-            f"median {statistics.median(scores.values()):.3f}, worst {scores[worst]:.3f} ({worst})"
+def _print_disagreements(connection: duckdb.DuckDBPyConnection, truth_folder: Path, console: Console) -> None:
+    """Prints where the two encoders name different nearest plates and, on drawn plates, which finds the same kind."""
+    kinds = read_kinds(truth_folder)
+    one, other = EMBEDDERS
+    count, differing = disagreements(nearest_plates(connection, one), nearest_plates(connection, other), kinds)
+    console.print(
+        f"\n{one} and {other} name the same nearest plate for {count - len(differing)} of {count} plates.",
+        soft_wrap=True,
+    )
+    judged = [plate for plate in differing if None not in plate.is_kind]
+    if not judged:
+        return
+    table = Table("plate", "kind", *EMBEDDERS, title="Where they differ, and whether the nearest is of the drawn kind")
+    for plate in judged:
+        found = (
+            f"{nearest}, {'the same kind' if is_kind else kinds[nearest]}"
+            for nearest, is_kind in zip(plate.nearest, plate.is_kind, strict=True)
         )
+        table.add_row(plate.plate_id, kinds[plate.plate_id], *found)
+    console.print(table)
+    for place, embedder in enumerate(EMBEDDERS):
+        right = sum(plate.is_kind[place] is True for plate in judged)
+        console.print(f"{embedder} is right for {right} of these {len(judged)} plates", soft_wrap=True)
 
 
 def _sheet_rows(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, scores: dict[str, float]
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, scores: dict[str, dict[str, float]]
 ) -> list[ContactSheetRow]:
-    """A card per plate that both instruments have measured."""
+    """A card per plate that has a thumbnail and that both segmenters have measured."""
     plates = connection.execute(
         "SELECT plate_id, title, dominant_colours FROM plates JOIN histograms USING (plate_id) ORDER BY plate_id"
     ).fetchall()
-    segmented = dict(
-        connection.execute(
-            "SELECT plate_id, run_id FROM runs WHERE instrument = ? AND is_current", [SEGMENTER]
-        ).fetchall()
-    )
+    runs = connection.execute("SELECT instrument, plate_id, run_id FROM runs WHERE is_current").fetchall()
+    run_of = {(instrument, plate_id): run_id for instrument, plate_id, run_id in runs}
     rows = []
     for plate_id, title, colours in plates:
         plate = dataset.plate(plate_id)
-        thumbnail, overlay = plate.thumbnail(), _overlay(plate, segmented.get(plate_id))
-        if thumbnail is None or overlay is None:
+        thumbnail = plate.thumbnail()
+        seen = [(segmenter, _overlay(plate, run_of.get((segmenter, plate_id)))) for segmenter in SEGMENTERS]
+        overlays = [(segmenter, picture) for segmenter, picture in seen if picture]
+        if thumbnail is None or len(overlays) < len(SEGMENTERS):
             continue
-        nearest = connection.execute("FROM nearest(?, ?, 3)", [plate_id, EMBEDDER]).fetchall()
+        fits = [f"{name} {by_plate[plate_id]:.3f}" for name, by_plate in scores.items() if plate_id in by_plate]
         rows.append(
             ContactSheetRow(
                 plate_id=plate_id,
                 title=title,
                 thumbnail=thumbnail,
-                overlay=overlay,
+                overlays=overlays,
                 palette=[(colour["srgb_hex"], colour["share"]) for colour in colours],
-                neighbours=[
-                    (other, dataset.plate(other).thumbnail() or thumbnail, cosine) for other, _, cosine in nearest
-                ],
-                note=f"{SEGMENTER}: IoU {scores[plate_id]:.3f}" if plate_id in scores else "",
+                neighbours=[(embedder, _neighbours(connection, dataset, plate_id, embedder)) for embedder in EMBEDDERS],
+                note=f"IoU with the drawn subject: {', '.join(fits)}" if fits else "",
             )
         )
     return rows
+
+
+def _neighbours(
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, plate_id: str, embedder: str
+) -> list[tuple[str, bytes, float]]:
+    """The three nearest plates that have a thumbnail, each with it and the cosine."""
+    nearest = connection.execute("FROM nearest(?, ?, 3)", [plate_id, embedder]).fetchall()
+    seen = [(other, dataset.plate(other).thumbnail(), cosine) for other, _, cosine in nearest]
+    return [(other, picture, cosine) for other, picture, cosine in seen if picture]
 
 
 def _overlay(plate: Plate, run_id: str | None) -> bytes | None:

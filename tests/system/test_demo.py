@@ -50,10 +50,15 @@ def test_every_plate_was_measured(toured, connection):
     ).fetchall() == [
         ("efficientnet_lite0", 4, 4),
         ("efficientnet_lite0_imagenet", 4, 4),
+        ("efficientnet_lite2", 4, 4),
         ("otsu_luma", 4, 4),
         ("otsu_luma_efficientnet_lite0", 4, 4),
         ("otsu_luma_kept", 4, 4),
         ("otsu_luma_palette", 4, 4),
+        ("u2netp", 4, 4),
+        ("u2netp_efficientnet_lite0", 4, 4),
+        ("u2netp_efficientnet_lite2", 4, 4),
+        ("u2netp_kept", 4, 4),
     ]
 
 
@@ -69,8 +74,10 @@ def test_the_catalogue_has_real_measurements(connection):
     assert connection.execute("SELECT count(*) FROM nearest('plate-001', 'efficientnet_lite0', 3)").fetchone() == (3,)
 
 
-def test_the_segmenter_finds_the_drawn_subjects(toured):
-    found = re.search(r"otsu_luma against the drawn subjects.* 4 plates: median ([\d.]+), worst ([\d.]+)", toured[2])
+@pytest.mark.parametrize("segmenter", ["otsu_luma", "u2netp"])
+def test_both_segmenters_find_the_drawn_subjects(toured, segmenter):
+    pattern = rf"{segmenter} against the drawn subjects.* 4 plates: median ([\d.]+), worst ([\d.]+)"
+    found = re.search(pattern, toured[2])
     assert found
     median, worst = map(float, found.groups())
     assert 0.5 < median <= 1.0
@@ -84,13 +91,15 @@ def test_the_contact_sheet_is_a_picture(toured):
         assert min(sheet.size) > 300
 
 
-def test_the_report_answers_three_questions_and_names_the_files(toured):
+def test_the_report_answers_the_questions_and_names_the_files(toured):
     dataset, _, printed = toured
     for words in (
         "What was made?",
         "What is plate-001 like?",
         "What has the colours of plate-001?",
         "Where does a number come from?",
+        "efficientnet_lite0 and efficientnet_lite2 name the same nearest plate for",
+        "Do two instruments see the same subject?",
         str(dataset.catalogue_path),
         "contact_sheet.jpg",
     ):

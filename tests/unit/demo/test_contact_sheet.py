@@ -14,9 +14,12 @@ def row(number: int, palette: list[tuple[str, float]] | None = None, neighbours:
         plate_id=f"plate-{number:03d}",
         title="A title much longer than any card is wide, as the titles of old plates are wont to be",
         thumbnail=picture,
-        overlay=picture,
+        overlays=[("otsu_luma", picture), ("u2netp", picture)],
         palette=[("#aa0000", 0.75), ("#00aa00", 0.25)] if palette is None else palette,
-        neighbours=[(f"plate-{index:03d}", picture, 0.9) for index in range(neighbours)],
+        neighbours=[
+            (encoder, [(f"plate-{index:03d}", picture, 0.9) for index in range(neighbours)])
+            for encoder in ("efficientnet_lite0", "efficientnet_lite2")
+        ],
         note="IoU 0.93",
     )
 
@@ -29,7 +32,7 @@ def test_the_sheet_grows_by_rows_of_four() -> None:
 
 
 def test_a_palette_bar_is_split_by_share() -> None:
-    pixels = np.asarray(draw_card(row(1)))[270]
+    pixels = np.asarray(draw_card(row(1)))[280]
     red = (pixels == ImageColor.getrgb("#aa0000")).all(axis=1).sum()
     green = (pixels == ImageColor.getrgb("#00aa00")).all(axis=1).sum()
     assert red / (red + green) == pytest.approx(0.75, abs=0.01)

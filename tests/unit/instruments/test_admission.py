@@ -75,7 +75,9 @@ def test_these_instruments_of_the_project_are_admitted():
         ),
         "u2net",
         "u2net_onnx",
-        "u2netp",
+        *(f"u2netp{part}" for part in ("", "_kept", "_palette", "_polygons")),
+        "u2netp_efficientnet_lite0",
+        "u2netp_efficientnet_lite2",
         "siglip_so400m_patch14_384",
         "vgg16_imagenet1k_v1",
     } == ADMITTED

@@ -1,0 +1,104 @@
+"""The drawn truth as judge: how well foregrounds fit the drawn subjects, and which of two encoders finds the kind."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+from PIL import Image
+
+from atlas_resources.ledgers.segment_sets import FOREGROUND_CLASSES
+from atlas_resources.measures.masks import run_lengths
+from atlas_resources.measures.masks.shape import intersection_over_union
+
+
+def score_segments(connection: duckdb.DuckDBPyConnection, truth_folder: Path, segmenter: str) -> dict[str, float]:
+    """Intersection over union of a segmenter's foreground with the drawn subject, per drawn plate.
+
+    The union of all segments that are mostly on the subject is compared, so merging the subject with something else
+    lowers the score. A plate without any such segment scores 0.
+
+    Args:
+        connection: to the catalogue.
+        truth_folder: of `<plate-id>.mask.png`; plates without one are left out.
+        segmenter: key of the instrument.
+    """
+    rows = connection.execute(
+        "SELECT plate_id, height_px, width_px, mask_rle FROM segments "
+        "WHERE instrument = ? AND is_current AND class_name IN (SELECT unnest(?)) ORDER BY plate_id, segment_id",
+        [segmenter, list(FOREGROUND_CLASSES)],
+    ).fetchall()
+    scores: dict[str, float] = {}
+    for plate_id in dict.fromkeys(row[0] for row in rows):
+        truth_path = truth_folder / f"{plate_id}.mask.png"
+        if not truth_path.is_file():
+            continue
+        truth = np.asarray(Image.open(truth_path).convert("1"), dtype=bool)
+        found = np.zeros_like(truth)
+        for _, height_px, width_px, counts in (row for row in rows if row[0] == plate_id):
+            mask = run_lengths.decode(counts, height_px, width_px)
+            if np.count_nonzero(mask & truth) * 2 > np.count_nonzero(mask):
+                found |= mask
+        scores[plate_id] = intersection_over_union(found, truth)
+    return scores
+
+
+def read_kinds(truth_folder: Path) -> dict[str, str]:
+    """The drawn kind of subject, such as `perched bird`, by plate; empty for one's own scans."""
+    paths = sorted(truth_folder.glob("*.json"))
+    return {path.stem: json.loads(path.read_bytes())["kind"] for path in paths}
+
+
+def nearest_plates(connection: duckdb.DuckDBPyConnection, embedder: str) -> dict[str, str]:
+    """The nearest other plate of each plate, by cosine of an embedder's current vectors."""
+    plates = connection.execute(
+        "SELECT plate_id FROM embeddings WHERE instrument = ? AND is_current AND scope = 'plate' ORDER BY plate_id",
+        [embedder],
+    ).fetchall()
+    found = {
+        plate_id: connection.execute("SELECT plate_id FROM nearest(?, ?, 1)", [plate_id, embedder]).fetchone()
+        for (plate_id,) in plates
+    }
+    return {plate_id: row[0] for plate_id, row in found.items() if row}
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A plate for which two encoders name different nearest plates, and whether each has the drawn kind."""
+
+    plate_id: str
+    nearest: tuple[str, str]
+    is_kind: tuple[bool | None, bool | None]
+
+
+def disagreements(
+    one: Mapping[str, str], other: Mapping[str, str], kinds: Mapping[str, str]
+) -> tuple[int, list[Disagreement]]:
+    """Compares the nearest plates of two encoders.
+
+    Args:
+        one: the nearest plate of each plate by the first encoder.
+        other: by the second.
+        kinds: the drawn kind of each plate; what has none is not judged.
+
+    Returns:
+        The number of plates that were compared, and those for which the encoders differ.
+    """
+    common = sorted(one.keys() & other.keys())
+    return len(common), [
+        Disagreement(
+            plate_id,
+            (one[plate_id], other[plate_id]),
+            (_is_kind(plate_id, one[plate_id], kinds), _is_kind(plate_id, other[plate_id], kinds)),
+        )
+        for plate_id in common
+        if one[plate_id] != other[plate_id]
+    ]
+
+
+def _is_kind(plate_id: str, nearest: str, kinds: Mapping[str, str]) -> bool | None:
+    if plate_id not in kinds or nearest not in kinds:
+        return None
+    return kinds[plate_id] == kinds[nearest]
