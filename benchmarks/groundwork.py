@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from atlas_resources.measures.colour.census import ColourCensus, count_colours
 from atlas_resources.measures.colour.lab import lab_histogram
 from atlas_resources.measures.colour.luma import luma
-from atlas_resources.measures.colour.palette import dominant_colours
+from atlas_resources.measures.colour.palette import dominant_colours_with_spread
 from atlas_resources.measures.colour.paper import split_paper
 from atlas_resources.measures.colour.tones import measure_colours, measure_tones
 from atlas_resources.measures.hashes import perceptual_hashes
@@ -84,7 +84,7 @@ def measures_of(image: Image.Image) -> dict[str, Callable[[], object]]:
         "  measure_colours": lambda: measure_colours(census()),
         "    Lab of distinct colours": lambda: census().lab,
         "    lab_histogram": lambda: lab_histogram(counted),
-        "    dominant_colours": lambda: dominant_colours(counted),
+        "    dominant_colours_with_spread": lambda: dominant_colours_with_spread(counted),
         "    split_paper": lambda: split_paper(counted),
         "measure_part, of all print": lambda: measure_part(part_of(foreground)),
         "run_lengths.encode": lambda: run_lengths.encode(foreground),

@@ -82,8 +82,8 @@ def convert_to_srgb8(image: Image.Image, layout: SampleLayout, extremes: Extreme
     The steps, in this order: samples to 8 bits, those of 16 as round(sample / 257) (see `deep_samples`); the embedded
     ICC profile to sRGB (LittleCMS, relative colorimetric, black point compensation; an sRGB profile is converted too);
     alpha over white; EXIF orientation. Without a usable profile, gray and RGB are taken as sRGB, and CMYK is converted
-    as Pillow does, (1 - ink) * (1 - black). PNG's gAMA, cHRM and cICP chunks and the EXIF colour space tag are not
-    read.
+    as Pillow does, (1 - ink) * (1 - black). CIELAB is taken as of D50, and colours beyond sRGB are clipped. PNG's gAMA,
+    cHRM and cICP chunks and the EXIF colour space tag are not read.
 
     Args:
         image: Loaded, of any mode in `header.READABLE_MODES` with at most 8 bits. It may be changed in place.
@@ -93,7 +93,7 @@ def convert_to_srgb8(image: Image.Image, layout: SampleLayout, extremes: Extreme
     icc = image.info.get("icc_profile")
     orientation, exif_action = read_orientation(image, layout)
     colour, alpha = split_alpha(image, layout)
-    is_cmyk = colour.mode == "CMYK"
+    is_cmyk, is_lab = colour.mode == "CMYK", colour.mode == "LAB"
     rgb, icc_action, description = apply_profile(colour, icc)
     if alpha is not None:
         rgb.paste(WHITE, mask=ImageChops.invert(alpha))
@@ -110,6 +110,7 @@ def convert_to_srgb8(image: Image.Image, layout: SampleLayout, extremes: Extreme
         cmyk="not_cmyk" if not is_cmyk else "by_profile" if icc_action == "converted" else "pillow_naive",
         page_number=layout.page,
         extremes=extremes,
+        lab="d50_to_srgb" if is_lab else "not_lab",
     )
     return Converted(rgb, policy, description)
 
@@ -129,12 +130,12 @@ def read_orientation(image: Image.Image, layout: SampleLayout) -> tuple[int, Exi
 
 
 def split_alpha(image: Image.Image, layout: SampleLayout) -> tuple[Image.Image, Image.Image | None]:
-    """Convert samples to 8 bits; split them into colour (mode L, RGB or CMYK) and alpha (mode L, 255 opaque; or None).
+    """Split 8-bit samples into colour (mode L, RGB, CMYK or LAB) and alpha (mode L, 255 opaque; or None).
 
     A level or colour that a PNG declares transparent becomes an alpha of 0 and 255, compared at the file's bit depth.
     """
-    if image.mode in ("CMYK", "YCbCr"):
-        return (image if image.mode == "CMYK" else image.convert("RGB")), None
+    if image.mode in ("CMYK", "YCbCr", "LAB"):
+        return (image.convert("RGB") if image.mode == "YCbCr" else image), None
     is_gray = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         if image.mode == "L" and layout.bits < 8:
@@ -183,5 +184,10 @@ def apply_profile(colour: Image.Image, icc: bytes | None) -> tuple[Image.Image, 
 
 
 def as_rgb(colour: Image.Image) -> Image.Image:
-    """The image in mode RGB, converted by Pillow; the same image if it is RGB already."""
+    """The image in mode RGB, converted by Pillow, Lab by LittleCMS; the same image if it is RGB already."""
+    if colour.mode == "LAB":
+        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")  # of D50, as in ICC's connection space
+        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+        exact = ImageCms.Flags.NOOPTIMIZE  # else a table of few points is interpolated: white becomes 254, 255, 254
+        return ImageCms.buildTransform(*profiles, "LAB", "RGB", renderingIntent=intent, flags=exact).apply(colour)
     return colour if colour.mode == "RGB" else colour.convert("RGB")

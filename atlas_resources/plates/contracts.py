@@ -81,6 +81,9 @@ class ColourPolicy(Contract):
         description="What white_ratio, black_ratio and the clipped ratios are of: pixels after this policy, or the"
         " stored samples before the ICC profile. Null in srgb8-v1, which took 8_bit_srgb.",
     )
+    lab: Literal["not_lab", "d50_to_srgb"] | None = Field(
+        default=None, description="CIELAB of white D50 converted to sRGB. Null in srgb8-v1, which refused CIELAB."
+    )
 
 
 class JpegFacts(Contract):
@@ -163,6 +166,12 @@ class PaletteColour(Contract):
     lab: Lab = Field(description="CIE L*a*b*, D65, 2 degree observer.")
     srgb_hex: SrgbHex
     share: Ratio
+    spread_delta_e: float | None = Field(
+        default=None,
+        ge=0,
+        description="Largest CIEDE2000 difference to the nearest colour of the palettes that other seeds of k-means"
+        " give; 0 where they agree. Null in files of measure version 1.",
+    )
 
 
 class LabHistogram(Contract):

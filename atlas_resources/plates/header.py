@@ -29,10 +29,17 @@ OPENERS: dict[str, Opener] = {
     "WEBP": lambda stream: WebPImagePlugin.WebPImageFile(stream, ""),
 }
 
-READABLE_MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "I;16", "I;16B"}
+READABLE_MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "LAB", "I;16", "I;16B"}
+
+# Major brands of HEIF files, ISO/IEC 23008-12, annexes B and E; Apple's cameras write heic.
+HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+
+# Chromaticity of the illuminant D50, CIE 15:2004, table T.3; and the difference of rounded tags that is accepted.
+D50, WHITE_TOLERANCE = (0.34567, 0.3585), 0.001
 
 # TIFF 6.0, section 8.
 BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, SAMPLES_PER_PIXEL, PLANAR_CONFIGURATION = 258, 262, 274, 277, 284
+WHITE_POINT = 318
 WHITE_IS_ZERO, SEPARATE_PLANES = 0, 2
 
 
@@ -56,10 +63,20 @@ def recognise(path: Path, data: bytes) -> str:
     if data.startswith(tuple(TiffImagePlugin.PREFIXES)):
         return "TIFF"
     try:
-        other = str(Image.open(BytesIO(data)).format)
+        other = unread_format(data) or str(Image.open(BytesIO(data)).format)
     except Exception as error:  # whatever another format's reader raises, the file is of no accepted format
         raise ImageRefused(path, f"is not an image that can be read; accepted are {ACCEPTED}") from error
-    raise ImageRefused(path, f"is {'an' if other[0] in 'AEIO' else 'a'} {other}; accepted are {ACCEPTED}")
+    article = "an" if other[0] in "AEIO" else "a"
+    raise ImageRefused(path, f"is {article} {other}; accepted are {ACCEPTED}. Fix: save it as a PNG or TIFF")
+
+
+def unread_format(data: bytes) -> str | None:
+    """HEIC, AVIF or JPEG XL by the first bytes; None for any other format. Their pixels are never decoded."""
+    if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")):
+        return "JPEG XL"
+    if data[4:8] != b"ftyp":
+        return None
+    return "AVIF" if data[8:12] in (b"avif", b"avis") else "HEIC" if data[8:12] in HEIF_BRANDS else None
 
 
 @contextmanager
@@ -79,14 +96,18 @@ def require_readable_header(path: Path, image: ImageFile.ImageFile, max_pixels: 
     if width * height > max_pixels:
         raise ImageRefused(path, f"has {width * height:,} pixels ({width} x {height}); the limit is {max_pixels:,}")
     if image.mode in ("I", "F"):
+        samples = "floating-point samples" if image.mode == "F" else "samples of 32 bits or with a sign"
         raise ImageRefused(
             path,
-            f"has 32-bit or signed samples (mode {image.mode}); accepted are 8 and 16 bits. Fix: save it with 16 bits",
+            f"has {samples} (mode {image.mode}), and no tag says which is white. Fix: scale them so that black is 0 and"
+            " white is 65535, and save it as a 16-bit TIFF or PNG",
         )
     if image.mode not in READABLE_MODES:
         raise ImageRefused(
-            path, f"is stored in {image.mode}; accepted are gray, RGB, palette and CMYK. Fix: save it as RGB"
+            path, f"is stored in {image.mode}; accepted are gray, RGB, palette, CMYK and Lab. Fix: save it as RGB"
         )
+    if image.mode == "LAB":
+        require_d50(path, image)
     bits = sample_bits(image)
     if bits not in (1, 2, 4, 8, 16):
         raise ImageRefused(path, f"has {bits} bits per sample; accepted are 8 and 16. Fix: save it with 16 bits")
@@ -96,6 +117,16 @@ def require_readable_header(path: Path, image: ImageFile.ImageFile, max_pixels: 
     if bits == 16 and isinstance(image, TiffImagePlugin.TiffImageFile) and has_planes(image):
         # Pillow reads them as if they had 8 bits, or their high bytes alone, without an error.
         raise ImageRefused(path, "is a 16-bit TIFF with separate planes. Fix: save it with interleaved samples")
+
+
+def require_d50(path: Path, image: ImageFile.ImageFile) -> None:
+    """Raise ImageRefused for a CIELAB image whose tag names another white than D50, which the colour policy assumes."""
+    white = image.tag_v2.get(WHITE_POINT) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+    if white is None:
+        return
+    if len(white) != len(D50) or max(abs(float(x) - d50) for x, d50 in zip(white, D50, strict=True)) > WHITE_TOLERANCE:
+        named = ", ".join(f"{float(x):.4f}" for x in white)
+        raise ImageRefused(path, f"is in CIELAB of white {named}; accepted is D50. Fix: save it as RGB")
 
 
 def has_planes(image: TiffImagePlugin.TiffImageFile) -> bool:

@@ -12,7 +12,7 @@ from atlas_resources.measures.colour.census import ColourCensus
 from atlas_resources.measures.colour.extremes import Extremes, count_extremes
 from atlas_resources.measures.colour.lab import LabHistogram, lab_histogram
 from atlas_resources.measures.colour.levels import describe_levels, percentile_level
-from atlas_resources.measures.colour.palette import PaletteColour, dominant_colours
+from atlas_resources.measures.colour.palette import DominantColour, dominant_colours_with_spread
 from atlas_resources.measures.colour.paper import PaperSplit, split_paper
 
 # Definitions of `input_image.json`.
@@ -80,7 +80,7 @@ class ColourCounts:
     blue: tuple[int, ...]
     luminance: tuple[int, ...]
     lab: LabHistogram
-    dominant_colours: tuple[PaletteColour, ...]
+    dominant_colours: tuple[DominantColour, ...]
     paper: PaperSplit
 
 
@@ -130,7 +130,7 @@ def measure_colours(census: ColourCensus) -> ColourCounts:
         blue=blue,
         luminance=tuple(census.histogram(census.luma).tolist()),
         lab=lab_histogram(census),
-        dominant_colours=dominant_colours(census),
+        dominant_colours=dominant_colours_with_spread(census),
         paper=split_paper(census),
     )
 

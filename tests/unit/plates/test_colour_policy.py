@@ -37,6 +37,7 @@ def actions(decoded: DecodedImage) -> dict[str, str]:
     """The recorded actions that differ from those of a plain image."""
     plain = {"exif_orientation": "absent", "icc_profile": "absent", "alpha": "absent", "bit_depth": "8", "page": "only"}
     plain |= {"name": "srgb8-v2", "cmyk": "not_cmyk", "page_number": 1, "extremes": "8_bit_srgb"}
+    plain |= {"lab": "not_lab"}
     return {key: value for key, value in decoded.facts.colour_policy.model_dump().items() if plain[key] != value}
 
 
@@ -322,6 +323,50 @@ class TestCmyk:
         assert (decoded.facts.mode, decoded.facts.format) == ("CMYK", "JPEG")
 
 
+def srgb_of_d50_lab(lab: np.ndarray) -> np.ndarray:
+    """8-bit sRGB of CIE L*a*b* [N, 3] of white D50, by the published formulas, unlike LittleCMS.
+
+    CIE 15:2004 for Lab to XYZ; the Bradford matrix and sRGB's (IEC 61966-2-1) as B. Lindbloom's site gives them for
+    D50 to D65 and D65 to linear sRGB.
+    """
+    f = np.stack(
+        [(lab[:, 0] + 16) / 116 + lab[:, 1] / 500, (lab[:, 0] + 16) / 116, (lab[:, 0] + 16) / 116 - lab[:, 2] / 200]
+    )
+    xyz = np.where(f > 6 / 29, f**3, (f - 4 / 29) * 3 * (6 / 29) ** 2) * np.array([[0.96422], [1.0], [0.82521]])
+    bradford = [
+        [0.9555766, -0.0230393, 0.0631636],
+        [-0.0282895, 1.0099416, 0.0210077],
+        [0.0122982, -0.0204830, 1.3299098],
+    ]
+    to_rgb = [
+        [3.2404542, -1.5371385, -0.4985314],
+        [-0.9692660, 1.8760108, 0.0415560],
+        [0.0556434, -0.2040259, 1.0572252],
+    ]
+    linear = np.clip(np.array(to_rgb) @ np.array(bradford) @ xyz, 0, 1)
+    coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.rint(coded.T * 255).astype(int)
+
+
+class TestLab:
+    """TIFF 6.0, section 23: L* is 0..255 for 0..100, a* and b* are signed bytes."""
+
+    @pytest.mark.parametrize("order", "<>")
+    def test_cielab_is_converted_from_d50(self, tmp_path, order):
+        random = np.random.default_rng(0)
+        stored = np.column_stack([random.integers(20, 250, 64), *random.integers(-25, 26, (2, 64))])
+        samples = stored.astype(np.int8).tobytes()
+        path = write_tiff(tmp_path / "a.tif", order, (8, 8), {258: [8] * 3, 262: [8], 277: [3]}, samples)
+        decoded = decode(path)
+        expected = srgb_of_d50_lab(stored * [100 / 255, 1, 1])
+        assert np.abs(np.asarray(decoded.image).reshape(-1, 3) - expected).max() <= 1
+        assert actions(decoded) == {"lab": "d50_to_srgb"}
+
+    def test_white_and_black_are_those_of_srgb(self, tmp_path):
+        path = write_tiff(tmp_path / "a.tif", "<", (2, 1), {258: [8] * 3, 262: [8], 277: [3]}, b"\xff\0\0\0\0\0")
+        assert pixels(decode(path)) == [WHITE, BLACK]
+
+
 class TestExtremes:
     """White, black and clipped pixels of 16-bit scans are counted in their samples, by hand here."""
 
@@ -426,4 +471,5 @@ def test_the_policy_names_itself(tmp_path):
         cmyk="not_cmyk",
         page_number=1,
         extremes="8_bit_srgb",
+        lab="not_lab",
     )

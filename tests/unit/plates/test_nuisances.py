@@ -15,8 +15,8 @@ NASTY, PLATES = SHARED / "nasty", SHARED / "plates"
 pytestmark = pytest.mark.skipif(not (NASTY.is_dir() and PLATES.is_dir()), reason=f"no real scans: {SHARED} is absent")
 
 REFUSED = {
-    "animated.gif": "is a GIF; accepted are JPEG, PNG, TIFF, WebP",
-    "found_gif1x1_named.jpg": "is a GIF; accepted are JPEG, PNG, TIFF, WebP",
+    "animated.gif": "is a GIF; accepted are JPEG, PNG, TIFF, WebP. Fix: save it as a PNG or TIFF",
+    "found_gif1x1_named.jpg": "is a GIF; accepted are JPEG, PNG, TIFF, WebP. Fix: save it as a PNG or TIFF",
     "truncated.jpg": "is a truncated or damaged JPEG: image file is truncated (9 bytes not processed)",
     "zero_bytes.jpg": "is empty (0 bytes)",
 }

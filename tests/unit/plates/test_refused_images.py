@@ -60,12 +60,13 @@ def test_a_file_that_is_not_an_image(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "named"), [("GIF", "a GIF"), ("BMP", "a BMP"), ("ICO", "an ICO"), ("JPEG2000", "a JPEG2000")]
+    ("kind", "named"),
+    [("GIF", "a GIF"), ("BMP", "a BMP"), ("ICO", "an ICO"), ("JPEG2000", "a JPEG2000"), ("AVIF", "an AVIF")],
 )
 def test_another_format_is_named_whatever_its_suffix(tmp_path, kind, named):
     path = tmp_path / "scan.jpg"
     path.write_bytes(encoded(SMALL, kind))
-    assert reason_of(path) == f"is {named}; accepted are JPEG, PNG, TIFF, WebP"
+    assert reason_of(path) == f"is {named}; accepted are JPEG, PNG, TIFF, WebP. Fix: save it as a PNG or TIFF"
 
 
 def test_a_file_with_a_wrong_suffix_is_decoded(tmp_path):
@@ -98,13 +99,28 @@ def test_more_pixels_than_the_limit_before_any_is_decoded(tmp_path):
     assert "truncated" in reason_of(path, 220_000_000)
 
 
-@pytest.mark.parametrize(("mode", "value"), [("I", 70_000), ("F", 0.5)])
-def test_32_bit_samples(tmp_path, mode, value):
+@pytest.mark.parametrize(
+    ("start", "named"),
+    [
+        (b"\0\0\0\x18ftypheic", "a HEIC"),
+        (b"\xff\x0a", "a JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL"),
+    ],
+)
+def test_formats_that_nothing_here_reads_are_named_too(tmp_path, start, named):
+    (path := tmp_path / "scan.jpg").write_bytes(start + bytes(40))
+    assert reason_of(path) == f"is {named}; accepted are JPEG, PNG, TIFF, WebP. Fix: save it as a PNG or TIFF"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "named"), [("float32", "floating-point samples (mode F)"), ("int32", "samples of 32 bits or with a sign")]
+)
+def test_samples_without_a_known_white(tmp_path, dtype, named):
     path = tmp_path / "deep.tif"
-    path.write_bytes(encoded(Image.new(mode, (2, 2), value), "TIFF"))
-    assert reason_of(path) == (
-        f"has 32-bit or signed samples (mode {mode}); accepted are 8 and 16 bits. Fix: save it with 16 bits"
-    )
+    tifffile.imwrite(path, np.zeros((2, 2), dtype))
+    reason = reason_of(path)
+    assert reason.startswith(f"has {named}")
+    assert reason.endswith("Fix: scale them so that black is 0 and white is 65535, and save it as a 16-bit TIFF or PNG")
 
 
 def test_12_bit_samples(tmp_path):
@@ -112,9 +128,12 @@ def test_12_bit_samples(tmp_path):
     assert reason_of(path) == "has 12 bits per sample; accepted are 8 and 16. Fix: save it with 16 bits"
 
 
-def test_a_tiff_in_cielab(tmp_path):
-    path = write_tiff(tmp_path / "a.tif", "<", (1, 1), {258: [8] * 3, 262: [8], 277: [3]}, b"\x50\x00\x00")
-    assert reason_of(path) == "is stored in LAB; accepted are gray, RGB, palette and CMYK. Fix: save it as RGB"
+def test_a_tiff_in_cielab_of_another_white(tmp_path):
+    d65 = (31270, 100000, 32900, 100000)  # x and y as fractions
+    extra = [(318, 5, 2, d65, True), (262, 3, 1, 8, True)]
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((2, 2, 3), np.uint8), photometric=8, planarconfig="contig", extratags=extra[:1])
+    assert reason_of(path) == "is in CIELAB of white 0.3127, 0.3290; accepted is D50. Fix: save it as RGB"
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])

@@ -7,8 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.color import deltaE_ciede2000
 
+from atlas_resources.measures.colour import palette as palette_module
 from atlas_resources.measures.colour.census import count_colours
-from atlas_resources.measures.colour.palette import JUST_NOTICEABLE_DIFFERENCE, PaletteColour, dominant_colours
+from atlas_resources.measures.colour.palette import (
+    JUST_NOTICEABLE_DIFFERENCE,
+    PaletteColour,
+    dominant_colours,
+    dominant_colours_with_spread,
+)
 
 
 def palette_of(pixels_by_colour: dict[tuple[int, int, int], int]) -> tuple[PaletteColour, ...]:
@@ -78,3 +84,55 @@ def test_shares_sum_to_one_and_no_two_colours_are_alike(rgb: np.ndarray):
 def test_no_pixel_is_refused():
     with pytest.raises(ValueError, match="at least one pixel"):
         dominant_colours(count_colours(np.zeros((0, 5, 3), np.uint8)))
+
+
+def test_colours_that_every_seed_finds_have_no_spread():
+    colours = np.repeat(np.array([(20, 20, 30), (240, 230, 200), (190, 40, 30)], np.uint8), [10, 70, 20], axis=0)
+    census = count_colours(colours[None])
+    found = dominant_colours_with_spread(census)
+    assert [(colour.srgb_hex, colour.share) for colour in found] == [
+        ("#f0e6c8", 0.7),
+        ("#be281e", 0.2),
+        ("#14141e", 0.1),
+    ]
+    assert [colour.spread_delta_e for colour in found] == [0, 0, 0]
+
+
+def test_the_spread_is_the_difference_to_what_the_other_seeds_find(monkeypatch):
+    """A cloud without clusters, where k-means has many minima: by hand from the palettes of the four seeds."""
+    random = np.random.default_rng(3)
+    census = count_colours(random.integers(0, 256, (200, 200, 3), np.uint8))
+    palettes = {}
+    k_means = palette_module._k_means
+
+    def of_one_seed(points, weights, clusters, seed):
+        labels, variance = k_means(points, weights, clusters, seed)
+        sums = [points[labels == label] * weights[labels == label, None] for label in range(clusters)]
+        pixels = [weights[labels == label].sum() for label in range(clusters)]
+        palettes[seed] = (variance, np.array([part.sum(axis=0) / n for part, n in zip(sums, pixels, strict=True)]))
+        return labels, variance
+
+    monkeypatch.setattr(palette_module, "_k_means", of_one_seed)
+    found = dominant_colours_with_spread(census)
+    best = min(palettes, key=lambda seed: palettes[seed][0])
+    expected = np.array(sorted(map(tuple, palettes[best][1])))
+    np.testing.assert_allclose(sorted(colour.lab for colour in found), expected)
+    for colour in found:
+        differences = [
+            deltaE_ciede2000(np.array([colour.lab]), palettes[seed][1]).min() for seed in palettes if seed != best
+        ]
+        assert colour.spread_delta_e == pytest.approx(max(differences), abs=1e-9)
+    assert max(colour.spread_delta_e for colour in found) > JUST_NOTICEABLE_DIFFERENCE
+
+
+def test_the_best_of_several_seeds_is_at_least_as_near_to_the_pixels_as_one_seed():
+    random = np.random.default_rng(5)
+    centres = random.integers(0, 256, (14, 3))
+    rgb = (centres[random.integers(0, 14, 40_000)] + random.normal(0, 12, (40_000, 3))).clip(0, 255).astype(np.uint8)
+    census = count_colours(rgb.reshape(200, 200, 3))
+
+    def distance(palette: tuple[PaletteColour, ...]) -> float:
+        centres = np.array([colour.lab for colour in palette])
+        return float((((census.lab[:, None] - centres) ** 2).sum(axis=2).min(axis=1) * census.counts).sum())
+
+    assert distance(dominant_colours_with_spread(census)) <= distance(dominant_colours(census)) * 1.002
