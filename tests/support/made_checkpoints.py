@@ -107,12 +107,16 @@ def put_in_torch_hub(network: torch.nn.Module, spec: Spec, home: Path, patch: py
 
 
 def pinned(spec: Spec, folder: Path) -> Spec:
-    """The spec with the digest of the weight file in the folder, and without a processor's."""
+    """The spec with the digest of its weight file in the folder, and of each other file that it pins, but a processor's."""
     weights: Any = spec.weights
     without = {"processor": None} if weights.kind == "hub" else {}
-    first, *rest = weights.files
-    first = first.model_copy(update={"sha256": sha256_of(folder / first.path), "size_bytes": None})
-    return spec.model_copy(update={"weights": weights.model_copy(update={"files": [first, *rest], **without})})
+    files = [
+        file.model_copy(update={"sha256": sha256_of(folder / file.path), "size_bytes": None})
+        if file.sha256 or file is weights.files[0]
+        else file
+        for file in weights.files
+    ]
+    return spec.model_copy(update={"weights": weights.model_copy(update={"files": files, **without})})
 
 
 def use_tiny_sam(patch: pytest.MonkeyPatch) -> None:

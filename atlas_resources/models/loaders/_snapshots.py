@@ -1,4 +1,4 @@
-"""Loads a transformers network from a pinned snapshot on disk, and refuses a snapshot that lacks a weight."""
+"""Loads a transformers network from a pinned snapshot on disk, and refuses a snapshot that holds another model."""
 
 from typing import Any
 
@@ -7,11 +7,17 @@ import torch
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
-SHOWN = 3  # names of missing weights in the message
+SHOWN = 3  # names of weights in the message
 
 
-def load_whole(architecture: type[Any], spec: Spec, weights: LocatedWeights) -> torch.nn.Module:
-    """Loads the network with float32 weights, from safetensors only. Weights of other architectures are left out.
+BUFFERS = ("num_batches_tracked", "position_ids", "relative_position_index")
+"""Last parts of names that older files have: counters of training, and indexes that the network computes itself."""
+
+
+def load_whole(
+    architecture: type[Any], spec: Spec, weights: LocatedWeights, others: tuple[str, ...] = ()
+) -> torch.nn.Module:
+    """Loads the network with float32 weights, from safetensors only.
 
     Code that comes with a repository is never run, whatever its configuration says.
 
@@ -19,9 +25,13 @@ def load_whole(architecture: type[Any], spec: Spec, weights: LocatedWeights) -> 
         architecture: a transformers model class, or one of its Auto classes.
         spec: the instrument.
         weights: the verified files.
+        others: how the names of weights begin that belong to parts of the model which are not loaded, such as a text
+            tower.
 
     Raises:
-        WeightsMismatch: the snapshot lacks a weight of the architecture. transformers would initialise it at random.
+        WeightsMismatch: the snapshot lacks a weight of the architecture or has it in another shape, and transformers
+            would initialise it at random; or it has one that is neither of the architecture nor of `others`, and
+            transformers would drop it.
     """
     network, info = architecture.from_pretrained(
         weights.folder,
@@ -30,13 +40,27 @@ def load_whole(architecture: type[Any], spec: Spec, weights: LocatedWeights) -> 
         dtype=torch.float32,
         attn_implementation=spec.numeric and spec.numeric.attention,
         output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are refused below, with the others
         trust_remote_code=False,
     )
+    if mismatched := sorted(info["mismatched_keys"]):
+        shapes = [f"{name} {list(expected)} as {list(found)}" for name, found, expected in mismatched]
+        raise WeightsMismatch(_message(spec, weights, network, f"found {_listed(shapes)}"))
     if missing := sorted(info["missing_keys"]):
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        raise WeightsMismatch(
-            f"{spec.key}: {weights.folder}: expected every weight of {type(network).__name__}, found none for "
-            f"{', '.join(missing[:SHOWN])}{more}. Pin a revision that holds this model, or name its loader in "
-            f"model_specs/{spec.key}.yaml."
-        )
+        raise WeightsMismatch(_message(spec, weights, network, f"found none for {_listed(missing)}"))
+    extra = [name for name in info["unexpected_keys"] if not name.startswith(others)]
+    if extra := sorted(name for name in extra if name.rpartition(".")[2] not in BUFFERS):
+        raise WeightsMismatch(_message(spec, weights, network, f"found others: {_listed(extra)}"))
     return network
+
+
+def _message(spec: Spec, weights: LocatedWeights, network: torch.nn.Module, found: str) -> str:
+    return (
+        f"{spec.key}: {weights.folder}: expected every weight of {type(network).__name__} and no other, {found}. Pin a "
+        f"revision that holds this model, or name its loader in model_specs/{spec.key}.yaml."
+    )
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"

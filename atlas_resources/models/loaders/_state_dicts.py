@@ -10,6 +10,7 @@ from safetensors import safe_open
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.weights import WeightsMismatch
 
+COUNTER = "num_batches_tracked"
 SHOWN = 3  # names of weights that do not fit in the message
 
 
@@ -35,8 +36,11 @@ def build_empty(build: Callable[[], torch.nn.Module]) -> torch.nn.Module:
 def fill(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], spec: Spec, path: Path) -> torch.nn.Module:
     """Replaces the weights of the network by the tensors, as float32, and returns it without gradients.
 
+    A batch norm's `num_batches_tracked`, which counts batches in training and has no part in inference, may be absent
+    and is then 0: files saved before torch 0.4.1 have none. No other name may be absent or left over.
+
     Args:
-        network: from `build_empty`.
+        network: in evaluation mode; from `build_empty`, if all it computes with is in its state dict.
         tensors: by the names of the network's state dict.
         spec: the instrument, for the message.
         path: the file of the tensors, for the message.
@@ -46,6 +50,8 @@ def fill(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], spec: Sp
             buffer that is in no state dict.
     """
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    absent = [name for name in expected if name.rpartition(".")[2] == COUNTER and name not in tensors]
+    tensors = {**tensors, **{name: torch.zeros((), dtype=torch.int64) for name in absent}}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     if expected != found:
         raise WeightsMismatch(

@@ -16,7 +16,7 @@ from support.made_specs import project_spec
 from atlas_resources.models.loaders.embedders.efficientnet_lite import load
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Embedder, Scorer, shown_names
-from atlas_resources.models.weights import LocatedWeights, require_weights
+from atlas_resources.models.weights import LocatedWeights, WeightsMismatch, require_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +199,9 @@ def test_a_state_dict_of_other_shapes_is_refused(tmp_path: Path):
     entries = original_entries(LITE0)
     names = list(entries)
     entries[names[0]], entries[names[5]] = entries[names[5]], entries[names[0]]
-    with pytest.raises(RuntimeError, match=r"size mismatch for conv_stem\.weight"):
+    with pytest.raises(
+        WeightsMismatch, match=r"expected the weights of EfficientNet, found others: .*conv_stem\.weight"
+    ):
         load_altered(tmp_path / "swapped.pth", entries)
 
 

@@ -10,11 +10,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from support.made_checkpoints import snapshot_folder
 from support.made_instruments import MINIATURES, changed, pinned
+from support.made_specs import project_spec
 
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import LibraryWeights
+from atlas_resources.models.loaders.segmenters.u2net import U2NetNetwork
+from atlas_resources.models.loaders.segmenters.u2net import load as load_u2net
 from atlas_resources.models.loading import load_model
-from atlas_resources.models.weights import WeightsMismatch, weights_folder
+from atlas_resources.models.protocols import Embedder
+from atlas_resources.models.weights import LocatedWeights, WeightsMismatch, weights_folder
 
 Weights = dict[str, torch.Tensor]
 
@@ -65,7 +69,8 @@ def test_a_checkpoint_that_lacks_a_weight_is_refused(
     name: str, lost: str, its_name: str, made: Callable[[str], Spec], tmp_path: Path
 ):
     spec = rewrite(made(name), lambda weights: weights.pop(lost), tmp_path)
-    expected = rf"expected every weight of \w+, found none for {its_name}\.|found others: {its_name} .*, found none\)"
+    in_snapshot = rf"expected every weight of \w+ and no other, found none for {its_name}\."
+    expected = rf"{in_snapshot}|found others: {its_name} .*, found none\)"
     with pytest.raises(WeightsMismatch, match=expected) as error:
         load_model(spec)
     assert str(folder_of(spec)) in str(error.value)
@@ -77,7 +82,7 @@ def test_another_family_under_the_name_is_refused(made: Callable[[str], Spec], t
     clip = made("clip, whole")
     shutil.copy(other / "model.safetensors", folder_of(clip) / "model.safetensors")
     with pytest.raises(
-        WeightsMismatch, match=r"expected every weight of CLIPVisionModelWithProjection, .* and \d+ more"
+        WeightsMismatch, match=r"expected every weight of CLIPVisionModelWithProjection and no other, .* and \d+ more"
     ):
         load_model(pinned(clip, folder_of(clip), tmp_path))
 
@@ -88,7 +93,7 @@ def cut(weights: Weights, name: str) -> None:
 
 def test_a_weight_of_another_shape_is_refused(made: Callable[[str], Spec], tmp_path: Path):
     spec = rewrite(made("clip, whole"), lambda weights: cut(weights, "visual_projection.weight"), tmp_path)
-    with pytest.raises(RuntimeError, match="ignore_mismatched_sizes"):
+    with pytest.raises(WeightsMismatch, match=r"found visual_projection\.weight \[24, 32\] as \[12, 32\]\. Pin a rev"):
         load_model(spec)
 
 
@@ -102,6 +107,65 @@ def test_an_additional_weight_is_refused(made: Callable[[str], Spec], tmp_path: 
     more = rewrite(made("aimv2"), lambda weights: weights.update(head=torch.zeros(1)), tmp_path)
     with pytest.raises(WeightsMismatch, match=r"head \(not expected, found \(1,\)\)"):
         load_model(more)
+
+
+@pytest.mark.parametrize(
+    ("name", "added"),
+    [
+        ("dinov2", "embeddings.register_tokens"),  # of DINOv2 with registers, which plain DINOv2 computes without
+        ("dinov2", "text_model.final_layer_norm.bias"),  # a text tower is allowed where the architecture has one
+        ("clip, vision tower", "vision_model.adapter.weight"),
+        ("image_classifier, vit", "head_dist.weight"),
+    ],
+)
+def test_a_weight_that_the_architecture_does_not_have_is_refused(
+    name: str, added: str, made: Callable[[str], Spec], tmp_path: Path
+):
+    more = rewrite(made(name), lambda weights: weights.update({added: torch.zeros(1, 4, 32)}), tmp_path)
+    with pytest.raises(WeightsMismatch, match=f"and no other, found others: {added}. Pin a revision"):
+        load_model(more)
+
+
+@pytest.mark.parametrize("added", ["text_model.adapter.bias", "vision_model.embeddings.position_ids"])
+def test_the_text_tower_and_buffers_of_older_files_are_left_out(
+    added: str, made: Callable[[str], Spec], tmp_path: Path
+):
+    more = rewrite(made("clip, vision tower"), lambda weights: weights.update({added: torch.zeros(1, 17)}), tmp_path)
+    assert isinstance(load_model(more), Embedder)
+
+
+def without_counters(weights: Weights) -> None:
+    for name in [name for name in weights if name.endswith("num_batches_tracked")]:
+        del weights[name]
+
+
+@pytest.mark.parametrize("key", ["resnet50_imagenet1k_v1", "efficientnet_b0_imagenet1k_v1"])
+def test_a_file_from_before_batches_were_counted_gives_the_same_vectors(
+    key: str, made: Callable[[str], Spec], tmp_path: Path
+):
+    """torch 0.4.1 added the counter to batch norms; the published file of ResNet-50 V1 has none."""
+    spec = made(f"torchvision, {key}")
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with_counters = load_model(spec)
+    assert isinstance(with_counters, Embedder)
+    expected = with_counters.embed(images)
+    older = rewrite(spec, without_counters, tmp_path)
+    weights: Any = older.weights
+    path = folder_of(older) / weights.files[0].path
+    assert not any(name.endswith("num_batches_tracked") for name in torch.load(path, weights_only=True))
+    found = load_model(older)
+    assert isinstance(found, Embedder)
+    assert torch.equal(torch.from_numpy(found.embed(images)), torch.from_numpy(expected))
+
+
+@pytest.mark.parametrize("lost", ["stage1.rebnconvin.conv_s1.weight", "outconv.bias"])
+def test_a_checkpoint_of_u2net_that_lacks_a_weight_is_refused(lost: str, tmp_path: Path):
+    weights = U2NetNetwork().state_dict()
+    del weights[lost]
+    torch.save(weights, tmp_path / "full_weights.pth")
+    located = LocatedWeights({"full_weights.pth": tmp_path / "full_weights.pth"}, tmp_path)
+    with pytest.raises(WeightsMismatch, match=rf"u2net: .*full_weights.pth: .* found others: {lost} .*, found none\)"):
+        load_u2net(project_spec("u2net"), located, "cpu")
 
 
 def test_a_file_of_other_weights_of_torchvision_is_refused(made: Callable[[str], Spec], tmp_path: Path):

@@ -24,6 +24,7 @@ from atlas_resources.models.loaders.segmenters import mask_generation
 from atlas_resources.models.loaders.segmenters.point_prompts import Crop, boxes_of, is_cut_off, lay_crops, point_grid
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Mask, Segmenter
+from atlas_resources.models.weights import WeightsMismatch
 
 # Seeded weights give masks of low quality: the thresholds let all of them pass, or nothing would be compared.
 OPEN_THRESHOLDS = {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "box_nms_thresh": 1.0}
@@ -244,7 +245,7 @@ def test_a_checkpoint_that_lacks_a_weight_is_refused(tmp_path: Path, monkeypatch
     use_tiny_sam(monkeypatch)
     network = tiny_sam()
     del network.mask_decoder.iou_token
-    with pytest.raises(RuntimeError, match=r"Missing key.*mask_decoder\.iou_token\.weight"):
+    with pytest.raises(WeightsMismatch, match=r"found others: mask_decoder\.iou_token\.weight .*, found none\)"):
         load_model(read_pinned(network, tmp_path, monkeypatch))
 
 

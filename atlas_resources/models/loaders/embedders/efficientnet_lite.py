@@ -7,8 +7,9 @@ from timm.data.imagenet_info import ImageNetInfo
 
 from atlas_resources.instruments.spec.output import ScoresOutput
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders._state_dicts import build_empty, fill, read_tensors
 from atlas_resources.models.protocols import Label
-from atlas_resources.models.weights import LocatedWeights
+from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
 ENTRY_COUNT = {"efficientnet_lite0": 296, "efficientnet_lite2": 386}
 """Entries of the original state dict by loader. timm's `tf_<loader>` has the same entries in the same order."""
@@ -53,14 +54,14 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> EfficientNetLite:
     The weights are a pickle; only tensors are unpickled.
 
     Raises:
-        ValueError: the state dict has another number of entries.
-        RuntimeError: an entry has another shape.
+        WeightsMismatch: the state dict has another number of entries, or see `_state_dicts.fill`.
     """
-    original = torch.load(weights.only_file(), map_location="cpu", weights_only=True)
+    path = weights.only_file()
+    original = read_tensors(path)
     expected = ENTRY_COUNT[spec.loader or ""]
-    network = timm.create_model(f"tf_{spec.loader}", pretrained=False)
+    network = build_empty(lambda: timm.create_model(f"tf_{spec.loader}", pretrained=False))
     names = list(network.state_dict())
     if not len(original) == len(names) == expected:
-        raise ValueError(f"{spec.key}: expected {expected} entries, found {len(original)} in {weights.only_file()}")
-    network.load_state_dict(dict(zip(names, original.values(), strict=True)), strict=True)
-    return EfficientNetLite(network.eval().to(device), device, _imagenet_labels(spec))
+        raise WeightsMismatch(f"{spec.key}: expected {expected} entries, found {len(original)} in {path}")
+    fill(network, dict(zip(names, original.values(), strict=True)), spec, path)
+    return EfficientNetLite(network.to(device), device, _imagenet_labels(spec))

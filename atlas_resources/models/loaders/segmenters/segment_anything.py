@@ -9,6 +9,7 @@ from segment_anything import sam_model_registry
 from atlas_resources.instruments.loader_table import SamParameters
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders._state_dicts import fill, read_tensors
 from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenerator
 from atlas_resources.models.loaders.segmenters.point_prompts import encoder_input
 from atlas_resources.models.weights import LocatedWeights
@@ -67,11 +68,11 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> MaskGenerator:
 
     Raises:
         ValueError: the spec declares another mean or standard deviation than the network has.
-        RuntimeError: the checkpoint lacks an entry or has another.
+        WeightsMismatch: see `_state_dicts.fill`.
     """
     path = weights.only_file()
-    sam = sam_model_registry[ARCHITECTURE_OF_FILE[path.name]]()
-    sam.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
+    # Not built empty, as its mean and deviation are in no state dict.
+    sam = fill(sam_model_registry[ARCHITECTURE_OF_FILE[path.name]]().eval(), read_tensors(path), spec, path)
     _require_declared_normalisation(spec, sam)
     parameters = SamParameters.model_validate(spec.parameters)
-    return MaskGenerator(SegmentAnything(sam.eval().to(device), device), parameters)
+    return MaskGenerator(SegmentAnything(sam.to(device), device), parameters)

@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 from atlas_resources.instruments.loader_table import U2NetParameters
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders._state_dicts import build_empty, fill, read_tensors
 from atlas_resources.models.loaders.segmenters._saliency import mask_of_saliency
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Mask
@@ -137,11 +138,11 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> U2Net:
 
     Raises:
         ValueError: no preprocessing is declared.
-        RuntimeError: the checkpoint lacks an entry or has another.
+        WeightsMismatch: see `_state_dicts.fill`.
     """
     if spec.preprocessing is None:
         raise ValueError(f"{spec.key}: preprocessing is not declared in model_specs/{spec.key}.yaml")
-    network = U2NetNetwork()
-    network.load_state_dict(torch.load(weights.only_file(), map_location="cpu", weights_only=True), strict=True)
+    path = weights.only_file()
+    network = fill(build_empty(U2NetNetwork), read_tensors(path), spec, path)
     parameters = U2NetParameters.model_validate(spec.parameters)
-    return U2Net(network.eval().to(device), spec.preprocessing, parameters, device)
+    return U2Net(network.to(device), spec.preprocessing, parameters, device)
