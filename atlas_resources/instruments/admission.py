@@ -14,7 +14,7 @@ from atlas_resources.instruments.spec.input import REFERENCES, Preprocessing
 from atlas_resources.instruments.spec.output import ScoresOutput
 from atlas_resources.instruments.spec.pins import is_pinned, model_sha, weight_files
 from atlas_resources.instruments.spec.spec import Role, Spec
-from atlas_resources.instruments.spec.weights import Algorithm
+from atlas_resources.instruments.spec.weights import Algorithm, HubWeights
 
 NO_OTHERS: Mapping[str, Spec] = MappingProxyType({})
 GENERATIVE_LATER = "role: generative models come only after segmentation and embeddings are stable"
@@ -52,6 +52,15 @@ def _missing_pins(spec: Spec) -> list[str]:
     if not files:
         missing.append("weights: no weight file")
     return missing
+
+
+def _missing_configuration(spec: Spec) -> list[str]:
+    """A snapshot's config.json decides on heads and activations, so it must be pinned, or its fields declared."""
+    files = spec.weights.files if isinstance(spec.weights, HubWeights) else []
+    has_one = any(file.path == "config.json" for file in files)
+    if not has_one or spec.configuration or spec.loader == "image_classifier" or is_pinned(spec, "config.json"):
+        return []  # a classifier's labels have a rule of their own
+    return ["weights: neither the sha256 of config.json nor `configuration`"]
 
 
 def _missing_output(spec: Spec) -> list[str]:
@@ -126,6 +135,7 @@ def missing_of_itself(spec: Spec) -> list[str]:
         *([f"refused: {spec.refusal.reason}"] if spec.refusal else []),
         *([GENERATIVE_LATER] if spec.role == "generative" else []),
         *_missing_pins(spec),
+        *_missing_configuration(spec),
         *([] if spec.licence else ["licence: neither an SPDX id nor `unknown`"]),
         *_missing_output(spec),
         *_missing_labels(spec),

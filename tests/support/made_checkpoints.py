@@ -107,7 +107,10 @@ def put_in_torch_hub(network: torch.nn.Module, spec: Spec, home: Path, patch: py
 
 
 def pinned(spec: Spec, folder: Path) -> Spec:
-    """The spec with the digest of its weight file in the folder, and of each other file that it pins, but a processor's."""
+    """The spec with the folder's digests of its weight file and of what else it pins, and without a processor's.
+
+    What it declares of the real model's configuration is left out too.
+    """
     weights: Any = spec.weights
     without = {"processor": None} if weights.kind == "hub" else {}
     files = [
@@ -116,7 +119,8 @@ def pinned(spec: Spec, folder: Path) -> Spec:
         else file
         for file in weights.files
     ]
-    return spec.model_copy(update={"weights": weights.model_copy(update={"files": files, **without})})
+    weights = weights.model_copy(update={"files": files, **without})
+    return spec.model_copy(update={"weights": weights, "configuration": None})
 
 
 def use_tiny_sam(patch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def changed(spec: Spec, **fields: Any) -> Spec:
     """The spec with nested fields replaced: `preprocessing={"crop_px": 56}`."""
     content = spec.model_dump(mode="json")
     for name, change in fields.items():
-        content[name] = (content[name] or {}) | change if isinstance(change, dict) else change
+        content[name] = (content.get(name) or {}) | change if isinstance(change, dict) else change
     return Spec.model_validate(content)
 
 
@@ -78,7 +78,7 @@ def small(spec: Spec, dim: int, resized_px: int = RESIZED_PX, **steps: Any) -> S
 
 def pinned(spec: Spec, folder: Path, scratch: Path) -> Spec:
     """The spec with the digests of the files in the folder, written to a file and read again."""
-    content = spec.model_dump(mode="json")
+    content = spec.model_dump(mode="json") | {"configuration": None}
     for file in content["weights"]["files"]:
         file |= {"sha256": sha256_of(folder / file["path"]), "size_bytes": None}
     if "processor" in content["weights"]:

@@ -118,6 +118,12 @@ class Spec(Contract):
     objective: Objective | None = Field(default=None, description="What an embedding was trained for.")
     parameter_count: int | None = Field(default=None, gt=0, description="Number of parameters, as its source states.")
     weights: Weights | None = None
+    configuration: dict[str, int | float | str | bool | list[int]] | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="Fields that the snapshot's config.json must have when transformers has read it, by their path in "
+        "the network's configuration. For a config.json whose digest no source states. Not part of the fingerprint.",
+    )
     licence: Licence | None = None
     output: Output | None = None
     preprocessing: Preprocessing | None = None

@@ -31,7 +31,7 @@ def load_whole(
     Raises:
         WeightsMismatch: the snapshot lacks a weight of the architecture or has it in another shape, and transformers
             would initialise it at random; or it has one that is neither of the architecture nor of `others`, and
-            transformers would drop it.
+            transformers would drop it; or config.json has another value than the spec's `configuration`.
     """
     network, info = architecture.from_pretrained(
         weights.folder,
@@ -51,7 +51,25 @@ def load_whole(
     extra = [name for name in info["unexpected_keys"] if not name.startswith(others)]
     if extra := sorted(name for name in extra if name.rpartition(".")[2] not in BUFFERS):
         raise WeightsMismatch(_message(spec, weights, network, f"found others: {_listed(extra)}"))
+    _require_configuration(spec, weights, network.config)
     return network
+
+
+def _require_configuration(spec: Spec, weights: LocatedWeights, configuration: Any) -> None:
+    """Compares what the spec declares of config.json: heads and activations change vectors, and no weight's shape."""
+    wrong = []
+    for path, expected in (spec.configuration or {}).items():
+        found = configuration
+        for name in path.split("."):
+            found = getattr(found, name, None)
+        if found != expected:
+            wrong.append(f"{path}: expected {expected}, found {found}")
+    if wrong:
+        raise WeightsMismatch(
+            f"{spec.key}: {weights.folder}/config.json is not that of the pinned revision: {'; '.join(wrong)}. Fix: "
+            f"fetch it again (delete it, then `atlas models pull {spec.key}`), or correct `configuration` in "
+            f"model_specs/{spec.key}.yaml."
+        )
 
 
 def _message(spec: Spec, weights: LocatedWeights, network: torch.nn.Module, found: str) -> str:

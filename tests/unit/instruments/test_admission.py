@@ -87,6 +87,15 @@ def test_these_instruments_of_the_project_are_admitted():
     } == ADMITTED
 
 
+def test_a_snapshots_configuration_is_pinned_or_declared(tmp_path: Path):
+    """Of both kinds: dinov2_base declares its fields, detr_resnet50 pins the file."""
+    expected = ["weights: neither the sha256 of config.json nor `configuration`"]
+    undeclared = read(tmp_path, without_field(content_of("dinov2_base"), "configuration"))
+    assert missing_for_admission(undeclared) == expected
+    unpinned = with_field(content_of("detr_resnet50"), ("weights", "files", 1, "sha256"), None)
+    assert missing_for_admission(read(tmp_path, unpinned)) == expected
+
+
 def test_weights_without_a_reference_of_their_preprocessing_are_not_admitted(tmp_path: Path):
     unnamed = read(tmp_path, with_field(content_of(HUB), ("preprocessing", "reference"), None))
     (reason,) = missing_for_admission(unnamed)

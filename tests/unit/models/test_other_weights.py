@@ -1,5 +1,6 @@
 """A file that lacks a weight of the named model is an error that says what is wrong; no weight is left random."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -132,6 +133,23 @@ def test_the_text_tower_and_buffers_of_older_files_are_left_out(
 ):
     more = rewrite(made("clip, vision tower"), lambda weights: weights.update({added: torch.zeros(1, 17)}), tmp_path)
     assert isinstance(load_model(more), Embedder)
+
+
+def with_heads(spec: Spec, heads: int, scratch: Path) -> Spec:
+    """The tiny DINOv2 of four heads, with another number in its config.json: every weight has the same shape."""
+    path = folder_of(spec) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_attention_heads": heads}), encoding="utf-8")
+    declared = {"num_attention_heads": 4, "hidden_act": "gelu", "use_swiglu_ffn": False}
+    return changed(pinned(spec, folder_of(spec), scratch), configuration=declared)
+
+
+def test_a_configuration_with_other_heads_is_refused(made: Callable[[str], Spec], tmp_path: Path):
+    spec = made("dinov2")
+    assert isinstance(load_model(with_heads(spec, 4, tmp_path)), Embedder)
+    with pytest.raises(
+        WeightsMismatch, match=r"config\.json is not that .*: num_attention_heads: expected 4, found 2\. Fix"
+    ):
+        load_model(with_heads(spec, 2, tmp_path))
 
 
 def without_counters(weights: Weights) -> None:

@@ -115,5 +115,5 @@ def test_a_grid_over_crops(key: str, made: Callable[[], Any], tmp_path: Path, mo
 def test_a_snapshot_without_the_decoder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """SAM's weights lack those of SAM-HQ, which would be left random."""
     spec = pinned_spec("sam_vit_base_hub", tiny_hub_sam(), tmp_path, monkeypatch)
-    with pytest.raises(ValueError, match="expected every weight of SamHQModel, found none for"):
+    with pytest.raises(ValueError, match="expected every weight of SamHQModel and no other, found none for"):
         load_model(spec.model_copy(update={"loader": "sam_hq"}))
