@@ -89,8 +89,8 @@ def plan_scans(paths: list[Path], given: Path | None = None) -> Plan:
     indexes: Indexes = {}
     reports: list[IndexReport] = []
     for place, scans in under.items():
-        indexes[place], told = choose_index(place, ScanNames(scans, [place]))
-        reports += told
+        indexes[place], of_place = choose_index(place, ScanNames(scans, [place]))
+        reports += of_place
     scans = [plan_scan(path, folder, indexes) for path, folder in found]
     broken = [index for index in indexes.values() if isinstance(index, IndexBroken)]
     read = [index for index in indexes.values() if isinstance(index, ScanIndex)]
