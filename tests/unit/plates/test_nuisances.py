@@ -63,3 +63,16 @@ def test_every_real_plate_is_registered_byte_for_byte(tmp_path):
         expected = sorted(row["sha256"] for row in csv.DictReader(file))
     sources = [dataset.plate(plate_id).source_path() for plate_id in dataset.plate_ids()]
     assert sorted(hashlib.sha256(source.read_bytes()).hexdigest() for source in sources) == expected
+
+
+def test_every_real_plate_has_the_data_of_its_index(tmp_path):
+    """`manifest.csv`, with `file`, `title`, `artist`, `year`, `licence` and more, is understood as it is."""
+    dataset = Dataset(tmp_path / "atlas")
+    list(register_scans(dataset, [PLATES]))
+    with (PLATES / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = {row["sha256"]: row for row in csv.DictReader(file)}
+    for plate in dataset.plates():
+        row, manifest = rows[plate.source_sha256()], plate.manifest()
+        assert (manifest.title, manifest.license) == (row["title"], row["licence"])
+        assert (manifest.extra["artist"], str(manifest.extra["year"])) == (row["artist"], row["year"])
+        assert manifest.extra["bytes"] == plate.source_path().stat().st_size
