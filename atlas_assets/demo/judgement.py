@@ -51,17 +51,25 @@ def read_kinds(truth_folder: Path) -> dict[str, str]:
     return {path.stem: json.loads(path.read_bytes())["kind"] for path in paths}
 
 
-def nearest_plates(connection: duckdb.DuckDBPyConnection, embedder: str) -> dict[str, str]:
-    """The nearest other plate of each plate, by cosine of an embedder's current vectors."""
-    plates = connection.execute(
-        "SELECT plate_id FROM embeddings WHERE instrument = ? AND is_current AND scope = 'plate' ORDER BY plate_id",
-        [embedder],
+def neighbours_of_all(
+    connection: duckdb.DuckDBPyConnection, embedder: str, k: int
+) -> dict[str, list[tuple[str, float]]]:
+    """The k nearest other plates of each plate with their cosines, nearest first, by an embedder's current vectors.
+
+    As the macro `nearest` of the catalogue, for all plates in one query.
+    """
+    rows = connection.execute(
+        "WITH own AS (SELECT plate_id, vector FROM embeddings WHERE instrument = ? AND is_current AND scope = 'plate') "
+        "SELECT one.plate_id, other.plate_id, list_cosine_similarity(one.vector, other.vector) AS cosine "
+        "FROM own one JOIN own other ON one.plate_id <> other.plate_id "
+        "QUALIFY row_number() OVER (PARTITION BY one.plate_id ORDER BY cosine DESC, other.plate_id) <= ? "
+        "ORDER BY one.plate_id, cosine DESC, other.plate_id",
+        [embedder, k],
     ).fetchall()
-    found = {
-        plate_id: connection.execute("SELECT plate_id FROM nearest(?, ?, 1)", [plate_id, embedder]).fetchone()
-        for (plate_id,) in plates
-    }
-    return {plate_id: row[0] for plate_id, row in found.items() if row}
+    found: dict[str, list[tuple[str, float]]] = {}
+    for plate_id, other, cosine in rows:
+        found.setdefault(plate_id, []).append((other, cosine))
+    return found
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from atlas_assets.demo.contact_sheet import ContactSheetRow, contact_sheet
-from atlas_assets.demo.judgement import disagreements, nearest_plates, read_kinds, score_segments
+from atlas_assets.demo.judgement import disagreements, neighbours_of_all, read_kinds, score_segments
 from atlas_assets.demo.plates import draw_demo_plates
 from atlas_assets.in_process import TerminalProgress, materialize, open_instance
 from atlas_resources.catalogue.build import connect
@@ -28,6 +28,8 @@ TRUTH_FOLDER = "demo_truth"
 SHEET_NAME = "contact_sheet.jpg"
 EMBEDDERS = ("efficientnet_lite0", "efficientnet_lite2")
 SEGMENTERS = ("otsu_luma", "u2netp")
+Neighbours = dict[str, list[tuple[str, float]]]
+"""By plate: its nearest plates with their cosines."""
 
 
 def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
@@ -49,10 +51,11 @@ def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
         _report(connection, dataset, console)
         truth_folder = dataset.root / TRUTH_FOLDER
         scores = {segmenter: score_segments(connection, truth_folder, segmenter) for segmenter in SEGMENTERS}
-        _print_disagreements(connection, truth_folder, console)
+        neighbours = {embedder: neighbours_of_all(connection, embedder, 3) for embedder in EMBEDDERS}
+        _print_disagreements(neighbours, read_kinds(truth_folder), console)
         _print_foregrounds(connection, scores, console)
         sheet_path = dataset.root / SHEET_NAME
-        contact_sheet(_sheet_rows(connection, dataset, scores), "Atlas").save(sheet_path, quality=90)
+        contact_sheet(_sheet_rows(connection, dataset, scores, neighbours), "Atlas").save(sheet_path, quality=90)
     console.print(f"\nin {time.monotonic() - started:.0f} s, {dataset.root}:", soft_wrap=True)
     console.print(f"  catalogue      {dataset.catalogue_path}\n  contact sheet  {sheet_path}", soft_wrap=True)
     atlas = _command()
@@ -140,11 +143,11 @@ def _print_foregrounds(
             )
 
 
-def _print_disagreements(connection: duckdb.DuckDBPyConnection, truth_folder: Path, console: Console) -> None:
+def _print_disagreements(neighbours: dict[str, Neighbours], kinds: dict[str, str], console: Console) -> None:
     """Prints where the two encoders name different nearest plates and, on drawn plates, which finds the same kind."""
-    kinds = read_kinds(truth_folder)
     one, other = EMBEDDERS
-    count, differing = disagreements(nearest_plates(connection, one), nearest_plates(connection, other), kinds)
+    nearest = [{plate: found[0][0] for plate, found in neighbours[embedder].items()} for embedder in EMBEDDERS]
+    count, differing = disagreements(nearest[0], nearest[1], kinds)
     console.print(
         f"\n{one} and {other} name the same nearest plate for {count - len(differing)} of {count} plates.",
         soft_wrap=True,
@@ -166,7 +169,10 @@ def _print_disagreements(connection: duckdb.DuckDBPyConnection, truth_folder: Pa
 
 
 def _sheet_rows(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, scores: dict[str, dict[str, float]]
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    scores: dict[str, dict[str, float]],
+    neighbours: dict[str, Neighbours],
 ) -> list[ContactSheetRow]:
     """A card per plate that has a thumbnail and that both segmenters have measured."""
     plates = connection.execute(
@@ -190,19 +196,18 @@ def _sheet_rows(
                 thumbnail=thumbnail,
                 overlays=overlays,
                 palette=[(colour["srgb_hex"], colour["share"]) for colour in colours],
-                neighbours=[(embedder, _neighbours(connection, dataset, plate_id, embedder)) for embedder in EMBEDDERS],
+                neighbours=[
+                    (embedder, _pictured(dataset, found.get(plate_id, []))) for embedder, found in neighbours.items()
+                ],
                 note=f"IoU with the drawn subject: {', '.join(fits)}" if fits else "",
             )
         )
     return rows
 
 
-def _neighbours(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, plate_id: str, embedder: str
-) -> list[tuple[str, bytes, float]]:
-    """The three nearest plates that have a thumbnail, each with it and the cosine."""
-    nearest = connection.execute("FROM nearest(?, ?, 3)", [plate_id, embedder]).fetchall()
-    seen = [(other, dataset.plate(other).thumbnail(), cosine) for other, _, cosine in nearest]
+def _pictured(dataset: Dataset, nearest: list[tuple[str, float]]) -> list[tuple[str, bytes, float]]:
+    """Neighbours that have a thumbnail, each with it and the cosine."""
+    seen = [(other, dataset.plate(other).thumbnail(), cosine) for other, cosine in nearest]
     return [(other, picture, cosine) for other, picture, cosine in seen if picture]
 
 

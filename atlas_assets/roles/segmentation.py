@@ -92,12 +92,21 @@ class SegmentationWork:
         # Numbers are those of the ids, so the paper keeps its number although it is not outlined.
         shown = [(number, mask) for number, (_, mask) in enumerate(found, start=1) if mask.class_name != "paper"]
         preview = mask_overlay(
-            Image.fromarray(raster.pixels),
+            in_proportion(raster),
             (mask.pixels for _, mask in shown),
             PREVIEW_SIDE_PX,
             [number for number, _ in shown],
         )
         return Measurement(frame_of(SEGMENT, rows), metrics, preview)
+
+
+def in_proportion(raster: WorkingRaster) -> Image.Image:
+    """The working raster in the proportions of its source, where the declared resize changes them."""
+    image = Image.fromarray(raster.pixels)
+    scale = max(image.size) / max(raster.source_width_px, raster.source_height_px)
+    size = max(1, round(raster.source_width_px * scale)), max(1, round(raster.source_height_px * scale))
+    is_in_proportion = all(abs(side - wanted) <= 1 for side, wanted in zip(image.size, size, strict=True))
+    return image if is_in_proportion else image.resize(size, Image.Resampling.BILINEAR)
 
 
 def _require_mask(spec: Spec, mask: Mask, raster: WorkingRaster) -> Mask:

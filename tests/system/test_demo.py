@@ -8,6 +8,7 @@ from PIL import Image
 from rich.console import Console
 
 from atlas_assets.demo import tour as demo
+from atlas_assets.demo.judgement import neighbours_of_all
 from atlas_assets.demo.plates import draw_demo_plates
 from atlas_resources.plates.dataset import Dataset
 
@@ -82,6 +83,14 @@ def test_both_segmenters_find_the_drawn_subjects(toured, segmenter):
     median, worst = map(float, found.groups())
     assert 0.5 < median <= 1.0
     assert 0.0 < worst <= median
+
+
+def test_the_neighbours_of_all_are_those_of_the_macro(connection):
+    for embedder in demo.EMBEDDERS:
+        found = neighbours_of_all(connection, embedder, 3)
+        for plate_id in PLATES:
+            rows = connection.execute("FROM nearest(?, ?, 3)", [plate_id, embedder]).fetchall()
+            assert found[plate_id] == [(other, pytest.approx(cosine, abs=1e-5)) for other, _, cosine in rows]
 
 
 def test_the_contact_sheet_is_a_picture(toured):

@@ -15,7 +15,7 @@ from PIL import Image
 from pycocotools import mask as coco
 from support.made_specs import project_spec
 
-from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster, part_on_source
+from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster, in_proportion, part_on_source
 from atlas_resources.instruments.spec.output import MasksOutput
 from atlas_resources.measures.windows import bounding_box
 from atlas_resources.models.loading import load_model
@@ -238,3 +238,15 @@ def test_the_covered_ratio_counts_each_pixel_once():
     """Two overlapping halves of 30 x 40: columns 0..24 and 15..39 cover the whole raster."""
     found = measure([Mask.encode(box((30, 40), (0, 30), (0, 25))), Mask.encode(box((30, 40), (0, 30), (15, 40)))])
     assert found.metrics["covered_ratio"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("working", "source", "seen"),
+    [((320, 320), (2000, 1000), (320, 160)), ((320, 320), (900, 2700), (107, 320)), ((1024, 683), (3000, 2000), None)],
+)
+def test_a_preview_has_the_proportions_of_the_source(
+    working: tuple[int, int], source: tuple[int, int], seen: tuple[int, int] | None
+):
+    """Width and height. Squashed to a square it is drawn as wide as it was; otherwise it is left as it is."""
+    raster = WorkingRaster(np.zeros((working[1], working[0], 3), dtype=np.uint8), *source)
+    assert in_proportion(raster).size == (seen or working)
