@@ -105,6 +105,16 @@ class GroundingDinoParameters(Contract):
     text_threshold: float = Field(ge=0, le=1)
 
 
+class MtcnnParameters(Contract):
+    """Parameters of MTCNN's cascade, by the meaning and with the ranges of facenet-pytorch 2.5.3."""
+
+    min_face_px: int = Field(ge=12, description="Side of the smallest face that is looked for, on the resized plate.")
+    scale_factor: float = Field(gt=0.1, lt=1, description="Between two scales of the pyramid.")
+    first_threshold: float = Field(gt=0, lt=1)
+    second_threshold: float = Field(gt=0, lt=1)
+    third_threshold: float = Field(gt=0, lt=1, description="Faces with a score at or below it are dropped.")
+
+
 class OpenClipParameters(Contract):
     """Parameters of `open_clip`: its architecture, and the weights whose preprocessing is compared."""
 
@@ -205,6 +215,7 @@ LOADERS: dict[str, LoaderEntry] = {
     "grounding_dino": LoaderEntry(
         f"{ROOM}.detectors.grounding_dino", 1, frozenset({"detection"}), GroundingDinoParameters
     ),
+    "mtcnn": LoaderEntry(f"{ROOM}.detectors.mtcnn", 1, frozenset({"detection"}), MtcnnParameters),
     "segment_anything": LoaderEntry(
         f"{ROOM}.segmenters.segment_anything", 1, frozenset({"segmentation"}), SamParameters
     ),

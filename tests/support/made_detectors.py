@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,11 @@ from transformers import (
 
 from atlas_resources.instruments.spec.input import Resize
 from atlas_resources.instruments.spec.spec import Spec
-from support.made_checkpoints import SEED, put_in_hub_cache, snapshot_folder, spread
+from atlas_resources.instruments.spec.weights import WheelWeights
+from atlas_resources.models.loaders.detectors.mtcnn import output_network, proposal_network, refinement_network
+from atlas_resources.models.weights import weights_folder
+from support.made_checkpoints import SEED, put_in_hub_cache, sha256_of, snapshot_folder, spread
+from support.made_specs import project_spec
 
 SHORT_PX, LONG_PX = 64, 96
 BOXES = 20
@@ -105,3 +110,21 @@ def put_detector_in_hub_cache(network: Any, spec: Spec, cache: Path, patch: pyte
     if spec.prompts:
         bert_tokenizer().save_pretrained(snapshot_folder(spec, cache))
     return placed
+
+
+def seeded_mtcnn(folder: Path, patch: pytest.MonkeyPatch) -> Spec:
+    """MTCNN with weights drawn at random, in the pinned files' layout, and thresholds that let boxes pass."""
+    patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
+    spec = project_spec("mtcnn_faces")
+    thresholds = {"first_threshold": 0.45, "second_threshold": 0.3, "third_threshold": 0.3}
+    spec = spec.model_copy(update={"parameters": {**spec.parameters, **thresholds}})
+    assert isinstance(spec.weights, WheelWeights)
+    root = weights_folder(spec.weights)
+    torch.manual_seed(5)
+    files = []
+    for file, build in zip(spec.weights.files, (proposal_network, refinement_network, output_network), strict=True):
+        path = root / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(build().state_dict(), path)
+        files.append(file.model_copy(update={"sha256": sha256_of(path), "size_bytes": None}))
+    return spec.model_copy(update={"weights": spec.weights.model_copy(update={"files": files})})

@@ -73,11 +73,11 @@ class MasksOutput(Contract):
 
 
 class BoxesOutput(Contract):
-    """Labelled boxes, by centre and size as shares of the image's sides."""
+    """Labelled boxes: by centre and size as shares of the image's sides, or by corners in its pixels."""
 
     kind: Literal["boxes"]
-    box_format: Literal["cxcywh_ratio"]
-    labels: Literal["coco_91", "text_prompt"]
+    box_format: Literal["cxcywh_ratio", "xyxy_px"]
+    labels: Literal["coco_91", "text_prompt", "face"]
     max_boxes: int = Field(gt=0, description="Boxes that the model proposes for one image, before any threshold.")
     dtype: Literal["float32"]
 

@@ -60,6 +60,7 @@ def test_these_instruments_of_the_project_are_admitted():
         "efficientnet_lite2",
         "efficientnet_lite2_imagenet",
         "mask2former_swin_large_ade",
+        "mtcnn_faces",
         "grounding_dino_base",
         "otsu_luma",
         "otsu_luma_efficientnet_lite0",

@@ -43,7 +43,7 @@ TILED = "efficientnet_lite0_tiles"
 HUB_SAM, TILED_SAM = "sam_vit_base_hub", "sam_vit_base_tiles"
 READER = "aesthetics_improved_clip_vit_large_patch14"
 REFUSED, OPEN_CLIP, PROCESSED = "eva_clip_8b", "clip_vit_huge_patch14_laion2b", "dinov2_base_518px"
-ONNX = "u2netp"
+ONNX, FACES = "u2netp", "mtcnn_faces"
 OTHER_SHA256 = "0" * 64
 PINNED_JSON = {"path": "config.json", "format": "json", "sha256": OTHER_SHA256}
 
@@ -83,6 +83,12 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (MASKS, ("output", "vocabulary"), "ade20k_150"),
     (BOXES, ("output", "labels"), "text_prompt"),
     (BOXES, ("output", "max_boxes"), 101),
+    (BOXES, ("output", "box_format"), "xyxy_px"),
+    (FACES, ("parameters", "min_face_px"), 40),
+    (FACES, ("parameters", "scale_factor"), 0.8),
+    (FACES, ("parameters", "first_threshold"), 0.7),
+    (FACES, ("parameters", "second_threshold"), 0.8),
+    (FACES, ("parameters", "third_threshold"), 0.9),
     (BOXES, ("parameters", "threshold"), 0.6),
     (PROMPTED, ("parameters", "box_threshold"), 0.3),
     (PROMPTED, ("parameters", "text_threshold"), 0.3),
@@ -211,7 +217,6 @@ ONE_VALUE: list[tuple[str, FieldPath]] = [
     (HUB, ("preprocessing", "backend")),
     (HUB, ("output", "kind")),
     (MASKS, ("output", "encoding")),
-    (BOXES, ("output", "box_format")),
 ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support.made_checkpoints import pinned, put_in_torch_hub, tiny_hub_sam, tiny_sam, tiny_sam_hq, use_tiny_sam
-from support.made_detectors import detr, grounding_dino, miniature_detector, put_detector_in_hub_cache
+from support.made_detectors import detr, grounding_dino, miniature_detector, put_detector_in_hub_cache, seeded_mtcnn
 from support.made_instruments import MINIATURES, in_snapshot
 from support.made_segmenters import ON_CPU, mask2former_spec, pinned_spec, tiny_mask2former
 from support.made_specs import project_spec
@@ -64,6 +64,7 @@ INSTRUMENTS: dict[str, Callable[[Path, pytest.MonkeyPatch], Spec]] = {
     "sam_vit_base": tiny_sam_spec,
     "detr_resnet50": tiny_detr_spec,
     "grounding_dino_base": tiny_grounding_dino_spec,
+    "mtcnn_faces": seeded_mtcnn,
     "sam_vit_base_hub": lambda folder, patch: pinned_spec("sam_vit_base_hub", tiny_hub_sam(), folder, patch),
     "sam_hq_vit_huge": lambda folder, patch: pinned_spec("sam_hq_vit_huge", tiny_sam_hq(), folder, patch),
     "mask2former_swin_large_ade": lambda folder, patch: mask2former_spec(tiny_mask2former(), folder, patch),

@@ -16,7 +16,7 @@ from atlas_resources.models.protocols import Embedder
 from atlas_resources.plates.decode import decode
 from benchmarks.processors import SMALLEST, default_of, reference_of, subject_of
 
-OWN = {"otsu_luma"}  # its preprocessing is the project's own
+OWN = {"otsu_luma", "mtcnn_faces"}  # their preprocessing is the project's own
 LITE0, LITE2 = "efficientnet_lite0", "efficientnet_lite2"
 FLOAT_ROUNDING = 2e-6  # inputs are within -3..3: a few units in the last place of float32
 
