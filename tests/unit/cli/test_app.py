@@ -184,7 +184,7 @@ class TestRun:
         """The one embedding of these tests fails `two_embedding_families`, which only warns."""
         atlas("plates", "add", scans)
         result = atlas("run")
-        assert result.exit_code == 0
+        assert result.exit_code == 0, result.output
         assert "two_embedding_families" not in result.output
 
     def test_an_unknown_plate_is_an_error_that_names_it(self, home, scans):
