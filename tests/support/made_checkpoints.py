@@ -109,13 +109,13 @@ def put_in_torch_hub(network: torch.nn.Module, spec: Spec, home: Path, patch: py
 def pinned(spec: Spec, folder: Path) -> Spec:
     """The spec with the folder's digests of its weight file and of what else it pins, and without a processor's.
 
-    What it declares of the real model's configuration is left out too.
+    Where it declares the real model's configuration, the file's digest takes the place of that.
     """
     weights: Any = spec.weights
     without = {"processor": None} if weights.kind == "hub" else {}
     files = [
         file.model_copy(update={"sha256": sha256_of(folder / file.path), "size_bytes": None})
-        if file.sha256 or file is weights.files[0]
+        if file.sha256 or file is weights.files[0] or (spec.configuration and file.path == "config.json")
         else file
         for file in weights.files
     ]

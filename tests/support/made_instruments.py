@@ -78,7 +78,8 @@ def small(spec: Spec, dim: int, resized_px: int = RESIZED_PX, **steps: Any) -> S
 
 def pinned(spec: Spec, folder: Path, scratch: Path) -> Spec:
     """The spec with the digests of the files in the folder, written to a file and read again."""
-    content = spec.model_dump(mode="json") | {"configuration": None}
+    content = spec.model_dump(mode="json")
+    content["configuration"] = None
     for file in content["weights"]["files"]:
         file |= {"sha256": sha256_of(folder / file["path"]), "size_bytes": None}
     if "processor" in content["weights"]:
