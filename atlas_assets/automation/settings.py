@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.project import settings_path
+from atlas_resources.files.yaml_files import read_yaml
 
 
 class Nightly(Contract):
@@ -30,7 +30,7 @@ def read_settings(path: Path | None = None) -> AutomationSettings:
         ValueError: names file, field, expected and found.
     """
     path = path or settings_path("automation.yaml")
-    try:
-        return AutomationSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise ValueError(f"{path}: {error}") from error
+    settings = read_yaml(path, AutomationSettings)
+    if isinstance(settings, list):
+        raise ValueError(f"{path.parent}: {'; '.join(map(str, settings))}. Fix: correct the file")
+    return settings
