@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from atlas_resources.hub.errors import TOO_MANY, UNAVAILABLE, HubError, HubUnreachable, explain_failure
+from atlas_resources.hub.errors import AnswerRefused, HubError, HubUnreachable, explain_failure
+from atlas_resources.hub.limits import LIMIT, MAX_UNPINNED_BYTES, LimitExceeded, bounding, require_repository, watching
+from atlas_resources.hub.patience import PATIENCE, Patience, wait_seconds_after
 
 if TYPE_CHECKING:
     import httpx2
@@ -21,20 +23,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 TIMEOUT_SECONDS = 20
-PASSING_STATUSES = {408, 500, 502, 503, 504}  # worth another try
 PARTIAL = 206  # the answer to a request of a range
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How often a failing request is tried, and how long to wait in between: twice as long after each try."""
-
-    tries: int = 5
-    first_wait_seconds: float = 1.0
-    longest_wait_seconds: float = 60.0
-
-
-PATIENCE = Patience()
 
 
 @dataclass(frozen=True)
@@ -60,6 +49,8 @@ def hub_of_environment() -> Hub:
 def hub_session(hub: Hub) -> Iterator[None]:
     """Allows requests to the hub inside the block: no telemetry, no token to another origin, no address in a log.
 
+    Each answer has a limit of bytes and a least rate, and no answer is unpacked; see `limits`.
+
     By default, the hub's library sends the token to the public hub where a mirror redirects there, requests a list of
     programs for its user agent from the public hub, and its client logs signed addresses.
     """
@@ -69,26 +60,29 @@ def hub_session(hub: Hub) -> Iterator[None]:
 
     origin = httpx2.URL(hub.endpoint).origin
 
-    def remove_token_elsewhere(request: "httpx2.Request") -> None:
+    def prepare(request: "httpx2.Request") -> None:
         if request.url.origin != origin:
             request.headers.pop("authorization", None)
+        request.headers["Accept-Encoding"] = "identity"
+        watch.begin(request)
 
     def build_client() -> "httpx2.Client":
         client = _http.default_client_factory()
-        client.event_hooks = {**client.event_hooks, "request": [*client.event_hooks["request"], remove_token_elsewhere]}
+        client.event_hooks = {"request": [*client.event_hooks["request"], prepare], "response": [bounding(watch)]}
         client.timeout = TIMEOUT_SECONDS
         return client
 
     telemetry = constants.HF_HUB_DISABLE_TELEMETRY
-    set_client_factory(build_client)
-    constants.HF_HUB_DISABLE_TELEMETRY = True
-    try:
-        with _quiet("huggingface_hub", "httpx2", "httpcore2"):
-            yield
-    finally:
-        constants.HF_HUB_DISABLE_TELEMETRY = telemetry
-        set_client_factory(_http.default_client_factory)
-        close_session()
+    with watching(hub.patience.least_rate) as watch:
+        set_client_factory(build_client)
+        constants.HF_HUB_DISABLE_TELEMETRY = True
+        try:
+            with _quiet("huggingface_hub", "httpx2", "httpcore2"):
+                yield
+        finally:
+            constants.HF_HUB_DISABLE_TELEMETRY = telemetry
+            set_client_factory(_http.default_client_factory)
+            close_session()
 
 
 @contextmanager
@@ -105,45 +99,34 @@ def _quiet(*names: str) -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _status_of(error: Exception) -> int | None:
-    from huggingface_hub.errors import HfHubHTTPError
-
-    return error.response.status_code if isinstance(error, HfHubHTTPError) else None
-
-
-def _wait_seconds(error: Exception, tried: int, patience: Patience) -> float | None:
-    """Returns how long to wait before the next try; None if a try would not help, or the hub asks for a longer wait."""
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError
-
-    if tried >= patience.tries:
-        return None
-    wait_seconds = min(patience.first_wait_seconds * 2 ** (tried - 1), patience.longest_wait_seconds)
-    if isinstance(error, HfHubHTTPError) and error.response.status_code in {TOO_MANY, UNAVAILABLE}:
-        asked = error.response.headers.get("Retry-After", "")
-        wait_seconds = float(asked) if asked.isdigit() else wait_seconds
-        return wait_seconds if wait_seconds <= patience.longest_wait_seconds else None
-    is_passing = isinstance(error, httpx2.TransportError) or _status_of(error) in PASSING_STATUSES
-    return wait_seconds if is_passing else None
-
-
 def _ask(hub: Hub, what: str, request: Callable[[], Answer], progress: Callable[[], int] = lambda: 0) -> Answer:
-    """Makes a request, again after failures that may pass. Progress restarts the count of tries. Raises HubError."""
+    """Makes a request, again after failures that may pass. Progress restarts the count of tries. Raises HubError.
+
+    A server's JSON that is nested too deeply is a RecursionError of the hub's library.
+    """
     import httpx2
     from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
+    failures = (
+        *(httpx2.HTTPError, HfHubHTTPError, FileMetadataError, HFValidationError, OfflineModeIsEnabled),
+        RecursionError,
+    )
     tried, reached = 0, progress()
     while True:
         tried += 1
         try:
             return request()
-        except (httpx2.HTTPError, HfHubHTTPError, FileMetadataError, HFValidationError, OfflineModeIsEnabled) as error:
-            if progress() > reached:
+        except LimitExceeded as error:
+            raise AnswerRefused(f"{what}: {error}") from None
+        except failures as error:
+            if progress() - reached >= hub.patience.least_progress_bytes:
                 tried, reached = 1, progress()
-            wait_seconds = _wait_seconds(error, tried, hub.patience)
+            wait_seconds = wait_seconds_after(error, tried, hub.patience)
             if wait_seconds is None:
                 kind = HubUnreachable if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) else HubError
-                raise kind(f"{what}: {explain_failure(error, hub.endpoint, hub.token is not None, tried)}") from None
+                rate = str(hub.patience.least_rate)
+                reason = explain_failure(error, hub.endpoint, hub.token is not None, tried, rate)
+                raise kind(f"{what}: {reason}") from None
             time.sleep(wait_seconds)
 
 
@@ -152,6 +135,7 @@ def describe(hub: Hub, repository: str, revision: str | None) -> "ModelInfo":
 
     Raises HubError.
     """
+    require_repository(repository)
     from huggingface_hub import HfApi
     from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, HFValidationError
 
@@ -161,14 +145,20 @@ def describe(hub: Hub, repository: str, revision: str | None) -> "ModelInfo":
             return api.model_info(repository, revision=revision, files_metadata=True, timeout=TIMEOUT_SECONDS)
         except (HfHubHTTPError, HFValidationError):
             raise
-        except (ValueError, KeyError, TypeError) as error:  # an answer that is not JSON, or not about a model
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ) as error:  # an answer that is not JSON, or not about a model
             raise FileMetadataError(str(error)) from error
 
     return _ask(hub, f"{repository}@{revision}" if revision else repository, request)
 
 
 def address_of(hub: Hub, repository: str, revision: str, path: str) -> str:
-    """Returns the address at which the hub serves a file."""
+    """Returns the address at which the hub serves a file. Raises HubError for what is no id of a repository."""
+    require_repository(repository)
     from huggingface_hub import hf_hub_url
 
     return hf_hub_url(repository, path, revision=revision, endpoint=hub.endpoint)
@@ -230,11 +220,12 @@ def transfer(hub: Hub, wanted: Transfer, on_bytes: Callable[[int], Any]) -> None
 
     Args:
         hub: the hub that serves the address.
-        wanted: the file. Its part is kept if the transfer fails.
+        wanted: the file. Its part is kept if the transfer fails, unless the server sends more than the file has.
         on_bytes: called with the size of the part after each chunk.
 
     Raises:
-        HubError: the file cannot be downloaded, or was cut off several times without progress.
+        HubError: the file cannot be downloaded, is longer than its size (MAX_UNPINNED_BYTES if that is unknown), or was
+            cut off several times without progress.
     """
     from huggingface_hub.utils import build_hf_headers
 
@@ -246,6 +237,9 @@ def transfer(hub: Hub, wanted: Transfer, on_bytes: Callable[[int], Any]) -> None
     headers = build_hf_headers(token=hub.token or False)
     try:
         _ask(hub, wanted.what, lambda: _stream(wanted, headers, on_bytes), lambda: _size_of(part))
+    except AnswerRefused:
+        part.unlink(missing_ok=True)
+        raise
     except HubError as error:
         if not _size_of(part):
             raise
@@ -260,12 +254,15 @@ def _stream(wanted: Transfer, headers: dict[str, str], on_bytes: Callable[[int],
     from huggingface_hub.utils import hf_raise_for_status
 
     have = _size_of(wanted.part)
-    ranged = {**headers, "Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
-    with get_session().stream("GET", wanted.url, headers=ranged) as response:
+    max_bytes = MAX_UNPINNED_BYTES if wanted.size_bytes is None else wanted.size_bytes
+    ranged = {**headers, **({"Range": f"bytes={have}-"} if have else {})}
+    with get_session().stream("GET", wanted.url, headers=ranged, extensions={LIMIT: max_bytes}) as response:
         hf_raise_for_status(response)
         range_sent = response.headers.get("Content-Range", "") if response.status_code == PARTIAL else ""
         with wanted.part.open("ab" if range_sent.startswith(f"bytes {have}-") else "wb") as file:
             for chunk in response.iter_bytes():  # as they arrive: a cut loses what a larger chunk has gathered
+                if file.tell() + len(chunk) > max_bytes:  # a part and an answer that is not only the rest of the file
+                    raise LimitExceeded(f"the server sends more than the file's {max_bytes:,} bytes; it was cut off.")
                 file.write(chunk)
                 on_bytes(file.tell())
             file.flush()

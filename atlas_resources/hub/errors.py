@@ -3,6 +3,7 @@
 The text of a server or of a library's exception is never shown: it may repeat a token or hold a signed address.
 """
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ class HubUnreachable(HubError):
     """The hub does not answer at all, so that asking for the next file would fail too."""
 
 
-def explain_failure(error: Exception, endpoint: str, is_token_sent: bool, tried: int) -> str:
+class AnswerRefused(HubError):
+    """An answer is larger than its limit, or is compressed."""
+
+
+def explain_failure(error: Exception, endpoint: str, is_token_sent: bool, tried: int, least_rate: str) -> str:
     """Returns why a request to a hub failed, and the fix.
 
     Args:
@@ -28,10 +33,11 @@ def explain_failure(error: Exception, endpoint: str, is_token_sent: bool, tried:
         endpoint: address of the hub.
         is_token_sent: whether a token was sent with the request.
         tried: how often the request was tried.
+        least_rate: how much must arrive in which time; a slower connection is cut.
     """
     from huggingface_hub import errors
 
-    sentences: list[tuple[type[Exception], str]] = [  # the first that fits
+    sentences: list[tuple[type[Exception] | tuple[type[Exception], ...], str]] = [  # the first that fits
         (errors.OfflineModeIsEnabled, "HF_HUB_OFFLINE is set. Unset it and run this again."),
         (errors.HFValidationError, "this is not the id of a repository. Write it as owner/name."),
         (errors.RevisionNotFoundError, "there is no such revision. `atlas models pin ID` shows the current one."),
@@ -40,7 +46,10 @@ def explain_failure(error: Exception, endpoint: str, is_token_sent: bool, tried:
             "there is no such file at this revision. Correct weights.files, or pin a revision that has it.",
         ),
         (errors.GatedRepoError, f"the model is gated. {_fix_for_access(endpoint, is_token_sent)}"),
-        (errors.FileMetadataError, f"{endpoint} does not answer as a model hub does. Check HF_ENDPOINT."),
+        (
+            (errors.FileMetadataError, RecursionError),
+            f"{endpoint} does not answer as a model hub does. Check HF_ENDPOINT.",
+        ),
     ]
     for kind, sentence in sentences:
         if isinstance(error, kind):
@@ -49,7 +58,7 @@ def explain_failure(error: Exception, endpoint: str, is_token_sent: bool, tried:
         return _explain_status(error.response, endpoint, is_token_sent, tried)
     return (
         f"the connection to {endpoint} failed ({type(error).__name__}), tried {tried} times. "
-        f"Check the network and HF_ENDPOINT, and {KEPT}"
+        f"One that brings less than {least_rate} is cut off. Check the network and HF_ENDPOINT, and {KEPT}"
     )
 
 
@@ -68,6 +77,12 @@ def _explain_status(response: "httpx2.Response", endpoint: str, is_token_sent: b
     if status in {UNAUTHORISED, FORBIDDEN, NOT_FOUND}:
         return f"there is no such model at {endpoint}, or it is private. Check the id; for a private one set HF_TOKEN."
     if status == TOO_MANY:
-        asked = response.headers.get("Retry-After", "")
-        return f"too many requests (429). Wait {f'{asked} seconds' if asked.isdigit() else 'some minutes'} and {KEPT}"
+        asked = retry_after_seconds(response)
+        return f"too many requests (429). Wait {'some minutes' if asked is None else f'{asked} seconds'} and {KEPT}"
     return f"{endpoint} answered {status}, tried {tried} times. Wait some minutes and {KEPT}"
+
+
+def retry_after_seconds(response: "httpx2.Response") -> int | None:
+    """Returns the seconds of a Retry-After header (RFC 9110, 10.2.3); None for a date, and for what is no number."""
+    asked = response.headers.get("Retry-After", "").strip()
+    return int(asked) if re.fullmatch(r"[0-9]{1,9}", asked) else None

@@ -90,7 +90,7 @@ def _sha256_or_none(content: bytes | None) -> str | None:
 def _parsed(asked: str, path: str, content: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter where it is nested too deeply
         parsed = None
     if not isinstance(parsed, dict):
         raise HubError(f"{asked}: {path}: expected a JSON object, found none. Pin another revision.")

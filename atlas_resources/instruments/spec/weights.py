@@ -9,6 +9,10 @@ from atlas_resources.files.contract import Contract, Sha256, is_null
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 
 
+# Owner and name, or a name alone, whose first letter is no dot: the hub's cache has a folder of that name.
+REPOSITORY_PATTERN = r"^\w[\w.-]{0,95}(/\w[\w.-]{0,95})?$"
+
+
 class WeightFile(Contract):
     """One file of a model. Admission requires a digest only of weights; a digest that is given is always checked."""
 
@@ -28,7 +32,7 @@ class HubWeights(Contract):
     """Weights in a model hub's repository, pinned by commit."""
 
     kind: Literal["hub"]
-    repository: str
+    repository: str = Field(pattern=REPOSITORY_PATTERN, description="owner/name")
     revision: Revision | None = None
     files: list[WeightFile]
     processor: WeightFile | None = Field(
@@ -58,7 +62,7 @@ class GitWeights(Contract):
     """
 
     kind: Literal["git"]
-    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name")
+    repository: str = Field(pattern=REPOSITORY_PATTERN, description="owner/name")
     revision: Revision
     files: list[WeightFile]
 

@@ -1,4 +1,4 @@
-"""Only one module imports what makes requests; others import constants, paths, locks and errors of the library."""
+"""Only one module imports what makes requests; others import constants, paths, locks, types and errors."""
 
 import ast
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from atlas_resources.hub import client
 
 TALKING = {"httpx2", "httpx", "requests", "aiohttp"}
 HARMLESS = {
+    "httpx2.SyncByteStream",
+    "httpx2.TransportError",
     "huggingface_hub.constants",
     "huggingface_hub.errors",
     "huggingface_hub.file_download.repo_folder_name",
@@ -39,7 +41,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 def talks(name: str) -> bool:
     library = name.partition(".")[0]
-    return library in TALKING or (library == "huggingface_hub" and name not in HARMLESS)
+    return name not in HARMLESS and library in {*TALKING, "huggingface_hub"}
 
 
 def test_the_client_is_found_to_make_requests():

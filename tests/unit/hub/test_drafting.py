@@ -217,7 +217,7 @@ def test_a_renamed_model_is_pinned_under_its_current_id(bench: Bench):
     [
         ("studio/nothing", "there is no such model at "),
         (f"{MODEL}@v9", f"{MODEL}@v9: there is no such revision"),
-        ("a/b/c", "a/b/c: this is not the id of a repository. Write it as owner/name."),
+        ("a/b/c", "'a/b/c' is not the id of a repository. Write it as owner/name."),
     ],
 )
 def test_what_the_hub_does_not_have_is_reported(bench: Bench, asked: str, message: str):
