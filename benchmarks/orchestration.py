@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 
 from atlas_assets.demo.plates import draw_demo_plates
-from atlas_assets.in_process import materialize
+from atlas_assets.in_process.materializing import materialize
 from atlas_resources.files.project import PROJECT_ROOT, SPECS_FOLDER
 from atlas_resources.files.read_ahead import THREADS
 from atlas_resources.instruments.registry import Registry, read_registry

@@ -90,7 +90,7 @@ def _describe(planned: "Backfill") -> None:
 def _launch(server: "DagsterServer", dataset: "Dataset", planned: "Backfill") -> None:
     from atlas_assets.automation.backfills import launch_backfill
     from atlas_assets.graph.partitions import add_missing_partitions
-    from atlas_assets.in_process import open_instance
+    from atlas_assets.in_process.instance import open_instance
 
     with open_instance(dataset) as instance:
         add_missing_partitions(instance, dataset)

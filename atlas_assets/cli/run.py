@@ -32,7 +32,8 @@ def run(
     Exit codes: 0 if all is done; 1 if a plate failed, if a check finds a plate unsound or a sealed file altered (both
     are named with the reason), or if the selection is not valid.
     """
-    from atlas_assets.in_process import materialize, open_instance
+    from atlas_assets.in_process.instance import open_instance
+    from atlas_assets.in_process.materializing import materialize
     from atlas_resources.instruments.registry import read_registry
     from atlas_resources.models.weights import forget_digests
 
@@ -42,9 +43,8 @@ def run(
     chosen = [plate_id.strip() for plate_id in plates.split(",")] if plates else None
     which = "missing" if missing else "failed" if failed else "all"
     registry, is_success = read_registry(), True
-    if paranoid:
-        for instrument in registry.instruments.values():
-            forget_digests(instrument.spec)
+    for instrument in registry.instruments.values() if paranoid else ():
+        forget_digests(instrument.spec)
     with open_instance(dataset) as instance:
         try:
             layers = materialize(

@@ -14,7 +14,7 @@ def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> N
     import sys
 
     from atlas_assets.graph.partitions import add_missing_partitions
-    from atlas_assets.in_process import open_instance
+    from atlas_assets.in_process.instance import open_instance
     from atlas_resources.files.project import PROJECT_ROOT, PROJECT_VARIABLE, own_project, settings_path
 
     dataset = open_dataset()

@@ -14,7 +14,9 @@ from rich.table import Table
 from atlas_assets.demo.contact_sheet import ContactSheetRow, contact_sheet
 from atlas_assets.demo.judgement import disagreements, neighbours_of_all, read_kinds, score_segments
 from atlas_assets.demo.plates import draw_demo_plates
-from atlas_assets.in_process import TerminalProgress, materialize, open_instance
+from atlas_assets.in_process.instance import open_instance
+from atlas_assets.in_process.materializing import materialize
+from atlas_assets.in_process.progress import TerminalProgress
 from atlas_resources.catalogue.build import connect
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.plates.dataset import Dataset

@@ -3,19 +3,19 @@
 A remembered digest is used only while everything that `stat` reports of the file is as it was when it was hashed.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pydantic import RootModel, ValidationError
 
 from atlas_resources.files.contract import Contract, Sha256
 from atlas_resources.files.durable import write_bytes_atomically
+from atlas_resources.files.locking import locked
 
 # A change within one tick of the file system's clock leaves no trace in the times (git calls such a file racily clean),
 # so a file that changed just before it was hashed is not remembered. Linux's ticks are at most 10 ms.
@@ -75,14 +75,11 @@ def _write_memory(entries: Mapping[str, Remembered]) -> None:
     write_bytes_atomically(memory_path(), (json.dumps(kept, indent=1) + "\n").encode())
 
 
-@contextmanager
-def _locked() -> Iterator[None]:
+def _lock() -> AbstractContextManager[None]:
     """Keeps other processes from changing the memory, which would otherwise lose a change. Raises OSError."""
     path = memory_path().with_suffix(".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return locked(path)
 
 
 def remember(path: Path, sha256: str) -> None:
@@ -93,7 +90,7 @@ def remember(path: Path, sha256: str) -> None:
     real = path.resolve()
     entry = Remembered.of(real.stat(), sha256)
     try:
-        with _locked():
+        with _lock():
             _write_memory({**_read_memory(), str(real): entry})
     except OSError:
         return
@@ -110,7 +107,7 @@ def forget(paths: Iterable[Path]) -> None:
     forgotten = {str(path.resolve()) for path in paths}
     if forgotten.isdisjoint(_read_memory()):
         return
-    with _locked():
+    with _lock():
         _write_memory({path: entry for path, entry in _read_memory().items() if path not in forgotten})
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from atlas_assets.automation.standings import read_standings
 from atlas_assets.graph.partitions import add_missing_partitions
-from atlas_assets.in_process import open_instance
+from atlas_assets.in_process.instance import open_instance
 from atlas_resources.files.project import SPECS_FOLDER
 from atlas_resources.instruments.registry import Registry, read_registry
 from atlas_resources.ledgers.freshness import why_behind

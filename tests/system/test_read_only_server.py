@@ -18,7 +18,8 @@ from support.made_datasets import COLOURS, alter_source, draw_scan
 from support.processes import descendants, listening_addresses
 from support.served import LOCATION, Server, web_server
 
-from atlas_assets.in_process import materialize, open_instance
+from atlas_assets.in_process.instance import open_instance
+from atlas_assets.in_process.materializing import materialize
 from atlas_resources.files.project import SETTINGS_FOLDER
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.plates.dataset import Dataset

@@ -8,7 +8,8 @@ import pytest
 from support.made_datasets import make_dataset
 from support.served import BIN, LOCATION, Server, program, web_server
 
-from atlas_assets.in_process import materialize, open_instance
+from atlas_assets.in_process.instance import open_instance
+from atlas_assets.in_process.materializing import materialize
 from atlas_resources.files.project import PROJECT_ROOT, SETTINGS_FOLDER
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.plates.dataset import Dataset

@@ -6,10 +6,11 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from atlas_resources.files.durable import sync_folder, write_synced
+from atlas_resources.files.locking import locked
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
 
@@ -56,12 +57,9 @@ def copy_durably(scan: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-@contextmanager
-def registration_gate(dataset: Dataset) -> Iterator[None]:
-    """Waits for the dataset's registration lock and holds it. The kernel releases it however the process ends."""
-    with (dataset.plates_dir / ".registration.lock").open("wb") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        yield
+def registration_gate(dataset: Dataset) -> AbstractContextManager[None]:
+    """Waits for the dataset's registration lock and holds it."""
+    return locked(dataset.plates_dir / ".registration.lock")
 
 
 @contextmanager

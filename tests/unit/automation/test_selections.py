@@ -6,7 +6,7 @@ from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_sp
 from support.made_datasets import Graph
 
 from atlas_assets.automation.selections import expand, saved_selections
-from atlas_assets.in_process import materialize
+from atlas_assets.in_process.materializing import materialize
 from atlas_resources.instruments.registry import read_registry
 
 

@@ -11,7 +11,7 @@ from support.made_datasets import Graph, alter_source, make_dataset, run_folders
 from atlas_assets.automation.work_lists import WorkList, run_config_of, tags_of
 from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.graph.partitions import PLATES, add_missing_partitions
-from atlas_assets.in_process import materialize
+from atlas_assets.in_process.materializing import materialize
 from atlas_assets.roles.groundwork import MEASURE_VERSION
 
 SEGMENTS, EMBEDDINGS = dg.AssetKey(["segments", SEGMENTER]), dg.AssetKey(["embeddings", EMBEDDER])

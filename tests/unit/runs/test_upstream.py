@@ -8,7 +8,7 @@ from support.fake_instruments import EMBEDDER, READER, fake_registry, fake_spec,
 from support.made_datasets import Graph, make_dataset
 
 from atlas_assets.automation.standings import read_standings
-from atlas_assets.in_process import materialize
+from atlas_assets.in_process.materializing import materialize
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.runs.sealed import find_done
 

@@ -6,8 +6,8 @@ import time
 import pytest
 from rich.console import Console
 
-from atlas_assets import in_process
-from atlas_assets.in_process import TerminalProgress
+from atlas_assets.in_process import progress as progress_module
+from atlas_assets.in_process.progress import TerminalProgress
 
 
 def piped() -> Console:
@@ -31,7 +31,7 @@ def test_a_finished_bar_is_one_plain_line():
 
 def test_slow_work_prints_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch):
     """The thread looks once a second; nothing is advanced meanwhile."""
-    monkeypatch.setattr(in_process, "LINE_SECONDS", 0.5)
+    monkeypatch.setattr(progress_module, "LINE_SECONDS", 0.5)
     console = piped()
     with TerminalProgress(console) as progress:
         progress.advance(progress.add_task("drawing", total=24))
@@ -42,7 +42,7 @@ def test_slow_work_prints_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_work_before_the_first_bar_prints_a_line_too(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(in_process, "LINE_SECONDS", 0.5)
+    monkeypatch.setattr(progress_module, "LINE_SECONDS", 0.5)
     console = piped()
     with TerminalProgress(console):
         until = time.monotonic() + 20

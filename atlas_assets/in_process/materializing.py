@@ -1,20 +1,14 @@
-"""Materialising assets in this process, for a terminal: layer after layer, with progress."""
+"""Materialising assets: each layer of the graph is a run, and a bar of progress."""
 
 import logging
-import os
 import platform
-import shutil
-import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import dagster as dg
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from atlas_assets.automation.selections import expand
 from atlas_assets.automation.standings import read_standings
@@ -29,7 +23,7 @@ from atlas_assets.graph.dagster_internals import (
 from atlas_assets.graph.instruments import GROUPS, asset_key
 from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
 from atlas_assets.graph.plate_checks import CHECK_NAME as PLATE_CHECK
-from atlas_resources.files.project import settings_path
+from atlas_assets.in_process.progress import TerminalProgress
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.run_launcher import HOST_TAG
@@ -41,9 +35,6 @@ LAYERS = (
     ("instruments", GROUPS),
     ("ledgers", ("ledger", "catalogue")),
 )
-
-LINE_SECONDS = 8
-"""Without a terminal, the longest time without a line."""
 
 # A killed `atlas run` is shown as failed. The daemon did not launch it and must not restart it.
 OWN_PROCESS_TAGS = {HOST_TAG: platform.node(), MAX_RETRIES_TAG: "0"}
@@ -66,67 +57,6 @@ class LayerResult:
     is_success: bool
     materialized_count: int
     failures: tuple[str, ...]
-
-
-@contextmanager
-def open_instance(dataset: Dataset) -> Iterator[dg.DagsterInstance]:
-    """The dataset's Dagster instance, with the project's settings.
-
-    It is in DAGSTER_HOME if that is set, and its dagster.yaml is kept; else in `<dataset>/.dagster`.
-    """
-    own_home = os.environ.get("DAGSTER_HOME")
-    home = Path(own_home) if own_home else dataset.root / ".dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    if not own_home or not (home / "dagster.yaml").exists():
-        shutil.copyfile(settings_path("dagster.yaml"), home / "dagster.yaml")
-    os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        yield instance
-
-
-class TerminalProgress(Progress):
-    """Progress bars in a terminal. Elsewhere, as in a pipe, a plain line for each finished bar and every few seconds.
-
-    Args:
-        console: where it is shown; rich's own by default.
-    """
-
-    def __init__(self, console: Console | None = None):
-        columns = TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-        super().__init__(*columns, console=console)
-        self.is_plain = not self.console.is_terminal
-        self._ended = threading.Event()
-        self._last_line = time.monotonic()
-
-    def start(self) -> None:
-        """Starts the bars, or the thread that prints a line where nothing was printed for LINE_SECONDS."""
-        if not self.is_plain:
-            super().start()
-        else:
-            threading.Thread(target=self._keep_printing, daemon=True).start()
-
-    def stop(self) -> None:
-        """Ends the bars, or the thread."""
-        self._ended.set()
-        if not self.is_plain:
-            super().stop()
-
-    def advance(self, task_id: TaskID, advance: float = 1) -> None:
-        """Advances a bar; prints its line where it is complete and there is no terminal."""
-        super().advance(task_id, advance)
-        task = self._tasks[task_id]
-        if self.is_plain and task.finished:
-            self._print(task)
-
-    def _keep_printing(self) -> None:
-        while not self._ended.wait(1):
-            if time.monotonic() - self._last_line >= LINE_SECONDS:
-                self._print(next((task for task in reversed(self.tasks) if not task.finished), None))
-
-    def _print(self, task: Task | None) -> None:
-        self._last_line = time.monotonic()
-        line = f"{task.description}: {task.completed:.0f} of {task.total:.0f}" if task else "at work"
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class _ProgressHandler(logging.Handler):

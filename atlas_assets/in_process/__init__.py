@@ -1,0 +1,1 @@
+"""Materialising assets in this process, for a terminal: layer after layer, with progress."""
