@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from atlas_assets.cli.output import console, open_dataset
 
@@ -20,7 +21,7 @@ def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> N
     dataset = open_dataset()
     with open_instance(dataset) as instance:
         add_missing_partitions(instance, dataset)
-    console.print(f"http://127.0.0.1:{port}  dataset {dataset.root}", soft_wrap=True)
+    console.print(f"http://127.0.0.1:{port}  dataset {escape(str(dataset.root))}", soft_wrap=True)
     own, workspace = own_project(), settings_path("workspace.yaml")
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)]
     environment = {**os.environ, "ATLAS_HOME": str(dataset.root), **({PROJECT_VARIABLE: str(own)} if own else {})}

@@ -8,9 +8,15 @@ from pathlib import Path
 
 from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin
 
+from atlas_resources.files.regular import UnfitFile, read_regular
 from atlas_resources.measures.colour.extremes import Extremes
 from atlas_resources.plates.coding.deep_samples import round_to_8_bits
-from atlas_resources.plates.coding.tiff import list_full_pages, require_whole_tags, seek_tiff_page
+from atlas_resources.plates.coding.tiff import (
+    list_full_pages,
+    require_whole_segments,
+    require_whole_tags,
+    seek_tiff_page,
+)
 from atlas_resources.plates.colour_policy import SampleLayout, convert_to_srgb8
 from atlas_resources.plates.contracts import ColourPolicy, JpegFacts
 from atlas_resources.plates.header import (
@@ -24,6 +30,8 @@ from atlas_resources.plates.header import (
 from atlas_resources.plates.plate import Plate
 
 MAX_PIXELS = 500_000_000
+# 500 Mpx of four 16-bit samples without compression, and as much again for metadata and further pages.
+MAX_BYTES = 8_000_000_000
 
 # The IEND chunk with its checksum, always these bytes (PNG third edition, 11.2.5).
 PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
@@ -157,16 +165,17 @@ def require_decodable(path: Path, max_pixels: int = MAX_PIXELS, page: int = 1) -
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole file. Raises ImageRefused if it is not a regular file, is unreadable or is empty."""
+    """The whole file. Raises ImageRefused if it is no regular file, is unreadable, empty or larger than MAX_BYTES."""
     try:
         if not path.is_file():
             raise ImageRefused(path, "is not a file" if path.exists() else "does not exist")
-        data = path.read_bytes()
+        if path.stat().st_size == 0:  # as every file of /proc, of which some wait for ever to be read
+            raise ImageRefused(path, "is empty (0 bytes)")
+        return read_regular(path, MAX_BYTES)
+    except UnfitFile as error:
+        raise ImageRefused(path, f"has {error.found}; the limit is {MAX_BYTES:,} bytes. Fix: compress it") from error
     except OSError as error:
         raise ImageRefused(path, f"cannot be read: {error.strerror}") from error
-    if not data:
-        raise ImageRefused(path, "is empty (0 bytes)")
-    return data
 
 
 def list_pages(path: Path) -> list[int]:
@@ -205,6 +214,7 @@ def read_image(path: Path, data: bytes, max_pixels: int, page: int) -> tuple[Ima
             require_whole_png(data)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             require_whole_tags(data, image.tag_v2.offset)
+            require_whole_segments(data, image.tag_v2)
         image.load()
     return image, layout
 

@@ -1,10 +1,19 @@
-"""The pages of a TIFF, and whether its tags are whole."""
+"""The pages of a TIFF, and whether its tags and its compressed pixels are whole."""
 
 import struct
+import zlib
+from collections.abc import Mapping
+from typing import Any
 
 from PIL import TiffImagePlugin
 
 NEW_SUBFILE_TYPE, REDUCED_RESOLUTION = 254, 1  # TIFF 6.0, section 8: such as thumbnails and levels of a pyramid
+
+# TIFF 6.0, sections 8 and 15: offsets and lengths of strips, and of tiles.
+SEGMENTS = ((273, 279), (324, 325))
+COMPRESSION, UNCOMPRESSED = 259, 1
+DEFLATE = {8, 32946}  # Adobe Photoshop TIFF Technical Notes, 2002; and the older number of the same
+PIECE_BYTES = 1 << 20
 
 # Pillow compares each page with all before it, so the time to reach a page grows with its square.
 MAX_PAGES = 1000
@@ -69,3 +78,38 @@ def require_whole_tags(data: bytes, directory: int) -> None:
             if start + size > len(data):
                 raise ValueError(f"tag {tag} ends at byte {start + size:,}, beyond the file's {len(data):,}")
         entry += value_bytes
+
+
+def require_whole_segments(data: bytes, tags: Mapping[int, Any]) -> None:
+    """Raises ValueError if a strip or tile of a compressed page is cut. libtiff accepts one without its last bytes.
+
+    Args:
+        data: the whole file.
+        tags: the page's tags, as Pillow reads them.
+
+    Raises:
+        ValueError: a segment ends beyond the file, or its deflate stream does not end, or fails its checksum.
+    """
+    compression = tags.get(COMPRESSION, UNCOMPRESSED)
+    if compression == UNCOMPRESSED:  # Pillow reads such a page without the stated lengths, which some writers get wrong
+        return
+    for offsets, lengths in SEGMENTS:
+        for number, (start, length) in enumerate(zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=False)):
+            if start + length > len(data):
+                raise ValueError(f"segment {number} ends at byte {start + length:,}, beyond the file's {len(data):,}")
+            if compression in DEFLATE:
+                require_whole_stream(data[start : start + length], number)
+
+
+def require_whole_stream(packed: bytes, number: int) -> None:
+    """Raises ValueError if a zlib stream (RFC 1950) does not end. It is unpacked in pieces, and nothing is kept."""
+    stream = zlib.decompressobj()
+    try:
+        while packed and not stream.eof:
+            stream.decompress(packed, PIECE_BYTES)
+            packed = stream.unconsumed_tail
+        stream.flush()
+    except zlib.error as error:
+        raise ValueError(f"segment {number}: {error}") from error
+    if not stream.eof:
+        raise ValueError(f"segment {number}: its deflate stream is cut")

@@ -17,6 +17,9 @@ SCAN_SUFFIXES = frozenset({
     ".gif", ".bmp", ".jp2", ".jpx", ".heic", ".heif", ".avif", ".psd", ".tga", ".ppm", ".pgm", ".pbm", ".dng",
 })  # fmt: skip
 
+# Their files are no data, some wait for ever to be read, and there is no end to their folders.
+SYSTEM_FOLDERS = (Path("/proc"), Path("/sys"))
+
 FoundRow = tuple[ScanIndex, IndexRow]
 Indexes = dict[Path, ScanIndex | IndexBroken | None]
 
@@ -141,7 +144,15 @@ def refusal_by_path(path: Path) -> str | None:
     """Why a path is no scan; None if it may be one."""
     if path.suffix.lower() in INDEX_SUFFIXES:
         return "is an index, not a scan. Fix: add its folder, or name it with --index"
+    if is_of_system(path):
+        return "leads to a folder of the operating system, which has no scans. Fix: remove the link"
     return "is a folder that cannot be listed. Fix: make it readable" if is_folder(path) else None
+
+
+def is_of_system(path: Path) -> bool:
+    """Whether a path is, or leads to, something in SYSTEM_FOLDERS."""
+    real = path.resolve()
+    return any(real.is_relative_to(folder) for folder in SYSTEM_FOLDERS)
 
 
 def list_scans(argument: Path) -> Iterator[Path]:
@@ -149,7 +160,7 @@ def list_scans(argument: Path) -> Iterator[Path]:
 
     A folder that cannot be listed is in the place of its scans.
     """
-    if not is_folder(argument):
+    if not is_folder(argument) or is_of_system(argument):
         yield argument
         return
     entered: set[Path] = set()
@@ -159,6 +170,9 @@ def list_scans(argument: Path) -> Iterator[Path]:
         if is_folder(path):
             if path.resolve() not in entered:
                 entered.add(path.resolve())
+                if is_of_system(path):
+                    yield path
+                    continue
                 try:
                     visible = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
                 except OSError:
