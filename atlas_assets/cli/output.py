@@ -9,7 +9,7 @@ from rich.markup import escape
 if TYPE_CHECKING:
     from atlas_resources.plates.dataset import Dataset
 
-console = Console()
+console = Console(emoji=False)  # a file named :smile:.png is shown by its name
 
 
 def open_dataset() -> "Dataset":
@@ -23,7 +23,7 @@ def open_dataset() -> "Dataset":
 
 def fail(message: str) -> typer.Exit:
     """Prints an error on standard error and returns the exception to raise, for exit code 1."""
-    Console(stderr=True).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    Console(stderr=True, emoji=False).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(1)
 
 

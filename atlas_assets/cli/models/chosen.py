@@ -26,7 +26,7 @@ def registry_in(folder: Path | None) -> "Registry":
 
 def notify(message: str) -> None:
     """Prints a remark on standard error, so that standard output can be piped."""
-    Console(stderr=True).print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    Console(stderr=True, emoji=False).print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def named_specs(registry: "Registry", names: list[str]) -> list["Spec"]:
