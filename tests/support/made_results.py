@@ -40,7 +40,7 @@ class GivenVectors:
     def load(self) -> None:
         pass
 
-    def prepare(self, plate: Plate, upstream: object, stopwatch: object) -> str:
+    def prepare(self, plate: Plate, upstream: object, stopwatch: Stopwatch) -> str:
         return plate.id
 
     def measure(self, batch: list[Any]) -> list[Measurement]:
@@ -61,7 +61,7 @@ class GivenRows:
     def load(self) -> None:
         pass
 
-    def prepare(self, plate: Plate, upstream: object, stopwatch: object) -> str:
+    def prepare(self, plate: Plate, upstream: object, stopwatch: Stopwatch) -> str:
         return plate.id
 
     def measure(self, batch: list[Any]) -> list[Measurement]:

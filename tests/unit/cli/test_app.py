@@ -151,7 +151,7 @@ class TestRun:
         (path,) = home.plate("plate-002").runs_folder.glob("*/embeddings.parquet")
         rows = pl.read_parquet(path)
         doubled = rows.with_columns(vector=pl.col("vector").list.eval(pl.element() * 2), l2_norm=pl.col("l2_norm") * 2)
-        doubled.cast(dict(rows.schema)).write_parquet(path)
+        doubled.cast(rows.schema).write_parquet(path)
         shutil.rmtree(home.ledger_dir)
         home.catalogue_path.unlink()
         result = atlas("run")

@@ -172,7 +172,7 @@ def test_at_80_columns_every_key_is_on_a_line_of_its_own(monkeypatch: pytest.Mon
 def test_a_card_says_what_an_alias_means_and_what_is_missing():
     output = atlas("show", "facebook/sam-vit-h").stdout
     assert "facebook/sam-vit-h means facebook/sam-vit-huge, instrument sam_vit_huge_hub" in output
-    assert "idea, not admitted: weights: no sha256 of model.safetensors\n" in output
+    assert "idea, not admitted: weights: no sha256 of model.safetensors; " in output
 
 
 def test_a_card_says_why_an_instrument_is_refused_with_the_source():

@@ -59,7 +59,7 @@ def alter_vector(dataset: Dataset) -> Path:
     path = embedding_run(dataset) / "embeddings.parquet"
     rows = pl.read_parquet(path)
     doubled = rows.with_columns(vector=pl.col("vector").list.eval(pl.element() * 2), l2_norm=pl.col("l2_norm") * 2)
-    doubled.cast(dict(rows.schema)).write_parquet(path)
+    doubled.cast(rows.schema).write_parquet(path)
     return path
 
 

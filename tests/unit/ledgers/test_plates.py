@@ -89,7 +89,7 @@ def test_every_value_of_the_files_is_in_the_ledgers(tmp_path):
     list(register_scans(dataset, [scan]))
     measure_groundwork(dataset)
     (row,) = build_plates(dataset).to_dicts()
-    written = json.loads(measured_file(dataset, "plate-001", "input_image").read_text())
+    written: dict = json.loads(measured_file(dataset, "plate-001", "input_image").read_text())
     assert {name: row[RENAMED.get(name, name)] for name in written} == written
     assert row["jpeg"]["subsampling"] == "4:2:0"
     assert row["colour_policy"]["icc_profile"] == "converted"
