@@ -1,11 +1,27 @@
 """`atlas run` and `atlas status`: materialise the graph in this process, and show what is done."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from atlas_assets.cli.output import console, fail, open_dataset
+from atlas_resources.instruments.roster import ROSTER_NAME
+
+if TYPE_CHECKING:
+    from atlas_resources.instruments.registry import Registry
+
+
+def _print_problems(registry: "Registry") -> bool:
+    """Prints what is wrong in the roster and the specs. Returns whether the roster is wrong: nothing is active then."""
+    for problem in registry.problems:
+        console.print(str(problem), style="red", markup=False, soft_wrap=True)
+    is_wrong = any(Path(problem.file).name == ROSTER_NAME for problem in registry.problems)
+    if is_wrong:
+        message = f"no instrument is active until {ROSTER_NAME} is right; `atlas models show KEY` says why"
+        console.print(message, style="red", markup=False, soft_wrap=True)
+    return is_wrong
 
 
 def run(
@@ -30,7 +46,7 @@ def run(
     are skipped.
 
     Exit codes: 0 if all is done; 1 if a plate failed, if a check finds a plate unsound or a sealed file altered (both
-    are named with the reason), or if the selection is not valid.
+    are named with the reason), if the roster is wrong, or if the selection is not valid.
     """
     from atlas_assets.in_process.instance import open_instance
     from atlas_assets.in_process.materializing import materialize
@@ -42,7 +58,8 @@ def run(
     dataset = open_dataset()
     chosen = [plate_id.strip() for plate_id in plates.split(",")] if plates else None
     which = "missing" if missing else "failed" if failed else "all"
-    registry, is_success = read_registry(), True
+    registry = read_registry()
+    is_success = not _print_problems(registry)
     for instrument in registry.instruments.values() if paranoid else ():
         forget_digests(instrument.spec)
     with open_instance(dataset) as instance:
@@ -64,7 +81,7 @@ def status() -> None:
     """Show how many plates are done, failed and missing in each active asset, and whether the ledgers are up to date.
 
     Names failed plates, and sealed files that the ledgers leave out because they were altered. Reads the dataset only;
-    nothing is materialised. The exit code is 1 if a plate failed or a sealed file is left out.
+    nothing is materialised. The exit code is 1 if a plate failed, a sealed file is left out, or the roster is wrong.
     """
     from atlas_assets.automation.standings import read_standings
     from atlas_resources.instruments.registry import read_registry
@@ -89,5 +106,5 @@ def status() -> None:
     left_out = find_left_out(dataset)
     for fault in left_out:
         console.print(f"left out of the ledgers: {fault}", style="red", markup=False, soft_wrap=True)
-    if failures or left_out:
+    if _print_problems(registry) or failures or left_out:
         raise typer.Exit(1)

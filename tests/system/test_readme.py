@@ -36,7 +36,7 @@ def test_each_query_gives_the_rows_below_it(tmp_path, monkeypatch):
     dataset.ensure()
     assert tour(dataset, None, Console(quiet=True))
     examples = shown()
-    assert len(examples) == 5
+    assert len(examples) == 6
     with connect(dataset) as connection:
         for sql, expected in examples:
             found = answer(connection, sql)

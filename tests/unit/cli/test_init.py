@@ -64,6 +64,17 @@ def test_the_own_roster_says_which_instruments_are_active(project: Path):
     assert read_registry().active == {"my_otsu"}
 
 
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_a_roster_with_an_unknown_name_is_named_and_the_exit_code_is_1(command: str, project: Path):
+    """Nothing is active then: without a word, a run would look as if all were done."""
+    (project / "model_specs" / "roster.yaml").write_text("active: [otsu_luna]\n")
+    arguments = [command, "plate/manifest"] if command == "run" else [command]
+    result = CliRunner().invoke(app, arguments, env={"ATLAS_HOME": str(project / "data")})
+    assert result.exit_code == 1, result.output
+    assert "roster.yaml: active: found 'otsu_luna', expected an admitted instrument" in result.output
+    assert "no instrument is active until roster.yaml is right" in result.output
+
+
 def test_a_key_that_is_taken_is_a_problem_of_the_own_file_and_the_packaged_spec_stays(project: Path):
     path = write_own_spec(project, "otsu_luma", title="Mine")
     registry = read_registry()

@@ -90,7 +90,7 @@ def test_every_value_of_the_files_is_in_the_ledgers(tmp_path):
     measure_groundwork(dataset)
     (row,) = build_plates(dataset).to_dicts()
     written: dict = json.loads(measured_file(dataset, "plate-001", "input_image").read_text())
-    assert {name: row[RENAMED[name] if name in RENAMED else name] for name in written} == written
+    assert {name: row[str(RENAMED.get(name, name))] for name in written} == written
     assert row["jpeg"]["subsampling"] == "4:2:0"
     assert row["colour_policy"]["icc_profile"] == "converted"
     (row,) = build_histograms(dataset).to_dicts()
