@@ -58,8 +58,7 @@ def run(
     dataset = open_dataset()
     chosen = [plate_id.strip() for plate_id in plates.split(",")] if plates else None
     which = "missing" if missing else "failed" if failed else "all"
-    registry = read_registry()
-    is_success = not _print_problems(registry)
+    is_success = not _print_problems(registry := read_registry())
     for instrument in registry.instruments.values() if paranoid else ():
         forget_digests(instrument.spec)
     with open_instance(dataset) as instance:
