@@ -122,28 +122,29 @@ def correct_plate(dataset: Dataset, plate_id: str, columns: Columns, row: IndexR
         DatasetBroken: The plate's manifest cannot be read.
     """
     plate = dataset.plate(plate_id)
-    present = plate.manifest()
-    changed = differing_fields(present, corrected(present, columns, row))
+    versions = plate.manifest_versions()
+    changed = differing_fields(versions[-1], corrected(versions, columns, row))
     if not changed or is_dry:
         return changed
     with registration_gate(dataset):
-        present = plate.manifest()  # again: another process may have written a version meanwhile
-        wanted = corrected(present, columns, row)
-        changed = differing_fields(present, wanted)
+        versions = plate.manifest_versions()  # again: another process may have written a version meanwhile
+        wanted = corrected(versions, columns, row)
+        changed = differing_fields(versions[-1], wanted)
         if changed:
             write_json_atomically(plate.manifest_version_path(wanted), wanted)
     return changed
 
 
-def corrected(present: PlateManifest, columns: Columns, row: IndexRow) -> PlateManifest:
-    """The next version of a manifest, with what the row states in the columns that the index has."""
+def corrected(versions: list[PlateManifest], columns: Columns, row: IndexRow) -> PlateManifest:
+    """The version after the last of a plate's, with what the row states in the columns that the index has."""
+    present = versions[-1]
     fields: dict[str, Any] = {"extra": corrected_extra(present, columns, row)}
     if row.title:
         fields["title"] = row.title
-    if row.slug and row.slug != present.slug:
+    if row.slug and row.slug not in {present.slug, *outdated_slugs(versions, row.title)}:
         fields["slug"] = slugify(row.slug) or present.plate_id
-    elif row.title and present.slug == slugify(present.title):  # derived then, so it is derived now
-        fields["slug"] = slugify(row.title) or present.plate_id
+    elif row.title and present.slug == derived_slug(present, present.title):  # derived then, so it is derived now
+        fields["slug"] = derived_slug(present, row.title)
     if "download" in columns.of_field:
         fields["download_url"] = row.download
     if "licence" in columns.of_field:
@@ -155,6 +156,20 @@ def corrected(present: PlateManifest, columns: Columns, row: IndexRow) -> PlateM
         return PlateManifest.model_validate(present.model_dump() | fields)
     except ValidationError as error:
         raise RowRefused(f"{present.plate_id}: {error.errors()[0]['msg']}. Fix: shorten the row") from error
+
+
+def derived_slug(manifest: PlateManifest, title: str) -> str:
+    """The slug of a plate with this title, unless one is given."""
+    return slugify(title) or manifest.plate_id
+
+
+def outdated_slugs(versions: list[PlateManifest], title: str | None) -> set[str]:
+    """Slugs derived from the plate's earlier titles.
+
+    A table that was exported before a title was corrected has one of them beside the new title: nobody has set it.
+    """
+    of_titles = {derived_slug(version, version.title) for version in versions}
+    return of_titles - {derived_slug(versions[-1], title or versions[-1].title)}
 
 
 def corrected_extra(present: PlateManifest, columns: Columns, row: IndexRow) -> dict[str, str | int]:

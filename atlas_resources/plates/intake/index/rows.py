@@ -129,7 +129,7 @@ class ScanIndex:
         """Raise RowRefused if the row's plate id is not a slug, or if another row has the same id."""
         claims = [] if row.plate_id is None else self.rows_of_id[row.plate_id]
         if len(claims) > 1:
-            files = listed([f"{claim.file_name} ({claim.where})" for claim in claims])
+            files = listed([f"{one.file_name} ({one.where})" if one.file_name else one.where for one in claims])
             raise RowRefused(
                 f"plate id {row.plate_id} is claimed by {files} of {self.path.name}. Fix: give each a different plate"
             )
