@@ -12,6 +12,7 @@ from atlas_resources.files.regular import UnfitFile, read_regular
 from atlas_resources.measures.colour.extremes import Extremes
 from atlas_resources.plates.coding.deep_samples import round_to_8_bits
 from atlas_resources.plates.coding.tiff import (
+    MAX_PAGES,
     list_full_pages,
     require_whole_segments,
     require_whole_tags,
@@ -20,16 +21,19 @@ from atlas_resources.plates.coding.tiff import (
 from atlas_resources.plates.colour_policy import SampleLayout, convert_to_srgb8
 from atlas_resources.plates.contracts import ColourPolicy, JpegFacts
 from atlas_resources.plates.header import (
+    EXPORT,
     OPENERS,
     ImageRefused,
     read_layout,
     recognise,
+    refuse_unknown_samples,
     refusing,
     require_readable_header,
 )
 from atlas_resources.plates.plate import Plate
 
 MAX_PIXELS = 500_000_000
+MANY_PAGES = f"Fix: export the scan again, as files of at most {MAX_PAGES} pages"
 # 500 Mpx of four 16-bit samples without compression, and as much again for metadata and further pages.
 MAX_BYTES = 8_000_000_000
 
@@ -170,7 +174,7 @@ def read_bytes(path: Path) -> bytes:
         if not path.is_file():
             raise ImageRefused(path, "is not a file" if path.exists() else "does not exist")
         if path.stat().st_size == 0:  # as every file of /proc, of which some wait for ever to be read
-            raise ImageRefused(path, "is empty (0 bytes)")
+            raise ImageRefused(path, f"is empty (0 bytes). {EXPORT}")
         return read_regular(path, MAX_BYTES)
     except UnfitFile as error:
         raise ImageRefused(path, f"has {error.found}; the limit is {MAX_BYTES:,} bytes. Fix: compress it") from error
@@ -193,7 +197,7 @@ def list_pages(path: Path) -> list[int]:
         raise ImageRefused(path, f"cannot be read: {error.strerror}") from error
     if not is_tiff:
         return [1]
-    with refusing(path, "is a TIFF whose pages cannot be counted"):
+    with refusing(path, "is a TIFF whose pages cannot be counted", MANY_PAGES):
         return list_full_pages(TiffImagePlugin.TiffImageFile(BytesIO(read_bytes(path)), ""))
 
 
@@ -206,7 +210,12 @@ def read_image(path: Path, data: bytes, max_pixels: int, page: int) -> tuple[Ima
         )
     name = recognise(path, data)
     with refusing(path, f"is a {name} whose header cannot be read"):
-        image = open_page(name, data, page)
+        try:
+            image = open_page(name, data, page)
+        except SyntaxError:  # Pillow's error for samples that it has no mode for, and for tags that make no sense
+            if name == "TIFF":
+                refuse_unknown_samples(path, data, page)
+            raise
         require_readable_header(path, image, max_pixels)
         layout = read_layout(image, page)
     with refusing(path, f"is a truncated or damaged {name}"):

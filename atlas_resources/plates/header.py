@@ -5,12 +5,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import NoReturn
 
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
+from atlas_resources.plates.coding.tiff import read_page_tags
 from atlas_resources.plates.colour_policy import SampleLayout
 
 ACCEPTED = "JPEG, PNG, TIFF, WebP"
+EXPORT = "Fix: export the scan again"
+WITHOUT_WHITE = (
+    ", and no tag says which is white. Fix: scale them so that black is 0 and white is 65535, and save it as a 16-bit"
+    " TIFF or PNG"
+)
 
 # Pillow's own limit (179 Mpx) is process-wide, so it cannot differ between calls or threads. It is lifted once, here;
 # `require_readable_header` compares the header with the caller's limit before a pixel is decoded.
@@ -39,8 +46,10 @@ D50, WHITE_TOLERANCE = (0.34567, 0.3585), 0.001
 
 # TIFF 6.0, section 8.
 BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, SAMPLES_PER_PIXEL, PLANAR_CONFIGURATION = 258, 262, 274, 277, 284
-WHITE_POINT = 318
+WHITE_POINT, SAMPLE_FORMAT = 318, 339
 WHITE_IS_ZERO, SEPARATE_PLANES = 0, 2
+UNSIGNED, SIGNED, FLOATING = 1, 2, 3  # SampleFormat, section 19
+MOST_SAMPLES = 5  # CMYK with an alpha channel
 
 
 class ImageRefused(ValueError):
@@ -65,7 +74,7 @@ def recognise(path: Path, data: bytes) -> str:
     try:
         other = unread_format(data) or str(Image.open(BytesIO(data)).format)
     except Exception as error:  # whatever another format's reader raises, the file is of no accepted format
-        raise ImageRefused(path, f"is not an image that can be read; accepted are {ACCEPTED}") from error
+        raise ImageRefused(path, f"is not an image that can be read; accepted are {ACCEPTED}. {EXPORT}") from error
     article = "an" if other[0] in "AEIO" else "a"
     raise ImageRefused(path, f"is {article} {other}; accepted are {ACCEPTED}. Fix: save it as a PNG or TIFF")
 
@@ -80,14 +89,34 @@ def unread_format(data: bytes) -> str | None:
 
 
 @contextmanager
-def refusing(path: Path, reason: str) -> Iterator[None]:
-    """Turn any error of Pillow into ImageRefused: `reason`, then Pillow's own message."""
+def refusing(path: Path, reason: str, fix: str = EXPORT) -> Iterator[None]:
+    """Turn any error of Pillow into ImageRefused: `reason`, Pillow's own message, and `fix`."""
     try:
         yield
     except (ImageRefused, MemoryError):
         raise
     except Exception as error:  # hostile bytes make Pillow raise nearly anything; only this file is refused
-        raise ImageRefused(path, f"{reason}: {error or type(error).__name__}") from error
+        raise ImageRefused(path, f"{reason}: {str(error).rstrip('. ') or type(error).__name__}. {fix}") from error
+
+
+def refuse_unknown_samples(path: Path, data: bytes, page: int) -> NoReturn:
+    """Raise ImageRefused for a page of a TIFF that Pillow has no mode for, by what its tags say of its samples."""
+    tags = read_page_tags(data, page)
+    count = tags.get(SAMPLES_PER_PIXEL, 1)
+    bits = tags.get(BITS_PER_SAMPLE, (1,))
+    formats = set(tags.get(SAMPLE_FORMAT, (UNSIGNED,)))
+    if count > MOST_SAMPLES:
+        fix = "Fix: save the bands for red, green and blue as an RGB TIFF or PNG"
+        raise ImageRefused(path, f"has {count} samples per pixel; accepted are gray, RGB, CMYK and Lab. {fix}")
+    if FLOATING in formats:
+        raise ImageRefused(path, f"has floating-point samples ({count} of {max(bits)} bits per pixel){WITHOUT_WHITE}")
+    if SIGNED in formats or max(bits) == 32:
+        raise ImageRefused(path, f"has samples of 32 bits or with a sign ({count} per pixel){WITHOUT_WHITE}")
+    described = f"{count} of {max(bits)} bits per pixel, PhotometricInterpretation {tags.get(PHOTOMETRIC)}"
+    raise ImageRefused(
+        path,
+        f"has samples of a kind that is not read ({described}). Fix: save it as an 8- or 16-bit RGB TIFF or PNG",
+    )
 
 
 def require_readable_header(path: Path, image: ImageFile.ImageFile, max_pixels: int) -> None:
@@ -97,11 +126,7 @@ def require_readable_header(path: Path, image: ImageFile.ImageFile, max_pixels: 
         raise ImageRefused(path, f"has {width * height:,} pixels ({width} x {height}); the limit is {max_pixels:,}")
     if image.mode in ("I", "F"):
         samples = "floating-point samples" if image.mode == "F" else "samples of 32 bits or with a sign"
-        raise ImageRefused(
-            path,
-            f"has {samples} (mode {image.mode}), and no tag says which is white. Fix: scale them so that black is 0 and"
-            " white is 65535, and save it as a 16-bit TIFF or PNG",
-        )
+        raise ImageRefused(path, f"has {samples} (mode {image.mode}){WITHOUT_WHITE}")
     if image.mode not in READABLE_MODES:
         raise ImageRefused(
             path, f"is stored in {image.mode}; accepted are gray, RGB, palette, CMYK and Lab. Fix: save it as RGB"

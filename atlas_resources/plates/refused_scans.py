@@ -29,18 +29,19 @@ def record_refusals(dataset: Dataset, results: Mapping[Path, str | None]) -> Non
 
     Args:
         dataset: The dataset.
-        results: Why each scan or index that was tried is refused, one line; None for one that is not. Scans that were
-            not tried stay listed while their files exist.
+        results: Why each scan or index that was tried is refused, one line; None for one that is not. A path
+            that does not exist is not listed. Scans that were not tried stay listed while their files exist.
     """
     before = {scan.path: scan for scan in read_refused_scans(dataset)}
     after = {name: scan for name, scan in before.items() if os.path.lexists(dataset.root / name)}
     now = datetime.now(UTC)
     for path, reason in results.items():
         name = known_path(dataset, path)
-        if reason is None:
+        if reason is None or not os.path.lexists(path):  # a mistyped path is no scan
             after.pop(name, None)
             continue
-        text, _, fix = reason.partition(" Fix: ")
+        stated, _, fix = reason.partition(" Fix: ")
+        text = stated.removesuffix(".")
         first = before[name].first_refused_at if name in before else now
         after[name] = RefusedScan(path=name, reason=text, fix=fix or None, first_refused_at=first, last_refused_at=now)
     if after != before:

@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
 from PIL import TiffImagePlugin
@@ -48,6 +49,23 @@ def seek_tiff_page(image: TiffImagePlugin.TiffImageFile, page: int) -> None:
             image.seek(index)
         except EOFError as error:
             raise ValueError(f"page {page} was asked for; it has {index}") from error
+
+
+def read_page_tags(data: bytes, page: int) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """The tags of a page, counted from 1, also of one whose samples Pillow has no mode for.
+
+    Raises:
+        SyntaxError, ValueError, struct.error: The file has no such page, or its tags are damaged.
+    """
+    stream = BytesIO(data)
+    is_big = 43 in data[2:4]  # BigTIFF's version; its header has 16 bytes, TIFF's 8
+    tags = TiffImagePlugin.ImageFileDirectory_v2(stream.read(16 if is_big else 8))
+    for _ in range(page):
+        if not tags.next:
+            raise ValueError(f"page {page} was asked for; the file has fewer")
+        stream.seek(tags.next)
+        tags.load(stream)
+    return tags
 
 
 def require_whole_tags(data: bytes, directory: int) -> None:

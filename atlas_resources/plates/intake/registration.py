@@ -11,6 +11,7 @@ from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import MAX_PIXELS, ImageRefused, list_pages, require_decodable
+from atlas_resources.plates.header import EXPORT
 from atlas_resources.plates.intake.corrections import correct_plate
 from atlas_resources.plates.intake.identity import (
     Content,
@@ -159,7 +160,7 @@ def validate(scan: Scan, registered: frozenset[Content], options: Options) -> Va
         return Validated(refusal=scan.refusal)
     try:
         if scan.path.is_file() and scan.path.stat().st_size == 0:  # also a device that would never end
-            return Validated(refusal="is empty (0 bytes)")
+            return Validated(refusal=f"is empty (0 bytes). {EXPORT}")
         sha256 = sha256_of(scan.path) if scan.path.is_file() else ""
         is_known = (sha256, None) in registered
         if not is_known:

@@ -65,7 +65,7 @@ def test_refused_scans_are_a_ledger_and_no_image_is_opened_for_it(dataset, scans
     rows = build_refused_scans(dataset)
     assert rows["path"].to_list() == [str(scans / "torn.tif")]
     assert rows["reason"].to_list() == ["is not an image that can be read; accepted are JPEG, PNG, TIFF, WebP"]
-    assert rows["fix"].to_list() == [None]
+    assert rows["fix"].to_list() == ["export the scan again"]
     assert rows["first_refused_at"].equals(rows["last_refused_at"].alias("first_refused_at"))
 
 

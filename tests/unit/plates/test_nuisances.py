@@ -17,8 +17,9 @@ pytestmark = pytest.mark.skipif(not (NASTY.is_dir() and PLATES.is_dir()), reason
 REFUSED = {
     "animated.gif": "is a GIF; accepted are JPEG, PNG, TIFF, WebP. Fix: save it as a PNG or TIFF",
     "found_gif1x1_named.jpg": "is a GIF; accepted are JPEG, PNG, TIFF, WebP. Fix: save it as a PNG or TIFF",
-    "truncated.jpg": "is a truncated or damaged JPEG: image file is truncated (9 bytes not processed)",
-    "zero_bytes.jpg": "is empty (0 bytes)",
+    "truncated.jpg": "is a truncated or damaged JPEG: image file is truncated (9 bytes not processed)."
+    " Fix: export the scan again",
+    "zero_bytes.jpg": "is empty (0 bytes). Fix: export the scan again",
 }
 
 # The upright size, and the recorded actions that differ from those of a plain image.

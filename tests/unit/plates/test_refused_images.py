@@ -50,13 +50,14 @@ def test_a_folder(tmp_path):
 def test_an_empty_file(tmp_path):
     path = tmp_path / "empty.jpg"
     path.touch()
-    assert reason_of(path) == "is empty (0 bytes)"
+    assert reason_of(path) == "is empty (0 bytes). Fix: export the scan again"
 
 
 def test_a_file_that_is_not_an_image(tmp_path):
     path = tmp_path / "notes.jpg"
     path.write_text("a list of plates")
-    assert reason_of(path) == "is not an image that can be read; accepted are JPEG, PNG, TIFF, WebP"
+    accepted = "accepted are JPEG, PNG, TIFF, WebP"
+    assert reason_of(path) == f"is not an image that can be read; {accepted}. Fix: export the scan again"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,7 @@ def test_bytes_cut_anywhere_are_refused(tmp_path, name):
         path.write_bytes(data[:length])
         reason = reason_of(path)
         assert "truncated or damaged" in reason or "header cannot be read" in reason, (length, reason)
+        assert reason.endswith(". Fix: export the scan again")
 
 
 def test_a_png_whose_checksum_is_wrong(tmp_path):
@@ -113,11 +115,21 @@ def test_formats_that_nothing_here_reads_are_named_too(tmp_path, start, named):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "named"), [("float32", "floating-point samples (mode F)"), ("int32", "samples of 32 bits or with a sign")]
+    ("shape", "dtype", "named"),
+    [
+        ((2, 2), "float32", "floating-point samples (mode F)"),
+        ((2, 2), "int32", "samples of 32 bits or with a sign"),
+        ((2, 2, 3), "float32", "floating-point samples (3 of 32 bits per pixel)"),
+        ((2, 2, 3), "float16", "floating-point samples (3 of 16 bits per pixel)"),
+        ((2, 2, 3), "int16", "samples of 32 bits or with a sign (3 per pixel)"),
+        ((2, 2, 3), "uint32", "samples of 32 bits or with a sign (3 per pixel)"),
+    ],
 )
-def test_samples_without_a_known_white(tmp_path, dtype, named):
+@pytest.mark.parametrize("is_big", [False, True])
+def test_samples_without_a_known_white(tmp_path, shape, dtype, named, is_big):
     path = tmp_path / "deep.tif"
-    tifffile.imwrite(path, np.zeros((2, 2), dtype))
+    photometric = "rgb" if len(shape) == 3 else "minisblack"
+    tifffile.imwrite(path, np.zeros(shape, dtype), photometric=photometric, bigtiff=is_big)
     reason = reason_of(path)
     assert reason.startswith(f"has {named}")
     assert reason.endswith("Fix: scale them so that black is 0 and white is 65535, and save it as a 16-bit TIFF or PNG")
@@ -166,7 +178,19 @@ def test_a_16_bit_png_with_one_transparent_colour(tmp_path):
 
 def test_a_tiff_of_a_kind_that_pillow_does_not_know(tmp_path):
     path = write_tiff(tmp_path / "a.tif", ">", (1, 1), {258: [16], 262: [0], 277: [1]}, b"\0\1")
-    assert reason_of(path) == "is a TIFF whose header cannot be read: unknown pixel mode"
+    assert reason_of(path) == (
+        "has samples of a kind that is not read (1 of 16 bits per pixel, PhotometricInterpretation 0). Fix: save it as"
+        " an 8- or 16-bit RGB TIFF or PNG"
+    )
+
+
+def test_a_tiff_of_eight_bands(tmp_path):
+    path = tmp_path / "bands.tif"
+    tifffile.imwrite(path, np.zeros((2, 2, 8), np.uint8), photometric="minisblack", planarconfig="contig")
+    assert reason_of(path) == (
+        "has 8 samples per pixel; accepted are gray, RGB, CMYK and Lab. Fix: save the bands for red, green and blue as"
+        " an RGB TIFF or PNG"
+    )
 
 
 def test_bytes_that_are_not_the_registered_ones(tmp_path):

@@ -36,6 +36,14 @@ def test_a_staged_scan_is_named_from_the_root_and_any_other_absolutely(dataset, 
     ]
 
 
+@pytest.mark.parametrize("name", ["nothing.jpg", "nosuchfolder/x.jpg", "a.png/x.jpg"])
+def test_a_path_that_does_not_exist_is_refused_and_not_listed(dataset, tmp_path, name):
+    write_image(tmp_path / "a.png")
+    found = list(register_scans(dataset, [tmp_path / name]))
+    assert [(one.path, one.reason) for one in found] == [(tmp_path / name, "does not exist")]
+    assert not refused_scans_path(dataset).exists()
+
+
 def test_without_a_refusal_there_is_no_file(dataset, tmp_path):
     assert listed(dataset, write_image(tmp_path / "a.png")) == []
     assert not refused_scans_path(dataset).exists()
@@ -77,6 +85,7 @@ def test_the_fix_is_apart_from_the_reason(dataset, tmp_path):
     assert listed(dataset, folder) == [str(folder / "a.png")]
     (refused,) = read_refused_scans(dataset)
     assert refused.reason.startswith("plate id 'Plate 1' (line 2 of the index) is not a slug")
+    assert not refused.reason.endswith(".")
     assert refused.fix == "correct that row, or rename its column to keep it as a further column"
 
 

@@ -47,6 +47,16 @@ class ScanNames:
         """The names of all scans."""
         return frozenset(name for scan in self.scans for name in self.of(scan))
 
+    @cached_property
+    def by_loose_name(self) -> dict[str, list[str]]:
+        """Names of the scans, by their names and paths in lower case, with and without extension."""
+        loose: dict[str, dict[str, None]] = {}
+        for scan in self.scans:
+            for name in self.of(scan):
+                for key in {name.casefold(), name.casefold().removesuffix(scan.suffix.casefold())}:
+                    loose.setdefault(key, {})[scan.name] = None
+        return {key: list(names) for key, names in loose.items()}
+
 
 def choose_index(folder: Path, scans: ScanNames) -> tuple[ScanIndex | IndexBroken | None, list[IndexReport]]:
     """The folder's index, and what became of every file of the folder that looks like one.
@@ -57,6 +67,8 @@ def choose_index(folder: Path, scans: ScanNames) -> tuple[ScanIndex | IndexBroke
     """
     try:
         files = sorted(path for path in folder.iterdir() if is_index_like(path) and path.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return None, []  # a path that does not exist, which is said of the scan itself
     except OSError as error:
         return IndexBroken(folder, f"cannot be listed: {error.strerror}. Fix: make it readable"), []
     named = [path for path in files if path.name in INDEX_NAMES]
@@ -160,12 +172,20 @@ def report(index: ScanIndex, scans: ScanNames) -> IndexReport:
         text += f": {index.columns.describe()}"
     without = [row for row in index.rows if row.file_name not in scans.all]
     if without:
-        names = listed([f"{row.where}, {row.file_name}" if row.file_name else row.where for row in without])
+        names = listed([f"{row.where}{suggested(row.file_name, scans)}" for row in without])
         text += f"; {counted(len(without), 'row')} without a scan here ({names})"
     bare = [scan.name for scan in scans.scans if not any(name in index.rows_of_name for name in scans.of(scan))]
     if bare:
         text += f"; {counted(len(bare), 'scan')} without a row ({listed(bare)})"
     return IndexReport(index.path, True, text)
+
+
+def suggested(name: str | None, scans: ScanNames) -> str:
+    """The name in a row without a scan, and the scans whose names differ from it by case or by its extension alone."""
+    if name is None:
+        return ""
+    meant = scans.by_loose_name.get(name.casefold())
+    return f", {name}" + (f": did you mean {' or '.join(meant[:MOST_REPORTED])}?" if meant else "")
 
 
 def counted(number: int, noun: str) -> str:

@@ -39,6 +39,16 @@ def test_the_one_table_that_names_scans_is_used_whatever_its_name(tmp_path, scan
     assert dataset.plate("plate-001").manifest().extra == {"artist": "Ada"}
 
 
+def test_a_row_that_differs_from_a_scan_by_case_or_extension_alone_names_it_and_does_not_describe_it(scans):
+    write_image(scans / "IMG_0031.JPG")
+    (scans / "list.csv").write_text("file\nc.png\nimg_0031.jpg\nIMG_0031\nBirds/A\ngone\n")
+    assert (
+        "; 4 rows without a scan here (line 3, img_0031.jpg: did you mean IMG_0031.JPG?, line 4, IMG_0031: did you mean"
+        " IMG_0031.JPG?, line 5, Birds/A: did you mean a.png? and 1 more)"
+    ) in reports(scans)["list.csv"][1]
+    assert [scan.path.name for scan in plan_scans([scans]).scans if scan.find_row()] == ["c.png"]
+
+
 def test_an_xlsx_is_an_index_too(tmp_path, scans):
     book = Workbook()
     sheet = book.active

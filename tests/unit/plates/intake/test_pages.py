@@ -121,7 +121,8 @@ def test_more_pages_than_are_counted_are_no_reason_to_refuse_the_first(dataset, 
     (one,) = register(dataset, tmp_path / "a.tif", has_pages=False)
     assert (one.status, one.note) == (
         "registered",
-        "is a TIFF whose pages cannot be counted: it has more than 1000 pages",
+        "is a TIFF whose pages cannot be counted: it has more than 1000 pages."
+        " Fix: export the scan again, as files of at most 1000 pages",
     )
     (refused,) = register(Dataset(tmp_path / "other"), tmp_path / "a.tif")
     assert (refused.status, refused.reason) == ("refused", one.note)

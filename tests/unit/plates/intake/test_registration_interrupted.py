@@ -61,9 +61,9 @@ def test_refused_scans_do_not_affect_the_others(dataset, tmp_path):
     ]
     assert [str(r.reason).split(":")[0] for r in found[1:5]] == [
         "is a truncated or damaged JPEG",
-        "is empty (0 bytes)",
+        "is empty (0 bytes). Fix",
         "does not exist",
-        "is not an image that can be read; accepted are JPEG, PNG, TIFF, WebP",
+        "is not an image that can be read; accepted are JPEG, PNG, TIFF, WebP. Fix",
     ]
     assert plates_on_disk(dataset) == ["plate-001", "plate-002"]
 
