@@ -4,12 +4,20 @@ from atlas_resources.catalogue._view import View, meanings
 from atlas_resources.tables.groundwork import GROUNDWORK_FAILURES
 from atlas_resources.tables.ledgers import RUNS
 
+
+def fix_first(message: str, command: str) -> str:
+    """SQL: what the message says is to be done, then the command; the command alone if the message says nothing."""
+    fix = f"nullif(regexp_extract({message}, 'Fix: ([^\\n]*)', 1), '')"
+    missing = f"CASE WHEN {message} LIKE '%: does not exist' THEN 'put the registered file back' END"
+    return f"concat_ws('; then: ', coalesce({fix}, {missing}), {command})"
+
+
 FAILURES = View(
     "failures",
-    """
+    f"""
     SELECT 'instrument' AS kind, plate_id, instrument, 'plates_structured/' || plate_id || '/runs/' || run_id AS path,
            error_stage AS stage, error_type, error_message AS message,
-           'atlas run @' || instrument || ' --plates ' || plate_id AS fix,
+           {fix_first("error_message", "'atlas run @' || instrument || ' --plates ' || plate_id")} AS fix,
            attempt AS attempts, sealed_at AS failed_at,
            coalesce(
                attempt_from_last = 1 AND NOT has_result AND fingerprint = present_fingerprint
@@ -26,7 +34,8 @@ FAILURES = View(
     WHERE status = 'failed'
     UNION ALL
     SELECT 'groundwork', plate_id, NULL, 'plates_structured/' || plate_id || '/source', 'groundwork', error_type,
-           message, 'atlas run @groundwork --plates ' || plate_id, attempts, failed_at, coalesce(is_current, false)
+           message, {fix_first("message", "'atlas run @groundwork --plates ' || plate_id")},
+           attempts, failed_at, coalesce(is_current, false)
     FROM groundwork_failures
     UNION ALL
     SELECT 'refused_scan', NULL, NULL, path, 'registration', NULL, reason, fix, NULL, last_refused_at, true
@@ -45,7 +54,7 @@ FAILURES = View(
         stage="Stage that failed: decode, preprocess, compute or seal of an instrument; groundwork; registration.",
         error_type="Type of the error; null for a refused scan.",
         message="Message of the error, or why the scan is refused.",
-        fix="Command that tries again, or what to do about a refused scan.",
+        fix="What the error says to do, if anything, then the command that tries again; null for a scan without either.",
         attempts="Number of the failed attempt with the same source and version; null for a refused scan.",
         failed_at="When it failed last, UTC.",
         is_current="Whether it still keeps the plate or scan from being measured.",

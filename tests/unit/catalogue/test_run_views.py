@@ -51,6 +51,26 @@ def test_failures_of_instruments_groundwork_and_registration_are_in_one_view():
     ]
 
 
+def test_the_fix_of_a_source_is_named_before_the_command_that_tries_again():
+    changed = "/a.png: expected sha256 aa, found bb. Fix: put the registered file back"
+    rows = found(
+        FAILURES,
+        "SELECT plate_id, fix FROM failures ORDER BY ALL",
+        plates=PLATES,
+        models=MODELS,
+        runs=[run("plate-001", 1, error_message=changed), run("plate-002", 1, error_message="/b.png: does not exist")],
+        groundwork_failures=[
+            {"plate_id": "plate-003", "attempts": 1, "error_type": "SourceChanged", "message": changed}
+            | {"failed_at": NOON, "is_current": True}
+        ],
+    )
+    assert rows == [
+        ("plate-001", "put the registered file back; then: atlas run @otsu_luma --plates plate-001"),
+        ("plate-002", "put the registered file back; then: atlas run @otsu_luma --plates plate-002"),
+        ("plate-003", "put the registered file back; then: atlas run @groundwork --plates plate-003"),
+    ]
+
+
 def test_a_failure_is_current_until_a_result_another_attempt_source_or_version():
     rows = found(
         FAILURES,
