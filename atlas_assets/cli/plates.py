@@ -41,8 +41,9 @@ def plates_add(
     Without an index, plates are numbered in order. Adding the same scans again changes nothing; with `--index`, plates
     that are registered take over what the index states now, as a new version of their manifests.
 
-    With `--pages`, the second page of the file that is plate-013 is plate-013-page-2, unless the index has a row for it
-    (the same file, with a column `source_page`). Each such plate has a copy of the whole file as its source.
+    With `--pages`, a page has the plate that its own row of the index gives it (the same file, with a column
+    `source_page`). Else, if the file's row gives the file a plate, such as 13, its second page is plate-013-page-2; and
+    if no row does, the page takes the next free number. Each such plate has a copy of the whole file as its source.
 
     A refused scan is reported with its reason, and listed in refused_scans.json until it is registered or gone. The
     rest are registered, and the exit code is 1.
@@ -152,6 +153,7 @@ def plates_update(
     plate.
     """
     from atlas_resources.plates.intake.corrections import update_plates
+    from atlas_resources.plates.intake.index.choice import counted
     from atlas_resources.plates.intake.index.table import IndexBroken
     from atlas_resources.plates.json_files import DatasetBroken
 
@@ -159,7 +161,7 @@ def plates_update(
     counts: Counter[str] = Counter()
     try:
         index, corrections = update_plates(open_dataset(), file, dry_run)
-        show(f"index {file}: {index.coding}, {len(index.rows)} rows: {index.columns.describe()}", "cyan")
+        show(f"index {file}: {index.coding}, {counted(len(index.rows), 'row')}: {index.columns.describe()}", "cyan")
         for one in corrections:
             kind = "refused" if one.reason else "corrected" if one.changed else "unchanged"
             counts[kind] += 1
