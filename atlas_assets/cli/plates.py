@@ -41,9 +41,8 @@ def plates_add(
     Without an index, plates are numbered in order. Adding the same scans again changes nothing; with `--index`, plates
     that are registered take over what the index states now, as a new version of their manifests.
 
-    With `--pages`, a page has the plate that its own row of the index gives it (the same file, with a column
-    `source_page`). Else, if the file's row gives the file a plate, such as 13, its second page is plate-013-page-2; and
-    if no row does, the page takes the next free number. Each such plate has a copy of the whole file as its source.
+    With `--pages`, a page's own row of the index (with a column `source_page`) says which plate it is. Else page 2 of a
+    file whose row says plate 13 is plate-013-page-2; without a row, it takes the next free number.
 
     A refused scan is reported with its reason, and listed in refused_scans.json until it is registered or gone. The
     rest are registered, and the exit code is 1.
