@@ -24,6 +24,11 @@ def _print_problems(registry: "Registry") -> bool:
     return is_wrong
 
 
+def _split(plates: str | None) -> list[str] | None:
+    """Plate ids that are separated by commas."""
+    return [plate_id.strip() for plate_id in plates.split(",")] if plates else None
+
+
 def run(
     selection: Annotated[
         str | None,
@@ -56,7 +61,6 @@ def run(
     if sum((bool(plates), missing, failed)) > 1:
         raise fail("use only one of --plates, --missing and --failed")
     dataset = open_dataset()
-    chosen = [plate_id.strip() for plate_id in plates.split(",")] if plates else None
     which = "missing" if missing else "failed" if failed else "all"
     is_success = not _print_problems(registry := read_registry())
     for instrument in registry.instruments.values() if paranoid else ():
@@ -64,7 +68,7 @@ def run(
     with open_instance(dataset) as instance:
         try:
             layers = materialize(
-                registry, dataset, instance, selection=selection, plate_ids=chosen, which=which, console=console
+                registry, dataset, instance, selection=selection, plate_ids=_split(plates), which=which, console=console
             )
             for layer in layers:
                 is_success &= layer.is_success
