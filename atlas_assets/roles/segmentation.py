@@ -86,7 +86,7 @@ class SegmentationWork:
         rows = [row for row, _ in found]
         metrics = {
             "segment_count": len(rows),
-            "covered_ratio": float(np.mean(covered)),
+            "raster_covered_ratio": float(np.mean(covered)),
             "largest_area_ratio": rows[0]["area_ratio"] if rows else 0.0,
         }
         # Numbers are those of the ids, so the paper keeps its number although it is not outlined.

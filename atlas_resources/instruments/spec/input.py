@@ -99,6 +99,13 @@ class Preprocessing(Contract):
             raise ValueError("mean and std are declared together or not at all")
         return self
 
+    @model_validator(mode="after")
+    def _crop_is_within(self) -> "Preprocessing":
+        size_px = self.resize.size_px if self.resize and self.resize.mode != "longest_side" else None
+        if size_px and self.crop_px and self.crop_px > size_px:
+            raise ValueError(f"crop_px is at most resize.size_px, found {self.crop_px} of {size_px}")
+        return self
+
     def steps(self) -> dict[str, Any]:
         """All that changes the input: every field but the name of the reference."""
         return self.model_dump(exclude={"reference"})

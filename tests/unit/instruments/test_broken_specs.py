@@ -235,6 +235,15 @@ def test_a_mean_without_its_deviation_is_refused(tmp_path: Path):
     assert "mean and std are declared together or not at all" in problem.expected
 
 
+def test_a_crop_larger_than_the_resized_side_is_refused(tmp_path: Path):
+    """It would be measured with a black border."""
+    (problem,) = problems_of(
+        write_spec(tmp_path, with_field(content_of("efficientnet_lite0"), ("preprocessing", "crop_px"), 320))
+    )
+    assert problem.field == "preprocessing"
+    assert "crop_px is at most resize.size_px, found 320 of 256" in problem.expected
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

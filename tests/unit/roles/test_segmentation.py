@@ -186,7 +186,7 @@ def test_a_row_has_the_geometry_and_the_class_of_its_mask():
         "touches_border": False,
     }
     assert found.rows.columns == [column.name for column in SEGMENT]
-    assert found.metrics == {"segment_count": 1, "covered_ratio": 80 / 1200, "largest_area_ratio": 320 / 4800}
+    assert found.metrics == {"segment_count": 1, "raster_covered_ratio": 80 / 1200, "largest_area_ratio": 320 / 4800}
 
 
 def test_a_palette_is_computed_from_the_masks_own_pixels():
@@ -231,13 +231,13 @@ def test_a_plate_without_masks_has_no_rows_and_the_same_columns():
     found = measure([])
     assert found.rows.height == 0
     assert found.rows.columns == [column.name for column in SEGMENT]
-    assert found.metrics == {"segment_count": 0, "covered_ratio": 0.0, "largest_area_ratio": 0.0}
+    assert found.metrics == {"segment_count": 0, "raster_covered_ratio": 0.0, "largest_area_ratio": 0.0}
 
 
 def test_the_covered_ratio_counts_each_pixel_once():
     """Two overlapping halves of 30 x 40: columns 0..24 and 15..39 cover the whole raster."""
     found = measure([Mask.encode(box((30, 40), (0, 30), (0, 25))), Mask.encode(box((30, 40), (0, 30), (15, 40)))])
-    assert found.metrics["covered_ratio"] == 1.0
+    assert found.metrics["raster_covered_ratio"] == 1.0
 
 
 @pytest.mark.parametrize(
