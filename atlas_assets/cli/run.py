@@ -7,7 +7,6 @@ import typer
 from rich.table import Table
 
 from atlas_assets.cli.output import console, fail, open_dataset
-from atlas_resources.instruments.roster import ROSTER_NAME
 
 if TYPE_CHECKING:
     from atlas_resources.instruments.registry import Registry
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 
 def _print_problems(registry: "Registry") -> bool:
     """Prints what is wrong in the roster and the specs. Returns whether the roster is wrong: nothing is active then."""
+    from atlas_resources.instruments.roster import ROSTER_NAME
+
     for problem in registry.problems:
         console.print(str(problem), style="red", markup=False, soft_wrap=True)
     is_wrong = any(Path(problem.file).name == ROSTER_NAME for problem in registry.problems)
