@@ -39,7 +39,7 @@ def require_regular(path: Path, status: os.stat_result) -> None:
 def read_regular(path: Path, max_bytes: int) -> bytes:
     """The bytes of a regular file; a link is followed.
 
-    No more than `max_bytes` + 1 bytes are read, whatever size the file states.
+    No more than `max_bytes` + 1 bytes are read, even if the file states another size.
 
     Args:
         path: The file.

@@ -83,7 +83,7 @@ class TestRebuild:
         assert [path.name for path in catalogued.root.iterdir() if path.name.startswith(".atlas")] == []
 
     def test_the_write_ahead_log_of_a_killed_session_does_not_reach_the_new_file(self, catalogued, registry):
-        """DuckDB would apply the log to whatever file has the name, and then refuse to open it."""
+        """DuckDB would apply the log to any file of the name, and then refuse to open it."""
         leave_a_write_ahead_log(catalogued.catalogue_path)
         build_catalogue(catalogued, registry)
         assert count_in_another_process(catalogued.catalogue_path) == 5

@@ -1,4 +1,4 @@
-"""The view `plate_index`: a column for each further column of any index, whatever its name, in the catalogue."""
+"""The view `plate_index`: a column for each further column of any index, under its own name, in the catalogue."""
 
 import csv
 from collections.abc import Callable

@@ -176,7 +176,7 @@ def _squared(boxes: torch.Tensor) -> torch.Tensor:
 
 
 def _without_overlapping(boxes: torch.Tensor) -> torch.Tensor:
-    """Drops each box [N, 5] of which, or of a better one, a larger share than LAST_OVERLAP lies in the other."""
+    """Drops each box [N, 5] of which, or of a better one, a larger share than LAST_OVERLAP is in the other."""
     areas = (boxes[:, 2:4] - boxes[:, :2] + 1).prod(dim=1)
     left, kept = boxes[:, 4].argsort(), []
     while len(left):

@@ -77,8 +77,8 @@ def read_rows(path: Path, shown: object, written: object) -> Iterator[tuple[int,
 
 def sheet_rows(sheet: object, columns: int) -> Iterator[Values]:
     """The rows' values, streamed. What the sheet states as its own dimensions is not believed."""
-    sheet.reset_dimensions()  # type: ignore[attr-defined]
-    return sheet.iter_rows(max_col=columns, values_only=True)  # type: ignore[attr-defined]
+    sheet.reset_dimensions()  # type: ignore[attr-defined] # of read-only sheets, which its types omit
+    return sheet.iter_rows(max_col=columns, values_only=True)  # type: ignore[attr-defined] # see above
 
 
 def as_cell(value: object) -> object:

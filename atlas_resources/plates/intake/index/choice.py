@@ -86,7 +86,7 @@ def choose_index(folder: Path, scans: ScanNames) -> tuple[ScanIndex | IndexBroke
 
 
 def choose_unnamed(files: list[Path], scans: ScanNames) -> tuple[ScanIndex | IndexBroken | None, list[IndexReport]]:
-    """The one file that names scans, whatever its name, or None."""
+    """The one file, of any name, that names scans, or None."""
     found: list[ScanIndex] = []
     others: list[IndexReport] = []
     for path in files:

@@ -1,4 +1,4 @@
-"""The cells of an index, whatever its file: a header and rows, within bounds."""
+"""The cells of an index of any file type: a header and rows, within bounds."""
 
 import json
 from collections.abc import Iterable, Sequence
