@@ -49,7 +49,7 @@ def require_bounded(path: Path, data: bytes) -> None:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:  # the last of a version of ZIP it cannot read
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:  # the last: a ZIP version it cannot read
         raise IndexBroken(path, f"is not an XLSX file: {error}. Fix: save it as XLSX or CSV") from error
     if unpacked > MAX_UNPACKED_BYTES:
         raise IndexBroken(
