@@ -5,6 +5,7 @@ defaults of each class count as they do when the model is used.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -202,4 +203,27 @@ def steps_of_torchvision(transforms: Any) -> Preprocessing:
         crop_rounding="half_to_even",
         mean=transforms.mean,
         std=transforms.std,
+    )
+
+
+def steps_of_timm(network: Any) -> Preprocessing:
+    """Reads the steps of timm's evaluation transform from a network's `pretrained_cfg`: resize, then centre crop.
+
+    Raises:
+        StepsUnreadable: the transform crops in another way than from the centre.
+    """
+    from timm.data import resolve_data_config
+
+    own = resolve_data_config({}, model=network)
+    if own["crop_mode"] != "center":
+        raise StepsUnreadable(f"timm's crop_mode is {own['crop_mode']}")
+    side_px = own["input_size"][-1]
+    return _build_steps(
+        "timm",
+        Resize(mode="shortest_side", size_px=math.floor(side_px / own["crop_pct"])),  # as timm.data.transforms_factory
+        own["interpolation"],
+        crop_px=side_px,
+        crop_rounding="half_to_even",
+        mean=list(own["mean"]),
+        std=list(own["std"]),
     )

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from support.made_checkpoints import sha256_of
 from support.made_specs import project_spec
 
+from atlas_resources.instruments.spec.input import Departure
+from atlas_resources.models._departures import PreprocessingMismatch
 from atlas_resources.models.loaders.embedders.efficientnet_lite import load
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Embedder, Scorer, shown_names
@@ -208,6 +210,18 @@ def test_a_state_dict_of_other_shapes_is_refused(tmp_path: Path):
 def test_another_networks_weights_are_refused(tmp_path: Path):
     with pytest.raises(ValueError, match=r"efficientnet_lite0: expected 296 entries, found 386 in .*lite2\.pth"):
         load_altered(tmp_path / "lite2.pth", original_entries(LITE2))
+
+
+def test_another_crop_than_timms_is_refused_unless_it_is_a_declared_departure():
+    """The card says that the input equals timm's evaluation transform."""
+    spec = project_spec("efficientnet_lite2")
+    assert spec.preprocessing
+    cropped = spec.model_copy(update={"preprocessing": spec.preprocessing.model_copy(update={"crop_px": 224})})
+    weights = require_weights(spec)
+    with pytest.raises(PreprocessingMismatch, match="crop_px: declared 224, its own 260"):
+        load(cropped, weights, "cpu")
+    departure = Departure(step="crop_px", own=260, reason="the middle of the plate alone")
+    load(cropped.model_copy(update={"departures": [departure]}), weights, "cpu")
 
 
 def test_the_wheels_file_is_the_pinned_one(original: Original):

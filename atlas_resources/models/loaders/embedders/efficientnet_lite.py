@@ -7,7 +7,9 @@ from timm.data.imagenet_info import ImageNetInfo
 
 from atlas_resources.instruments.spec.output import ScoresOutput
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models._departures import require_same_steps
 from atlas_resources.models.loaders._state_dicts import build_empty, fill, read_tensors
+from atlas_resources.models.processor_steps import steps_of_timm
 from atlas_resources.models.protocols import Label
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
@@ -55,11 +57,13 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> EfficientNetLite:
 
     Raises:
         WeightsMismatch: the state dict has another number of entries, or see `_state_dicts.fill`.
+        PreprocessingMismatch: the spec declares other steps than timm's evaluation transform.
     """
     path = weights.only_file()
     original = read_tensors(path)
     expected = ENTRY_COUNT[spec.loader or ""]
     network = build_empty(lambda: timm.create_model(f"tf_{spec.loader}", pretrained=False))
+    require_same_steps(spec, steps_of_timm(network), f"timm's evaluation transform of tf_{spec.loader}")
     names = list(network.state_dict())
     if not len(original) == len(names) == expected:
         raise WeightsMismatch(f"{spec.key}: expected {expected} entries, found {len(original)} in {path}")
