@@ -94,7 +94,8 @@ def _processors(spec: Spec) -> list[str]:
     steps, default = spec.preprocessing, spec.default_processor
     lines = []
     if steps and steps.reference and not spec.region:
-        lines.append(f"- Input: equal to that of {REFERENCES[steps.reference]}")
+        but_for = f", but for {', '.join(one.step for one in spec.departures)}" if spec.departures else ""
+        lines.append(f"- Input: equal to that of {REFERENCES[steps.reference]}{but_for}")
     if default:
         lines.append(
             f"- The library's default, {default.name}, gives other inputs: values differ by up to "
