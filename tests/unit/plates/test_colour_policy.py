@@ -1,18 +1,30 @@
 """The policy srgb8-v2, pixel by pixel. Expected values are computed by hand; comments show how."""
 
 import struct
-import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageOps
+from support.decoded import (
+    BLACK,
+    BLUE,
+    GRAY,
+    GRAY_ALPHA,
+    GREEN,
+    PALETTE,
+    RED,
+    RGB,
+    RGB_ALPHA,
+    WHITE,
+    actions,
+    decode_image,
+    pixels,
+)
 from support.made_scans import (
     SRGB_ICC,
     SWAPPED_ICC,
     black_only_cmyk_icc,
-    encoded,
     linear_gray_icc,
     png_chunk,
     write_png,
@@ -20,31 +32,8 @@ from support.made_scans import (
 )
 
 from atlas_resources.measures.colour.extremes import Extremes
-from atlas_resources.measures.pixels import measure_pixels
 from atlas_resources.plates.contracts import ColourPolicy
-from atlas_resources.plates.decode import DecodedImage, ImageRefused, decode, list_pages
-
-GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6  # PNG colour types
-RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
-
-
-def pixels(decoded: DecodedImage) -> list[tuple[int, ...]]:
-    """Row by row."""
-    return [tuple(map(int, pixel)) for pixel in np.asarray(decoded.image).reshape(-1, 3)]
-
-
-def actions(decoded: DecodedImage) -> dict[str, str]:
-    """The recorded actions that differ from those of a plain image."""
-    plain = {"exif_orientation": "absent", "icc_profile": "absent", "alpha": "absent", "bit_depth": "8", "page": "only"}
-    plain |= {"name": "srgb8-v2", "cmyk": "not_cmyk", "page_number": 1, "extremes": "8_bit_srgb"}
-    plain |= {"lab": "not_lab"}
-    return {key: value for key, value in decoded.facts.colour_policy.model_dump().items() if plain[key] != value}
-
-
-def decode_image(tmp_path: Path, image: Image.Image, kind: str, **options: object) -> DecodedImage:
-    path = tmp_path / f"scan.{kind.lower()}"
-    path.write_bytes(encoded(image, kind, **options))
-    return decode(path)
+from atlas_resources.plates.decode import decode
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
@@ -365,98 +354,6 @@ class TestLab:
     def test_white_and_black_are_those_of_srgb(self, tmp_path):
         path = write_tiff(tmp_path / "a.tif", "<", (2, 1), {258: [8] * 3, 262: [8], 277: [3]}, b"\xff\0\0\0\0\0")
         assert pixels(decode(path)) == [WHITE, BLACK]
-
-
-class TestExtremes:
-    """White, black and clipped pixels of 16-bit scans are counted in their samples, by hand here."""
-
-    def test_only_samples_at_the_ends_are_white_or_clipped(self, tmp_path):
-        # At 8 bits, 65408 to 65535 round to 255 and 0 to 128 to 0; at most 2570 = 10 * 257 is black.
-        rows = [struct.pack(">7H", 65535, 65534, 65408, 2571, 2570, 128, 0)]
-        decoded = decode(write_png(tmp_path / "a.png", (7, 1), 16, GRAY, rows))
-        assert decoded.extremes == Extremes(white_px=1, black_px=3, clipped_low_px=1, clipped_high_px=1)
-        tones = measure_pixels(decoded.image, decoded.extremes).tones
-        assert (tones.white_ratio, tones.clipped_high_ratio, tones.clipped_low_ratio) == (1 / 7, 1 / 7, 1 / 7)
-        assert tones.black_ratio == 3 / 7
-        assert tones.max_rgb == (255, 255, 255)
-
-    def test_one_clipped_channel_is_enough_and_white_needs_all(self, tmp_path):
-        row = struct.pack(">9H", 65535, 65535, 65535, 65535, 9, 0, 65534, 65534, 65534)
-        decoded = decode(write_png(tmp_path / "a.png", (3, 1), 16, RGB, [row]))
-        assert decoded.extremes == Extremes(white_px=1, black_px=0, clipped_low_px=1, clipped_high_px=2)
-
-    def test_a_transparent_pixel_is_white(self, tmp_path):
-        row = struct.pack(">4H", 7, 0, 7, 65535)
-        decoded = decode(write_png(tmp_path / "a.png", (2, 1), 16, GRAY_ALPHA, [row]))
-        assert decoded.extremes == Extremes(white_px=1, black_px=1, clipped_low_px=0, clipped_high_px=1)
-
-    def test_they_are_of_the_samples_before_the_profile(self, tmp_path):
-        row = [struct.pack(">3H", 65534, 65534, 65534)]
-        icc = b"x\0\0" + zlib.compress(SWAPPED_ICC)
-        decoded = decode(write_png(tmp_path / "a.png", (1, 1), 16, RGB, row, extra=png_chunk(b"iCCP", icc)))
-        assert pixels(decoded) == [WHITE]
-        assert decoded.facts.colour_policy.icc_profile == "converted"
-        assert decoded.extremes == Extremes(white_px=0, black_px=0, clipped_low_px=0, clipped_high_px=0)
-
-    def test_those_of_8_bits_and_of_inks_are_of_the_srgb_pixels(self, tmp_path):
-        assert decode_image(tmp_path, Image.new("RGB", (1, 1), WHITE), "PNG").extremes is None
-        tifffile.imwrite(tmp_path / "a.tif", np.zeros((1, 1, 4), np.uint16), photometric="separated")
-        decoded = decode(tmp_path / "a.tif")
-        assert (decoded.extremes, decoded.facts.colour_policy.extremes) == (None, "8_bit_srgb")
-
-
-class TestPages:
-    def test_each_page_of_a_tiff_can_be_read(self, tmp_path):
-        tints = (RED, BLUE, GREEN)
-        pages = [Image.new("RGB", (2, 1), tint) for tint in tints]
-        path = tmp_path / "a.tif"
-        path.write_bytes(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
-        assert list_pages(path) == [1, 2, 3]
-        for number, tint in enumerate(tints, start=1):
-            decoded = decode(path, page=number)
-            assert set(pixels(decoded)) == {tint}
-            page = {"page": "first_of_several" if number == 1 else "later_of_several", "page_number": number}
-            assert actions(decoded) == {key: value for key, value in page.items() if value != 1}
-
-    @pytest.mark.parametrize("compression", [None, "zlib"])
-    def test_a_later_page_may_have_16_bits(self, tmp_path, compression):
-        path = tmp_path / "a.tif"
-        with tifffile.TiffWriter(path) as writer:
-            for sample in (257, 2570):
-                writer.write(np.full((3, 4, 3), sample, np.uint16), photometric="rgb", compression=compression)
-        assert [set(pixels(decode(path, page=number))) for number in (1, 2)] == [{(1, 1, 1)}, {(10, 10, 10)}]
-
-    @pytest.mark.parametrize(("page", "reason"), [(3, "page 3 was asked for; it has 2"), (0, "counted from 1")])
-    def test_a_page_that_is_not_there_is_refused(self, tmp_path, page, reason):
-        path = tmp_path / "a.tif"
-        path.write_bytes(encoded(Image.new("L", (1, 1)), "TIFF", save_all=True, append_images=[Image.new("L", (1, 1))]))
-        with pytest.raises(ImageRefused, match=reason):
-            decode(path, page=page)
-
-    def test_other_formats_have_page_1_only(self, tmp_path):
-        path = tmp_path / "a.png"
-        path.write_bytes(encoded(Image.new("L", (1, 1)), "PNG"))
-        assert list_pages(path) == [1]
-        with pytest.raises(ImageRefused, match="page 2 was asked for; only page 1 of a PNG is read"):
-            decode(path, page=2)
-
-    def test_a_tiff_of_very_many_pages_is_measured_but_its_pages_are_not_counted(self, tmp_path):
-        path = tmp_path / "a.tif"
-        with tifffile.TiffWriter(path) as writer:
-            for _ in range(1001):
-                writer.write(np.zeros((1, 1), np.uint8), photometric="minisblack", metadata=None)
-        assert decode(path).facts.colour_policy.page == "first_of_several"
-        with pytest.raises(ImageRefused, match="it has more than 1000 pages"):
-            list_pages(path)
-
-
-@pytest.mark.parametrize("kind", ["TIFF", "WEBP"])
-def test_of_several_pages_the_first_is_taken(tmp_path, kind):
-    first, second = Image.new("RGB", (2, 2), RED), Image.new("RGB", (2, 2), BLUE)
-    options = {"lossless": True} if kind == "WEBP" else {}
-    decoded = decode_image(tmp_path, first, kind, save_all=True, append_images=[second], **options)
-    assert set(pixels(decoded)) == {RED}
-    assert decoded.facts.colour_policy.page == "first_of_several"
 
 
 def test_the_policy_names_itself(tmp_path):
