@@ -212,7 +212,7 @@ def steps_of_timm(network: Any) -> Preprocessing:
     Raises:
         StepsUnreadable: the transform crops in another way than from the centre.
     """
-    from timm.data import resolve_data_config
+    from timm.data.config import resolve_data_config
 
     own = resolve_data_config({}, model=network)
     if own["crop_mode"] != "center":
