@@ -48,7 +48,7 @@ def asset_key(instrument: Instrument) -> dg.AssetKey:
 def build_instrument_asset(instrument: Instrument) -> dg.AssetsDefinition:
     """The partitioned, batched, idempotent asset of one admitted instrument."""
     spec, identity, key = instrument.spec, instrument.identity, asset_key(instrument)
-    inputs = [MANIFEST_KEY, *([asset_key(instrument.upstream)] if instrument.upstream else [])]
+    inputs = [asset_key(instrument.upstream) if instrument.upstream else MANIFEST_KEY]
     # Dagster puts assets of equal policy into one run, where a plate that fails upstream holds back the whole step.
     plates_per_run = spec.max_partitions_per_run + instrument.depth
 

@@ -27,6 +27,9 @@ EMBEDDINGS, SEGMENTS, PROBES, DETECTIONS, KEPT = (
 
 WHOLE = "sealed_files_are_whole"
 WHOLE_MEANING = "Files of sealed runs have the digests they were sealed with. A run that is not whole is left out."
+ALSO_READ = {"masks_are_of_the_raw_set": (SEGMENTS,), "boxes_are_sound": (PLATES,)}
+"""Other ledgers that a check reads; they are refreshed before it in the same run."""
+
 Finding = Callable[[Dataset], tuple[int, list[str]]]  # number of rows checked, and a line per wrong row
 
 
@@ -170,7 +173,11 @@ def _build_check(
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
     is_blocking: bool = False,
 ) -> Any:
-    @dg.asset_check(asset=ledger_key(table), name=name, description=description, blocking=is_blocking)
+    others = [ledger_key(other) for other in ALSO_READ.get(name, ())]
+
+    @dg.asset_check(
+        asset=ledger_key(table), additional_deps=others, name=name, description=description, blocking=is_blocking
+    )
     def check(dataset: DatasetResource) -> dg.AssetCheckResult:
         looked_at, wrong = find(dataset.open())
         return dg.AssetCheckResult(passed=not wrong, severity=severity, metadata=_metadata(looked_at, wrong))

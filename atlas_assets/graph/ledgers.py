@@ -20,7 +20,7 @@ from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
-from atlas_resources.ledgers.runs import build_instrument_table, build_lineage, build_runs
+from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
@@ -107,22 +107,21 @@ def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
         role: [asset_key(instrument) for instrument in registry.instruments.values() if instrument.spec.role == role]
         for role in INSTRUMENT_TABLES
     }
-    all_instruments = [key for keys in keys_of_role.values() for key in keys]
     ledgers = [
         _build_ledger_asset(PLATES, [MANIFEST_KEY, INPUT_IMAGE_KEY], build_plates),
         _build_ledger_asset(HISTOGRAMS, [HISTOGRAMS_KEY], build_histograms),
         _build_ledger_asset(REFUSED_SCANS, [], build_refused_scans),
         _build_ledger_asset(GROUNDWORK_FAILURES, [INPUT_IMAGE_KEY, HISTOGRAMS_KEY], build_groundwork_failures),
-        _build_ledger_asset(RUNS, all_instruments, partial(build_runs, registry=registry)),
-        _build_ledger_asset(LINEAGE, [*all_instruments, ledger_key(RUNS)], build_lineage),
+        _build_ledger_asset(RUNS, [ledger_key(table) for table in INSTRUMENT_TABLES.values()], build_runs),
+        _build_ledger_asset(LINEAGE, [ledger_key(RUNS)], build_lineage),
         _build_ledger_asset(MODELS, [], partial(build_models, registry=registry)),
     ]
     ledgers += [
-        _build_ledger_asset(table, [*keys_of_role[role], ledger_key(RUNS)], partial(build_instrument_table, role=role))
+        _build_ledger_asset(table, keys_of_role[role], partial(build_results, registry=registry, role=role))
         for role, table in INSTRUMENT_TABLES.items()
     ]
     segments = ledger_key(INSTRUMENT_TABLES["segmentation"])
-    ledgers.append(_build_ledger_asset(SEGMENT_SETS, [ledger_key(RUNS), segments], build_segment_sets))
+    ledgers.append(_build_ledger_asset(SEGMENT_SETS, [segments], build_segment_sets))
     return [*ledgers, _build_catalogue_asset(registry)]
 
 

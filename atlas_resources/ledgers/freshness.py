@@ -70,7 +70,7 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
         yield f"instruments changed: {', '.join(sorted(fingerprint[:8] for fingerprint in present))}"
     compared = runs_in(read_ledger(dataset, SEGMENT_SETS))
     if differing := compared ^ runs_in(current_segmentations(dataset)):
-        yield f"segment_sets is behind runs by {len(differing)} sets; the newest is {max(differing)[0]}"
+        yield f"segment_sets is behind segments by {len(differing)} sets; the newest is {max(differing)[0]}"
 
 
 def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]:

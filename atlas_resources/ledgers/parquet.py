@@ -1,4 +1,7 @@
-"""Ledgers as Parquet files: where they are, reading and writing them whole, and the rows of sealed runs."""
+"""Ledgers as Parquet files: where they are, reading and writing them whole, and the rows of sealed runs.
+
+The rows of `ledger/runs` are gathered with the results, one file for each role in `ledger/runs_by_role/`.
+"""
 
 import io
 import logging
@@ -31,9 +34,13 @@ def ledger_path(dataset: Dataset, table: Table) -> Path:
     return dataset.ledger_dir / f"{table.name}.parquet"
 
 
+def _runs_path(dataset: Dataset, role: str) -> Path:
+    return dataset.ledger_dir / "runs_by_role" / f"{INSTRUMENT_TABLES[role].name}.parquet"
+
+
 def has_present_columns(dataset: Dataset, table: Table) -> bool:
     """Whether a ledger exists, can be read and has exactly the columns of its table."""
-    return _read(dataset, table, []) is not None
+    return _read(ledger_path(dataset, table), table, []) is not None
 
 
 def read_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
@@ -41,23 +48,37 @@ def read_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
 
     A ledger that is no Parquet file is logged: it is derived, and the next refresh builds it again from the plates.
     """
-    rows = _read(dataset, table, table.schema.names())
+    rows = _read(ledger_path(dataset, table), table, table.schema.names())
     return table.schema.to_frame() if rows is None else rows
+
+
+def read_runs_of(dataset: Dataset, role: str) -> pl.DataFrame:
+    """The runs of a role, as gathered with its results: rows of `ledger/runs`."""
+    rows = _read(_runs_path(dataset, role), RUNS, RUNS.schema.names())
+    return RUNS.schema.to_frame() if rows is None else rows
 
 
 def runs_in_ledger(dataset: Dataset, table: Table) -> set[RunKey]:
     """The sealed runs that a ledger has rows of. Reads two of its columns."""
-    rows = _read(dataset, table, list(KEY_COLUMNS))
+    return _keys_in(ledger_path(dataset, table), table)
+
+
+def runs_gathered(dataset: Dataset, role: str) -> set[RunKey]:
+    """The runs of a role that were gathered with its results. Reads two columns."""
+    return _keys_in(_runs_path(dataset, role), RUNS)
+
+
+def _keys_in(path: Path, table: Table) -> set[RunKey]:
+    rows = _read(path, table, list(KEY_COLUMNS))
     return set() if rows is None else runs_in(rows)
 
 
-def _read(dataset: Dataset, table: Table, columns: list[str]) -> pl.DataFrame | None:
-    """Some columns of a ledger; None if there is no ledger with the table's columns.
+def _read(path: Path, table: Table, columns: list[str]) -> pl.DataFrame | None:
+    """Some columns of a table's file; None if there is no file with the table's columns.
 
     The file is opened once: a ledger that is replaced meanwhile stays readable through the open file, whereas a reader
     that opens its path twice reads the columns of one file by the footer of another.
     """
-    path = ledger_path(dataset, table)
     try:
         with path.open("rb") as file:
             if pl.read_parquet_schema(file) != dict(table.schema):
@@ -73,9 +94,18 @@ def _read(dataset: Dataset, table: Table, columns: list[str]) -> pl.DataFrame | 
 
 def write_ledger(dataset: Dataset, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     """Replaces the ledger atomically. Returns the rows as written: in the table's columns and order."""
+    return _write(ledger_path(dataset, table), table, rows)
+
+
+def write_runs_of(dataset: Dataset, role: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Replaces the runs of a role atomically. Returns them as written."""
+    return _write(_runs_path(dataset, role), RUNS, rows)
+
+
+def _write(path: Path, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     conformed = table.conform(rows)
-    sweep_leftovers(dataset.ledger_dir)
-    write_bytes_atomically(ledger_path(dataset, table), parquet_bytes(conformed))
+    sweep_leftovers(path.parent)
+    write_bytes_atomically(path, parquet_bytes(conformed))
     return conformed
 
 
@@ -90,8 +120,8 @@ def runs_in(rows: pl.DataFrame) -> set[RunKey]:
 
 
 def complete_runs(dataset: Dataset, role: str) -> set[RunKey]:
-    """The complete runs of a role, by `ledger/runs`."""
-    return runs_in(read_ledger(dataset, RUNS).filter(pl.col("status") == "complete", pl.col("role") == role))
+    """The complete runs of a role that were gathered with its results."""
+    return runs_in(read_runs_of(dataset, role).filter(status="complete"))
 
 
 def read_sealed_files(dataset: Dataset, role: str, keys: Iterable[RunKey]) -> tuple[pl.DataFrame, list[SealedFault]]:
@@ -139,5 +169,5 @@ def _parse(files: Sequence[_ResultFile], schema: pl.Schema) -> Iterator[pl.DataF
 
 
 def read_sealed_rows(dataset: Dataset, role: str) -> tuple[pl.DataFrame, list[SealedFault]]:
-    """The rows of a role's complete runs in `ledger/runs`, from the plates' own files, as `read_sealed_files` does."""
+    """The rows of a role's complete runs, as gathered, from the plates' own files, as `read_sealed_files` does."""
     return read_sealed_files(dataset, role, complete_runs(dataset, role) & sealed_runs(dataset))

@@ -1,75 +1,83 @@
-"""Ledgers of sealed runs: what ran, what it measured, and from what. Each reads only the runs it does not hold yet.
+"""Ledgers of sealed runs: what they measured, what ran, and from what. Each reads only the runs it does not hold yet.
 
+The manifests of a role's runs are gathered with its results; `runs` puts them together, and `lineage` is made from it.
 A run that is not as it was sealed is left out of all of them; `left_out.py` names it.
 """
 
 import json
+from functools import partial
 
 import polars as pl
 
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import (
-    complete_runs,
+    has_present_columns,
     read_ledger,
+    read_runs_of,
     read_sealed_files,
+    runs_gathered,
     runs_in,
-    runs_in_ledger,
     sealed_runs,
     write_ledger,
+    write_runs_of,
 )
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import Metrics, RunManifest
-from atlas_resources.runs.faults import RunKey, SealedFault, require_whole, try_read, whole_plates
+from atlas_resources.runs.faults import RunKey, require_outputs, try_read, whole_plates
 from atlas_resources.runs.sealed import read_manifest
 from atlas_resources.tables.ledgers import LINEAGE, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
 
-def build_runs(dataset: Dataset, registry: Registry) -> pl.DataFrame:
-    """`ledger/runs`: the manifest of every sealed run that is whole, and what it cost."""
-    on_disk = sealed_runs(dataset)
-    old = _still_sealed(read_ledger(dataset, RUNS), on_disk)
-    found = try_read(dataset, on_disk - runs_in(old), require_whole)
-    new = RUNS.frame(_run_row(*one) for one in found if not isinstance(one, SealedFault))
-    rows = _count_attempts(pl.concat([old, new]).drop(IS_CURRENT.name))
-    return write_ledger(dataset, RUNS, _mark_current(rows, _current_runs(dataset, registry, rows)))
+def build_results(dataset: Dataset, registry: Registry, role: str) -> pl.DataFrame:
+    """`ledger/<table>` of a role: the rows of every sealed result that is whole.
 
-
-def build_instrument_table(dataset: Dataset, role: str) -> pl.DataFrame:
-    """`ledger/<table>` of a role: the rows of every sealed result that is whole. Requires `ledger/runs`."""
-    table, complete = INSTRUMENT_TABLES[role], complete_runs(dataset, role)
+    Gathers the manifests of the role's runs first. Without the table, everything of the role is read again.
+    """
+    table = INSTRUMENT_TABLES[role]
+    known = read_runs_of(dataset, role) if has_present_columns(dataset, table) else RUNS.schema.to_frame()
+    runs = _gather_runs(dataset, registry, role, known)
+    complete = runs_in(runs.filter(status="complete"))
     old = _still_sealed(read_ledger(dataset, table), complete)
     new, _ = read_sealed_files(dataset, role, complete - runs_in(old))
     rows = pl.concat([old.drop(IS_CURRENT.name), new])
-    current = read_ledger(dataset, RUNS).filter(pl.col(IS_CURRENT.name)).select("run_id", "plate_id")
-    return write_ledger(dataset, table, _mark_current(rows, current))
+    return write_ledger(dataset, table, _mark_current(rows, _keys_of(runs.filter(IS_CURRENT.name))))
+
+
+def build_runs(dataset: Dataset) -> pl.DataFrame:
+    """`ledger/runs`: every sealed run that is whole, and what it cost, as gathered with the results of each role."""
+    return write_ledger(dataset, RUNS, pl.concat([read_runs_of(dataset, role) for role in INSTRUMENT_TABLES]))
 
 
 def build_lineage(dataset: Dataset) -> pl.DataFrame:
-    """`ledger/lineage`: what each sealed output was made from. Requires `ledger/runs`."""
-    known = runs_in_ledger(dataset, RUNS)
-    old = _still_sealed(read_ledger(dataset, LINEAGE), known)
-    rows = [
-        {
-            "plate_id": manifest.plate_id,
-            "run_id": manifest.run_id,
-            "instrument": manifest.instrument.key,
-            "output_path": output.path,
-            "output_sha256": output.sha256,
-            "input_path": source.path,
-            "input_sha256": source.sha256,
-            "weights_sha256": manifest.instrument.weights_sha256,
-            "fingerprint": manifest.instrument.fingerprint,
-            "code_git_sha": manifest.code.git_sha,
-            "dagster_run_id": manifest.dagster_run_id,
-        }
-        for manifest in try_read(dataset, known - runs_in(old), read_manifest)
-        if not isinstance(manifest, SealedFault)
-        for output in manifest.outputs
-        for source in manifest.inputs
-    ]
-    return write_ledger(dataset, LINEAGE, pl.concat([old, LINEAGE.frame(rows)]))
+    """`ledger/lineage`: what each sealed output was made from, by `ledger/runs`."""
+    pairs = read_ledger(dataset, RUNS).explode("outputs").explode("inputs").drop_nulls(["outputs", "inputs"])
+    sides = ("output", "input")
+    files = [pl.col(f"{side}s").struct.rename_fields([f"{side}_path", f"{side}_sha256"]) for side in sides]
+    return write_ledger(dataset, LINEAGE, pairs.with_columns(files).unnest("outputs", "inputs"))
+
+
+def _gather_runs(dataset: Dataset, registry: Registry, role: str, known: pl.DataFrame) -> pl.DataFrame:
+    """The whole runs of a role: those known, and those on disk that were gathered with no role yet."""
+    on_disk = sealed_runs(dataset)
+    old = _still_sealed(known, on_disk)
+    of_others = [runs_gathered(dataset, other) for other in INSTRUMENT_TABLES if other != role]
+    found = try_read(dataset, on_disk.difference(runs_in(old), *of_others), partial(_read_run, role=role))
+    new = RUNS.frame(_run_row(*one) for one in found if isinstance(one, tuple))
+    rows = _count_attempts(pl.concat([old, new]).drop(IS_CURRENT.name))
+    return write_runs_of(dataset, role, _mark_current(rows, _current_runs(dataset, registry, rows)))
+
+
+def _read_run(plate: Plate, run_id: str, *, role: str) -> tuple[RunManifest, Metrics | None] | None:
+    """The manifest and metrics of a plate's run; None for a run of another role. Raises as `require_whole` does."""
+    manifest = read_manifest(plate, run_id)
+    return (manifest, require_outputs(plate, manifest)) if manifest.instrument.role == role else None
+
+
+def _keys_of(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select("run_id", "plate_id")
 
 
 def _still_sealed(rows: pl.DataFrame, on_disk: set[RunKey]) -> pl.DataFrame:
@@ -110,6 +118,8 @@ def _run_row(manifest: RunManifest, metrics: Metrics | None) -> dict:
         "code_git_sha": manifest.code.git_sha,
         "code_is_dirty": manifest.code.is_dirty,
         "dagster_run_id": manifest.dagster_run_id,
+        "inputs": [{"path": file.path, "sha256": file.sha256} for file in manifest.inputs],
+        "outputs": [{"path": file.path, "sha256": file.sha256} for file in manifest.outputs],
         **_cost(metrics),
     }
 

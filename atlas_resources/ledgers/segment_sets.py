@@ -4,10 +4,10 @@ from typing import Any
 
 import polars as pl
 
-from atlas_resources.ledgers.parquet import read_ledger, write_ledger
+from atlas_resources.ledgers.parquet import read_ledger, read_runs_of, write_ledger
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.tables.ledgers import RUNS, SEGMENT_SETS
+from atlas_resources.tables.ledgers import SEGMENT_SETS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
@@ -32,15 +32,15 @@ def set_warnings(segment_count: int) -> list[str]:
 
 
 def current_segmentations(dataset: Dataset) -> pl.DataFrame:
-    """plate_id, instrument and run_id of the current segmentation runs in `ledger/runs`."""
-    is_wanted = pl.col(IS_CURRENT.name) & (pl.col("role") == "segmentation")
-    return read_ledger(dataset, RUNS).filter(is_wanted).select("plate_id", "instrument", "run_id")
+    """plate_id, instrument and run_id of the current segmentation runs, as gathered with `ledger/segments`."""
+    runs = read_runs_of(dataset, "segmentation").filter(IS_CURRENT.name)
+    return runs.select("plate_id", "instrument", "run_id")
 
 
 def build_segment_sets(dataset: Dataset) -> pl.DataFrame:
     """`ledger/segment_sets`: compares every current set with every foreground of its plate that another run sealed.
 
-    Keeps the rows of runs that it already holds. Requires `ledger/runs` and `ledger/segments`.
+    Keeps the rows of runs that it already holds. Requires `ledger/segments`.
     """
     segments = read_ledger(dataset, INSTRUMENT_TABLES["segmentation"]).filter(IS_CURRENT.name)
     by_run = segments.partition_by("run_id", "plate_id", as_dict=True)

@@ -101,7 +101,16 @@ def require_whole(plate: Plate, run_id: str) -> tuple[RunManifest, Metrics | Non
         DatasetBroken: the manifest, the metrics or the Parquet file is not as it was sealed.
     """
     manifest = read_manifest(plate, run_id)
+    return manifest, require_outputs(plate, manifest)
+
+
+def require_outputs(plate: Plate, manifest: RunManifest) -> Metrics | None:
+    """The metrics of a plate's run, once its result has been compared with its digest; None for a failed run.
+
+    Raises:
+        DatasetBroken: the metrics or the Parquet file is not as it was sealed.
+    """
     if manifest.status == "failed":
-        return manifest, None
+        return None
     read_output(plate, manifest, result_file(plate, manifest))
-    return manifest, read_metrics(plate, manifest)
+    return read_metrics(plate, manifest)

@@ -8,6 +8,7 @@ from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import (
     CODE_GIT_SHA,
     DAGSTER_RUN_ID,
+    FILES,
     FINGERPRINT,
     IDENTITY,
     INSTRUMENT,
@@ -73,6 +74,8 @@ RUNS = Table(
         CODE_GIT_SHA,
         Column("code_is_dirty", pl.Boolean, "Whether the code differed from that commit."),
         DAGSTER_RUN_ID,
+        Column("inputs", FILES, "Files that it read, with their sha256. Paths are relative to the plate's folder."),
+        Column("outputs", FILES, "Files that it sealed, likewise. Empty: the plate failed."),
         IS_CURRENT,
     ),
     ("instrument", "plate_id", "run_id"),

@@ -68,6 +68,7 @@ class Table:
         return rows.select(self.schema.names()).cast(self.schema).sort(self.order_by, nulls_last=True)
 
 
+FILES = pl.List(pl.Struct({"path": pl.String, "sha256": pl.String}))
 COLOURS = pl.List(pl.Struct({"lab": pl.List(pl.Float64), "srgb_hex": pl.String, "share": pl.Float64}))
 
 PLATE_ID = Column("plate_id", pl.String, "Id of the plate.")

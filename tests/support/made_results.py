@@ -16,7 +16,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
-from atlas_resources.ledgers.runs import build_instrument_table, build_lineage, build_runs
+from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.models.loading import load_model
@@ -114,16 +114,16 @@ def measure_groundwork(dataset: Dataset) -> None:
 
 def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:
     """Builds every ledger in the graph's order; returns their rows."""
-    runs = build_runs(dataset, registry)
+    results = {table.name: build_results(dataset, registry, role) for role, table in INSTRUMENT_TABLES.items()}
     return {
-        "runs": runs,
+        **results,
+        "runs": build_runs(dataset),
         "plates": build_plates(dataset),
         "histograms": build_histograms(dataset),
         "refused_scans": build_refused_scans(dataset),
         "groundwork_failures": build_groundwork_failures(dataset),
         "models": build_models(dataset, registry),
         "lineage": build_lineage(dataset),
-        **{table.name: build_instrument_table(dataset, role) for role, table in INSTRUMENT_TABLES.items()},
         "segment_sets": build_segment_sets(dataset),
     }
 

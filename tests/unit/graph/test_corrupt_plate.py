@@ -7,7 +7,7 @@ from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_sp
 from support.made_datasets import Graph, alter_source, make_dataset, run_folders
 
 from atlas_assets.graph.partitions import add_missing_partitions
-from atlas_resources.ledgers.runs import build_instrument_table, build_runs
+from atlas_resources.ledgers.runs import build_results, build_runs
 from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.run_contracts import RunManifest, RunReport
 from atlas_resources.runs.sealed import MANIFEST_NAME
@@ -116,12 +116,13 @@ class TestPlateThatCannotBeMeasured:
 
     def test_the_ledger_of_runs_has_it_with_its_reason_and_the_results_do_not(self, graph_with_magenta):
         graph_with_magenta.materialize(SEGMENTS)
-        runs = build_runs(graph_with_magenta.dataset, graph_with_magenta.registry)
+        dataset = graph_with_magenta.dataset
+        segments = build_results(dataset, graph_with_magenta.registry, "segmentation")
+        runs = build_runs(dataset)
         failed = runs.filter(pl.col("status") == "failed")
         assert failed.select("plate_id", "error_type", "error_message", "error_stage", "is_current").rows() == [
             ("plate-003", "ArithmeticError", "magenta cannot be measured", "compute", False)
         ]
-        segments = build_instrument_table(graph_with_magenta.dataset, "segmentation")
         assert set(segments["plate_id"]) == OTHERS
 
     def test_another_instrument_in_the_same_run_is_not_affected(self, graph_with_magenta):

@@ -15,7 +15,8 @@ from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, meas
 
 from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.ledgers.freshness import why_behind
-from atlas_resources.ledgers.parquet import ledger_path, read_ledger, read_sealed_rows, write_ledger
+from atlas_resources.ledgers.parquet import ledger_path, read_ledger, read_sealed_rows, runs_gathered, write_ledger
+from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.runs.sealed import MANIFEST_NAME
@@ -213,13 +214,44 @@ def test_sealed_files_of_an_earlier_version_are_read_together_with_present_ones(
         (sealed,) = measured.plate(plate_id).runs_folder.glob("run-*/embeddings.parquet")
         pl.read_parquet(sealed).drop(YOUNGER).write_parquet(sealed)
         reseal(sealed)
-    ledger_path(measured, LEDGERS["lineage"]).unlink()  # it has the digests of the files before
+    ledger_path(measured, LEDGERS["embeddings"]).unlink()  # with it were gathered the digests of the files before
     rebuilt = assert_same_from_nothing(measured, two_instruments)["embeddings"]
     assert_frame_equal(rebuilt, right)
     assert rebuilt.select(YOUNGER).null_count().row(0) == (5,) * 5
     rows, faults = read_sealed_rows(measured, "embedding")
     assert faults == []
     assert_frame_equal(LEDGERS["embeddings"].conform(rows.with_columns(is_current=True)), right)
+
+
+def test_runs_and_lineage_are_made_of_what_the_ledgers_of_results_gathered(measured, two_instruments):
+    """Without a file of the plates: `runs` of the roles' runs, `lineage` of `runs`."""
+    before = {name: read_ledger(measured, LEDGERS[name]) for name in ("runs", "lineage")}
+    assert before["lineage"].height == 20  # 2 instruments on 5 plates: a Parquet file and the metrics, of 1 source
+    shutil.rmtree(measured.plates_dir)
+    for name in before:
+        ledger_path(measured, LEDGERS[name]).unlink()
+    assert_frame_equal(build_runs(measured), before["runs"])
+    assert_frame_equal(build_lineage(measured), before["lineage"])
+
+
+def test_a_run_is_gathered_with_the_results_of_its_own_role_only(measured, two_instruments):
+    gathered = {role: runs_gathered(measured, role) for role in INSTRUMENT_TABLES}
+    assert {role: len(keys) for role, keys in gathered.items() if keys} == {"embedding": 5, "segmentation": 5}
+    for name in ("embeddings", "segments"):
+        ledger_path(measured, LEDGERS[name]).unlink()
+    shutil.rmtree(measured.ledger_dir / "runs_by_role")
+    build_results(measured, two_instruments, "segmentation")
+    assert runs_gathered(measured, "segmentation") == gathered["segmentation"]
+    assert runs_gathered(measured, "embedding") == set()
+
+
+def test_without_a_ledger_of_results_every_file_of_its_role_is_compared_again(measured, two_instruments):
+    (sealed,) = measured.plate("plate-004").runs_folder.glob("run-*/embeddings.parquet")
+    sealed.write_bytes(sealed.read_bytes() + b"altered")
+    assert build_ledgers(measured, two_instruments)["runs"].height == 10
+    ledger_path(measured, LEDGERS["embeddings"]).unlink()
+    rebuilt = build_ledgers(measured, two_instruments)
+    assert (rebuilt["embeddings"].height, rebuilt["runs"].height) == (4, 9)
 
 
 def test_a_ledger_of_an_earlier_version_is_behind(measured, two_instruments):

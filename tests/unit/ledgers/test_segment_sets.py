@@ -11,7 +11,7 @@ from support.made_results import GivenRows, build_ledgers, measure
 
 from atlas_resources.catalogue.build import build_catalogue, connect
 from atlas_resources.ledgers.freshness import why_behind
-from atlas_resources.ledgers.runs import build_instrument_table, build_runs
+from atlas_resources.ledgers.runs import build_results, build_runs
 from atlas_resources.ledgers.segment_sets import MOST_SEGMENTS, SHATTERED_FROM, build_segment_sets, set_warnings
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.measures.masks.shape import measure_part, part_of
@@ -135,9 +135,9 @@ def test_segment_sets_of_other_runs_than_the_current_ones_are_behind(tmp_path: P
     build_catalogue(dataset, registry)
     assert why_behind(dataset, registry) == ""
     measure(dataset, registry, SEGMENTER, rows_of([]), ["plate-002"], is_forced=True)
-    build_runs(dataset, registry)
-    build_instrument_table(dataset, "segmentation")
-    assert why_behind(dataset, registry).startswith("segment_sets is behind runs by 2 sets; the newest is run-")
+    build_results(dataset, registry, "segmentation")
+    build_runs(dataset)
+    assert why_behind(dataset, registry).startswith("segment_sets is behind segments by 2 sets; the newest is run-")
     build_segment_sets(dataset)
     assert why_behind(dataset, registry) == ""
 
