@@ -9,6 +9,7 @@ from atlas_assets.cli.backfill import backfill, selections
 from atlas_assets.cli.demo import demo
 from atlas_assets.cli.export import export, export_regions
 from atlas_assets.cli.init import init
+from atlas_assets.cli.models.derive import models_derive
 from atlas_assets.cli.models.golden import models_golden
 from atlas_assets.cli.models.hub import models_pin, models_pull, models_verify
 from atlas_assets.cli.models.listing import models_check, models_docs, models_list, models_show
@@ -66,6 +67,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (models_app, "show", models_show),
     (models_app, "pull", models_pull),
     (models_app, "pin", models_pin),
+    (models_app, "derive", models_derive),
     (models_app, "verify", models_verify),
     (models_app, "golden", models_golden),
     (models_app, "docs", models_docs),

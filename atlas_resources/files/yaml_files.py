@@ -1,6 +1,6 @@
 """Reading YAML files, one or a folder of them, as frozen contracts. Problems are reported by file and field."""
 
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -116,10 +116,14 @@ def problems_of(file: str, error: ValidationError, prefix: str = "") -> list[Fil
     ]
 
 
-def read_yaml(path: Path, model: type[Model]) -> Model | list[FileProblem]:
+def read_yaml(path: Path, model: type[Model] | Callable[[object], type[Model]]) -> Model | list[FileProblem]:
     """The file's content as a contract, or everything that is wrong with it. No content of a file raises an error.
 
     A file beyond MAX_BYTES, MAX_NODES or MAX_DEPTH is a problem, and so is one that is no regular file.
+
+    Args:
+        path: the file.
+        model: the contract, or a function that chooses it by the content.
     """
     try:
         text = read_regular(path, MAX_BYTES).decode("utf-8")
@@ -131,20 +135,21 @@ def read_yaml(path: Path, model: type[Model]) -> Model | list[FileProblem]:
         return [FileProblem(path.name, "(file)", error.strerror or type(error).__name__, "a file that can be read")]
     except (yaml.YAMLError, ValueError, ArithmeticError) as error:  # PyYAML passes on errors of int, float and date
         return [FileProblem(path.name, "(file)", " ".join(str(error).split()), "YAML with each key once")]
+    contract = model if isinstance(model, type) else model(content)
     try:
-        return model.model_validate(content)
+        return contract.model_validate(content)
     except ValidationError as error:
         return problems_of(path.name, error)
 
 
 def read_folder(
-    folder: Path, model: type[Model], skip: Collection[str] = ()
+    folder: Path, model: type[Model] | Callable[[object], type[Model]], skip: Collection[str] = ()
 ) -> tuple[dict[str, Model], dict[str, list[FileProblem]]]:
     """Reads every `*.yaml` file of a folder, but not those of folders in it. One wrong file does not stop the others.
 
     Args:
         folder: with the files. A folder that does not exist has none.
-        model: the contract of each file.
+        model: the contract of each file, or a function that chooses it by the file's content.
         skip: names of files that are not read, with `.yaml`.
 
     Returns:

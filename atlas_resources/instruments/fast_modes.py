@@ -11,12 +11,14 @@ TESTED_ROLES = ("embedding", "probe")  # these have a vector or a row of logits 
 
 
 def is_fast(numeric: Numeric | None) -> bool:
-    """Whether the mode rounds more than float32 does."""
-    return numeric is not None and (numeric.dtype != "float32" or numeric.matmul_precision in {"high", "medium"})
+    """Whether the mode rounds more than float32 does, or a compiler chooses how it rounds."""
+    return numeric is not None and (
+        numeric.dtype != "float32" or numeric.matmul_precision in {"high", "medium"} or numeric.compile is not None
+    )
 
 
 def exact_twin(spec: Spec) -> Spec:
-    """The same instrument in float32 on the same device, without TF32 in its convolutions.
+    """The same instrument in float32 on the same device, without TF32 in its convolutions and not compiled.
 
     Raises ValueError if no mode is declared.
     """
@@ -55,12 +57,17 @@ def too_far(spec: Spec) -> str | None:
     )
 
 
+def has_golden_test(spec: Spec) -> bool:
+    """Whether the golden test can compare the instrument: it gives vectors or logits of pixels."""
+    return spec.role in TESTED_ROLES and not spec.upstream
+
+
 def missing_golden(spec: Spec) -> list[str]:
     """What a fast mode still lacks before it may run. Text and generated images have no cosine and lack nothing."""
     if not is_fast(spec.numeric) or spec.role in {"text", "generative"}:
         return []
     mode = mode_name(spec.numeric)
-    if spec.role not in TESTED_ROLES or spec.upstream:
+    if not has_golden_test(spec):
         return [f"numeric: {mode} has no golden test for this kind of {spec.role}; declare plain float32"]
     golden = spec.numeric and spec.numeric.golden
     fix = f"run `atlas models golden {spec.key}`"
@@ -73,7 +80,8 @@ def missing_golden(spec: Spec) -> list[str]:
 
 
 def mode_name(numeric: Numeric | None) -> str:
-    """`bfloat16`, or `float32 with medium matmul precision`."""
+    """`bfloat16`, or `float32 with medium matmul precision, compiled by inductor`."""
     if numeric is None:
         return "undeclared"
-    return numeric.dtype + (f" with {numeric.matmul_precision} matmul precision" if numeric.matmul_precision else "")
+    precision = f" with {numeric.matmul_precision} matmul precision" if numeric.matmul_precision else ""
+    return numeric.dtype + precision + (f", compiled by {numeric.compile}" if numeric.compile else "")

@@ -137,6 +137,8 @@ class LoaderEntry:
         pooled_features: what its vectors may be; a spec that declares another is broken. Empty without vectors.
         reads: role of the upstream instrument whose sealed results it takes; None if it takes pixels.
         has_attention: whether a declared attention kernel reaches its network.
+        can_compile: whether its network can be compiled, in one piece.
+        is_cpu_only: whether it computes in float32 on the CPU, whatever is declared.
     """
 
     module: str
@@ -146,6 +148,8 @@ class LoaderEntry:
     pooled_features: frozenset[PooledFeature] = frozenset()
     reads: Role | None = None
     has_attention: bool = False
+    can_compile: bool = False
+    is_cpu_only: bool = False
 
 
 ROOM = "atlas_resources.models.loaders"
@@ -158,40 +162,30 @@ EFFICIENTNET_LITE = LoaderEntry(
     NoParameters,
     frozenset({"global_average_pool"}),
 )
+
+
+def _tower(feature: PooledFeature) -> LoaderEntry:
+    module = f"{ROOM}.embedders.towers"
+    features: frozenset[PooledFeature] = frozenset({feature})
+    return LoaderEntry(module, 1, EMBEDDING, NoParameters, features, has_attention=True, can_compile=True)
+
+
 LOADERS: dict[str, LoaderEntry] = {
     "efficientnet_lite0": EFFICIENTNET_LITE,
     "efficientnet_lite2": EFFICIENTNET_LITE,
-    "clip": LoaderEntry(
-        f"{ROOM}.embedders.towers",
-        1,
-        EMBEDDING,
-        NoParameters,
-        frozenset({"projected_image_embedding"}),
-        has_attention=True,
+    "clip": _tower("projected_image_embedding"),
+    "dinov2": _tower("cls_token"),
+    "siglip": _tower("attention_pool"),
+    "aimv2": LoaderEntry(
+        f"{ROOM}.embedders.aimv2", 1, EMBEDDING, NoParameters, frozenset({"patch_token_mean"}), can_compile=True
     ),
-    "dinov2": LoaderEntry(
-        f"{ROOM}.embedders.towers",
-        1,
-        EMBEDDING,
-        NoParameters,
-        frozenset({"cls_token"}),
-        has_attention=True,
-    ),
-    "siglip": LoaderEntry(
-        f"{ROOM}.embedders.towers",
-        1,
-        EMBEDDING,
-        NoParameters,
-        frozenset({"attention_pool"}),
-        has_attention=True,
-    ),
-    "aimv2": LoaderEntry(f"{ROOM}.embedders.aimv2", 1, EMBEDDING, NoParameters, frozenset({"patch_token_mean"})),
     "open_clip": LoaderEntry(
         f"{ROOM}.embedders.open_clip_vision",
         1,
         EMBEDDING,
         OpenClipParameters,
         frozenset({"projected_image_embedding"}),
+        can_compile=True,
     ),
     "torchvision": LoaderEntry(
         f"{ROOM}.embedders.torchvision_features",
@@ -199,8 +193,11 @@ LOADERS: dict[str, LoaderEntry] = {
         EMBEDDING,
         NoParameters,
         frozenset({"global_average_pool", "global_average_pool_layer_norm"}),
+        can_compile=True,
     ),
-    "image_classifier": LoaderEntry(f"{ROOM}.scorers.image_classifier", 1, frozenset({"probe"}), NoParameters),
+    "image_classifier": LoaderEntry(
+        f"{ROOM}.scorers.image_classifier", 1, frozenset({"probe"}), NoParameters, can_compile=True
+    ),
     "aesthetic_head": LoaderEntry(
         f"{ROOM}.scorers.aesthetic_head",
         1,
@@ -223,16 +220,20 @@ LOADERS: dict[str, LoaderEntry] = {
     "sam_hq": LoaderEntry(f"{ROOM}.segmenters.sam", 1, frozenset({"segmentation"}), SamParameters),
     "mask2former": LoaderEntry(f"{ROOM}.segmenters.mask2former", 1, frozenset({"segmentation"}), NoParameters),
     "u2net": LoaderEntry(f"{ROOM}.segmenters.u2net", 1, frozenset({"segmentation"}), U2NetParameters),
-    "onnx": LoaderEntry(f"{ROOM}.segmenters.onnx_saliency", 1, frozenset({"segmentation"}), OnnxParameters),
-    "otsu_luma": LoaderEntry(f"{ROOM}.segmenters.otsu_luma", 2, frozenset({"segmentation"}), OtsuParameters),
-    "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningRules, reads="segmentation"),
-    "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning"),
-    "outline": LoaderEntry(ARITHMETIC, 2, frozenset({"outline"}), OutlineParameters, reads="pruning"),
+    "onnx": LoaderEntry(
+        f"{ROOM}.segmenters.onnx_saliency", 1, frozenset({"segmentation"}), OnnxParameters, is_cpu_only=True
+    ),
+    "otsu_luma": LoaderEntry(
+        f"{ROOM}.segmenters.otsu_luma", 2, frozenset({"segmentation"}), OtsuParameters, is_cpu_only=True
+    ),
+    "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningRules, reads="segmentation", is_cpu_only=True),
+    "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning", is_cpu_only=True),
+    "outline": LoaderEntry(ARITHMETIC, 2, frozenset({"outline"}), OutlineParameters, reads="pruning", is_cpu_only=True),
 }
 
 
 def problems_with_loader(file: str, spec: Spec) -> list[FileProblem]:
-    """What of a spec its loader cannot serve: name, role, upstream, pooled feature, attention, parameters."""
+    """What of a spec its loader cannot serve: name, role, upstream, pooled feature, numeric mode, parameters."""
     entry = LOADERS.get(spec.loader or "")
     if spec.loader is None:
         return []
@@ -253,10 +254,23 @@ def _unserved(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
     if isinstance(spec.output, VectorOutput) and features and spec.output.pooled_feature not in features:
         expected = f"{' or '.join(sorted(features))} for {spec.loader}"
         problems.append(FileProblem(file, "output.pooled_feature", repr(spec.output.pooled_feature), expected))
-    attention = spec.numeric and spec.numeric.attention
-    if attention is not None and not entry.has_attention:
+    return problems + _unserved_mode(file, spec, entry)
+
+
+def _unserved_mode(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
+    numeric = spec.numeric
+    if numeric is None:
+        return []
+    problems = []
+    if numeric.attention is not None and not entry.has_attention:
         expected = f"null: {spec.loader} has no choice of it"
-        problems.append(FileProblem(file, "numeric.attention", repr(attention), expected))
+        problems.append(FileProblem(file, "numeric.attention", repr(numeric.attention), expected))
+    if numeric.compile is not None and not entry.can_compile:
+        expected = f"null: the network of {spec.loader} is not called in one piece"
+        problems.append(FileProblem(file, "numeric.compile", repr(numeric.compile), expected))
+    if entry.is_cpu_only and (numeric.device, numeric.dtype) != ("cpu", "float32"):
+        found = f"{numeric.dtype} on {numeric.device}"
+        problems.append(FileProblem(file, "numeric", found, f"float32 on cpu, as {spec.loader} computes"))
     return problems
 
 

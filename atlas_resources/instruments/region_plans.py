@@ -133,7 +133,8 @@ def _shown(segmenter: Spec, embedder: Spec, shown: RegionEmbedding, failure_mode
         "description": f"{embedder.description.strip()} Computed for each kept segment of {segmenter.key}, cut out as "
         f"{shown.crop.tag}.",
         "upstream": f"{segmenter.key}_kept",
-        "region": Region(segmenter=segmenter.key, part=shown.part, crop=shown.crop),
+        "region": Region(segmenter=segmenter.key, part=shown.part, crop=shown.crop, embedder=embedder.key),
+        "variant_of": None,
         "tiles": None,
         "failure_modes": [*embedder.failure_modes, *failure_modes],
     }

@@ -1,5 +1,6 @@
 """Which instruments there are: reads folders of specs, and keeps broken specs apart by name. Imports no loader."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +15,11 @@ from atlas_resources.instruments.prompts import PROMPTS_FOLDER, PromptSets, Prom
 from atlas_resources.instruments.region_plans import methods_file, read_region_plans
 from atlas_resources.instruments.roster import ROSTER_NAME, Roster, read_roster, roster_file
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.instruments.spec.variant import Variant, resolve_variants, schema_of
 
 NOT_SPECS = (ROSTER_NAME, ALIASES_NAME)
+
+Found = tuple[dict[str, Spec], list[FileProblem]]
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,10 @@ class Registry:
                 return path
         raise KeyError(f"no file {key}.yaml in {self.folder}")
 
+    def variants_of(self, key: str) -> list[Spec]:
+        """The variants of an instrument, by key."""
+        return [self.specs[name] for name in sorted(self.specs) if self.specs[name].variant_of == key]
+
     def named_set(self, name: str) -> list[Spec]:
         """The instruments of one of the roster's sets, by key. Raises KeyError, naming the sets, for another name."""
         if name not in self.roster.sets:
@@ -92,15 +100,23 @@ def loader_version(spec: Spec) -> int:
 
 
 def read_spec(path: Path) -> Spec | list[FileProblem]:
-    """The spec in a YAML file, or everything that is wrong with it."""
+    """The spec in a YAML file that is no variant, or everything that is wrong with it."""
     spec = read_yaml(path, Spec)
-    return spec if isinstance(spec, list) else _check_spec(path.stem, spec) or spec
+    if isinstance(spec, list):
+        return spec
+    return _wrong_key(path.stem, spec, {}) or problems_with_loader(path.name, spec) or spec
 
 
-def _check_spec(stem: str, spec: Spec) -> list[FileProblem]:
-    if spec.key != stem:
-        return [FileProblem(f"{stem}.yaml", "key", repr(spec.key), f"the file's stem, {stem!r}")]
-    return problems_with_loader(f"{stem}.yaml", spec)
+def _wrong_key(stem: str, file: Spec | Variant, others: Mapping[str, Spec]) -> list[FileProblem]:
+    if file.key != stem:
+        return [FileProblem(f"{stem}.yaml", "key", repr(file.key), f"the file's stem, {stem!r}")]
+    if stem in others:
+        return [FileProblem(f"{stem}.yaml", "key", repr(stem), "a key that no packaged instrument has")]
+    return []
+
+
+def _check_spec(spec: Spec, prompts: PromptSets) -> list[FileProblem]:
+    return problems_with_loader(f"{spec.key}.yaml", spec) or _check_prompts(spec, prompts)
 
 
 def _check_prompts(spec: Spec, prompts: PromptSets) -> list[FileProblem]:
@@ -125,19 +141,46 @@ def _check_upstreams(specs: dict[str, Spec]) -> list[FileProblem]:
     return problems
 
 
-def _read_specs(
-    folder: Path, prompts: PromptSets, others: dict[str, Spec]
-) -> tuple[dict[str, Spec], list[FileProblem]]:
-    """The specs that are written out in a folder, by key, and the problems of those that are broken."""
-    specs, broken = read_folder(folder, Spec, skip=NOT_SPECS)
-    for key, spec in list(specs.items()):
-        wrong = _check_spec(key, spec) or _check_prompts(spec, prompts)
-        if key in others:
-            wrong = [FileProblem(f"{key}.yaml", "key", repr(key), "a key that no packaged instrument has")]
-        if wrong:
+def _read_specs(folder: Path, methods_path: Path, prompts: PromptSets, others: Mapping[str, Spec]) -> Found:
+    """The instruments of a folder, by key, and the problems of those that are broken.
+
+    Specs first, then their variants, what is derived from segmenters, and the variants of that.
+    """
+    files, broken = read_folder(folder, schema_of, skip=NOT_SPECS)
+    specs: dict[str, Spec] = {}
+    variants: dict[str, Variant] = {}
+    for key, file in files.items():
+        if wrong := _wrong_key(key, file, others) or (isinstance(file, Spec) and _check_spec(file, prompts)):
             broken[key] = wrong
-            del specs[key]
-    return specs, [problem for _, problems in sorted(broken.items()) for problem in problems]
+        elif isinstance(file, Spec):
+            specs[key] = file
+        else:
+            variants[key] = file
+    early = {key: one for key, one in variants.items() if one.variant_of in others or one.variant_of in specs}
+    _add_variants(specs, broken, early, others)
+    plans = read_region_plans(folder, methods_path, {**others, **specs}, set(broken))
+    specs |= plans.specs
+    _add_variants(specs, broken, {key: one for key, one in variants.items() if key not in early}, others)
+    found = [problem for _, problems in sorted(broken.items()) for problem in problems]
+    return specs, [*found, *plans.problems]
+
+
+def _add_variants(
+    specs: dict[str, Spec],
+    broken: dict[str, list[FileProblem]],
+    variants: Mapping[str, Variant],
+    others: Mapping[str, Spec],
+) -> None:
+    """Adds variants to the specs of their folder, and what is wrong with one to the broken files."""
+    made, wrong = resolve_variants(variants, {**others, **specs}, set(broken))
+    for key, spec in made.items():
+        if key in specs:
+            wrong[key] = [FileProblem(f"{key}.yaml", "key", repr(key), "a key that no other instrument has")]
+        elif spec.region is None and (found := problems_with_loader(f"{key}.yaml", spec)):
+            wrong[key] = found
+        else:
+            specs[key] = spec
+    broken |= wrong
 
 
 def read_registry(*folders: Path) -> Registry:
@@ -155,17 +198,15 @@ def read_registry(*folders: Path) -> Registry:
         found = read_prompts(folder / PROMPTS_FOLDER.name)
         prompts = prompts.with_sets(found)
         wrong = [replace(problem, file=f"{PROMPTS_FOLDER.name}/{problem.file}") for problem in found.problems]
-        written, broken = _read_specs(folder, prompts, specs)
-        unreadable = {problem.file.removesuffix(".yaml") for problem in (*wrong, *broken)}
-        plans = read_region_plans(folder, methods_file(*folders), specs | written, unreadable)
-        specs |= written | plans.specs
-        problems += _named_in(folder, folders, [*wrong, *broken, *plans.problems])
+        more, broken = _read_specs(folder, methods_file(*folders), prompts, specs)
+        specs |= more
+        problems += _named_in(folder, folders, [*wrong, *broken])
     problems += _check_upstreams(specs)
     unreadable = {problem.file.removesuffix(".yaml") for problem in problems}
     roster, active, wrong_in_roster = read_roster(roster_file(*folders), specs, unreadable)
     for folder in folders:
-        more, wrong = read_names(folder, specs, unreadable)
-        names = names.joined_by(more)
+        named, wrong = read_names(folder, specs, unreadable)
+        names = names.joined_by(named)
         wrong_in_roster += _named_in(folder, folders, wrong)
     return Registry(folders[-1], specs, active, (*problems, *wrong_in_roster), roster, names, prompts, folders)
 

@@ -40,7 +40,12 @@ def numeric_mode(numeric: Numeric | None) -> Iterator[None]:
 
 
 def in_mode(model: Model, numeric: Numeric | None) -> Model:
-    """Makes each of the model's verbs compute in the declared mode. Changes the model and returns it."""
+    """Makes each of the model's verbs compute in the declared mode. Changes the model and returns it.
+
+    A network to be compiled is compiled at its first batch.
+    """
+    if numeric is not None and numeric.compile is not None:
+        model.network.compile(backend=numeric.compile)  # type: ignore[attr-defined] # of every loader with can_compile
     for verb in VERBS:
         if hasattr(model, verb):
             setattr(model, verb, numeric_mode(numeric)(getattr(model, verb)))

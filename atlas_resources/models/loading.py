@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from atlas_resources.instruments.admission import status_of
 from atlas_resources.instruments.loader_table import LOADERS
 from atlas_resources.instruments.prompts import AskedPrompt
+from atlas_resources.instruments.registry import read_registry
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import HubWeights
 from atlas_resources.models._departures import require_snapshots_steps
@@ -27,9 +28,22 @@ def require_device(spec: Spec) -> str:
     if not torch.cuda.is_available():
         raise DeviceUnavailable(
             f"{spec.key} is declared for cuda and this machine has no CUDA device. Run it on one that has, or "
-            f"declare another instrument for the CPU (numeric.device: cpu) in model_specs/."
+            f"{_on_the_cpu(spec)}."
         )
     return "cuda"
+
+
+def _on_the_cpu(spec: Spec) -> str:
+    """Which admitted variants compute the same model on the CPU; else the command that derives one."""
+    registry = read_registry()
+    there = [
+        variant.key
+        for variant in registry.variants_of(spec.variant_of or spec.key)
+        if variant.numeric and variant.numeric.device == "cpu" and variant.key in registry.instruments
+    ]
+    if there:
+        return f"run {' or '.join(there)}, which computes it on the CPU"
+    return f"derive an instrument for the CPU: `atlas models derive {spec.key} --device cpu`"
 
 
 def load_model(spec: Spec, prompts: Sequence[AskedPrompt] = ()) -> Embedder | Scorer | Segmenter | Detector:

@@ -14,8 +14,8 @@ from atlas_resources.instruments.spec.spec import Spec
 PROJECT = read_registry()
 ADMITTED = set(PROJECT.instruments)
 WRITTEN = sorted(
-    key for key, spec in PROJECT.specs.items() if spec.region is None
-)  # the others are derived from a segmenter
+    key for key, spec in PROJECT.specs.items() if spec.region is None and spec.variant_of is None
+)  # the others are derived from a segmenter, or refer to another file
 WRONG: dict[str, object] = {"no": "such thing"}
 
 FieldPath = tuple[str | int, ...]
@@ -26,8 +26,10 @@ def project_spec(key: str) -> Spec:
 
 
 def content_of(key: str) -> dict[str, Any]:
-    """The content of an instrument's YAML file, not validated."""
-    return yaml.safe_load((SPECS_FOLDER / f"{key}.yaml").read_text(encoding="utf-8"))
+    """The content of an instrument's YAML file, not validated; of a variant, joined with that of its base."""
+    content = yaml.safe_load((SPECS_FOLDER / f"{key}.yaml").read_text(encoding="utf-8"))
+    base = content.pop("variant_of", None)
+    return {**content_of(base), **content} if base else content
 
 
 def with_field(content: dict[str, Any], path: FieldPath, value: object) -> dict[str, Any]:

@@ -61,3 +61,25 @@ def chosen_specs(registry: "Registry", names: list[str], roster: str | None, is_
         return registry.named_set(roster)
     except KeyError as error:
         raise fail(str(error.args[0])) from None
+
+
+def folder_to_write(specs: Path | None) -> Path:
+    """The folder that new specs are written into. Exits with an error where there is no project to write to."""
+    from atlas_resources.files.project import ProjectMissing, writable_project
+
+    try:
+        return specs or writable_project() / "model_specs"
+    except ProjectMissing as error:
+        raise fail(str(error)) from None
+
+
+def write_new(path: Path, text: str) -> None:
+    """Writes a new spec. Exits with an error if the file exists or cannot be written."""
+    from atlas_resources.files.durable import write_synced
+
+    try:
+        write_synced(path, text.encode())
+    except FileExistsError:
+        raise fail(f"{path} exists already and is not overwritten. Give another --key, or remove the file.") from None
+    except OSError as error:
+        raise fail(f"{path} cannot be written: {error.strerror}.") from None

@@ -114,6 +114,9 @@ def _details(registry: Registry, spec: Spec) -> list[str]:
         f"`{spec.key}`, {status.name}. {_cell(spec.description)}",
         "",
     ]
+    if spec.variant_of:
+        lines += [f"A variant of [`{spec.variant_of}`](#{spec.variant_of}): same weights, other fingerprint.", ""]
+        return lines
     facts = [f"{spec.parameter_count:,} parameters"] if spec.parameter_count else []
     facts += [spec.objective.replace("_", " ")] if spec.objective else []
     if facts:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,12 +9,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from atlas_assets.cli.models.chosen import SpecsFolder, chosen_specs, named_specs, notify, registry_in
+from atlas_assets.cli.models.chosen import (
+    SpecsFolder,
+    chosen_specs,
+    folder_to_write,
+    named_specs,
+    notify,
+    registry_in,
+    write_new,
+)
 from atlas_assets.cli.output import console, fail
 
 if TYPE_CHECKING:
     from atlas_resources.hub.client import Hub
-    from atlas_resources.hub.drafting import Draft
     from atlas_resources.hub.model_card import ModelCard
     from atlas_resources.hub.planning import Step
 
@@ -133,7 +139,8 @@ def models_pin(
     if card.model_id != asked.partition("@")[0]:
         notify(f"{asked} is {card.model_id} now.")
     if is_written:
-        path = _write_draft(draft, specs)
+        path = folder_to_write(specs) / f"{draft.key}.yaml"
+        write_new(path, draft.text)
         _print_model_card(card)
         console.print(f"written: {path}. A person must still declare:", markup=False, soft_wrap=True)
         for line in draft.to_declare:
@@ -141,23 +148,6 @@ def models_pin(
         console.print(f"Then: atlas models check; atlas models pull {draft.key}", markup=False, soft_wrap=True)
     else:
         typer.echo(draft.text, nl=False)  # the draft alone, so that it can be piped
-
-
-def _write_draft(draft: "Draft", folder: Path | None) -> Path:
-    from atlas_resources.files.durable import write_synced
-    from atlas_resources.files.project import ProjectMissing, writable_project
-
-    try:
-        path = (folder or writable_project() / "model_specs") / f"{draft.key}.yaml"
-    except ProjectMissing as error:
-        raise fail(str(error)) from None
-    try:
-        write_synced(path, draft.text.encode())
-    except FileExistsError:
-        raise fail(f"{path} exists already and is not overwritten. Give another --key, or remove the file.") from None
-    except OSError as error:
-        raise fail(f"{path} cannot be written: {error.strerror}.") from None
-    return path
 
 
 def _print_model_card(card: "ModelCard") -> None:

@@ -24,9 +24,9 @@ def short_revision(spec: Spec) -> str:
 def _status(registry: Registry, spec: Spec) -> str:
     status = registry.status(spec.key)
     words = f"[{COLOURS[status.name]}]{status.name}[/]"
-    if status.name == "admitted":
-        return words + (", active" if spec.key in registry.active else "")
-    return f"{words}: {escape(status.reason)}"
+    words += ", active" if spec.key in registry.active else ""
+    words += f", a variant of {spec.variant_of}" if spec.variant_of else ""
+    return words if status.name == "admitted" else f"{words}: {escape(status.reason)}"
 
 
 def _wide_table(registry: Registry, specs: Iterable[Spec]) -> Table:

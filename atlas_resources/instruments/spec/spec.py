@@ -1,6 +1,6 @@
 """What an instrument is: the frozen schema of `model_specs/*.yaml`. No files are read here."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -62,6 +62,11 @@ class Numeric(Contract):
         exclude_if=is_null,
         description="Of float32 matrix products in torch; its default if null.",
     )
+    compile: Literal["inductor"] | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="Compiler of torch.compile, which fuses operations and so rounds otherwise; none if null.",
+    )
     golden: Golden | None = Field(default=None, exclude_if=is_null, description="Not part of the fingerprint.")
 
 
@@ -78,6 +83,9 @@ class Region(Contract):
     segmenter: str
     part: str
     crop: Crop | None = Field(default=None, description="How a segment is cut out for an embedder.")
+    embedder: str | None = Field(
+        default=None, exclude_if=is_null, description="Key of the instrument that is shown the segments."
+    )
 
 
 class Refusal(Contract):
@@ -95,12 +103,16 @@ class PromptPin(Contract):
     sha256: Sha256
 
 
+Key = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="The file's stem; asset, resource and ledger use it."),
+]
+
+
 class Spec(Contract):
     """One instrument. A fact without a source may be null; the instrument then stays an idea."""
 
-    key: str = Field(
-        pattern=r"^[a-z][a-z0-9_]{0,62}$", description="The file's stem; asset, resource and ledger use it."
-    )
+    key: Key
     role: Role
     title: str
     description: str
@@ -113,6 +125,12 @@ class Spec(Contract):
     )
     region: Region | None = Field(
         default=None, exclude_if=is_null, description="Set only if the instrument is derived from a segmenter."
+    )
+    variant_of: str | None = Field(
+        default=None,
+        exclude=True,
+        description="Key of the instrument whose file has everything that a variant does not state; see `variant.py`. "
+        "Not part of the fingerprint, and not written: what is written out is complete.",
     )
     refusal: Refusal | None = None
     objective: Objective | None = Field(default=None, description="What an embedding was trained for.")

@@ -151,7 +151,7 @@ def test_only_one_status_is_listed(status: str):
     ("option", "value", "message"),
     [
         ("--set", "maximum", "no set 'maximum'"),
-        ("--set", "maximum", "it names offline, minimum, full."),
+        ("--set", "maximum", "it names offline, minimum, minimum_cpu, full."),
         ("--status", "ready", "no status 'ready'; expected admitted, idea, refused, broken."),
     ],
 )

@@ -39,11 +39,13 @@ def test_these_instruments_of_the_project_are_admitted():
         "aesthetics_improved_clip_vit_large_patch14",
         "aesthetics_v1_vit_base_patch32",
         "aesthetics_v1_vit_large_patch14",
+        "aesthetics_v1_vit_large_patch14_cpu",
         "biomedclip",
         "clip_vit_base_patch32",
         "clip_vit_base_patch32_prompts",
         "clip_vit_huge_patch14_laion2b",
         "clip_vit_large_patch14",
+        "clip_vit_large_patch14_cpu",
         "clip_vit_large_patch14_prompts",
         "convnext_small_imagenet1k_v1",
         "convnext_tiny_imagenet1k_v1",
@@ -52,6 +54,7 @@ def test_these_instruments_of_the_project_are_admitted():
         "dinov2_base_518px",
         "dinov2_giant",
         "dinov2_large",
+        "dinov2_large_cpu",
         "efficientnet_b0_imagenet1k_v1",
         "efficientnet_b4_imagenet1k_v1",
         "efficientnet_lite0",
@@ -74,6 +77,7 @@ def test_these_instruments_of_the_project_are_admitted():
         "sam_vit_base_tiles",
         "sam_vit_huge",
         "sam_vit_large",
+        "sam_vit_large_cpu",
         *(
             f"sam_vit_large_{name}"
             for name in ("kept", "palette", "polygons", "clip_vit_large_patch14", "dinov2_large")

@@ -16,8 +16,8 @@ def problems_with(folder: Path, **sets: dict) -> list[str]:
     return [str(problem) for problem in read_registry(folder).problems]
 
 
-def test_the_project_ships_three_sets():
-    assert list(PROJECT.roster.sets) == ["offline", "minimum", "full"]
+def test_the_project_ships_four_sets():
+    assert list(PROJECT.roster.sets) == ["offline", "minimum", "minimum_cpu", "full"]
     assert [spec.key for spec in PROJECT.named_set("full")] == sorted(PROJECT.specs)
     inactive = {
         *("efficientnet_lite0_tiles", "efficientnet_lite2_imagenet"),
@@ -35,6 +35,21 @@ def test_the_least_set_has_embeddings_that_can_disagree_masks_and_weak_axes():
     assert [spec.role for spec in chosen].count("segmentation") == 1
     assert [spec.role for spec in chosen].count("probe") == 2
     assert PROJECT.roster.sets["minimum"].min_embedding_objectives == 2
+
+
+def test_the_least_set_has_a_twin_of_the_same_models_that_needs_no_gpu():
+    chosen, twins = PROJECT.named_set("minimum"), PROJECT.named_set("minimum_cpu")
+    assert {spec.variant_of or spec.key for spec in twins} == {spec.key for spec in chosen}
+    devices = {spec.key: spec.numeric and spec.numeric.device for spec in twins}
+    assert devices == {spec.key: "cpu" if spec.key in PROJECT.instruments else None for spec in twins}
+    read = {spec.upstream for spec in twins} - {None}
+    assert read <= set(devices)
+    assert [spec.key for spec in twins if spec.key in PROJECT.instruments] == [
+        "aesthetics_v1_vit_large_patch14_cpu",
+        "clip_vit_large_patch14_cpu",
+        "dinov2_large_cpu",
+        "sam_vit_large_cpu",
+    ]
 
 
 def test_a_set_of_embeddings_that_were_trained_alike_is_told(tmp_path: Path):
@@ -58,7 +73,7 @@ def test_a_set_is_not_at_fault_for_a_spec_that_cannot_be_read(tmp_path: Path):
     folder = copy_of_project(tmp_path)
     (folder / "dinov2_large.yaml").write_text("key: [", encoding="utf-8")
     registry = read_registry(folder)
-    assert {problem.file for problem in registry.problems} == {"dinov2_large.yaml"}
+    assert {problem.file for problem in registry.problems} == {"dinov2_large.yaml", "dinov2_large_cpu.yaml"}
     assert "dinov2_large" not in {spec.key for spec in registry.named_set("minimum")}
 
 
@@ -73,11 +88,11 @@ def test_a_plan_of_regions_is_not_at_fault_either(broken: str, left: set[str], t
     folder = copy_of_project(tmp_path)
     (folder / f"{broken}.yaml").write_text("key: [", encoding="utf-8")
     registry = read_registry(folder)
-    assert {problem.file for problem in registry.problems} == {f"{broken}.yaml"}
+    assert {problem.file for problem in registry.problems} == {f"{broken}.yaml", f"{broken}_cpu.yaml"}
     derived = [spec.region for spec in registry.specs.values() if spec.region]
     assert {region.part for region in derived if region.segmenter == "sam_vit_large"} == left
 
 
 def test_a_set_that_is_not_there_is_met_with_those_that_are():
-    with pytest.raises(KeyError, match=r"no set 'all' in .*roster\.yaml; it names offline, minimum, full\."):
+    with pytest.raises(KeyError, match=r"no set 'all' in .*roster\.yaml; it names offline, .*, full\."):
         PROJECT.named_set("all")

@@ -139,6 +139,16 @@ def test_the_kernels_of_attention_agree(tmp_path: Path, monkeypatch: pytest.Monk
     assert sdpa == pytest.approx(eager, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of its own use of torch
+def test_a_compiled_network_gives_the_vectors_of_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The compiler fuses operations, so the last digits may differ."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    plain = embed(tiny_clip(tmp_path, monkeypatch, PLAIN))
+    spec = tiny_clip(tmp_path, monkeypatch, PLAIN.model_copy(update={"compile": "inductor"}))
+    assert embed(spec) == pytest.approx(plain, rel=1e-4, abs=1e-5)
+    assert list((tmp_path / "compiled").rglob("*.so"))
+
+
 def test_an_attention_kernel_for_a_loader_without_a_choice_is_a_broken_spec(tmp_path: Path):
     content = with_field(content_of("efficientnet_lite0"), ("numeric", "attention"), "sdpa")
     (problem,) = read_spec(write_spec(tmp_path, content))  # type: ignore[misc] # problems, not a spec

@@ -1,0 +1,114 @@
+"""A variant: the model of another instrument in another numeric mode, or over the results of another variant.
+
+Its file names the other instrument and states only what differs. No files are read here.
+"""
+
+from collections.abc import Mapping, Set
+from typing import Any
+
+from atlas_resources.files.contract import Contract
+from atlas_resources.files.yaml_files import FileProblem
+from atlas_resources.instruments.spec.spec import Key, Numeric, Spec
+
+KEPT = "kept"  # part of the instrument that all others of a segmenter read
+
+
+class Variant(Contract):
+    """The file. What it leaves out is as in the other instrument; a mode that it states replaces the other's whole."""
+
+    key: Key
+    variant_of: str
+    title: str | None = None
+    description: str | None = None
+    numeric: Numeric | None = None
+    upstream: str | None = None
+    batch_size: int | None = None
+    max_partitions_per_run: int | None = None
+
+
+def schema_of(content: object) -> type[Spec] | type[Variant]:
+    """The schema of a file in `model_specs/`, by whether it names another instrument."""
+    is_variant = isinstance(content, dict) and content.get("variant_of") is not None
+    return Variant if is_variant else Spec
+
+
+def mode_of(numeric: Numeric | None) -> dict[str, Any]:
+    """What of a numeric mode can change a result."""
+    return numeric.model_dump(exclude={"golden"}) if numeric else {}
+
+
+def mode_words(numeric: Numeric) -> str:
+    """Such as `bfloat16 on the CPU`."""
+    device = {"cpu": "on the CPU", "cuda": "on a GPU"}[numeric.device]
+    return f"{numeric.dtype} {device}" + (f", compiled by {numeric.compile}" if numeric.compile else "")
+
+
+def resolve_variant(variant: Variant, base: Spec) -> Spec | list[FileProblem]:
+    """The variant as a whole spec, or what is wrong with it.
+
+    Args:
+        variant: the file.
+        base: the instrument that it names. It is no variant itself.
+    """
+    file, numeric, upstream = f"{variant.key}.yaml", variant.numeric or base.numeric, variant.upstream or base.upstream
+    if variant.upstream and base.upstream is None:
+        return [FileProblem(file, "upstream", repr(variant.upstream), f"none: {base.key} reads pixels")]
+    if mode_of(numeric) == mode_of(base.numeric) and upstream == base.upstream:
+        expected = f"`numeric` or `upstream` other than those of {base.key}"
+        return [FileProblem(file, "(file)", "nothing that changes a result", expected)]
+    differs = [f"in {mode_words(numeric)}"] if numeric and mode_of(numeric) != mode_of(base.numeric) else []
+    differs += [f"from {upstream}"] if upstream and upstream != base.upstream else []
+    words = ", ".join(differs)
+    changed: dict[str, Any] = {
+        "key": variant.key,
+        "variant_of": base.key,
+        "title": variant.title or f"{base.title}, computed {words}",
+        "description": variant.description or f"{base.description.strip()} Computed {words}.",
+        "numeric": numeric,
+        "upstream": upstream,
+        "batch_size": variant.batch_size or base.batch_size,
+        "max_partitions_per_run": variant.max_partitions_per_run or base.max_partitions_per_run,
+    }
+    if base.region and upstream:
+        segmenter = upstream if base.role == "pruning" else upstream.removesuffix(f"_{KEPT}")
+        part = variant.key.removeprefix(f"{segmenter}_")
+        if part == variant.key or (base.role == "pruning" and part != KEPT):
+            expected = f"{segmenter}_{KEPT}" if base.role == "pruning" else f"a key that begins with {segmenter}_"
+            return [FileProblem(file, "key", repr(variant.key), expected)]
+        changed["region"] = base.region.model_copy(update={"segmenter": segmenter, "part": part})
+    return base.model_copy(update=changed)
+
+
+def resolve_variants(
+    variants: Mapping[str, Variant], specs: Mapping[str, Spec], unreadable: Set[str]
+) -> tuple[dict[str, Spec], dict[str, list[FileProblem]]]:
+    """Variants as whole specs, by key, and the problems of those that are not, each of which costs only itself.
+
+    Args:
+        variants: by key.
+        specs: the instruments that they may name.
+        unreadable: keys of those that could not be read.
+    """
+    made: dict[str, Spec] = {}
+    broken: dict[str, list[FileProblem]] = {}
+    for key, variant in variants.items():
+        base = specs.get(variant.variant_of)
+        found = resolve_variant(variant, base) if base and base.variant_of is None else None
+        if isinstance(found, Spec):
+            made[key] = found
+        else:
+            broken[key] = found or [_wrong_base(variant, variants, base, unreadable)]
+    return made, broken
+
+
+def _wrong_base(
+    variant: Variant, variants: Mapping[str, Variant], base: Spec | None, unreadable: Set[str]
+) -> FileProblem:
+    name = variant.variant_of
+    root = base.variant_of if base else variants[name].variant_of if name in variants else None
+    found, expected = repr(name), "the key of an instrument"
+    if root:
+        found, expected = f"{name!r}, itself a variant", f"an instrument that is none, such as {root!r}"
+    elif name in unreadable:
+        found, expected = f"{name!r}, which could not be read", "an instrument whose spec is sound"
+    return FileProblem(f"{variant.key}.yaml", "variant_of", found, expected)
