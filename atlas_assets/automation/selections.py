@@ -12,6 +12,7 @@ from atlas_assets.graph.instruments import GROUPS, asset_key
 from atlas_assets.graph.ledgers import LEDGER_KEYS
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.models.weights import has_weights
 
 SAVED = re.compile(r"@([\w./-]+)")
 
@@ -40,13 +41,14 @@ def _selections(registry: Registry) -> Iterator[SavedSelection]:
         active = [instrument for instrument in registry.active_instruments if asset_key(instrument).path[0] == group]
         if active:
             titles = ", ".join(instrument.spec.title for instrument in active)
-            yield SavedSelection(group, _of(*map(asset_key, active)), f"The active {group}: {titles}.")
+            is_job = any(map(has_weights, active))
+            yield SavedSelection(group, _of(*map(asset_key, active)), f"The active {group}: {titles}.", is_job)
     yield SavedSelection("ledgers", _of(*LEDGER_KEYS), "Every ledger with its checks, and the catalogue.")
     for key, instrument in registry.instruments.items():
         # With every ledger, not only those that read it: the catalogue needs them all, even in a new dataset.
         text = f"{_of(asset_key(instrument))}+ or {_of(*LEDGER_KEYS)}"
         meaning = f"{instrument.spec.title}, the instruments that read it, and every ledger."
-        yield SavedSelection(key, text, meaning, is_job=key in registry.active)
+        yield SavedSelection(key, text, meaning, is_job=key in registry.active and has_weights(instrument))
 
 
 def _of(*keys: dg.AssetKey) -> str:
@@ -90,11 +92,11 @@ def find_selection(registry: Registry, name: str) -> SavedSelection:
 
 
 def build_jobs(registry: Registry) -> list:
-    """The UI's jobs: one for each saved selection of a group or an active instrument."""
+    """The UI's jobs: one for each saved selection of a group or an active instrument that can run here."""
     return [
         dg.define_asset_job(
             f"materialise_{selection.name}",  # `groundwork` is already the name of an op
-            dg.AssetSelection.from_string(selection.text),
+            dg.AssetSelection.from_string(selection.text).materializable(),  # a job may not name what cannot run
             description=f"{selection.meaning} In a terminal: `atlas run @{selection.name}`.",
             tags={"atlas/selection": selection.name},
         )

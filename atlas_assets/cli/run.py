@@ -34,8 +34,8 @@ def run(
     selection: Annotated[
         str | None,
         typer.Argument(
-            help="Assets, in Dagster's selection syntax or by a saved name (@embeddings, see `atlas selections`). By "
-            "default all, with the active instruments."
+            help="Assets, by a saved name (embeddings or @embeddings, see `atlas selections`) or in Dagster's "
+            "selection syntax. By default all, with the active instruments."
         ),
     ] = None,
     plates: Annotated[str | None, typer.Option(help="Plates, separated by commas; all by default.")] = None,
@@ -52,7 +52,8 @@ def run(
     are skipped.
 
     Exit codes: 0 if all is done; 1 if a plate failed, if a check finds a plate unsound or a sealed file altered (both
-    are named with the reason), if the roster is wrong, or if the selection is not valid.
+    are named with the reason), if weights of a selected instrument are not on disk (the rest is materialised), if the
+    roster is wrong, or if the selection is not valid.
     """
     from atlas_assets.in_process.instance import open_instance
     from atlas_assets.in_process.materializing import materialize
@@ -84,10 +85,12 @@ def run(
 def status() -> None:
     """Show how many plates are done, failed and missing in each active asset, and whether the ledgers are up to date.
 
-    Names failed plates, and sealed files that the ledgers leave out because they were altered. Reads the dataset only;
-    nothing is materialised. The exit code is 1 if a plate failed, a sealed file is left out, or the roster is wrong.
+    Names failed plates, instruments whose weights are not on disk, and sealed files that the ledgers leave out because
+    they were altered. Reads the dataset only; nothing is materialised. The exit code is 1 if a plate failed, a sealed
+    file is left out, or the roster is wrong.
     """
     from atlas_assets.automation.standings import read_standings
+    from atlas_assets.graph.instruments import weights_missing
     from atlas_resources.instruments.registry import read_registry
     from atlas_resources.ledgers.freshness import why_behind
     from atlas_resources.ledgers.left_out import find_left_out
@@ -105,6 +108,8 @@ def status() -> None:
     for name, plate in failures:
         times = "once" if plate.attempts == 1 else f"{plate.attempts} times"
         console.print(f"{plate.plate_id} failed {times} in {name}: {plate.reason}", style="red", markup=False)
+    for line in weights_missing(registry.active_instruments):
+        console.print(line, style="yellow", markup=False, soft_wrap=True)
     behind = why_behind(dataset, registry)
     console.print(f"ledgers: {behind or 'up to date'}", markup=False, soft_wrap=True)
     left_out = find_left_out(dataset)

@@ -1,10 +1,11 @@
 """One asset for each admitted instrument: take the plates that are not done, measure them, seal, report.
 
-A spec that could not be read is a node that cannot run, so that the graph shows what is broken.
+An instrument whose weights are not on disk, and a spec that could not be read, are nodes that cannot run: the graph
+shows what is missing, and "Materialize all" does not start it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -19,7 +20,7 @@ from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, forget_digests
+from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, forget_digests, why_without_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs.execution import Outcome, execute_run
@@ -27,8 +28,9 @@ from atlas_resources.tables.results import INSTRUMENT_TABLES
 
 T = TypeVar("T")
 
-REGIONS = "regions"
+REGIONS, WITHOUT_WEIGHTS = "regions", "weights_missing"
 GROUPS = (*(INSTRUMENT_TABLES[role].name for role in WORKS), REGIONS)
+WEIGHTS_TAG = "atlas/weights"
 
 
 def group_of(instrument: Instrument) -> str:
@@ -45,8 +47,60 @@ def asset_key(instrument: Instrument) -> dg.AssetKey:
     return dg.AssetKey([INSTRUMENT_TABLES[spec.role].name, spec.key])
 
 
-def build_instrument_asset(instrument: Instrument) -> dg.AssetsDefinition:
-    """The partitioned, batched, idempotent asset of one admitted instrument."""
+def _shown(instrument: Instrument) -> dict[str, Any]:
+    """What the UI shows of an instrument, whether it can run or not."""
+    spec, identity = instrument.spec, instrument.identity
+    return {
+        "partitions_def": PLATES,
+        "owners": ["team:atlas"],
+        "code_version": identity.fingerprint,
+        "metadata": {
+            **column_schema(INSTRUMENT_TABLES[spec.role]),
+            "model_id": identity.model_id,
+            "revision": identity.model_sha,
+            "licence": identity.licence,
+            "fingerprint": identity.fingerprint,
+        },
+    }
+
+
+def _kinds(instrument: Instrument) -> set[str]:
+    return {"torch" if instrument.identity.weights_sha256 else "python", "gpu" if instrument.is_gpu else "cpu"}
+
+
+def _tags(instrument: Instrument, *, weights: str) -> dict[str, str]:
+    identity = instrument.identity
+    return {
+        "atlas/instrument": instrument.key,
+        "atlas/role": instrument.spec.role,
+        "atlas/commercial_use": identity.commercial_use,
+        WEIGHTS_TAG: weights,
+    }
+
+
+def build_instrument_asset(instrument: Instrument) -> dg.AssetsDefinition | dg.AssetSpec:
+    """The partitioned, batched, idempotent asset of one admitted instrument.
+
+    Without its weights, which are looked for when the code location loads, it is a node that cannot run.
+    """
+    reason = why_without_weights(instrument)
+    return _build_without_weights(instrument, reason) if reason else _build_measuring(instrument)
+
+
+def _build_without_weights(instrument: Instrument, reason: str) -> dg.AssetSpec:
+    """The node of an instrument that has to wait for weights. Of its edges it has those to other instruments."""
+    return dg.AssetSpec(
+        asset_key(instrument),
+        deps=[asset_key(instrument.upstream)] if instrument.upstream else [],
+        group_name=WITHOUT_WEIGHTS,
+        description=f"**Cannot run here: {reason}**, then reload the code location.\n\n{describe(instrument)}",
+        kinds={*_kinds(instrument), "weights-missing"},
+        tags=_tags(instrument, weights="missing"),
+        **_shown(instrument),
+    )
+
+
+def _build_measuring(instrument: Instrument) -> dg.AssetsDefinition:
     spec, identity, key = instrument.spec, instrument.identity, asset_key(instrument)
     inputs = [asset_key(instrument.upstream) if instrument.upstream else MANIFEST_KEY]
     # Dagster puts assets of equal policy into one run, where a plate that fails upstream holds back the whole step.
@@ -54,21 +108,12 @@ def build_instrument_asset(instrument: Instrument) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        partitions_def=PLATES,
+        **_shown(instrument),
         deps=inputs,
         group_name=group_of(instrument),
         description=describe(instrument),
-        kinds={"torch" if identity.weights_sha256 else "python", "gpu" if instrument.is_gpu else "cpu"},
-        owners=["team:atlas"],
-        code_version=identity.fingerprint,
-        metadata={
-            **column_schema(INSTRUMENT_TABLES[spec.role]),
-            "model_id": identity.model_id,
-            "revision": identity.model_sha,
-            "licence": identity.licence,
-            "fingerprint": identity.fingerprint,
-        },
-        tags={"atlas/instrument": spec.key, "atlas/role": spec.role, "atlas/commercial_use": identity.commercial_use},
+        kinds=_kinds(instrument),
+        tags=_tags(instrument, weights="on_disk" if identity.weights_sha256 else "none"),
         check_specs=[sound_spec(key, "The plate's source, and its sealed files and their rows, are unchanged.")],
         backfill_policy=dg.BackfillPolicy.multi_run(plates_per_run),
         retry_policy=STEP_RETRIES,
@@ -94,6 +139,12 @@ def build_instrument_asset(instrument: Instrument) -> dg.AssetsDefinition:
         yield from step.events(_result(dataset, instrument, outcome) for outcome in outcomes)
 
     return instrument_asset
+
+
+def weights_missing(instruments: Iterable[Instrument]) -> list[str]:
+    """A line for each instrument that cannot run here, with the command that fetches its weights."""
+    reasons = {asset_key(instrument): why_without_weights(instrument) for instrument in instruments}
+    return [f"{key.to_user_string()}: {reason}" for key, reason in reasons.items() if reason]
 
 
 def _key_of_broken(file: str) -> dg.AssetKey:

@@ -22,6 +22,7 @@ from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
 from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
+from atlas_resources.models.weights import has_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 from atlas_resources.runs.faults import SealedFault
@@ -102,9 +103,14 @@ def _build_ledger_asset(
 
 
 def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
-    """Builds an asset per ledger, each downstream of what it reads, and the catalogue's asset."""
+    """Builds an asset per ledger, each downstream of what it reads, and the catalogue's asset.
+
+    Instruments without their weights have no edge: nothing comes from them here. Results that they sealed elsewhere are
+    in the ledgers all the same.
+    """
+    measuring = [instrument for instrument in registry.instruments.values() if has_weights(instrument)]
     keys_of_role = {
-        role: [asset_key(instrument) for instrument in registry.instruments.values() if instrument.spec.role == role]
+        role: [asset_key(instrument) for instrument in measuring if instrument.spec.role == role]
         for role in INSTRUMENT_TABLES
     }
     ledgers = [

@@ -2,6 +2,7 @@
 
 import logging
 import platform
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +21,7 @@ from atlas_assets.graph.dagster_internals import (
     DagsterInvalidAssetSelectionError,
     StepFailureData,
 )
-from atlas_assets.graph.instruments import GROUPS, asset_key
+from atlas_assets.graph.instruments import GROUPS, asset_key, weights_missing
 from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
 from atlas_assets.graph.plate_checks import CHECK_NAME as PLATE_CHECK
 from atlas_assets.in_process.progress import TerminalProgress
@@ -137,9 +138,9 @@ def materialize(
     with TerminalProgress(console) as progress:
         handler = _ProgressHandler(progress, len(wanted))
         job, graph = _job(registry, dataset, handler)
-        selected = _selection(registry, selection).resolve(graph)
-        if not selected:
-            raise ValueError(f"the selection {selection!r} matches no asset; `atlas selections` lists saved ones")
+        selected = _select(registry, graph, selection)
+        if lacking := weights_missing(one for one in registry.instruments.values() if asset_key(one) in selected):
+            yield LayerResult("weights", "", is_success=False, materialized_count=0, failures=tuple(lacking))
         for name, keys in _stages(registry, graph, selected):
             is_of_plates = any(graph.get(key).is_partitioned for key in keys)
             handler.bars = {}
@@ -205,14 +206,20 @@ def _works(
             yield WorkList(tuple(pending_keys), plate_ids)
 
 
-def _selection(registry: Registry, text: str | None) -> dg.AssetSelection:
-    if text is not None:
-        try:
-            return dg.AssetSelection.from_string(expand(registry, text))
-        except DagsterInvalidAssetSelectionError as error:
-            raise ValueError(f"the selection {text!r} is not valid: {error}") from error
-    inactive = [asset_key(one) for key, one in registry.instruments.items() if key not in registry.active]
-    return dg.AssetSelection.all() - dg.AssetSelection.assets(*inactive)
+def _select(registry: Registry, graph: BaseAssetGraph, text: str | None) -> set[dg.AssetKey]:
+    """The selected assets; for None everything except instruments that are not active. Raises ValueError."""
+    if text is None:
+        inactive = {asset_key(one) for key, one in registry.instruments.items() if key not in registry.active}
+        return set(graph.get_all_asset_keys()) - inactive
+    # A plain word that is no asset's whole key is meant as a saved name: `atlas run otsu_luma`.
+    is_name = re.fullmatch(r"[\w.-]+", text) and not graph.has(dg.AssetKey([text]))
+    try:
+        selected = dg.AssetSelection.from_string(expand(registry, f"@{text}" if is_name else text)).resolve(graph)
+    except (DagsterInvalidAssetSelectionError, dg.DagsterInvalidSubsetError) as error:
+        raise ValueError(f"the selection {text!r} is not valid: {error}") from error
+    if not selected:
+        raise ValueError(f"the selection {text!r} matches no asset; `atlas selections` lists saved ones")
+    return set(selected)
 
 
 def _job(registry: Registry, dataset: Dataset, handler: logging.Handler) -> tuple[dg.JobDefinition, BaseAssetGraph]:

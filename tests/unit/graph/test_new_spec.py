@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from support.made_specs import content_of, copy_of_project, write_spec
+from support.made_weights import put_weights, use_caches
 
 from atlas_assets.cli.models.docs import models_page
 from atlas_assets.definitions import build_definitions
@@ -33,7 +34,11 @@ def test_it_is_admitted_and_not_active(registry: Registry):
     assert NEW not in registry.active
 
 
-def test_it_is_an_asset_and_a_resource(registry: Registry, tmp_path: Path):
+def test_with_its_weights_it_is_an_asset_and_a_resource(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    use_caches(monkeypatch, tmp_path)
+    put_weights([registry.instruments[NEW]])
     definitions = build_definitions(registry, tmp_path)
     node = definitions.resolve_asset_graph().get(dg.AssetKey(["embeddings", NEW]))
     assert node.is_materializable

@@ -9,10 +9,19 @@ import pytest
 import torch
 from support.made_checkpoints import snapshot_folder
 from support.made_specs import content_of, project_spec, with_field
+from support.made_weights import put_weights, use_caches
 
+from atlas_resources.files import digests
+from atlas_resources.instruments.registry import read_registry
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loading import load_model
-from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, require_weights
+from atlas_resources.models.weights import (
+    WeightsMismatch,
+    WeightsMissing,
+    has_weights,
+    require_weights,
+    why_without_weights,
+)
 
 HUB, LIBRARY, TORCH_HUB, ALGORITHM = "clip_vit_base_patch32", "efficientnet_lite0", "sam_vit_base", "otsu_luma"
 SAM_SHA256 = "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"
@@ -190,3 +199,40 @@ def test_a_pickle_in_a_hub_snapshot_is_not_taken_for_safetensors(hub: Path, tmp_
     with pytest.raises(Exception, match="header"):  # of safetensors, which has no exported class of errors for all
         load_model(changed(HUB, ("weights", "files", 0, "sha256"), ABC_SHA256))
     assert not target.exists()
+
+
+@pytest.fixture
+def instruments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The project's instruments, without weights but those in installed packages."""
+    use_caches(monkeypatch, tmp_path)
+    return read_registry().instruments
+
+
+def test_an_algorithm_and_weights_in_an_installed_package_are_on_disk(instruments):
+    assert has_weights(instruments["otsu_luma"])
+    assert has_weights(instruments["efficientnet_lite0"])
+
+
+def test_weights_are_on_disk_once_every_pinned_file_is(instruments, tmp_path: Path):
+    clip = instruments["clip_vit_base_patch32"]
+    assert not has_weights(clip)
+    put_weights([clip])
+    assert has_weights(clip)
+    next(tmp_path.rglob("config.json")).unlink()
+    assert not has_weights(clip)
+
+
+def test_an_instrument_without_weights_of_its_own_needs_those_of_the_one_it_reads(instruments):
+    kept = instruments["sam_vit_base_kept"]
+    assert why_without_weights(kept) == (
+        "the weights of sam_vit_base, which it reads, are not on disk. Fix: `atlas models pull sam_vit_base`"
+    )
+    put_weights([instruments["sam_vit_base"]])
+    assert why_without_weights(kept) == ""
+
+
+def test_looking_for_weights_hashes_none(instruments, digest_memory: Path):
+    put_weights(instruments.values())
+    assert all(map(has_weights, instruments.values()))
+    assert not digest_memory.exists()
+    assert digests.memory_path() == digest_memory

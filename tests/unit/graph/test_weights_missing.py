@@ -1,0 +1,83 @@
+"""An instrument whose weights are not on disk is a node that says which to pull, and that nothing starts."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from support.made_weights import put_weights, use_caches
+
+from atlas_assets.definitions import build_definitions
+from atlas_resources.instruments.registry import Registry, read_registry
+
+# A job over stages, which differ in policy so that a backfill has a run for each, takes the smallest.
+pytestmark = pytest.mark.filterwarnings("ignore:Asset job .* varying BackfillPolicies")
+
+CLIP, HEAD, SEGMENTS = "clip_vit_large_patch14", "aesthetics_v1_vit_large_patch14", "u2netp"
+CLIP_KEY, HEAD_KEY = dg.AssetKey(["embeddings", CLIP]), dg.AssetKey(["probes", HEAD])
+EMBEDDINGS_KEY = dg.AssetKey(["ledger", "embeddings"])
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The project's instruments; no weights but those in installed packages."""
+    use_caches(monkeypatch, tmp_path)
+    return read_registry()
+
+
+@pytest.fixture
+def definitions(registry: Registry, tmp_path: Path) -> dg.Definitions:
+    return build_definitions(registry, tmp_path)
+
+
+def jobs_of(definitions: dg.Definitions) -> dict[str, set[dg.AssetKey]]:
+    """The assets that each job materialises, by its name."""
+    jobs = definitions.get_repository_def().get_all_jobs()
+    return {job.name: set(job.asset_layer.executable_asset_keys) for job in jobs}
+
+
+def test_it_is_shown_apart_with_a_kind_a_tag_and_the_command(definitions):
+    node = definitions.resolve_asset_graph().get(CLIP_KEY)
+    assert node.group_name == "weights_missing"
+    assert "weights-missing" in node.kinds
+    assert node.tags["atlas/weights"] == "missing"
+    assert node.description.startswith(
+        "**Cannot run here: its weights are not on disk. Fix: `atlas models pull clip_vit_large_patch14`**"
+    )
+
+
+def test_one_that_reads_it_is_missing_too_and_names_both(definitions):
+    node = definitions.resolve_asset_graph().get(HEAD_KEY)
+    assert node.group_name == "weights_missing"
+    assert node.parent_keys == {CLIP_KEY}
+    assert "`atlas models pull clip_vit_large_patch14 aesthetics_v1_vit_large_patch14`" in node.description
+
+
+def test_nothing_materialises_it(definitions):
+    assert not definitions.resolve_asset_graph().get(CLIP_KEY).is_executable
+    assert all(CLIP_KEY not in keys for keys in jobs_of(definitions).values())
+
+
+def test_no_ledger_waits_for_it(definitions):
+    graph = definitions.resolve_asset_graph()
+    parents = graph.get(EMBEDDINGS_KEY).parent_keys
+    assert dg.AssetKey(["embeddings", "efficientnet_lite0"]) in parents
+    assert CLIP_KEY not in parents
+
+
+def test_an_active_one_leaves_the_jobs_and_the_others_stay(definitions, registry):
+    assert SEGMENTS in registry.active
+    jobs = jobs_of(definitions)
+    assert f"materialise_{SEGMENTS}" not in jobs
+    assert jobs["materialise_segments"] == {dg.AssetKey(["segments", "otsu_luma"])}
+    assert "materialise_otsu_luma" in jobs
+
+
+def test_once_its_weights_are_there_and_the_location_is_reloaded_it_is_an_ordinary_asset(registry, tmp_path):
+    put_weights([registry.instruments[CLIP], registry.instruments[HEAD]])
+    graph = build_definitions(registry, tmp_path).resolve_asset_graph()
+    node = graph.get(CLIP_KEY)
+    assert node.is_materializable
+    assert (node.group_name, node.tags["atlas/weights"]) == ("embeddings", "on_disk")
+    assert node.parent_keys == {dg.AssetKey(["plate", "manifest"])}
+    assert {CLIP_KEY, dg.AssetKey(["embeddings", "efficientnet_lite0"])} <= graph.get(EMBEDDINGS_KEY).parent_keys
+    assert graph.get(HEAD_KEY).group_name == "probes"
