@@ -1,6 +1,6 @@
 """The Dagster resources: the dataset, and one for each admitted instrument, which shows its pins.
 
-A model is loaded at first use, once per run.
+A model is loaded at first use, and released when its instrument has measured.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ class DatasetResource(dg.ConfigurableResource):
 class InstrumentResource(dg.ConfigurableResource):
     """A pinned instrument.
 
-    The UI shows its fields. The model is loaded at first use and released after the run.
+    The UI shows its fields. The model is loaded at first use, and released by the step that used it.
     """
 
     model_id: str
@@ -50,9 +50,17 @@ class InstrumentResource(dg.ConfigurableResource):
             self._model = load_model(instrument.spec, instrument.prompts)
         return self._model
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Releases the model."""
+    def release(self) -> None:
+        """Frees the model, on a GPU too: a run over several instruments holds one model at a time."""
+        from atlas_resources.models.memory import release_cached_memory
+
         self._model = None
+        release_cached_memory()
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Releases the model of a step that was interrupted. Does nothing for instruments that were not used."""
+        if self._model is not None:
+            self.release()
 
 
 def build_instrument_resource(instrument: Instrument) -> InstrumentResource:

@@ -23,7 +23,8 @@ from atlas_resources.instruments.registry import read_registry
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.measures.colour.census import count_colours
 from atlas_resources.measures.colour.lab import lab_histogram
-from atlas_resources.models.loading import DeviceUnavailable, load_model
+from atlas_resources.models.devices import DeviceUnavailable
+from atlas_resources.models.loading import load_model
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Embedder
 from atlas_resources.models.weights import WeightsMismatch, WeightsMissing

@@ -47,7 +47,7 @@ def search(
     """Find plates by words: cosine similarity of the text's vector to each plate's current vector. A weak signal."""
     from atlas_resources.catalogue.search import search_plates
     from atlas_resources.instruments.registry import read_registry
-    from atlas_resources.models.loading import DeviceUnavailable
+    from atlas_resources.models.devices import DeviceUnavailable
     from atlas_resources.models.weights import WeightsMismatch
     from atlas_resources.plates.dataset import Dataset, dataset_root
 

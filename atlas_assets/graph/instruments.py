@@ -20,6 +20,7 @@ from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.models.devices import DeviceUnavailable
 from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, forget_digests, why_without_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource, InstrumentResource
@@ -127,16 +128,19 @@ def _build_measuring(instrument: Instrument) -> dg.AssetsDefinition:
         if config.paranoid:
             forget_digests(spec)
         step = PlateStep(context, config, [key], code_version=identity.fingerprint, upstream=inputs)
-        outcomes = execute_run(
-            dataset,
-            instrument,
-            step.plate_ids,
-            build_work(instrument, lambda: _load(resource, instrument)),
-            is_forced=config.force,
-            dagster_run_id=context.run.run_id,
-            log=context.log,
-        )
-        yield from step.events(_result(dataset, instrument, outcome) for outcome in outcomes)
+        try:
+            outcomes = execute_run(
+                dataset,
+                instrument,
+                step.plate_ids,
+                build_work(instrument, lambda: _load(resource, instrument)),
+                is_forced=config.force,
+                dagster_run_id=context.run.run_id,
+                log=context.log,
+            )
+            yield from step.events(_result(dataset, instrument, outcome) for outcome in outcomes)
+        finally:
+            resource.release()
 
     return instrument_asset
 
@@ -185,10 +189,10 @@ def _result(dataset: Dataset, instrument: Instrument, outcome: Outcome) -> Plate
 
 
 def _load(resource: InstrumentResource, instrument: Instrument) -> Any:
-    """The loaded model. Raises a Failure that is not tried again if the weights are not the pinned ones."""
+    """The loaded model. Raises a Failure that is not tried again if the device or the pinned weights are missing."""
     try:
         return resource.load(instrument)
-    except (WeightsMissing, WeightsMismatch) as error:
+    except (DeviceUnavailable, WeightsMissing, WeightsMismatch) as error:
         raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 
-from atlas_resources.instruments.spec.spec import Numeric, Spec
+from atlas_resources.instruments.spec.numeric import Numeric, mode_of, pinned_modes
+from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import Algorithm
 
 MIN_COSINE = 0.999
@@ -18,15 +19,11 @@ def is_fast(numeric: Numeric | None) -> bool:
 
 
 def exact_twin(spec: Spec) -> Spec:
-    """The same instrument in float32 on the same device, without TF32 in its convolutions and not compiled.
-
-    Raises ValueError if no mode is declared.
-    """
+    """The same instrument in float32 on the same device, not compiled. Raises ValueError if no mode is declared."""
     if spec.numeric is None:
         raise ValueError(f"{spec.key}: numeric is not declared; see `atlas models check`")
-    return spec.model_copy(
-        update={"numeric": Numeric(dtype="float32", device=spec.numeric.device, matmul_precision="highest")}
-    )
+    exact = {"dtype": "float32", "matmul_precision": "highest", "attention": None, "compile": None, "golden": None}
+    return spec.model_copy(update={"numeric": spec.numeric.model_copy(update=exact)})
 
 
 def golden_subject(spec: Spec) -> str:
@@ -41,8 +38,10 @@ def golden_subject(spec: Spec) -> str:
         "parameters": spec.parameters,
         "loader": spec.loader,
         "role": spec.role,
-        "numeric": spec.numeric and spec.numeric.model_dump(exclude={"golden"}),
+        "numeric": spec.numeric and mode_of(spec.numeric),
     }
+    if modes := pinned_modes(spec.numeric):
+        payload["modes"] = modes
     return hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from atlas_resources.files.contract import Contract, Sha256
 from atlas_resources.instruments.admission import missing_of_itself, status_of
 from atlas_resources.instruments.prompts import AskedPrompt
+from atlas_resources.instruments.spec.numeric import mode_of, pinned_modes
 from atlas_resources.instruments.spec.pins import model_sha, weights_sha256
 from atlas_resources.instruments.spec.spec import Licence, Spec
 from atlas_resources.instruments.spec.weights import Algorithm
@@ -79,10 +80,12 @@ def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | 
         "preprocessing": spec.preprocessing and spec.preprocessing.steps(),
         "output": spec.output and spec.output.model_dump(),
         "parameters": spec.parameters,
-        "numeric": spec.numeric and spec.numeric.model_dump(exclude={"golden"}),
+        "numeric": spec.numeric and mode_of(spec.numeric),
         "loader": [spec.loader, loader_version],
         "role": spec.role,
     }
+    if modes := pinned_modes(spec.numeric):
+        payload["modes"] = modes
     if spec.own_preprocessing:
         payload["own_preprocessing"] = spec.own_preprocessing.model_dump()
     if spec.upstream:

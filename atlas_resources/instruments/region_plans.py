@@ -14,8 +14,9 @@ from pydantic import Field, TypeAdapter
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem, read_folder, read_yaml
 from atlas_resources.instruments.spec.input import Crop
+from atlas_resources.instruments.spec.numeric import Numeric
 from atlas_resources.instruments.spec.output import RegionsOutput
-from atlas_resources.instruments.spec.spec import FailureMode, Licence, Numeric, Region, Role, Spec
+from atlas_resources.instruments.spec.spec import FailureMode, Licence, Region, Role, Spec
 from atlas_resources.instruments.spec.weights import Algorithm
 from atlas_resources.measures.masks.pruning import PruningRules
 

@@ -23,7 +23,7 @@ from atlas_resources.ledgers.parquet import (
 )
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
-from atlas_resources.plates.run_contracts import Metrics, RunManifest
+from atlas_resources.plates.run_contracts import Accelerator, Metrics, RunManifest
 from atlas_resources.runs.faults import RunKey, require_outputs, try_read, whole_plates
 from atlas_resources.runs.sealed import read_manifest
 from atlas_resources.tables.ledgers import LINEAGE, RUNS
@@ -115,6 +115,7 @@ def _run_row(manifest: RunManifest, metrics: Metrics | None) -> dict:
         "device": manifest.environment.device,
         "dtype": manifest.environment.dtype,
         "packages": json.dumps(manifest.environment.packages, sort_keys=True),
+        **_accelerator(manifest.environment.accelerator),
         "code_git_sha": manifest.code.git_sha,
         "code_is_dirty": manifest.code.is_dirty,
         "dagster_run_id": manifest.dagster_run_id,
@@ -124,13 +125,26 @@ def _run_row(manifest: RunManifest, metrics: Metrics | None) -> dict:
     }
 
 
+def _accelerator(used: Accelerator | None) -> dict:
+    """The CUDA device, as columns; empty for the CPU."""
+    if used is None:
+        return {}
+    return {
+        "accelerator": used.name,
+        "accelerator_index": used.index,
+        **used.model_dump(include={"driver", "cuda", "cudnn"}),
+        "modes": json.dumps(used.modes, sort_keys=True),
+    }
+
+
 def _cost(metrics: Metrics | None) -> dict:
     """What the plate cost, as columns; empty for a failed plate."""
     if metrics is None:
         return {}
     seconds = metrics.seconds.model_dump() if metrics.seconds else {}
     return {f"{stage}_seconds": value for stage, value in seconds.items()} | {
-        "peak_memory_bytes": metrics.peak_memory_bytes
+        "peak_memory_bytes": metrics.peak_memory_bytes,
+        "peak_device_memory_bytes": metrics.peak_device_memory_bytes,
     }
 
 

@@ -1,28 +1,90 @@
-"""Memory of this process and of its accelerator: how much was used, whether it ran out, giving back what torch keeps.
+"""Memory of this process and of its accelerator: how much was used, whether it ran out or was lost, giving it back.
 
 Imports no torch.
 """
 
+import gc
+import re
 import resource
 import sys
 from pathlib import Path
 
+NO_MEMORY = re.compile(
+    # torch's allocator for the machine; CUDA itself; and libraries that allocate beside torch, by the names in
+    # cublas_api.h and cudnn_graph.h (CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED and its older name).
+    r"DefaultCPUAllocator|CUDA error: out of memory|CU[A-Z]+_STATUS_\w*ALLOC(ATION)?_FAILED"
+)
 
-def is_out_of_memory(error: Exception) -> bool:
+LOST = (  # by cudaGetErrorString of CUDA 13.0: after these, every call of the process fails
+    "an illegal memory access was encountered",
+    "device-side assert triggered",
+    "an illegal instruction was encountered",
+    "misaligned address",
+    "operation not supported on global/shared address space",
+    "invalid program counter",
+    "unspecified launch failure",
+    "hardware stack error",
+    "the launch timed out and was terminated",
+    "uncorrectable ECC error encountered",
+    "uncorrectable NVLink error",
+    "Invalid access of peer GPU memory",
+    "CUDA-capable device(s) is/are busy or unavailable",
+    "context is destroyed",
+)
+
+
+class DeviceLost(RuntimeError):
+    """The accelerator cannot be used any more in this process: nothing else can be measured on it."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether the machine or the accelerator had no memory left.
 
-    torch raises OutOfMemoryError for an accelerator, and a plain RuntimeError of its DefaultCPUAllocator for the
-    machine. Both are recognised by name: torch may not be loaded.
+    torch raises OutOfMemoryError for its own allocator on an accelerator, and other RuntimeErrors for the rest, which
+    only their messages tell apart. All are recognised by name: torch may not be loaded.
     """
-    is_torch = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
-    return isinstance(error, MemoryError) or is_torch
+    is_torch = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    return isinstance(error, MemoryError) or is_torch or bool(NO_MEMORY.search(str(error)))
 
 
 def release_cached_memory() -> None:
-    """Gives the accelerator's memory that torch caches back to the device. Does nothing if torch is not loaded."""
+    """Frees unreachable objects, and gives the accelerator's memory that torch caches back to the device.
+
+    A model refers to itself by its verbs (see `_numeric_modes.in_mode`), so only a collection frees it.
+    """
+    gc.collect()
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    if torch is not None and torch.cuda.is_initialized():
+        try:
+            torch.cuda.empty_cache()
+        except torch.AcceleratorError as error:
+            if not is_device_lost(error):  # a lost device has no memory to give back
+                raise
+
+
+def is_device_lost(error: BaseException) -> bool:
+    """Whether an error of CUDA leaves the process without its device.
+
+    An error that surfaces in a library, such as CUBLAS_STATUS_EXECUTION_FAILED, may be of either kind. The device is
+    then asked.
+    """
+    message = str(error)
+    if "CUDA error" in message and any(words in message for words in LOST):
+        return True
+    is_cuda = re.search(r"CUDA error|CU[A-Z]+_STATUS_", message) is not None
+    return is_cuda and not is_out_of_memory(error) and not _answers()
+
+
+def _answers() -> bool:
+    """Whether the CUDA device still finishes its work; true if none is in use."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return True
+    try:
+        torch.cuda.synchronize()
+    except torch.AcceleratorError:
+        return False
+    return True
 
 
 def peak_memory_bytes() -> int:
@@ -38,7 +100,10 @@ def peak_memory_bytes() -> int:
 
 
 def peak_device_memory_bytes() -> int | None:
-    """Most memory that torch has had allocated on the current CUDA device, in bytes; None if it uses no such device."""
+    """Most memory that torch has had allocated on the current CUDA device, in bytes; None if it uses no such device.
+
+    Counted from the loading of the newest model.
+    """
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return None

@@ -14,14 +14,31 @@ RUN_ID_PATTERN = r"^run-\d{8}-\d{6}Z-[0-9a-f]{8}$"
 RunId = Annotated[str, Field(pattern=RUN_ID_PATTERN)]
 
 
+class Accelerator(Contract):
+    """The CUDA device a run used, its software, and the numeric modes that were pinned on it."""
+
+    name: str
+    index: int = Field(ge=0, description="Among the devices that the process sees.")
+    uuid: str = Field(description="Of the device; tells two of one name apart.")
+    capability: str = Field(description="Compute capability, such as 9.0.")
+    memory_bytes: int
+    driver: str | None = Field(description="Version of NVIDIA's driver. Null: no file of the machine states it.")
+    cuda: str = Field(description="Version of CUDA that torch is built for.")
+    cudnn: int | None = Field(description="Version of cuDNN, as one number: 92400 is 9.24.0.")
+    modes: dict[str, str | bool] = Field(description="Switches of torch and cuBLAS, which are part of the fingerprint.")
+
+
 class Environment(Contract):
     """The software and the machine class a run used."""
 
     python: str
     os: str
-    device: str
+    device: str = Field(description="Class of the device, `cpu` or `cuda`.")
     dtype: str
     packages: dict[str, str] = Field(description="Version of each library that can change the numbers.")
+    accelerator: Accelerator | None = Field(
+        default=None, description="Null: the run was on the CPU, or it was sealed before this was kept."
+    )
 
 
 class CodeVersion(Contract):
@@ -99,8 +116,8 @@ class Metrics(Contract):
     )
     peak_device_memory_bytes: int | None = Field(
         default=None,
-        description="Most memory that torch had allocated on the CUDA device until the plate was sealed. Null: no CUDA "
-        "device was in use, or sealed before it was kept.",
+        description="Most memory that torch had allocated on the CUDA device from the loading of the model until the "
+        "plate was sealed. Null: no CUDA device was in use, or sealed before it was kept.",
     )
 
 

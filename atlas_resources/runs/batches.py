@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import polars as pl
 
 from atlas_resources.files.read_ahead import THREADS, ahead
+from atlas_resources.models.memory import DeviceLost
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import StageSeconds, StructuredError
@@ -175,7 +176,7 @@ class Batches(Generic[Sealed]):
     def _finish(self, batch: list[_Prepared]) -> Iterator[PlateOutcome[Sealed]]:
         ready = [prepared for prepared in batch if prepared.error is None and prepared.done is None]
         started = time.perf_counter()
-        measured = self.job.measure([prepared.payload for prepared in ready])
+        measured = self._measure(ready)
         results = dict(zip((prepared.plate_id for prepared in ready), measured, strict=True))
         seconds = time.perf_counter() - started
         for prepared in ready:
@@ -187,6 +188,18 @@ class Batches(Generic[Sealed]):
                     prepared.claim.release()
             self.timings.add(prepared.stopwatch.read())
             yield outcome
+
+    def _measure(self, ready: list[_Prepared]) -> Sequence[Any | StructuredError]:
+        """A result or an error for each plate. Raises DeviceLost, which names the plates: none of them is sealed."""
+        try:
+            return self.job.measure([prepared.payload for prepared in ready])
+        except DeviceLost as error:
+            names = ", ".join(prepared.plate_id for prepared in ready)
+            raise DeviceLost(
+                f"this process has lost its device while measuring {names}: {error}. These plates and those after them "
+                f"are not measured, and none counts as failed. Run it again in a new process. If the same plate ends "
+                f"it each time, measure the others with --plates."
+            ) from error
 
     def _seal(self, prepared: _Prepared, result: Any | StructuredError) -> PlateOutcome[Sealed]:
         """Seals a result or a failure. Rows that break the table's schema fail the plate; a full disk ends the run."""

@@ -94,7 +94,7 @@ def execute_run(
         log: receives the run's folder, reduced batch sizes, and the time spent in each stage.
 
     Raises:
-        Whatever `work.load` raises, before any plate is measured. OSError if the disk fails.
+        Whatever `work.load` raises, before any plate is measured. OSError or DeviceLost if the disk or the GPU fails.
     """
     timings = Timings()
     outcomes = []

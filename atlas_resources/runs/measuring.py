@@ -1,10 +1,10 @@
-"""Measuring a batch: a bad plate fails alone, and a batch too large for the memory is halved."""
+"""Measuring a batch: a bad plate fails alone, a batch too large for the memory is halved, a lost device ends it."""
 
 import traceback
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
-from atlas_resources.models.memory import is_out_of_memory, release_cached_memory
+from atlas_resources.models.memory import DeviceLost, is_device_lost, is_out_of_memory, release_cached_memory
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import StructuredError
 from atlas_resources.runs.sealing import Measurement
@@ -48,7 +48,11 @@ class Measurer:
         self.on_notice = on_notice
 
     def measure(self, payloads: list[Any]) -> list[Measurement | StructuredError]:
-        """A result or an error per payload, in order."""
+        """A result or an error per payload, in order.
+
+        Raises:
+            DeviceLost: the accelerator cannot be used any more. None of these plates has failed.
+        """
         results: list[Measurement | StructuredError] = []
         while len(results) < len(payloads):
             batch = payloads[len(results) : len(results) + self.batch_limit]
@@ -56,8 +60,10 @@ class Measurer:
             try:
                 results += self._whole(batch)
             except Exception as error:  # noqa: BLE001 - recorded per plate, below
-                failure, is_too_large = structured(error, "compute"), is_out_of_memory(error)
+                failure, is_too_large = _failure(error), is_out_of_memory(error)
             # Outside the handler, whose traceback would keep the batch's tensors alive.
+            if is_too_large:
+                release_cached_memory()
             if failure is not None and len(batch) == 1:
                 results.append(failure)
             elif failure is not None and is_too_large:
@@ -76,9 +82,15 @@ class Measurer:
         try:
             return self._whole([payload])[0]
         except Exception as error:  # noqa: BLE001 - whatever it is, only this plate fails
-            return structured(error, "compute")
+            return _failure(error)
 
     def _halve(self, tried: int, message: str) -> None:
         self.batch_limit = max(1, tried // 2)
         self.on_notice(f"out of memory with {tried} plates at a time; continuing with {self.batch_limit}. {message}")
-        release_cached_memory()
+
+
+def _failure(error: Exception) -> StructuredError:
+    """The error as it is recorded of a plate. Raises DeviceLost if it says nothing about the plate."""
+    if is_device_lost(error):
+        raise DeviceLost(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+    return structured(error, "compute")

@@ -6,7 +6,8 @@ import platform
 import subprocess
 
 from atlas_resources.files.project import PROJECT_ROOT
-from atlas_resources.instruments.spec.spec import Numeric
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.devices import describe_accelerator
 from atlas_resources.plates.run_contracts import CodeVersion, Environment
 
 PACKAGES_THAT_TOUCH_NUMBERS = (
@@ -14,14 +15,17 @@ PACKAGES_THAT_TOUCH_NUMBERS = (
     "torchvision",
     "transformers",
     "timm",
+    "open_clip_torch",
     "onnxruntime",
     "segment-anything",
     "numpy",
     "pillow",
     "scikit-image",
     "scikit-learn",
+    "scipy",
     "pycocotools",
 )
+PACKAGES_OF_CUDA = ("nvidia-cublas", "nvidia-cudnn-cu13", "nvidia-cuda-runtime", "triton")
 
 
 def _git(*arguments: str) -> str | None:
@@ -46,10 +50,22 @@ def code_version() -> CodeVersion:
     )
 
 
-def environment(numeric: Numeric) -> Environment:
-    """The software of this process. Versions are read from package metadata, without an import."""
+def environment(spec: Spec) -> Environment:
+    """The software of this process, and the accelerator of an instrument that is declared for one.
+
+    Versions are read from package metadata, without an import.
+
+    Raises:
+        ValueError: the spec declares no numeric mode.
+        DeviceUnavailable: see `devices.require_device`.
+    """
+    if spec.numeric is None:
+        raise ValueError(
+            f"{spec.key}: numeric is not declared. Fix: `atlas models check` shows what the spec is missing"
+        )
+    on_cuda = spec.numeric.device == "cuda"
     packages = {}
-    for name in PACKAGES_THAT_TOUCH_NUMBERS:
+    for name in (*PACKAGES_THAT_TOUCH_NUMBERS, *(PACKAGES_OF_CUDA if on_cuda else ())):
         try:
             packages[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -57,7 +73,8 @@ def environment(numeric: Numeric) -> Environment:
     return Environment(
         python=platform.python_version(),
         os=platform.platform(),
-        device=numeric.device,
-        dtype=numeric.dtype,
+        device=spec.numeric.device,
+        dtype=spec.numeric.dtype,
         packages=packages,
+        accelerator=describe_accelerator(spec),
     )

@@ -88,16 +88,12 @@ class Run:
     """One execution of one instrument: seals each plate separately, then writes a report. Made by `open_run`."""
 
     def __init__(self, dataset: Dataset, instrument: Instrument, run_id: str, dagster_run_id: str | None):
-        if instrument.spec.numeric is None:
-            raise ValueError(
-                f"{instrument.key}: numeric is not declared. Fix: `atlas models check` shows what the spec is missing"
-            )
         self.dataset = dataset
         self.instrument = instrument
         self.run_id = run_id
         self.dagster_run_id = dagster_run_id
         self.started_at = datetime.now(UTC)
-        self.environment = environment(instrument.spec.numeric)
+        self.environment = environment(instrument.spec)
         self.config_sha256 = ""
 
     @property

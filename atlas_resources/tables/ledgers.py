@@ -24,6 +24,7 @@ from atlas_resources.tables.table import (
 )
 
 COST_NULL = "Null: the plate failed, or was sealed before this was kept."
+ACCELERATOR_NULL = "Null: computed on the CPU, or sealed before this was kept."
 
 PLATES = Table(
     "plates",
@@ -68,9 +69,20 @@ RUNS = Table(
         Column(
             "peak_memory_bytes", pl.Int64, "Most memory the process had used when the plate was sealed. " + COST_NULL
         ),
-        Column("device", pl.String, "Device of the computation."),
+        Column(
+            "peak_device_memory_bytes",
+            pl.Int64,
+            "Most memory torch had allocated on the CUDA device since the model was loaded. Null: as the accelerator.",
+        ),
+        Column("device", pl.String, "Class of the device of the computation, cpu or cuda."),
         Column("dtype", pl.String, "Numeric type of the computation."),
         Column("packages", pl.String, "Versions of the libraries that can change the numbers, JSON."),
+        Column("accelerator", pl.String, "Name of the CUDA device. " + ACCELERATOR_NULL),
+        Column("accelerator_index", pl.Int32, "Its index among the devices of the process. " + ACCELERATOR_NULL),
+        Column("driver", pl.String, "Version of NVIDIA's driver; null also where the machine does not state it."),
+        Column("cuda", pl.String, "Version of CUDA that torch is built for. " + ACCELERATOR_NULL),
+        Column("cudnn", pl.Int64, "Version of cuDNN as one number, 92400 for 9.24.0. " + ACCELERATOR_NULL),
+        Column("modes", pl.String, "Switches of torch and cuBLAS that were pinned, JSON. " + ACCELERATOR_NULL),
         CODE_GIT_SHA,
         Column("code_is_dirty", pl.Boolean, "Whether the code differed from that commit."),
         DAGSTER_RUN_ID,

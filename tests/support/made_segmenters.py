@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
-from atlas_resources.instruments.spec.spec import Numeric, Spec
+from atlas_resources.instruments.spec.numeric import Numeric
+from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import WeightFile
 from support.made_checkpoints import put_in_hub_cache, spread
 from support.made_specs import project_spec

@@ -12,7 +12,8 @@ import yaml
 from atlas_assets.demo.plates import draw_demo_plates
 from atlas_assets.roles.declared import declared_preprocessing
 from atlas_resources.instruments.fast_modes import exact_twin, golden_subject, is_fast
-from atlas_resources.instruments.spec.spec import Golden, Spec
+from atlas_resources.instruments.spec.numeric import Golden
+from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.inputs import ModelInput
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.preprocessing import build_preprocess

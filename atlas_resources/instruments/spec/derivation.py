@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from atlas_resources.instruments.spec.spec import Key, Numeric, Spec
-from atlas_resources.instruments.spec.variant import Variant, mode_of, mode_words
+from atlas_resources.instruments.spec.numeric import Numeric, mode_of
+from atlas_resources.instruments.spec.spec import Key, Spec
+from atlas_resources.instruments.spec.variant import Variant, mode_words
 
 SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 ON_GPU_ONLY = "flash_attention_2"

@@ -13,6 +13,7 @@ from atlas_resources.instruments.spec.input import (
     Preprocessing,
     Tiles,
 )
+from atlas_resources.instruments.spec.numeric import Numeric
 from atlas_resources.instruments.spec.output import Output
 from atlas_resources.instruments.spec.weights import Weights
 
@@ -34,40 +35,6 @@ Objective = Literal[
     "self_supervised",
     "supervised_classification",
 ]
-
-
-class Golden(Contract):
-    """How near a fast mode is to float32 on golden plates. `atlas models golden KEY` measures it."""
-
-    cosine_min: float = Field(ge=-1, le=1, description="Smallest cosine of a plate's vector or logits to float32.")
-    farthest: str = Field(description="The plate with the smallest cosine.")
-    plates: int = Field(gt=0)
-    subject: Sha256 = Field(description="Digest of all that the cosine depends on.")
-
-
-class Numeric(Contract):
-    """How numbers are computed. An instrument declared for `cuda` never runs on the CPU instead."""
-
-    dtype: Literal["float32", "float16", "bfloat16"] = Field(
-        description="Weights stay float32; torch.autocast decides which operations use a narrower type."
-    )
-    device: Literal["cpu", "cuda"]
-    attention: Literal["eager", "sdpa", "flash_attention_2"] | None = Field(
-        default=None,
-        exclude_if=is_null,
-        description="Attention kernel of a transformers network; its choice if null.",
-    )
-    matmul_precision: Literal["highest", "high", "medium"] | None = Field(
-        default=None,
-        exclude_if=is_null,
-        description="Of float32 matrix products in torch; its default if null.",
-    )
-    compile: Literal["inductor"] | None = Field(
-        default=None,
-        exclude_if=is_null,
-        description="Compiler of torch.compile, which fuses operations and so rounds otherwise; none if null.",
-    )
-    golden: Golden | None = Field(default=None, exclude_if=is_null, description="Not part of the fingerprint.")
 
 
 class FailureMode(Contract):

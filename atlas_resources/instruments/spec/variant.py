@@ -8,7 +8,8 @@ from typing import Any
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem
-from atlas_resources.instruments.spec.spec import Key, Numeric, Spec
+from atlas_resources.instruments.spec.numeric import Numeric, mode_of
+from atlas_resources.instruments.spec.spec import Key, Spec
 
 KEPT = "kept"  # part of the instrument that all others of a segmenter read
 
@@ -30,11 +31,6 @@ def schema_of(content: object) -> type[Spec] | type[Variant]:
     """The schema of a file in `model_specs/`, by whether it names another instrument."""
     is_variant = isinstance(content, dict) and content.get("variant_of") is not None
     return Variant if is_variant else Spec
-
-
-def mode_of(numeric: Numeric | None) -> dict[str, Any]:
-    """What of a numeric mode can change a result."""
-    return numeric.model_dump(exclude={"golden"}) if numeric else {}
 
 
 def mode_words(numeric: Numeric) -> str:

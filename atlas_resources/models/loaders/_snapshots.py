@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders._narrow_weights import narrowed
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
 SHOWN = 3  # names of weights in the message
@@ -17,7 +18,7 @@ BUFFERS = ("num_batches_tracked", "position_ids", "relative_position_index")
 def load_whole(
     architecture: type[Any], spec: Spec, weights: LocatedWeights, others: tuple[str, ...] = ()
 ) -> torch.nn.Module:
-    """Loads the network with float32 weights, from safetensors only.
+    """Loads the network with float32 weights, or those of a declared narrow type, from safetensors only.
 
     Code that comes with a repository is never run, whatever its configuration says.
 
@@ -52,7 +53,7 @@ def load_whole(
     if extra := sorted(name for name in extra if name.rpartition(".")[2] not in BUFFERS):
         raise WeightsMismatch(_message(spec, weights, network, f"found others: {_listed(extra)}"))
     _require_configuration(spec, weights, network.config)
-    return network
+    return narrowed(network, spec)
 
 
 def _require_configuration(spec: Spec, weights: LocatedWeights, configuration: Any) -> None:

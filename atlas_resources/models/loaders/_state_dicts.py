@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders._narrow_weights import narrowed
 from atlas_resources.models.weights import WeightsMismatch
 
 COUNTER = "num_batches_tracked"
@@ -34,7 +35,7 @@ def build_empty(build: Callable[[], torch.nn.Module]) -> torch.nn.Module:
 
 
 def fill(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], spec: Spec, path: Path) -> torch.nn.Module:
-    """Replaces the weights of the network by the tensors, as float32, and returns it without gradients.
+    """Replaces the weights of the network by the tensors, as float32 or narrowed, and returns it without gradients.
 
     A batch norm's `num_batches_tracked`, which counts batches in training and has no part in inference, may be absent
     and is then 0: files saved before torch 0.4.1 have none. No other name may be absent or left over.
@@ -63,7 +64,7 @@ def fill(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], spec: Sp
     network.load_state_dict(as_float32, strict=True, assign=True)
     if any(tensor.is_meta for tensor in chain(network.parameters(), network.buffers())):
         raise WeightsMismatch(f"{spec.key}: {type(network).__name__} computes with tensors that are not in {path}")
-    return network.requires_grad_(False)
+    return narrowed(network.requires_grad_(False), spec)
 
 
 def _differences(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:

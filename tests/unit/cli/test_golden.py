@@ -14,7 +14,8 @@ from atlas_resources.instruments.admission import missing_for_admission, status_
 from atlas_resources.instruments.fast_modes import exact_twin, golden_subject, is_fast
 from atlas_resources.instruments.instrument import fingerprint
 from atlas_resources.instruments.registry import read_registry, read_spec
-from atlas_resources.instruments.spec.spec import Golden, Numeric, Spec
+from atlas_resources.instruments.spec.numeric import Golden, Numeric
+from atlas_resources.instruments.spec.spec import Spec
 
 EXACT, FAST = "efficientnet_lite0", "efficientnet_lite0_bf16"
 BFLOAT16 = Numeric(dtype="bfloat16", device="cpu")

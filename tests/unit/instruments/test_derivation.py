@@ -7,7 +7,7 @@ import pytest
 from support.made_specs import PROJECT
 
 from atlas_resources.instruments.spec.derivation import Mode, plan_variants
-from atlas_resources.instruments.spec.spec import Numeric
+from atlas_resources.instruments.spec.numeric import Numeric
 
 # Without those that the project ships.
 SPECS = {key: spec for key, spec in PROJECT.specs.items() if spec.variant_of is None}

@@ -184,6 +184,7 @@ NO_CHANGES: list[tuple[str, FieldPath, object]] = [
     (HUB, ("default_processor", "farthest"), "another"),
     (HUB, ("default_processor", "plates"), 1),
     (HUB, ("default_processor", "subject"), OTHER_SHA256),
+    (HUB, ("numeric", "device_index"), 1),
     (HUB, ("title",), "Another title"),
     (HUB, ("description",), "Another description."),
     (HUB, ("licence",), None),

@@ -1,7 +1,11 @@
 """A declared numeric mode is in force while a model loads and computes, and is restored afterwards."""
 
+import os
+import subprocess
+import sys
+from operator import attrgetter
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -13,9 +17,11 @@ from support.made_specs import content_of, project_spec, with_field, write_spec
 
 from atlas_assets.cli.models.golden_measurement import cosines
 from atlas_resources.instruments.registry import read_spec
-from atlas_resources.instruments.spec.spec import Numeric, Spec
+from atlas_resources.instruments.spec.numeric import Numeric, switches_of
+from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models import loading as inference
 from atlas_resources.models._numeric_modes import VERBS, in_mode, numeric_mode
+from atlas_resources.models.loaders._narrow_weights import narrowed
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Embedder, Scorer
@@ -23,6 +29,7 @@ from atlas_resources.models.protocols import Embedder, Scorer
 BFLOAT16 = Numeric(dtype="bfloat16", device="cpu")
 MEDIUM = Numeric(dtype="float32", device="cpu", matmul_precision="medium")
 PLAIN = Numeric(dtype="float32", device="cpu")
+CUDA = Numeric(dtype="float32", device="cuda")
 
 
 def product_dtype() -> torch.dtype:
@@ -52,6 +59,90 @@ def test_a_declared_matmul_precision_holds_for_convolutions_too(precision: str, 
     with numeric_mode(MEDIUM.model_copy(update={"matmul_precision": precision})):
         assert torch.backends.cudnn.allow_tf32 is may_round
     assert torch.backends.cudnn.allow_tf32 is before
+
+
+def of(path: str) -> object:
+    return attrgetter(path)(torch.backends)
+
+
+@pytest.fixture
+def careless():
+    """A process in which other code has allowed every rounding, by torch's newer switches."""
+    backends: Any = torch.backends
+    backends.fp32_precision = "tf32"
+    backends.cudnn.benchmark = True
+    yield
+    backends.fp32_precision = "none"
+    torch.set_float32_matmul_precision("highest")
+    backends.cuda.matmul.fp32_precision = backends.mkldnn.matmul.fp32_precision = "none"
+    backends.mkldnn.conv.fp32_precision = "none"
+    backends.cudnn.allow_tf32 = True
+    backends.cudnn.benchmark = False
+
+
+@pytest.mark.parametrize("precision", [None, "highest"])
+def test_float32_on_cuda_rounds_nowhere_and_is_deterministic(careless, precision: str | None):
+    numeric = CUDA.model_copy(update={"matmul_precision": precision})
+    with numeric_mode(numeric):
+        found = {path: of(path) for path in switches_of(numeric)}
+        assert found == switches_of(numeric)
+        assert {value for path, value in found.items() if path.endswith("fp32_precision")} == {"ieee"}
+        assert not torch.backends.cuda.matmul.allow_tf32
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cudnn.benchmark
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_every_switch_is_as_it_was_after_a_mode_on_cuda(careless):
+    before = {path: of(path) for path in switches_of(CUDA)}
+    with pytest.raises(ZeroDivisionError), numeric_mode(CUDA):
+        _ = 1 / 0
+    assert {path: of(path) for path in switches_of(CUDA)} == before
+    assert before["cudnn.benchmark"] is True
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("precision", ["high", "medium"])
+def test_tf32_is_allowed_only_where_it_is_declared(precision: str):
+    with numeric_mode(CUDA.model_copy(update={"matmul_precision": precision})):
+        assert torch.backends.cuda.matmul.allow_tf32
+        assert torch.backends.cudnn.allow_tf32
+        assert torch.get_float32_matmul_precision() == precision
+
+
+def test_plain_float32_on_the_cpu_ignores_what_other_code_has_allowed(careless):
+    torch.set_float32_matmul_precision("medium")
+    with numeric_mode(PLAIN):
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert of("mkldnn.conv.fp32_precision") == "ieee"
+    assert torch.get_float32_matmul_precision() == "medium"
+
+
+def test_a_mode_for_the_cpu_does_not_make_it_deterministic_by_other_algorithms():
+    with numeric_mode(BFLOAT16):
+        assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_compiler_for_cuda_chooses_no_kernel_by_its_time():
+    import torch._inductor.config as settings
+
+    before = settings.deterministic
+    with numeric_mode(CUDA.model_copy(update={"compile": "inductor"})):
+        assert settings.deterministic is True
+    assert settings.deterministic is before
+
+
+def test_torch_is_not_imported_for_plain_float32():
+    code = (
+        "import sys\n"
+        "from atlas_resources.instruments.spec.numeric import Numeric\n"
+        "from atlas_resources.models._numeric_modes import numeric_mode\n"
+        "with numeric_mode(Numeric(dtype='float32', device='cpu')): pass\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_only_the_verbs_of_a_model_compute_in_its_mode():
@@ -111,6 +202,47 @@ def test_every_loader_returns_float32_whatever_it_computes_in(
     assert cosines(exact[0], fast[0])[0] > 0.99
     if spec.role == "probe" and fast[1].shape[1] > 1:
         assert fast[1].sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")
+@pytest.mark.parametrize("name", MINIATURES)
+def test_narrow_weights_give_what_autocast_gives_of_wide_ones(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Equal bit by bit: autocast casts the same weights to the same type at each call."""
+    spec = MINIATURES[name](tmp_path, monkeypatch).spec
+    assert spec.preprocessing is not None
+    image = Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 120, 3), np.uint8))
+    batch = build_preprocess(spec.preprocessing)(image)[None]
+    narrow, wide = load_model(with_mode(spec, BFLOAT16)), load_model(with_mode(spec, PLAIN))
+    assert torch.bfloat16 in dtypes_of(narrow)
+    assert dtypes_of(wide) == {torch.float32}
+    verb = "score" if isinstance(wide, Scorer) else "embed"
+    with numeric_mode(BFLOAT16):
+        expected = getattr(type(wide), verb)(wide, batch)  # the class's own, which is in no mode
+    assert all(np.array_equal(*pair) for pair in zip(computed(narrow, batch), computed_as(expected), strict=True))
+
+
+def dtypes_of(model: Any) -> set[torch.dtype]:
+    return {weight.dtype for weight in model.network.parameters()}
+
+
+def computed_as(found: Any) -> tuple[np.ndarray, ...]:
+    return found if isinstance(found, tuple) else (found,)
+
+
+def test_a_weight_that_another_layer_shares_stays_wide():
+    """As where an output layer is tied to the table of words, which is not cast by autocast."""
+    words = torch.nn.Embedding(4, 3)
+    tied, plain = torch.nn.Linear(3, 4, bias=False), torch.nn.Linear(3, 4)
+    tied.weight = words.weight
+    narrowed(torch.nn.Sequential(words, tied, plain), with_mode(project_spec("dinov2_base"), BFLOAT16))
+    assert (words.weight.dtype, plain.weight.dtype, plain.bias.dtype) == (torch.float32, *[torch.bfloat16] * 2)
+
+
+def test_weights_are_float32_where_no_narrow_type_is_declared():
+    plain = narrowed(torch.nn.Linear(3, 4), with_mode(project_spec("dinov2_base"), MEDIUM))
+    assert {weight.dtype for weight in plain.parameters()} == {torch.float32}
 
 
 def with_mode(spec: Spec, numeric: Numeric) -> Spec:

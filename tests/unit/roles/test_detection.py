@@ -19,7 +19,8 @@ from atlas_assets.ui.boxes import box_overlay
 from atlas_resources.catalogue.build import build_catalogue, connect
 from atlas_resources.instruments.prompts import read_prompts
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.instruments.spec.spec import Numeric, Spec
+from atlas_resources.instruments.spec.numeric import Numeric
+from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.models.protocols import Detection
 from atlas_resources.plates.dataset import Dataset

@@ -1,12 +1,15 @@
-"""A batch too large for the memory is halved until it fits. Later batches stay small, and no plate fails."""
+"""A batch too large for the memory is halved, and later ones stay small. A lost device fails no plate."""
 
 from typing import Any
 
 import polars as pl
 import pytest
+import torch
 from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
+from support.made_datasets import run_folders
 from support.made_results import GivenVectors, measure
 
+from atlas_resources.models.memory import DeviceLost
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import StructuredError
 from atlas_resources.runs.measuring import Measurer
@@ -112,6 +115,73 @@ def test_out_of_memory_with_one_plate_fails_that_plate_with_the_message(notices)
     assert squares(results) == ["OutOfMemoryError: tried to allocate 2 GiB"] * 2
     assert [result.stage for result in results if isinstance(result, StructuredError)] == ["compute", "compute"]
     assert work.sizes == [2, 1, 1]
+
+
+class CublasFull(RuntimeError):
+    """As torch raises it where cuBLAS cannot allocate its workspace."""
+
+    def __init__(self, message: str):
+        super().__init__(f"CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`: {message}")
+
+
+class CudaFull(torch.AcceleratorError):
+    """As torch raises it where CUDA itself cannot allocate, beside torch's own allocator."""
+
+    def __init__(self, message: str):
+        super().__init__(f"CUDA error: out of memory ({message})")
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, CublasFull, CudaFull])
+def test_a_gpu_that_is_full_halves_the_batch_whoever_wanted_the_memory(notices, error):
+    work = FakeWork(fits=2, error=error)
+    assert squares(Measurer(work, 4, notices.append).measure([1, 2, 3, 4])) == [1, 4, 9, 16]
+    assert work.sizes == [4, 2, 2]
+
+
+class LosesDevice(GivenVectors):
+    """Measures plates until one of them asserts on the device. After that every call fails, as on a GPU."""
+
+    def __init__(self, vectors: dict[str, tuple[float, ...]], fatal: str):
+        super().__init__(vectors)
+        self.fatal = fatal
+        self.is_lost = False
+
+    def measure(self, batch: list[Any]) -> list[Measurement]:
+        self.is_lost = self.is_lost or self.fatal in batch
+        if self.is_lost:
+            raise torch.AcceleratorError("CUDA error: device-side assert triggered\nSearch for `cudaErrorAssert'")
+        return super().measure(batch)
+
+
+def test_a_lost_device_ends_the_run_and_seals_no_plate_as_failed(dataset, fakes):
+    registry = fake_registry(fake_spec(EMBEDDER))  # two plates at once
+    work = LosesDevice({plate_id: (1.0, 0.0, 0.0) for plate_id in dataset.plate_ids()}, fatal="plate-004")
+    with pytest.raises(DeviceLost) as caught:
+        measure(dataset, registry, EMBEDDER, work)
+    assert str(caught.value).startswith(
+        "this process has lost its device while measuring plate-003, plate-004: AcceleratorError: CUDA error: "
+        "device-side assert triggered. These plates and those after them are not measured, and none counts as failed."
+    )
+    assert [len(run_folders(dataset, plate_id)) for plate_id in dataset.plate_ids()] == [1, 1, 0, 0, 0]
+
+
+def test_plates_after_a_lost_device_are_measured_by_the_next_run(dataset, fakes):
+    registry = fake_registry(fake_spec(EMBEDDER))
+    vectors = {plate_id: (1.0, 0.0, 0.0) for plate_id in dataset.plate_ids()}
+    with pytest.raises(DeviceLost):
+        measure(dataset, registry, EMBEDDER, LosesDevice(vectors, fatal="plate-003"))
+    assert measure(dataset, registry, EMBEDDER, GivenVectors(vectors)) == ["reused"] * 2 + ["complete"] * 3
+
+
+def test_a_device_lost_by_one_plate_alone_fails_none_of_its_batch(notices):
+    class Fragile(FakeWork):
+        def measure(self, batch: list[Any]) -> list[Measurement]:
+            if batch == [3]:
+                raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+            return super().measure(batch)
+
+    with pytest.raises(DeviceLost, match="illegal memory access"):
+        Measurer(Fragile(fits=4), 4, notices.append).measure([1, -2, 3, 4])
 
 
 def test_an_ordinary_error_of_one_plate_does_not_affect_the_others_or_the_batch_size(notices):

@@ -1,0 +1,94 @@
+"""How an instrument's numbers are computed: type, class of device, and the switches of torch that follow from them."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from atlas_resources.files.contract import Contract, Sha256, is_null
+
+
+class Golden(Contract):
+    """How near a fast mode is to float32 on golden plates. `atlas models golden KEY` measures it."""
+
+    cosine_min: float = Field(ge=-1, le=1, description="Smallest cosine of a plate's vector or logits to float32.")
+    farthest: str = Field(description="The plate with the smallest cosine.")
+    plates: int = Field(gt=0)
+    subject: Sha256 = Field(description="Digest of all that the cosine depends on.")
+
+
+class Numeric(Contract):
+    """How numbers are computed. An instrument declared for `cuda` never runs on the CPU instead."""
+
+    dtype: Literal["float32", "float16", "bfloat16"] = Field(
+        description="If narrower than float32, torch.autocast decides which operations use it, and weights of "
+        "matrix products and convolutions are kept in it."
+    )
+    device: Literal["cpu", "cuda"] = Field(description="Class of the device.")
+    device_index: int | None = Field(
+        default=None,
+        ge=0,
+        exclude_if=is_null,
+        description="Which of several CUDA devices; the first if null. ATLAS_CUDA_DEVICE overrides it. Not part of the "
+        "fingerprint.",
+    )
+    attention: Literal["eager", "sdpa", "flash_attention_2"] | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="Attention kernel of a transformers network; its choice if null.",
+    )
+    matmul_precision: Literal["highest", "high", "medium"] | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="Of float32 matrix products in torch, and on CUDA of convolutions; `highest` if null.",
+    )
+    compile: Literal["inductor"] | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="Compiler of torch.compile, which fuses operations and so rounds otherwise; none if null.",
+    )
+    golden: Golden | None = Field(default=None, exclude_if=is_null, description="Not part of the fingerprint.")
+
+
+ON_CUDA: dict[str, str | bool] = {
+    # Sums of narrow products stay float32.
+    "cuda.matmul.allow_bf16_reduced_precision_reduction": False,
+    "cuda.matmul.allow_fp16_reduced_precision_reduction": False,
+    "cuda.matmul.allow_fp16_accumulation": False,
+    # A choice of kernels by their time would differ from run to run.
+    "cudnn.benchmark": False,
+    "cudnn.deterministic": True,
+}
+DETERMINISTIC = {
+    "deterministic_algorithms": "warn",
+    # One of the two values with which cuBLAS repeats its numbers: "Results reproducibility" in its documentation.
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+"""On CUDA: torch takes the deterministic algorithm where it has one and warns where it has none."""
+
+
+def mode_of(numeric: Numeric | None) -> dict[str, Any]:
+    """What of a numeric mode can change a result."""
+    return numeric.model_dump(exclude={"golden", "device_index"}) if numeric else {}
+
+
+def switches_of(numeric: Numeric) -> dict[str, str | bool]:
+    """The switches of `torch.backends` that a mode needs, by path.
+
+    Precisions are `ieee` (float32 throughout), `tf32` or `bf16`, as `torch.set_float32_matmul_precision` sets them. On
+    the CPU, convolutions are float32 in every mode.
+    """
+    precision = numeric.matmul_precision or "highest"
+    on_cuda = "ieee" if precision == "highest" else "tf32"
+    return {
+        "cuda.matmul.fp32_precision": on_cuda,
+        "cudnn.conv.fp32_precision": on_cuda,
+        "cudnn.rnn.fp32_precision": on_cuda,
+        "mkldnn.matmul.fp32_precision": {"highest": "ieee", "high": "tf32", "medium": "bf16"}[precision],
+        "mkldnn.conv.fp32_precision": "ieee",
+        **(ON_CUDA if numeric.device == "cuda" else {}),
+    }
+
+
+def pinned_modes(numeric: Numeric | None) -> dict[str, str | bool]:
+    """What is pinned of a GPU's numeric modes, by name; empty for the CPU. Part of the fingerprint, so on CUDA only."""
+    return {**switches_of(numeric), **DETERMINISTIC} if numeric and numeric.device == "cuda" else {}

@@ -1,0 +1,147 @@
+"""The device that an instrument computes on: which one it is on this machine, and what is known of it.
+
+torch is imported only for an instrument that is declared for CUDA.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.instruments.spec.numeric import pinned_modes
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.plates.run_contracts import Accelerator
+
+CHOSEN_INDEX = "ATLAS_CUDA_DEVICE"
+"""Environment variable with which a person chooses one of several CUDA devices."""
+FORCED_TF32 = "NVIDIA_TF32_OVERRIDE"
+"""Environment variable with which NVIDIA's libraries ignore what torch asks of them."""
+DRIVER_FILES = (Path("/sys/module/nvidia/version"), Path("/proc/driver/nvidia/version"))
+
+
+class DeviceUnavailable(RuntimeError):
+    """This machine does not have the device that the instrument declares."""
+
+
+def require_device(spec: Spec) -> str:
+    """Returns the spec's device on this machine: `cpu`, or `cuda:<index>`. There is no fallback.
+
+    Raises:
+        DeviceUnavailable: the device is missing; or an environment variable would change the numbers.
+    """
+    if spec.numeric is None or spec.numeric.device == "cpu":
+        return "cpu"
+    import torch
+
+    present = torch.cuda.is_available()
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if present else []
+    return f"cuda:{choose_index(spec, names, os.environ)}"
+
+
+def choose_index(spec: Spec, names: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Returns the index of the CUDA device: the one chosen by ATLAS_CUDA_DEVICE, else the declared one, else 0.
+
+    Args:
+        spec: the instrument.
+        names: of the machine's CUDA devices, by index.
+        variables: the environment.
+
+    Raises:
+        DeviceUnavailable: see `require_device`.
+    """
+    key = spec.key
+    if not names:
+        raise DeviceUnavailable(
+            f"{key} is declared for cuda and this machine has no CUDA device that torch can use{_why_none()}. Run it "
+            f"on one that has, or {_on_the_cpu(spec)}."
+        )
+    if FORCED_TF32 in variables:
+        raise DeviceUnavailable(
+            f"{key}: {FORCED_TF32}={variables[FORCED_TF32]} is set, which changes numbers without being part of any "
+            f"fingerprint. Unset it."
+        )
+    chosen, where = variables.get(CHOSEN_INDEX), CHOSEN_INDEX
+    if chosen is None:
+        declared = spec.numeric.device_index if spec.numeric else None
+        chosen, where = str(declared or 0), f"numeric.device_index of model_specs/{key}.yaml"
+    if not re.fullmatch(r"\d+", chosen) or int(chosen) >= len(names):
+        present = ", ".join(f"{index} ({name})" for index, name in enumerate(names))
+        raise DeviceUnavailable(f"{key}: {where}: expected the index of a CUDA device, {present}; found {chosen!r}")
+    return int(chosen)
+
+
+def _on_the_cpu(spec: Spec) -> str:
+    """Which admitted variants compute the same model on the CPU; else the command that derives one."""
+    registry = read_registry()
+    there = [
+        variant.key
+        for variant in registry.variants_of(spec.variant_of or spec.key)
+        if variant.numeric and variant.numeric.device == "cpu" and variant.key in registry.instruments
+    ]
+    if there:
+        return f"run {' or '.join(there)}, which computes it on the CPU"
+    return f"derive an instrument for the CPU: `atlas models derive {spec.key} --device cpu`"
+
+
+def _why_none() -> str:
+    """What a person needs to tell a missing device from a driver that is too old."""
+    import torch
+
+    if torch.version.cuda is None:
+        return f" (torch {torch.__version__} is built without CUDA)"
+    found = driver_version() or "none"
+    return f" (torch {torch.__version__} is built for CUDA {torch.version.cuda}; NVIDIA driver: {found})"
+
+
+def driver_version(files: Sequence[Path] = DRIVER_FILES) -> str | None:
+    """Returns the version of NVIDIA's kernel driver, such as `580.95.05`; None where no file states it."""
+    for path in files:
+        with suppress(OSError):
+            if found := re.search(r"\b\d{3,}\.\d+(\.\d+)?\b", path.read_text(encoding="utf-8")):
+                return found.group()
+    return None
+
+
+def start_on(device: str) -> None:
+    """Makes the device torch's current one, and counts its peak of memory from now on. Does nothing for the CPU.
+
+    Raises:
+        DeviceUnavailable: an earlier error has made the device unusable in this process.
+    """
+    if device == "cpu":
+        return
+    import torch
+
+    try:
+        torch.cuda.set_device(device)
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    except torch.AcceleratorError as error:
+        raise DeviceUnavailable(f"{device} cannot be used in this process: {error}. Start a new process.") from error
+
+
+def describe_accelerator(spec: Spec) -> Accelerator | None:
+    """Returns what is known of the spec's CUDA device and of its software; None for the CPU.
+
+    Raises:
+        DeviceUnavailable: see `require_device`.
+    """
+    device = require_device(spec)
+    if device == "cpu":
+        return None
+    import torch
+
+    properties = torch.cuda.get_device_properties(device)
+    return Accelerator(
+        name=properties.name,
+        index=torch.device(device).index,
+        uuid=str(properties.uuid),
+        capability=f"{properties.major}.{properties.minor}",
+        memory_bytes=properties.total_memory,
+        driver=driver_version(),
+        cuda=str(torch.version.cuda),
+        cudnn=torch.backends.cudnn.version(),
+        modes=pinned_modes(spec.numeric),
+    )

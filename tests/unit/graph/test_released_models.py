@@ -1,0 +1,68 @@
+"""A model is freed at the end of its instrument's step, although the run goes on with others."""
+
+import gc
+import weakref
+from typing import Any
+
+import pytest
+from support import fake_instruments
+from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import Graph, make_dataset
+
+from atlas_resources.models.devices import DeviceUnavailable
+
+EMBEDDINGS, SEGMENTS = f"embeddings/{EMBEDDER}", f"segments/{SEGMENTER}"
+
+
+@pytest.fixture
+def alive(monkeypatch) -> list[list[str]]:
+    """At each loading, the instruments whose models are still in memory."""
+    models: dict[str, weakref.ref] = {}
+    seen: list[list[str]] = []
+    load = fake_instruments.load
+
+    def watched(spec: Any, weights: object, device: str) -> Any:
+        seen.append([key for key, model in models.items() if model() is not None])
+        model = load(spec, weights, device)
+        models[spec.key] = weakref.ref(model)
+        return model
+
+    monkeypatch.setattr(fake_instruments, "load", watched)
+    return seen
+
+
+def test_no_two_models_of_a_run_are_in_memory_at_once(graph, alive):
+    """Without Python's own collections, which come at any time."""
+    gc.disable()
+    try:
+        assert graph.materialize("plate/manifest", EMBEDDINGS, SEGMENTS).success
+    finally:
+        gc.enable()
+    assert alive == [[], []]
+
+
+def test_a_model_is_freed_where_plates_failed(tmp_path, fakes, alive, instance):
+    """plate-002 is magenta, which both instruments refuse."""
+    registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
+    graph = Graph(make_dataset(tmp_path, "red", "magenta"), registry, instance)
+    gc.disable()
+    try:
+        assert not graph.materialize(EMBEDDINGS, SEGMENTS).success
+    finally:
+        gc.enable()
+    assert alive == [[], []]
+
+
+def test_a_missing_device_causes_no_retry_and_its_message_comes_first(graph, monkeypatch):
+    def missing(spec: object) -> str:
+        raise DeviceUnavailable("fake is declared for cuda and this machine has no CUDA device")
+
+    monkeypatch.setattr(fake_instruments.inference, "require_device", missing)
+    prepared = []
+    monkeypatch.setattr("atlas_assets.roles.tensors.TensorWork.prepare", lambda *given: prepared.append(given))
+    result = graph.materialize(EMBEDDINGS)
+    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failure.user_failure_data is not None
+    assert str(failure.user_failure_data.description).startswith("DeviceUnavailable: fake is declared for cuda")
+    assert not any(event.is_step_up_for_retry for event in result.all_events)
+    assert prepared == []

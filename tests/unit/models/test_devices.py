@@ -1,0 +1,101 @@
+"""An instrument for CUDA finds its device, or fails before anything is read with a message that says what exists."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from support.made_specs import project_spec
+
+from atlas_resources.instruments.spec.numeric import Numeric
+from atlas_resources.models.devices import DeviceUnavailable, choose_index, driver_version, require_device
+from atlas_resources.models.loading import load_model
+
+KEY = "clip_vit_large_patch14"
+TWO = ("NVIDIA H100", "NVIDIA L4")
+CUDA = Numeric(dtype="float32", device="cuda")
+SECOND = CUDA.model_copy(update={"device_index": 1})
+without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+
+
+def chosen(numeric: Numeric, names: tuple[str, ...] = TWO, **variables: str) -> int:
+    return choose_index(project_spec(KEY).model_copy(update={"numeric": numeric}), names, variables)
+
+
+def test_the_first_device_is_taken_unless_another_is_declared_or_chosen():
+    assert (chosen(CUDA), chosen(SECOND)) == (0, 1)
+    assert chosen(CUDA, ATLAS_CUDA_DEVICE="1") == 1
+    assert chosen(SECOND, ATLAS_CUDA_DEVICE="0") == 0
+
+
+@pytest.mark.parametrize("index", ["2", "-1", "cuda:1", ""])
+def test_an_index_that_does_not_exist_is_refused_with_what_exists(index: str):
+    with pytest.raises(DeviceUnavailable) as caught:
+        chosen(CUDA, ATLAS_CUDA_DEVICE=index)
+    assert str(caught.value) == (
+        f"{KEY}: ATLAS_CUDA_DEVICE: expected the index of a CUDA device, 0 (NVIDIA H100), 1 (NVIDIA L4); "
+        f"found {index!r}"
+    )
+
+
+def test_a_declared_index_that_does_not_exist_names_its_spec():
+    with pytest.raises(DeviceUnavailable, match=rf"numeric.device_index of model_specs/{KEY}.yaml: .* found '1'"):
+        chosen(SECOND, TWO[:1])
+
+
+def test_a_variable_that_changes_numbers_is_refused():
+    with pytest.raises(DeviceUnavailable, match=r"NVIDIA_TF32_OVERRIDE=0 is set.*Unset it"):
+        chosen(CUDA, NVIDIA_TF32_OVERRIDE="0")
+
+
+def test_without_a_device_the_message_states_torchs_cuda_and_the_driver():
+    with pytest.raises(DeviceUnavailable, match=rf"{KEY} is declared for cuda .* no CUDA device .*torch .*driver"):
+        chosen(CUDA, ())
+
+
+@without_cuda
+def test_a_missing_device_is_found_before_any_weights_are_looked_for(monkeypatch: pytest.MonkeyPatch):
+    """Nothing of the spec is on disk: weights that were looked for first would be the error."""
+    monkeypatch.setenv("HF_HUB_CACHE", "/nowhere")
+    spec = project_spec("clip_vit_base_patch32").model_copy(update={"numeric": CUDA})
+    with pytest.raises(DeviceUnavailable, match=r"^clip_vit_base_patch32 is declared for cuda"):
+        load_model(spec)
+
+
+@without_cuda
+@pytest.mark.parametrize("key", ["efficientnet_lite0", "otsu_luma"])
+def test_an_instrument_for_the_cpu_needs_no_device(key: str):
+    assert require_device(project_spec(key)) == "cpu"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "580.95.05\n",
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  Tue Sep 23 10:11:16 UTC 2025\nGCC 13.3.0\n",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build\n",
+    ],
+)
+def test_the_drivers_version_is_read_from_the_kernels_files(tmp_path: Path, text: str):
+    (tmp_path / "version").write_text(text)
+    assert driver_version([tmp_path / "missing", tmp_path / "version"]) == "580.95.05"
+
+
+def test_a_machine_without_the_driver_states_no_version(tmp_path: Path):
+    assert driver_version([tmp_path / "missing"]) is None
+
+
+@without_cuda
+def test_a_variant_for_the_cpu_is_named():
+    with pytest.raises(DeviceUnavailable, match="or run clip_vit_large_patch14_cpu, which computes it on the CPU"):
+        load_model(project_spec("clip_vit_large_patch14"))
+
+
+@without_cuda
+@pytest.mark.parametrize("key", ["dinov2_giant", "sam_vit_large_dinov2_large"])
+def test_without_one_the_command_that_derives_it_is_named(key: str):
+    with pytest.raises(DeviceUnavailable, match=f"or derive .*: `atlas models derive {key} --device cpu`"):
+        load_model(project_spec(key))
+
+
+def test_a_variant_runs_on_the_device_that_it_declares():
+    assert require_device(project_spec("clip_vit_large_patch14_cpu")) == "cpu"

@@ -1,0 +1,67 @@
+"""Errors of memory and lost devices are told from others, and a released model is freed.
+
+The errors are torch's own classes with the messages that it gives on a GPU.
+"""
+
+import gc
+import weakref
+
+import pytest
+import torch
+from support.made_specs import project_spec
+
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.memory import is_device_lost, is_out_of_memory, release_cached_memory
+
+HINT = "\nCUDA kernel errors might be asynchronously reported at some other API call."
+NO_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    torch.AcceleratorError(f"CUDA error: out of memory{HINT}"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+    type("Refined", (torch.OutOfMemoryError,), {})("refined"),
+]
+LOST = [
+    torch.AcceleratorError(f"CUDA error: device-side assert triggered{HINT}"),
+    torch.AcceleratorError(f"CUDA error: an illegal memory access was encountered{HINT}"),
+    torch.AcceleratorError(f"CUDA error: unspecified launch failure{HINT}"),
+    torch.AcceleratorError(f"CUDA error: misaligned address{HINT}"),
+    RuntimeError("CUDA error: uncorrectable ECC error encountered"),
+]
+NEITHER = [
+    RuntimeError("stack expects each tensor to be equal size"),
+    torch.AcceleratorError(f"CUDA error: invalid configuration argument{HINT}"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm(...)`"),  # the device is asked
+    ValueError("the plate shows a misaligned address"),
+    FileNotFoundError("out of memory.tif"),
+]
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=str)
+def test_errors_of_memory_are_recognised(error: Exception):
+    assert (is_out_of_memory(error), is_device_lost(error)) == (True, False)
+
+
+@pytest.mark.parametrize("error", LOST, ids=str)
+def test_errors_after_which_every_call_fails_are_recognised(error: Exception):
+    assert (is_out_of_memory(error), is_device_lost(error)) == (False, True)
+
+
+@pytest.mark.parametrize("error", NEITHER, ids=str)
+def test_other_errors_are_neither(error: Exception):
+    assert (is_out_of_memory(error), is_device_lost(error)) == (False, False)
+
+
+def test_a_released_model_is_freed_although_it_refers_to_itself():
+    model = load_model(project_spec("efficientnet_lite0"))
+    network = weakref.ref(model.network)  # type: ignore[union-attr] # the loader's own attribute
+    gc.disable()
+    try:
+        del model
+        release_cached_memory()
+        assert network() is None
+    finally:
+        gc.enable()
