@@ -5,6 +5,7 @@ torch is imported only for an instrument that is declared for CUDA.
 
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -123,20 +124,15 @@ def start_on(device: str) -> None:
 
 
 def describe_accelerator(spec: Spec) -> Accelerator | None:
-    """Returns what is known of the spec's CUDA device and of its software; None for the CPU.
-
-    Raises:
-        DeviceUnavailable: see `require_device`.
-    """
-    device = require_device(spec)
-    if device == "cpu":
+    """Returns what is known of the CUDA device in use and of its software; None for the CPU, or if none is in use."""
+    torch = sys.modules.get("torch")
+    if spec.numeric is None or spec.numeric.device == "cpu" or torch is None or not torch.cuda.is_initialized():
         return None
-    import torch
-
-    properties = torch.cuda.get_device_properties(device)
+    index = torch.cuda.current_device()
+    properties = torch.cuda.get_device_properties(index)
     return Accelerator(
         name=properties.name,
-        index=torch.device(device).index,
+        index=index,
         uuid=str(properties.uuid),
         capability=f"{properties.major}.{properties.minor}",
         memory_bytes=properties.total_memory,

@@ -57,7 +57,6 @@ def environment(spec: Spec) -> Environment:
 
     Raises:
         ValueError: the spec declares no numeric mode.
-        DeviceUnavailable: see `devices.require_device`.
     """
     if spec.numeric is None:
         raise ValueError(
