@@ -32,6 +32,7 @@ T = TypeVar("T")
 REGIONS, WITHOUT_WEIGHTS = "regions", "weights_missing"
 GROUPS = (*(INSTRUMENT_TABLES[role].name for role in WORKS), REGIONS)
 WEIGHTS_TAG = "atlas/weights"
+OWNERS = ["team:atlas"]
 
 
 def group_of(instrument: Instrument) -> str:
@@ -48,20 +49,14 @@ def asset_key(instrument: Instrument) -> dg.AssetKey:
     return dg.AssetKey([INSTRUMENT_TABLES[spec.role].name, spec.key])
 
 
-def _shown(instrument: Instrument) -> dict[str, Any]:
-    """What the UI shows of an instrument, whether it can run or not."""
-    spec, identity = instrument.spec, instrument.identity
+def _metadata(instrument: Instrument) -> dict[str, Any]:
+    identity = instrument.identity
     return {
-        "partitions_def": PLATES,
-        "owners": ["team:atlas"],
-        "code_version": identity.fingerprint,
-        "metadata": {
-            **column_schema(INSTRUMENT_TABLES[spec.role]),
-            "model_id": identity.model_id,
-            "revision": identity.model_sha,
-            "licence": identity.licence,
-            "fingerprint": identity.fingerprint,
-        },
+        **column_schema(INSTRUMENT_TABLES[instrument.spec.role]),
+        "model_id": identity.model_id,
+        "revision": identity.model_sha,
+        "licence": identity.licence,
+        "fingerprint": identity.fingerprint,
     }
 
 
@@ -93,11 +88,14 @@ def _build_without_weights(instrument: Instrument, reason: str) -> dg.AssetSpec:
     return dg.AssetSpec(
         asset_key(instrument),
         deps=[asset_key(instrument.upstream)] if instrument.upstream else [],
+        partitions_def=PLATES,
         group_name=WITHOUT_WEIGHTS,
         description=f"**Cannot run here: {reason}**, then reload the code location.\n\n{describe(instrument)}",
         kinds={*_kinds(instrument), "weights-missing"},
+        owners=OWNERS,
+        code_version=instrument.identity.fingerprint,
+        metadata=_metadata(instrument),
         tags=_tags(instrument, weights="missing"),
-        **_shown(instrument),
     )
 
 
@@ -109,11 +107,14 @@ def _build_measuring(instrument: Instrument) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        **_shown(instrument),
+        partitions_def=PLATES,
         deps=inputs,
         group_name=group_of(instrument),
         description=describe(instrument),
         kinds=_kinds(instrument),
+        owners=OWNERS,
+        code_version=identity.fingerprint,
+        metadata=_metadata(instrument),
         tags=_tags(instrument, weights="on_disk" if identity.weights_sha256 else "none"),
         check_specs=[sound_spec(key, "The plate's source, and its sealed files and their rows, are unchanged.")],
         backfill_policy=dg.BackfillPolicy.multi_run(plates_per_run),
