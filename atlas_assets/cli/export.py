@@ -47,7 +47,7 @@ def export_regions(
     """Write plates with their regions for viewers: GeoJSON, W3C Web Annotations and a IIIF manifest per plate.
 
     Coordinates are pixels of the upright source: x right, y down. Polygons must exist first:
-    atlas run 'key:"regions/otsu_luma/polygons"', then atlas run group:ledger
+    atlas run 'key:"regions/otsu_luma/polygons"', then atlas run @ledgers
     """
     from atlas_resources.export.regions import export_regions as write_regions
     from atlas_resources.plates.dataset import Dataset, dataset_root

@@ -30,15 +30,18 @@ from atlas_resources.tables.results import INSTRUMENT_TABLES
 T = TypeVar("T")
 
 REGIONS, WITHOUT_WEIGHTS = "regions", "weights_missing"
-GROUPS = (*(INSTRUMENT_TABLES[role].name for role in WORKS), REGIONS)
+GROUPS = (*(INSTRUMENT_TABLES[role].name for role in WORKS), REGIONS)  # the first parts of keys
 WEIGHTS_TAG = "atlas/weights"
 OWNERS = ["team:atlas"]
 
 
 def group_of(instrument: Instrument) -> str:
-    """The group of an instrument's asset: its table's name, or `regions` for what is derived from masks."""
+    """The group of an instrument's asset: its table's name, or `regions_<segmenter>` for what is derived from masks.
+
+    A node of the UI shows only the last part of its key, which all segmenters share, such as `kept`.
+    """
     spec = instrument.spec
-    return REGIONS if spec.region else INSTRUMENT_TABLES[spec.role].name
+    return f"{REGIONS}_{spec.region.segmenter}" if spec.region else INSTRUMENT_TABLES[spec.role].name
 
 
 def asset_key(instrument: Instrument) -> dg.AssetKey:

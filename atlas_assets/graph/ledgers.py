@@ -1,13 +1,15 @@
 """The ledgers and the catalogue as assets: unpartitioned, and rebuilt from the plates' own files."""
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from atlas_assets.graph._metadata import column_schema
+from atlas_assets.graph._metadata import Origin, column_schema
 from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.graph.instruments import asset_key
 from atlas_assets.graph.plates import MANIFEST_KEY
@@ -26,6 +28,7 @@ from atlas_resources.models.weights import has_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 from atlas_resources.runs.faults import SealedFault
+from atlas_resources.tables.groundwork import FACTS
 from atlas_resources.tables.intake import REFUSED_SCANS
 from atlas_resources.tables.ledgers import (
     GROUNDWORK_FAILURES,
@@ -38,9 +41,24 @@ from atlas_resources.tables.ledgers import (
     SEGMENT_SETS,
 )
 from atlas_resources.tables.results import INSTRUMENT_TABLES
-from atlas_resources.tables.table import Table
+from atlas_resources.tables.table import IS_CURRENT, Table
 
 CATALOGUE_KEY = dg.AssetKey("catalogue")
+OF_PLATES, OF_RESULTS, OF_RUNS = "ledger_plates", "ledger_results", "ledger_runs"  # groups in the UI
+
+SEGMENT_SETS_MADE_OF = {
+    "segment_count": ("segment_id",),
+    "largest_area_ratio": ("area_ratio",),
+    "median_area_ratio": ("area_ratio",),
+    "covered_ratio": ("mask_rle",),
+    "foreground_instrument": ("instrument", "class_name"),
+    "foreground_run_id": ("run_id", "class_name"),
+    "foreground_ratio": ("mask_rle", "class_name"),
+    "foreground_segment_count": ("mask_rle", "class_name", "area_px"),
+    "foreground_covered_ratio": ("mask_rle", "class_name"),
+    "largest_foreground_share": ("mask_rle", "class_name"),
+}
+"""Columns of `segments` that those of `segment_sets` are made of."""
 
 
 def ledger_key(table: Table) -> dg.AssetKey:
@@ -51,12 +69,29 @@ def ledger_key(table: Table) -> dg.AssetKey:
 LEDGER_KEYS = (*(ledger_key(table) for table in LEDGERS.values()), CATALOGUE_KEY)
 
 
+def _counts(rows: pl.DataFrame) -> dict[str, Any]:
+    """Numbers that the UI plots over the refreshes: plates, current rows, and of runs failures and seconds."""
+    counts: dict[str, Any] = {}
+    if "plate_id" in rows.columns:
+        counts["plates"] = rows["plate_id"].n_unique()
+    if IS_CURRENT.name in rows.columns:
+        counts["current_rows"] = rows[IS_CURRENT.name].sum()
+    if "status" in rows.columns and "attempt" in rows.columns:
+        counts["failed_runs"] = rows.filter(status="failed").height
+        stages = [name for name in rows.columns if name.endswith("_seconds")]
+        median = rows.filter(IS_CURRENT.name).select(pl.sum_horizontal(stages)).to_series().median()
+        if isinstance(median, float):
+            counts["median_seconds_per_plate"] = median
+    return counts
+
+
 def _metadata(dataset: Dataset, table: Table, rows: pl.DataFrame) -> dict[str, Any]:
     path = ledger_path(dataset, table)
     metadata: dict[str, Any] = {
         "dagster/row_count": rows.height,
         "dagster/uri": path.as_uri(),
         "file_size_bytes": path.stat().st_size,
+        **_counts(rows),
     }
     if "instrument" in rows.columns and "is_current" in rows.columns:
         counts = rows.group_by("instrument").agg(pl.len().alias("rows"), pl.col("is_current").sum().alias("current"))
@@ -79,27 +114,86 @@ def _left_out_metadata(faults: Sequence[SealedFault]) -> dict[str, Any]:
     return {"left_out_count": len(faults), "left_out": dg.MetadataValue.text("\n".join(map(str, faults)))}
 
 
-def _build_ledger_asset(
-    table: Table, upstream: Sequence[dg.AssetKey], build: Callable[[Dataset], pl.DataFrame]
-) -> dg.AssetsDefinition:
+@dataclass(frozen=True)
+class _Ledger:
+    """How a ledger is made: from which assets, and by which function."""
+
+    table: Table
+    group: str
+    origin: Origin
+    build: Callable[[Dataset], pl.DataFrame]
+
+
+def _build_ledger_asset(ledger: _Ledger) -> dg.AssetsDefinition:
+    table, columns = ledger.table, ledger.table.schema.names()
+
     @dg.asset(
         key=ledger_key(table),
-        deps=upstream,
-        group_name="ledger",
+        deps=list(ledger.origin.parents),
+        group_name=ledger.group,
         description=table.meaning,
         kinds={"parquet", "polars"},
         owners=["team:atlas"],
-        metadata=column_schema(table),
+        metadata={**column_schema(table), "columns_from": ledger.origin.shown(columns)},
     )
     def ledger_asset(context: dg.AssetExecutionContext, dataset: DatasetResource) -> dg.MaterializeResult:
-        opened = dataset.open()
-        rows = build(opened)
+        opened, started = dataset.open(), time.monotonic()
+        rows = ledger.build(opened)
+        seconds = time.monotonic() - started
         left_out = find_left_out(opened) if table == RUNS else []
         for fault in left_out:
             context.log.warning(f"left out of the ledgers: {fault}")
-        return dg.MaterializeResult(metadata={**_metadata(opened, table, rows), **_left_out_metadata(left_out)})
+        metadata = _metadata(opened, table, rows) | {"seconds": seconds} | _left_out_metadata(left_out)
+        return dg.MaterializeResult(metadata={**metadata, **ledger.origin.lineage(columns)})
 
     return ledger_asset
+
+
+def _ledgers_of_plates() -> list[_Ledger]:
+    """What registration and the groundwork leave; `plates` has a row for a plate without groundwork too."""
+    facts = {column.name for column in FACTS}
+    of_plates = {MANIFEST_KEY: PLATES.schema.keys() - facts, INPUT_IMAGE_KEY: facts}
+    failed = {"plate_id", "source_sha256"}
+    return [
+        _Ledger(PLATES, OF_PLATES, Origin(of_plates), build_plates),
+        _Ledger(HISTOGRAMS, OF_PLATES, Origin({HISTOGRAMS_KEY: HISTOGRAMS.schema.names()}), build_histograms),
+        _Ledger(REFUSED_SCANS, OF_PLATES, Origin({}, otherwise="`refused_scans.json`"), build_refused_scans),
+        _Ledger(
+            GROUNDWORK_FAILURES,
+            OF_PLATES,
+            Origin({INPUT_IMAGE_KEY: failed, HISTOGRAMS_KEY: failed}, otherwise="each plate's `derived/`"),
+            build_groundwork_failures,
+        ),
+    ]
+
+
+def _ledgers_of_results(registry: Registry) -> list[_Ledger]:
+    """The results of each role, by the instruments of the role that have their weights, and what follows from masks."""
+    measuring = [instrument for instrument in registry.instruments.values() if has_weights(instrument)]
+    ledgers = []
+    for role, table in INSTRUMENT_TABLES.items():
+        keys = [asset_key(instrument) for instrument in measuring if instrument.spec.role == role]
+        origin = Origin(
+            dict.fromkeys(keys, table.sealed_schema.names()),
+            {IS_CURRENT.name: ("run_id", "fingerprint", "source_sha256")},
+        )
+        ledgers.append(_Ledger(table, OF_RESULTS, origin, partial(build_results, registry=registry, role=role)))
+    segments = INSTRUMENT_TABLES["segmentation"]
+    sets = Origin({ledger_key(segments): segments.schema.names()}, SEGMENT_SETS_MADE_OF)
+    return [*ledgers, _Ledger(SEGMENT_SETS, OF_RESULTS, sets, build_segment_sets)]
+
+
+def _ledgers_of_runs(registry: Registry) -> list[_Ledger]:
+    """What ran, from what, and which instruments there are."""
+    results = {ledger_key(table): table.schema.names() for table in INSTRUMENT_TABLES.values()}
+    files = {f"{side}_{name}": (f"{side}s",) for side in ("input", "output") for name in ("path", "sha256")}
+    return [
+        _Ledger(
+            RUNS, OF_RUNS, Origin(results, otherwise="manifests of sealed runs, gathered with the results"), build_runs
+        ),
+        _Ledger(LINEAGE, OF_RUNS, Origin({ledger_key(RUNS): RUNS.schema.names()}, files), build_lineage),
+        _Ledger(MODELS, OF_RUNS, Origin({}, otherwise="`model_specs/`"), partial(build_models, registry=registry)),
+    ]
 
 
 def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
@@ -108,27 +202,28 @@ def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
     Instruments without their weights have no edge: nothing comes from them here. Results that they sealed elsewhere are
     in the ledgers all the same.
     """
-    measuring = [instrument for instrument in registry.instruments.values() if has_weights(instrument)]
-    keys_of_role = {
-        role: [asset_key(instrument) for instrument in measuring if instrument.spec.role == role]
-        for role in INSTRUMENT_TABLES
-    }
-    ledgers = [
-        _build_ledger_asset(PLATES, [MANIFEST_KEY, INPUT_IMAGE_KEY], build_plates),
-        _build_ledger_asset(HISTOGRAMS, [HISTOGRAMS_KEY], build_histograms),
-        _build_ledger_asset(REFUSED_SCANS, [], build_refused_scans),
-        _build_ledger_asset(GROUNDWORK_FAILURES, [INPUT_IMAGE_KEY, HISTOGRAMS_KEY], build_groundwork_failures),
-        _build_ledger_asset(RUNS, [ledger_key(table) for table in INSTRUMENT_TABLES.values()], build_runs),
-        _build_ledger_asset(LINEAGE, [ledger_key(RUNS)], build_lineage),
-        _build_ledger_asset(MODELS, [], partial(build_models, registry=registry)),
+    ledgers = [*_ledgers_of_plates(), *_ledgers_of_results(registry), *_ledgers_of_runs(registry)]
+    return [*map(_build_ledger_asset, ledgers), _build_catalogue_asset(registry)]
+
+
+def _catalogue_columns() -> list[dg.TableColumn]:
+    """The columns of every table, as `table.column`."""
+    return [
+        dg.TableColumn(f"{table.name}.{column.name}", str(column.dtype), description=column.meaning)
+        for table in LEDGERS.values()
+        for column in table.columns
     ]
-    ledgers += [
-        _build_ledger_asset(table, keys_of_role[role], partial(build_results, registry=registry, role=role))
-        for role, table in INSTRUMENT_TABLES.items()
-    ]
-    segments = ledger_key(INSTRUMENT_TABLES["segmentation"])
-    ledgers.append(_build_ledger_asset(SEGMENT_SETS, [segments], build_segment_sets))
-    return [*ledgers, _build_catalogue_asset(registry)]
+
+
+def _catalogue_lineage() -> dg.TableColumnLineage:
+    """Each table is its ledger, column by column."""
+    return dg.TableColumnLineage(
+        deps_by_column={
+            f"{table.name}.{name}": [dg.TableColumnDep(ledger_key(table), name)]
+            for table in LEDGERS.values()
+            for name in table.schema.names()
+        }
+    )
 
 
 def _build_catalogue_asset(registry: Registry) -> dg.AssetsDefinition:
@@ -141,15 +236,18 @@ def _build_catalogue_asset(registry: Registry) -> dg.AssetsDefinition:
         description=f"`atlas.duckdb`: ledgers as documented tables, a view per instrument, and macros:\n\n{macros}",
         kinds={"duckdb"},
         owners=["team:atlas"],
+        metadata={"dagster/column_schema": dg.TableSchema(columns=_catalogue_columns())},
     )
     def catalogue(context: dg.AssetExecutionContext, dataset: DatasetResource) -> dg.MaterializeResult:
-        opened = dataset.open()
+        opened, started = dataset.open(), time.monotonic()
         path = build_catalogue(opened, registry)
         return dg.MaterializeResult(
             metadata={
                 "dagster/uri": path.as_uri(),
                 "file_size_bytes": path.stat().st_size,
                 "path": dg.MetadataValue.path(path),
+                "seconds": time.monotonic() - started,
+                "dagster/column_lineage": _catalogue_lineage(),
             }
         )
 

@@ -21,21 +21,20 @@ from atlas_assets.graph.dagster_internals import (
     DagsterInvalidAssetSelectionError,
     StepFailureData,
 )
-from atlas_assets.graph.instruments import GROUPS, asset_key, weights_missing
+from atlas_assets.graph.groundwork import KEYS
+from atlas_assets.graph.instruments import asset_key, weights_missing
+from atlas_assets.graph.ledgers import LEDGER_KEYS
 from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
 from atlas_assets.graph.plate_checks import CHECK_NAME as PLATE_CHECK
+from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.in_process.progress import TerminalProgress
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.run_launcher import HOST_TAG
 
 # Each layer is a separate run, so that a plate that fails in one does not stop the others from reaching the next.
-LAYERS = (
-    ("plates", ("plate",)),
-    ("groundwork", ("groundwork",)),
-    ("instruments", GROUPS),
-    ("ledgers", ("ledger", "catalogue")),
-)
+BEFORE_INSTRUMENTS = {"plates": (MANIFEST_KEY,), "groundwork": KEYS}
+AFTER_INSTRUMENTS = {"ledgers": LEDGER_KEYS}
 
 # A killed `atlas run` is shown as failed. The daemon did not launch it and must not restart it.
 OWN_PROCESS_TAGS = {HOST_TAG: platform.node(), MAX_RETRIES_TAG: "0"}
@@ -179,8 +178,10 @@ def _stages(
 ) -> Iterator[tuple[str, list[dg.AssetKey]]]:
     """The selected assets of each layer, in order. Instruments that read other instruments' results come last."""
     depths = {asset_key(instrument): instrument.depth for instrument in registry.instruments.values()}
-    for name, groups in LAYERS:
-        keys = [key for key in selected if graph.get(key).group_name in groups and graph.get(key).is_executable]
+    layers = {**BEFORE_INSTRUMENTS, "instruments": tuple(depths), **AFTER_INSTRUMENTS}
+    chosen = {key for key in selected if graph.get(key).is_executable}
+    for name, all_keys in layers.items():
+        keys = [key for key in all_keys if key in chosen]
         for depth in sorted({depths.get(key, 0) for key in keys}):
             stage = name if depth == 0 else f"{name} that read results"
             yield stage, [key for key in keys if depths.get(key, 0) == depth]

@@ -84,5 +84,6 @@ def _sealed_metadata(plate: Plate, manifest: RunManifest) -> dict[str, Any]:
         **{name: value for name, value in metrics.values.items() if value is not None},
         **({} if seconds is None else {"seconds": seconds}),
         **(segment_metadata(plate, manifest) if manifest.instrument.role == "segmentation" else {}),
+        "sealed_bytes": sum(output.size_bytes for output in manifest.outputs),
         "folder": plate.runs_folder / manifest.run_id,
     }

@@ -53,7 +53,7 @@ def _rows(dataset: Dataset, segmenter: str, commercial: bool) -> pl.DataFrame:
     if outlines.is_empty():
         raise FileNotFoundError(
             f"{dataset.ledger_dir}: no polygons of {segmenter}. Make them: "
-            f"atlas run 'key:\"regions/{segmenter}/polygons\"', then atlas run group:ledger"
+            f"atlas run 'key:\"regions/{segmenter}/polygons\"', then atlas run @ledgers"
         )
     if commercial:
         outlines = allowed_rows(outlines, read_ledger(dataset, MODELS))

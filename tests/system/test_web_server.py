@@ -88,7 +88,9 @@ def test_every_asset_is_there_with_its_group(server):
     assert groups["embeddings/efficientnet_lite0"] == "embeddings"
     assert groups["probes/efficientnet_lite0_imagenet"] == "probes"
     assert groups["segments/otsu_luma"] == "segments"
-    assert groups["ledger/runs"] == "ledger"
+    assert groups["ledger/runs"] == "ledger_runs"
+    assert groups["ledger/plates"] == "ledger_plates"
+    assert groups["ledger/segments"] == "ledger_results"
     assert groups["catalogue"] == "catalogue"
     assert all(node["kinds"] for node in nodes)
 

@@ -44,7 +44,7 @@ def test_names_are_expanded_within_selections_and_may_be_model_ids(fakes):
     embedding = saved_selections(registry)[EMBEDDER].text
     assert embedding.startswith(f'key:"embeddings/{EMBEDDER}"+ or key:"ledger/')
     assert expand(registry, f"@{EMBEDDER}") == f"({embedding})"
-    assert expand(registry, f"@tests/{EMBEDDER} and not group:ledger") == f"({embedding}) and not group:ledger"
+    assert expand(registry, f"@tests/{EMBEDDER} and not group:plate") == f"({embedding}) and not group:plate"
     assert expand(registry, "group:embeddings") == "group:embeddings"
 
 

@@ -1,5 +1,8 @@
-"""The ledgers' assets and their dependencies."""
+"""The ledgers' assets: their dependencies, what their columns come from, and the numbers of a refresh."""
 
+from typing import Any
+
+import dagster as dg
 import pytest
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 
@@ -36,3 +39,65 @@ def test_segment_sets_are_made_of_segments(parents):
 
 def test_the_catalogue_is_built_after_every_ledger(parents):
     assert parents["catalogue"] == {f"ledger/{name}" for name in LEDGERS}
+
+
+@pytest.fixture
+def refreshed(graph):
+    """The graph over five plates, all measured, with every ledger and the catalogue built once."""
+    graph.materialize("plate/manifest", "plate/input_image", "plate/input_color_histograms")
+    graph.materialize("embeddings/fake_embedder", "segments/fake_segmenter")
+    assert graph.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+    return graph
+
+
+def metadata_of(graph, name: str) -> dict[str, Any]:
+    """The metadata of an asset's last materialisation, by name."""
+    event = graph.instance.get_latest_materialization_event(dg.AssetKey(name.split("/")))
+    assert event.asset_materialization
+    return {key: value.value for key, value in event.asset_materialization.metadata.items()}
+
+
+def origins(graph, name: str, column: str) -> set[tuple[str, str]]:
+    """The assets and columns that a column is made of."""
+    lineage = metadata_of(graph, name)["dagster/column_lineage"]
+    return {(dep.asset_key.to_user_string(), dep.column_name) for dep in lineage.deps_by_column[column]}
+
+
+def test_each_refresh_states_what_every_column_is_made_of(refreshed):
+    assert origins(refreshed, "ledger/embeddings", "vector") == {("embeddings/fake_embedder", "vector")}
+    assert origins(refreshed, "ledger/embeddings", "is_current") == {
+        ("embeddings/fake_embedder", name) for name in ("run_id", "fingerprint", "source_sha256")
+    }
+    assert origins(refreshed, "ledger/plates", "title") == {("plate/manifest", "title")}
+    assert origins(refreshed, "ledger/plates", "luminance_mean") == {("plate/input_image", "luminance_mean")}
+    assert origins(refreshed, "ledger/lineage", "input_sha256") == {("ledger/runs", "inputs")}
+    assert ("ledger/embeddings", "run_id") in origins(refreshed, "ledger/runs", "run_id")
+    assert origins(refreshed, "catalogue", "segments.area_px") == {("ledger/segments", "area_px")}
+
+
+def test_every_column_in_a_lineage_is_a_column_of_a_parent(refreshed):
+    graph = refreshed.definitions.resolve_asset_graph()
+
+    def columns_of(key: dg.AssetKey) -> set[str]:
+        return {column.name for column in graph.get(key).metadata["dagster/column_schema"].columns}
+
+    for name in (*(f"ledger/{name}" for name in LEDGERS), "catalogue"):
+        key = dg.AssetKey(name.split("/"))
+        deps_by_column = metadata_of(refreshed, name)["dagster/column_lineage"].deps_by_column
+        assert set(deps_by_column) <= columns_of(key)
+        for dep in (dep for deps in deps_by_column.values() for dep in deps):
+            assert dep.column_name in columns_of(dep.asset_key), (name, dep)
+            assert dep.asset_key in graph.get(key).parent_keys, (name, dep)
+
+
+def test_the_ui_shows_the_origin_of_columns_as_a_table(refreshed):
+    shown = refreshed.definitions.resolve_asset_graph().get(dg.AssetKey(["ledger", "lineage"])).metadata["columns_from"]
+    assert "| `output_path`, `output_sha256` | `outputs` of `ledger/runs` |" in shown.value
+
+
+def test_a_refresh_has_numbers_that_the_ui_plots(refreshed):
+    embeddings, runs = metadata_of(refreshed, "ledger/embeddings"), metadata_of(refreshed, "ledger/runs")
+    assert (embeddings["dagster/row_count"], embeddings["plates"], embeddings["current_rows"]) == (5, 5, 5)
+    assert (runs["dagster/row_count"], runs["current_rows"], runs["failed_runs"]) == (10, 10, 0)
+    for name in ("seconds", "file_size_bytes", "median_seconds_per_plate"):
+        assert runs[name] > 0, name

@@ -249,4 +249,4 @@ class TestInTheGraph:
             assert graph.materialized(KEYS[key]) == {"plate-001"}
         node = graph.definitions.resolve_asset_graph().get(dg.AssetKey(KEYS[VECTORS].split("/")))
         assert dg.AssetKey(KEYS[KEPT].split("/")) in node.parent_keys
-        assert node.group_name == "regions"
+        assert node.group_name == f"regions_{SEGMENTER}"
