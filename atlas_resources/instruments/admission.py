@@ -75,6 +75,8 @@ def _missing_labels(spec: Spec) -> list[str]:
     """A classifier's labels are in its configuration, which must be pinned; or the spec must declare them."""
     if spec.loader != "image_classifier" or not isinstance(spec.output, ScoresOutput) or spec.output.label_names:
         return []
+    if spec.output.labels_sha256:
+        return []
     return [] if is_pinned(spec, "config.json") else ["output: neither label_names nor the sha256 of config.json"]
 
 

@@ -4,6 +4,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.roles import ROLES
 from atlas_resources.instruments.spec.input import REFERENCES, Preprocessing
 from atlas_resources.instruments.spec.output import (
+    OF_CONFIGURATION,
     BoxesOutput,
     ImageOutput,
     MasksOutput,
@@ -31,6 +32,10 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def _vocabulary(name: str) -> str:
+    return "labels of its own" if name == OF_CONFIGURATION else name
+
+
 def _gives(spec: Spec) -> str:
     """The output in a few words, such as its dimensions."""
     words = "-"
@@ -38,11 +43,11 @@ def _gives(spec: Spec) -> str:
         case VectorOutput(dim=dim, pooled_feature=feature):
             words = f"{dim}, {feature}"
         case ScoresOutput(count=count, labels=labels):
-            words = f"{count} {labels}"
+            words = f"{count} {_vocabulary(labels)}"
         case MasksOutput(classes=classes, vocabulary=vocabulary):
-            words = f"masks, {vocabulary or ', '.join(classes) or 'class-agnostic'}"
+            words = f"masks, {_vocabulary(vocabulary or ', '.join(classes) or 'class-agnostic')}"
         case BoxesOutput(max_boxes=number, labels=labels):
-            words = f"{number} boxes, {labels}"
+            words = f"{number} boxes, {_vocabulary(labels)}"
         case ImageOutput(width_px=width, height_px=height):
             words = f"image, {width} x {height} px"
         case RegionsOutput(kind=kind):

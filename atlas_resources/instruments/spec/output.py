@@ -1,10 +1,31 @@
 """What a model gives: the part `output` of a spec."""
 
-from typing import Annotated, Literal
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from atlas_resources.files.contract import Contract, is_null
+from atlas_resources.files.contract import Contract, Sha256, is_null
+
+OF_CONFIGURATION = "configuration"
+"""The vocabulary of a model whose labels are those of its pinned config.json."""
+LabelsSha256 = Annotated[
+    Sha256 | None,
+    Field(
+        default=None,
+        exclude_if=is_null,
+        description="Of the labels in config.json, ids included; with labels of the `configuration` only. The loader "
+        "compares it.",
+    ),
+]
+
+
+def labels_sha256(labels: Mapping[int, str]) -> str:
+    """Digest of a model's labels: of the JSON of pairs of id and name, by id."""
+    return hashlib.sha256(json.dumps(sorted(labels.items()), ensure_ascii=False).encode()).hexdigest()
+
 
 PooledFeature = Literal[
     "global_average_pool",
@@ -41,7 +62,9 @@ class ScoresOutput(Contract):
         "aesthetic_rating",
         "memorability_rating",
         "prompts",
-    ]
+        "configuration",
+    ] = Field(description="Name of the list of labels; `configuration` for one that only the model's config.json has.")
+    labels_sha256: LabelsSha256 = None
     count: int = Field(gt=0)
     dtype: Literal["float32"]
     calibration: str = Field(description="What the scores are calibrated to, or `uncalibrated`.")
@@ -60,6 +83,16 @@ class ScoresOutput(Contract):
             raise ValueError(f"{len(self.label_names)} label_names for a count of {self.count}")
         return self
 
+    @model_validator(mode="after")
+    def _digest_of_own_labels(self) -> Self:
+        _require_digest_where_own(self.labels, self.labels_sha256)
+        return self
+
+
+def _require_digest_where_own(vocabulary: str | None, digest: str | None) -> None:
+    if (vocabulary == OF_CONFIGURATION) != (digest is not None):
+        raise ValueError(f"labels_sha256 is declared with labels of the {OF_CONFIGURATION}, and only then")
+
 
 class MasksOutput(Contract):
     """Masks at the source's size."""
@@ -67,9 +100,15 @@ class MasksOutput(Contract):
     kind: Literal["masks"]
     encoding: Literal["coco_rle"]
     classes: list[str] = Field(description="Class names; empty for class-agnostic masks.")
-    vocabulary: Literal["ade20k_150"] | None = Field(
+    vocabulary: Literal["ade20k_150", "configuration"] | None = Field(
         default=None, exclude_if=is_null, description="Name of a class list that is too long for `classes`."
     )
+    labels_sha256: LabelsSha256 = None
+
+    @model_validator(mode="after")
+    def _digest_of_own_labels(self) -> Self:
+        _require_digest_where_own(self.vocabulary, self.labels_sha256)
+        return self
 
 
 class BoxesOutput(Contract):
@@ -77,9 +116,15 @@ class BoxesOutput(Contract):
 
     kind: Literal["boxes"]
     box_format: Literal["cxcywh_ratio", "xyxy_px"]
-    labels: Literal["coco_91", "text_prompt", "face"]
+    labels: Literal["coco_91", "text_prompt", "face", "configuration"]
+    labels_sha256: LabelsSha256 = None
     max_boxes: int = Field(gt=0, description="Boxes that the model proposes for one image, before any threshold.")
     dtype: Literal["float32"]
+
+    @model_validator(mode="after")
+    def _digest_of_own_labels(self) -> Self:
+        _require_digest_where_own(self.labels, self.labels_sha256)
+        return self
 
 
 class TextOutput(Contract):

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from atlas_resources.instruments.spec.output import labels_sha256
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._narrow_weights import narrowed
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
@@ -32,7 +33,7 @@ def load_whole(
     Raises:
         WeightsMismatch: the snapshot lacks a weight of the architecture or has it in another shape, and transformers
             would initialise it at random; or it has one that is neither of the architecture nor of `others`, and
-            transformers would drop it; or config.json has another value than the spec's `configuration`.
+            transformers would drop it; or config.json has other labels, or another value than `configuration`.
     """
     network, info = architecture.from_pretrained(
         weights.folder,
@@ -53,6 +54,7 @@ def load_whole(
     if extra := sorted(name for name in extra if name.rpartition(".")[2] not in BUFFERS):
         raise WeightsMismatch(_message(spec, weights, network, f"found others: {_listed(extra)}"))
     _require_configuration(spec, weights, network.config)
+    _require_labels(spec, weights, network.config)
     return narrowed(network, spec)
 
 
@@ -70,6 +72,19 @@ def _require_configuration(spec: Spec, weights: LocatedWeights, configuration: A
             f"{spec.key}: {weights.folder}/config.json is not that of the pinned revision: {'; '.join(wrong)}. Fix: "
             f"fetch it again (delete it, then `atlas models pull {spec.key}`), or correct `configuration` in "
             f"model_specs/{spec.key}.yaml."
+        )
+
+
+def _require_labels(spec: Spec, weights: LocatedWeights, configuration: Any) -> None:
+    """Compares the labels in config.json with the digest that the spec declares, if it has no list of a known name."""
+    expected = getattr(spec.output, "labels_sha256", None)
+    found = labels_sha256(configuration.id2label) if expected else None
+    if found != expected:
+        shown = list(configuration.id2label.values())[:SHOWN]
+        raise WeightsMismatch(
+            f"{spec.key}: {weights.folder}/config.json: expected labels of sha256 {expected}, found {found}: "
+            f"{', '.join(shown)} ... Fix: fetch it again (delete it, then `atlas models pull {spec.key}`), or correct "
+            f"output.labels_sha256 in model_specs/{spec.key}.yaml."
         )
 
 

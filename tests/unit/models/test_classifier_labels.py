@@ -13,6 +13,7 @@ from support.tiny_networks import LABELS
 
 from atlas_assets.roles.probe import ProbeWork
 from atlas_resources.instruments.admission import missing_for_admission
+from atlas_resources.instruments.spec.output import labels_sha256
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Scorer
@@ -74,6 +75,41 @@ def test_labels_that_nothing_pins_keep_it_an_idea(spec: Spec):
     unpinned = Spec.model_validate(content)
     assert missing_for_admission(unpinned) == ["output: neither label_names nor the sha256 of config.json"]
     assert missing_for_admission(changed(unpinned, output={"label_names": LABELS})) == []
+
+
+OWN = {"labels": "configuration", "labels_sha256": labels_sha256(dict(enumerate(LABELS)))}
+EMOTIONS = {0: "anger", 1: "awe", 2: "contentment", 3: "fear", 4: "sadness"}
+EMOTION_IDS = {name: number for number, name in EMOTIONS.items()}
+
+
+def test_labels_of_the_configuration_are_a_vocabulary(configured: Callable[..., Spec]):
+    """So that a classifier of emotions or places needs no list of a known name."""
+    emotions = configured(id2label=EMOTIONS, label2id=EMOTION_IDS)
+    declared = changed(emotions, output={"labels": "configuration", "labels_sha256": labels_sha256(EMOTIONS)})
+    assert missing_for_admission(declared) == []
+    model = load_model(declared)
+    assert isinstance(model, Scorer)
+    assert [label.name for label in model.labels] == ["anger", "awe", "contentment", "fear", "sadness"]
+
+
+def test_the_digest_of_labels_is_of_the_json_of_ids_and_names():
+    """printf '[[0, "anger"], [1, "awe"]]' | sha256sum"""
+    assert labels_sha256({1: "awe", 0: "anger"}) == "f64d49e59035764ca0f19345d2330d0ec4a3b5131c2541ee31fa8ceb6562b882"
+
+
+def test_other_labels_than_the_declared_ones_are_refused(spec: Spec, configured: Callable[..., Spec]):
+    load_model(changed(spec, output=OWN))
+    others = changed(configured(id2label=EMOTIONS, label2id=EMOTION_IDS), output=OWN)
+    with pytest.raises(
+        WeightsMismatch, match=r"expected labels of sha256 .*, found .*: anger, awe, contentment \.\.\."
+    ):
+        load_model(others)
+
+
+@pytest.mark.parametrize("output", [{"labels": "configuration"}, {"labels": "wikiart", "labels_sha256": "0" * 64}])
+def test_a_digest_is_declared_with_labels_of_the_configuration_only(spec: Spec, output: dict[str, str]):
+    with pytest.raises(ValueError, match="labels_sha256 is declared with labels of the configuration, and only then"):
+        changed(spec, output=output)
 
 
 def test_independent_labels_have_a_sigmoid_each(configured: Callable[..., Spec]):

@@ -15,11 +15,13 @@ from transformers import (
 )
 
 from atlas_resources.instruments.loader_table import U2NetParameters
+from atlas_resources.instruments.spec.output import MasksOutput, labels_sha256
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders.segmenters.mask2former import Mask2Former, class_map
 from atlas_resources.models.loaders.segmenters.u2net import U2Net, U2NetNetwork
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.preprocessing import resize
+from atlas_resources.models.weights import WeightsMismatch
 
 
 def plate(height: int = 90, width: int = 130) -> Image.Image:
@@ -75,6 +77,20 @@ def test_other_classes_than_the_vocabularys_are_refused(tmp_path: Path, monkeypa
     spec = mask2former_spec(tiny_mask2former(classes=149), tmp_path, monkeypatch)
     with pytest.raises(ValueError, match=r"expected 150 classes of ade20k_150, each with a name of its own.*149 ids"):
         load_model(spec)
+
+
+def test_classes_of_the_configuration_are_a_vocabulary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    network = tiny_mask2former(classes=12)
+    names: Any = network.config.id2label
+    own = {"classes": [], "vocabulary": "configuration", "labels_sha256": labels_sha256(names)}
+    output = MasksOutput.model_validate({"kind": "masks", "encoding": "coco_rle", **own})
+    spec = mask2former_spec(network, tmp_path, monkeypatch).model_copy(update={"output": output})
+    model = load_model(spec)
+    assert isinstance(model, Mask2Former)
+    assert model.names == names
+    others = output.model_copy(update={"labels_sha256": "0" * 64})
+    with pytest.raises(WeightsMismatch, match=f"expected labels of sha256 {'0' * 64}"):
+        load_model(spec.model_copy(update={"output": others}))
 
 
 def test_u2net_loads_a_checkpoint_of_its_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

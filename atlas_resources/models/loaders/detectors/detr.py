@@ -1,4 +1,4 @@
-"""DETR in the hub's own layout, loaded by transformers: boxes of COCO's classes."""
+"""DETR in the hub's own layout, loaded by transformers: boxes of the classes that it was trained on."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from transformers import DetrForObjectDetection
 from transformers.image_transforms import center_to_corners_format
 
 from atlas_resources.instruments.loader_table import DetrParameters
-from atlas_resources.instruments.spec.output import BoxesOutput
+from atlas_resources.instruments.spec.output import OF_CONFIGURATION, BoxesOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.protocols import Detection
@@ -18,7 +18,7 @@ LABEL_COUNT = {"coco_91": 91}  # ids of COCO with their gaps, as in config.json 
 
 
 class Detr:
-    """Finds objects of COCO's classes."""
+    """Finds objects of the classes in the pinned config.json."""
 
     def __init__(self, network: Any, device: str, labels: dict[int, str], parameters: DetrParameters):
         self.network = network
@@ -57,7 +57,8 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> Detr:
     labels = {int(label_id): name for label_id, name in network.config.id2label.items()}
     found = (len(labels), network.config.num_queries)
     declared = spec.output
-    if not isinstance(declared, BoxesOutput) or found != (LABEL_COUNT.get(declared.labels), declared.max_boxes):
+    counts = LABEL_COUNT | {OF_CONFIGURATION: len(labels)}
+    if not isinstance(declared, BoxesOutput) or found != (counts.get(declared.labels), declared.max_boxes):
         raise ValueError(
             f"{spec.key}: {weights.folder}: found {found[0]} labels and {found[1]} boxes, "
             f"model_specs/{spec.key}.yaml declares {declared}"

@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 from transformers import Mask2FormerForUniversalSegmentation
 
 from atlas_resources.instruments.spec.input import Preprocessing
-from atlas_resources.instruments.spec.output import MasksOutput
+from atlas_resources.instruments.spec.output import OF_CONFIGURATION, MasksOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.preprocessing import build_preprocess
@@ -55,7 +55,7 @@ def class_map(output: Any, height: int, width: int) -> torch.Tensor:
 def _require_vocabulary(spec: Spec, names: dict[int, str]) -> None:
     """Raises ValueError unless the classes in config.json are as many as in the vocabulary that the spec declares."""
     vocabulary = spec.output.vocabulary if isinstance(spec.output, MasksOutput) else None
-    count = CLASS_COUNT.get(vocabulary or "")
+    count = len(names) if vocabulary == OF_CONFIGURATION else CLASS_COUNT.get(vocabulary or "")
     if count is None or sorted(names) != list(range(count)) or len(set(names.values())) < count:
         raise ValueError(
             f"{spec.key}: expected {count} classes of {vocabulary}, each with a name of its own, in config.json; found "
