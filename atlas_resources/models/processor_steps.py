@@ -1,6 +1,6 @@
-"""Reads the steps of a model's own image processor, in the words of a spec.
+"""Reads a model's configuration files: the steps of its image processor in the words of a spec, and its sizes.
 
-The only module that reads `preprocessor_config.json`. transformers reads the file, so that its older forms and the
+The only module that reads `preprocessor_config.json`. transformers reads the files, so that their older forms and the
 defaults of each class count as they do when the model is used.
 """
 
@@ -68,6 +68,25 @@ def steps_of_configurations(configurations: Mapping[str, Any]) -> Preprocessing:
         for name in {PROCESSOR_CONFIG, "config.json"} & configurations.keys():
             (Path(folder) / name).write_text(json.dumps(configurations[name]), encoding="utf-8")
         return steps_of_snapshot(Path(folder))
+
+
+def read_configuration(configuration: Mapping[str, Any]) -> Any:
+    """Reads a parsed config.json as transformers does, with the defaults of its class.
+
+    Raises:
+        StepsUnreadable: transformers cannot read it.
+    """
+    from huggingface_hub import errors
+    from transformers import AutoConfig
+
+    with TemporaryDirectory(prefix="atlas-configuration-") as folder, hub_offline():
+        (Path(folder) / "config.json").write_text(json.dumps(configuration), encoding="utf-8")
+        try:
+            return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except (
+            ValueError, TypeError, LookupError, AttributeError, ImportError, OSError, errors.StrictDataclassError,
+        ) as error:  # fmt: skip # a file may hold anything, and transformers checks little of it
+            raise StepsUnreadable(f"transformers cannot read it: {error}") from error
 
 
 def steps_of_snapshot(folder: Path) -> Preprocessing:

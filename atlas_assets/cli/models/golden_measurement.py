@@ -1,6 +1,5 @@
 """The golden test of a fast numeric mode: its cosine to float32 on golden plates, and the record in the spec."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import yaml
 
 from atlas_assets.demo.plates import draw_demo_plates
 from atlas_assets.roles.declared import declared_preprocessing
+from atlas_resources.files.yaml_blocks import with_block
 from atlas_resources.instruments.fast_modes import exact_twin, golden_subject, is_fast
 from atlas_resources.instruments.spec.numeric import Golden
 from atlas_resources.instruments.spec.spec import Spec
@@ -86,8 +86,4 @@ def record_golden(path: Path, golden: Golden) -> None:
     """Writes the result into a spec's file. Only the lines of `numeric` change."""
     text = path.read_text(encoding="utf-8")
     numeric = {**yaml.safe_load(text)["numeric"], "golden": golden.model_dump()}
-    block = yaml.safe_dump({"numeric": numeric}, sort_keys=False, allow_unicode=True)
-    replaced, count = re.subn(r"^numeric:.*\n(?:[ \t].*\n)*", lambda _: block, text, count=1, flags=re.MULTILINE)
-    if count != 1:
-        raise ValueError(f"{path}: expected a line `numeric:`, found none")
-    path.write_text(replaced, encoding="utf-8")
+    path.write_text(with_block(text, "numeric", numeric), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,7 @@ from atlas_assets.cli.output import console, fail
 
 if TYPE_CHECKING:
     from atlas_resources.hub.client import Hub
-    from atlas_resources.hub.model_card import ModelCard
+    from atlas_resources.hub.drafting.model_card import ModelCard
     from atlas_resources.hub.planning import Step
 
 COLOURS = {
@@ -117,37 +118,103 @@ def models_pull(
 
 def models_pin(
     asked: Annotated[
-        str, typer.Argument(metavar="ID[@REV]", help="owner/name, with a branch, tag or commit after @ if wanted.")
-    ],
+        str | None,
+        typer.Argument(metavar="ID[@REV]", help="owner/name, with a branch, tag or commit after @ if wanted."),
+    ] = None,
+    *,
     is_written: Annotated[bool, typer.Option("--write", help="Write the draft into the folder of specs.")] = False,
     key: Annotated[str | None, typer.Option(help="The spec's key; by default derived from the name.")] = None,
+    filled: Annotated[
+        str | None, typer.Option("--fill", metavar="KEY", help="Instead, complete the present spec of this key.")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="SPDX id, or `unknown`, where the hub states no clear licence.")
+    ] = None,
     specs: SpecsFolder = None,
 ) -> None:
-    """Draft a spec from a model's page at the hub, null where it gives nothing, and list what a person must declare."""
+    """Draft a spec from a model's page at the hub and from what its family always has; or complete a present one.
+
+    What neither says is null in the draft and listed: a person must declare it.
+    """
+    if (asked is None) == (filled is None):
+        raise fail("Give either the ID of a model, or --fill KEY.")
+    if asked is None:
+        _fill(str(filled), licence, specs)
+    else:
+        _draft(asked, is_written, key, licence, specs)
+
+
+def _draft(asked: str, is_written: bool, key: str | None, licence: str | None, specs: Path | None) -> None:
     from atlas_resources.hub.client import hub_session
-    from atlas_resources.hub.drafting import draft_spec
+    from atlas_resources.hub.drafting.model_card import fetch_model_card
+    from atlas_resources.hub.drafting.spec_draft import draft_spec
     from atlas_resources.hub.errors import HubError
-    from atlas_resources.hub.model_card import fetch_model_card
 
     hub = _hub()
     try:
         with hub_session(hub):
             card = fetch_model_card(hub, asked)
-        draft = draft_spec(card, key)
+        draft = draft_spec(card, key, licence)
     except HubError as error:
         raise fail(str(error)) from None
     if card.model_id != asked.partition("@")[0]:
         notify(f"{asked} is {card.model_id} now.")
-    if is_written:
-        path = folder_to_write(specs) / f"{draft.key}.yaml"
-        write_new(path, draft.text)
-        _print_model_card(card)
-        console.print(f"written: {path}. A person must still declare:", markup=False, soft_wrap=True)
-        for line in draft.to_declare:
-            console.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
-        console.print(f"Then: atlas models check; atlas models pull {draft.key}", markup=False, soft_wrap=True)
-    else:
+    if not is_written:
         typer.echo(draft.text, nl=False)  # the draft alone, so that it can be piped
+        return
+    path = folder_to_write(specs) / f"{draft.key}.yaml"
+    write_new(path, draft.text)
+    _print_model_card(card)
+    console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
+    _print_status(draft.key, specs)
+    if draft.to_declare:
+        console.print("A person must still declare:")
+    for line in draft.to_declare:
+        console.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Then: atlas models check; atlas models pull {draft.key}", markup=False, soft_wrap=True)
+
+
+def _fill(name: str, licence: str | None, specs: Path | None) -> None:
+    from atlas_resources.files.durable import write_bytes_atomically
+    from atlas_resources.hub.client import hub_session
+    from atlas_resources.hub.drafting.filling import fill_spec
+    from atlas_resources.hub.errors import HubError
+
+    registry = registry_in(specs)
+    (spec,) = named_specs(registry, [name])
+    status = registry.status(spec.key)
+    if status.name != "idea":
+        console.print(f"{spec.key}: {status.name}; nothing is filled in. {status.reason}", markup=False, soft_wrap=True)
+        return
+    if spec.variant_of or spec.region:
+        raise fail(f"{spec.key} has no facts of its own. Fill {spec.variant_of or spec.upstream} instead.")
+    path, hub = registry.path_of(spec.key), _hub()
+    try:
+        with hub_session(hub):
+            done = fill_spec(hub, spec, path.read_text(encoding="utf-8"), _pull_one, licence)
+    except HubError as error:
+        raise fail(str(error)) from None
+    if done.lines:
+        write_bytes_atomically(path, done.text.encode())
+        console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
+    for line in done.lines or ["the hub states nothing that the spec lacks"]:
+        console.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
+    _print_status(spec.key, specs)
+    console.print(f"Then: atlas models pull {spec.key}; atlas models docs", markup=False, soft_wrap=True)
+
+
+def _pull_one(step: "Step") -> "Step":
+    return next(_pulled([step]))
+
+
+def _print_status(key: str, specs: Path | None) -> None:
+    """Prints a written spec's status, or what is wrong with its file; exits with an error for the latter."""
+    registry = registry_in(specs)
+    if key not in registry.specs:
+        raise fail("\n".join(str(problem) for problem in registry.problems if problem.file.endswith(f"{key}.yaml")))
+    status = registry.status(key)
+    reason = f": {status.reason}" if status.reasons else ""
+    console.print(f"{key}: {status.name}{reason}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_model_card(card: "ModelCard") -> None:

@@ -103,13 +103,26 @@ def _licence_tag(card: Any, tags: list[str]) -> str | None:
     return declared if isinstance(declared, str) else next(iter(tagged), None)
 
 
-def needed_files(files: tuple[HubFile, ...]) -> list[HubFile]:
-    """Selects what a loader reads: safetensors, whole or in shards with their index, or else pickles; config.json."""
+def needed_files(
+    files: tuple[HubFile, ...], is_open_clip: bool = False, tokenizer: tuple[str, ...] = ()
+) -> list[HubFile]:
+    """Selects what a loader reads: safetensors, whole or in shards with their index, or else pickles; configuration.
+
+    Args:
+        files: of the revision.
+        is_open_clip: whether the loader reads open_clip's files and not those of transformers.
+        tokenizer: names of further files that it reads.
+    """
     paths = {file.path: file for file in files}
-    whole = [path for path in ("model.safetensors", "open_clip_model.safetensors") if path in paths][:1]
+    at_top = [path for path in paths if "/" not in path]
+    names = ("open_clip_model.safetensors", "model.safetensors") if is_open_clip else ("model.safetensors",)
+    whole = [path for path in (*names, "open_clip_model.safetensors") if path in paths][:1]
     shards = [path for path in paths if re.fullmatch(r"model-\d+-of-\d+\.safetensors(\.index\.json)?", path)]
     index = [path for path in ("model.safetensors.index.json",) if path in paths]
-    others = [path for path in paths if "/" not in path and path.endswith(".safetensors")]
-    pickles = [path for path in paths if "/" not in path and path.endswith((".bin", ".pt", ".pth"))]
+    others = [path for path in at_top if path.endswith(".safetensors")]
+    pickles = [path for path in at_top if path.endswith((".bin", ".pt", ".pth"))]
+    if is_open_clip:
+        pickles = [path for path in pickles if path.startswith("open_clip")] or pickles
     weights = whole or (index + shards if shards else []) or others or pickles
-    return [paths[path] for path in weights + [path for path in ("config.json",) if path in paths]]
+    configuration = "open_clip_config.json" if is_open_clip else "config.json"
+    return [paths[path] for path in weights + [path for path in (configuration, *tokenizer) if path in paths]]
