@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-import yaml
 
 from atlas_assets.cli.models.chosen import SpecsFolder, folder_to_write, named_specs, notify, registry_in, write_new
 from atlas_assets.cli.output import console, fail
@@ -89,6 +88,8 @@ def _require_sound(registry: "Registry", planned: list["Variant"]) -> None:
 
 
 def _write(folder: Path, planned: list["Variant"]) -> None:
+    import yaml
+
     paths = [folder / f"{variant.key}.yaml" for variant in planned]
     if there := next((path for path in paths if path.exists()), None):
         raise fail(f"{there} exists already and is not overwritten. Give another --key, or remove the file.")
