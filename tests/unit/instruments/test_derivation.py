@@ -102,8 +102,8 @@ def test_what_is_downstream_is_added_to_a_variant_that_exists():
     assert f"{CLIP}_prompts_cpu" in {one.key for one in found}
 
 
-def test_attention_that_only_gpus_have_is_left_behind():
-    numeric = Numeric(dtype="bfloat16", device="cuda", attention="flash_attention_2")
+def test_what_only_gpus_have_is_left_behind():
+    numeric = Numeric(dtype="bfloat16", device="cuda", attention="flash_attention_2", device_index=1)
     assert Mode(device="cpu").applied_to(numeric) == Numeric(dtype="bfloat16", device="cpu")
     assert Mode(dtype="float16").applied_to(numeric).attention == "flash_attention_2"
 
