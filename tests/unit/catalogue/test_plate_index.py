@@ -99,4 +99,6 @@ def test_a_refused_scan_and_its_reason_are_in_sql(catalogue, tmp_path):
     (tmp_path / "torn.tif").write_bytes(b"torn")
     list(register_scans(Dataset(tmp_path / "atlas"), [tmp_path / "torn.tif"]))
     with catalogue((["title"], [["Heron"]])) as connection:
-        assert connection.execute("SELECT path, fix FROM refused_scans").fetchall() == [(f"{tmp_path}/torn.tif", None)]
+        assert connection.execute("SELECT path, fix FROM refused_scans").fetchall() == [
+            (f"{tmp_path}/torn.tif", "export the scan again")
+        ]
