@@ -19,8 +19,9 @@ from dagster._core.execution.plan.objects import StepFailureData
 
 READ_IN_VERSION = "1.13.27"
 
-# Dagster calls the parameter beta at every use, and every plate asset has it.
+# Dagster calls these beta and preview at every use, and every plate asset has them.
 warnings.filterwarnings("ignore", message=r"Parameter `backfill_policy`")
+warnings.filterwarnings("ignore", message=r"Specifying a partitions_def on an AssetCheckSpec")
 
 __all__ = [
     "CODE_VERSION_TAG",  # these four: staleness of each plate of an asset whose step yields its own events
@@ -28,7 +29,7 @@ __all__ = [
     "INPUT_DATA_VERSION_TAG_PREFIX",
     "INPUT_EVENT_POINTER_TAG_PREFIX",
     "SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION",  # an output without an event of its own
-    "AssetMaterializationPlannedData",  # these two: a failed plate of a work list is shown as failed
+    "AssetMaterializationPlannedData",  # these two: a plate of a work list is shown as being made, and as failed
     "BaseAssetGraph",  # these three: selections, assets and failures of a run in the terminal's process
     "DagsterEvent",
     "DagsterInvalidAssetSelectionError",

@@ -1,15 +1,16 @@
 """The assets `plate/input_image` and `plate/input_color_histograms`: what the CPU measures without a model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
 import dagster as dg
 
 from atlas_assets.graph._metadata import column_schema
-from atlas_assets.graph._plate_step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.partitions import PLATES
-from atlas_assets.graph.plate_checks import sound_spec
+from atlas_assets.graph.plate_step.checks import sound_spec
+from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.soundness import changed_source
 from atlas_assets.roles.works import make_groundwork
@@ -17,7 +18,13 @@ from atlas_assets.ui.metadata import Markdown, picture_metadata
 from atlas_assets.ui.plots import histogram_plot
 from atlas_resources.plates.contracts import ColorHistograms, InputImage
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.groundwork import HISTOGRAMS_NAME, INPUT_IMAGE_NAME, MEASURE_VERSION, Groundwork
+from atlas_resources.plates.groundwork import (
+    HISTOGRAMS_NAME,
+    INPUT_IMAGE_NAME,
+    MEASURE_VERSION,
+    Groundwork,
+    read_groundwork_failure,
+)
 from atlas_resources.plates.plate import Plate
 from atlas_resources.resources import DatasetResource
 from atlas_resources.runs.batches import PlateOutcome
@@ -62,11 +69,22 @@ def groundwork(context: dg.AssetExecutionContext, config: PlateRun, dataset: Dat
     """Yields both events of each plate as soon as it is measured; a bad scan fails alone."""
     opened = dataset.open()
     step = PlateStep(context, config, KEYS, code_version=MEASURE_VERSION, upstream=[MANIFEST_KEY])
+    attempts = _failed_attempts(opened, step.plate_ids)
     outcomes = make_groundwork(opened, step.plate_ids, is_forced=config.force)
-    yield from step.events(_result(opened, outcome) for outcome in outcomes)
+    yield from step.events(_result(opened, outcome, attempts.get(outcome.plate_id, 0)) for outcome in outcomes)
 
 
-def _result(dataset: Dataset, outcome: PlateOutcome[Groundwork]) -> PlateResult:
+def _failed_attempts(dataset: Dataset, plate_ids: Iterable[str]) -> dict[str, int]:
+    """How often each plate had failed. Measuring it removes the record."""
+    attempts = {}
+    for plate_id in plate_ids:
+        with suppress(OSError, ValueError, LookupError):  # a broken plate fails below, with its reason
+            if failure := read_groundwork_failure(dataset.plate(plate_id)):
+                attempts[plate_id] = failure.attempts
+    return attempts
+
+
+def _result(dataset: Dataset, outcome: PlateOutcome[Groundwork], failed_before: int) -> PlateResult:
     made = outcome.sealed
     if made is None:
         return PlateResult(outcome.plate_id, "failed", outcome.reason)
@@ -74,6 +92,7 @@ def _result(dataset: Dataset, outcome: PlateOutcome[Groundwork]) -> PlateResult:
     return PlateResult(
         plate.id,
         outcome.status,
+        failed_before=0 if is_reused else failed_before,
         data_version=f"{MEASURE_VERSION}-{made.input_image.source_sha256[:16]}",
         metadata=[
             {"reused": is_reused, **_image_metadata(plate, made.input_image)},

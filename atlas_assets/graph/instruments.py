@@ -11,20 +11,20 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from atlas_assets.graph._metadata import column_schema
-from atlas_assets.graph._plate_step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.partitions import PLATES
-from atlas_assets.graph.plate_checks import sound_spec
+from atlas_assets.graph.plate_step.checks import sound_spec
+from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.soundness import unsound_result
 from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.models.devices import DeviceUnavailable
-from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, forget_digests, why_without_weights
+from atlas_resources.models.weights import forget_digests, why_without_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs.execution import Outcome, execute_run
+from atlas_resources.runs.sealed import find_failures
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
 T = TypeVar("T")
@@ -137,7 +137,7 @@ def _build_measuring(instrument: Instrument) -> dg.AssetsDefinition:
                 dataset,
                 instrument,
                 step.plate_ids,
-                build_work(instrument, lambda: _load(resource, instrument)),
+                build_work(instrument, lambda: resource.load(instrument)),
                 is_forced=config.force,
                 dagster_run_id=context.run.run_id,
                 log=context.log,
@@ -187,17 +187,10 @@ def _result(dataset: Dataset, instrument: Instrument, outcome: Outcome) -> Plate
         plate.id,
         outcome.status,
         data_version=f"{instrument.identity.fingerprint[:16]}-{manifest.source_sha256[:16]}",
+        failed_before=0 if outcome.status == "reused" else len(find_failures(plate, instrument.identity)),
         metadata=[result_metadata(plate, manifest, is_reused=outcome.status == "reused")],
         findings=unsound_result(plate, instrument.spec, manifest),
     )
-
-
-def _load(resource: InstrumentResource, instrument: Instrument) -> Any:
-    """The loaded model. Raises a Failure that is not tried again if the device or the pinned weights are missing."""
-    try:
-        return resource.load(instrument)
-    except (DeviceUnavailable, WeightsMissing, WeightsMismatch) as error:
-        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 
 def _require(context: dg.AssetExecutionContext, key: str, kind: type[T]) -> T:

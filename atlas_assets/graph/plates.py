@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 
 from atlas_assets.graph._metadata import column_schema
-from atlas_assets.graph._plate_step import PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.partitions import PLATES
+from atlas_assets.graph.plate_step.step import PlateResult, PlateRun, PlateStep
 from atlas_assets.ui.metadata import picture_metadata
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.plates.dataset import Dataset

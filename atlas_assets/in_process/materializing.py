@@ -25,7 +25,7 @@ from atlas_assets.graph.groundwork import KEYS
 from atlas_assets.graph.instruments import asset_key, weights_missing
 from atlas_assets.graph.ledgers import LEDGER_KEYS
 from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
-from atlas_assets.graph.plate_checks import CHECK_NAME as PLATE_CHECK
+from atlas_assets.graph.plate_step.checks import CHECK_NAME as PLATE_CHECK
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.in_process.progress import TerminalProgress
 from atlas_resources.instruments.registry import Registry

@@ -123,6 +123,31 @@ class Graph:
             raise_on_error=False,
         )
 
+    def materialize_partition(self, key: str, plate_id: str, **config: object) -> dg.ExecuteInProcessResult:
+        """One run over a single partition of an instrument, as the UI launches it."""
+        add_missing_partitions(self.instance, self.dataset)
+        return self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(key.split("/"))],
+            tags={"dagster/partition": plate_id},
+            run_config={"ops": {key.replace("/", "__"): {"config": config}}},
+            raise_on_error=False,
+        )
+
+    def materialize_list(self, key: str, plate_ids: Sequence[str]) -> dg.ExecuteInProcessResult:
+        """One run over a work list of an instrument, as automation requests it."""
+        add_missing_partitions(self.instance, self.dataset)
+        return self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(key.split("/"))],
+            tags={
+                "dagster/asset_partition_range_start": plate_ids[0],
+                "dagster/asset_partition_range_end": plate_ids[0],
+            },
+            run_config={"ops": {key.replace("/", "__"): {"config": {"plates": list(plate_ids)}}}},
+            raise_on_error=False,
+        )
+
     def materialize_all(self) -> dg.ExecuteInProcessResult:
         """Materialises every unpartitioned asset in one run."""
         job = self.definitions.resolve_implicit_global_asset_job_def()

@@ -1,5 +1,6 @@
-"""The loop of every plate asset: one event for each plate as it ends, a check, progress, and at the end what failed."""
+"""The loop over the plates of a step, and what may be asked of it."""
 
+import errno
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,21 +10,17 @@ import dagster as dg
 from pydantic import Field
 
 from atlas_assets.graph._metadata import dagster_metadata
-from atlas_assets.graph.dagster_internals import (
-    CODE_VERSION_TAG,
-    DATA_VERSION_TAG,
-    INPUT_DATA_VERSION_TAG_PREFIX,
-    INPUT_EVENT_POINTER_TAG_PREFIX,
-    SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION,
-    AssetMaterializationPlannedData,
-    DagsterEvent,
-)
-from atlas_assets.graph.plate_checks import PlateChecks
+from atlas_assets.graph.dagster_internals import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from atlas_assets.graph.plate_step.checks import PlateChecks
+from atlas_assets.graph.plate_step.events import PlateEvents
 
-# A step whose process was killed, as when memory ran out, is tried once more and reuses what it had sealed. Plates that
-# failed are not tried again (see `_failure_of`), and Dagster's run retries only start killed runs again.
+# A step whose process was killed, as when memory ran out, or whose disk failed, is tried once more and reuses what it
+# had sealed. Nothing else is: a plate that failed, weights that are missing or a device that is not there would fail in
+# the same way. Dagster's run retries only start killed runs again.
 STEP_RETRIES = dg.RetryPolicy(max_retries=1)
+PASSING_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN}
 PROGRESS_SECONDS = 5.0
+PROGRESS_TAG = "atlas/progress"
 
 
 class PlateRun(dg.Config):
@@ -45,6 +42,7 @@ class PlateResult:
         plate_id: the plate.
         status: `reused` if it was done already.
         reason: why it failed, in one line.
+        failed_before: how often the plate had failed, of a plate that is made now.
         data_version: of what was made.
         metadata: what the UI shows, for each asset of the step in turn.
         findings: what the check `sound` finds wrong, a line each; evaluated once the plate is materialised.
@@ -53,6 +51,7 @@ class PlateResult:
     plate_id: str
     status: Literal["complete", "reused", "failed"]
     reason: str = ""
+    failed_before: int = 0
     data_version: str = ""
     metadata: Sequence[Mapping[str, Any]] = ()
     findings: Iterable[str] = ()
@@ -84,106 +83,82 @@ class PlateStep:
         self.context = context
         self.keys = keys
         self.plate_ids = list(dict.fromkeys(config.plates)) or list(context.partition_keys)
+        if context.has_partition_key and self.plate_ids != [context.partition_key]:
+            raise dg.Failure(
+                f"the run is of the partition {context.partition_key} alone, and its configuration lists other plates. "
+                "Fix: leave `plates` empty, or launch the run over a range of partitions",
+                allow_retries=False,
+            )
         self._events = [
-            _PlateEvents(context, key, code_version, plate_ids=self.plate_ids, upstream=upstream) for key in keys
+            PlateEvents(context, key, code_version, plate_ids=self.plate_ids, upstream=upstream) for key in keys
         ]
         self._checks = PlateChecks(context, keys[-1]) if is_checked else None
 
     def events(self, results: Iterable[PlateResult]) -> Iterator[Any]:
         """The events of each plate as it ends. Raises a Failure at the end if plates failed."""
-        progress, failed = _Progress(self.context, len(self.plate_ids)), []
-        for result in results:
+        progress, failed = _Progress(self.context, self.keys, len(self.plate_ids)), []
+        for result in _once(results):
             progress.add(result)
             if result.status == "failed":
                 failed.append((result.plate_id, result.reason))
-                continue
-            for events, metadata in zip(self._events, result.metadata, strict=True):
-                yield events.materialized(result.plate_id, result.data_version, dagster_metadata(metadata))
-            if self._checks:
-                yield from self._checks.evaluated(result.plate_id, result.findings)
-        progress.log()
+                yield from (events.failed(result.plate_id, result.reason) for events in self._events)
+            else:
+                yield from self._made(result)
+        progress.show()
         if self._checks:
             yield from self._checks.concluded()
         if failed:
-            raise _failure_of(self.context, self.keys, failed, len(self.plate_ids))
+            raise _failure_of(failed, len(self.plate_ids))
         yield from map(_step_output, self.keys)
+
+    def _made(self, result: PlateResult) -> Iterator[Any]:
+        before = {"failed_before": result.failed_before} if result.failed_before else {}
+        for events, metadata in zip(self._events, result.metadata, strict=True):
+            shown = {**dagster_metadata(metadata), **before}
+            yield events.materialized(result.plate_id, result.data_version, shown)
+        if self._checks:
+            yield from self._checks.evaluated(result.plate_id, result.findings)
+
+
+def _once(results: Iterable[PlateResult]) -> Iterator[PlateResult]:
+    """The same results; an error that would be the same the next time is a Failure that Dagster does not retry."""
+    try:
+        yield from results
+    except Exception as error:
+        if isinstance(error, dg.Failure) or (isinstance(error, OSError) and error.errno in PASSING_ERRORS):
+            raise
+        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 
 class _Progress:
-    """Logs every few seconds how far the step is."""
+    """Shows every few seconds how far the step is: a line of the log, and a tag of the run."""
 
-    def __init__(self, context: dg.AssetExecutionContext, asked: int):
+    def __init__(self, context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey], asked: int):
         self.context = context
+        self.name = keys[-1].to_user_string()
         self.asked = asked
         self.counts = {"complete": 0, "reused": 0, "failed": 0}
-        self.started = self.logged = time.monotonic()
+        self.started = time.monotonic()
+        self.show()
 
     def add(self, result: PlateResult) -> None:
         """Counts a plate, and logs at once why one failed."""
         self.counts[result.status] += 1
         if result.status == "failed":
             self.context.log.error(f"{result.plate_id}: {result.reason}")
-        if time.monotonic() - self.logged >= PROGRESS_SECONDS:
-            self.log()
+        if time.monotonic() - self.shown >= PROGRESS_SECONDS:
+            self.show()
 
-    def log(self) -> None:
-        """Logs the counts so far."""
-        self.logged = time.monotonic()
-        rate = self.counts["complete"] / max(self.logged - self.started, 1e-9)
-        counts = ", ".join(f"{number} {status}" for status, number in self.counts.items())
-        self.context.log.info(f"{sum(self.counts.values())} of {self.asked} plates: {counts}; {rate:.1f} plates/s")
-
-
-class _PlateEvents:
-    """Builds the materialisation of each plate of one asset, with the tags that make staleness per plate right."""
-
-    def __init__(
-        self,
-        context: dg.AssetExecutionContext,
-        key: dg.AssetKey,
-        code_version: str,
-        *,
-        plate_ids: Sequence[str],
-        upstream: Sequence[dg.AssetKey] = (),
-    ):
-        self.key = key
-        self.code_version = code_version
-        self._input_tags = _input_tags_by_plate(context.instance, upstream, plate_ids)
-
-    def materialized(self, plate_id: str, data_version: str, metadata: Mapping[str, Any]) -> dg.AssetMaterialization:
-        """The event of one plate."""
-        return dg.AssetMaterialization(
-            asset_key=self.key,
-            partition=plate_id,
-            metadata=metadata,
-            tags={
-                DATA_VERSION_TAG: data_version,
-                CODE_VERSION_TAG: self.code_version,
-                **self._input_tags.get(plate_id, {}),
-            },
-        )
-
-
-def _input_tags_by_plate(
-    instance: dg.DagsterInstance, upstream: Sequence[dg.AssetKey], plate_ids: Sequence[str]
-) -> dict[str, dict[str, str]]:
-    """Data version and event of each upstream asset, per plate, as they are when the step begins.
-
-    Two queries an asset.
-    """
-    storage = instance.event_log_storage
-    event_type = dg.DagsterEventType.ASSET_MATERIALIZATION
-    tags: dict[str, dict[str, str]] = {plate_id: {} for plate_id in plate_ids}
-    for key in upstream:
-        name = key.to_user_string()
-        pointers = storage.get_latest_storage_id_by_partition(key, event_type, set(plate_ids))
-        versions = storage.get_latest_tags_by_partition(key, event_type, [DATA_VERSION_TAG], list(plate_ids))
-        for plate_id in plate_ids:
-            version = versions.get(plate_id, {}).get(DATA_VERSION_TAG)
-            if version is not None and plate_id in pointers:
-                tags[plate_id][f"{INPUT_DATA_VERSION_TAG_PREFIX}/{name}"] = version
-                tags[plate_id][f"{INPUT_EVENT_POINTER_TAG_PREFIX}/{name}"] = str(pointers[plate_id])
-    return tags
+    def show(self) -> None:
+        """Logs the counts so far, and puts them into the run's tag in place of the last ones."""
+        self.shown = time.monotonic()
+        ended, failed = sum(self.counts.values()), self.counts["failed"]
+        text = f"{self.name}: {ended} of {self.asked} plates{f', {failed} failed' if failed else ''}"
+        self.context.instance.add_run_tags(self.context.run.run_id, {PROGRESS_TAG: text})
+        if ended:
+            rate = self.counts["complete"] / max(self.shown - self.started, 1e-9)
+            counts = ", ".join(f"{number} {status}" for status, number in self.counts.items())
+            self.context.log.info(f"{ended} of {self.asked} plates: {counts}; {rate:.1f} plates/s")
 
 
 def _step_output(key: dg.AssetKey) -> dg.MaterializeResult:
@@ -196,23 +171,8 @@ def _step_output(key: dg.AssetKey) -> dg.MaterializeResult:
     return dg.MaterializeResult(asset_key=key, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
 
 
-def _failure_of(
-    context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey], failed: Sequence[tuple[str, str]], asked: int
-) -> dg.Failure:
-    """The end of a step some of whose plates failed: names each with its reason. A retry computes only those.
-
-    Dagster does not know the plates of a work list, and would show the failed ones as missing. Each is recorded as
-    planned, which together with the run's failure shows it as failed.
-    """
-    unplanned = {plate_id for plate_id, _ in failed} - set(context.partition_keys)
-    for key in keys:
-        for plate_id in sorted(unplanned):
-            planned = DagsterEvent.build_asset_materialization_planned_event(
-                context.job_name,
-                context.get_step_execution_context().step.key,
-                AssetMaterializationPlannedData(key, partition=plate_id),
-            )
-            context.instance.report_dagster_event(planned, context.run.run_id)
+def _failure_of(failed: Sequence[tuple[str, str]], asked: int) -> dg.Failure:
+    """The end of a step some of whose plates failed: names each with its reason. It is not tried again."""
     others = "; the others are materialised" if len(failed) < asked else ""
     lines = "\n".join(f"{plate_id}: {reason}" for plate_id, reason in failed)
     return dg.Failure(

@@ -69,13 +69,53 @@ def test_a_changed_sealed_file_fails_the_check_of_its_plate_alone(graph):
     assert "embeddings.parquet: changed since it was sealed" in wrong_in(result, EMBEDDINGS, None)
 
 
+def check_key(key: str) -> dg.AssetCheckKey:
+    return dg.AssetCheckKey(dg.AssetKey(key.split("/")), "sound")
+
+
+def shown(graph: Graph, key: str) -> str:
+    """What Dagster shows as the state of the check."""
+    record = graph.instance.event_log_storage.get_latest_asset_check_execution_by_key([check_key(key)])[check_key(key)]
+    return record.status.value
+
+
+def unsound_partitions(graph: Graph, key: str) -> set[str | None]:
+    """The partitions that Dagster shows as failed."""
+    infos = graph.instance.event_log_storage.get_asset_check_partition_info([check_key(key)])
+    return {info.partition_key for info in infos if info.latest_execution_status.value == "FAILED"} - {None}
+
+
 def test_dagster_shows_the_check_as_failed_although_later_plates_are_sound(graph):
     graph.materialize(EMBEDDINGS)
     sealed_file(graph.dataset, "plate-001", "metrics.json").write_text("{}")
     graph.materialize(EMBEDDINGS)
-    key = dg.AssetCheckKey(dg.AssetKey(EMBEDDINGS.split("/")), "sound")
-    shown = graph.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
-    assert (shown.status.value, shown.partition) == ("FAILED", "plate-001")
+    assert shown(graph, EMBEDDINGS) == "FAILED"
+    assert unsound_partitions(graph, EMBEDDINGS) == {"plate-001"}
+
+
+@pytest.mark.parametrize("plates", [["plate-004", "plate-005"], ["plate-004"]])
+def test_a_good_run_over_other_plates_does_not_turn_the_check_green(graph, plates):
+    graph.materialize(EMBEDDINGS)
+    path = sealed_file(graph.dataset, "plate-003", "metrics.json")
+    sealed = path.read_bytes()
+    path.write_text("{}")
+    graph.materialize(EMBEDDINGS)
+    result = graph.materialize(EMBEDDINGS, plates=plates)
+    assert shown(graph, EMBEDDINGS) == "FAILED"
+    assert "plate-003: found unsound by an earlier run" in wrong_in(result, EMBEDDINGS, None)
+    path.write_bytes(sealed)
+    graph.materialize(EMBEDDINGS, plates=["plate-003"])
+    assert shown(graph, EMBEDDINGS) == "SUCCEEDED", "a run that finds the plate sound clears it"
+    assert unsound_partitions(graph, EMBEDDINGS) == set()
+
+
+def test_a_run_of_one_partition_judges_its_plate_and_the_library_apart(graph):
+    graph.materialize(EMBEDDINGS)
+    sealed_file(graph.dataset, "plate-003", "metrics.json").write_text("{}")
+    graph.materialize(EMBEDDINGS, plates=["plate-003"])
+    checks = evaluations(graph.materialize_partition(EMBEDDINGS, "plate-001"), EMBEDDINGS)
+    assert {plate: check.passed for plate, check in checks.items()} == {"plate-001": True, None: False}
+    assert shown(graph, EMBEDDINGS) == "FAILED"
 
 
 def test_wrong_rows_fail_the_check_although_their_digest_is_right(graph, monkeypatch):

@@ -1,11 +1,14 @@
 """A step is retried once after a failure of the machine, but not for failed plates or for wrong weights."""
 
+import errno
+
 import dagster as dg
 import pytest
 from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import Graph, make_dataset, run_folders
 
 from atlas_assets.graph import instruments
+from atlas_resources.models.loading import DeviceUnavailable
 from atlas_resources.models.weights import WeightsMissing
 from atlas_resources.resources import InstrumentResource
 from atlas_resources.runs.execution import execute_run
@@ -32,7 +35,7 @@ def test_a_step_that_the_disk_interrupted_continues_after_its_sealed_plates(grap
         for outcome in execute_run(*arguments, **options):
             yield outcome
             if len(calls) == 1:
-                raise OSError("no space left on device")
+                raise OSError(errno.ENOSPC, "no space left on device")
 
     monkeypatch.setattr(instruments, "execute_run", cut_short)
     result = graph.materialize(SEGMENTS, plates=["plate-001"])
@@ -48,13 +51,23 @@ def test_failed_plates_cause_no_retry(graph):
     assert len(run_folders(graph.dataset, "plate-002")) == 1
 
 
-def test_missing_weights_cause_no_retry_and_the_run_states_the_fix(graph, monkeypatch):
-    def missing(self, instrument):
-        raise WeightsMissing("not on disk. Fix: `atlas models pull`")
+@pytest.mark.parametrize(
+    "error",
+    [
+        WeightsMissing("not on disk. Fix: `atlas models pull`"),
+        DeviceUnavailable("no CUDA device"),
+        ValueError("expected vectors of 4 values, found 3"),
+        OSError(errno.EACCES, "Permission denied"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_would_fail_again_causes_no_retry_and_its_message_comes_first(graph, monkeypatch, error):
+    def load(self, instrument):
+        raise error
 
-    monkeypatch.setattr(InstrumentResource, "load", missing)
+    monkeypatch.setattr(InstrumentResource, "load", load)
     result = graph.materialize(SEGMENTS)
     assert retries(result) == 0
     (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     assert failure.user_failure_data is not None
-    assert failure.user_failure_data.description == "WeightsMissing: not on disk. Fix: `atlas models pull`"
+    assert failure.user_failure_data.description == f"{type(error).__name__}: {error}"

@@ -70,7 +70,7 @@ def require_same(masks: list[Mask], records: list[dict[str, Any]]) -> None:
         if np.isnan(record["stability_score"]):  # 0 / 0: nothing passes even the lower threshold
             assert mask.stability_score is None
         else:
-            # A ratio of two counts of pixels: one logit may round to either side of a threshold, which depends on the CPU.
+            # A ratio of two counts of pixels: on some CPUs, one logit rounds to the other side of a threshold.
             one_pixel = 1 / record["area"]
             assert mask.stability_score == pytest.approx(record["stability_score"], rel=1e-5, abs=one_pixel)
         assert mask.class_name is None
