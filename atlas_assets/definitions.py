@@ -7,6 +7,7 @@ import dagster as dg
 from atlas_assets.automation.selections import build_jobs
 from atlas_assets.automation.sensors import build_automation
 from atlas_assets.automation.settings import read_settings
+from atlas_assets.graph.executor import steps_executor
 from atlas_assets.graph.groundwork import groundwork
 from atlas_assets.graph.instruments import build_broken_spec_assets, build_instrument_asset
 from atlas_assets.graph.ledger_checks import build_checks
@@ -43,6 +44,7 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
         jobs=build_jobs(registry),
         sensors=sensors,
         schedules=schedules,
+        executor=steps_executor,
     )
 
 

@@ -53,7 +53,7 @@ def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Se
     """
     selection = find_selection(registry, name)
     if selection.name == "ledgers":
-        works = (WorkList(LEDGER_KEYS, ()),) if why_behind(dataset, registry) else ()
+        works = (WorkList(dict.fromkeys(LEDGER_KEYS, ()), ""),) if why_behind(dataset, registry) else ()
         return Backfill(selection.name, LEDGER_KEYS, works)
     unknown = sorted(set(plate_ids or ()) - set(dataset.plate_ids()))
     if unknown:

@@ -80,7 +80,7 @@ def _register_staged(dataset: Dataset, cursor: str | None) -> Tick:
 
 @dg.sensor(
     target=dg.AssetSelection.assets(MANIFEST_KEY, INPUT_IMAGE_KEY, HISTOGRAMS_KEY),
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=15,
     description="Registers scans that appear in the dataset's plates/ folder, adds their partitions and requests "
     "their groundwork. Plates registered on the command line are included.",
 )

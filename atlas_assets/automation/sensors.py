@@ -14,8 +14,14 @@ import dagster as dg
 from atlas_assets.automation.new_scans import register_new_scans
 from atlas_assets.automation.settings import AutomationSettings
 from atlas_assets.automation.standings import Standing, read_standings
-from atlas_assets.automation.under_way import automation_runs, plates_under_way
+from atlas_assets.automation.under_way import (
+    automation_runs,
+    plates_under_way,
+    seconds_since_last_run,
+    unfinished_runs,
+)
 from atlas_assets.automation.work_lists import AUTOMATION_TAG, WorkList, run_config_of, tags_of, work_lists
+from atlas_assets.graph.executor import ONE_PROCESS
 from atlas_assets.graph.partitions import PLATES_NAME, missing_partitions
 from atlas_assets.graph.plates import MANIFEST_KEY, untried_plates
 from atlas_resources.instruments.registry import Registry
@@ -24,9 +30,8 @@ from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 
-# Steps run in the run's own process. Dagster's default, one process per step, spends most of a short step's time on
-# starting it. Also, Dagster does not count the killed process of a run's only step as a killed run.
-ONE_PROCESS = {"execution": {"config": {"in_process": {}}}}
+TICK_SECONDS = 15
+QUIET_SECONDS = 120  # after this time without a run, ledgers are refreshed although plates are missing
 
 
 def _key_of(*parts: object) -> str:
@@ -34,7 +39,10 @@ def _key_of(*parts: object) -> str:
 
 
 def _config_of(work: WorkList) -> dict:
-    """The run configuration of a work list. A single step runs in the run's own process."""
+    """The run configuration of a work list. A single step runs in the run's own process.
+
+    Dagster does not count the killed process of a run's only step as a killed run, and would not start it again.
+    """
     config = run_config_of(work)
     return config | ONE_PROCESS if len(config["ops"]) == 1 else config
 
@@ -45,7 +53,7 @@ def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) 
     for work in work_lists(standings, most_attempts):
         versions = [(key.to_user_string(), version_of[key]) for key in work.keys]
         yield dg.RunRequest(
-            run_key=_key_of(occasion, versions, work.plate_ids),
+            run_key=_key_of(occasion, versions, list(work.plates.values())),
             asset_selection=list(work.keys),
             run_config=_config_of(work),
             tags={**tags_of(work), AUTOMATION_TAG: occasion},
@@ -54,7 +62,7 @@ def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) 
 
 def _manifests_first(plate_ids: Sequence[str]) -> dg.RunRequest:
     """A run over the manifests, on which all else depends. It is a separate run, because a bad plate fails it."""
-    work = WorkList((MANIFEST_KEY,), tuple(plate_ids))
+    work = WorkList.of([MANIFEST_KEY], plate_ids)
     return dg.RunRequest(
         run_key=_key_of("manifests", work.plate_ids),
         asset_selection=[MANIFEST_KEY],
@@ -69,10 +77,23 @@ def _requestable(instance: dg.DagsterInstance, dataset: Dataset, standings: Sequ
     return [standing.without(unknown | asked.get(standing.keys[0], set())) for standing in standings]
 
 
+def _why_unsettled(instance: dg.DagsterInstance, dataset: Dataset, registry: Registry) -> str:
+    """What will change the plates' results soon; empty if nothing will, so that ledgers are built once, at the end."""
+    unfinished = sum(1 for _ in unfinished_runs(instance))
+    if unfinished:
+        return f"runs in progress: {unfinished}"
+    if seconds_since_last_run(instance) > QUIET_SECONDS:  # nobody asks for what is missing
+        return ""
+    plate_ids = set(missing_partitions(instance, dataset))
+    standings = _requestable(instance, dataset, read_standings(dataset, registry.active_instruments))
+    plate_ids |= {plate_id for work in work_lists(standings, 1) for plate_id in work.plate_ids}
+    return f"plates whose runs are about to be requested: {len(plate_ids)}" if plate_ids else ""
+
+
 def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
     @dg.sensor(
         target=dg.AssetSelection.all(),
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=TICK_SECONDS,
         description="Requests groundwork and every active instrument for the plates that are missing, in few runs. "
         "The nightly schedule retries plates that failed. "
         f"Active: {', '.join(sorted(registry.active))}.",
@@ -98,16 +119,16 @@ def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
 def _build_refresh_ledgers(registry: Registry, ledgers: Sequence[dg.AssetKey]) -> dg.SensorDefinition:
     @dg.sensor(
         target=dg.AssetSelection.assets(*ledgers),
-        minimum_interval_seconds=60,
-        description="Rebuilds ledgers and catalogue when the plates' results have changed and no run is in progress.",
+        minimum_interval_seconds=TICK_SECONDS,
+        description="Rebuilds ledgers and catalogue when the plates' results have changed and work has settled: no run "
+        "is in progress, and none is about to be requested.",
     )
     def refresh_ledgers(
         context: dg.SensorEvaluationContext, dataset: DatasetResource
     ) -> dg.SensorResult | dg.SkipReason:
-        unfinished = automation_runs(context.instance)
-        if unfinished:
-            return dg.SkipReason(f"automation runs in progress: {unfinished}")
         opened = dataset.open()
+        if unsettled := _why_unsettled(context.instance, opened, registry):
+            return dg.SkipReason(unsettled)
         reason = why_behind(opened, registry)
         if not reason:
             left_out = [f"left out: {fault}" for fault in find_left_out(opened)]

@@ -43,12 +43,21 @@ class PlateStanding:
 
 @dataclass(frozen=True)
 class Standing:
-    """The standing of every plate with one asset, or with two that are made together."""
+    """The standing of every plate with one asset, or with two that are made together.
+
+    Attributes:
+        keys: the assets.
+        version: what the results depend on besides the plate.
+        plates_per_run: the most plates that one run should make.
+        plates: the standing of each plate.
+        upstream: the asset whose results this one reads.
+    """
 
     keys: tuple[dg.AssetKey, ...]
     version: str
     plates_per_run: int
     plates: tuple[PlateStanding, ...]
+    upstream: dg.AssetKey | None = None
 
     def pending(self, most_attempts: int | None) -> list[str]:
         """Missing plates that have failed fewer times than `most_attempts`; all missing plates if None."""
@@ -59,6 +68,11 @@ class Standing:
     def missing(self) -> list[PlateStanding]:
         """Plates that are not done and not waiting."""
         return [plate for plate in self.plates if not plate.is_done and not plate.is_waiting]
+
+    @property
+    def waiting(self) -> frozenset[str]:
+        """Plates that wait for the result of the asset that this one reads."""
+        return frozenset(plate.plate_id for plate in self.plates if plate.is_waiting)
 
     def without(self, plate_ids: Set[str]) -> "Standing":
         """The same standing without some plates."""
@@ -99,20 +113,21 @@ def _groundwork_standing_of(plate: Plate) -> PlateStanding:
 
 
 def read_standings(dataset: Dataset, instruments: Iterable[Instrument]) -> list[Standing]:
-    """The groundwork's standing, then each instrument's, over every registered plate.
+    """The groundwork's standing, then each instrument's, after that of the one it reads; over every registered plate.
 
     Reads one folder listing and a small file per plate and asset.
     """
     plates = dataset.plates()
     groundwork = tuple(map(_groundwork_standing_of, plates))
     standings = [Standing(KEYS, INPUT_IMAGE_KEY.to_user_string(), GROUNDWORK_PLATES_PER_RUN, groundwork)]
-    for instrument in instruments:
+    for instrument in sorted(instruments, key=lambda instrument: instrument.depth):
         standings.append(
             Standing(
                 (asset_key(instrument),),
                 instrument.identity.fingerprint,
                 instrument.spec.max_partitions_per_run,
                 tuple(_standing_of(plate, instrument) for plate in plates),
+                asset_key(instrument.upstream) if instrument.upstream else None,
             )
         )
     return standings

@@ -1,5 +1,6 @@
 """Unfinished runs and the plates that they cover, whoever requested them."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from atlas_assets.automation.work_lists import AUTOMATION_TAG
+from atlas_assets.automation.work_lists import AUTOMATION_TAG, op_of
 from atlas_assets.graph.dagster_internals import (
     PARTITION_TAG,
     RANGE_END_TAG,
@@ -38,6 +39,12 @@ def unfinished_runs(instance: dg.DagsterInstance) -> Iterator[dg.DagsterRun]:
         yield from (run for run in instance.get_runs(killed) if RETRY_RUN_TAG not in run.tags)
 
 
+def seconds_since_last_run(instance: dg.DagsterInstance) -> float:
+    """How long ago a run last began or ended; infinite if there was none."""
+    records = instance.get_run_records(limit=1, order_by="update_timestamp")
+    return (datetime.now(UTC) - records[0].update_timestamp).total_seconds() if records else math.inf
+
+
 def automation_runs(instance: dg.DagsterInstance) -> int:
     """The number of unfinished runs that sensors and the schedule requested."""
     return sum(AUTOMATION_TAG in run.tags for run in unfinished_runs(instance))
@@ -48,17 +55,15 @@ def plates_under_way(instance: dg.DagsterInstance) -> Mapping[dg.AssetKey, set[s
     known = list(instance.get_dynamic_partitions(PLATES_NAME))
     asked: dict[dg.AssetKey, set[str]] = defaultdict(set)
     for run in unfinished_runs(instance):
-        plate_ids = set(_plates_of(run, known))
         for key in run.asset_selection or ():
-            asked[key] |= plate_ids
+            asked[key].update(_plates_of(run, key, known))
     return asked
 
 
-def _plates_of(run: dg.DagsterRun, known: list[str]) -> list[str]:
-    """The plates of a run: its work list, else its partition or range of partitions."""
+def _plates_of(run: dg.DagsterRun, key: dg.AssetKey, known: list[str]) -> list[str]:
+    """The plates that a run makes of an asset: its work list, else the run's partition or range of partitions."""
     ops: Any = run.run_config.get("ops") or {}
-    configs = [op.get("config") or {} for op in ops.values()]
-    listed = [plate_id for config in configs for plate_id in config.get("plates", [])]
+    listed = (ops.get(op_of(key)) or {}).get("config", {}).get("plates")
     if listed:
         return listed
     first = run.tags.get(RANGE_START_TAG) or run.tags.get(PARTITION_TAG)

@@ -1,8 +1,8 @@
-"""Work lists: the runs to request so that every missing plate is measured, and no other."""
+"""Work lists: the few runs to request so that every missing plate is measured, and no other."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import dagster as dg
 
@@ -13,42 +13,111 @@ from atlas_assets.graph.groundwork import KEYS, OP_NAME
 AUTOMATION_TAG = "atlas/automation"  # the sensor or schedule that requested a run
 BACKFILL_TAG = "atlas/backfill"  # the selection by which `atlas backfill` requested a run
 
+Lists = dict[dg.AssetKey, tuple[str, ...]]
+
 
 @dataclass(frozen=True)
 class WorkList:
-    """One run to request: the plates, and the assets for which exactly these are missing."""
+    """One run to request: the plates of each asset.
 
-    keys: tuple[dg.AssetKey, ...]
-    plate_ids: tuple[str, ...]
-
-
-def work_lists(standings: Sequence[Standing], most_attempts: int | None) -> Iterator[WorkList]:
-    """Yields few work lists over the missing plates: each asset's plates in chunks of its own size.
-
-    Assets with equal chunks share a run. So do scattered plates: 200 missing of 1,000 are one chunk of 200.
+    Attributes:
+        plates: the plates that the run makes of each asset. An asset comes after the one that it reads.
+        first: a plate that all assets have. It is the partition that Dagster sees.
     """
-    keys_of_chunk: dict[tuple[str, ...], list[dg.AssetKey]] = {}
+
+    plates: Mapping[dg.AssetKey, tuple[str, ...]]
+    first: str
+
+    @classmethod
+    def of(cls, keys: Sequence[dg.AssetKey], plate_ids: Sequence[str]) -> "WorkList":
+        """The same plates of several assets."""
+        return cls(dict.fromkeys(keys, tuple(plate_ids)), plate_ids[0])
+
+    @property
+    def keys(self) -> tuple[dg.AssetKey, ...]:
+        """The assets."""
+        return tuple(self.plates)
+
+    @property
+    def plate_ids(self) -> tuple[str, ...]:
+        """Every plate of any asset, once."""
+        return tuple(dict.fromkeys(plate_id for plate_ids in self.plates.values() for plate_id in plate_ids))
+
+
+def work_lists(standings: Sequence[Standing], most_attempts: int | None) -> list[WorkList]:
+    """The runs that make the missing plates, as few as the assets' sizes of a run allow.
+
+    Run i has chunk i of each asset's missing plates, scattered or not: 200 missing of 1,000 are one chunk of 200. An
+    asset that reads another's results has, besides the plates that only it lacks, those that the same run makes for it.
+    Assets without a plate in common have runs of their own.
+
+    Args:
+        standings: of each asset; an asset comes after the one that it reads.
+        most_attempts: plates that failed as often are left out. None leaves out none.
+    """
+    runs: list[Lists] = []
     for standing in standings:
-        pending = iter(standing.pending(most_attempts))
-        while chunk := tuple(islice(pending, standing.plates_per_run)):
-            keys_of_chunk.setdefault(chunk, []).extend(standing.keys)
-    for plate_ids, keys in keys_of_chunk.items():
-        yield WorkList(tuple(keys), plate_ids)
+        for number, chunk in enumerate(_chunks(standing, most_attempts, runs)):
+            if number == len(runs):
+                runs.append({})
+            if chunk:
+                runs[number].update(dict.fromkeys(standing.keys, chunk))
+    upstream = {key: standing.upstream for standing in standings for key in standing.keys if standing.upstream}
+    waiting = {standing.keys[0]: standing.waiting for standing in standings}
+    return [work for lists in runs for work in _with_a_plate_in_common(lists, upstream, waiting)]
+
+
+def _chunks(standing: Standing, most_attempts: int | None, runs: Sequence[Lists]) -> list[tuple[str, ...]]:
+    """What each run has of an asset."""
+    ready, size = standing.pending(most_attempts), standing.plates_per_run
+    chunks = [ready[start : start + size] for start in range(0, len(ready), size)]
+    made = [lists.get(standing.upstream, ()) if standing.upstream else () for lists in runs]
+    count = max(len(chunks), len(made))
+    chunks += [[] for _ in range(count - len(chunks))]
+    for number, plate_ids in enumerate(made):
+        chunks[number] = [*chunks[number], *(plate_id for plate_id in plate_ids if plate_id in standing.waiting)]
+    return [tuple(chunk) for chunk in chunks]
+
+
+def _with_a_plate_in_common(
+    lists: Lists, upstream: Mapping[dg.AssetKey, dg.AssetKey], waiting: Mapping[dg.AssetKey, frozenset[str]]
+) -> list[WorkList]:
+    """Divides a run so that the assets of each part have a plate in common.
+
+    Dagster knows one plate of a work list (see `tags_of`). If an asset did not make it, and the run failed, the UI
+    would show that plate of the asset as failed.
+    """
+    works = []
+    while lists:
+        counts = Counter(plate_id for plate_ids in lists.values() for plate_id in plate_ids)
+        first = max(counts, key=lambda plate_id: counts[plate_id])
+        part: Lists = {}
+        for key in [key for key, plate_ids in lists.items() if first in plate_ids]:
+            plate_ids = lists.pop(key)
+            if upstream.get(key) not in part:  # what it waits for is not made by this run
+                plate_ids = tuple(plate_id for plate_id in plate_ids if plate_id not in waiting.get(key, ()))
+            if first in plate_ids:
+                part[key] = plate_ids
+        if part:
+            works.append(WorkList(part, first))
+    return works
 
 
 def tags_of(work: WorkList) -> dict[str, str]:
     """The tags of a work list's run.
 
-    Dagster (1.13) runs a partitioned asset with partitioned inputs only under a partition or a range. The range of the
-    list's first plate satisfies it; the list itself is in the run's configuration.
+    Dagster (1.13) runs a partitioned asset with partitioned inputs only under a partition or a range. The range of one
+    plate satisfies it; the lists themselves are in the run's configuration.
     """
-    return {
-        **range_tags(work.plate_ids[0], work.plate_ids[0]),
-        "atlas/plates": str(len(work.plate_ids)),
-    }
+    return {**range_tags(work.first, work.first), "atlas/plates": str(len(work.plate_ids))}
 
 
 def run_config_of(work: WorkList) -> dict:
     """The run configuration that gives a work list to the steps of its assets."""
-    ops = {OP_NAME if key in KEYS else key.to_python_identifier() for key in work.keys}
-    return {"ops": {op: {"config": {"plates": list(work.plate_ids)}} for op in sorted(ops)}}
+    lists = {op_of(key): plate_ids for key, plate_ids in work.plates.items()}
+    return {"ops": {op: {"config": {"plates": list(plate_ids)}} for op, plate_ids in sorted(lists.items())}}
+
+
+def op_of(key: dg.AssetKey) -> str:
+    """The name of the op that makes an asset over plates."""
+    return OP_NAME if key in KEYS else key.to_python_identifier()

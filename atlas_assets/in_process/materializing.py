@@ -192,7 +192,7 @@ def _works(
 ) -> Iterator[WorkList]:
     """The runs of one layer: one over all wanted plates, or one for each set of plates that some assets need."""
     if which == "all":
-        yield WorkList(tuple(keys), wanted)
+        yield WorkList.of(keys, wanted)
         return
     instruments = [instrument for instrument in registry.instruments.values() if asset_key(instrument) in keys]
     pending: dict[tuple[str, ...], list[dg.AssetKey]] = {}
@@ -204,7 +204,7 @@ def _works(
         pending.setdefault(plate_ids, []).extend(standing.keys)
     for plate_ids, pending_keys in pending.items():
         if plate_ids:
-            yield WorkList(tuple(pending_keys), plate_ids)
+            yield WorkList.of(pending_keys, plate_ids)
 
 
 def _select(registry: Registry, graph: BaseAssetGraph, text: str | None) -> set[dg.AssetKey]:

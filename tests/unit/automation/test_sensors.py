@@ -11,6 +11,7 @@ import pytest
 from dagster import DefaultScheduleStatus, DefaultSensorStatus
 from dagster._core.definitions.data_version import INPUT_DATA_VERSION_TAG_PREFIX
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.fake_regions import KEYS, region_registry
 from support.made_datasets import Graph, alter_source, draw_scans, make_dataset, run_folders
 
 from atlas_assets.automation.sensors import build_automation
@@ -122,6 +123,11 @@ def requested(requests: list[dg.RunRequest]) -> list[tuple[set[dg.AssetKey], lis
     return found
 
 
+def lists_of(request: dg.RunRequest) -> dict[str, list[str]]:
+    """The plates of each op of a request."""
+    return {op: config["config"]["plates"] for op, config in request.run_config["ops"].items()}
+
+
 @pytest.fixture
 def automation(graph):
     """Five good plates and one fake segmenter."""
@@ -146,6 +152,14 @@ class TestFillMissing:
         assert (
             automation.idle_tick("fill_missing") == "nothing is missing; failed plates left to the nightly schedule: 0"
         )
+
+    def test_an_instrument_and_what_reads_it_are_one_run(self, automation):
+        reading = Automation(automation.graph, region_registry())
+        requests = reading.tick("fill_missing")
+        regions = {dg.AssetKey(key.split("/")) for key in KEYS.values()}
+        assert requested(requests) == [({*GROUNDWORK, SEGMENTS, EMBEDDINGS, *regions}, ALL)]
+        assert reading.execute(requests) == [True]
+        assert reading.idle_tick("fill_missing").startswith("nothing is missing")
 
     def test_only_a_new_instrument_is_requested_for_all_plates(self, automation):
         automation.execute(automation.tick("fill_missing"))
@@ -312,13 +326,18 @@ class TestRunsUnderWay:
     def test_nothing_is_requested_while_a_run_of_automation_is_unfinished(self, automation, name, status):
         job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
         automation.graph.instance.create_run_for_job(job, status=status, tags={"atlas/automation": "fill_missing"})
-        assert automation.idle_tick(name) == "automation runs in progress: 1"
+        assert automation.idle_tick(name).endswith("runs in progress: 1")
 
     @pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
     def test_a_run_that_is_over_blocks_nothing(self, automation, status):
         job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
         automation.graph.instance.create_run_for_job(job, status=status, tags={"atlas/automation": "fill_missing"})
         assert requested(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
+
+    def test_ledgers_wait_for_a_persons_run(self, automation):
+        job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
+        automation.graph.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        assert automation.idle_tick("refresh_ledgers") == "runs in progress: 1"
 
     def test_a_persons_own_run_blocks_nothing(self, automation):
         job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
@@ -338,17 +357,20 @@ class TestRunsUnderWay:
     )
     def test_plates_of_a_persons_unfinished_run_are_not_requested(self, automation, config, tags):
         request_segments(automation, dg.DagsterRunStatus.STARTED, config, tags)
-        (of_segments,) = (plates for keys, plates in requested(automation.tick("fill_missing")) if keys == {SEGMENTS})
+        (request,) = automation.tick("fill_missing")
+        of_segments = lists_of(request)[f"segments__{SEGMENTER}"]
+        assert lists_of(request)["groundwork"] == ALL, "only plates of the same asset are left out"
         assert "plate-004" not in of_segments
         assert {"plate-001", "plate-005"} <= set(of_segments)
 
     def test_the_schedule_does_not_request_plates_of_unfinished_runs(self, automation):
         listed = {"ops": {f"segments__{SEGMENTER}": {"config": {"plates": ["plate-002", "plate-004"]}}}}
         request_segments(automation, dg.DagsterRunStatus.STARTED, listed, {"atlas/automation": "fill_missing"})
-        assert requested(automation.night(1)) == [
-            (GROUNDWORK, ALL),
-            ({SEGMENTS}, ["plate-001", "plate-003", "plate-005"]),
-        ]
+        (request,) = automation.night(1)
+        assert lists_of(request) == {
+            "groundwork": ALL,
+            f"segments__{SEGMENTER}": ["plate-001", "plate-003", "plate-005"],
+        }
 
     def test_the_run_over_new_scans_is_tagged_as_automation(self, automation, tmp_path):
         """Otherwise its groundwork would be requested a second time while it waits in the queue."""
@@ -373,6 +395,18 @@ class TestRefreshLedgers:
         assert filled.execute([request]) == [True]
         assert why_behind(filled.graph.dataset, filled.graph.registry) == ""
 
+    def test_they_wait_for_runs_that_are_about_to_be_requested(self, filled):
+        more = Automation(filled.graph, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)))
+        assert more.idle_tick("refresh_ledgers") == "plates whose runs are about to be requested: 5"
+        assert more.execute(more.tick("fill_missing")) == [True]
+        assert self.refresh(more) == [True]
+
+    def test_they_do_not_wait_for_runs_that_nobody_requests(self, filled, monkeypatch):
+        """As when `fill_missing` is off, or a work list was requested before and its run always dies."""
+        more = Automation(filled.graph, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)))
+        monkeypatch.setattr("atlas_assets.automation.sensors.QUIET_SECONDS", 0.0)
+        assert self.refresh(more) == [True]
+
     def test_nothing_is_requested_when_they_are_up_to_date(self, filled):
         self.refresh(filled)
         assert filled.idle_tick("refresh_ledgers") == "the ledgers are up to date"
@@ -396,7 +430,8 @@ class TestRefreshLedgers:
         assert self.refresh(with_magenta) == [True]
         assert with_magenta.idle_tick("refresh_ledgers") == "the ledgers are up to date"
 
-    def test_a_changed_instrument_and_a_new_plate_are_changes(self, filled, tmp_path):
+    def test_a_changed_instrument_and_a_new_plate_are_changes(self, filled, tmp_path, monkeypatch):
+        monkeypatch.setattr("atlas_assets.automation.sensors.QUIET_SECONDS", 0.0)
         self.refresh(filled)
         changed = Automation(filled.graph, fake_registry(fake_spec(SEGMENTER, gain=2.0)))
         assert "instruments changed: " in why_behind(changed.graph.dataset, changed.graph.registry)

@@ -29,7 +29,7 @@ def graph(tmp_path, fakes, instance):
 
 def run(graph: Graph, keys: Sequence[dg.AssetKey], *plate_ids: str) -> dg.ExecuteInProcessResult:
     """One run of a work list."""
-    work = WorkList(tuple(keys), plate_ids)
+    work = WorkList.of(keys, plate_ids)
     return graph.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=graph.instance,
         asset_selection=list(work.keys),

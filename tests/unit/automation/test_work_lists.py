@@ -40,7 +40,7 @@ def scattered() -> list[PlateStanding]:
     ],
 )
 def test_200_missing_plates_scattered_over_1000_are_few_runs(plates_per_run, sizes):
-    lists = list(work_lists([standing(SEGMENTS, plates_per_run, *scattered())], 1))
+    lists = work_lists([standing(SEGMENTS, plates_per_run, *scattered())], 1)
     assert [len(work.plate_ids) for work in lists] == sizes
     assert len(lists) <= 5
     assert lists[0].plate_ids[:3] == ("plate-0000", "plate-0005", "plate-0010")
@@ -50,39 +50,71 @@ def test_200_missing_plates_scattered_over_1000_are_few_runs(plates_per_run, siz
 
 
 class TestAssetsTogether:
-    """Assets that are missing for the same plates share a run; others have their own."""
+    """Assets with a missing plate in common share a run, each with its own plates."""
 
-    def test_equal_chunks_share_a_run(self):
-        lists = list(
-            work_lists([standing(EMBEDDINGS, 2, *missing("a", "b")), standing(SEGMENTS, 2, *missing("a", "b"))], 1)
-        )
-        assert lists == [WorkList((EMBEDDINGS, SEGMENTS), ("a", "b"))]
+    def test_equal_plates_share_a_run(self):
+        standings = [standing(EMBEDDINGS, 9, *missing("a", "b")), standing(SEGMENTS, 2, *missing("a", "b"))]
+        assert work_lists(standings, 1) == [WorkList.of([EMBEDDINGS, SEGMENTS], ["a", "b"])]
 
-    def test_equal_chunks_of_unequal_sizes_share_a_run(self):
-        lists = list(
-            work_lists([standing(EMBEDDINGS, 9, *missing("a", "b")), standing(SEGMENTS, 2, *missing("a", "b"))], 1)
-        )
-        assert lists == [WorkList((EMBEDDINGS, SEGMENTS), ("a", "b"))]
+    def test_unequal_plates_share_a_run_if_they_have_one_in_common(self):
+        standings = [standing(EMBEDDINGS, 9, *missing("a", "b", "c")), standing(SEGMENTS, 9, *missing("c", "d"))]
+        assert work_lists(standings, 1) == [WorkList({EMBEDDINGS: ("a", "b", "c"), SEGMENTS: ("c", "d")}, "c")]
 
-    def test_unequal_chunks_have_a_run_each(self):
-        lists = list(
-            work_lists(
-                [standing(EMBEDDINGS, 3, *missing("a", "b", "c")), standing(SEGMENTS, 2, *missing("a", "b", "c"))], 1
-            )
-        )
-        assert lists == [
-            WorkList((EMBEDDINGS,), ("a", "b", "c")),
-            WorkList((SEGMENTS,), ("a", "b")),
-            WorkList((SEGMENTS,), ("c",)),
+    def test_chunks_of_unequal_sizes_share_the_first_run(self):
+        both = missing("a", "b", "c")
+        assert work_lists([standing(EMBEDDINGS, 3, *both), standing(SEGMENTS, 2, *both)], 1) == [
+            WorkList({EMBEDDINGS: ("a", "b", "c"), SEGMENTS: ("a", "b")}, "a"),
+            WorkList.of([SEGMENTS], ["c"]),
         ]
+
+    def test_assets_without_a_plate_in_common_have_a_run_each(self):
+        """The run of a work list has one plate that Dagster knows, and would show it as failed in the other asset."""
+        standings = [standing(EMBEDDINGS, 9, *missing("a")), standing(SEGMENTS, 9, *missing("b"))]
+        assert work_lists(standings, 1) == [WorkList.of([EMBEDDINGS], ["a"]), WorkList.of([SEGMENTS], ["b"])]
 
     def test_an_asset_without_missing_plates_is_not_requested(self):
         done = [PlateStanding("a", is_done=True), PlateStanding("b", is_done=True)]
-        lists = list(work_lists([standing(EMBEDDINGS, 2, *done), standing(SEGMENTS, 2, *missing("a", "b"))], 1))
-        assert lists == [WorkList((SEGMENTS,), ("a", "b"))]
+        lists = work_lists([standing(EMBEDDINGS, 2, *done), standing(SEGMENTS, 2, *missing("a", "b"))], 1)
+        assert lists == [WorkList.of([SEGMENTS], ["a", "b"])]
 
     def test_nothing_missing_is_no_run(self):
-        assert list(work_lists([standing(SEGMENTS, 2, PlateStanding("a", is_done=True))], 1)) == []
+        assert work_lists([standing(SEGMENTS, 2, PlateStanding("a", is_done=True))], 1) == []
+
+
+KEPT = dg.AssetKey(["regions", SEGMENTER, "kept"])
+
+
+def reading(size: int, *plates: PlateStanding) -> Standing:
+    """The standing of an asset that reads the segments."""
+    return Standing((KEPT,), "v1", size, plates, upstream=SEGMENTS)
+
+
+def waiting(*plate_ids: str) -> list[PlateStanding]:
+    return [PlateStanding(plate_id, is_done=False, is_waiting=True) for plate_id in plate_ids]
+
+
+class TestAssetsThatReadOthers:
+    """One run makes an asset's results and what is derived from them."""
+
+    def test_what_a_run_makes_is_read_in_the_same_run(self):
+        standings = [standing(SEGMENTS, 9, *missing("a", "b")), reading(9, *waiting("a", "b"))]
+        assert work_lists(standings, 1) == [WorkList.of([SEGMENTS, KEPT], ["a", "b"])]
+
+    def test_chunks_follow_those_of_the_results_that_they_read(self):
+        standings = [standing(SEGMENTS, 2, *missing("a", "b", "c")), reading(50, *waiting("a", "b", "c"))]
+        assert work_lists(standings, 1) == [
+            WorkList.of([SEGMENTS, KEPT], ["a", "b"]),
+            WorkList.of([SEGMENTS, KEPT], ["c"]),
+        ]
+
+    def test_plates_whose_results_are_there_come_along(self):
+        standings = [standing(SEGMENTS, 9, *missing("b")), reading(9, *missing("a"), *waiting("b"))]
+        assert work_lists(standings, 1) == [WorkList({SEGMENTS: ("b",), KEPT: ("a", "b")}, "b")]
+
+    def test_a_plate_whose_results_no_run_makes_is_left_out(self):
+        failed = PlateStanding("a", is_done=False, attempts=1)
+        assert work_lists([standing(SEGMENTS, 9, failed), reading(9, *waiting("a"))], 1) == []
+        assert work_lists([reading(9, *waiting("a"), *missing("b"))], 1) == [WorkList.of([KEPT], ["b"])]
 
 
 plates = st.lists(
@@ -106,21 +138,21 @@ plates = st.lists(
 def test_every_pending_plate_is_requested_exactly_once_and_no_other(of_embedder, of_segmenter, sizes, most):
     given_plates = {EMBEDDINGS: of_embedder, SEGMENTS: of_segmenter}
     standings = [standing(key, size, *plates) for (key, plates), size in zip(given_plates.items(), sizes, strict=True)]
-    lists = list(work_lists(standings, most))
+    lists = work_lists(standings, most)
     for (key, all_plates), size in zip(given_plates.items(), sizes, strict=True):
-        chunks = [work.plate_ids for work in lists if key in work.keys]
+        chunks = [work.plates[key] for work in lists if key in work.keys]
         asked = [plate_id for chunk in chunks for plate_id in chunk]
         pending = [plate.plate_id for plate in all_plates if not plate.is_done and plate.attempts < most]
         assert sorted(asked) == sorted(pending)
         assert len(chunks) == -(-len(pending) // size)
         assert all(0 < len(chunk) <= size for chunk in chunks)
-    assert len({work.plate_ids for work in lists}) == len(lists)
+    assert all(work.first in plate_ids for work in lists for plate_ids in work.plates.values())
 
 
 class TestRun:
     """The tags and the configuration of a work list's run."""
 
-    WORK = WorkList((INPUT_IMAGE_KEY, HISTOGRAMS_KEY, SEGMENTS), ("plate-007", "plate-002", "plate-011"))
+    WORK = WorkList.of((INPUT_IMAGE_KEY, HISTOGRAMS_KEY, SEGMENTS), ("plate-007", "plate-002", "plate-011"))
 
     def test_its_range_is_only_its_first_plate(self):
         assert tags_of(self.WORK) == {
