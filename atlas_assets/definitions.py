@@ -4,13 +4,15 @@ from pathlib import Path
 
 import dagster as dg
 
+from atlas_assets.automation.conditions import with_policies
 from atlas_assets.automation.selections import build_jobs
 from atlas_assets.automation.sensors import build_automation
 from atlas_assets.automation.settings import read_settings
+from atlas_assets.graph.checks.ledgers import build_ledger_checks
+from atlas_assets.graph.checks.library import build_library_checks
 from atlas_assets.graph.executor import steps_executor
 from atlas_assets.graph.groundwork import groundwork
 from atlas_assets.graph.instruments import build_broken_spec_assets, build_instrument_asset
-from atlas_assets.graph.ledger_checks import build_checks
 from atlas_assets.graph.ledgers import build_ledger_assets
 from atlas_assets.graph.plates import plate_manifest
 from atlas_resources.instruments.registry import Registry, read_registry
@@ -27,20 +29,16 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
     """
     instruments = registry.instruments.values()
     ledgers = build_ledger_assets(registry)
-    sensors, schedules = build_automation(registry, read_settings(), [assets.key for assets in ledgers])
+    settings = read_settings()
+    sensors, schedules = build_automation(registry, settings, [assets.key for assets in ledgers])
+    assets = [plate_manifest, groundwork, *map(build_instrument_asset, instruments), *ledgers]
     return dg.Definitions(
-        assets=[
-            plate_manifest,
-            groundwork,
-            *map(build_instrument_asset, instruments),
-            *ledgers,
-            *build_broken_spec_assets(registry),
-        ],
+        assets=[*with_policies(assets, registry, settings), *build_broken_spec_assets(registry)],
         resources={
             "dataset": DatasetResource(root=str(root)),
             **{instrument.key: build_instrument_resource(instrument) for instrument in instruments},
         },
-        asset_checks=build_checks(registry),
+        asset_checks=[*build_ledger_checks(registry), *build_library_checks(registry)],
         jobs=build_jobs(registry),
         sensors=sensors,
         schedules=schedules,

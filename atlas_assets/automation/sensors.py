@@ -1,4 +1,4 @@
-"""Sensors and the nightly schedule: missing plates, stale ledgers, retries. All are off until switched on.
+"""Sensors and the nightly schedule: missing plates, stale ledgers, retries. Off unless switched on.
 
 The sensors are level-triggered: each tick reads the plates' own files and requests what is missing. The run key makes
 Dagster run a work list once, so that a run that always dies is not started for ever. The nightly schedule requests it
@@ -7,11 +7,13 @@ again.
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from atlas_assets.automation.new_scans import register_new_scans
+from atlas_assets.automation.conditions import build_condition_sensor
+from atlas_assets.automation.new_scans import build_new_scans_sensor
 from atlas_assets.automation.settings import AutomationSettings
 from atlas_assets.automation.standings import Standing, read_standings
 from atlas_assets.automation.under_way import (
@@ -90,8 +92,9 @@ def _why_unsettled(instance: dg.DagsterInstance, dataset: Dataset, registry: Reg
     return f"plates whose runs are about to be requested: {len(plate_ids)}" if plate_ids else ""
 
 
-def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
+def _build_fill_missing(registry: Registry, settings: AutomationSettings) -> dg.SensorDefinition:
     @dg.sensor(
+        default_status=settings.sensor_status("sensors"),
         target=dg.AssetSelection.all(),
         minimum_interval_seconds=TICK_SECONDS,
         description="Requests groundwork and every active instrument for the plates that are missing, in few runs. "
@@ -116,8 +119,11 @@ def _build_fill_missing(registry: Registry) -> dg.SensorDefinition:
     return fill_missing
 
 
-def _build_refresh_ledgers(registry: Registry, ledgers: Sequence[dg.AssetKey]) -> dg.SensorDefinition:
+def _build_refresh_ledgers(
+    registry: Registry, settings: AutomationSettings, ledgers: Sequence[dg.AssetKey]
+) -> dg.SensorDefinition:
     @dg.sensor(
+        default_status=settings.sensor_status("sensors"),
         target=dg.AssetSelection.assets(*ledgers),
         minimum_interval_seconds=TICK_SECONDS,
         description="Rebuilds ledgers and catalogue when the plates' results have changed and work has settled: no run "
@@ -129,13 +135,18 @@ def _build_refresh_ledgers(registry: Registry, ledgers: Sequence[dg.AssetKey]) -
         opened = dataset.open()
         if unsettled := _why_unsettled(context.instance, opened, registry):
             return dg.SkipReason(unsettled)
+        built = context.instance.get_latest_materialization_event(ledgers[-1])
+        age_hours = (time.time() - built.timestamp) / 3600 if built else 0
         reason = why_behind(opened, registry)
+        if not reason and age_hours > settings.rebuild_ledgers_hours:
+            reason = (
+                f"rebuilt every {settings.rebuild_ledgers_hours} hours, to compare every sealed file with its digest"
+            )
         if not reason:
             left_out = [f"left out: {fault}" for fault in find_left_out(opened)]
             return dg.SkipReason("\n".join(["the ledgers are up to date", *left_out]))
         context.log.info(reason)
         # One run per reason since the catalogue was last built, so that a failing refresh is not repeated for ever.
-        built = context.instance.get_latest_materialization_event(ledgers[-1])
         request = dg.RunRequest(
             run_key=_key_of(reason, built and built.timestamp),
             asset_selection=list(ledgers),
@@ -150,6 +161,7 @@ def _build_refresh_ledgers(registry: Registry, ledgers: Sequence[dg.AssetKey]) -
 def _build_nightly(registry: Registry, settings: AutomationSettings) -> dg.ScheduleDefinition:
     @dg.schedule(
         cron_schedule=settings.nightly.cron,
+        default_status=settings.schedule_status(),
         execution_timezone=settings.nightly.timezone,
         target=dg.AssetSelection.all(),
         description="Requests all missing plates, including failed ones, up to "
@@ -185,5 +197,10 @@ def build_automation(
         settings: when the schedule runs, and how often a plate may fail.
         ledgers: the ledgers' keys, the catalogue's last.
     """
-    sensors = [register_new_scans, _build_fill_missing(registry), _build_refresh_ledgers(registry, ledgers)]
+    sensors = [
+        build_new_scans_sensor(settings),
+        _build_fill_missing(registry, settings),
+        _build_refresh_ledgers(registry, settings, ledgers),
+        build_condition_sensor(settings),
+    ]
     return sensors, [_build_nightly(registry, settings)]

@@ -1,7 +1,9 @@
-"""`automation.yaml`: when the nightly schedule runs, and how often a plate may fail."""
+"""`automation.yaml`: whether automation is on, when the nightly schedule runs, and how often a plate may fail."""
 
 from pathlib import Path
+from typing import Literal
 
+from dagster import DefaultScheduleStatus, DefaultSensorStatus
 from pydantic import Field
 
 from atlas_resources.files.contract import Contract
@@ -17,10 +19,27 @@ class Nightly(Contract):
 
 
 class AutomationSettings(Contract):
-    """`automation.yaml`."""
+    """`automation.yaml`.
 
+    Attributes:
+        switch: what is on unless the UI says otherwise: nothing, the sensors and the schedule, or Dagster's conditions.
+        nightly: when the nightly schedule runs.
+        most_attempts: after as many failures, a plate is left alone.
+        rebuild_ledgers_hours: ledgers are rebuilt when they are older, also if nothing seems to have changed.
+    """
+
+    switch: Literal["off", "sensors", "conditions"] = "off"
     nightly: Nightly
     most_attempts: int = Field(gt=0)
+    rebuild_ledgers_hours: int = Field(default=24, gt=0)
+
+    def sensor_status(self, *switches: str) -> DefaultSensorStatus:
+        """Whether a sensor is on at these positions of the switch."""
+        return DefaultSensorStatus.RUNNING if self.switch in switches else DefaultSensorStatus.STOPPED
+
+    def schedule_status(self) -> DefaultScheduleStatus:
+        """Whether the nightly schedule is on. The conditions have a night of their own."""
+        return DefaultScheduleStatus.RUNNING if self.switch == "sensors" else DefaultScheduleStatus.STOPPED
 
 
 def read_settings(path: Path | None = None) -> AutomationSettings:

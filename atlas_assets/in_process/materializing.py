@@ -28,6 +28,7 @@ from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
 from atlas_assets.graph.plate_step.checks import CHECK_NAME as PLATE_CHECK
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.in_process.progress import TerminalProgress
+from atlas_assets.ui.metadata import plain_list
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.run_launcher import HOST_TAG
@@ -95,7 +96,8 @@ def _findings(evaluation: dg.AssetCheckEvaluation) -> list[str]:
         return []
     found = evaluation.metadata.get("wrong" if evaluation.check_name == PLATE_CHECK else "first")
     name = f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}"
-    return [f"{name} failed{f' for {evaluation.partition}' if evaluation.partition else ''}:\n{found and found.value}"]
+    where = f" for {evaluation.partition}" if evaluation.partition else ""
+    return [f"{name} failed{where}:\n{plain_list(str(found.value)) if found else ''}"]
 
 
 def _reason(failure: StepFailureData) -> str:

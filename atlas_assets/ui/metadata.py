@@ -1,9 +1,13 @@
 """Metadata values that the UI shows with an event."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from atlas_assets.ui.plots import data_uri_markdown, glance_markdown
+
+MARKUP = re.compile(r"[\\`*\[\]<>|~&]")
+ESCAPED = re.compile(r"\\([\\`*\[\]<>|~&])")
 
 
 @dataclass(frozen=True)
@@ -11,6 +15,17 @@ class Markdown:
     """Text that the UI renders as Markdown."""
 
     text: str
+
+
+def markdown_list(lines: Iterable[str]) -> str:
+    """A list with a line for each text, shown as it is: a file named like a Markdown picture makes no request."""
+    shown = (MARKUP.sub(r"\\\g<0>", " ".join(line.split())) for line in lines)
+    return "\n".join(f"- {line}" for line in shown)
+
+
+def plain_list(markdown: str) -> str:
+    """A text from `markdown_list` as a terminal shows it."""
+    return ESCAPED.sub(r"\1", markdown)
 
 
 def picture_metadata(plate_id: str, picture: bytes | None, glance: bytes | None = None) -> Mapping[str, Markdown]:

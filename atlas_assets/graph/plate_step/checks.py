@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from atlas_assets.graph.partitions import PLATES, PLATES_NAME
+from atlas_assets.ui.metadata import markdown_list
 
 CHECK_NAME = "sound"
 FIX = "Delete the plate's run folder and materialise the plate again; restore a source that changed."
@@ -106,5 +107,4 @@ def unsound_plates(instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
 def _metadata(lines: list[str]) -> dict[str, dg.MetadataValue]:
     if not lines:
         return {}
-    wrong = "\n".join(f"- {line}" for line in lines)
-    return {"wrong": dg.MetadataValue.md(wrong), "fix": dg.MetadataValue.text(FIX)}
+    return {"wrong": dg.MetadataValue.md(markdown_list(lines)), "fix": dg.MetadataValue.text(FIX)}

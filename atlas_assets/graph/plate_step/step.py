@@ -13,6 +13,7 @@ from atlas_assets.graph._metadata import dagster_metadata
 from atlas_assets.graph.dagster_internals import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from atlas_assets.graph.plate_step.checks import PlateChecks
 from atlas_assets.graph.plate_step.events import PlateEvents
+from atlas_assets.ui.metadata import markdown_list
 
 # A step whose process was killed, as when memory ran out, or whose disk failed, is tried once more and reuses what it
 # had sealed. Nothing else is: a plate that failed, weights that are missing or a device that is not there would fail in
@@ -178,9 +179,7 @@ def _failure_of(failed: Sequence[tuple[str, str]], asked: int) -> dg.Failure:
     return dg.Failure(
         description=f"{len(failed)} of {asked} plates failed{others}.\n{lines}",
         metadata={
-            "failed_plates": dg.MetadataValue.md(
-                "\n".join(f"- **{plate_id}**: {reason}" for plate_id, reason in failed)
-            ),
+            "failed_plates": dg.MetadataValue.md(markdown_list(f"{plate_id}: {reason}" for plate_id, reason in failed)),
             "failed_count": len(failed),
         },
         allow_retries=False,

@@ -1,12 +1,14 @@
 """A tick of the sensor registers staged scans, adds partitions, and requests one run over the new plates."""
 
 import json
+import re
 
 import dagster as dg
 import pytest
 from support.made_datasets import draw_scan, draw_scans
 
-from atlas_assets.automation.new_scans import register_new_scans
+from atlas_assets.automation.new_scans import build_new_scans_sensor
+from atlas_assets.automation.settings import read_settings
 from atlas_assets.definitions import build_definitions
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.plates.dataset import Dataset
@@ -23,31 +25,35 @@ class Ticks:
         self.instance = instance
         self.cursor: str | None = None
 
-    def tick(self) -> dg.SensorResult | dg.SkipReason:
+    def tick(self) -> dg.SensorResult:
         context = dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursor,
             resources={"dataset": DatasetResource(root=str(self.dataset.root))},
         )
-        result = register_new_scans(context)
-        assert isinstance(result, dg.SensorResult | dg.SkipReason)
-        self.cursor = context.cursor
-        if isinstance(result, dg.SensorResult):
-            for request in result.dynamic_partitions_requests or []:
-                assert isinstance(request, dg.AddDynamicPartitionsRequest)
-                self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        result = build_new_scans_sensor(read_settings())(context)
+        assert isinstance(result, dg.SensorResult)
+        self.cursor = result.cursor
+        for request in result.dynamic_partitions_requests or []:
+            assert isinstance(request, dg.AddDynamicPartitionsRequest)
+            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        for event in result.asset_events:
+            assert isinstance(event, dg.AssetCheckEvaluation)
+            self.instance.report_runless_asset_event(event)
         return result
 
     def tick_with_news(self) -> dg.SensorResult:
         result = self.tick()
-        assert isinstance(result, dg.SensorResult), result
+        assert result.run_requests
         return result
 
     def tick_without_news(self) -> str:
         result = self.tick()
-        assert isinstance(result, dg.SkipReason), result
-        assert result.skip_message is not None
-        return result.skip_message
+        assert not result.run_requests
+        assert result.skip_reason is not None
+        return str(
+            result.skip_reason.skip_message if isinstance(result.skip_reason, dg.SkipReason) else result.skip_reason
+        )
 
 
 @pytest.fixture
@@ -199,9 +205,51 @@ def test_an_index_that_changes_later_changes_no_plate(ticks):
     assert ticks.dataset.plate("plate-001").manifest().title == "Heron"
 
 
-def test_the_cursor_of_an_earlier_release_is_read(ticks):
-    (scan,) = draw_scans(ticks.dataset.staging_dir, "red")
-    ticks.cursor = json.dumps({str(scan): "1-2"})
+def test_the_cursor_is_a_short_token_and_survives_a_restart(ticks):
+    draw_scans(ticks.dataset.staging_dir / "deep" / "folders", "red", "green")
     ticks.tick_with_news()
+    first = ticks.cursor
+    ticks.tick()
+    assert ticks.cursor == first
+    assert re.fullmatch("[0-9a-f]{16}", first)
+
+
+@pytest.mark.parametrize("cursor", [None, "0" * 16, json.dumps({"plates/01-red.png": "1-2"})])
+def test_a_cursor_of_another_time_or_release_handles_every_scan_again(ticks, cursor):
+    draw_scans(ticks.dataset.staging_dir, "red")
+    (ticks.dataset.staging_dir / "torn.jpg").write_bytes(b"torn")
+    ticks.tick_with_news()
+    ticks.cursor = cursor
+    assert "refused torn.jpg: " in ticks.tick_without_news()
     assert ticks.dataset.plate_ids() == ["plate-001"]
-    assert list(json.loads(ticks.cursor)["files"]) == ["plates/01-red.png"]
+
+
+def refusals(ticks: Ticks) -> list[tuple[bool, str]]:
+    """Each evaluation of the check of refused scans: whether it passed, and what it lists."""
+    key = dg.AssetCheckKey(dg.AssetKey(["ledger", "refused_scans"]), "no_scan_is_refused")
+    records = ticks.instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
+    entries = [record.event.dagster_event for record in reversed(records) if record.event]
+    events = [entry.asset_check_evaluation_data for entry in entries if entry]
+    return [(event.passed, str(event.metadata["first"].value)) for event in events]
+
+
+def test_a_check_lists_refused_scans_until_they_are_gone(ticks):
+    ticks.tick()
+    assert refusals(ticks) == []
+    torn = ticks.dataset.staging_dir / "torn.jpg"
+    torn.write_bytes(b"torn")
+    for _ in range(3):
+        ticks.tick()
+    ((passed, shown),) = refusals(ticks)
+    assert not passed
+    assert shown.startswith("- plates/torn.jpg: is not an image")
+    torn.unlink()
+    ticks.tick()
+    assert refusals(ticks)[1:] == [(True, "none")]
+
+
+def test_a_scan_named_like_a_markdown_picture_is_shown_as_text(ticks):
+    (ticks.dataset.staging_dir / "![a](http:∕∕127.0.0.1:1∕b.png).jpg").write_bytes(b"torn")
+    ticks.tick()
+    ((_, shown),) = refusals(ticks)
+    assert "!\\[a\\](http:∕∕127.0.0.1:1∕b.png)" in shown

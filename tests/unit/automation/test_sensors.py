@@ -3,12 +3,12 @@
 import datetime
 import logging
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 import pytest
-from dagster import DefaultScheduleStatus, DefaultSensorStatus
 from dagster._core.definitions.data_version import INPUT_DATA_VERSION_TAG_PREFIX
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.fake_regions import KEYS, region_registry
@@ -407,6 +407,14 @@ class TestRefreshLedgers:
         monkeypatch.setattr("atlas_assets.automation.sensors.QUIET_SECONDS", 0.0)
         assert self.refresh(more) == [True]
 
+    def test_ledgers_that_are_too_old_are_rebuilt(self, filled, monkeypatch):
+        """A rebuild compares every sealed file with its digest; a change of a file is no reason to rebuild."""
+        self.refresh(filled)
+        now = time.time()
+        monkeypatch.setattr("atlas_assets.automation.sensors.time.time", lambda: now + 25 * 3600)
+        assert self.refresh(filled) == [True]
+        assert filled.logged[-1] == "older than 24 hours: compares every sealed file with its digest"
+
     def test_nothing_is_requested_when_they_are_up_to_date(self, filled):
         self.refresh(filled)
         assert filled.idle_tick("refresh_ledgers") == "the ledgers are up to date"
@@ -449,14 +457,23 @@ class TestRefreshLedgers:
 
 
 class TestSettings:
-    def test_sensors_and_schedule_are_off_by_default(self, automation):
-        assert {name: sensor.default_status for name, sensor in automation.sensors.items()} == {
-            "register_new_scans": DefaultSensorStatus.STOPPED,
-            "fill_missing": DefaultSensorStatus.STOPPED,
-            "refresh_ledgers": DefaultSensorStatus.STOPPED,
-        }
-        assert automation.schedule.name == "nightly"
-        assert automation.schedule.default_status == DefaultScheduleStatus.STOPPED
+    @pytest.mark.parametrize(
+        ("switch", "running"),
+        [
+            ("off", set()),
+            ("sensors", {"register_new_scans", "fill_missing", "refresh_ledgers", "nightly"}),
+            ("conditions", {"register_new_scans", "conditions"}),
+        ],
+    )
+    def test_one_switch_says_what_runs_by_default(self, automation, switch, running):
+        settings = SETTINGS.model_copy(update={"switch": switch})
+        sensors, schedules = build_automation(automation.graph.registry, settings, automation.ledgers)
+        statuses = {one.name: one.default_status.value for one in (*sensors, *schedules)}
+        assert set(statuses) == {"register_new_scans", "fill_missing", "refresh_ledgers", "conditions", "nightly"}
+        assert {name for name, status in statuses.items() if status == "RUNNING"} == running
+
+    def test_the_projects_own_file_switches_nothing_on(self):
+        assert read_settings().switch == "off"
 
     def test_cron_and_time_zone_are_those_of_the_settings(self, automation):
         assert automation.schedule.cron_schedule == "30 3 * * *"
@@ -480,6 +497,7 @@ class TestSettings:
             ('nightly: {cron: "0 2 * * *"}\nmost_attempts: 3\n', "nightly.timezone"),
             ('nightly: {cron: "0 2 * * *", timezone: UTC}\nmost_attempts: 0\n', "most_attempts"),
             ('nightly: {cron: "0 2 * * *", timezone: UTC}\nmost_attempts: 3\nretries: 2\n', "retries"),
+            ('switch: on\nnightly: {cron: "0 2 * * *", timezone: UTC}\nmost_attempts: 3\n', "switch"),
         ],
     )
     def test_a_wrong_field_is_named(self, tmp_path, content, field):

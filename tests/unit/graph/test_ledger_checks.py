@@ -1,6 +1,7 @@
 """Each check passes on what the graph made, and fails on one wrong value, which it names."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -8,7 +9,9 @@ import pytest
 from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
 from support.made_datasets import Graph, alter_source
 
-from atlas_assets.graph.ledger_checks import build_checks
+from atlas_assets.graph.checks.ledgers import build_ledger_checks
+from atlas_assets.graph.checks.library import build_library_checks
+from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger
 from atlas_resources.resources import DatasetResource
 from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, MODELS, RUNS
@@ -16,6 +19,10 @@ from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import Table
 
 EMBEDDINGS, SEGMENTS = INSTRUMENT_TABLES["embedding"], INSTRUMENT_TABLES["segmentation"]
+
+
+def all_checks(registry: Registry) -> list[Any]:
+    return [*build_ledger_checks(registry), *build_library_checks(registry)]
 
 
 @pytest.fixture
@@ -31,7 +38,7 @@ def result_of(graph, name: str) -> dg.AssetCheckResult:
     """The check's result on the current ledgers."""
     table, _, check_name = name.partition(":")
     key = dg.AssetCheckKey(dg.AssetKey(["ledger", table]), check_name)
-    (check,) = [check for check in build_checks(graph.registry) if key in check.check_keys]
+    (check,) = [check for check in all_checks(graph.registry) if key in check.check_keys]
     result = check(dataset=DatasetResource(root=str(graph.dataset.root)))
     if isinstance(result, dg.AssetCheckResult):
         return result
@@ -74,9 +81,7 @@ ALONE = "embeddings:two_embedding_families"  # which the one embedding of these 
 
 
 def test_the_ledgers_have_these_checks(made):
-    names = {
-        f"{key.asset_key.path[-1]}:{key.name}" for check in build_checks(made.registry) for key in check.check_keys
-    }
+    names = {f"{key.asset_key.path[-1]}:{key.name}" for check in all_checks(made.registry) for key in check.check_keys}
     assert names == set(CHECKS)
 
 

@@ -12,7 +12,7 @@ from support.made_datasets import make_dataset
 from support.made_results import build_ledgers, measure, measure_groundwork
 from support.made_specs import project_spec
 
-from atlas_assets.graph.ledger_checks import build_checks
+from atlas_assets.graph.checks.ledgers import build_ledger_checks
 from atlas_assets.roles.declared import ContractBroken
 from atlas_assets.roles.detection import DetectionWork
 from atlas_assets.ui.boxes import box_overlay
@@ -197,7 +197,7 @@ def test_a_box_whose_pixels_and_ratios_differ_is_found(dataset: Dataset, catalog
     path = ledger_path(dataset, table)
     pl.read_parquet(path).with_columns(pl.col("x_max") + 1).write_parquet(path)
     registry = Registry(Path(), {}, frozenset(), ())
-    (check,) = [one for one in build_checks(registry) if next(iter(one.check_keys)).name == "boxes_are_sound"]
+    (check,) = [one for one in build_ledger_checks(registry) if next(iter(one.check_keys)).name == "boxes_are_sound"]
     verdict = check(dataset=DatasetResource(root=str(dataset.root)))
     assert not verdict.passed
     assert verdict.metadata["wrong"].value == 4
