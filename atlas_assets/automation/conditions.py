@@ -24,9 +24,11 @@ GRACE = timedelta(hours=2), timedelta(hours=12)
 
 
 def with_policies(
-    assets: Sequence[dg.AssetsDefinition], registry: Registry, settings: AutomationSettings
-) -> Sequence[dg.AssetsDefinition]:
+    assets: Sequence[dg.AssetsDefinition | dg.AssetSpec], registry: Registry, settings: AutomationSettings
+) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]:
     """The same assets with the policy of each: plates, groundwork and active instruments are filled, ledgers refreshed.
+
+    Assets that cannot run, as those without weights, have none.
 
     The version of a ledger is that of the instruments: which of its rows are current depends on them. Ledgers have a
     freshness policy if automation is on: without it, nobody promises that they are fresh.
@@ -49,7 +51,7 @@ def with_policies(
             )
         return spec
 
-    return dg.map_asset_specs(with_policy, assets)
+    return [one if isinstance(one, dg.AssetSpec) else one.map_asset_specs(with_policy) for one in assets]
 
 
 def _nightly(settings: AutomationSettings) -> Condition:

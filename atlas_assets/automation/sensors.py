@@ -26,9 +26,11 @@ from atlas_assets.automation.work_lists import AUTOMATION_TAG, WorkList, run_con
 from atlas_assets.graph.executor import ONE_PROCESS
 from atlas_assets.graph.partitions import PLATES_NAME, missing_partitions
 from atlas_assets.graph.plates import MANIFEST_KEY, untried_plates
+from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.left_out import find_left_out
+from atlas_resources.models.weights import why_without_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 
@@ -73,6 +75,17 @@ def _manifests_first(plate_ids: Sequence[str]) -> dg.RunRequest:
     )
 
 
+def _runnable(registry: Registry) -> list[Instrument]:
+    """The active instruments whose weights are on disk. The others cannot be materialised until they are pulled."""
+    return [instrument for instrument in registry.active_instruments if not why_without_weights(instrument)]
+
+
+def _waiting_for_weights(registry: Registry) -> str:
+    """Which active instruments wait for weights, for the end of a skip reason; empty if none does."""
+    reasons = {one.key: reason for one in registry.active_instruments if (reason := why_without_weights(one))}
+    return "".join(f"; {key} waits: {reason}" for key, reason in reasons.items())
+
+
 def _requestable(instance: dg.DagsterInstance, dataset: Dataset, standings: Sequence[Standing]) -> list[Standing]:
     """The standings without the plates that an unfinished run covers and those without a partition."""
     unknown, asked = set(missing_partitions(instance, dataset)), plates_under_way(instance)
@@ -87,7 +100,7 @@ def _why_unsettled(instance: dg.DagsterInstance, dataset: Dataset, registry: Reg
     if seconds_since_last_run(instance) > QUIET_SECONDS:  # nobody asks for what is missing
         return ""
     plate_ids = set(missing_partitions(instance, dataset))
-    standings = _requestable(instance, dataset, read_standings(dataset, registry.active_instruments))
+    standings = _requestable(instance, dataset, read_standings(dataset, _runnable(registry)))
     plate_ids |= {plate_id for work in work_lists(standings, 1) for plate_id in work.plate_ids}
     return f"plates whose runs are about to be requested: {len(plate_ids)}" if plate_ids else ""
 
@@ -109,11 +122,12 @@ def _build_fill_missing(registry: Registry, settings: AutomationSettings) -> dg.
         if untried:
             return dg.SensorResult(run_requests=[_manifests_first(untried)])
         opened = dataset.open()
-        standings = _requestable(context.instance, opened, read_standings(opened, registry.active_instruments))
+        standings = _requestable(context.instance, opened, read_standings(opened, _runnable(registry)))
         requests = list(_requests(standings, 1, "fill_missing"))
         failed = sum(len(standing.failed) for standing in standings)
         if not requests:
-            return dg.SkipReason(f"nothing is missing; failed plates left to the nightly schedule: {failed}")
+            waiting = _waiting_for_weights(registry)
+            return dg.SkipReason(f"nothing is missing; failed plates left to the nightly schedule: {failed}{waiting}")
         return dg.SensorResult(run_requests=requests)
 
     return fill_missing
@@ -171,7 +185,7 @@ def _build_nightly(registry: Registry, settings: AutomationSettings) -> dg.Sched
         context: dg.ScheduleEvaluationContext, dataset: DatasetResource
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         opened = dataset.open()
-        standings = _requestable(context.instance, opened, read_standings(opened, registry.active_instruments))
+        standings = _requestable(context.instance, opened, read_standings(opened, _runnable(registry)))
         occasion = f"nightly {context.scheduled_execution_time:%Y-%m-%d %H:%M}"
         requests = list(_requests(standings, settings.most_attempts, occasion))
         failed = [plate for standing in standings for plate in standing.failed]
