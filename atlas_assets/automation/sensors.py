@@ -153,9 +153,7 @@ def _build_refresh_ledgers(
         age_hours = (time.time() - built.timestamp) / 3600 if built else 0
         reason = why_behind(opened, registry)
         if not reason and age_hours > settings.rebuild_ledgers_hours:
-            reason = (
-                f"rebuilt every {settings.rebuild_ledgers_hours} hours, to compare every sealed file with its digest"
-            )
+            reason = f"older than {settings.rebuild_ledgers_hours} hours: compares every sealed file with its digest"
         if not reason:
             left_out = [f"left out: {fault}" for fault in find_left_out(opened)]
             return dg.SkipReason("\n".join(["the ledgers are up to date", *left_out]))

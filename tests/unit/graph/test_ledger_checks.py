@@ -76,6 +76,7 @@ CHECKS = (
     "runs:weights_are_the_pinned_ones",
     "plates:sources_are_unchanged",
     "embeddings:two_embedding_families",
+    "refused_scans:no_scan_is_refused",
 )
 ALONE = "embeddings:two_embedding_families"  # which the one embedding of these tests fails
 
