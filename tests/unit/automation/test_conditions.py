@@ -135,9 +135,7 @@ def settings(switch: str) -> AutomationSettings:
 def test_ledgers_promise_to_be_fresh_if_automation_is_on(fakes, switch, has_policy):
     registry = fake_registry(fake_spec(SEGMENTER))
     ledgers = with_policies(build_ledger_assets(registry), registry, settings(switch))
-    policies = [
-        spec.freshness_policy for one in ledgers if isinstance(one, dg.AssetsDefinition) for spec in one.specs
-    ]
+    policies = [spec.freshness_policy for one in ledgers if isinstance(one, dg.AssetsDefinition) for spec in one.specs]
     assert [policy is not None for policy in policies] == [has_policy] * len(LEDGER_KEYS)
 
 

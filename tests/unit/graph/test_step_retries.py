@@ -8,7 +8,7 @@ from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import Graph, make_dataset, run_folders
 
 from atlas_assets.graph import instruments
-from atlas_resources.models.loading import DeviceUnavailable
+from atlas_resources.models.devices import DeviceUnavailable
 from atlas_resources.models.weights import WeightsMissing
 from atlas_resources.resources import InstrumentResource
 from atlas_resources.runs.execution import execute_run
