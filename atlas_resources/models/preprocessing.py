@@ -20,11 +20,30 @@ PILLOW_FILTERS: dict[Interpolation, Image.Resampling] = {
 }
 
 
+MAX_RESIZED_PX = 1 << 26
+"""Pixels of a resized image, 200 MB of RGB: at a shorter side of 518 px, a plate 250 times as long as it is wide."""
+
+
+class ImageTooLong(ValueError):
+    """An image is so much longer than wide that it cannot be resized by its shorter side."""
+
+
 def resize(image: Image.Image, steps: Preprocessing) -> Image.Image:
-    """Returns the RGB image at its working size, by the declared filter of Pillow."""
+    """Returns the RGB image at its working size, by the declared filter of Pillow.
+
+    Raises:
+        ImageTooLong: it would have more than MAX_RESIZED_PX pixels. Only the middle would be kept of them.
+    """
     if steps.resize is None:
         return image
-    return image.resize(working_size(image.width, image.height, steps.resize), PILLOW_FILTERS[steps.interpolation])
+    width_px, height_px = working_size(image.width, image.height, steps.resize)
+    if width_px * height_px > MAX_RESIZED_PX:
+        raise ImageTooLong(
+            f"expected an image that has at most {MAX_RESIZED_PX} pixels when its shorter side is "
+            f"{min(width_px, height_px)} px, found {image.width} x {image.height} px, which would become "
+            f"{width_px} x {height_px}. Crop the scan to its plate and register it again."
+        )
+    return image.resize((width_px, height_px), PILLOW_FILTERS[steps.interpolation])
 
 
 def working_size(width_px: int, height_px: int, to: Resize) -> tuple[int, int]:

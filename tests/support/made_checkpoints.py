@@ -12,6 +12,7 @@ from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncode
 from transformers import (
     CLIPConfig,
     CLIPModel,
+    CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
     Dinov2Config,
@@ -45,6 +46,21 @@ def full_clip() -> CLIPModel:
 def clip_vision() -> CLIPVisionModelWithProjection:
     torch.manual_seed(SEED)
     return spread(CLIPVisionModelWithProjection(CLIPVisionConfig(**VISION)))
+
+
+def letters() -> CLIPTokenizer:
+    """A token per letter, and one per letter that ends a word."""
+    alphabet = "abcdefghijklmnopqrstuvwxyz"
+    pieces = [*alphabet, *(f"{letter}</w>" for letter in alphabet), "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, merges=[])
+
+
+def clip_of_letters() -> CLIPModel:
+    """Text and vision, for the tokens of `letters`."""
+    torch.manual_seed(SEED)
+    text = {"vocab_size": 54, "bos_token_id": 52, "eos_token_id": 53, "pad_token_id": 53, "max_position_embeddings": 64}
+    text_config = {**TOWER, "intermediate_size": 64, **text}
+    return spread(CLIPModel(CLIPConfig(text_config=text_config, vision_config=VISION, projection_dim=24)))
 
 
 def dinov2() -> Dinov2Model:

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.made_checkpoints import SEED, SIDE_PX, TOWER, VISION, put_in_hub_cache, snapshot_folder, spread
+from support.made_checkpoints import SIDE_PX, clip_of_letters, letters, put_in_hub_cache, snapshot_folder
 from support.made_datasets import make_dataset
 from support.made_detectors import drawn
 from support.made_results import GivenVectors, build_ledgers, measure
 from support.made_specs import PROJECT, project_spec
-from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer, pipeline
+from transformers import CLIPImageProcessorPil, pipeline
 from typer.testing import CliRunner
 
 from atlas_assets.cli import app as cli
@@ -23,28 +23,14 @@ from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import TextScorer
 
 KEY, CLIP = "clip_vit_base_patch32_prompts", "clip_vit_base_patch32"
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
-
-
-def tokenizer() -> CLIPTokenizer:
-    """A token per letter, and one per letter that ends a word."""
-    pieces = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS), "<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, merges=[])
-
-
-def network() -> Any:
-    torch.manual_seed(SEED)
-    text = {"vocab_size": 54, "bos_token_id": 52, "eos_token_id": 53, "pad_token_id": 53, "max_position_embeddings": 64}
-    text_config = {**TOWER, "intermediate_size": 64, **text}
-    return spread(CLIPModel(CLIPConfig(text_config=text_config, vision_config=VISION, projection_dim=24)))
 
 
 @pytest.fixture
 def tower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The project's spec over a tiny CLIP: the spec, and the network that was saved."""
-    made, spec = network(), project_spec(KEY)
+    made, spec = clip_of_letters(), project_spec(KEY)
     placed = put_in_hub_cache(made, spec, tmp_path / "hub", monkeypatch)
-    tokenizer().save_pretrained(snapshot_folder(spec, tmp_path / "hub"))
+    letters().save_pretrained(snapshot_folder(spec, tmp_path / "hub"))
     return placed, made
 
 
@@ -67,7 +53,7 @@ def test_probabilities_are_the_pipelines_set_by_set(tower):
     spec, made = tower
     model = scorer(spec)
     _, scores = model.score(image_vectors(made))
-    reference = pipeline("zero-shot-image-classification", model=made, tokenizer=tokenizer(), image_processor=PROCESSOR)
+    reference = pipeline("zero-shot-image-classification", model=made, tokenizer=letters(), image_processor=PROCESSOR)
     for name in ("medium_v1", "atmosphere_v1", "valence_v1"):
         texts = [prompt.text for prompt in read_prompts().sets[name].prompts]
         columns = [column for column, label in enumerate(model.labels) if label.name in texts]
@@ -84,7 +70,7 @@ def test_cosines_and_logits_are_the_networks(tower):
     model = scorer(spec)
     batch = image_vectors(made)
     with torch.inference_mode():
-        inputs = tokenizer()([label.name for label in model.labels], padding=True, return_tensors="pt")
+        inputs = letters()([label.name for label in model.labels], padding=True, return_tensors="pt")
         words = made.get_text_features(**inputs).pooler_output
     expected = torch.nn.functional.cosine_similarity(batch[:, None], words[None], dim=2).numpy()
     np.testing.assert_allclose(model.cosines(batch), expected, atol=1e-4)

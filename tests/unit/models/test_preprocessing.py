@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from atlas_resources.instruments.spec.input import Interpolation, Preprocessing, Resize
-from atlas_resources.models.preprocessing import build_preprocess, centre_crop, resize
+from atlas_resources.models.preprocessing import ImageTooLong, build_preprocess, centre_crop, resize
 from atlas_resources.plates.decode import decode
 
 # openai/clip-vit-base-patch32, preprocessor_config.json, sha256
@@ -209,3 +209,20 @@ def test_without_a_mean_the_input_is_only_rescaled():
     steps = declared("otsu_luma").model_copy(update={"resize": None})
     tensor = build_preprocess(steps)(Image.new("RGB", (2, 2), (0, 51, 255)))
     assert torch.allclose(tensor[:, 0, 0], torch.tensor([0, 0.2, 1]), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(("size", "found"), [((1, 20_000), "256 x 5120000"), ((20_000, 1), "5120000 x 256")])
+def test_a_strip_that_would_fill_the_memory_is_refused_before_it_is_resized(size: tuple[int, int], found: str):
+    """Resized by its shorter side, it would take 3.9 GB, of which the centre crop keeps 150 kB."""
+    expected = f"found {size[0]} x {size[1]} px, which would become {found}. Crop the scan"
+    with pytest.raises(ImageTooLong, match=expected):
+        build_preprocess(declared("dinov2_base"))(Image.new("RGB", size))
+
+
+def test_a_long_plate_is_still_resized():
+    """A frieze forty times as long as it is high."""
+    assert resize(noise(4000, 100), declared("dinov2_base")).size == (10_240, 256)
+
+
+def test_a_strip_is_resized_by_its_longer_side():
+    assert resize(Image.new("RGB", (20_000, 1)), declared("otsu_luma")).size == (1024, 1)

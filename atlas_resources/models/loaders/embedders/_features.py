@@ -26,4 +26,4 @@ class FeatureEmbedder:
     @torch.inference_mode()
     def embed(self, batch: torch.Tensor) -> np.ndarray:
         """Returns the feature, not normalised, float32 [N, dim], for float32 [N, 3, H, W]."""
-        return self.feature(self.network(batch.to(self.device))).float().cpu().numpy()
+        return self.feature(self.network(batch.to(self.device, non_blocking=True))).float().cpu().numpy()

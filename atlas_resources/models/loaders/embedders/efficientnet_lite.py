@@ -28,13 +28,13 @@ class EfficientNetLite:
     @torch.inference_mode()
     def embed(self, batch: torch.Tensor) -> np.ndarray:
         """Returns the mean of the last feature map, float32 [N, 1280], for float32 [N, 3, side, side]."""
-        features = self.network.forward_features(batch.to(self.device))  # type: ignore[operator] # timm adds the method
+        features = self.network.forward_features(batch.to(self.device, non_blocking=True))  # type: ignore[operator] # timm adds the method
         return self.network.forward_head(features, pre_logits=True).float().cpu().numpy()  # type: ignore[operator] # likewise
 
     @torch.inference_mode()
     def score(self, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Returns ImageNet logits and their softmax, each float32 [N, 1000], for float32 [N, 3, side, side]."""
-        logits = self.network(batch.to(self.device)).float()
+        logits = self.network(batch.to(self.device, non_blocking=True)).float()
         return logits.cpu().numpy(), torch.softmax(logits, dim=1).cpu().numpy()
 
 

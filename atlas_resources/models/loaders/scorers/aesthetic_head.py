@@ -46,7 +46,7 @@ class AestheticHead:
         Vectors are scaled to unit length first, except those of length 0, as by `normalized` in simple_inference.py.
         LAION's notebook divides by the length as well.
         """
-        vectors = batch.to(self.device)
+        vectors = batch.to(self.device, non_blocking=True)
         norms = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
         unit = vectors / norms.where(norms > 0, torch.ones_like(norms))
         ratings = self.network(unit).float().cpu().numpy()

@@ -28,7 +28,7 @@ class ImageClassifier:
 
         Probabilities are the softmax of the logits, or their sigmoid where labels are independent.
         """
-        logits = self.network(pixel_values=batch.to(self.device)).logits.float()
+        logits = self.network(pixel_values=batch.to(self.device, non_blocking=True)).logits.float()
         scores = torch.sigmoid(logits) if self.has_independent_labels else torch.softmax(logits, dim=1)
         return logits.cpu().numpy(), scores.cpu().numpy()
 
