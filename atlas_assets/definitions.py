@@ -39,6 +39,7 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
             **{instrument.key: build_instrument_resource(instrument) for instrument in instruments},
         },
         asset_checks=[*build_ledger_checks(registry), *build_library_checks(registry)],
+        metadata={"dataset": dg.MetadataValue.path(root)},
         jobs=build_jobs(registry),
         sensors=sensors,
         schedules=schedules,

@@ -23,6 +23,11 @@ def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> N
         add_missing_partitions(instance, dataset)
     console.print(f"http://127.0.0.1:{port}  dataset {escape(str(dataset.root))}", soft_wrap=True)
     own, workspace = own_project(), settings_path("workspace.yaml")
+    # In the folder of its settings: elsewhere Dagster warns of another dagster.yaml that it does not use.
+    home = os.environ["DAGSTER_HOME"]
+    paths = os.pathsep.join([str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)]
-    environment = {**os.environ, "ATLAS_HOME": str(dataset.root), **({PROJECT_VARIABLE: str(own)} if own else {})}
-    raise typer.Exit(subprocess.run(command, env=environment, cwd=own or PROJECT_ROOT, check=False).returncode)
+    environment = {**os.environ, "ATLAS_HOME": str(dataset.root), "PYTHONPATH": paths}
+    if own:
+        environment[PROJECT_VARIABLE] = str(own)
+    raise typer.Exit(subprocess.run(command, env=environment, cwd=home, check=False).returncode)

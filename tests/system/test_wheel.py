@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.served import BIN
 
 from atlas_resources.files.project import PROJECT_ROOT
 
@@ -27,18 +28,23 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def atlas(packages: Path, folder: Path, *arguments: str) -> str:
     """Runs `atlas` from the wheel's packages in a folder; gives its output."""
+    return run(packages, folder, sys.executable, "-m", "atlas_assets.cli.app", *arguments)
+
+
+def run(packages: Path, folder: Path, *command: str | Path) -> str:
+    """Runs a command with the wheel's packages in a folder; gives its output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ATLAS_", "DAGSTER_"))}
     result = subprocess.run(
-        [sys.executable, "-m", "atlas_assets.cli.app", *arguments],
+        command,
         cwd=folder,
-        env={**environment, "PYTHONPATH": str(packages)},
+        env={**environment, "PYTHONPATH": str(packages), "HOME": str(folder), "VIRTUAL_ENV": sys.prefix},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+    return result.stdout + result.stderr
 
 
 def test_nothing_of_the_checkout_is_used(packages: Path, tmp_path: Path):
@@ -74,3 +80,17 @@ def test_a_project_of_ones_own_takes_a_spec_beside_the_packaged_ones(packages: P
     own.write_text(text.replace("key: otsu_luma\n", "key: my_otsu\n"), encoding="utf-8")
     assert "0 problems" in atlas(packages, tmp_path / "mine", "models", "check")
     assert "my_otsu" in atlas(packages, tmp_path / "mine", "models", "show", "my_otsu")
+
+
+def test_dagsters_commands_work_in_an_empty_folder_and_in_a_project_of_ones_own(packages: Path, tmp_path: Path):
+    validate = (BIN / "dagster", "definitions", "validate")
+    assert "passed validation" in run(packages, tmp_path, *validate, "-m", "atlas_assets.definitions")
+    atlas(packages, tmp_path, "init", "mine")
+    assert "passed validation" in run(packages, tmp_path / "mine", *validate)
+
+
+@pytest.mark.skipif(not (BIN / "dg").is_file(), reason="no `dg`: dagster-dg-cli is not installed")
+def test_dg_works_in_a_project_of_ones_own(packages: Path, tmp_path: Path):
+    atlas(packages, tmp_path, "init", "mine")
+    assert "All definitions loaded successfully" in run(packages, tmp_path / "mine", BIN / "dg", "check", "defs")
+    assert "otsu_luma" in run(packages, tmp_path / "mine", BIN / "dg", "list", "defs", "--json")
