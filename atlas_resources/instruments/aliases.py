@@ -1,6 +1,7 @@
 """`aliases.yaml`: other names of models, names that mean no model, and kinds of models that are not used."""
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +108,35 @@ def _refused(name: str, names: Names) -> str | None:
     return None
 
 
+def key_of(model_id: str) -> str:
+    """The key that a model's id suggests: `openai/clip-vit-base-patch32` gives `clip_vit_base_patch32`."""
+    name = re.sub(r"[^a-z0-9]+", "_", model_id.rpartition("/")[2].lower()).strip("_")
+    return (name if name[:1].isalpha() else f"model_{name}")[:63]
+
+
+def _of_model(model_id: str, specs: dict[str, Spec]) -> Resolution | None:
+    """The instrument of a model: of several, the one that reads pixels, then the one whose key is the model's name.
+
+    What is derived from a segmenter, and a variant, have only their keys. Raises KeyError where that leaves several.
+    """
+    found = [
+        spec
+        for spec in specs.values()
+        if spec.model_id.casefold() == model_id.casefold() and spec.region is None and spec.variant_of is None
+    ]
+    if not found:
+        return None
+    readers = [spec for spec in found if spec.upstream is None] or found
+    chosen = [spec for spec in readers if spec.key == key_of(model_id)] or readers
+    others = sorted({spec.key for spec in found} - {chosen[0].key})
+    if len(chosen) > 1:
+        keys = " or ".join(sorted(spec.key for spec in found))
+        raise KeyError(f"{model_id} is the model of {len(found)} instruments. Name one: {keys}.")
+    if not others:
+        return Resolution(chosen[0])
+    return Resolution(chosen[0], f"{model_id} means {chosen[0].key}. Of the same model: {', '.join(others)}.")
+
+
 def resolve(name: str, specs: dict[str, Spec], names: Names, folder: Path) -> Resolution:
     """The instrument that a key, a model id or an alias means, in whatever letter case.
 
@@ -115,13 +145,8 @@ def resolve(name: str, specs: dict[str, Spec], names: Names, folder: Path) -> Re
     """
     if name.casefold() in specs:
         return Resolution(specs[name.casefold()])
-    own = [spec for spec in specs.values() if spec.region is None]  # a derived instrument has its key only
-    of_model = [spec for spec in own if spec.model_id.casefold() == name.casefold()]
-    if len(of_model) > 1:
-        keys = " or ".join(sorted(spec.key for spec in of_model))
-        raise KeyError(f"{name} is the model of {len(of_model)} instruments. Name one: {keys}.")
-    if of_model:
-        return Resolution(of_model[0])
+    if found := _of_model(name, specs):
+        return found
     for alias in names.aliases:
         if alias.name.casefold() == name.casefold():
             if alias.key not in specs:

@@ -8,6 +8,8 @@ import typer
 from atlas_assets.cli.models.chosen import registry_in
 from atlas_assets.cli.output import console, fail
 
+CARD_WIDTH = 110
+
 if TYPE_CHECKING:
     from atlas_resources.instruments.spec.spec import Spec
 
@@ -19,7 +21,7 @@ def models_list(
     status: Annotated[str | None, typer.Option(help="Only this status: admitted, idea, refused or broken.")] = None,
 ) -> None:
     """List every instrument: role, revision, licence, loader and status, with what is missing or why it is refused."""
-    from atlas_assets.cli.models.tables import COLOURS, count_line, list_table
+    from atlas_assets.cli.models.tables import COLOURS, count_line, list_table, plain_lines
     from atlas_resources.instruments.registry import read_registry
 
     registry = read_registry()
@@ -32,7 +34,10 @@ def models_list(
     if status:
         specs = [spec for spec in specs if registry.status(spec.key).name == status]
     with_broken = not named_set and status in {None, "broken"}
-    console.print(list_table(registry, specs, console.width, with_broken))
+    if console.is_terminal:
+        console.print(list_table(registry, specs, console.width, with_broken))
+    else:
+        typer.echo("\n".join(plain_lines(registry, specs, with_broken)))
     console.print(count_line(registry, specs), highlight=False)
 
 
@@ -53,7 +58,10 @@ def models_check(
 
 
 def models_show(name: Annotated[str, typer.Argument(help="Key, model id or alias of an instrument.")]) -> None:
-    """Show one instrument: pins, licence, preprocessing, known failure modes, sources, status and weights on disk."""
+    """Show one instrument: pins, licence, preprocessing, known failure modes, sources, status and weights on disk.
+
+    The output is the whole spec in YAML, the rest in comments: `atlas models show KEY > spec.yaml` can be read back.
+    """
     from atlas_assets.cli.models.tables import card
     from atlas_resources.instruments.registry import read_registry
 
@@ -63,15 +71,22 @@ def models_show(name: Annotated[str, typer.Argument(help="Key, model id or alias
     except KeyError as error:
         raise fail(str(error.args[0])) from None
     if found.notice:
-        console.print(found.notice, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    console.print(card(found.spec, min(console.width, 110)), markup=False, soft_wrap=True)
+        _remark(found.notice, "yellow")
+    if found.spec.variant_of:
+        _remark(f"a variant of {found.spec.variant_of}, which has all that its own file does not state", "yellow")
+    console.print(card(found.spec, CARD_WIDTH), markup=False, soft_wrap=True)
     status = registry.status(found.spec.key)
     if status.name != "admitted":
         words = "idea, not admitted" if status.name == "idea" else status.name
-        console.print(f"{words}: {status.reason}", style="yellow", markup=False, soft_wrap=True)
+        _remark(f"{words}: {status.reason}", "yellow")
         return
-    console.print(f"fingerprint {registry.instruments[found.spec.key].identity.fingerprint}")
+    _remark(f"fingerprint {registry.instruments[found.spec.key].identity.fingerprint}")
     _print_weights(found.spec)
+
+
+def _remark(text: str, style: str | None = None) -> None:
+    """Prints a comment of YAML."""
+    console.print("# " + " ".join(text.split()), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_weights(spec: "Spec") -> None:
@@ -80,10 +95,10 @@ def _print_weights(spec: "Spec") -> None:
     try:
         weights = require_weights(spec)
     except (WeightsMissing, WeightsMismatch) as error:
-        console.print(str(error), style="yellow", markup=False, soft_wrap=True)
+        _remark(str(error), "yellow")
     else:
         for path in weights.files.values():
-            console.print(f"on disk, digest right: {path}", style="green", soft_wrap=True)
+            _remark(f"on disk, digest right: {path}", "green")
 
 
 def models_docs(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import yaml
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.pins import model_sha
@@ -57,6 +58,19 @@ def _narrow_table(registry: Registry, specs: Iterable[Spec]) -> Table:
         facts = "\n".join((spec.role, terms, escape(short_revision(spec)), loaded))
         table.add_row(f"{spec.key}\n[dim]{facts}[/]", _status(registry, spec))
     return table
+
+
+def plain_lines(registry: Registry, specs: Iterable[Spec], with_broken: bool = True) -> list[str]:
+    """One line per instrument in aligned columns, nothing cut or wrapped: for files, pipes and grep."""
+    rows = []
+    for spec in specs:
+        terms = spec.licence.spdx if spec.licence else "-"
+        words = Text.from_markup(_status(registry, spec)).plain
+        rows.append((spec.key, spec.role, spec.model_id, short_revision(spec), terms, spec.loader or "-", words))
+    broken = [(problem.file, f"broken: {problem.field}") for problem in registry.problems] if with_broken else []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return lines + ["  ".join(row) for row in broken]
 
 
 def list_table(registry: Registry, specs: Iterable[Spec], width: int, with_broken: bool = True) -> Table:

@@ -3,7 +3,6 @@
 What neither says is null, and the draft lists it for a person.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from atlas_resources.hub.drafting.families import (
 )
 from atlas_resources.hub.drafting.model_card import HubFile, ModelCard, needed_files
 from atlas_resources.hub.errors import HubError
+from atlas_resources.instruments.aliases import key_of
 from atlas_resources.instruments.loader_table import problems_with_loader
 from atlas_resources.instruments.spec.spec import Role, Spec
 from atlas_resources.models.processor_steps import PROCESSOR_CONFIG
@@ -67,12 +67,6 @@ class Draft:
     key: str
     text: str
     to_declare: list[str]
-
-
-def key_of(model_id: str) -> str:
-    """Makes a spec's key of a model's id: `openai/clip-vit-base-patch32` gives `clip_vit_base_patch32`."""
-    name = re.sub(r"[^a-z0-9]+", "_", model_id.rpartition("/")[2].lower()).strip("_")
-    return (name if name[:1].isalpha() else f"model_{name}")[:63]
 
 
 def _format_of(path: str) -> str:

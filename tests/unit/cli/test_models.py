@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 from support.made_specs import ADMITTED, PROJECT, content_of, copy_of_project, with_field, without_field, write_spec
 from typer.testing import CliRunner, Result
@@ -11,11 +12,16 @@ from atlas_assets.cli import app as cli
 from atlas_assets.cli.models import listing as cli_models
 from atlas_resources.instruments.instrument import fingerprint
 from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.instruments.spec.spec import Spec
 
 
 @pytest.fixture(autouse=True)
 def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_models, "console", Console(width=400))
+    monkeypatch.setattr(cli_models, "console", terminal(400))
+
+
+def terminal(width: int) -> Console:
+    return Console(width=width, force_terminal=True, color_system=None)
 
 
 def atlas(*arguments: object) -> Result:
@@ -165,7 +171,7 @@ def test_an_unknown_set_or_status_is_answered_with_the_known_ones(option: str, v
 
 
 def test_at_80_columns_every_key_is_on_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cli_models, "console", Console(width=80))
+    monkeypatch.setattr(cli_models, "console", terminal(80))
     lines = atlas("list").stdout.splitlines()
     assert max(map(len, lines)) <= 80
     words = {line.split("│")[1].strip() for line in lines if line.startswith("│")}
@@ -174,8 +180,11 @@ def test_at_80_columns_every_key_is_on_a_line_of_its_own(monkeypatch: pytest.Mon
 
 def test_a_card_says_what_an_alias_means_and_what_is_missing():
     output = atlas("show", "facebook/sam-vit-h").stdout
-    assert "facebook/sam-vit-h means facebook/sam-vit-huge, instrument sam_vit_huge_hub" in output
-    assert "idea, not admitted: weights: no sha256 of model.safetensors; " in output
+    assert (
+        "# facebook/sam-vit-h means facebookresearch/segment-anything/sam_vit_h_4b8939, instrument sam_vit_huge: "
+        in output
+    )
+    assert "# idea, not admitted: weights: no sha256 of model.safetensors; " in atlas("show", "sam_vit_huge_hub").stdout
 
 
 def test_a_card_says_why_an_instrument_is_refused_with_the_source():
@@ -191,11 +200,27 @@ def test_a_card_shows_pins_licence_and_failure_modes():
         "  version: 0.26.0",
         "  spdx: BSD-3-Clause",
         "  max_regions: 48",
-        f"fingerprint {fingerprint(PROJECT.require('otsu_luma'), LOADERS['otsu_luma'].version)}",
+        f"# fingerprint {fingerprint(PROJECT.require('otsu_luma'), LOADERS['otsu_luma'].version)}",
     ):
         assert line in result.stdout.splitlines()
     assert "Uses a single global threshold" in result.stdout
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("key", sorted(PROJECT.specs))
+def test_a_card_is_yaml_that_reads_back_as_the_spec(key: str):
+    """Of a variant it is the whole spec, with the same fingerprint."""
+    read = Spec.model_validate(yaml.safe_load(atlas("show", key).stdout))
+    assert read == PROJECT.specs[key].model_copy(update={"variant_of": None})
+    assert fingerprint(read, 1) == fingerprint(PROJECT.specs[key], 1)
+
+
+def test_without_a_terminal_each_instrument_is_a_line_and_no_reason_is_cut(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cli_models, "console", Console(width=80))
+    lines = {line.split()[0]: line for line in atlas("list").stdout.splitlines()}
+    for key, spec in PROJECT.specs.items():
+        assert lines[key].endswith(PROJECT.status(key).reason)
+        assert spec.model_id in lines[key]
 
 
 def test_a_card_says_where_the_weights_are():

