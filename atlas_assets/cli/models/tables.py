@@ -66,7 +66,8 @@ def plain_lines(registry: Registry, specs: Iterable[Spec], with_broken: bool = T
     for spec in specs:
         terms = spec.licence.spdx if spec.licence else "-"
         words = Text.from_markup(_status(registry, spec)).plain
-        rows.append((spec.key, spec.role, spec.model_id, short_revision(spec), terms, spec.loader or "-", words))
+        facts = (spec.key, spec.role, spec.model_id, short_revision(spec), terms, spec.loader or "-")
+        rows.append((*facts, device_words(spec), words))
     broken = [(problem.file, f"broken: {problem.field}") for problem in registry.problems] if with_broken else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -257,6 +257,6 @@ def test_the_list_says_which_instruments_need_a_gpu():
 
 
 def test_no_key_is_cut_in_a_terminal_of_160_columns(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cli_models, "console", Console(width=160))
+    monkeypatch.setattr(cli_models, "console", terminal(160))
     shown = atlas("list").stdout
     assert all(f"│ {key} " in shown for key in PROJECT.specs)
