@@ -89,11 +89,11 @@ def _describe(planned: "Backfill") -> None:
 
 def _launch(server: "DagsterServer", dataset: "Dataset", planned: "Backfill") -> None:
     from atlas_assets.automation.backfills import launch_backfill
-    from atlas_assets.graph.partitions import add_missing_partitions
+    from atlas_assets.graph.plates import report_registered
     from atlas_assets.in_process.instance import open_instance
 
     with open_instance(dataset) as instance:
-        add_missing_partitions(instance, dataset)
+        report_registered(instance, dataset)
     for run_id, work in zip(launch_backfill(server, planned), planned.works, strict=True):
         of_plates = f"{len(work.plate_ids)} plates" if work.plate_ids else f"{len(work.keys)} assets"
         console.print(f"asked for {of_plates}: {server.url}/runs/{run_id}", soft_wrap=True)

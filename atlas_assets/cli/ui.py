@@ -14,13 +14,13 @@ def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> N
     import subprocess
     import sys
 
-    from atlas_assets.graph.partitions import add_missing_partitions
+    from atlas_assets.graph.plates import report_registered
     from atlas_assets.in_process.instance import open_instance
     from atlas_resources.files.project import PROJECT_ROOT, PROJECT_VARIABLE, own_project, settings_path
 
     dataset = open_dataset()
-    with open_instance(dataset) as instance:
-        add_missing_partitions(instance, dataset)
+    with console.status("recording registered plates"), open_instance(dataset) as instance:
+        report_registered(instance, dataset)
     console.print(f"http://127.0.0.1:{port}  dataset {escape(str(dataset.root))}", soft_wrap=True)
     own, workspace = own_project(), settings_path("workspace.yaml")
     # In the folder of its settings: elsewhere Dagster warns of another dagster.yaml that it does not use.

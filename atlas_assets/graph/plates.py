@@ -5,8 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from atlas_assets.graph._metadata import column_schema
-from atlas_assets.graph.partitions import PLATES
+from atlas_assets.graph._metadata import column_schema, dagster_metadata
+from atlas_assets.graph.dagster_internals import CODE_VERSION_TAG, DATA_VERSION_TAG
+from atlas_assets.graph.partitions import PLATES, add_missing_partitions
 from atlas_assets.graph.plate_step.step import PlateResult, PlateRun, PlateStep
 from atlas_assets.ui.metadata import picture_metadata
 from atlas_resources.files.digests import sha256_of
@@ -77,3 +78,31 @@ def untried_plates(instance: dg.DagsterInstance, plate_ids: Sequence[str]) -> li
     """The plates whose manifest was never materialised or tried: what is made of them would be shown as stale."""
     statuses = instance.get_status_by_partition(MANIFEST_KEY, plate_ids, PLATES) or {}
     return [plate_id for plate_id in plate_ids if statuses.get(plate_id) is None]
+
+
+def report_registered(instance: dg.DagsterInstance, dataset: Dataset) -> list[str]:
+    """Records the manifest of each registered plate that Dagster has no event of, and its partition; returns those.
+
+    Registration has compared their sources already. Without the events the UI warns that upstream data are missing. A
+    plate that cannot be read, or whose source changed since, is left to a run, which says what is wrong.
+    """
+    add_missing_partitions(instance, dataset)
+    reported = []
+    for plate_id in untried_plates(instance, dataset.plate_ids()):
+        plate = dataset.plate(plate_id)
+        try:
+            if plate.source_change():
+                continue
+            sha256 = plate.source_sha256()
+            metadata = _metadata(plate, sha256) | {"recorded": "as registered; no run has compared the source since"}
+        except (OSError, ValueError, LookupError):
+            continue
+        event = dg.AssetMaterialization(
+            MANIFEST_KEY,
+            partition=plate_id,
+            metadata=dagster_metadata(metadata),
+            tags={DATA_VERSION_TAG: sha256, CODE_VERSION_TAG: MANIFEST_CODE_VERSION},
+        )
+        instance.report_runless_asset_event(event)
+        reported.append(plate_id)
+    return reported

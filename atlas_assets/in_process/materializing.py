@@ -26,7 +26,7 @@ from atlas_assets.graph.instruments import asset_key, weights_missing
 from atlas_assets.graph.ledgers import LEDGER_KEYS
 from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
 from atlas_assets.graph.plate_step.checks import CHECK_NAME as PLATE_CHECK
-from atlas_assets.graph.plates import MANIFEST_KEY
+from atlas_assets.graph.plates import MANIFEST_KEY, report_registered
 from atlas_assets.in_process.progress import TerminalProgress
 from atlas_assets.ui.metadata import plain_list
 from atlas_resources.instruments.registry import Registry
@@ -142,6 +142,8 @@ def materialize(
         selected = _select(registry, graph, selection)
         if lacking := weights_missing(one for one in registry.instruments.values() if asset_key(one) in selected):
             yield LayerResult("weights", "", is_success=False, materialized_count=0, failures=tuple(lacking))
+        if MANIFEST_KEY not in selected:
+            report_registered(instance, dataset)
         for name, keys in _stages(registry, graph, selected):
             is_of_plates = any(graph.get(key).is_partitioned for key in keys)
             handler.bars = {}
