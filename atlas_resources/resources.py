@@ -54,13 +54,13 @@ class InstrumentResource(dg.ConfigurableResource):
         """Frees the model, on a GPU too: a run over several instruments holds one model at a time."""
         from atlas_resources.models.memory import release_cached_memory
 
-        self._model = None
-        release_cached_memory()
+        if self._model is not None:
+            self._model = None
+            release_cached_memory()
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Releases the model of a step that was interrupted. Does nothing for instruments that were not used."""
-        if self._model is not None:
-            self.release()
+        """Releases the model of a step that was interrupted."""
+        self.release()
 
 
 def build_instrument_resource(instrument: Instrument) -> InstrumentResource:

@@ -74,13 +74,10 @@ def choose_index(spec: Spec, names: Sequence[str], variables: Mapping[str, str])
 
 
 def _on_the_cpu(spec: Spec) -> str:
-    """Which admitted variants compute the same model on the CPU; else the command that derives one."""
-    registry = read_registry()
-    there = [
-        variant.key
-        for variant in registry.variants_of(spec.variant_of or spec.key)
-        if variant.numeric and variant.numeric.device == "cpu" and variant.key in registry.instruments
-    ]
+    """Which admitted instruments compute the same model on the CPU; else the command that derives one."""
+    registry, root = read_registry(), spec.variant_of or spec.key
+    same = [*([registry.specs[root]] if root in registry.specs else []), *registry.variants_of(root)]
+    there = [one.key for one in same if one.numeric and one.numeric.device == "cpu" and one.key in registry.instruments]
     if there:
         return f"run {' or '.join(there)}, which computes it on the CPU"
     return f"derive an instrument for the CPU: `atlas models derive {spec.key} --device cpu`"
@@ -108,8 +105,10 @@ def driver_version(files: Sequence[Path] = DRIVER_FILES) -> str | None:
 def start_on(device: str) -> None:
     """Makes the device torch's current one, and counts its peak of memory from now on. Does nothing for the CPU.
 
+    Computes one number on it first, so that a card for which torch has no kernels is found before any plate fails.
+
     Raises:
-        DeviceUnavailable: an earlier error has made the device unusable in this process.
+        DeviceUnavailable: torch cannot compute on the device, or an earlier error has made it unusable in this process.
     """
     if device == "cpu":
         return
@@ -117,10 +116,10 @@ def start_on(device: str) -> None:
 
     try:
         torch.cuda.set_device(device)
-        torch.cuda.synchronize()
+        torch.zeros(1, device=device).add_(1).item()
         torch.cuda.reset_peak_memory_stats()
     except torch.AcceleratorError as error:
-        raise DeviceUnavailable(f"{device} cannot be used in this process: {error}. Start a new process.") from error
+        raise DeviceUnavailable(f"{device} cannot be used in this process: {error}") from error
 
 
 def describe_accelerator(spec: Spec) -> Accelerator | None:

@@ -16,6 +16,7 @@ from atlas_resources.instruments.spec.numeric import Golden
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.inputs import ModelInput
 from atlas_resources.models.loading import load_model
+from atlas_resources.models.memory import release_cached_memory
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Embedder, Scorer
 from atlas_resources.plates.decode import decode
@@ -67,7 +68,9 @@ def compare(spec: Spec, plates: Sequence[Path]) -> list[PlateCosine]:
         )
     preprocess = build_preprocess(declared_preprocessing(spec))
     inputs = [preprocess(decode(path).image) for path in plates]
-    found = cosines(_vectors(exact_twin(spec), inputs), _vectors(spec, inputs))
+    exact = _vectors(exact_twin(spec), inputs)
+    release_cached_memory()  # before the second model is loaded
+    found = cosines(exact, _vectors(spec, inputs))
     return [PlateCosine(path.stem, float(cosine)) for path, cosine in zip(plates, found, strict=True)]
 
 

@@ -91,6 +91,13 @@ def test_a_variant_for_the_cpu_is_named():
 
 
 @without_cuda
+def test_of_a_variant_for_a_gpu_the_instrument_for_the_cpu_is_named():
+    on_gpu = {"key": "efficientnet_lite0_cuda", "variant_of": "efficientnet_lite0", "numeric": CUDA}
+    with pytest.raises(DeviceUnavailable, match="or run efficientnet_lite0, which computes it on the CPU"):
+        load_model(project_spec("efficientnet_lite0").model_copy(update=on_gpu))
+
+
+@without_cuda
 @pytest.mark.parametrize("key", ["dinov2_giant", "sam_vit_large_dinov2_large"])
 def test_without_one_the_command_that_derives_it_is_named(key: str):
     with pytest.raises(DeviceUnavailable, match=f"or derive .*: `atlas models derive {key} --device cpu`"):
