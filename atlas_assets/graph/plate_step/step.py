@@ -4,6 +4,7 @@ import errno
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from typing import Any, Literal
 
 import dagster as dg
@@ -14,6 +15,7 @@ from atlas_assets.graph.dagster_internals import SYSTEM_METADATA_KEY_SOURCE_ASSE
 from atlas_assets.graph.plate_step.checks import PlateChecks
 from atlas_assets.graph.plate_step.events import PlateEvents
 from atlas_assets.ui.metadata import markdown_list
+from atlas_resources.models.memory import DeviceLost
 
 # A step whose process was killed, as when memory ran out, or whose disk failed, is tried once more and reuses what it
 # had sealed. Nothing else is: a plate that failed, weights that are missing or a device that is not there would fail in
@@ -128,7 +130,9 @@ def _once(results: Iterable[PlateResult]) -> Iterator[PlateResult]:
     except Exception as error:
         if isinstance(error, dg.Failure) or (isinstance(error, OSError) and error.errno in PASSING_ERRORS):
             raise
-        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
+        # A lost GPU is found again by a new process only, which Dagster may start for each step.
+        has_new_process = isinstance(error, DeviceLost) and parent_process() is not None
+        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=has_new_process) from error
 
 
 class _Progress:

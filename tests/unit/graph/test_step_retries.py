@@ -4,10 +4,12 @@ import errno
 
 import dagster as dg
 import pytest
-from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
+import torch
+from support.fake_instruments import SEGMENTER, FakeSegmenter, fake_registry, fake_spec
 from support.made_datasets import Graph, make_dataset, run_folders
 
 from atlas_assets.graph import instruments
+from atlas_assets.graph.plate_step import step
 from atlas_resources.models.devices import DeviceUnavailable
 from atlas_resources.models.weights import WeightsMissing
 from atlas_resources.resources import InstrumentResource
@@ -71,3 +73,22 @@ def test_what_would_fail_again_causes_no_retry_and_its_message_comes_first(graph
     (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     assert failure.user_failure_data is not None
     assert failure.user_failure_data.description == f"{type(error).__name__}: {error}"
+
+
+@pytest.mark.parametrize(("parent", "expected"), [(None, 0), ("the run's process", 1)])
+def test_a_lost_device_is_tried_again_only_in_a_new_process_and_the_run_names_the_plates(
+    graph, monkeypatch, parent, expected
+):
+    def lost(self, raster):
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(FakeSegmenter, "segment", lost)
+    monkeypatch.setattr(step, "parent_process", lambda: parent)
+    result = graph.materialize(SEGMENTS)
+    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failure.user_failure_data is not None
+    assert str(failure.user_failure_data.description).startswith(
+        "DeviceLost: this process has lost its device while measuring plate-001, plate-002: AcceleratorError: "
+    )
+    assert retries(result) == expected
+    assert [run_folders(graph.dataset, plate_id) for plate_id in graph.dataset.plate_ids()] == [[], [], []]
