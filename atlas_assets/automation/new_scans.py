@@ -17,6 +17,7 @@ from atlas_assets.graph.dagster_internals import range_tags
 from atlas_assets.graph.groundwork import KEYS
 from atlas_assets.graph.partitions import PLATES, missing_partitions
 from atlas_assets.graph.plates import MANIFEST_KEY
+from atlas_assets.ui.metadata import summary
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import Options, register_plan
@@ -122,6 +123,7 @@ def _refused_check(instance: dg.DagsterInstance, dataset: Dataset) -> list[dg.As
             check_name=REFUSED_CHECK,
             passed=not lines,
             severity=dg.AssetCheckSeverity.WARN,
+            description=summary(lines),
             metadata=metadata,
         )
     ]

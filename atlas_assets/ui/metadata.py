@@ -1,7 +1,7 @@
 """Metadata values that the UI shows with an event."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from atlas_assets.ui.plots import data_uri_markdown, glance_markdown
@@ -21,6 +21,13 @@ def markdown_list(lines: Iterable[str]) -> str:
     """A list with a line for each text, shown as it is: a file named like a Markdown picture makes no request."""
     shown = (MARKUP.sub(r"\\\g<0>", " ".join(line.split())) for line in lines)
     return "\n".join(f"- {line}" for line in shown)
+
+
+def summary(lines: Sequence[str]) -> str | None:
+    """The first line and how many more there are, as plain text; None without a line."""
+    if not lines:
+        return None
+    return lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else "")
 
 
 def plain_list(markdown: str) -> str:

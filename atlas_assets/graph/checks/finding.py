@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from atlas_assets.graph.ledgers import ledger_key
-from atlas_assets.ui.metadata import markdown_list
+from atlas_assets.ui.metadata import markdown_list, summary
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
@@ -49,7 +49,8 @@ def build_check(
     )
     def check(dataset: DatasetResource) -> dg.AssetCheckResult:
         looked_at, wrong = find(dataset.open())
-        return dg.AssetCheckResult(passed=not wrong, severity=severity, metadata=finding_metadata(looked_at, wrong))
+        metadata = finding_metadata(looked_at, wrong)
+        return dg.AssetCheckResult(passed=not wrong, severity=severity, description=summary(wrong), metadata=metadata)
 
     return check
 

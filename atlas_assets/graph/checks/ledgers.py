@@ -9,6 +9,7 @@ import polars as pl
 
 from atlas_assets.graph.checks.finding import Finding, build_check, current_rows, finding_metadata
 from atlas_assets.graph.ledgers import ledger_key
+from atlas_assets.ui.metadata import summary
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.ledgers.left_out import find_left_out
@@ -137,7 +138,9 @@ def _build_sealed_checks(table: Table, role: str) -> Any:
         }
         for name, wrong in found.items():
             metadata = finding_metadata(ledger.height, wrong)
-            yield dg.AssetCheckResult(asset_key=key, check_name=name, passed=not wrong, metadata=metadata)
+            yield dg.AssetCheckResult(
+                asset_key=key, check_name=name, passed=not wrong, description=summary(wrong), metadata=metadata
+            )
 
     return check
 

@@ -6,12 +6,15 @@ from itertools import islice
 import dagster as dg
 import polars as pl
 
+from atlas_assets.graph.dagster_internals import AssetCheckExecutionRecordStatus, PartitionKeyFilter
 from atlas_assets.graph.partitions import PLATES, PLATES_NAME
-from atlas_assets.ui.metadata import markdown_list
+from atlas_assets.ui.metadata import markdown_list, summary
 
 CHECK_NAME = "sound"
 FIX = "Delete the plate's run folder and materialise the plate again; restore a source that changed."
 SHOWN = 20
+MOST_RECORDS = 1000
+FAILED, SUCCEEDED = AssetCheckExecutionRecordStatus.FAILED, AssetCheckExecutionRecordStatus.SUCCEEDED
 
 
 def sound_spec(key: dg.AssetKey, description: str) -> dg.AssetCheckSpec:
@@ -59,7 +62,11 @@ class PlateChecks:
         if self.context.has_partition_key:
             lines = self.unsound.get(self.context.partition_key, [])
             yield dg.AssetCheckResult(
-                asset_key=self.key, check_name=CHECK_NAME, passed=not lines, metadata=_metadata(lines)
+                asset_key=self.key,
+                check_name=CHECK_NAME,
+                passed=not lines,
+                description=summary(lines),
+                metadata=_metadata(lines),
             )
             yield self._event(None, self._wrong(), self._counts())
         else:
@@ -68,6 +75,7 @@ class PlateChecks:
                 asset_key=self.key,
                 check_name=CHECK_NAME,
                 passed=not wrong,
+                description=summary(wrong),
                 metadata={**self._counts(), **_metadata(wrong)},
             )
 
@@ -92,16 +100,28 @@ class PlateChecks:
             check_name=CHECK_NAME,
             passed=not lines,
             severity=dg.AssetCheckSeverity.ERROR,
+            description=summary(lines),
             metadata={**(counts or {}), **_metadata(lines)},
             partition=plate_id,
         )
 
 
 def unsound_plates(instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
-    """The plates that the check's latest verdict says are unsound. Plates without a partition are left out."""
-    infos = instance.event_log_storage.get_asset_check_partition_info([dg.AssetCheckKey(key, CHECK_NAME)])
-    failed = {info.partition_key for info in infos if info.latest_execution_status.value == "FAILED"}
-    return {plate_id for plate_id in failed if plate_id in set(instance.get_dynamic_partitions(PLATES_NAME))}
+    """The plates whose latest verdict is that they are unsound. Plates without a partition are left out.
+
+    A plate that was asked for and failed has no new verdict, and keeps the last one.
+    """
+    storage, check_key = instance.event_log_storage, dg.AssetCheckKey(key, CHECK_NAME)
+    failed = storage.get_asset_check_execution_history(check_key, limit=MOST_RECORDS, status={FAILED})
+    known = set(instance.get_dynamic_partitions(PLATES_NAME))
+    unsound = set()
+    for plate_id in {record.partition for record in failed} & known:
+        (latest,) = storage.get_asset_check_execution_history(
+            check_key, limit=1, status={FAILED, SUCCEEDED}, partition_filter=PartitionKeyFilter(key=plate_id)
+        )
+        if latest.status == FAILED:
+            unsound.add(plate_id)
+    return unsound
 
 
 def _metadata(lines: list[str]) -> dict[str, dg.MetadataValue]:

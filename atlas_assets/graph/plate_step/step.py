@@ -158,7 +158,7 @@ class _Progress:
         """Logs the counts so far, and puts them into the run's tag in place of the last ones."""
         self.shown = time.monotonic()
         ended, failed = sum(self.counts.values()), self.counts["failed"]
-        text = f"{self.name}: {ended} of {self.asked} plates{f', {failed} failed' if failed else ''}"
+        text = f"{ended} of {self.asked} plates{f', {failed} failed' if failed else ''}: {self.name}"
         self.context.instance.add_run_tags(self.context.run.run_id, {PROGRESS_TAG: text})
         if ended:
             rate = self.counts["complete"] / max(self.shown - self.started, 1e-9)

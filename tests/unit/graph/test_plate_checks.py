@@ -109,6 +109,17 @@ def test_a_good_run_over_other_plates_does_not_turn_the_check_green(graph, plate
     assert unsound_partitions(graph, EMBEDDINGS) == set()
 
 
+def test_a_plate_that_fails_after_it_was_found_unsound_stays_red(graph):
+    """Its run has no verdict on it, and Dagster's record of the planned one replaces the last."""
+    graph.materialize(EMBEDDINGS)
+    alter_source(graph.dataset, "plate-003")
+    graph.materialize(EMBEDDINGS)
+    result = graph.materialize(EMBEDDINGS, plates=["plate-003"], forced=[f"embeddings__{EMBEDDER}"])
+    assert not result.success
+    assert shown(graph, EMBEDDINGS) == "FAILED"
+    assert "plate-003: found unsound by an earlier run" in wrong_in(result, EMBEDDINGS, None)
+
+
 def test_a_run_of_one_partition_judges_its_plate_and_the_library_apart(graph):
     graph.materialize(EMBEDDINGS)
     sealed_file(graph.dataset, "plate-003", "metrics.json").write_text("{}")

@@ -83,11 +83,11 @@ def test_a_tag_of_the_run_counts_the_plates(graph, monkeypatch):
 
     monkeypatch.setattr(graph.instance, "add_run_tags", watched)
     result = graph.materialize(SEGMENTS)
-    assert texts[0] == f"{SEGMENTS}: 0 of 3 plates"
-    assert f"{SEGMENTS}: 2 of 3 plates, 1 failed" in texts
+    assert texts[0] == f"0 of 3 plates: {SEGMENTS}"
+    assert f"2 of 3 plates, 1 failed: {SEGMENTS}" in texts
     run = graph.instance.get_run_by_id(result.run_id)
     assert run is not None
-    assert run.tags["atlas/progress"] == f"{SEGMENTS}: 3 of 3 plates, 1 failed"
+    assert run.tags["atlas/progress"] == f"3 of 3 plates, 1 failed: {SEGMENTS}"
 
 
 def test_a_work_list_in_a_run_of_one_partition_is_refused(graph):
