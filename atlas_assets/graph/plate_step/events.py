@@ -13,6 +13,7 @@ from atlas_assets.graph.dagster_internals import (
     AssetMaterializationPlannedData,
     DagsterEvent,
 )
+from atlas_resources.run_launcher import HOST_TAG
 
 
 class PlateEvents:
@@ -30,15 +31,17 @@ class PlateEvents:
         """Reads what the plates' inputs are now, and tells Dagster which plates the step will make.
 
         Dagster knows the plates of a run over partitions, but not those of a work list. Each is recorded as planned:
-        the UI shows it as being made, and as failed if the run ends without it.
+        the UI shows it as being made, and as failed if the run ends without it. A run of a terminal, which has progress
+        of its own, records only plates that fail: an event is a third of a plate's cost in Dagster.
         """
         self.key = key
         self.code_version = code_version
         self._input_tags = _input_tags_by_plate(context.instance, upstream, plate_ids)
-        known = set(context.partition_keys)
-        for plate_id in plate_ids:
-            if plate_id not in known:
-                self._report_planned(context, plate_id)
+        self._context = context
+        self._planned = set(context.partition_keys)
+        if HOST_TAG not in context.run.tags:
+            for plate_id in plate_ids:
+                self._plan(plate_id)
 
     def materialized(self, plate_id: str, data_version: str, metadata: Mapping[str, Any]) -> dg.AssetMaterialization:
         """The event of a plate that is made."""
@@ -55,6 +58,7 @@ class PlateEvents:
 
     def failed(self, plate_id: str, reason: str) -> dg.AssetObservation:
         """Why a plate failed. The UI shows it on the plate's partition until the plate is materialised."""
+        self._plan(plate_id)
         command = f"atlas run 'key:\"{self.key.to_user_string()}\"' --plates {plate_id}"
         return dg.AssetObservation(
             asset_key=self.key,
@@ -63,13 +67,17 @@ class PlateEvents:
             metadata={"failed": reason, "try_again": command},
         )
 
-    def _report_planned(self, context: dg.AssetExecutionContext, plate_id: str) -> None:
+    def _plan(self, plate_id: str) -> None:
+        """Records once that the step makes a plate."""
+        if plate_id in self._planned:
+            return
+        self._planned.add(plate_id)
         planned = DagsterEvent.build_asset_materialization_planned_event(
-            context.job_name,
-            context.get_step_execution_context().step.key,
+            self._context.job_name,
+            self._context.get_step_execution_context().step.key,
             AssetMaterializationPlannedData(self.key, partition=plate_id),
         )
-        context.instance.report_dagster_event(planned, context.run.run_id)
+        self._context.instance.report_dagster_event(planned, self._context.run.run_id)
 
 
 def _input_tags_by_plate(
