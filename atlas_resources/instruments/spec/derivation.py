@@ -62,8 +62,10 @@ def plan_variants(
         raise ValueError(f"{key}: numeric is not declared, so there is nothing to vary; see `atlas models show {key}`")
     numeric = mode.applied_to(spec.numeric)
     suffix = mode_suffix(root.numeric, numeric)
-    if not suffix or mode_of(numeric) == mode_of(spec.numeric):
+    if mode_of(numeric) == mode_of(spec.numeric):
         raise ValueError(_has_it_already(specs, spec))
+    if not suffix:
+        raise ValueError(f"{root.key}, of which {key} is a variant, is computed in {mode_words(numeric)}. Use it.")
     first = _variant(root, name or _key_of(root, spec.upstream, suffix), numeric, spec.upstream)
     planned, made = {first.key: first}, {key: first.key}
     for reader in _downstream_of(specs, key) if with_downstream else []:
@@ -79,7 +81,7 @@ def plan_variants(
 
 def _has_it_already(specs: Mapping[str, Spec], spec: Spec) -> str:
     upstream = specs.get(spec.upstream or "")
-    words = f"{spec.key} is computed {mode_words(spec.numeric)} already" if spec.numeric else spec.key
+    words = f"{spec.key} is computed in {mode_words(spec.numeric)} already" if spec.numeric else spec.key
     if upstream is None:
         return f"{words}. Name another --device or --dtype."
     return (

@@ -116,7 +116,7 @@ def test_a_golden_figure_does_not_follow():
 @pytest.mark.parametrize(
     ("key", "mode", "name", "message"),
     [
-        ("otsu_luma", Mode(device="cpu"), None, "otsu_luma is computed float32 on the CPU already. Name another"),
+        ("otsu_luma", Mode(device="cpu"), None, "otsu_luma is computed in float32 on the CPU already. Name another"),
         (
             "aesthetics_v1_vit_large_patch14",
             Mode(device="cpu"),
@@ -124,6 +124,12 @@ def test_a_golden_figure_does_not_follow():
             f"it reads {CLIP}. To derive both: `atlas models derive {CLIP} --device cpu --with-downstream`",
         ),
         (CLIP, Mode(device="cpu"), None, f"{CLIP}_cpu exists already and is this variant of {CLIP}. --with-downstream"),
+        (
+            f"{CLIP}_cpu",
+            Mode(device="cuda"),
+            None,
+            f"{CLIP}, of which {CLIP}_cpu is a variant, is computed in float32 on a GPU. Use it.",
+        ),
         (CLIP, Mode(device="cpu"), "otsu_luma", "otsu_luma exists already and is another instrument. Give another"),
         (CLIP, Mode(device="cpu"), "Clip", "'Clip' is no key: string should match pattern"),
         ("wikiart_style", Mode(device="cpu"), None, "wikiart_style: numeric is not declared"),

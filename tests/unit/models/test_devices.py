@@ -104,5 +104,15 @@ def test_without_one_the_command_that_derives_it_is_named(key: str):
         load_model(project_spec(key))
 
 
+@without_cuda
+def test_of_a_variant_for_a_gpu_the_instrument_that_it_varies_is_named():
+    numeric = Numeric(dtype="float32", device="cuda")
+    varied = project_spec("otsu_luma").model_copy(
+        update={"key": "otsu_cuda", "variant_of": "otsu_luma", "numeric": numeric}
+    )
+    with pytest.raises(DeviceUnavailable, match="or run otsu_luma, which computes it on the CPU"):
+        load_model(varied)
+
+
 def test_a_variant_runs_on_the_device_that_it_declares():
     assert require_device(project_spec("clip_vit_large_patch14_cpu")) == "cpu"
