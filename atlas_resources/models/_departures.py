@@ -7,7 +7,7 @@ import numpy as np
 
 from atlas_resources.instruments.spec.input import Preprocessing, Resize
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.processor_steps import PROCESSOR_CONFIG, StepsUnreadable, steps_of_snapshot
+from atlas_resources.models.processor_steps import StepsUnreadable, processor_file, steps_of_snapshot
 
 CHANNEL_TOLERANCE = 1e-6  # of mean and deviation: some configurations hold them rounded to float32
 
@@ -17,13 +17,13 @@ class PreprocessingMismatch(ValueError):
 
 
 def require_snapshots_steps(spec: Spec, folder: Path) -> None:
-    """Compares the declared preprocessing with the snapshot's `preprocessor_config.json`, if there is one.
+    """Compares the declared preprocessing with that of the snapshot's own processor, if the snapshot has its settings.
 
     Raises:
         PreprocessingMismatch: see `require_same_steps`; or the file describes steps that a spec cannot state.
     """
-    path = folder / PROCESSOR_CONFIG
-    if spec.preprocessing is None or not path.is_file():
+    path = processor_file(folder)
+    if spec.preprocessing is None or path is None:
         return
     try:
         own = steps_of_snapshot(folder)

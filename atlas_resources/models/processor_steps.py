@@ -15,6 +15,8 @@ from atlas_resources.instruments.spec.input import Interpolation, Preprocessing,
 from atlas_resources.models.weights import hub_offline
 
 PROCESSOR_CONFIG = "preprocessor_config.json"
+JOINT_CONFIG = "processor_config.json"
+"""Where transformers 5 saves the processors of images and of text together."""
 INTERPOLATION_OF_RESAMPLE: dict[int, Interpolation] = {  # numbers of PIL.Image.Resampling
     0: "nearest",
     1: "lanczos",
@@ -89,8 +91,17 @@ def read_configuration(configuration: Mapping[str, Any]) -> Any:
             raise StepsUnreadable(f"transformers cannot read it: {error}") from error
 
 
+def processor_file(folder: Path) -> Path | None:
+    """Returns the file of a snapshot folder that has the settings of its image processor; None if none has."""
+    for name in (PROCESSOR_CONFIG, JOINT_CONFIG):
+        path = folder / name
+        if path.is_file() and (name == PROCESSOR_CONFIG or "image_processor" in path.read_text(encoding="utf-8")):
+            return path
+    return None
+
+
 def steps_of_snapshot(folder: Path) -> Preprocessing:
-    """Reads the steps from the `preprocessor_config.json` of a snapshot folder.
+    """Reads the steps from the file of a snapshot folder that `processor_file` finds.
 
     Code that comes with a repository is never run.
 

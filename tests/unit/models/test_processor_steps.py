@@ -244,6 +244,30 @@ def test_a_model_whose_processor_differs_does_not_load(made: Callable[[str], Spe
         load_model(pinned(spec, folder, tmp_path))
 
 
+def test_settings_that_are_saved_with_those_of_a_text_processor_are_compared_too(
+    made: Callable[[str], Spec], tmp_path: Path
+):
+    """As `ProcessorMixin.save_pretrained` of transformers 5 saves them: one file, an object for each processor."""
+    spec = made("clip, whole")
+    folder = require_weights(spec).folder
+    assert folder is not None
+    content = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").unlink()
+    joint = folder / "processor_config.json"
+    joint.write_text(json.dumps({"processor_class": "CLIPProcessor", "image_processor": content}))
+    assert isinstance(load_model(spec), Embedder)
+    joint.write_text(json.dumps({"image_processor": content | {"resample": 2}}))
+    with pytest.raises(
+        PreprocessingMismatch, match=r"processor_config\.json: interpolation: declared bicubic, its own"
+    ):
+        load_model(spec)
+
+
+def test_settings_of_a_text_processor_alone_are_no_steps(tmp_path: Path):
+    (tmp_path / "processor_config.json").write_text('{"processor_class": "CLIPProcessor"}')
+    assert require_snapshots_steps(project_spec("clip_vit_base_patch32"), tmp_path) is None
+
+
 def test_a_pinned_processor_is_needed_and_verified(made: Callable[[str], Spec]):
     spec = made("dinov2")
     assert [report.status for report in verify_weights(spec)] == ["ok", "ok", "ok"]
