@@ -1,10 +1,11 @@
 """What the UI shows, as Dagster's metadata values."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from atlas_assets.ui.metadata import Markdown
 from atlas_resources.tables.table import Table
@@ -12,8 +13,14 @@ from atlas_resources.tables.table import Table
 
 def column_schema(table: Table) -> Mapping[str, dg.TableSchema]:
     """The asset metadata entry `dagster/column_schema` of a table."""
-    columns = [dg.TableColumn(column.name, str(column.dtype), description=column.meaning) for column in table.columns]
-    return {"dagster/column_schema": dg.TableSchema(columns=columns)}
+    return {"dagster/column_schema": dg.TableSchema(columns=list(table_columns(table)))}
+
+
+def table_columns(table: Table, prefix: str = "") -> Iterator[dg.TableColumn]:
+    """The columns of a table as the UI shows them: name, type, meaning."""
+    for column in table.columns:
+        shown = "Datetime (UTC)" if isinstance(column.dtype, pl.Datetime) else str(column.dtype)
+        yield dg.TableColumn(f"{prefix}{column.name}", shown, description=column.meaning)
 
 
 def dagster_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,10 +9,11 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from atlas_assets.graph._metadata import Origin, column_schema
+from atlas_assets.graph._metadata import Origin, column_schema, table_columns
 from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.graph.instruments import asset_key
 from atlas_assets.graph.plates import MANIFEST_KEY
+from atlas_assets.ui.metadata import markdown_list
 from atlas_assets.ui.neighbours import neighbour_pictures
 from atlas_assets.ui.plots import data_uri_markdown
 from atlas_resources.catalogue.build import MACROS, build_catalogue
@@ -44,6 +45,7 @@ from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT, Table
 
 CATALOGUE_KEY = dg.AssetKey("catalogue")
+SHOWN = 20  # rows of a ledger on its page
 OF_PLATES, OF_RESULTS, OF_RUNS = "ledger_plates", "ledger_results", "ledger_runs"  # groups in the UI
 
 SEGMENT_SETS_MADE_OF = {
@@ -85,6 +87,18 @@ def _counts(rows: pl.DataFrame) -> dict[str, Any]:
     return counts
 
 
+def _first_rows(table: Table, rows: pl.DataFrame) -> dict[str, Any]:
+    """What failed or is refused, a line each: a person opens these ledgers to see that, and they are short."""
+    if table == REFUSED_SCANS:
+        lines = [f"{path}: {reason}" for path, reason in rows.select("path", "reason").head(SHOWN).iter_rows()]
+    elif table == GROUNDWORK_FAILURES:
+        current = rows.filter(IS_CURRENT.name).select("plate_id", "message").head(SHOWN)
+        lines = [f"{plate_id}: {message}" for plate_id, message in current.iter_rows()]
+    else:
+        return {}
+    return {"first_rows": dg.MetadataValue.md(markdown_list(lines))} if lines else {}
+
+
 def _metadata(dataset: Dataset, table: Table, rows: pl.DataFrame) -> dict[str, Any]:
     path = ledger_path(dataset, table)
     metadata: dict[str, Any] = {
@@ -92,6 +106,7 @@ def _metadata(dataset: Dataset, table: Table, rows: pl.DataFrame) -> dict[str, A
         "dagster/uri": path.as_uri(),
         "file_size_bytes": path.stat().st_size,
         **_counts(rows),
+        **_first_rows(table, rows),
     }
     if "instrument" in rows.columns and "is_current" in rows.columns:
         counts = rows.group_by("instrument").agg(pl.len().alias("rows"), pl.col("is_current").sum().alias("current"))
@@ -206,15 +221,6 @@ def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
     return [*map(_build_ledger_asset, ledgers), _build_catalogue_asset(registry)]
 
 
-def _catalogue_columns() -> list[dg.TableColumn]:
-    """The columns of every table, as `table.column`."""
-    return [
-        dg.TableColumn(f"{table.name}.{column.name}", str(column.dtype), description=column.meaning)
-        for table in LEDGERS.values()
-        for column in table.columns
-    ]
-
-
 def _catalogue_lineage() -> dg.TableColumnLineage:
     """Each table is its ledger, column by column."""
     return dg.TableColumnLineage(
@@ -227,6 +233,7 @@ def _catalogue_lineage() -> dg.TableColumnLineage:
 
 
 def _build_catalogue_asset(registry: Registry) -> dg.AssetsDefinition:
+    columns = [column for name, table in LEDGERS.items() for column in table_columns(table, f"{name}.")]
     macros = "\n".join(f"- `{macro.name}`: {macro.meaning}" for macro in MACROS)
 
     @dg.asset(
@@ -236,7 +243,7 @@ def _build_catalogue_asset(registry: Registry) -> dg.AssetsDefinition:
         description=f"`atlas.duckdb`: ledgers as documented tables, a view per instrument, and macros:\n\n{macros}",
         kinds={"duckdb"},
         owners=["team:atlas"],
-        metadata={"dagster/column_schema": dg.TableSchema(columns=_catalogue_columns())},
+        metadata={"dagster/column_schema": dg.TableSchema(columns=columns)},
     )
     def catalogue(context: dg.AssetExecutionContext, dataset: DatasetResource) -> dg.MaterializeResult:
         opened, started = dataset.open(), time.monotonic()

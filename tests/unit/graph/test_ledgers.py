@@ -5,8 +5,10 @@ from typing import Any
 import dagster as dg
 import pytest
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import alter_source
 
 from atlas_assets.graph.ledgers import build_ledger_assets
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
@@ -101,3 +103,22 @@ def test_a_refresh_has_numbers_that_the_ui_plots(refreshed):
     assert (runs["dagster/row_count"], runs["current_rows"], runs["failed_runs"]) == (10, 10, 0)
     for name in ("seconds", "file_size_bytes", "median_seconds_per_plate"):
         assert runs[name] > 0, name
+
+
+def test_ledgers_of_what_went_wrong_show_it(graph, tmp_path):
+    torn = tmp_path / "![torn](http).tif"
+    torn.write_bytes(b"torn")
+    list(register_scans(graph.dataset, [torn]))
+    alter_source(graph.dataset, "plate-002")
+    graph.materialize("plate/input_image", "plate/input_color_histograms")
+    graph.materialize("ledger/refused_scans", "ledger/groundwork_failures")
+    refused = metadata_of(graph, "ledger/refused_scans")["first_rows"]
+    assert refused.startswith("- ")
+    assert "!\\[torn\\](http).tif: is not an image" in refused
+    assert metadata_of(graph, "ledger/groundwork_failures")["first_rows"].startswith("- plate-002: ")
+
+
+def test_types_of_columns_are_short(refreshed):
+    schema = refreshed.definitions.resolve_asset_graph().get(dg.AssetKey(["ledger", "runs"])).metadata
+    types = {column.name: column.type for column in schema["dagster/column_schema"].columns}
+    assert (types["sealed_at"], types["attempt"]) == ("Datetime (UTC)", "Int32")
