@@ -78,13 +78,13 @@ def plan_pull(hub: Hub, spec: Spec) -> list[Step]:
             return [Step(spec.key, None, "failed", f"the spec names no weights. Complete model_specs/{spec.key}.yaml.")]
         case Algorithm(library=library, version=version):
             return [Step(spec.key, None, "nothing to fetch", f"an algorithm of {library}=={version}")]
-        case HubWeights(revision=None, repository=repository):
+        case HubWeights(revision=None):
             return [
-                Step(spec.key, None, "failed", f"no revision is pinned. `atlas models pin {repository}` shows one.")
+                Step(spec.key, None, "failed", f"no revision is pinned. `atlas models pin --fill {spec.key}` pins one.")
             ]
         case LibraryWeights() | HubWeights() | GitWeights() | WheelWeights():
             steps = [_plan_or_fail(hub, spec, spec.weights, file) for file in pinned_files(spec.weights)]
-            detail = f"the spec names no file. `atlas models pin {spec.model_id}` drafts a spec with the hub's files."
+            detail = f"the spec names no file. `atlas models pin --fill {spec.key}` adds those of the hub."
             return steps or [Step(spec.key, None, "failed", detail)]
 
 

@@ -36,7 +36,7 @@ class Status:
         """What a person can do about it."""
         if self.name == "refused":
             return f"`atlas models show {key}` says why and on whose word."
-        return f"Complete model_specs/{key}.yaml."
+        return f"Complete model_specs/{key}.yaml; `atlas models pin --fill {key}` asks the hub for what it states."
 
 
 def _missing_pins(spec: Spec) -> list[str]:

@@ -370,7 +370,7 @@ def test_weights_that_no_hub_has_are_reported_without_a_request(
 
 def test_an_unpinned_revision_is_reported(bench: Bench):
     bench.pin(revision=None)
-    assert f"no revision is pinned. `atlas models pin {MODEL}` shows one." in bench.atlas("pull", KEY).stderr
+    assert f"no revision is pinned. `atlas models pin --fill {KEY}` pins one." in bench.atlas("pull", KEY).stderr
 
 
 @pytest.mark.parametrize("arguments", [[], [KEY, "--active"], ["--roster", "x", "--active"]])
