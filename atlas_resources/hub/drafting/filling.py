@@ -24,7 +24,7 @@ from atlas_resources.hub.drafting.families import (
     preprocessing_of,
 )
 from atlas_resources.hub.drafting.model_card import ModelCard, fetch_model_card
-from atlas_resources.hub.drafting.spec_draft import family_source, licence_of, weights_of
+from atlas_resources.hub.drafting.spec_draft import family_source, licence_of, weights_of, without_declared
 from atlas_resources.hub.errors import HubError
 from atlas_resources.hub.planning import Step, plan_pull
 from atlas_resources.instruments.spec.pins import weight_files
@@ -79,15 +79,14 @@ def _fill_from_card(spec: Spec, text: str, card: ModelCard, licence: str | None)
         text = with_items(text, "sources", [f"{', '.join(added)}: the hub's metadata of {at}"])
         lines += [f"weights: {line}" for line in added]
     inherited = family.inherited() if family else {}
-    for name, value in facts.items():
-        if value and not content.get(name):
-            text = with_block(text, name, value, list(Spec.model_fields))
-            lines.append(
-                f"{name}: {f'as in {family.like}' if family and name in inherited else 'as the hub states it'}"
-            )
+    fields = [name for name, value in facts.items() if value and not content.get(name)]
+    for name in fields:
+        text = with_block(text, name, facts[name], list(Spec.model_fields))
+        stated = "as declared" if name == "licence" and licence else "as the hub states it"
+        lines.append(f"{name}: {f'as in {family.like}' if family and name in inherited else stated}")
     if family and family.like and any(line.endswith(family.like) for line in lines):
         text = with_items(text, "sources", [family_source(family)])
-    return Filled(text, lines)
+    return Filled(without_declared(text, fields), lines)
 
 
 def _family_for(spec: Spec, card: ModelCard) -> Family | None:

@@ -3,6 +3,7 @@
 What neither says is null, and the draft lists it for a person.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,7 @@ ROLE_OF_PIPELINE: dict[str, Role] = {  # the hub's pipeline tags
     "visual-question-answering": "text",
     "text-to-image": "generative",
 }
+OPENING, ITEM = "# Drafted from what a hub states. A person must still declare:\n", "# - "
 GIVES: dict[Role, str] = {
     "embedding": "Image embedding",
     "segmentation": "Masks",
@@ -138,11 +140,11 @@ def _to_declare(content: dict[str, Any], card: ModelCard, family: Family | None,
     pickles = [file["path"] for file in files if file["format"] == "pickle"]
     undigested = [file["path"] for file in files if file["format"] != "json" and file["sha256"] is None]
     tag = card.licence_tag or "not given"
+    declare = f"`atlas models pin --fill {content['key']} --licence SPDX` (or `unknown`)"
     asked = {
         f"role: check it; the hub's pipeline tag is {card.pipeline_tag or 'not given'}": family is None,
         "loader: the family that loads it, or stay an idea": family is None,
-        f"licence: the hub's tag is {tag}; --licence SPDX declares it, or --licence unknown": content["licence"]
-        is None,
+        f"licence: the hub's tag is {tag}; {declare} declares one": content["licence"] is None,
         f"output: {reason or 'kind, size, and which pooled feature'}{candidates}": content["output"] is None,
         "preprocessing: no preprocessor_config.json whose steps a spec can state": content["preprocessing"] is None,
         "numeric: dtype and device": content["numeric"] is None,
@@ -182,10 +184,19 @@ def draft_spec(card: ModelCard, key: str | None = None, licence: str | None = No
     body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
     if not to_declare:
         return Draft(content["key"], body, [])
-    comment = "".join(f"# - {line}\n" for line in to_declare)
-    return Draft(
-        content["key"], f"# Drafted from what a hub states. A person must still declare:\n{comment}{body}", to_declare
-    )
+    comment = "".join(f"{ITEM}{line}\n" for line in to_declare)
+    return Draft(content["key"], f"{OPENING}{comment}{body}", to_declare)
+
+
+def without_declared(text: str, fields: Collection[str]) -> str:
+    """The draft's text without the comments that ask for fields which it has now."""
+    lines = [
+        line
+        for line in text.splitlines(keepends=True)
+        if not (line.startswith(ITEM) and line.removeprefix(ITEM).partition(":")[0] in fields)
+    ]
+    is_asking = any(line.startswith(ITEM) for line in lines)
+    return "".join(line for line in lines if is_asking or line != OPENING)
 
 
 def _content(card: ModelCard, family: Family | None, key: str, licence: str | None) -> tuple[dict[str, Any], str]:

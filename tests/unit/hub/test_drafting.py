@@ -80,7 +80,7 @@ def test_what_a_person_must_declare_is_listed_with_the_hubs_hints(bench: Bench):
         "24; config.json has vision_config.hidden_size 32; config.json has vision_config.image_size 56)"
     ) in printed
     assert "- failure_modes" not in printed
-    assert "- licence: the hub's tag is not given; --licence SPDX declares it" in printed
+    assert "- licence: the hub's tag is not given; `atlas models pin --fill drafted --licence SPDX`" in printed
     assert "Then: atlas models check; atlas models pull drafted" in printed
 
 

@@ -134,7 +134,12 @@ def test_independent_labels_are_drafted_with_a_sigmoid(studio: Bench, tmp_path: 
 @pytest.mark.parametrize(
     "case",
     [
-        (full_clip, CLIPImageProcessorPil(), ["license:other"], "- licence: the hub's tag is other; --licence SPDX"),
+        (
+            full_clip,
+            CLIPImageProcessorPil(),
+            ["license:other"],
+            "- licence: the hub's tag is other; `atlas models pin --fill drafted --licence SPDX`",
+        ),
         (full_clip, None, ["license:mit"], "- preprocessing: no preprocessor_config.json"),
         (unnamed_classifier, CONVNEXT, ["license:mit"], "- output: config.json names no labels"),
     ],
@@ -162,6 +167,20 @@ def test_a_licence_that_a_person_declares_completes_it(studio: Bench, tmp_path: 
     assert licence is not None
     assert (licence.spdx, licence.commercial_use) == ("CC-BY-NC-4.0", "no")
     assert licence.source == "declared when the spec was drafted; the hub's licence tag is not given"
+
+
+def test_what_was_declared_is_no_longer_asked_for(studio: Bench, tmp_path: Path):
+    publish(studio, tmp_path / "published", full_clip())
+    studio.repository.metadata["tags"] = []
+    studio.atlas("pin", MODEL, "--write", "--key", "drafted")
+    asked = (studio.specs / "drafted.yaml").read_text(encoding="utf-8")
+    assert [line[:9] for line in asked.splitlines() if line.startswith("#")] == ["# Drafted", "# - licen", "# - prepr"]
+    studio.atlas("pin", "--fill", "drafted", "--licence", "unknown")
+    left = (studio.specs / "drafted.yaml").read_text(encoding="utf-8")
+    assert [line[:9] for line in left.splitlines() if line.startswith("#")] == ["# Drafted", "# - prepr"]
+    publish(studio, tmp_path / "published", CLIPImageProcessorPil())
+    assert "drafted: admitted\n" in studio.atlas("pin", "--fill", "drafted").stdout
+    assert "#" not in (studio.specs / "drafted.yaml").read_text(encoding="utf-8")
 
 
 def test_a_pickle_that_the_family_does_not_read_keeps_it_an_idea(studio: Bench, tmp_path: Path):
