@@ -1,14 +1,24 @@
 """An instrument for CUDA finds its device, or fails before anything is read with a message that says what exists."""
 
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from support.made_specs import project_spec
 
-from atlas_resources.instruments.spec.numeric import Numeric
-from atlas_resources.models.devices import DeviceUnavailable, choose_index, driver_version, require_device
+from atlas_resources.instruments.spec.numeric import Numeric, pinned_modes
+from atlas_resources.models.devices import (
+    DeviceUnavailable,
+    choose_index,
+    describe_accelerator,
+    driver_version,
+    require_device,
+)
 from atlas_resources.models.loading import load_model
+from atlas_resources.models.memory import is_device_lost, release_cached_memory
 
 KEY = "clip_vit_large_patch14"
 TWO = ("NVIDIA H100", "NVIDIA L4")
@@ -116,3 +126,82 @@ def test_of_a_variant_for_a_gpu_the_instrument_that_it_varies_is_named():
 
 def test_a_variant_runs_on_the_device_that_it_declares():
     assert require_device(project_spec("clip_vit_large_patch14_cpu")) == "cpu"
+
+
+LOST = torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+
+@pytest.fixture
+def two_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with two cards, as torch describes it; nothing can be computed on them."""
+    monkeypatch.delenv("ATLAS_CUDA_DEVICE", raising=False)
+    facts = {"uuid": "8a0f", "major": 9, "minor": 0, "total_memory": 85_000_000_000}
+    for name, value in {
+        "is_available": lambda: True,
+        "is_initialized": lambda: True,
+        "device_count": lambda: 2,
+        "current_device": lambda: 1,
+        "get_device_name": lambda index: TWO[index],
+        "get_device_properties": lambda index: SimpleNamespace(name=TWO[index], **facts),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+
+
+def raises(error: Exception) -> Callable[..., Any]:
+    def raising(*given: object) -> Any:
+        raise error
+
+    return raising
+
+
+def test_the_chosen_card_is_named_as_torch_names_devices(two_cards: None, monkeypatch: pytest.MonkeyPatch):
+    spec = project_spec(KEY)
+    assert require_device(spec) == "cuda:0"
+    monkeypatch.setenv("ATLAS_CUDA_DEVICE", "1")
+    assert require_device(spec) == "cuda:1"
+
+
+def test_what_is_known_of_the_card_in_use_is_described(two_cards: None):
+    spec = project_spec(KEY)
+    found = describe_accelerator(spec)
+    assert found is not None
+    assert (found.name, found.index, found.uuid, found.capability) == ("NVIDIA L4", 1, "8a0f", "9.0")
+    assert (found.cuda, found.cudnn) == (torch.version.cuda, torch.backends.cudnn.version())
+    assert found.modes == pinned_modes(spec.numeric)
+    assert found.modes["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_an_instrument_for_the_cpu_has_no_card_even_where_there_is_one(two_cards: None):
+    assert describe_accelerator(project_spec("efficientnet_lite0")) is None
+
+
+@pytest.mark.parametrize(
+    "message", ["CUDA error: device-side assert triggered", "CUDA error: no kernel image is available for execution"]
+)
+def test_a_card_on_which_nothing_can_be_computed_is_unavailable_before_any_plate(
+    message: str, two_cards: None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "set_device", raises(torch.AcceleratorError(message)))
+    with pytest.raises(DeviceUnavailable, match=f"cuda:0 cannot be used in this process: {message}"):
+        load_model(project_spec(KEY))
+
+
+def test_an_error_of_a_library_loses_the_device_if_the_device_does_not_answer(
+    two_cards: None, monkeypatch: pytest.MonkeyPatch
+):
+    error = RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm(...)`")
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    assert not is_device_lost(error)
+    monkeypatch.setattr(torch.cuda, "synchronize", raises(LOST))
+    assert is_device_lost(error)
+
+
+def test_a_lost_device_has_no_memory_to_give_back_and_another_error_is_raised(
+    two_cards: None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "empty_cache", raises(LOST))
+    release_cached_memory()
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "empty_cache", raises(torch.AcceleratorError("CUDA error: invalid argument")))
+    with pytest.raises(torch.AcceleratorError, match="invalid argument"):
+        release_cached_memory()
