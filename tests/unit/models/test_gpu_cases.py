@@ -8,6 +8,7 @@ from support import lost_device
 from support.gpu_cases import CASES, CPU_ONLY, distance, on, result_of
 from support.made_datasets import make_dataset, run_folders
 
+from atlas_resources.files.project import PROJECT_ROOT
 from atlas_resources.instruments.loader_table import LOADERS
 
 
@@ -34,3 +35,9 @@ def test_the_run_that_loses_its_device_ends_as_told(tmp_path: Path, capsys: pyte
     lost_device.main(dataset.root, "cpu")
     assert capsys.readouterr().out.startswith("ended by: this process has lost its device while measuring plate-003, ")
     assert [len(run_folders(dataset, plate_id)) for plate_id in dataset.plate_ids()] == [1, 1, 0, 0, 0]
+
+
+def test_every_module_of_tests_on_a_gpu_is_marked():
+    modules = list((PROJECT_ROOT / "tests" / "gpu").glob("*.py"))
+    assert len(modules) >= 2
+    assert all("pytestmark = WANTS_GPU" in path.read_text(encoding="utf-8") for path in modules)
