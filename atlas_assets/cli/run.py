@@ -1,5 +1,6 @@
 """`atlas run` and `atlas status`: materialise the graph in this process, and show what is done."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from atlas_assets.cli.output import console, fail, open_dataset
 
 if TYPE_CHECKING:
     from atlas_resources.instruments.registry import Registry
+    from atlas_resources.plates.plate import Plate
 
 
 def _print_problems(registry: "Registry") -> bool:
@@ -82,6 +84,13 @@ def run(
         raise typer.Exit(1)
 
 
+def _source_change(plate: "Plate") -> str | None:
+    """How the plate's source differs from the registered one; None if it does not, or the plate cannot be read."""
+    with suppress(OSError, ValueError, LookupError):  # a plate that cannot be read is listed as failed
+        return plate.source_change()
+    return None
+
+
 def status() -> None:
     """Show how many plates are done, failed and missing in each active asset, and whether the ledgers are up to date.
 
@@ -110,10 +119,13 @@ def status() -> None:
         console.print(f"{plate.plate_id} failed {times} in {name}: {plate.reason}", style="red", markup=False)
     for line in weights_missing(registry.active_instruments):
         console.print(line, style="yellow", markup=False, soft_wrap=True)
+    changed = [change for plate in dataset.plates() if (change := _source_change(plate))]
+    for line in changed:
+        console.print(line, style="red", markup=False, soft_wrap=True)
     behind = why_behind(dataset, registry)
     console.print(f"ledgers: {behind or 'up to date'}", markup=False, soft_wrap=True)
     left_out = find_left_out(dataset)
     for fault in left_out:
         console.print(f"left out of the ledgers: {fault}", style="red", markup=False, soft_wrap=True)
-    if _print_problems(registry) or failures or left_out:
+    if _print_problems(registry) or failures or left_out or changed:
         raise typer.Exit(1)

@@ -123,7 +123,11 @@ def require_readable_header(path: Path, image: ImageFile.ImageFile, max_pixels: 
     """Raise ImageRefused, before a pixel is decoded, for an image that is too large or that Pillow decodes wrongly."""
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageRefused(path, f"has {width * height:,} pixels ({width} x {height}); the limit is {max_pixels:,}")
+        raise ImageRefused(
+            path,
+            f"has {width * height:,} pixels ({width} x {height}); the limit is {max_pixels:,}. "
+            "Fix: save it at a lower resolution, or in parts",
+        )
     if image.mode in ("I", "F"):
         samples = "floating-point samples" if image.mode == "F" else "samples of 32 bits or with a sign"
         raise ImageRefused(path, f"has {samples} (mode {image.mode}){WITHOUT_WHITE}")

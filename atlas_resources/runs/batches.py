@@ -3,6 +3,7 @@
 Instruments and files are unknown here: a `Job` defines how a plate is measured and how its result is kept.
 """
 
+import errno
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,12 @@ from atlas_resources.plates.run_contracts import StageSeconds, StructuredError
 from atlas_resources.runs.claims import Claim, claim_plate
 from atlas_resources.runs.measuring import structured
 from atlas_resources.runs.stages import Stopwatch
+
+PLATE_ERRORS = {
+    *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTEMPTY),
+}
+"""What an unwritable, missing or odd folder of one plate gives."""
 
 Sealed = TypeVar("Sealed")
 Sealed_co = TypeVar("Sealed_co", covariant=True)
@@ -50,7 +57,7 @@ class Job(Protocol[Sealed_co]):
     def seal(self, plate: Plate, prepared: Any, result: Any, stopwatch: Stopwatch) -> Sealed_co:
         """Keeps the result, with the seconds that the plate took.
 
-        A ValueError is the plate's failure; an OSError ends the loop.
+        A ValueError, or an OSError of the plate's own folder, is the plate's failure; another OSError ends the loop.
         """
         ...
 
@@ -202,7 +209,10 @@ class Batches(Generic[Sealed]):
             ) from error
 
     def _seal(self, prepared: _Prepared, result: Any | StructuredError) -> PlateOutcome[Sealed]:
-        """Seals a result or a failure. Rows that break the table's schema fail the plate; a full disk ends the run."""
+        """Seals a result or a failure.
+
+        Rows that break their schema, and a folder that cannot be written, fail the plate. A full disk ends the run.
+        """
         if prepared.done is not None:
             return PlateOutcome(prepared.plate_id, "reused", prepared.done)
         if prepared.plate is None:
@@ -211,10 +221,21 @@ class Batches(Generic[Sealed]):
             try:
                 sealed = self.job.seal(prepared.plate, prepared.payload, result, prepared.stopwatch)
                 return PlateOutcome(prepared.plate_id, "complete", sealed)
-            except (ValueError, pl.exceptions.PolarsError) as error:
+            except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+                _require_of_plate(error)
                 result = structured(error, "seal")
-        failure = self.job.seal_failure(prepared.plate, result)
+        try:
+            failure = self.job.seal_failure(prepared.plate, result)
+        except OSError as error:
+            _require_of_plate(error)
+            failure = None
         return PlateOutcome(prepared.plate_id, "failed", failure, result)
+
+
+def _require_of_plate(error: Exception) -> None:
+    """Raises an error of the disk, which would be that of every plate; returns if it is of one plate's folder."""
+    if isinstance(error, OSError) and error.errno not in PLATE_ERRORS:
+        raise error
 
 
 def _batches(prepared: Iterator[_Prepared], size: int) -> Iterator[list[_Prepared]]:

@@ -155,6 +155,17 @@ class TestRun:
         assert "1 of 3 plates failed" in result.output
         assert "plate-002: " in result.output
 
+    def test_the_status_names_a_source_that_changed(self, home, scans):
+        atlas("plates", "add", scans)
+        atlas("run")
+        assert atlas("status").exit_code == 0
+        path = home.plate("plate-002").source_path()
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes() + b"x")
+        result = atlas("status")
+        assert result.exit_code == 1
+        assert f"{path} has changed: expected sha256 " in result.output
+
     def test_an_altered_sealed_result_is_named_left_out_and_the_exit_code_is_1(self, home, scans):
         """The vector is changed into another valid one; ledgers and catalogue are deleted, and so rebuilt."""
         atlas("plates", "add", scans)

@@ -1,5 +1,7 @@
 """One bad plate fails alone and is kept as evidence; a second run computes only that plate."""
 
+import errno
+
 import dagster as dg
 import polars as pl
 import pytest
@@ -11,6 +13,7 @@ from atlas_resources.ledgers.runs import build_results, build_runs
 from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.run_contracts import RunManifest, RunReport
 from atlas_resources.runs.sealed import MANIFEST_NAME
+from atlas_resources.runs.sealing import Run
 
 EMBEDDINGS, SEGMENTS = f"embeddings/{EMBEDDER}", f"segments/{SEGMENTER}"
 OTHERS = {"plate-001", "plate-002", "plate-004", "plate-005"}
@@ -187,3 +190,45 @@ def test_a_plate_with_a_broken_sealed_manifest_fails_alone(graph):
     run = graph.materialize(SEGMENTS)
     assert not run.success
     assert {plate_id for plate_id, _ in graph.events(SEGMENTS)[before:]} == OTHERS
+
+
+class TestOddFolder:
+    """The run folder of plate-002 cannot be written: there is a file in its place."""
+
+    def test_its_plate_fails_alone_and_the_plates_behind_it_are_made(self, graph):
+        runs = graph.dataset.plate("plate-002").runs_folder
+        runs.rmdir() if runs.is_dir() else None
+        runs.write_text("not a folder")
+        result = graph.materialize(EMBEDDINGS)
+        assert not result.success
+        assert graph.materialized(EMBEDDINGS) == {"plate-001", "plate-003", "plate-004", "plate-005"}
+        summary = summary_of(result, f"embeddings__{EMBEDDER}")
+        assert summary.startswith("1 of 5 plates failed; the others are materialised.\nplate-002: ")
+        assert str(runs) in summary
+
+    def test_a_folder_that_vanishes_while_it_is_measured_costs_its_plate_alone(self, graph, monkeypatch):
+        seal = Run.seal
+
+        def without_folder(self, plate, *arguments):
+            if plate.id == "plate-002":
+                raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(plate.runs_folder))
+            return seal(self, plate, *arguments)
+
+        monkeypatch.setattr(Run, "seal", without_folder)
+        result = graph.materialize(EMBEDDINGS)
+        assert "plate-002: FileNotFoundError (seal): " in summary_of(result, f"embeddings__{EMBEDDER}")
+        assert graph.materialized(EMBEDDINGS) == {"plate-001", "plate-003", "plate-004", "plate-005"}
+
+    def test_a_full_disk_is_not_the_plates_failure(self, graph, monkeypatch):
+        def full(self, plate, *arguments):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Run, "seal", full)
+        result = graph.materialize(EMBEDDINGS)
+        assert not result.success
+        assert run_folders(graph.dataset, "plate-001") == []
+        (step,) = {event.step_key for event in result.all_events if event.is_step_failure}
+        assert "No space left on device" in str(
+            next(event.step_failure_data.error for event in result.all_events if event.is_step_failure)
+        )
+        assert step == f"embeddings__{EMBEDDER}"

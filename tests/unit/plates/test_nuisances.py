@@ -54,7 +54,10 @@ def test_every_registered_nuisance_becomes_upright_srgb(name):
 
 def test_a_limit_below_220_megapixels_refuses_the_bomb_by_its_header(tmp_path):
     (refused,) = register_scans(Dataset(tmp_path), [NASTY / "bomb_220mp_1bit.png"], max_pixels=200_000_000)
-    assert refused.reason == "has 220,000,000 pixels (40000 x 5500); the limit is 200,000,000"
+    assert (
+        refused.reason == "has 220,000,000 pixels (40000 x 5500); the limit is 200,000,000. "
+        "Fix: save it at a lower resolution, or in parts"
+    )
 
 
 def test_every_real_plate_is_registered_byte_for_byte(tmp_path):

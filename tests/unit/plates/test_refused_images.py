@@ -97,7 +97,10 @@ def test_a_png_whose_checksum_is_wrong(tmp_path):
 
 def test_more_pixels_than_the_limit_before_any_is_decoded(tmp_path):
     path = write_png(tmp_path / "bomb.png", (40_000, 5_500), 1, 0, [])
-    assert reason_of(path, 219_999_999) == "has 220,000,000 pixels (40000 x 5500); the limit is 219,999,999"
+    assert (
+        reason_of(path, 219_999_999) == "has 220,000,000 pixels (40000 x 5500); the limit is 219,999,999. "
+        "Fix: save it at a lower resolution, or in parts"
+    )
     assert "truncated" in reason_of(path, 220_000_000)
 
 
