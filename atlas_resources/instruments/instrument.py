@@ -144,7 +144,7 @@ def identity(spec: Spec, loader_version: int, upstream: InstrumentIdentity | Non
     if missing or sha is None or spec.licence is None or spec.loader is None:
         status = status_of(spec)
         what = "refused" if status.name == "refused" else "an idea, not an instrument"
-        raise ValueError(f"{spec.key} is {what}: {status.reason}. {status.fix(spec.key)}")
+        raise ValueError(f"{spec.key} is {what}: {status.reason}. {status.fix(spec.variant_of or spec.key)}")
     if (upstream and upstream.key) != spec.upstream:
         raise ValueError(f"{spec.key}: expected the identity of {spec.upstream}, found {upstream and upstream.key}")
     terms = _terms(spec.licence, upstream)

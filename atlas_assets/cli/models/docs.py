@@ -94,6 +94,7 @@ def _row(registry: Registry, spec: Spec) -> str:
         mode_words(spec.numeric) if spec.numeric else "-",
         f"**{status.name}**"
         + (", active" if spec.key in registry.active else "")
+        + (f", a variant of `{spec.variant_of}`" if spec.variant_of else "")
         + (f": {status.reason}" * bool(status.reasons)),
     ]
     return "| " + " | ".join(map(_cell, cells)) + " |"

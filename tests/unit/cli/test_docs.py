@@ -35,6 +35,7 @@ def test_each_instrument_has_a_row_and_a_card_with_failures_and_sources(key: str
     assert status.reason in row
     (card,) = re.findall(rf'<a id="{key}"></a>.*?(?=\n##|\Z)', PAGE, flags=re.DOTALL)
     if spec.variant_of:
+        assert f"**{status.name}**, a variant of `{spec.variant_of}`" in row
         assert f"A variant of [`{spec.variant_of}`](#{spec.variant_of})" in card  # which has all that follows
         return
     for mode in spec.failure_modes:
