@@ -6,6 +6,8 @@ Its file names the other instrument and states only what differs. No files are r
 from collections.abc import Mapping, Set
 from typing import Any
 
+from pydantic import Field
+
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem
 from atlas_resources.instruments.spec.numeric import Numeric, mode_of
@@ -23,8 +25,8 @@ class Variant(Contract):
     description: str | None = None
     numeric: Numeric | None = None
     upstream: str | None = None
-    batch_size: int | None = None
-    max_partitions_per_run: int | None = None
+    batch_size: int | None = Field(default=None, gt=0)
+    max_partitions_per_run: int | None = Field(default=None, gt=0)
 
 
 def schema_of(content: object) -> type[Spec] | type[Variant]:

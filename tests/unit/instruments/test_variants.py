@@ -108,6 +108,11 @@ def test_a_project_of_ones_own_can_vary_a_packaged_instrument(tmp_path: Path):
             "made.yaml: preprocessing: found None, expected no field of this name",
         ),
         (
+            BASE,
+            {"numeric": ON_CPU, "batch_size": 0},
+            "made.yaml: batch_size: found 0, expected input should be greater than 0",
+        ),
+        (
             HEAD,
             {"upstream": "otsu_luma"},
             "made.yaml: upstream: found 'otsu_luma', segmentation, expected an instrument of role 'embedding'",
