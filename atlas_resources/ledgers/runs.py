@@ -24,7 +24,7 @@ from atlas_resources.ledgers.parquet import (
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import Accelerator, Metrics, RunManifest
-from atlas_resources.runs.faults import RunKey, require_outputs, try_read, whole_plates
+from atlas_resources.runs.faults import RunKey, own_fault, require_outputs, try_read
 from atlas_resources.runs.sealed import read_manifest
 from atlas_resources.tables.ledgers import LINEAGE, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
@@ -161,8 +161,9 @@ def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> p
         schema={"instrument": pl.String, "fingerprint": pl.String},
         orient="row",
     )
+    plates = map(dataset.plate, sorted(set(runs["plate_id"])))
     sources = pl.DataFrame(
-        [(plate.id, plate.source_sha256()) for plate in whole_plates(dataset)],
+        [(plate.id, plate.source_sha256()) for plate in plates if own_fault(plate) is None],
         schema={"plate_id": pl.String, "source_sha256": pl.String},
         orient="row",
     )
