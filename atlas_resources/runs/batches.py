@@ -26,6 +26,9 @@ PLATE_ERRORS = {
 }
 """What an unwritable, missing or odd folder of one plate gives."""
 
+MOST_DEATHS = 3
+"""After as many processes died with a plate, its failure is kept, and it is measured again only when it is retried."""
+
 Sealed = TypeVar("Sealed")
 Sealed_co = TypeVar("Sealed_co", covariant=True)
 
@@ -111,7 +114,7 @@ class _Prepared:
     Attributes:
         plate_id: the plate's id, as given.
         plate: the plate; None if the id is not valid.
-        claim: the right to measure the plate; None if another run holds it.
+        claim: the right to measure the plate; None if another run holds it, or a process died with it.
         stopwatch: the time that the plate took so far.
         payload: what `prepare` returned.
         error: why the plate could not be prepared.
@@ -127,8 +130,8 @@ class _Prepared:
     done: Any = None
 
     @property
-    def is_busy(self) -> bool:
-        """Whether another run holds the plate."""
+    def is_put_off(self) -> bool:
+        """Whether the plate comes last."""
         return self.claim is None and self.error is None
 
 
@@ -145,16 +148,17 @@ class Batches(Generic[Sealed]):
     def outcomes(self, plate_ids: Sequence[str], batch_size: int) -> Iterator[PlateOutcome[Sealed]]:
         """Yields each plate's outcome as soon as it is sealed.
 
-        Plates that another run holds come last, one by one, so that a run that waits for a plate holds no other.
+        Plates that another run holds come last, one by one, so that a run that waits for a plate holds no other. So do
+        plates that a process died with: if one of them kills this process too, the others are done or not begun.
         """
         # Plates differ in size: with less than two for each thread, one large plate would leave the other thread idle.
         depth = max(batch_size + THREADS, 2 * THREADS)
-        busy = []
+        last = []
         try:
             for batch in _batches(ahead(self._prepare, plate_ids, depth), batch_size):
-                busy += [prepared.plate_id for prepared in batch if prepared.is_busy]
-                yield from self._finish([prepared for prepared in batch if not prepared.is_busy])
-            for plate_id in busy:
+                last += [prepared.plate_id for prepared in batch if prepared.is_put_off]
+                yield from self._finish([prepared for prepared in batch if not prepared.is_put_off])
+            for plate_id in last:
                 yield from self._finish([self._prepare(plate_id, wait=True)])
         finally:
             for claim in self._claims:
@@ -166,9 +170,14 @@ class Batches(Generic[Sealed]):
             claim = claim_plate(plate, self.job.key, wait=wait)
         except (OSError, ValueError) as caught:
             return _Prepared(plate_id, error=structured(caught, "decode"))
+        if claim is not None and claim.deaths and not wait:
+            claim.put_off()
+            claim = None
         if claim is None:
             return _Prepared(plate_id, plate)
         self._claims.append(claim)
+        if claim.deaths >= MOST_DEATHS:
+            return _Prepared(plate_id, plate, claim, error=_process_died(claim.deaths))
         stopwatch = Stopwatch()
         payload = error = done = None
         try:
@@ -230,6 +239,14 @@ class Batches(Generic[Sealed]):
             _require_of_plate(error)
             failure = None
         return PlateOutcome(prepared.plate_id, "failed", failure, result)
+
+
+def _process_died(deaths: int) -> StructuredError:
+    message = (
+        f"{deaths} processes died, one after another, while they measured it; most likely memory ran out. "
+        "Fix: give the process more memory, or lower the instrument's batch_size, and run it again"
+    )
+    return StructuredError(stage="compute", type="ProcessDied", message=message, traceback="")
 
 
 def _require_of_plate(error: Exception) -> None:

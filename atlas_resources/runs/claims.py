@@ -2,6 +2,7 @@
 
 import fcntl
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,24 +11,53 @@ from atlas_resources.plates.plate import Plate
 
 
 class Claim:
-    """The right to measure one plate with one instrument. One run holds it at a time; it ends with the process."""
+    """The right to measure one plate with one instrument. One run holds it at a time; it ends with the process.
+
+    Attributes:
+        deaths: How many processes died, one after another, while they held it. One of them may have died of the plate,
+            as when memory ran out.
+    """
 
     def __init__(self, lock: BinaryIO):
+        """Counts this process among the dead until it releases the claim.
+
+        Args:
+            lock: the locked file. It holds the number of processes that died.
+        """
         self._lock = lock
+        lock.seek(0)
+        content = lock.read(8)
+        self.deaths = int(content) if content.isdigit() else 0
+        self._write(self.deaths + 1)
 
     def release(self) -> None:
-        """Releases the plate to other runs."""
-        self._lock.close()
+        """Releases the plate to other runs: this process has not died of it."""
+        self._close(0)
+
+    def put_off(self) -> None:
+        """Releases the plate without having measured it."""
+        self._close(self.deaths)
+
+    def _close(self, deaths: int) -> None:
+        if not self._lock.closed:
+            self._write(deaths)
+            self._lock.close()
+
+    def _write(self, deaths: int) -> None:
+        with suppress(OSError):  # on a full disk nobody is counted; sealing says that it is full
+            self._lock.truncate(0)
+            self._lock.write(str(deaths).encode() if deaths else b"")
+            self._lock.flush()
 
 
 def claim_plate(plate: Plate, key: str, *, wait: bool = False) -> Claim | None:
     """Claims a plate for an instrument, by its key, or for the groundwork.
 
-    Returns None if another run holds the plate; with `wait`, waits for it. The lock is an flock
-    on an empty file, which the kernel releases when the process dies.
+    Returns None if another run holds the plate; with `wait`, waits for it. The lock is an flock on a file, which the
+    kernel releases when the process dies.
     """
     plate.locks_folder.mkdir(parents=True, exist_ok=True)
-    lock = (plate.locks_folder / key).open("wb")
+    lock = (plate.locks_folder / key).open("a+b")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:

@@ -1,5 +1,8 @@
 """One run at a time measures a plate's groundwork; another continues with other plates and then reuses it."""
 
+import signal
+import subprocess
+import sys
 from itertools import islice
 
 import pytest
@@ -53,3 +56,56 @@ def test_every_claim_is_released_when_every_plate_fails(dataset, monkeypatch):
         claimed = claim_plate(dataset.plate(plate_id), CLAIM_KEY)
         assert claimed is not None
         claimed.release()
+
+
+CLAIM_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.runs.claims import claim_plate
+
+claims = [claim_plate(Dataset(Path(sys.argv[1])).plate(plate_id), sys.argv[2], wait=True) for plate_id in sys.argv[3:]]
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def die_with(dataset, *plate_ids: str) -> None:
+    """A process that claims plates and is killed, as when memory runs out."""
+    command = [sys.executable, "-c", CLAIM_AND_DIE, str(dataset.root), CLAIM_KEY, *plate_ids]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+
+
+def test_plates_that_a_process_died_with_come_last_one_by_one(dataset):
+    die_with(dataset, "plate-001", "plate-002")
+    made = make_groundwork(dataset, dataset.plate_ids())
+    assert [next(made).plate_id for _ in range(3)] == ["plate-003", "plate-004", "plate-005"]
+    assert next(made).plate_id == "plate-001"
+    untouched = claim_plate(dataset.plate("plate-002"), CLAIM_KEY)
+    assert untouched is not None
+    assert untouched.deaths == 1, "if plate-001 killed this process too, plate-002 would not be blamed for it"
+    untouched.put_off()
+    assert [plate.status for plate in made] == ["complete"]
+
+
+def test_a_plate_that_is_made_is_blamed_no_longer(dataset):
+    die_with(dataset, "plate-001")
+    list(make_groundwork(dataset, ["plate-001"]))
+    again = claim_plate(dataset.plate("plate-001"), CLAIM_KEY)
+    assert again is not None
+    assert again.deaths == 0
+    again.release()
+
+
+def test_a_plate_that_killed_three_processes_fails_by_name_and_the_others_are_made(dataset):
+    for _ in range(3):
+        die_with(dataset, "plate-002")
+    outcomes = {plate.plate_id: plate for plate in make_groundwork(dataset, dataset.plate_ids())}
+    assert {plate_id for plate_id, plate in outcomes.items() if plate.status == "complete"} == {
+        *("plate-001", "plate-003", "plate-004", "plate-005")
+    }
+    assert outcomes["plate-002"].reason.startswith("ProcessDied (compute): 3 processes died, one after another, while")
+    failure = read_groundwork_failure(dataset.plate("plate-002"))
+    assert failure is not None
+    assert failure.attempts == 1
+    (retried,) = make_groundwork(dataset, ["plate-002"])
+    assert retried.status == "complete", "a retry measures it again"
