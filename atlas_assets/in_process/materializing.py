@@ -72,6 +72,11 @@ class _ProgressHandler(logging.Handler):
         self.failures: list[str] = []
         self.unsound: list[str] = []
 
+    def begin(self, total: int) -> None:
+        """Begins a run, over a number of plates."""
+        self.total = total
+        self.materialized, self.failures, self.unsound = 0, [], []
+
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "dagster_meta", {}).get("dagster_event")
         if event is None:
@@ -147,8 +152,7 @@ def materialize(
             handler.bars = {}
             works = _works(registry, dataset, keys, wanted, which) if is_of_plates else [None]
             for work in works:
-                handler.materialized, handler.failures, handler.unsound = 0, [], []
-                handler.total = len(work.plate_ids) if work else 1
+                handler.begin(len(work.plate_ids) if work else 1)
                 result = job.execute_in_process(
                     instance=instance,
                     asset_selection=list(work.keys) if work else keys,
