@@ -117,8 +117,8 @@ class DagsterServer:
         if answer["__typename"] != "LaunchRunSuccess":
             message = answer.get("message") or "; ".join(error["message"] for error in answer.get("errors", []))
             raise ServerError(
-                f"{self.url}: {answer['__typename']}: {message.strip()}. If the instrument is new, or the UI shows it in "
-                f"the group weights_missing: `atlas models pull KEY` where the server runs, then reload the code location "
-                f"in the UI under Deployment, or restart `atlas ui`"
+                f"{self.url}: {answer['__typename']}: {message.strip()}. If the instrument is new, or the UI shows it "
+                f"in the group weights_missing: `atlas models pull KEY` where the server runs, then reload the code "
+                f"location in the UI under Deployment, or restart `atlas ui`"
             )
         return answer["run"]["runId"]
