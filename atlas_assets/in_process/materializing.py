@@ -162,9 +162,15 @@ def materialize(
                 )
                 is_success, failures = result.success and not handler.unsound, (*handler.failures, *handler.unsound)
                 yield LayerResult(name, result.run_id, is_success, handler.materialized, failures)
-        # Last, where a person looks: the bars of a long run would have moved it out of sight.
-        if lacking := weights_missing(one for one in registry.instruments.values() if asset_key(one) in selected):
-            yield LayerResult("weights", "", is_success=False, materialized_count=0, failures=tuple(lacking))
+        yield from _without_weights(registry, selected)
+
+
+def _without_weights(registry: Registry, selected: Iterable[dg.AssetKey]) -> Iterator[LayerResult]:
+    """The selected instruments that cannot run here. The last result: a long run would move it out of sight."""
+    chosen = set(selected)
+    lines = weights_missing(one for one in registry.instruments.values() if asset_key(one) in chosen)
+    if lines:
+        yield LayerResult("weights", "", is_success=False, materialized_count=0, failures=tuple(lines))
 
 
 def _require_plates(dataset: Dataset, instance: dg.DagsterInstance, plate_ids: Sequence[str] | None) -> tuple[str, ...]:
