@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from atlas_assets.cli.output import console, open_dataset
+from atlas_assets.cli.output import console, fail, open_dataset
 
 
 def demo(
@@ -13,9 +13,15 @@ def demo(
 ) -> None:
     """Take plates through the whole graph: draw 24 (or use --plates), register, materialise, report.
 
-    The exit code is 1 if a scan was refused or a plate failed.
+    Needs the weights of the active instruments: `atlas models pull --active` fetches what is not on disk. The exit code
+    is 1 if weights are missing, a scan was refused, or a plate failed.
     """
     from atlas_assets.demo.tour import tour
+    from atlas_resources.instruments.registry import read_registry
+    from atlas_resources.models.weights import without_weights
 
+    lacking = {key for instrument in read_registry().active_instruments for key in without_weights(instrument)}
+    if lacking:
+        raise fail(f"weights that are not on disk: {', '.join(sorted(lacking))}. Fix: `atlas models pull --active`")
     if not tour(open_dataset(), plates, console):
         raise typer.Exit(1)

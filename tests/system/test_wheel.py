@@ -34,10 +34,12 @@ def atlas(packages: Path, folder: Path, *arguments: str) -> str:
 def run(packages: Path, folder: Path, *command: str | Path) -> str:
     """Runs a command with the wheel's packages in a folder; gives its output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ATLAS_", "DAGSTER_"))}
+    cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))  # where the weights are
+    own = {"PYTHONPATH": str(packages), "HOME": str(folder), "XDG_CACHE_HOME": cache, "VIRTUAL_ENV": sys.prefix}
     result = subprocess.run(
         command,
         cwd=folder,
-        env={**environment, "PYTHONPATH": str(packages), "HOME": str(folder), "VIRTUAL_ENV": sys.prefix},
+        env={**environment, **own},
         capture_output=True,
         text=True,
         timeout=300,

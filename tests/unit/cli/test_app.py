@@ -249,6 +249,12 @@ class TestRunWithoutWeights:
         assert "embeddings/fake_embedder: 3 of 3" in result.output
         assert "Traceback" not in result.output
 
+    def test_the_demo_says_what_to_pull_before_it_draws(self, home_without_weights):
+        result = atlas("demo")
+        assert result.exit_code == 1
+        assert "clip_vit_base_patch32. Fix: `atlas models pull --active`" in result.output + result.stderr
+        assert "drawing" not in result.output
+
     def test_asking_for_it_by_its_key_says_what_to_pull(self, home_without_weights, scans):
         atlas("plates", "add", scans)
         result = atlas("run", "clip_vit_base_patch32")

@@ -135,7 +135,7 @@ def test_the_limit_on_pixels_holds_for_every_page(dataset, tmp_path):
     with Image.open(scan) as image:
         assert image.size == (6, 4)
     (refused,) = register_plan(Dataset(tmp_path / "other"), plan_scans([scan]), Options(max_pixels=23, has_pages=True))
-    assert refused.reason == "has 24 pixels (6 x 4); the limit is 23"
+    assert refused.reason == "has 24 pixels (6 x 4); the limit is 23. Fix: save it at a lower resolution, or in parts"
 
 
 def test_the_template_names_pages_and_reads_back_without_a_change(dataset, tmp_path):

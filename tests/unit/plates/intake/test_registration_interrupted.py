@@ -70,7 +70,10 @@ def test_refused_scans_do_not_affect_the_others(dataset, tmp_path):
 
 def test_more_pixels_than_the_limit_are_refused(dataset, tmp_path):
     (refused,) = register_scans(dataset, [write_image(tmp_path / "a.png", size=(40, 30))], max_pixels=1199)
-    assert refused.reason == "has 1,200 pixels (40 x 30); the limit is 1,199"
+    assert (
+        refused.reason
+        == "has 1,200 pixels (40 x 30); the limit is 1,199. Fix: save it at a lower resolution, or in parts"
+    )
 
 
 def test_a_rename_that_fails_leaves_nothing(dataset, tmp_path, monkeypatch):
