@@ -334,6 +334,13 @@ class TestRunsUnderWay:
         automation.graph.instance.create_run_for_job(job, status=status, tags={"atlas/automation": "fill_missing"})
         assert requested(automation.tick("fill_missing")) == [({*GROUNDWORK, SEGMENTS}, ALL)]
 
+    def test_ledgers_of_a_library_where_nothing_has_run_wait_for_its_plates(self, dataset, fakes, instance):
+        add_missing_partitions(instance, dataset)
+        registry = fake_registry(fake_spec(SEGMENTER))
+        untouched = Automation(Graph(dataset, registry, instance), registry)
+        assert instance.get_runs() == []
+        assert untouched.idle_tick("refresh_ledgers") == "plates whose runs are about to be requested: 5"
+
     def test_ledgers_wait_for_a_persons_run(self, automation):
         job = automation.graph.definitions.resolve_implicit_global_asset_job_def()
         automation.graph.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
