@@ -1,4 +1,4 @@
-"""Three new scans are three runs: groundwork, everything that is missing of the instruments, and one refresh of the ledgers."""
+"""Three new scans are three runs: groundwork, everything else that is missing, and one refresh of the ledgers."""
 
 from collections.abc import Iterator
 
