@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -19,11 +20,18 @@ from atlas_resources.tables.ledgers import PLATES
 def manifest_row(manifest: PlateManifest) -> dict[str, Any]:
     """A plate's present manifest as columns of `plates`, by name."""
     return {
-        **manifest.model_dump(exclude={"extra"}),
+        **manifest.model_dump(exclude={"extra", "origin"}),
+        **{f"origin_{name}": value for name, value in (manifest.origin or {})},
         "licence": manifest.license,
+        "registered_from": shown_path(manifest.registered_from),
         "extra": json.dumps(manifest.extra, ensure_ascii=False),
         "manifest_updated_at": manifest.updated_at or manifest.created_at,
     }
+
+
+def shown_path(registered_from: str) -> str:
+    """The path as it is; of an absolute one, which older manifests have, the file's name."""
+    return Path(registered_from).name if Path(registered_from).is_absolute() else registered_from
 
 
 def build_refused_scans(dataset: Dataset) -> pl.DataFrame:

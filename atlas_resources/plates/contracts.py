@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from atlas_resources.files.contract import Contract, Sha256
+from atlas_resources.files.contract import Contract, Sha256, is_null
 
 PLATE_ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 MAX_EXTRA_KEYS = 100
@@ -24,11 +24,23 @@ ExtraKey = Annotated[str, Field(min_length=1, max_length=MAX_EXTRA_KEY_LENGTH)]
 ExtraText = Annotated[str, Field(max_length=MAX_EXTRA_TEXT_LENGTH)]
 
 
+class Origin(Contract):
+    """Where a scan was downloaded from, by `atlas plates pull`."""
+
+    url: str = Field(description="Address of the scan, as its index or IIIF manifest states it.")
+    retrieved_at: datetime = Field(description="UTC time at which its last byte arrived.")
+    etag: str | None = Field(description="ETag that the server sent with it.")
+    last_modified: str | None = Field(description="Last-Modified that the server sent with it.")
+    expected_sha256: Sha256 | None = Field(description="sha256 that the index states; the scan has it.")
+    index: str = Field(description="Name of the index file, or address of the IIIF manifest.")
+    index_sha256: Sha256 = Field(description="sha256 of that file as it was read.")
+
+
 class PlateManifest(Contract):
     """`manifest.json`: the identity of a plate and what its index states, written once at registration.
 
-    A correction of what the index states is a further file, `manifests/manifest-<version>-<UTC>.json`, with all fields.
-    plate_id, source_image, source_page, registered_from and created_at are equal in every version.
+    A correction of the index data is a further file, `manifests/manifest-<version>-<UTC>.json`, with all fields. Id,
+    source, page, where the scan is from and the time of registration are equal in every version.
     """
 
     plate_id: PlateId
@@ -38,7 +50,10 @@ class PlateManifest(Contract):
     title: str
     slug: str
     source_image: str = Field(description="Name of the one image file in source/.")
-    registered_from: str = Field(description="Absolute path of the scan that was copied at registration.")
+    registered_from: str = Field(
+        description="The scan's path in the staging folder or in the folder that was added, else its file name. Before"
+        " registered_path_sha256 was kept: its absolute path."
+    )
     download_url: str | None = None
     license: str | None = Field(default=None, description="Licence of the scan as its index states it.")
     created_at: datetime = Field(description="UTC time of registration.")
@@ -57,6 +72,10 @@ class PlateManifest(Contract):
     updated_at: datetime | None = Field(
         default=None, description="UTC time of the correction that made this version; null as registered."
     )
+    registered_path_sha256: Sha256 | None = Field(
+        default=None, exclude_if=is_null, description="sha256 of the scan's absolute path; if staged, of plates/<path>."
+    )
+    origin: Origin | None = Field(default=None, exclude_if=is_null, description="Null: not fetched by Atlas.")
 
 
 class ColourPolicy(Contract):

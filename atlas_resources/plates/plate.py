@@ -9,7 +9,9 @@ from atlas_resources.files.digests import sha256_of
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN, FileDigest, PlateManifest
 from atlas_resources.plates.json_files import DatasetBroken, read_json, read_whole
 
-IDENTITY_FIELDS = ("plate_id", "source_image", "source_page", "registered_from", "created_at")
+IDENTITY_FIELDS = (
+    "plate_id", "source_image", "source_page", "registered_from", "registered_path_sha256", "origin", "created_at",
+)  # fmt: skip
 """What no version of a manifest changes."""
 MANIFEST_VERSION_NAME = re.compile(r"manifest-[0-9]{6}-[0-9]{8}-[0-9]{6}Z\.json")
 # One line as sha256sum writes and checks it, run in the plate's folder.

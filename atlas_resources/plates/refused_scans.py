@@ -54,6 +54,12 @@ def known_path(dataset: Dataset, path: Path) -> str:
 
     Bytes that are not UTF-8 are written as escapes.
     """
-    absolute = path.absolute()
-    shown = absolute.relative_to(dataset.root) if absolute.is_relative_to(dataset.staging_dir) else absolute
+    staged = staged_path(dataset, path)
+    shown = path.absolute() if staged is None else dataset.staging_dir.relative_to(dataset.root) / staged
     return os.fsencode(shown).decode("utf-8", errors="backslashreplace")
+
+
+def staged_path(dataset: Dataset, path: Path) -> Path | None:
+    """The path of a staged scan in the staging folder; None for a scan that is elsewhere. Links are not followed."""
+    absolute = path.absolute()
+    return absolute.relative_to(dataset.staging_dir) if absolute.is_relative_to(dataset.staging_dir) else None

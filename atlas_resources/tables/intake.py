@@ -13,6 +13,14 @@ MANIFEST_COLUMNS = (
     Column("source_page", pl.Int32, "Page of the source, counted from 1; null for its first or only page."),
     Column("manifest_version", pl.Int32, "1 as registered; each correction of the index data has the next number."),
     Column("manifest_updated_at", pl.Datetime("us", "UTC"), "Time of the last correction, or of registration, UTC."),
+    Column("registered_from", pl.String, "The scan's path in the folder that it was added from, or its file name."),
+    Column("origin_url", pl.String, "Address that atlas plates pull fetched the scan from; null for other scans."),
+    Column("origin_retrieved_at", pl.Datetime("us", "UTC"), "Time at which the last byte of the scan arrived, UTC."),
+    Column("origin_etag", pl.String, "ETag that the server sent with the scan."),
+    Column("origin_last_modified", pl.String, "Last-Modified that the server sent with the scan."),
+    Column("origin_expected_sha256", pl.String, "sha256 that the index states for the scan, which the scan has."),
+    Column("origin_index", pl.String, "Name of the index file, or address of the IIIF manifest, with the address."),
+    Column("origin_index_sha256", pl.String, "sha256 of that file as it was read."),
 )
 """Columns of `plates` that follow those of its identity."""
 REFUSED_SCANS = Table(

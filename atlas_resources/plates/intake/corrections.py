@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from atlas_resources.files.durable import write_json_atomically
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.intake.identity import slugify
-from atlas_resources.plates.intake.index.choice import ScanNames, require_file_column
+from atlas_resources.plates.intake.identity import digest_of_path, slugify
+from atlas_resources.plates.intake.index.choice import require_file_column
 from atlas_resources.plates.intake.index.columns import Columns, comparable
 from atlas_resources.plates.intake.index.reading import read_table
 from atlas_resources.plates.intake.index.rows import IndexRow, RowRefused, ScanIndex, build_index, listed
@@ -59,21 +59,27 @@ def update_plates(dataset: Dataset, path: Path, is_dry: bool = False) -> tuple[S
         raise IndexBroken(path, "is not a file. Fix: name an existing CSV, TSV, JSON or XLSX file")
     plates = {plate_id: dataset.plate(plate_id) for plate_id in dataset.plate_ids()}
     ids_of_name = names_of_plates(plates)
-    index = build_index(read_table(path), ids_of_name.__contains__)
+    index = build_index(read_table(path), lambda name: bool(ids_named(ids_of_name, name)))
     if not {"plate_id", "plate"} & set(index.columns.of_field):
         require_file_column(index)
     return index, (correct_by_row(dataset, index, row, ids_of_name, is_dry) for row in index.rows)
 
 
 def names_of_plates(plates: dict[str, Plate]) -> dict[str, list[str]]:
-    """Plate ids by the names of their sources, and by the name and the path that they were registered from."""
+    """Plate ids by the names of their sources, and by the name, path and path's digest of what they were made from."""
     ids: dict[str, list[str]] = {}
     for plate_id, plate in plates.items():
         identity = plate.identity()
         scan = Path(identity.registered_from)
-        for name in {comparable(identity.source_image), *ScanNames([scan], []).of(scan)}:
+        names = {comparable(one) for one in (identity.source_image, str(scan), scan.name)}
+        for name in names | {identity.registered_path_sha256 or ""}:
             ids.setdefault(name, []).append(plate_id)
     return ids
+
+
+def ids_named(ids_of_name: dict[str, list[str]], name: str) -> list[str]:
+    """Ids of the plates whose file has this name or path. Of an absolute path, a manifest has only the digest."""
+    return ids_of_name.get(name) or (ids_of_name.get(digest_of_path(name), []) if name.startswith("/") else [])
 
 
 def correct_by_row(
@@ -99,7 +105,7 @@ def plate_of_row(dataset: Dataset, row: IndexRow, ids_of_name: dict[str, list[st
         raise RowRefused("names no plate. Fix: write its plate id or its file")
     ids = [
         plate_id
-        for plate_id in ids_of_name.get(row.file_name, [])
+        for plate_id in ids_named(ids_of_name, row.file_name)
         if dataset.plate(plate_id).identity().source_page in {row.page, None if row.page == 1 else row.page}
     ]
     if len(ids) != 1:

@@ -1,5 +1,6 @@
 """Which plate a scan is already, and the identity of a new one. Opens no image and writes nothing."""
 
+import hashlib
 import os
 import re
 import unicodedata
@@ -12,6 +13,7 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.index.rows import IndexRow, number_of_id, numbered_id
 from atlas_resources.plates.intake.placing import RegistrationRefused
 from atlas_resources.plates.intake.scan_plan import FoundRow, Scan
+from atlas_resources.plates.refused_scans import staged_path
 
 Content = tuple[str, int | None]
 """sha256 of a source, and the page: None for the first or only one."""
@@ -24,7 +26,7 @@ class KnownPlates:
     Attributes:
         content_of_id: Digest and page of each plate's source.
         id_of_content: The first plate registered with these bytes and this page.
-        id_of_scan: Plate registered from each absolute path and page.
+        id_of_scan: Plate registered from each path and page. Of paths it has digests; see `path_digests`.
         highest_number: Largest plate number among the plates and the rows of the indexes read; 0 for none.
     """
 
@@ -38,7 +40,9 @@ class KnownPlates:
         content = (sha256, manifest.source_page)
         self.content_of_id[manifest.plate_id] = content
         self.id_of_content.setdefault(content, manifest.plate_id)
-        self.id_of_scan[manifest.registered_from, manifest.source_page] = manifest.plate_id
+        # Without a digest, it was registered before digests were kept, from an absolute path; or it was downloaded.
+        digest = manifest.registered_path_sha256 or digest_of_path(manifest.registered_from)
+        self.id_of_scan[digest, manifest.source_page] = manifest.plate_id
         self.reserve(manifest.plate_number)
         self.reserve(number_of_id(manifest.plate_id))
 
@@ -81,11 +85,26 @@ def row_of_page(scan: Scan, page: int | None) -> FoundRow | None:
 
 
 def find_registered(
-    known: KnownPlates, scan: Path, row: IndexRow | None, sha256: str, page: int | None = None
+    known: KnownPlates,
+    scan: Scan,
+    digests: tuple[str, ...],
+    row: IndexRow | None,
+    *,
+    sha256: str,
+    page: int | None = None,
 ) -> str | None:
-    """The plate that this page is already, or None. Raises RegistrationRefused if its bytes or id would change."""
+    """The plate that this page is already, or None. Raises RegistrationRefused if its bytes or id would change.
+
+    Args:
+        known: The registered plates.
+        scan: The scan.
+        digests: Those of its path, from `path_digests`.
+        row: Its row of an index.
+        sha256: Digest of its bytes.
+        page: Counted from 1; None for the first or only page.
+    """
     wanted = row.plate_id if row else None
-    by_path = known.id_of_scan.get((str(scan.resolve()), page))
+    by_path = None if scan.origin else next(filter(None, (known.id_of_scan.get((d, page)) for d in digests)), None)
     registered_id = wanted if wanted in known.content_of_id else by_path
     if registered_id is None:
         return known.id_of_content.get((sha256, page)) if wanted is None else None
@@ -108,32 +127,51 @@ def find_registered(
     return registered_id
 
 
-def build_manifest(known: KnownPlates, scan: Path, row: IndexRow | None, page: int | None = None) -> PlateManifest:
+def path_digests(dataset: Dataset, scan: Path) -> tuple[str, ...]:
+    """By which a scan is recognised where it was added from: the first is that of a new manifest.
+
+    A staged scan has that of its path in the dataset, which may be moved; every scan has that of its absolute path.
+    """
+    staged = staged_path(dataset, scan)
+    paths = [scan.resolve()] if staged is None else [Path("plates") / staged, scan.resolve()]
+    return tuple(digest_of_path(os.fsdecode(path)) for path in paths)
+
+
+def digest_of_path(path: str) -> str:
+    """sha256 of a path's bytes."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()
+
+
+def build_manifest(
+    dataset: Dataset, known: KnownPlates, scan: Scan, row: IndexRow | None, page: int | None = None
+) -> PlateManifest:
     """The identity of a new plate: from its row, else from the next number and the file's name."""
     row = row or IndexRow("")
     plate_id = row.plate_id
     number = row.stated_number if plate_id else known.highest_number + 1
     plate_id = plate_id or numbered_id(number or 0)
-    name = scan.name
+    path = scan.path
     try:
-        name.encode()
-        registered_from = str(scan.resolve())
-        registered_from.encode()
+        str(path.resolve()).encode()
+        str(path).encode()
     except UnicodeEncodeError as error:
         raise RegistrationRefused("has a path that is not UTF-8. Fix: rename it") from error
-    title = row.title or (scan.stem if page is None else f"{scan.stem}, page {page}")
+    title = row.title or (path.stem if page is None else f"{path.stem}, page {page}")
+    staged = None if scan.origin else staged_path(dataset, path)
     return PlateManifest(
         plate_id=plate_id,
         plate_number=number,
         title=title,
         slug=slugify(row.slug or title) or plate_id,
-        source_image=name if is_safe_name(name) else f"{plate_id}{scan.suffix.lower()}",
-        registered_from=registered_from,
+        source_image=path.name if is_safe_name(path.name) else f"{plate_id}{path.suffix.lower()}",
+        registered_from=path.name if scan.origin else (staged or scan.path_in_folder or Path(path.name)).as_posix(),
+        registered_path_sha256=None if scan.origin else path_digests(dataset, path)[0],
         download_url=row.download,
         license=row.licence,
         created_at=datetime.now(UTC),
         extra=dict(row.extra),
         source_page=page,
+        origin=scan.origin,
     )
 
 

@@ -18,6 +18,7 @@ from atlas_resources.plates.intake.identity import (
     KnownPlates,
     build_manifest,
     find_registered,
+    path_digests,
     read_known_plates,
     row_of_page,
 )
@@ -213,10 +214,11 @@ def register_page(session: Session, scan: Scan, sha256: str, page: int | None) -
     """Register one page, or find that it is registered. Raises RegistrationRefused and RowRefused."""
     found = row_of_page(scan, page)
     row = found[1] if found else None
-    registered_id = find_registered(session.known, scan.path, row, sha256, page)
+    digests = path_digests(session.dataset, scan.path)
+    registered_id = find_registered(session.known, scan, digests, row, sha256=sha256, page=page)
     if registered_id is not None:
         return replace(compare_with_index(session, scan.path, registered_id, found), page=page)
-    manifest = build_manifest(session.known, scan.path, row, page)
+    manifest = build_manifest(session.dataset, session.known, scan, row, page)
     if session.incoming is not None:
         place(session.dataset, session.incoming, manifest, scan.path, sha256)
     session.known.add(manifest, sha256)

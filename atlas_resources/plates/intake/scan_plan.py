@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from atlas_resources.plates.contracts import Origin
 from atlas_resources.plates.intake.index.choice import IndexReport, ScanNames, choose_index, read_given_index, report
 from atlas_resources.plates.intake.index.reading import INDEX_SUFFIXES, is_index_like
 from atlas_resources.plates.intake.index.rows import IndexRow, RowRefused, ScanIndex, listed
@@ -33,12 +34,16 @@ class Scan:
         names: Its names and paths as an index may have them, the most specific first.
         indexes: The indexes that may describe it, the nearest first.
         refusal: Why its path or an index already rules it out; else None.
+        path_in_folder: Its path in the folder that was added; None for a file that was named on its own.
+        origin: Where it was downloaded from; None for a file that was there.
     """
 
     path: Path
     names: tuple[str, ...] = ()
     indexes: tuple[ScanIndex, ...] = ()
     refusal: str | None = None
+    path_in_folder: Path | None = None
+    origin: Origin | None = None
 
     def find_row(self, page: int | None = None) -> FoundRow | None:
         """The row of a page, in the nearest index that has one, and that index. Raises RowRefused.
@@ -113,7 +118,10 @@ def plan_by_given(given: Path, found: list[tuple[Path, Path]], places: list[Path
         index = read_given_index(given, names)
     except IndexBroken as error:
         return Plan(refused_indexes([error]), [], others)
-    scans = [Scan(path, tuple(names.of(path)), (index,), refusal_by_path(path)) for path, _ in found]
+    scans = [
+        Scan(path, tuple(names.of(path)), (index,), refusal_by_path(path), path_in(path, folder))
+        for path, folder in found
+    ]
     return Plan(refuse_shared_rows(scans), [index], [report(index, names), *others])
 
 
@@ -137,7 +145,12 @@ def plan_scan(path: Path, folder: Path, indexes: Indexes) -> Scan | None:
             nearest.append(index)
         elif index is not None and not any(name in nearer.rows_of_name for nearer in nearest for name in names):
             return None
-    return Scan(path, names, tuple(nearest))
+    return Scan(path, names, tuple(nearest), path_in_folder=path_in(path, folder))
+
+
+def path_in(path: Path, folder: Path) -> Path:
+    """The path of a scan in the folder that was added, or that the file named on its own is in."""
+    return path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
 
 
 def refusal_by_path(path: Path) -> str | None:

@@ -87,7 +87,7 @@ def test_identity_and_source_never_change(dataset):
     update(dataset, "plate_id,file,plate_number,title\nplate-001,b.png,77,Snow Bird\n")
     present = dataset.plate("plate-001").manifest()
     assert present.plate_number == 77
-    for field in ("plate_id", "source_image", "source_page", "registered_from", "created_at"):
+    for field in ("plate_id", "source_image", "source_page", "registered_from", "registered_path_sha256", "created_at"):
         assert getattr(present, field) == getattr(identity, field)
 
 

@@ -86,7 +86,7 @@ class TestWithoutAnIndex:
         assert manifest.title == "unicode náme – plate №1"
         assert manifest.slug == "unicode-name-plate-no1"
         assert manifest.source_image == "unicode náme – plate №1.jpg"
-        assert manifest.registered_from == str(scan)
+        assert manifest.registered_from == scan.name
         assert (manifest.plate_number, manifest.download_url, manifest.license) == (1, None, None)
 
     @pytest.mark.parametrize("name", ["new\nline.png", "back\\slash.png", ".hidden.png"])
