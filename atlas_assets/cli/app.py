@@ -15,7 +15,10 @@ from atlas_assets.cli.models.hub import models_pin, models_pull, models_verify
 from atlas_assets.cli.models.listing import models_check, models_docs, models_list, models_show
 from atlas_assets.cli.models.prompts import prompts_list, prompts_record
 from atlas_assets.cli.output import console, fail
-from atlas_assets.cli.plates import plates_add, plates_export, plates_list, plates_show, plates_update
+from atlas_assets.cli.plates.add import plates_add
+from atlas_assets.cli.plates.corrections import plates_export, plates_update
+from atlas_assets.cli.plates.listing import plates_list, plates_show
+from atlas_assets.cli.plates.pull import plates_pull
 from atlas_assets.cli.query import query, search
 from atlas_assets.cli.run import run, status
 from atlas_assets.cli.ui import ui
@@ -36,7 +39,9 @@ The dataset is in **ATLAS_HOME** (default `data/atlas`). A first session:
 - `atlas ui` opens the Dagster UI, on loopback
 """,
 )
-plates_app = typer.Typer(no_args_is_help=True, help="Register and list plates, and correct what their index states.")
+plates_app = typer.Typer(
+    no_args_is_help=True, help="Register, fetch and list plates, and correct what their index states."
+)
 models_app = typer.Typer(no_args_is_help=True, help="List, check and fetch the instruments of model_specs/.")
 prompts_app = typer.Typer(no_args_is_help=True, help="List and record the prompt sets of model_specs/prompts/.")
 
@@ -58,6 +63,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "init", init),
     (app, "demo", demo),
     (plates_app, "add", plates_add),
+    (plates_app, "pull", plates_pull),
     (plates_app, "list", plates_list),
     (plates_app, "show", plates_show),
     (plates_app, "export", plates_export),

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from atlas_resources.downloads.limits import LIMIT, LimitExceeded, bounding, watching
+from atlas_resources.downloads.patience import PATIENCE, Patience, wait_seconds
 from atlas_resources.hub.errors import AnswerRefused, HubError, HubUnreachable, explain_failure
-from atlas_resources.hub.limits import LIMIT, MAX_UNPINNED_BYTES, LimitExceeded, bounding, require_repository, watching
-from atlas_resources.hub.patience import PATIENCE, Patience, wait_seconds_after
+from atlas_resources.hub.limits import CODING_FIX, MAX_UNPINNED_BYTES, SIZE_FIX, require_repository
 
 if TYPE_CHECKING:
     import httpx2
@@ -49,7 +50,7 @@ def hub_of_environment() -> Hub:
 def hub_session(hub: Hub) -> Iterator[None]:
     """Allows requests to the hub inside the block: no telemetry, no token to another origin, no address in a log.
 
-    Each answer has a limit of bytes and a least rate, and no answer is unpacked; see `limits`.
+    Each answer has a limit of bytes and a least rate, and no answer is unpacked; see `downloads.limits`.
 
     By default, the hub's library sends the token to the public hub where a mirror redirects there, requests a list of
     programs for its user agent from the public hub, and its client logs signed addresses.
@@ -68,7 +69,10 @@ def hub_session(hub: Hub) -> Iterator[None]:
 
     def build_client() -> "httpx2.Client":
         client = _http.default_client_factory()
-        client.event_hooks = {"request": [*client.event_hooks["request"], prepare], "response": [bounding(watch)]}
+        client.event_hooks = {
+            "request": [*client.event_hooks["request"], prepare],
+            "response": [bounding(watch, CODING_FIX, SIZE_FIX)],
+        }
         client.timeout = TIMEOUT_SECONDS
         return client
 
@@ -121,13 +125,22 @@ def _ask(hub: Hub, what: str, request: Callable[[], Answer], progress: Callable[
         except failures as error:
             if progress() - reached >= hub.patience.least_progress_bytes:
                 tried, reached = 1, progress()
-            wait_seconds = wait_seconds_after(error, tried, hub.patience)
-            if wait_seconds is None:
+            seconds = _wait_seconds_after(error, tried, hub.patience)
+            if seconds is None:
                 kind = HubUnreachable if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) else HubError
                 rate = str(hub.patience.least_rate)
                 reason = explain_failure(error, hub.endpoint, hub.token is not None, tried, rate)
                 raise kind(f"{what}: {reason}") from None
-            time.sleep(wait_seconds)
+            time.sleep(seconds)
+
+
+def _wait_seconds_after(error: Exception, tried: int, patience: Patience) -> float | None:
+    from httpx2 import TransportError
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(error, HfHubHTTPError):
+        return wait_seconds(tried, patience, error.response.status_code, error.response.headers.get("Retry-After", ""))
+    return wait_seconds(tried, patience) if isinstance(error, TransportError) else None
 
 
 def describe(hub: Hub, repository: str, revision: str | None) -> "ModelInfo":

@@ -3,13 +3,14 @@
 The text of a server or of a library's exception is never shown: it may repeat a token or hold a signed address.
 """
 
-import re
 from typing import TYPE_CHECKING
+
+from atlas_resources.downloads.patience import TOO_MANY, retry_after_seconds
 
 if TYPE_CHECKING:
     import httpx2
 
-UNAUTHORISED, FORBIDDEN, NOT_FOUND, TOO_MANY, UNAVAILABLE = 401, 403, 404, 429, 503
+UNAUTHORISED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 KEPT = "run this again: what was fetched is kept."
 
 
@@ -77,12 +78,6 @@ def _explain_status(response: "httpx2.Response", endpoint: str, is_token_sent: b
     if status in {UNAUTHORISED, FORBIDDEN, NOT_FOUND}:
         return f"there is no such model at {endpoint}, or it is private. Check the id; for a private one set HF_TOKEN."
     if status == TOO_MANY:
-        asked = retry_after_seconds(response)
+        asked = retry_after_seconds(response.headers.get("Retry-After", ""))
         return f"too many requests (429). Wait {'some minutes' if asked is None else f'{asked} seconds'} and {KEPT}"
     return f"{endpoint} answered {status}, tried {tried} times. Wait some minutes and {KEPT}"
-
-
-def retry_after_seconds(response: "httpx2.Response") -> int | None:
-    """Returns the seconds of a Retry-After header (RFC 9110, 10.2.3); None for a date, and for what is no number."""
-    asked = response.headers.get("Retry-After", "").strip()
-    return int(asked) if re.fullmatch(r"[0-9]{1,9}", asked) else None

@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 
 from atlas_assets.cli import app as cli
 from atlas_assets.cli.models import hub as cli_hub
+from atlas_resources.downloads.patience import Patience
 from atlas_resources.hub import client as hub_module
 from atlas_resources.hub.client import Hub
-from atlas_resources.hub.patience import Patience
 from support.hub_server import Commit, FakeHub, Repository, running_hub
 from support.made_specs import content_of, write_spec
 

@@ -1,4 +1,4 @@
-"""Only one module imports what makes requests; others import constants, paths, locks, types and errors."""
+"""Two modules import what makes requests: the hub's client and that of scans. Others import constants, types, errors."""
 
 import ast
 from collections.abc import Iterator
@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from atlas_resources.downloads import client as scans_client
 from atlas_resources.files.project import PROJECT_ROOT
-from atlas_resources.hub import client
+from atlas_resources.hub import client as hub_client
 
-TALKING = {"httpx2", "httpx", "requests", "aiohttp"}
+TALKING = {"httpx2", "httpx", "requests", "aiohttp", "urllib3", "ftplib"}
+TALKING_MODULES = ("urllib.request", "http.client")
 HARMLESS = {
+    "httpx2.RemoteProtocolError",
     "httpx2.SyncByteStream",
     "httpx2.TransportError",
     "huggingface_hub.constants",
@@ -18,11 +21,12 @@ HARMLESS = {
     "huggingface_hub.file_download.repo_folder_name",
     "huggingface_hub.utils.WeakFileLock",
 }
+CLIENTS = [Path(str(module.__file__)) for module in (hub_client, scans_client)]
 MODULES = [
     path
     for folder in ("atlas_assets", "atlas_resources")
     for path in sorted((PROJECT_ROOT / folder).rglob("*.py"))
-    if path != Path(client.__file__)
+    if path not in CLIENTS
 ]
 
 
@@ -41,17 +45,27 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 def talks(name: str) -> bool:
     library = name.partition(".")[0]
-    return name not in HARMLESS and library in {*TALKING, "huggingface_hub"}
+    is_module = name.startswith(TALKING_MODULES)
+    return name not in HARMLESS and (is_module or library in {*TALKING, "huggingface_hub"})
 
 
-def test_the_client_is_found_to_make_requests():
-    assert any(map(talks, imports(ast.parse(Path(client.__file__).read_text(encoding="utf-8")))))
+@pytest.mark.parametrize("path", CLIENTS, ids=lambda path: path.parent.name)
+def test_a_client_is_found_to_make_requests(path: Path):
+    assert any(map(talks, imports(ast.parse(path.read_text(encoding="utf-8")))))
 
 
 def test_all_other_modules_are_examined():
     """With an empty list every test below would pass."""
     assert len(MODULES) > 150
-    assert {path.parent.name for path in MODULES} > {"hub", "models", "runs", "plates", "cli"}
+    assert {path.parent.name for path in MODULES} > {
+        "acquisition",
+        "downloads",
+        "hub",
+        "models",
+        "runs",
+        "plates",
+        "cli",
+    }
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PROJECT_ROOT).as_posix())

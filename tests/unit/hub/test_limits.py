@@ -17,11 +17,12 @@ from support.hub_server import Fault
 from support.made_hubs import CONFIG, KEY, MODEL, REVISION, WEIGHTS, Bench, bench, only_loopback
 from support.made_specs import content_of, with_field, write_spec
 
+from atlas_resources.downloads.limits import MAX_ANSWER_BYTES, LeastRate
+from atlas_resources.downloads.patience import PATIENCE, Patience
 from atlas_resources.files.yaml_files import FileProblem
 from atlas_resources.hub.client import Hub, Transfer, describe, hub_session, read_small, transfer
 from atlas_resources.hub.errors import AnswerRefused, HubError
-from atlas_resources.hub.limits import MAX_ANSWER_BYTES, LeastRate, require_repository
-from atlas_resources.hub.patience import PATIENCE, Patience
+from atlas_resources.hub.limits import require_repository
 from atlas_resources.instruments.registry import read_spec
 from atlas_resources.instruments.spec.spec import Spec
 

@@ -1,22 +1,20 @@
-"""`atlas plates`: register and list plates, and correct what their index states."""
+"""`atlas plates add`: register scans that are on disk."""
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from atlas_assets.cli.output import cell, console, fail, open_dataset
+from atlas_assets.cli.output import console, fail, open_dataset
+from atlas_assets.cli.plates.lines import DryRun, MaxMegapixels, Pages, show
 
 if TYPE_CHECKING:
     from atlas_resources.plates.intake.registration import Registration
 
 MOST_DIFFERING = 3
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and write nothing.")]
 
 
 def plates_add(
@@ -25,10 +23,8 @@ def plates_add(
         Path | None, typer.Option(help="The index of all these scans, in any folder: CSV, TSV, JSON or XLSX.")
     ] = None,
     dry_run: DryRun = False,
-    pages: Annotated[
-        bool, typer.Option("--pages", help="Make every page of a TIFF a plate of its own, not only its first.")
-    ] = False,
-    max_megapixels: Annotated[float, typer.Option(help="Refuse scans with more pixels.")] = 500,
+    pages: Pages = False,
+    max_megapixels: MaxMegapixels = 500,
 ) -> None:
     """Register scans as plates. The scans are copied and never altered.
 
@@ -71,11 +67,6 @@ def plates_add(
         raise typer.Exit(1)
 
 
-def show(line: str, style: str = "") -> None:
-    """Print a line as it is: names of files and reasons may look like markup."""
-    console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
 def show_registrations(registrations: Iterable["Registration"], is_dry: bool) -> list["Registration"]:
     """Print each result as it comes, then how many there are of each kind. Returns the results."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -116,92 +107,3 @@ def show_differing(differing: list["Registration"]) -> None:
             f"{number} registered with other index data ({shown}{more}). To correct them: atlas plates update INDEX",
             "yellow",
         )
-
-
-def plates_export(
-    file: Annotated[Path, typer.Argument(help="File to write.")] = Path("plates.csv"),
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
-) -> None:
-    """Write a CSV with a row per plate and all its index data, to correct and to fill in.
-
-    Change it in any spreadsheet program, add columns, and read it back: atlas plates update FILE. `plate_id` says which
-    plate a row describes; leave it as it is.
-    """
-    from atlas_resources.files.durable import write_bytes_atomically
-    from atlas_resources.plates.intake.template import build_template
-
-    dataset = open_dataset()
-    count = len(dataset.plate_ids())
-    if not count:
-        raise fail("no plates yet: atlas plates add PATH")
-    if file.exists() and not force:
-        raise fail(f"{file}: exists already. Fix: name another file, or replace it with --force")
-    write_bytes_atomically(file, build_template(dataset))
-    show(f"{file}: {count} plates. Correct it, then: atlas plates update {file} --dry-run")
-
-
-def plates_update(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON or XLSX with a row per plate.")],
-    dry_run: DryRun = False,
-) -> None:
-    """Correct what is stated about registered plates, by a table such as `atlas plates export` writes.
-
-    A row names its plate by `plate_id`, by its number, or by the scan's file. Columns that the table lacks stay as they
-    are; an empty cell removes its value, except title and slug. Each correction is a new, dated version of the plate's
-    manifest, and the older versions stay readable. Ids and sources never change. The exit code is 1 if a row names no
-    plate.
-    """
-    from atlas_resources.plates.intake.corrections import update_plates
-    from atlas_resources.plates.intake.index.choice import counted
-    from atlas_resources.plates.intake.index.table import IndexBroken
-    from atlas_resources.plates.json_files import DatasetBroken
-
-    would = "would be " if dry_run else ""
-    counts: Counter[str] = Counter()
-    try:
-        index, corrections = update_plates(open_dataset(), file, dry_run)
-        show(f"index {file}: {index.coding}, {counted(len(index.rows), 'row')}: {index.columns.describe()}", "cyan")
-        for one in corrections:
-            kind = "refused" if one.reason else "corrected" if one.changed else "unchanged"
-            counts[kind] += 1
-            if one.reason:
-                show(f"refused {one.where}: {one.reason}", "red")
-            elif one.changed:
-                show(f"{one.plate_id}  {would}corrected: {', '.join(one.changed)}")
-    except (IndexBroken, DatasetBroken) as error:
-        raise fail(str(error)) from None
-    numbers = ", ".join(f"{counts[kind]} {kind}" for kind in ("corrected", "unchanged", "refused"))
-    show(f"{would}{numbers}")
-    if counts["refused"]:
-        raise typer.Exit(1)
-
-
-def plates_list() -> None:
-    """List the registered plates."""
-    dataset = open_dataset()
-    table = Table("plate", "number", "title", "source", "licence")
-    for plate_id in dataset.plate_ids():
-        manifest = dataset.plate(plate_id).manifest()
-        number = "" if manifest.plate_number is None else str(manifest.plate_number)
-        table.add_row(*map(cell, (plate_id, number, manifest.title, manifest.source_image, manifest.license or "")))
-    console.print(table if table.row_count else "no plates yet: atlas plates add PATH")
-
-
-def plates_show(plate_id: Annotated[str, typer.Argument(help="The plate's id.")]) -> None:
-    """Show a plate's index data, and every version of them."""
-    from atlas_resources.plates.intake.corrections import differing_fields
-    from atlas_resources.plates.json_files import DatasetBroken
-    from atlas_resources.plates.plate import PlateIdRefused, PlateUnknown
-
-    try:
-        versions = open_dataset().plate(plate_id).manifest_versions()
-    except (DatasetBroken, PlateIdRefused, PlateUnknown) as error:
-        raise fail(str(error)) from None
-    for name, value in versions[-1].model_dump(mode="json", exclude={"extra"}).items():
-        if value is not None:
-            show(f"{name}: {value}")
-    for name, value in versions[-1].extra.items():
-        show(f"extra.{name}: {value}")
-    for older, newer in pairwise(versions):
-        changed = ", ".join(differing_fields(older, newer))
-        show(f"version {newer.manifest_version}, {newer.updated_at:%Y-%m-%d %H:%M:%S} UTC: {changed}")
