@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from atlas_resources.acquisition.store import Item, PullState
 from atlas_resources.acquisition.wanted import WantedScan
 from atlas_resources.downloads.client import RANGE_REFUSED, Session
-from atlas_resources.downloads.errors import AnswerRefused, DownloadFailed
+from atlas_resources.downloads.errors import AnswerBroken, AnswerRefused, DownloadFailed
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.files.durable import make_folder, sync_folder
 
@@ -78,8 +78,6 @@ def _receive(
     session: Session, response: "httpx2.Response", wanted: WantedScan, item: Item, on_bytes: Callable[[int], None]
 ) -> None:
     """Reads one answer into the part: its rest, or the whole file anew if the server sends that."""
-    import httpx2
-
     have = item.part_bytes()
     found = (
         CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "")) if response.status_code == PARTIAL else None
@@ -87,7 +85,7 @@ def _receive(
     is_rest = found is not None and int(found[1]) == have
     if response.status_code == RANGE_REFUSED or (response.status_code == PARTIAL and not is_rest):
         item.drop_file()  # the part is not the beginning of this file
-        raise httpx2.RemoteProtocolError("not the range that was asked for")
+        raise AnswerBroken("not the range that was asked for")
     size = int(found[3]) if found else _length(response)
     _require_size(wanted, size)
     _require_room(item, (size or 0) - (have if is_rest else 0))
@@ -111,7 +109,7 @@ def _receive(
             _require_at_most(wanted, size, file.tell())
         os.fsync(file.fileno())
     if size is not None and item.part_bytes() < size:
-        raise httpx2.RemoteProtocolError("the body ended early")
+        raise AnswerBroken("the body ended early")
     if item.part_bytes() == 0:
         raise AnswerRefused("is empty (0 bytes). Fix: correct the address in the index")
 

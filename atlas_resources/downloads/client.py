@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from atlas_resources.downloads.addresses import host_of, redirected, require_address, require_public
-from atlas_resources.downloads.errors import AddressRefused, AnswerRefused, DownloadFailed, Stopped
+from atlas_resources.downloads.errors import AddressRefused, AnswerBroken, AnswerRefused, DownloadFailed, Stopped
 from atlas_resources.downloads.limits import LIMIT, LimitExceeded, Watch, bounding, watching
 from atlas_resources.downloads.pace import LOOK_SECONDS, Pace
 from atlas_resources.downloads.patience import TOO_MANY, UNAVAILABLE, Patience, retry_after_seconds, wait_seconds
@@ -48,7 +48,7 @@ class Manners:
     per_host: int = 2
     is_private_allowed: bool = False
     proxy: str | None = None
-    patience: Patience = SCAN_PATIENCE
+    patience: Patience = field(default_factory=lambda: SCAN_PATIENCE)
     total_seconds: float = 24 * 3600.0
 
 
@@ -142,7 +142,8 @@ class Session:
 
         Raises:
             AddressRefused: nothing is fetched from there, or from where it is redirected to.
-            AnswerRefused: the answer is too large or compressed, or `read` raises it.
+            AnswerRefused: the answer is too large or compressed, or `read` raises it. After an AnswerBroken of `read`
+                the request is tried again.
             DownloadFailed: the server refuses, or did not answer in all tries.
             Stopped: the downloads are to end.
         """
@@ -160,7 +161,7 @@ class Session:
                         return read(response)
             except LimitExceeded as error:
                 raise AnswerRefused(str(error)) from None
-            except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, AnswerBroken) as error:
                 failure = type(error).__name__
             self.visit.check()
             if progress() - reached >= patience.least_progress_bytes:

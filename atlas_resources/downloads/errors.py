@@ -15,3 +15,7 @@ class AnswerRefused(DownloadFailed):
 
 class Stopped(DownloadFailed):
     """The time for all downloads is over, or a person has ended them."""
+
+
+class AnswerBroken(DownloadFailed):
+    """A body that ended early, or is not the range that was asked for. The request is tried again."""

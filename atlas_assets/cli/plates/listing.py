@@ -31,7 +31,9 @@ def plates_show(plate_id: Annotated[str, typer.Argument(help="The plate's id.")]
         versions = open_dataset().plate(plate_id).manifest_versions()
     except (DatasetBroken, PlateIdRefused, PlateUnknown) as error:
         raise fail(str(error)) from None
-    for name, value in versions[-1].model_dump(mode="json", exclude={"extra"}).items():
+    fields = versions[-1].model_dump(mode="json", exclude={"extra"})
+    origin = fields.pop("origin", None) or {}
+    for name, value in {**fields, **{f"origin.{name}": value for name, value in origin.items()}}.items():
         if value is not None:
             show(f"{name}: {value}")
     for name, value in versions[-1].extra.items():

@@ -27,7 +27,7 @@ KINDS = ("registered", "already registered", "there", "fetched", "to continue", 
 LINE_SECONDS = 30.0  # between lines of progress where there is no terminal
 
 
-def plates_pull(
+def plates_pull(  # long: ten options, and the help of the command
     index: Annotated[
         str, typer.Argument(help="CSV, TSV, JSON or XLSX with addresses; or a IIIF manifest or collection, or its URL.")
     ],
