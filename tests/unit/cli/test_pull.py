@@ -190,12 +190,13 @@ def test_a_file_name_never_leads_out_of_its_folder(file: str, expected: str, arc
 
 def test_rows_without_an_address_are_noted_and_wrong_ones_fail_alone(archive: Archive):
     archive.add_scan("a.png")
-    archive.rows += [
+    wrong: list[dict[str, object]] = [
         {"title": "none"},
         {"title": "file", "download": "file:///etc/passwd"},
         {"title": "secret", "download": "http://user:word@127.0.0.1/a.png"},
         {"title": "digest", "download": archive.server.url("/c.png"), "sha256": "abc"},
     ]
+    archive.rows += wrong
     result = archive.pull()
     assert result.exit_code == 1
     assert "note: 1 row without an address (entry 2)" in result.output
