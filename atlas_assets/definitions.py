@@ -28,8 +28,8 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
         root: the dataset root.
     """
     instruments = registry.instruments.values()
-    ledgers = build_ledger_assets(registry)
     settings = read_settings()
+    ledgers = build_ledger_assets(registry, settings.most_attempts)
     sensors, schedules = build_automation(registry, settings, [assets.key for assets in ledgers])
     assets = [plate_manifest, groundwork, *map(build_instrument_asset, instruments), *ledgers]
     return dg.Definitions(

@@ -7,6 +7,7 @@ import dagster as dg
 
 from atlas_assets.automation.selections import find_selection
 from atlas_assets.automation.server import DagsterServer, ServerRun
+from atlas_assets.automation.settings import read_settings
 from atlas_assets.automation.standings import Standing, read_standings
 from atlas_assets.automation.work_lists import BACKFILL_TAG, WorkList, run_config_of, tags_of, work_lists
 from atlas_assets.graph.groundwork import KEYS
@@ -53,7 +54,8 @@ def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Se
     """
     selection = find_selection(registry, name)
     if selection.name == "ledgers":
-        works = (WorkList(dict.fromkeys(LEDGER_KEYS, ()), ""),) if why_behind(dataset, registry) else ()
+        is_behind = bool(why_behind(dataset, registry, read_settings().most_attempts))
+        works = (WorkList(dict.fromkeys(LEDGER_KEYS, ()), ""),) if is_behind else ()
         return Backfill(selection.name, LEDGER_KEYS, works)
     unknown = sorted(set(plate_ids or ()) - set(dataset.plate_ids()))
     if unknown:

@@ -151,7 +151,7 @@ def _build_refresh_ledgers(
             return dg.SkipReason(unsettled)
         built = context.instance.get_latest_materialization_event(ledgers[-1])
         age_hours = (time.time() - built.timestamp) / 3600 if built else 0
-        reason = why_behind(opened, registry)
+        reason = why_behind(opened, registry, settings.most_attempts)
         if not reason and age_hours > settings.rebuild_ledgers_hours:
             reason = f"older than {settings.rebuild_ledgers_hours} hours: compares every sealed file with its digest"
         if not reason:

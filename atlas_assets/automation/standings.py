@@ -1,4 +1,7 @@
-"""The standing of every plate with every asset: done, failed, missing or waiting. Read from the plates' own files."""
+"""The standing of every plate with every asset, by Dagster's keys: what runs can be requested for.
+
+The states themselves are read by `ledgers.completeness`.
+"""
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
@@ -8,10 +11,9 @@ import dagster as dg
 from atlas_assets.graph.groundwork import INPUT_IMAGE_KEY, KEYS
 from atlas_assets.graph.instruments import asset_key
 from atlas_resources.instruments.instrument import Instrument
+from atlas_resources.ledgers.completeness.reading import read_completeness
+from atlas_resources.ledgers.completeness.states import AssetStates, PlateState
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.groundwork import read_groundwork, read_groundwork_failure
-from atlas_resources.plates.plate import Plate
-from atlas_resources.runs.sealed import find_done, find_failures
 
 GROUNDWORK_PLATES_PER_RUN = 500
 
@@ -25,7 +27,7 @@ class PlateStanding:
         is_done: whether the asset is complete for the plate.
         attempts: number of failures with the asset's present version on the present source.
         is_broken: whether the plate's own files are unreadable, so that a retry does not help.
-        reason: the last failure, one line.
+        reason: the last failure, or what cannot be read, one line.
         is_waiting: whether the asset reads another asset's result of the plate, which is missing.
     """
 
@@ -84,50 +86,41 @@ class Standing:
         return [plate for plate in self.plates if not plate.is_done and (plate.attempts or plate.is_broken)]
 
 
-def _standing_of(plate: Plate, instrument: Instrument) -> PlateStanding:
-    upstream = instrument.upstream
-    try:
-        if find_done(plate, instrument.identity):
-            return PlateStanding(plate.id, is_done=True)
-        if upstream and not find_done(plate, upstream.identity):
-            return PlateStanding(plate.id, is_done=False, is_waiting=True)
-        failures = find_failures(plate, instrument.identity)
-        plate.source_digest()
-    except (OSError, ValueError, LookupError) as error:
-        return PlateStanding(plate.id, is_done=False, is_broken=True, reason=str(error))
-    reason = failures[0].error.message.splitlines()[0] if failures and failures[0].error else ""
-    return PlateStanding(plate.id, is_done=False, attempts=len(failures), reason=reason)
-
-
-def _groundwork_standing_of(plate: Plate) -> PlateStanding:
-    try:
-        if read_groundwork(plate):
-            return PlateStanding(plate.id, is_done=True)
-        failure = read_groundwork_failure(plate)
-        plate.source_digest()
-    except (OSError, ValueError, LookupError) as error:
-        return PlateStanding(plate.id, is_done=False, is_broken=True, reason=str(error))
-    if failure is None:
-        return PlateStanding(plate.id, is_done=False)
-    return PlateStanding(plate.id, is_done=False, attempts=failure.attempts, reason=failure.message.splitlines()[0])
+def _standing_of(plate: PlateState) -> PlateStanding:
+    return PlateStanding(
+        plate.plate_id,
+        is_done=plate.state == "done",
+        attempts=plate.attempts,
+        is_broken=plate.is_broken,
+        reason="" if plate.state == "waiting" else plate.reason,
+        is_waiting=plate.state == "waiting",
+    )
 
 
 def read_standings(dataset: Dataset, instruments: Iterable[Instrument]) -> list[Standing]:
     """The groundwork's standing, then each instrument's, after that of the one it reads; over every registered plate.
 
-    Reads one folder listing and a small file per plate and asset.
+    What is read, and how a plate's state is decided, is in `ledgers.completeness`.
     """
-    plates = dataset.plates()
-    groundwork = tuple(map(_groundwork_standing_of, plates))
-    standings = [Standing(KEYS, INPUT_IMAGE_KEY.to_user_string(), GROUNDWORK_PLATES_PER_RUN, groundwork)]
-    for instrument in sorted(instruments, key=lambda instrument: instrument.depth):
-        standings.append(
-            Standing(
-                (asset_key(instrument),),
-                instrument.identity.fingerprint,
-                instrument.spec.max_partitions_per_run,
-                tuple(_standing_of(plate, instrument) for plate in plates),
-                asset_key(instrument.upstream) if instrument.upstream else None,
-            )
-        )
-    return standings
+    return [
+        _instrument_standing(states.instrument, states) if states.instrument else _groundwork_standing(states)
+        for states in read_completeness(dataset, instruments)
+    ]
+
+
+def _groundwork_standing(states: AssetStates) -> Standing:
+    return Standing(KEYS, INPUT_IMAGE_KEY.to_user_string(), GROUNDWORK_PLATES_PER_RUN, _plates(states))
+
+
+def _instrument_standing(instrument: Instrument, states: AssetStates) -> Standing:
+    return Standing(
+        (asset_key(instrument),),
+        instrument.identity.fingerprint,
+        instrument.spec.max_partitions_per_run,
+        _plates(states),
+        asset_key(instrument.upstream) if instrument.upstream else None,
+    )
+
+
+def _plates(states: AssetStates) -> tuple[PlateStanding, ...]:
+    return tuple(map(_standing_of, states.plates))

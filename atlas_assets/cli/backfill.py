@@ -130,10 +130,11 @@ def _follow(server: "DagsterServer", registry: "Registry", dataset: "Dataset", p
 def _count(registry: "Registry", dataset: "Dataset", planned: "Backfill") -> tuple[list[str], int, int]:
     """A line per failed plate, the number of (asset, plate) pairs not done yet, and the number asked for."""
     from atlas_assets.automation.backfills import read_backfill_standings
+    from atlas_assets.automation.settings import read_settings
     from atlas_resources.ledgers.freshness import why_behind
 
     if not planned.plate_ids:
-        return [], int(bool(why_behind(dataset, registry))), 1
+        return [], int(bool(why_behind(dataset, registry, read_settings().most_attempts))), 1
     asked = {(key, plate_id) for work in planned.works for key in work.keys for plate_id in work.plate_ids}
     failed, missing = [], 0
     for standing in read_backfill_standings(registry, dataset, planned.name):

@@ -25,11 +25,11 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs.execution import Outcome, execute_run
 from atlas_resources.runs.sealed import find_failures
-from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.tables.results import INSTRUMENT_TABLES, REGIONS, asset_name
 
 T = TypeVar("T")
 
-REGIONS, WITHOUT_WEIGHTS = "regions", "weights_missing"
+WITHOUT_WEIGHTS = "weights_missing"
 GROUPS = (*(INSTRUMENT_TABLES[role].name for role in WORKS), REGIONS)  # the first parts of keys
 WEIGHTS_TAG = "atlas/weights"
 OWNERS = ["team:atlas"]
@@ -46,10 +46,7 @@ def group_of(instrument: Instrument) -> str:
 
 def asset_key(instrument: Instrument) -> dg.AssetKey:
     """`<table>/<key>`, such as `embeddings/clip_vit_base_patch32`, or `regions/<segmenter>/<part>`."""
-    spec = instrument.spec
-    if spec.region:
-        return dg.AssetKey([REGIONS, spec.region.segmenter, spec.region.part])
-    return dg.AssetKey([INSTRUMENT_TABLES[spec.role].name, spec.key])
+    return dg.AssetKey(asset_name(instrument.spec).split("/"))
 
 
 def _metadata(instrument: Instrument) -> dict[str, Any]:

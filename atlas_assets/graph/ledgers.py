@@ -18,6 +18,8 @@ from atlas_assets.ui.neighbours import neighbour_pictures
 from atlas_assets.ui.plots import data_uri_markdown
 from atlas_resources.catalogue.build import MACROS, build_catalogue
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.completeness.ledger import build_completeness
+from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, STATES
 from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.ledgers.models import build_models
@@ -29,6 +31,7 @@ from atlas_resources.models.weights import has_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 from atlas_resources.runs.faults import SealedFault
+from atlas_resources.tables.completeness import COMPLETENESS
 from atlas_resources.tables.groundwork import FACTS
 from atlas_resources.tables.intake import REFUSED_SCANS
 from atlas_resources.tables.ledgers import (
@@ -72,7 +75,7 @@ LEDGER_KEYS = (*(ledger_key(table) for table in LEDGERS.values()), CATALOGUE_KEY
 
 
 def _counts(rows: pl.DataFrame) -> dict[str, Any]:
-    """Numbers that the UI plots over the refreshes: plates, current rows, and of runs failures and seconds."""
+    """Numbers that the UI plots over the refreshes: plates, current rows, failures and seconds of runs, states."""
     counts: dict[str, Any] = {}
     if "plate_id" in rows.columns:
         counts["plates"] = rows["plate_id"].n_unique()
@@ -84,6 +87,8 @@ def _counts(rows: pl.DataFrame) -> dict[str, Any]:
         median = rows.filter(IS_CURRENT.name).select(pl.sum_horizontal(stages)).to_series().median()
         if isinstance(median, float):
             counts["median_seconds_per_plate"] = median
+    if "state" in rows.columns:
+        counts |= {f"{state}_count": rows.filter(pl.col("is_active"), state=state).height for state in STATES}
     return counts
 
 
@@ -211,13 +216,37 @@ def _ledgers_of_runs(registry: Registry) -> list[_Ledger]:
     ]
 
 
-def build_ledger_assets(registry: Registry) -> list[dg.AssetsDefinition]:
+def _completeness(registry: Registry, most_attempts: int) -> _Ledger:
+    """It follows the ledgers that are built from the same files, so that one refresh shows one state of the library."""
+    origin = Origin(
+        {ledger_key(table): table.schema.names() for table in (RUNS, PLATES, GROUNDWORK_FAILURES, MODELS)},
+        {
+            "plate_id": ("plate_id",),
+            "instrument": ("instrument",),
+            "state": ("status", "fingerprint", "source_sha256", "measure_version"),
+            "reason": ("error_message", "message"),
+            "attempts": ("attempt", "attempts"),
+            "since": ("sealed_at", "groundwork_measured_at", "failed_at"),
+            "what_changed": ("fingerprint", "source_sha256", "measure_version"),
+        },
+        otherwise="`model_specs/`",
+    )
+    build = partial(build_completeness, registry=registry, most_attempts=most_attempts)
+    return _Ledger(COMPLETENESS, OF_RUNS, origin, build)
+
+
+def build_ledger_assets(registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> list[dg.AssetsDefinition]:
     """Builds an asset per ledger, each downstream of what it reads, and the catalogue's asset.
 
     Instruments without their weights have no edge: nothing comes from them here. Results that they sealed elsewhere are
     in the ledgers all the same.
+
+    Args:
+        registry: the instruments.
+        most_attempts: after as many failures, a plate is given up.
     """
     ledgers = [*_ledgers_of_plates(), *_ledgers_of_results(registry), *_ledgers_of_runs(registry)]
+    ledgers.append(_completeness(registry, most_attempts))
     return [*map(_build_ledger_asset, ledgers), _build_catalogue_asset(registry)]
 
 

@@ -55,7 +55,8 @@ def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.
     """The ledgers without the rows that may not be used commercially, and what was left out of them.
 
     Tables of results and `runs` go by their own terms, `lineage` and `segment_sets` by the runs they come from: for a
-    set, its own and its foreground's. `plates`, `histograms` and `models` are kept whole.
+    set, its own and its foreground's. `plates`, `histograms`, `models` and what has no row of a result are kept
+    whole.
     """
     models = ledgers[MODELS.name]
     kept, left_out = dict(ledgers), []

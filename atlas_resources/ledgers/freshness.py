@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.completeness.ledger import changed_completeness
+from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.ledgers.intake import changed_by_intake
 from atlas_resources.ledgers.left_out import is_any_whole
 from atlas_resources.ledgers.parquet import (
@@ -38,17 +40,18 @@ DIGEST_COLUMNS = (
 """Where the ledgers keep the digests of the groundwork's files."""
 
 
-def why_behind(dataset: Dataset, registry: Registry) -> str:
+def why_behind(dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> str:
     """Why a rebuild of the ledgers would change them; empty if it would not.
 
-    Lists run folders, hashes the groundwork's files and reads a few columns of the ledgers. Compares content, not time,
-    so that it misses nothing that was written during a refresh. A sealed run that is not whole is no reason: a rebuild
-    leaves it out, and `find_left_out` names it. The same holds for a plate whose manifest or digest cannot be read.
+    Lists run folders, hashes the groundwork's files, and reads a few columns of the ledgers and the states of plates.
+    Compares content, not time, so that it misses nothing that was written during a refresh. A sealed run that is not
+    whole is no reason: a rebuild leaves it out, and `find_left_out` names it. The same holds for a plate whose manifest
+    or digest cannot be read.
     """
-    return next(_reasons_behind(dataset, registry), "")
+    return next(_reasons_behind(dataset, registry, most_attempts), "")
 
 
-def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
+def _reasons_behind(dataset: Dataset, registry: Registry, most_attempts: int) -> Iterator[str]:
     built = [ledger_path(dataset, table) for table in LEDGERS.values()] + [dataset.catalogue_path]
     missing = [path.name for path in built if not path.is_file()]
     if missing:
@@ -71,6 +74,7 @@ def _reasons_behind(dataset: Dataset, registry: Registry) -> Iterator[str]:
     compared = runs_in(read_ledger(dataset, SEGMENT_SETS))
     if differing := compared ^ runs_in(current_segmentations(dataset)):
         yield f"segment_sets is behind segments by {len(differing)} sets; the newest is {max(differing)[0]}"
+    yield from changed_completeness(dataset, registry, most_attempts)
 
 
 def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]:

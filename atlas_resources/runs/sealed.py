@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from atlas_resources.instruments.instrument import InstrumentIdentity
@@ -16,34 +16,51 @@ MANIFEST_NAME = "run.manifest.json"
 METRICS_NAME = "metrics.json"
 
 
-def _sealed(plate: Plate, identity: InstrumentIdentity) -> Iterator[RunManifest]:
-    """Manifests of the plate's sealed runs by this version of the instrument on its present source, newest first.
-
-    The names of run folders end with the fingerprint's first 8 hex digits, so a plate without such a run costs one
-    listing.
-    """
+def run_names(plate: Plate) -> list[str]:
+    """The names of the plate's run folders, newest first. Lists one folder and reads no file."""
     if not plate.runs_folder.is_dir():
-        return
-    wanted = (identity.key, identity.fingerprint, plate.source_sha256())
-    names = (
-        name
-        for name in os.listdir(plate.runs_folder)
-        if name.startswith("run-") and name.endswith(identity.fingerprint[:8])
-    )
-    for name in sorted(names, reverse=True):
-        manifest = read_manifest(plate, name)
-        if (manifest.instrument.key, manifest.instrument.fingerprint, manifest.source_sha256) == wanted:
-            yield manifest
+        return []
+    return sorted((name for name in os.listdir(plate.runs_folder) if name.startswith("run-")), reverse=True)
+
+
+def runs_by(
+    plate: Plate, identity: InstrumentIdentity, names: Sequence[str], source_sha256: str
+) -> Iterator[RunManifest]:
+    """Manifests of the plate's sealed runs by this version of the instrument on one source, newest first.
+
+    The names of run folders end with the fingerprint's first 8 hex digits, so that no other manifest is read.
+
+    Args:
+        plate: the plate.
+        identity: the instrument.
+        names: what `run_names` lists of the plate.
+        source_sha256: of the source.
+
+    Raises:
+        DatasetBroken: the manifest of a run of that name cannot be read.
+    """
+    wanted = (identity.key, identity.fingerprint, source_sha256)
+    for name in names:
+        if name.endswith(identity.fingerprint[:8]):
+            manifest = read_manifest(plate, name)
+            if (manifest.instrument.key, manifest.instrument.fingerprint, manifest.source_sha256) == wanted:
+                yield manifest
+
+
+def _present_runs(plate: Plate, identity: InstrumentIdentity) -> Iterator[RunManifest]:
+    """The same of the present source. A plate without a run folder costs one listing."""
+    names = run_names(plate)
+    return runs_by(plate, identity, names, plate.source_sha256()) if names else iter(())
 
 
 def find_done(plate: Plate, identity: InstrumentIdentity) -> RunManifest | None:
     """The newest complete run of the plate by this version of the instrument on its present source, or None."""
-    return next((run for run in _sealed(plate, identity) if run.status == "complete"), None)
+    return next((run for run in _present_runs(plate, identity) if run.status == "complete"), None)
 
 
 def find_failures(plate: Plate, identity: InstrumentIdentity) -> list[RunManifest]:
     """The plate's failed runs by this version of the instrument on its present source, newest first."""
-    return [run for run in _sealed(plate, identity) if run.status == "failed"]
+    return [run for run in _present_runs(plate, identity) if run.status == "failed"]
 
 
 def read_manifest(plate: Plate, run_id: str) -> RunManifest:

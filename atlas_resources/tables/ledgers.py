@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from atlas_resources.tables.completeness import COMPLETENESS
 from atlas_resources.tables.groundwork import FACTS, GROUNDWORK_FAILURES, HISTOGRAMS
 from atlas_resources.tables.intake import MANIFEST_COLUMNS, REFUSED_SCANS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
@@ -179,5 +180,6 @@ LEDGERS: dict[str, Table] = {
         SEGMENT_SETS,
         MODELS,
         LINEAGE,
+        COMPLETENESS,
     )
 }

@@ -6,6 +6,7 @@ import polars as pl
 
 from atlas_resources.instruments.instrument import InstrumentIdentity
 from atlas_resources.instruments.roles import ROLES
+from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.tables.result_columns import (
     DETECTION,
     EMBEDDING,
@@ -74,6 +75,14 @@ INSTRUMENT_TABLES = {
 }
 """The table of each role."""
 FILE_OF_ROLE = {role: table.plate_file for role, table in INSTRUMENT_TABLES.items()}
+REGIONS = "regions"
+
+
+def asset_name(spec: Spec) -> str:
+    """The asset of an instrument: `<table>/<key>`, or `regions/<segmenter>/<part>` for what is derived from masks."""
+    if spec.region:
+        return f"{REGIONS}/{spec.region.segmenter}/{spec.region.part}"
+    return f"{INSTRUMENT_TABLES[spec.role].name}/{spec.key}"
 
 
 def identify_rows(

@@ -13,6 +13,7 @@ from atlas_assets.graph.instruments import build_work
 from atlas_assets.roles.embedding import WHOLE_PLATE, embedding_rows
 from atlas_assets.roles.groundwork import measure_plate
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.completeness.ledger import build_completeness
 from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
@@ -125,6 +126,7 @@ def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFram
         "models": build_models(dataset, registry),
         "lineage": build_lineage(dataset),
         "segment_sets": build_segment_sets(dataset),
+        "completeness": build_completeness(dataset, registry),
     }
 
 

@@ -43,6 +43,7 @@ UNPARTITIONED = {
     "ledger/probes",
     "ledger/runs",
     "ledger/segment_sets",
+    "ledger/completeness",
     "ledger/segments",
 }
 

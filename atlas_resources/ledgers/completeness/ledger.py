@@ -1,0 +1,67 @@
+"""`ledger/completeness`: the states as a table, and whether the table is behind them."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.completeness.reading import read_completeness
+from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, AssetStates, PlateState
+from atlas_resources.ledgers.parquet import read_ledger, write_ledger
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.tables.completeness import COMPLETENESS
+
+
+def build_completeness(dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> pl.DataFrame:
+    """`ledger/completeness`: every registered plate with the groundwork and every admitted instrument."""
+    return write_ledger(dataset, COMPLETENESS, _present_rows(dataset, registry, most_attempts))
+
+
+def changed_completeness(dataset: Dataset, registry: Registry, most_attempts: int) -> Iterator[str]:
+    """Why the ledger is behind the plates' own files, if it is."""
+    present = COMPLETENESS.conform(_present_rows(dataset, registry, most_attempts))
+    known = read_ledger(dataset, COMPLETENESS)
+    if present.equals(known):
+        return
+    changed = pl.concat([present, known]).unique(keep="none").select("plate_id", "instrument").unique()
+    # The reason is part of a run key: another digest requests another refresh.
+    digest = hashlib.sha256(repr(present.rows()).encode()).hexdigest()[:8]
+    yield f"the state of {changed.height} plates of instruments changed ({digest})"
+
+
+def rows_of(states: AssetStates, *, is_active: bool) -> Iterator[dict[str, Any]]:
+    """The rows of one asset, by column."""
+    for plate in states.plates:
+        run_id, since = _evidence(plate)
+        yield {
+            "plate_id": plate.plate_id,
+            "instrument": states.name,
+            "asset": states.asset,
+            "is_active": is_active,
+            "state": plate.state,
+            "reason": plate.reason or None,
+            "attempts": plate.attempts,
+            "run_id": run_id,
+            "since": since,
+            "what_changed": plate.what_changed or None,
+        }
+
+
+def _evidence(plate: PlateState) -> tuple[str | None, Any]:
+    """The run that the state comes from, and its time."""
+    if plate.attempts:
+        return plate.failed_run_id, plate.failed_at
+    if plate.result and plate.state in ("done", "stale"):
+        return plate.result.run_id, plate.result.made_at
+    return None, None
+
+
+def _present_rows(dataset: Dataset, registry: Registry, most_attempts: int) -> pl.DataFrame:
+    found = read_completeness(dataset, registry.instruments.values(), most_attempts)
+    return COMPLETENESS.frame(
+        row
+        for states in found
+        for row in rows_of(states, is_active=states.instrument is None or states.name in registry.active)
+    )

@@ -1,0 +1,154 @@
+"""Reads the state of every plate with every asset from the plates' own files."""
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from atlas_resources.instruments.instrument import Instrument, InstrumentIdentity
+from atlas_resources.ledgers.completeness._groundwork import groundwork_state
+from atlas_resources.ledgers.completeness.changes import SealedSpecs, what_changed
+from atlas_resources.ledgers.completeness.states import (
+    MOST_ATTEMPTS,
+    AssetStates,
+    PlateState,
+    Result,
+    broken,
+    first_line,
+    state_of_attempts,
+)
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import DatasetBroken
+from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import RunManifest
+from atlas_resources.runs.sealed import read_manifest, run_names, runs_by
+from atlas_resources.tables.results import asset_name
+
+UNREADABLE = (OSError, ValueError, LookupError)
+
+
+def read_completeness(
+    dataset: Dataset, instruments: Iterable[Instrument], most_attempts: int = MOST_ATTEMPTS
+) -> list[AssetStates]:
+    """The states of the groundwork, then of each instrument after that of the one it reads, over every plate.
+
+    Reads one folder listing per plate and a small file per plate and asset; of a plate that is not done, also the
+    manifests of its failed and earlier runs.
+
+    Args:
+        dataset: the dataset.
+        instruments: the instruments.
+        most_attempts: after as many failures, a plate is given up.
+    """
+    ordered = sorted(instruments, key=lambda instrument: instrument.depth)
+    library = _Library(dataset)
+    plates = [_PlateFiles(plate, library) for plate in dataset.plates()]
+    groundwork = tuple(groundwork_state(files.plate, most_attempts) for files in plates)
+    states = [tuple(_state_of(files, one, most_attempts) for one in ordered) for files in plates]
+    columns = zip(*states, strict=True) if states else [()] * len(ordered)
+    return [AssetStates(None, groundwork), *map(AssetStates, ordered, columns)]
+
+
+class _Library:
+    """What is known of runs from one plate to the next.
+
+    A run id is reserved for one run of one instrument, so the first manifest that is read says whose it is on all
+    plates.
+    """
+
+    def __init__(self, dataset: Dataset):
+        self.specs = SealedSpecs(dataset)
+        self.instrument_of: dict[str, str] = {}
+
+
+class _PlateFiles:
+    """What is read of one plate, once for all assets."""
+
+    def __init__(self, plate: Plate, library: _Library):
+        self.plate = plate
+        self.library = library
+        self._present: dict[str, tuple[RunManifest | None, list[RunManifest]]] = {}
+
+    @cached_property
+    def names(self) -> list[str]:
+        return run_names(self.plate)
+
+    @cached_property
+    def source_sha256(self) -> str:
+        return self.plate.source_sha256()
+
+    @cached_property
+    def broken(self) -> str:
+        """Why the plate's manifest or registered digest cannot be read; empty if both can."""
+        try:
+            self.plate.source_digest()
+        except UNREADABLE as error:
+            return str(error)
+        return ""
+
+    def present(self, identity: InstrumentIdentity) -> tuple[RunManifest | None, list[RunManifest]]:
+        """The newest complete run of the present version on the present source, and the failed runs after it.
+
+        Raises:
+            DatasetBroken: a manifest that had to be read, or `source.sha256`, cannot be.
+        """
+        if identity.fingerprint not in self._present:
+            failures: list[RunManifest] = []
+            done = None
+            for run in runs_by(self.plate, identity, self.names, self.source_sha256) if self.names else ():
+                if run.status == "complete":
+                    done = run
+                    break
+                failures.append(run)
+            self._present[identity.fingerprint] = done, failures
+        return self._present[identity.fingerprint]
+
+    def newest_complete(self, key: str) -> RunManifest | None:
+        """The newest complete run of an instrument, of any version and source; those that are broken do not count."""
+        for name in self.names:
+            if self.library.instrument_of.get(name, key) == key and (manifest := self._read(name)):
+                self.library.instrument_of[name] = manifest.instrument.key
+                if manifest.instrument.key == key and manifest.status == "complete":
+                    return manifest
+        return None
+
+    def _read(self, name: str) -> RunManifest | None:
+        try:
+            return read_manifest(self.plate, name)
+        except DatasetBroken:
+            return None
+
+
+def _state_of(files: _PlateFiles, instrument: Instrument, most_attempts: int) -> PlateState:
+    plate_id = files.plate.id
+    try:
+        done, failures = files.present(instrument.identity)
+        if done:
+            return PlateState(plate_id, "done", result=_result_of(done))
+        above = instrument.upstream
+        is_waiting = above is not None and files.present(above.identity)[0] is None
+    except UNREADABLE as error:
+        return broken(plate_id, str(error))
+    if files.broken and not is_waiting:
+        return broken(plate_id, files.broken)
+    older = files.newest_complete(instrument.key)
+    changed = what_changed(older, instrument, files.source_sha256, files.library.specs) if older else ""
+    result = _result_of(older) if older else None
+    if above and is_waiting:
+        reason = f"waits for {asset_name(above.spec)}"
+        return PlateState(plate_id, "waiting", reason, result=result, what_changed=changed)
+    if failures:
+        last = failures[0]
+        return PlateState(
+            plate_id,
+            state_of_attempts(len(failures), most_attempts),
+            first_line(last.error.message if last.error else ""),
+            len(failures),
+            result=result,
+            failed_run_id=last.run_id,
+            failed_at=last.sealed_at,
+            what_changed=changed,
+        )
+    return PlateState(plate_id, "stale" if older else "missing", result=result, what_changed=changed)
+
+
+def _result_of(run: RunManifest) -> Result:
+    return Result(run.instrument.fingerprint, run.source_sha256, run.run_id, run.sealed_at)

@@ -1,0 +1,115 @@
+"""The states that a plate may have with an asset, and what is known of each.
+
+A new state is a value of `State` with its meaning in `STATES`. `reading.py` and `_groundwork.py` decide which state a
+plate has; `atlas status` has a sign for each.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from atlas_resources.instruments.instrument import Instrument
+from atlas_resources.tables.results import asset_name
+
+State = Literal["done", "failed", "refused", "stale", "missing", "waiting"]
+STATES: dict[State, str] = {
+    "done": "complete, by the present version on the present source",
+    "failed": "failed, and is tried again",
+    "refused": "given up: failed too often, or the plate's own files cannot be read",
+    "stale": "complete, but by another version or on another source",
+    "missing": "never measured",
+    "waiting": "reads another asset's result of the plate, which is not done",
+}
+GROUNDWORK = "groundwork"
+GROUNDWORK_ASSET = "plate/input_image"
+MOST_ATTEMPTS = 3
+"""Failures after which a plate is given up, where no `automation.yaml` says otherwise."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A complete result of a plate that is on disk.
+
+    Attributes:
+        version: fingerprint of the instrument, or measure version of the groundwork.
+        source_sha256: of the source that it was made from.
+        run_id: the sealed run; None for the groundwork.
+        made_at: when it was sealed or measured, UTC; None where no file states it.
+    """
+
+    version: str
+    source_sha256: str
+    run_id: str | None = None
+    made_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class PlateState:
+    """The state of one plate with one asset.
+
+    Attributes:
+        plate_id: the plate.
+        state: one of STATES.
+        reason: the last failure, what cannot be read, or what the plate waits for, one line; empty for other states.
+        attempts: failures of the present version on the present source.
+        is_broken: whether the plate's own files cannot be read, so that a retry does not help.
+        result: the newest complete result on disk, of the present version on the present source if there is one.
+        failed_run_id: the newest failed run, of a plate that failed.
+        failed_at: when it failed last, UTC.
+        what_changed: what of `result` is not of the present; empty if the plate is done or has no result.
+    """
+
+    plate_id: str
+    state: State
+    reason: str = ""
+    attempts: int = 0
+    is_broken: bool = False
+    result: Result | None = None
+    failed_run_id: str | None = None
+    failed_at: datetime | None = None
+    what_changed: str = ""
+
+
+@dataclass(frozen=True)
+class AssetStates:
+    """The state of every registered plate with one instrument, or with the groundwork.
+
+    Attributes:
+        instrument: None for the groundwork.
+        plates: in order of registration.
+    """
+
+    instrument: Instrument | None
+    plates: tuple[PlateState, ...]
+
+    @property
+    def name(self) -> str:
+        """Key of the instrument, or `groundwork`."""
+        return self.instrument.key if self.instrument else GROUNDWORK
+
+    @property
+    def asset(self) -> str:
+        """The asset; `plate/input_image` stands for both assets of the groundwork."""
+        return asset_name(self.instrument.spec) if self.instrument else GROUNDWORK_ASSET
+
+
+def counts_of(plates: Sequence[PlateState]) -> dict[State, int]:
+    """How many plates are in each state, in the order of STATES."""
+    found = [plate.state for plate in plates]
+    return {state: found.count(state) for state in STATES}
+
+
+def broken(plate_id: str, reason: str) -> PlateState:
+    """The state of a plate whose own files cannot be read."""
+    return PlateState(plate_id, "refused", first_line(reason), is_broken=True)
+
+
+def state_of_attempts(attempts: int, most_attempts: int) -> State:
+    """The state of a plate that failed so often."""
+    return "refused" if attempts >= most_attempts else "failed"
+
+
+def first_line(text: str) -> str:
+    """The first line of a message."""
+    return text.splitlines()[0] if text else ""
