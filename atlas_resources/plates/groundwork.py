@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from atlas_resources.plates.colour_policy import POLICY_NAME
-from atlas_resources.plates.contracts import ColorHistograms, GroundworkCost, GroundworkFailure, InputImage
+from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure, InputImage
 from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.plate import Plate
 
@@ -23,7 +24,21 @@ class Groundwork:
     histograms: ColorHistograms
 
 
-def is_present(plate: Plate, measured: InputImage | ColorHistograms | GroundworkCost | GroundworkFailure) -> bool:
+class Measured(Protocol):
+    """What every file of the groundwork states: which version of the code made it, and from which source."""
+
+    @property
+    def measure_version(self) -> str:
+        """Version of the code."""
+        ...
+
+    @property
+    def source_sha256(self) -> str:
+        """sha256 of the source."""
+        ...
+
+
+def is_present(plate: Plate, measured: Measured) -> bool:
     """Whether this version of the code made a file from the source as it is registered now."""
     return (measured.measure_version, measured.source_sha256) == (MEASURE_VERSION, plate.source_sha256())
 

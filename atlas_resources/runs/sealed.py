@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal, Protocol, TypeVar
 
 from atlas_resources.instruments.instrument import InstrumentIdentity
 from atlas_resources.plates.contracts import FileDigest
@@ -16,6 +17,28 @@ MANIFEST_NAME = "run.manifest.json"
 METRICS_NAME = "metrics.json"
 
 
+class SealedRun(Protocol):
+    """What of a sealed run says whether it is a plate's present result."""
+
+    @property
+    def instrument(self) -> InstrumentIdentity:
+        """Which instrument sealed it."""
+        ...
+
+    @property
+    def source_sha256(self) -> str:
+        """sha256 of the source that it measured."""
+        ...
+
+    @property
+    def status(self) -> Literal["complete", "failed"]:
+        """Whether it has a result."""
+        ...
+
+
+Sealed = TypeVar("Sealed", bound=SealedRun)
+
+
 def run_names(plate: Plate) -> list[str]:
     """The names of the plate's run folders, newest first. Lists one folder and reads no file."""
     if not plate.runs_folder.is_dir():
@@ -24,9 +47,13 @@ def run_names(plate: Plate) -> list[str]:
 
 
 def runs_by(
-    plate: Plate, identity: InstrumentIdentity, names: Sequence[str], source_sha256: str
-) -> Iterator[RunManifest]:
-    """Manifests of the plate's sealed runs by this version of the instrument on one source, newest first.
+    plate: Plate,
+    identity: InstrumentIdentity,
+    names: Sequence[str],
+    source_sha256: str,
+    read: Callable[[Plate, str], Sealed],
+) -> Iterator[Sealed]:
+    """The plate's sealed runs by this version of the instrument on one source, newest first.
 
     The names of run folders end with the fingerprint's first 8 hex digits, so that no other manifest is read.
 
@@ -35,6 +62,7 @@ def runs_by(
         identity: the instrument.
         names: what `run_names` lists of the plate.
         source_sha256: of the source.
+        read: reads the manifest of a run, or what is known of it.
 
     Raises:
         DatasetBroken: the manifest of a run of that name cannot be read.
@@ -42,15 +70,15 @@ def runs_by(
     wanted = (identity.key, identity.fingerprint, source_sha256)
     for name in names:
         if name.endswith(identity.fingerprint[:8]):
-            manifest = read_manifest(plate, name)
-            if (manifest.instrument.key, manifest.instrument.fingerprint, manifest.source_sha256) == wanted:
-                yield manifest
+            run = read(plate, name)
+            if (run.instrument.key, run.instrument.fingerprint, run.source_sha256) == wanted:
+                yield run
 
 
 def _present_runs(plate: Plate, identity: InstrumentIdentity) -> Iterator[RunManifest]:
     """The same of the present source. A plate without a run folder costs one listing."""
     names = run_names(plate)
-    return runs_by(plate, identity, names, plate.source_sha256()) if names else iter(())
+    return runs_by(plate, identity, names, plate.source_sha256(), read_manifest) if names else iter(())
 
 
 def find_done(plate: Plate, identity: InstrumentIdentity) -> RunManifest | None:

@@ -26,9 +26,7 @@ COMPLETENESS = Table(
             "Sealed run that the state comes from: the result, or the last failure. Null without one, and for the "
             "groundwork, which has no runs.",
         ),
-        Column(
-            "since", pl.Datetime("us", "UTC"), "When that run was sealed, or the groundwork was made or failed."
-        ),
+        Column("since", pl.Datetime("us", "UTC"), "When that run was sealed, or the groundwork was made or failed."),
         Column(
             "what_changed",
             pl.String,

@@ -1,33 +1,53 @@
 """The state of a plate with the groundwork, from the files in its `derived/`."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from atlas_resources.ledgers.completeness.states import PlateState, Result, broken, first_line, state_of_attempts
-from atlas_resources.plates.contracts import GroundworkCost, InputImage
+from atlas_resources.files.contract import Contract
+from atlas_resources.ledgers.completeness._runs import first_line
+from atlas_resources.ledgers.completeness._unchanged import Unchanged
+from atlas_resources.ledgers.completeness.states import PlateState, Result, broken, state_of_attempts
+from atlas_resources.plates.contracts import ColorHistograms, GroundworkCost, InputImage
 from atlas_resources.plates.groundwork import (
     COST_NAME,
     HISTOGRAMS_NAME,
     INPUT_IMAGE_NAME,
     MEASURE_VERSION,
     is_present,
-    read_groundwork,
     read_groundwork_failure,
 )
 from atlas_resources.plates.json_files import DatasetBroken, read_json
 from atlas_resources.plates.plate import Plate
 
+MEASURED_FILES: dict[str, type[InputImage | ColorHistograms]] = {
+    INPUT_IMAGE_NAME: InputImage,
+    HISTOGRAMS_NAME: ColorHistograms,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is kept of a file of the groundwork."""
+
+    measure_version: str
+    source_sha256: str
+    measured_at: datetime | None
+
+
+_KNOWN: Unchanged[_Known] = Unchanged()
+
 
 def groundwork_state(plate: Plate, most_attempts: int) -> PlateState:
-    """The state of a plate; both measured files are read."""
+    """The state of a plate. Each measured file is read once in this process, until it changes."""
     try:
-        measured = read_groundwork(plate)
-        if measured:
-            result = Result(MEASURE_VERSION, measured.input_image.source_sha256, made_at=_measured_at(plate))
-            return PlateState(plate.id, "done", result=result)
+        is_whole = all(plate.derived_path(name).is_file() for name in MEASURED_FILES)
+        measured = [_read(plate, name, contract) for name, contract in MEASURED_FILES.items()] if is_whole else []
+        if is_whole and all(is_present(plate, file) for file in measured):
+            return PlateState(plate.id, "done", result=_result(measured[0], _measured_at(plate)))
         failure = read_groundwork_failure(plate)
         plate.source_digest()
-        older = _older_groundwork(plate)
-        changed = _changed_groundwork(older, plate.source_sha256()) if older else ""
+        older = _result(measured[0], None) if is_whole and len(set(measured)) == 1 else None
+        changed = _changed(older, plate.source_sha256()) if older else ""
     except (OSError, ValueError, LookupError) as error:
         return broken(plate.id, str(error))
     if failure:
@@ -43,27 +63,35 @@ def groundwork_state(plate: Plate, most_attempts: int) -> PlateState:
     return PlateState(plate.id, "stale" if older else "missing", result=older, what_changed=changed)
 
 
-def _older_groundwork(plate: Plate) -> Result | None:
-    """The groundwork of an earlier version or source; None if one of its files is missing, or they disagree."""
-    path = plate.derived_path(INPUT_IMAGE_NAME)
-    if not path.is_file() or not plate.derived_path(HISTOGRAMS_NAME).is_file():
-        return None
-    facts = read_json(path, InputImage)
-    return None if is_present(plate, facts) else Result(facts.measure_version, facts.source_sha256)
+def _read(plate: Plate, name: str, contract: type[Contract]) -> _Known:
+    """What a file states. Raises DatasetBroken."""
+    return _KNOWN.read(plate.derived_path(name), lambda: _known(plate, name, contract))
 
 
-def _changed_groundwork(older: Result, source_sha256: str) -> str:
-    source = f"source {older.source_sha256[:8]} -> {source_sha256[:8]}"
-    version = f"measure version {older.version} -> {MEASURE_VERSION}"
-    changes = ((older.source_sha256 != source_sha256, source), (older.version != MEASURE_VERSION, version))
-    return "; ".join(text for is_changed, text in changes if is_changed)
+def _known(plate: Plate, name: str, contract: type[Contract]) -> _Known:
+    content = read_json(plate.derived_path(name), contract)
+    if isinstance(content, GroundworkCost):
+        return _Known(content.measure_version, content.source_sha256, content.measured_at)
+    if isinstance(content, InputImage | ColorHistograms):
+        return _Known(content.measure_version, content.source_sha256, None)
+    raise TypeError(f"{name}: expected a file of the groundwork, found {contract.__name__}")
+
+
+def _result(file: _Known, measured_at: datetime | None) -> Result:
+    return Result(file.measure_version, file.source_sha256, made_at=measured_at)
 
 
 def _measured_at(plate: Plate) -> datetime | None:
     """When the present groundwork was measured; None if `groundwork.json`, which nothing depends on, does not say."""
-    path = plate.derived_path(COST_NAME)
     try:
-        cost = read_json(path, GroundworkCost) if path.is_file() else None
+        cost = _read(plate, COST_NAME, GroundworkCost)
     except DatasetBroken:
         return None
-    return cost.measured_at if cost and is_present(plate, cost) else None
+    return cost.measured_at if is_present(plate, cost) else None
+
+
+def _changed(older: Result, source_sha256: str) -> str:
+    source = f"source {older.source_sha256[:8]} -> {source_sha256[:8]}"
+    version = f"measure version {older.version} -> {MEASURE_VERSION}"
+    changes = ((older.source_sha256 != source_sha256, source), (older.version != MEASURE_VERSION, version))
+    return "; ".join(text for is_changed, text in changes if is_changed)

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from atlas_resources.instruments.instrument import Instrument
+from atlas_resources.ledgers.completeness._runs import KnownRun
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import DatasetBroken, read_json
-from atlas_resources.plates.run_contracts import RunConfig, RunManifest
+from atlas_resources.plates.run_contracts import RunConfig
 
 IDENTITY_FIELDS = {
     "model_id": "model",
@@ -40,63 +41,60 @@ OUTSIDE_FINGERPRINT = {
 MOST_CHARACTERS = 24
 
 
-class SealedSpecs:
-    """The specs that runs recorded in `reports/<run_id>/config.json`. Each is read once, however many plates it has."""
+class Changes:
+    """Finds what changed since runs were sealed. Each run's spec is read and compared once, however many its plates."""
 
     def __init__(self, dataset: Dataset):
         self._dataset = dataset
-        self._specs: dict[str, dict[str, Any] | None] = {}
+        self._found: dict[tuple[str, str, str | None], tuple[str, ...]] = {}
 
-    def read(self, run_id: str) -> dict[str, Any] | None:
-        """The spec of a run, as JSON; None if the run's report is gone or cannot be read."""
-        if run_id not in self._specs:
-            try:
-                self._specs[run_id] = read_json(self._dataset.reports_dir / run_id / "config.json", RunConfig).spec
-            except DatasetBroken:
-                self._specs[run_id] = None
-        return self._specs[run_id]
+    def since(self, run: KnownRun, instrument: Instrument, source_sha256: str) -> str:
+        """What of a plate's run is not of the present, such as `parameters.gain 1.0 -> 2.0`; parts separated by `; `.
+
+        Args:
+            run: a complete run of the instrument on the plate, by another fingerprint or on another source.
+            instrument: the instrument at present.
+            source_sha256: of the plate's present source.
+        """
+        source = [_change("source", run.source_sha256, source_sha256)] if run.source_sha256 != source_sha256 else []
+        if run.instrument.fingerprint == instrument.identity.fingerprint:
+            return "; ".join(source)
+        same = (run.run_id, instrument.key, run.upstream_run_id)
+        if same not in self._found:
+            spec = self._sealed_spec(run.run_id)
+            found = tuple(dict.fromkeys(_of_instrument(run, instrument, spec)))
+            self._found[same] = found or (_unnamed(run, instrument, spec),)
+        return "; ".join([*source, *self._found[same]])
+
+    def _sealed_spec(self, run_id: str) -> dict[str, Any] | None:
+        """The spec that a run recorded, as JSON; None if the run's report is gone or cannot be read."""
+        try:
+            return read_json(self._dataset.reports_dir / run_id / "config.json", RunConfig).spec
+        except DatasetBroken:
+            return None
 
 
-def what_changed(run: RunManifest, instrument: Instrument, source_sha256: str, specs: SealedSpecs) -> str:
-    """What of a plate's run is not of the present, such as `parameters.gain 1.0 -> 2.0`; parts separated by `; `.
-
-    Args:
-        run: a complete run of the instrument on the plate, by another fingerprint or on another source.
-        instrument: the instrument at present.
-        source_sha256: of the plate's present source.
-        specs: the specs that runs recorded.
-    """
-    changes = []
-    if run.source_sha256 != source_sha256:
-        changes.append(_change("source", run.source_sha256, source_sha256))
-    if run.instrument.fingerprint != instrument.identity.fingerprint:
-        changes += list(_of_instrument(run, instrument, specs)) or [_unnamed(run, instrument, specs)]
-    return "; ".join(dict.fromkeys(changes))
-
-
-def _of_instrument(run: RunManifest, instrument: Instrument, specs: SealedSpecs) -> Iterator[str]:
+def _of_instrument(run: KnownRun, instrument: Instrument, sealed_spec: dict[str, Any] | None) -> Iterator[str]:
     for field, name in IDENTITY_FIELDS.items():
         before, now = getattr(run.instrument, field), getattr(instrument.identity, field)
         if before != now:
             yield _change(name, before, now)
     if upstream := instrument.upstream:
-        read = [path.split("/")[1][-8:] for path in (file.path for file in run.inputs) if path.startswith("runs/")]
-        present = upstream.identity.fingerprint[:8]
-        if read and present not in read:
-            yield _change(f"version of {upstream.key}", read[0], present)
-    before_spec, now_spec = specs.read(run.run_id), instrument.spec.model_dump(mode="json")
-    if before_spec is not None:
+        read, present = (run.upstream_run_id or "")[-8:], upstream.identity.fingerprint[:8]
+        if read and read != present:
+            yield _change(f"version of {upstream.key}", read, present)
+    if sealed_spec is not None:
+        present_spec = instrument.spec.model_dump(mode="json")
         for field, name in SPEC_FIELDS.items():
-            before, now = (_counted(field, spec.get(field)) for spec in (before_spec, now_spec))
-            yield from _differences(name, before, now)
+            yield from _differences(name, *(_counted(field, spec.get(field)) for spec in (sealed_spec, present_spec)))
     elif run.instrument.preprocess_tag != instrument.identity.preprocess_tag:
         yield _change("preprocessing", run.instrument.preprocess_tag, instrument.identity.preprocess_tag)
 
 
-def _unnamed(run: RunManifest, instrument: Instrument, specs: SealedSpecs) -> str:
+def _unnamed(run: KnownRun, instrument: Instrument, sealed_spec: dict[str, Any] | None) -> str:
     """For a change that neither the identity nor the recorded spec shows."""
     change = _change("fingerprint", run.instrument.fingerprint, instrument.identity.fingerprint)
-    if specs.read(run.run_id) is None:
+    if sealed_spec is None:
         return f"{change} (parameters and numeric mode are unknown: reports/{run.run_id}/config.json cannot be read)"
     return f"{change} (switches of the numeric mode, or the code of the fingerprint)"
 
@@ -112,12 +110,14 @@ def _counted(field: str, value: Any) -> Any:
 
 def _differences(name: str, before: Any, now: Any) -> Iterator[str]:
     """The innermost differences of two JSON values, a text each."""
-    if isinstance(before, dict) or isinstance(now, dict):
-        before, now = (value if isinstance(value, dict) else {} for value in (before, now))
-        for key in sorted({*before, *now}):
-            yield from _differences(f"{name}.{key}", before.get(key), now.get(key))
-    elif before != now:
-        yield _change(name, before, now)
+    if not isinstance(before, dict) and not isinstance(now, dict):
+        if before != now:
+            yield _change(name, before, now)
+        return
+    parts_before: dict[str, Any] = before if isinstance(before, dict) else {}
+    parts_now: dict[str, Any] = now if isinstance(now, dict) else {}
+    for key in sorted({*parts_before, *parts_now}):
+        yield from _differences(f"{name}.{key}", parts_before.get(key), parts_now.get(key))
 
 
 def _change(name: str, before: Any, now: Any) -> str:

@@ -5,21 +5,20 @@ from functools import cached_property
 
 from atlas_resources.instruments.instrument import Instrument, InstrumentIdentity
 from atlas_resources.ledgers.completeness._groundwork import groundwork_state
-from atlas_resources.ledgers.completeness.changes import SealedSpecs, what_changed
+from atlas_resources.ledgers.completeness._runs import KnownRun, read_run
+from atlas_resources.ledgers.completeness.changes import Changes
 from atlas_resources.ledgers.completeness.states import (
     MOST_ATTEMPTS,
     AssetStates,
     PlateState,
     Result,
     broken,
-    first_line,
     state_of_attempts,
 )
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.plate import Plate
-from atlas_resources.plates.run_contracts import RunManifest
-from atlas_resources.runs.sealed import read_manifest, run_names, runs_by
+from atlas_resources.runs.sealed import run_names, runs_by
 from atlas_resources.tables.results import asset_name
 
 UNREADABLE = (OSError, ValueError, LookupError)
@@ -55,7 +54,7 @@ class _Library:
     """
 
     def __init__(self, dataset: Dataset):
-        self.specs = SealedSpecs(dataset)
+        self.changes = Changes(dataset)
         self.instrument_of: dict[str, str] = {}
 
 
@@ -65,7 +64,7 @@ class _PlateFiles:
     def __init__(self, plate: Plate, library: _Library):
         self.plate = plate
         self.library = library
-        self._present: dict[str, tuple[RunManifest | None, list[RunManifest]]] = {}
+        self._present: dict[str, tuple[KnownRun | None, list[KnownRun]]] = {}
 
     @cached_property
     def names(self) -> list[str]:
@@ -84,16 +83,17 @@ class _PlateFiles:
             return str(error)
         return ""
 
-    def present(self, identity: InstrumentIdentity) -> tuple[RunManifest | None, list[RunManifest]]:
+    def present(self, identity: InstrumentIdentity) -> tuple[KnownRun | None, list[KnownRun]]:
         """The newest complete run of the present version on the present source, and the failed runs after it.
 
         Raises:
             DatasetBroken: a manifest that had to be read, or `source.sha256`, cannot be.
         """
         if identity.fingerprint not in self._present:
-            failures: list[RunManifest] = []
+            failures: list[KnownRun] = []
             done = None
-            for run in runs_by(self.plate, identity, self.names, self.source_sha256) if self.names else ():
+            source_sha256 = self.source_sha256 if self.names else ""
+            for run in runs_by(self.plate, identity, self.names, source_sha256, read_run):
                 if run.status == "complete":
                     done = run
                     break
@@ -101,18 +101,18 @@ class _PlateFiles:
             self._present[identity.fingerprint] = done, failures
         return self._present[identity.fingerprint]
 
-    def newest_complete(self, key: str) -> RunManifest | None:
+    def newest_complete(self, key: str) -> KnownRun | None:
         """The newest complete run of an instrument, of any version and source; those that are broken do not count."""
         for name in self.names:
-            if self.library.instrument_of.get(name, key) == key and (manifest := self._read(name)):
-                self.library.instrument_of[name] = manifest.instrument.key
-                if manifest.instrument.key == key and manifest.status == "complete":
-                    return manifest
+            if self.library.instrument_of.get(name, key) == key and (run := self._read(name)):
+                self.library.instrument_of[name] = run.instrument.key
+                if run.instrument.key == key and run.status == "complete":
+                    return run
         return None
 
-    def _read(self, name: str) -> RunManifest | None:
+    def _read(self, name: str) -> KnownRun | None:
         try:
-            return read_manifest(self.plate, name)
+            return read_run(self.plate, name)
         except DatasetBroken:
             return None
 
@@ -130,7 +130,7 @@ def _state_of(files: _PlateFiles, instrument: Instrument, most_attempts: int) ->
     if files.broken and not is_waiting:
         return broken(plate_id, files.broken)
     older = files.newest_complete(instrument.key)
-    changed = what_changed(older, instrument, files.source_sha256, files.library.specs) if older else ""
+    changed = files.library.changes.since(older, instrument, files.source_sha256) if older else ""
     result = _result_of(older) if older else None
     if above and is_waiting:
         reason = f"waits for {asset_name(above.spec)}"
@@ -140,7 +140,7 @@ def _state_of(files: _PlateFiles, instrument: Instrument, most_attempts: int) ->
         return PlateState(
             plate_id,
             state_of_attempts(len(failures), most_attempts),
-            first_line(last.error.message if last.error else ""),
+            last.error,
             len(failures),
             result=result,
             failed_run_id=last.run_id,
@@ -150,5 +150,5 @@ def _state_of(files: _PlateFiles, instrument: Instrument, most_attempts: int) ->
     return PlateState(plate_id, "stale" if older else "missing", result=result, what_changed=changed)
 
 
-def _result_of(run: RunManifest) -> Result:
+def _result_of(run: KnownRun) -> Result:
     return Result(run.instrument.fingerprint, run.source_sha256, run.run_id, run.sealed_at)

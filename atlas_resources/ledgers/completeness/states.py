@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from atlas_resources.instruments.instrument import Instrument
+from atlas_resources.ledgers.completeness._runs import first_line
 from atlas_resources.tables.results import asset_name
 
 State = Literal["done", "failed", "refused", "stale", "missing", "waiting"]
@@ -108,8 +109,3 @@ def broken(plate_id: str, reason: str) -> PlateState:
 def state_of_attempts(attempts: int, most_attempts: int) -> State:
     """The state of a plate that failed so often."""
     return "refused" if attempts >= most_attempts else "failed"
-
-
-def first_line(text: str) -> str:
-    """The first line of a message."""
-    return text.splitlines()[0] if text else ""

@@ -17,6 +17,7 @@ from support.made_scans import SRGB_ICC, encoded, write_png
 from atlas_assets.roles.works import make_groundwork
 from atlas_resources.catalogue.build import build_catalogue, connect
 from atlas_resources.files.digests import sha256_of
+from atlas_resources.ledgers.completeness.ledger import build_completeness
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
 from atlas_resources.plates.contracts import ColorHistograms, ColourPolicy, InputImage, JpegFacts, LabHistogram
@@ -159,6 +160,7 @@ class TestIsCurrent:
         )
         for rows in (build_plates(measured), build_histograms(measured)):
             assert rows.filter(~pl.col("is_current"))["plate_id"].to_list() == ["plate-002"]
+        build_completeness(measured, registry)
         build_catalogue(measured, registry)
         assert why_behind(measured, registry) == ""
         with connect(measured) as connection:

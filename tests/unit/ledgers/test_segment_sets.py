@@ -10,6 +10,7 @@ from support.made_datasets import Graph, make_dataset
 from support.made_results import GivenRows, build_ledgers, measure
 
 from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.ledgers.completeness.ledger import build_completeness
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.runs import build_results, build_runs
 from atlas_resources.ledgers.segment_sets import MOST_SEGMENTS, SHATTERED_FROM, build_segment_sets, set_warnings
@@ -139,6 +140,7 @@ def test_segment_sets_of_other_runs_than_the_current_ones_are_behind(tmp_path: P
     build_runs(dataset)
     assert why_behind(dataset, registry).startswith("segment_sets is behind segments by 2 sets; the newest is run-")
     build_segment_sets(dataset)
+    build_completeness(dataset, registry)
     assert why_behind(dataset, registry) == ""
 
 

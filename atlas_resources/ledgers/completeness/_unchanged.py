@@ -1,0 +1,46 @@
+"""What was read of files, kept in this process for as long as `stat` reports that a file has not changed.
+
+The sensors read the state of every plate each time; a sealed manifest never changes and costs a stat from then on.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from atlas_resources.files.digests import TICK_NS
+
+MOST_FILES = 500_000
+"""About half a gigabyte of sealed runs. With more, everything is read again."""
+
+Read = TypeVar("Read")
+Status = tuple[int, int, int, int]
+
+
+class Unchanged(Generic[Read]):
+    """The values read of files, by path."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Status, Read]] = {}
+
+    def read(self, path: Path, read: Callable[[], Read]) -> Read:
+        """What `read` returns of the file, or returned since it last changed. What `read` raises is not kept.
+
+        A file that changed within a tick of the clock before it was read is read again the next time: a second change
+        within the tick would leave no trace.
+        """
+        name, now_ns = str(path), time.time_ns()
+        try:
+            stat = path.stat()
+        except OSError:
+            return read()  # which says what is wrong with the file
+        status = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        known = self._known.get(name)
+        if known and known[0] == status:
+            return known[1]
+        value = read()
+        if now_ns - stat.st_ctime_ns > TICK_NS:
+            if len(self._known) >= MOST_FILES:
+                self._known.clear()
+            self._known[name] = (status, value)
+        return value
