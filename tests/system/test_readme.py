@@ -1,10 +1,10 @@
-"""On the dataset of `make demo`, README queries give the answers shown, and those of docs/catalogue.md run."""
+"""On the dataset of `make demo`, queries of pages give the answers shown, and those of docs/catalogue.md run."""
 
 import re
 
 import pytest
 from rich.console import Console
-from support.readme_answers import answer, shown
+from support.readme_answers import README, differences, shown
 
 from atlas_assets.demo.tour import tour
 from atlas_resources.catalogue.build import connect
@@ -14,14 +14,7 @@ from atlas_resources.plates.dataset import Dataset
 pytestmark = pytest.mark.system
 
 CATALOGUE_PAGE = PROJECT_ROOT / "docs" / "catalogue.md"
-FLOAT_TOLERANCE = 2e-3  # cosines of float32 features differ in the last digits between processors
-
-
-def is_alike(found: str, expected: str) -> bool:
-    try:
-        return abs(float(found) - float(expected)) <= FLOAT_TOLERANCE
-    except ValueError:
-        return found == expected
+QUERIES_PAGE = PROJECT_ROOT / "docs" / "queries.md"
 
 
 def statements(page: str) -> list[str]:
@@ -30,21 +23,29 @@ def statements(page: str) -> list[str]:
     return [statement for block in blocks for statement in re.split(r";[^\n]*\n", block) if statement.strip()]
 
 
-def test_each_query_gives_the_rows_below_it(tmp_path, monkeypatch):
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    dataset = Dataset(tmp_path / "atlas")
-    dataset.ensure()
-    assert tour(dataset, None, Console(quiet=True))
-    examples = shown()
-    assert len(examples) == 6
-    with connect(dataset) as connection:
-        for sql, expected in examples:
-            found = answer(connection, sql)
-            assert [len(row) for row in found] == [len(row) for row in expected], sql
-            for found_row, expected_row in zip(found, expected, strict=True):
-                assert all(map(is_alike, found_row, expected_row)), (sql, found_row, expected_row)
-        for statement in statements(CATALOGUE_PAGE.read_text(encoding="utf-8")):
-            connection.execute(statement).fetchall()
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory):
+    """The catalogue of the dataset of `make demo`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DAGSTER_HOME", raising=False)
+        dataset = Dataset(tmp_path_factory.mktemp("demo") / "atlas")
+        dataset.ensure()
+        assert tour(dataset, None, Console(quiet=True))
+    with connect(dataset) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("page", "count"), [(README, 6), (QUERIES_PAGE, 34)], ids=["README.md", "queries.md"])
+def test_each_query_gives_the_rows_below_it(connection, page, count):
+    examples = shown(page)
+    assert len(examples) == page.read_text(encoding="utf-8").count("```sql") == count
+    wrong = {sql: found for sql, expected in examples if (found := differences(connection, sql, expected))}
+    assert wrong == {}
+
+
+def test_the_statements_of_the_catalogue_s_page_run(connection):
+    for statement in statements(CATALOGUE_PAGE.read_text(encoding="utf-8")):
+        connection.execute(statement).fetchall()
 
 
 def test_statements_of_a_page_are_found():
