@@ -19,6 +19,7 @@ from atlas_assets.cli.plates.add import plates_add
 from atlas_assets.cli.plates.corrections import plates_export, plates_update
 from atlas_assets.cli.plates.listing import plates_list, plates_show
 from atlas_assets.cli.plates.pull import plates_pull
+from atlas_assets.cli.provenance.verify import verify
 from atlas_assets.cli.query import query, search
 from atlas_assets.cli.run import run, status
 from atlas_assets.cli.ui import ui
@@ -53,6 +54,7 @@ GROUPS: tuple[tuple[typer.Typer, str, typer.Typer], ...] = (
 COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "run", run),
     (app, "status", status),
+    (app, "verify", verify),
     (app, "backfill", backfill),
     (app, "selections", selections),
     (app, "query", query),

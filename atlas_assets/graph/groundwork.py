@@ -12,7 +12,6 @@ from atlas_assets.graph.partitions import PLATES
 from atlas_assets.graph.plate_step.checks import sound_spec
 from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
-from atlas_assets.roles.soundness import changed_source
 from atlas_assets.roles.works import make_groundwork
 from atlas_assets.ui.metadata import Markdown, picture_metadata
 from atlas_assets.ui.plots import histogram_plot
@@ -31,6 +30,7 @@ from atlas_resources.runs.batches import PlateOutcome
 from atlas_resources.tables.ledgers import HISTOGRAMS
 from atlas_resources.tables.ledgers import PLATES as PLATES_TABLE
 from atlas_resources.tables.soundness import unsound_groundwork
+from atlas_resources.verification.soundness import changed_source
 
 INPUT_IMAGE_KEY = dg.AssetKey(["plate", "input_image"])
 HISTOGRAMS_KEY = dg.AssetKey(["plate", "input_color_histograms"])

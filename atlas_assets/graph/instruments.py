@@ -15,7 +15,6 @@ from atlas_assets.graph.partitions import PLATES
 from atlas_assets.graph.plate_step.checks import sound_spec
 from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
-from atlas_assets.roles.soundness import unsound_result
 from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
 from atlas_resources.instruments.instrument import Instrument
@@ -26,6 +25,7 @@ from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs.execution import Outcome, execute_run
 from atlas_resources.runs.sealed import find_failures
 from atlas_resources.tables.results import INSTRUMENT_TABLES, REGIONS, asset_name
+from atlas_resources.verification.soundness import unsound_result
 
 T = TypeVar("T")
 
@@ -186,7 +186,7 @@ def _result(dataset: Dataset, instrument: Instrument, outcome: Outcome) -> Plate
         data_version=f"{instrument.identity.fingerprint[:16]}-{manifest.source_sha256[:16]}",
         failed_before=0 if outcome.status == "reused" else len(find_failures(plate, instrument.identity)),
         metadata=[result_metadata(plate, manifest, is_reused=outcome.status == "reused")],
-        findings=unsound_result(plate, instrument.spec, manifest),
+        findings=unsound_result(plate, manifest, instrument.vector_dims),
     )
 
 

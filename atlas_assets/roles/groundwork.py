@@ -5,10 +5,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from atlas_assets.ui.plots import thumbnail
+from atlas_resources.files.contract import file_bytes
 from atlas_resources.files.durable import write_bytes_atomically, write_json_atomically
 from atlas_resources.measures.pixels import measure_pixels
 from atlas_resources.models.memory import peak_memory_bytes
-from atlas_resources.plates.contracts import ColorHistograms, GroundworkCost, GroundworkFailure, InputImage
+from atlas_resources.plates.contracts import (
+    ColorHistograms,
+    GroundworkCost,
+    GroundworkFailure,
+    InputImage,
+    digest_bytes,
+)
 from atlas_resources.plates.decode import DecodedImage, decode_source
 from atlas_resources.plates.groundwork import (
     COST_NAME,
@@ -16,6 +23,7 @@ from atlas_resources.plates.groundwork import (
     HISTOGRAMS_NAME,
     INPUT_IMAGE_NAME,
     MEASURE_VERSION,
+    THUMBNAIL_NAME,
     Groundwork,
     read_groundwork,
     read_groundwork_failure,
@@ -94,9 +102,11 @@ def measure_plate(plate: Plate, stopwatch: Stopwatch) -> Groundwork:
         source_sha256=decoded.facts.source_sha256,
         **facts.histograms(),
     )
-    write_bytes_atomically(plate.derived_path("thumbnail.jpg"), picture)
-    write_json_atomically(plate.derived_path(HISTOGRAMS_NAME), histograms)
-    write_json_atomically(plate.derived_path(INPUT_IMAGE_NAME), input_image)
+    made = {
+        THUMBNAIL_NAME: picture,
+        HISTOGRAMS_NAME: file_bytes(histograms),
+        INPUT_IMAGE_NAME: file_bytes(input_image),
+    }
     code = code_version()
     cost = GroundworkCost(
         plate_id=plate.id,
@@ -108,8 +118,11 @@ def measure_plate(plate: Plate, stopwatch: Stopwatch) -> Groundwork:
         peak_memory_bytes=peak_memory_bytes(),
         code_git_sha=code.git_sha,
         code_is_dirty=code.is_dirty,
+        outputs=[digest_bytes(f"derived/{name}", content) for name, content in made.items()],
     )
-    write_json_atomically(plate.derived_path(COST_NAME), cost)
+    # input_image.json comes last: without it, the plate is not done.
+    for name, content in {COST_NAME: file_bytes(cost), **made}.items():
+        write_bytes_atomically(plate.derived_path(name), content)
     return Groundwork(input_image, histograms)
 
 

@@ -17,6 +17,7 @@ from atlas_resources.catalogue.run_views import FAILURES, SECONDS
 from atlas_resources.catalogue.segment_flags import SEGMENT_SET_FLAGS
 from atlas_resources.catalogue.views import HISTOGRAM_BINS, REGIONS, instrument_views
 from atlas_resources.files.durable import sweep_leftovers, sync_folder
+from atlas_resources.files.stated_digests import state_digest
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.plates.dataset import Dataset
@@ -89,6 +90,7 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
         _write_ahead_log(partial).unlink(missing_ok=True)
     _write_ahead_log(path).unlink(missing_ok=True)  # of a session that wrote to the old file until now
     sync_folder(path.parent)
+    state_digest(path)
     return path
 
 
@@ -111,6 +113,25 @@ def _require_readable(path: Path) -> None:
         )
         for (name,) in connection.execute(query).fetchall():
             connection.execute(f"SELECT * FROM {identifier(name)} LIMIT 0")
+
+
+def differing_tables(dataset: Dataset) -> list[str]:
+    """The names of the tables whose rows differ from those of their ledgers,. Reads all of both.
+
+    Raises:
+        duckdb.Error: the catalogue or a ledger cannot be read.
+    """
+    differing = []
+    with connect(dataset) as connection:
+        for view in _tables(dataset):
+            ledger = f"({view.sql})"
+            both = (
+                f"(FROM {identifier(view.name)} EXCEPT ALL FROM {ledger})",
+                f"(FROM {ledger} EXCEPT ALL FROM {identifier(view.name)})",
+            )
+            counts = [connection.execute(f"SELECT count(*) FROM {side}").fetchone() for side in both]
+            differing += [view.name] if any(count and count[0] for count in counts) else []
+    return differing
 
 
 def connect(dataset: Dataset) -> "duckdb.DuckDBPyConnection":

@@ -61,18 +61,27 @@ def memory_path() -> Path:
     return Path(cache).expanduser() / "atlas" / "digests.json"
 
 
-def _read_memory() -> dict[str, Remembered]:
-    """The remembered digests; none if the memory is missing or is not what this module writes."""
+def read_memory(path: Path) -> dict[str, Remembered]:
+    """The digests remembered in a file; none if it is missing or is not what `write_memory` writes."""
     try:
-        return Memory.model_validate_json(memory_path().read_bytes()).root
+        return Memory.model_validate_json(path.read_bytes()).root
     except (OSError, ValidationError):
         return {}
 
 
+def write_memory(path: Path, entries: Mapping[str, Remembered]) -> None:
+    """Writes remembered digests, whole or not at all. Raises OSError."""
+    content = {name: entry.model_dump() for name, entry in sorted(entries.items())}
+    write_bytes_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _read_memory() -> dict[str, Remembered]:
+    return read_memory(memory_path())
+
+
 def _write_memory(entries: Mapping[str, Remembered]) -> None:
     """Writes the memory, less the files that are gone. Raises OSError."""
-    kept = {path: entry.model_dump() for path, entry in sorted(entries.items()) if Path(path).is_file()}
-    write_bytes_atomically(memory_path(), (json.dumps(kept, indent=1) + "\n").encode())
+    write_memory(memory_path(), {path: entry for path, entry in entries.items() if Path(path).is_file()})
 
 
 def _lock() -> AbstractContextManager[None]:
@@ -117,12 +126,27 @@ def digest_of(path: Path) -> str:
     A link is followed. `forget` makes sure that the file is hashed.
     """
     real = path.resolve()
-    before, started_ns = real.stat(), time.time_ns()
     known = _read_memory().get(str(real))
+    sha256, entry = hash_once(real, known)
+    if entry is not None and entry is not known:
+        remember(real, sha256)
+    return sha256
+
+
+def hash_once(path: Path, known: Remembered | None) -> tuple[str, Remembered | None]:
+    """The digest of a file, the remembered one if it still holds, and what to remember of it.
+
+    Args:
+        path: the file.
+        known: what is remembered of it.
+
+    Returns:
+        The digest, and `known` if it still holds, else a new entry; None if the file changed too recently.
+    """
+    before, started_ns = path.stat(), time.time_ns()
     if known is not None and known == Remembered.of(before, known.sha256):
-        return known.sha256
-    found = sha256_of(real)
+        return known.sha256, known
+    found = sha256_of(path)
+    entry = Remembered.of(before, found)
     is_settled = started_ns - max(before.st_ctime_ns, before.st_mtime_ns) > TICK_NS
-    if is_settled and Remembered.of(before, found) == Remembered.of(real.stat(), found):
-        remember(real, found)
-    return found
+    return found, entry if is_settled and entry == Remembered.of(path.stat(), found) else None

@@ -5,14 +5,14 @@ import secrets
 import time
 from pathlib import Path
 
-from pydantic import BaseModel
+from atlas_resources.files.contract import FileContract, file_bytes
 
 LEFTOVER_SECONDS = 3600
 
 
-def write_json_atomically(path: Path, model: BaseModel) -> None:
-    """Writes a model as indented UTF-8 JSON, whole or not at all."""
-    write_bytes_atomically(path, (model.model_dump_json(indent=2) + "\n").encode())
+def write_json_atomically(path: Path, content: FileContract) -> None:
+    """Writes a JSON file with its version and its digest of itself, whole or not at all."""
+    write_bytes_atomically(path, file_bytes(content))
 
 
 def write_bytes_atomically(path: Path, data: bytes) -> None:

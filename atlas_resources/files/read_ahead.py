@@ -11,8 +11,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int) -> Generator[Result, None, None]:
-    """Yields `function(item)` for each item, in order. The function runs on THREADS threads.
+def ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], depth: int, threads: int = THREADS
+) -> Generator[Result, None, None]:
+    """Yields `function(item)` for each item, in order. The function runs on threads.
 
     An exception of the function is raised when its item's turn comes. Closing the generator cancels what has not begun.
 
@@ -20,8 +22,9 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int)
         function: called once for each item.
         items: read on the caller's thread.
         depth: most results that are begun and not yet yielded.
+        threads: their number.
     """
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="ahead") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:

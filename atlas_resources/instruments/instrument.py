@@ -11,6 +11,7 @@ from atlas_resources.files.contract import Contract, Sha256
 from atlas_resources.instruments.admission import missing_of_itself, status_of
 from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.numeric import mode_of, pinned_modes
+from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.pins import model_sha, weights_sha256
 from atlas_resources.instruments.spec.spec import Licence, Spec
 from atlas_resources.instruments.spec.weights import Algorithm
@@ -52,6 +53,11 @@ class Instrument:
     def key(self) -> str:
         """The spec's key."""
         return self.spec.key
+
+    @property
+    def vector_dims(self) -> dict[str, int]:
+        """Declared length of its vectors, by its key; empty unless it makes vectors."""
+        return {self.key: self.spec.output.dim} if isinstance(self.spec.output, VectorOutput) else {}
 
     @property
     def depth(self) -> int:

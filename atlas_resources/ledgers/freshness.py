@@ -4,14 +4,15 @@ import hashlib
 from collections.abc import Iterator
 
 from atlas_resources.files.digests import sha256_of
+from atlas_resources.files.stated_digests import stated_digest_problem
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.completeness.ledger import changed_completeness
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.ledgers.intake import changed_by_intake
 from atlas_resources.ledgers.left_out import is_any_whole
 from atlas_resources.ledgers.parquet import (
+    built_ledgers,
     has_present_columns,
-    ledger_path,
     read_ledger,
     runs_in,
     runs_in_ledger,
@@ -52,13 +53,15 @@ def why_behind(dataset: Dataset, registry: Registry, most_attempts: int = MOST_A
 
 
 def _reasons_behind(dataset: Dataset, registry: Registry, most_attempts: int) -> Iterator[str]:
-    built = [ledger_path(dataset, table) for table in LEDGERS.values()] + [dataset.catalogue_path]
+    built = [*built_ledgers(dataset), dataset.catalogue_path]
     missing = [path.name for path in built if not path.is_file()]
     if missing:
         yield f"not built yet: {', '.join(missing)}"
         return
     if outdated := [name for name, table in LEDGERS.items() if not has_present_columns(dataset, table)]:
         yield f"with other columns, of an earlier version, or unreadable: {', '.join(outdated)}"
+    if altered := [path.name for path in built if stated_digest_problem(path)]:
+        yield f"changed since they were built: {', '.join(altered)}"
     on_disk, known = sealed_runs(dataset), runs_in_ledger(dataset, RUNS)
     if known - on_disk or is_any_whole(dataset, on_disk - known):
         changed = on_disk ^ known

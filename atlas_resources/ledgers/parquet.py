@@ -12,14 +12,16 @@ from pathlib import Path
 
 import polars as pl
 
-from atlas_resources.files.durable import sweep_leftovers, write_bytes_atomically
+from atlas_resources.files.durable import make_folder, sweep_leftovers, write_bytes_atomically
+from atlas_resources.files.locking import locked
+from atlas_resources.files.stated_digests import state_digest, stated_digest_problem
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import run_fix
 from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.faults import RunKey, SealedFault, list_runs, try_read
 from atlas_resources.runs.sealed import read_manifest, read_output, result_file, result_path
 from atlas_resources.runs.sealing import parquet_bytes
-from atlas_resources.tables.ledgers import RUNS
+from atlas_resources.tables.ledgers import LEDGERS, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import Table
 
@@ -50,6 +52,26 @@ def read_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
     """
     rows = _read(ledger_path(dataset, table), table, table.schema.names())
     return table.schema.to_frame() if rows is None else rows
+
+
+def read_as_built(dataset: Dataset, table: Table) -> pl.DataFrame:
+    """A ledger's rows as `read_ledger` does; no rows if the file is not the one that was built."""
+    is_altered = stated_digest_problem(ledger_path(dataset, table)) is not None
+    return table.schema.to_frame() if is_altered else read_ledger(dataset, table)
+
+
+def read_runs_as_built(dataset: Dataset, role: str) -> pl.DataFrame:
+    """The runs of a role as `read_runs_of` does; no rows if the file is not the one that was built."""
+    is_altered = stated_digest_problem(_runs_path(dataset, role)) is not None
+    return RUNS.schema.to_frame() if is_altered else read_runs_of(dataset, role)
+
+
+def built_ledgers(dataset: Dataset) -> list[Path]:
+    """The files of every ledger, whether they exist or not."""
+    return [
+        *(ledger_path(dataset, table) for table in LEDGERS.values()),
+        *(_runs_path(dataset, role) for role in INSTRUMENT_TABLES),
+    ]
 
 
 def read_runs_of(dataset: Dataset, role: str) -> pl.DataFrame:
@@ -94,18 +116,21 @@ def _read(path: Path, table: Table, columns: list[str]) -> pl.DataFrame | None:
 
 def write_ledger(dataset: Dataset, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     """Replaces the ledger atomically. Returns the rows as written: in the table's columns and order."""
-    return _write(ledger_path(dataset, table), table, rows)
+    return _write(dataset, ledger_path(dataset, table), table, rows)
 
 
 def write_runs_of(dataset: Dataset, role: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Replaces the runs of a role atomically. Returns them as written."""
-    return _write(_runs_path(dataset, role), RUNS, rows)
+    return _write(dataset, _runs_path(dataset, role), RUNS, rows)
 
 
-def _write(path: Path, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+def _write(dataset: Dataset, path: Path, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     conformed = table.conform(rows)
     sweep_leftovers(path.parent)
-    write_bytes_atomically(path, parquet_bytes(conformed))
+    make_folder(dataset.locks_dir)
+    with locked(dataset.locks_dir / "ledgers"):  # two writers would leave the file of one and the digest of the other
+        write_bytes_atomically(path, parquet_bytes(conformed))
+        state_digest(path)
     return conformed
 
 

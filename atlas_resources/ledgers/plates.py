@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from atlas_resources.files.contract import Contract
+from atlas_resources.files.contract import FileContract
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.ledgers.intake import manifest_row
 from atlas_resources.ledgers.parquet import write_ledger
@@ -29,7 +29,7 @@ from atlas_resources.runs.faults import whole_plates
 from atlas_resources.tables.groundwork import GROUNDWORK_FAILURES, HISTOGRAMS
 from atlas_resources.tables.ledgers import PLATES
 
-Measured = TypeVar("Measured", bound=Contract)
+Measured = TypeVar("Measured", bound=FileContract)
 
 
 def build_plates(dataset: Dataset) -> pl.DataFrame:

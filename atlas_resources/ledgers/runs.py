@@ -12,7 +12,9 @@ import polars as pl
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import (
     has_present_columns,
+    read_as_built,
     read_ledger,
+    read_runs_as_built,
     read_runs_of,
     read_sealed_files,
     runs_gathered,
@@ -37,10 +39,11 @@ def build_results(dataset: Dataset, registry: Registry, role: str) -> pl.DataFra
     Gathers the manifests of the role's runs first. Without the table, everything of the role is read again.
     """
     table = INSTRUMENT_TABLES[role]
-    known = read_runs_of(dataset, role) if has_present_columns(dataset, table) else RUNS.schema.to_frame()
+    is_known = has_present_columns(dataset, table)
+    known = read_runs_as_built(dataset, role) if is_known else RUNS.schema.to_frame()
     runs = _gather_runs(dataset, registry, role, known)
     complete = runs_in(runs.filter(status="complete"))
-    old = _still_sealed(read_ledger(dataset, table), complete)
+    old = _still_sealed(read_as_built(dataset, table), complete)
     new, _ = read_sealed_files(dataset, role, complete - runs_in(old))
     rows = pl.concat([old.drop(IS_CURRENT.name), new])
     return write_ledger(dataset, table, _mark_current(rows, _keys_of(runs.filter(IS_CURRENT.name))))

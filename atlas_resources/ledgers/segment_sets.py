@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from atlas_resources.ledgers.parquet import read_ledger, read_runs_of, write_ledger
+from atlas_resources.ledgers.parquet import read_as_built, read_ledger, read_runs_of, write_ledger
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import SEGMENT_SETS
@@ -46,7 +46,7 @@ def build_segment_sets(dataset: Dataset) -> pl.DataFrame:
     by_run = segments.partition_by("run_id", "plate_id", as_dict=True)
     known = {
         (row["plate_id"], row["run_id"], row["foreground_run_id"]): row
-        for row in read_ledger(dataset, SEGMENT_SETS).to_dicts()
+        for row in read_as_built(dataset, SEGMENT_SETS).to_dicts()
     }
     rows = []
     for plate_id, instrument, run_id in current_segmentations(dataset).iter_rows():

@@ -1,11 +1,12 @@
 """The JSON files of a plate, one frozen model each: its identity and what the CPU measured on it."""
 
+import hashlib
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from atlas_resources.files.contract import Contract, Sha256, is_null
+from atlas_resources.files.contract import Contract, FileContract, Sha256, is_null
 
 PLATE_ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 MAX_EXTRA_KEYS = 100
@@ -36,7 +37,7 @@ class Origin(Contract):
     index_sha256: Sha256 = Field(description="sha256 of that file as it was read.")
 
 
-class PlateManifest(Contract):
+class PlateManifest(FileContract):
     """`manifest.json`: the identity of a plate and what its index states, written once at registration.
 
     A correction of the index data is a further file, `manifests/manifest-<version>-<UTC>.json`, with all fields. Id,
@@ -115,7 +116,7 @@ class JpegFacts(Contract):
     )
 
 
-class InputImage(Contract):
+class InputImage(FileContract):
     """`derived/input_image.json`: scalar facts of the source.
 
     Pixel facts are of 8-bit sRGB pixels after the colour policy, over every pixel. Of a 16-bit scan, the white, black
@@ -219,7 +220,7 @@ class PaperSplit(Contract):
     )
 
 
-class ColorHistograms(Contract):
+class ColorHistograms(FileContract):
     """`derived/input_color_histograms.json`: exact counts over every pixel, 8-bit sRGB after the colour policy."""
 
     plate_id: PlateId
@@ -237,7 +238,20 @@ class ColorHistograms(Contract):
     paper: PaperSplit
 
 
-class GroundworkCost(Contract):
+class FileDigest(Contract):
+    """A file and its digest. In a dataset, `path` is relative to the plate's folder."""
+
+    path: str
+    sha256: Sha256
+    size_bytes: Count
+
+
+def digest_bytes(path: str, content: bytes) -> FileDigest:
+    """The digest of a file with this content."""
+    return FileDigest(path=path, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+
+
+class GroundworkCost(FileContract):
     """`derived/groundwork.json`: when the plate's measured files were made, by which code, and what it took.
 
     The measured files themselves are the same from run to run; what differs between runs is kept here.
@@ -246,7 +260,7 @@ class GroundworkCost(Contract):
     plate_id: PlateId
     measure_version: str
     source_sha256: Sha256
-    measured_at: datetime = Field(description="UTC time at which both measured files had been written.")
+    measured_at: datetime = Field(description="UTC time at which every pixel had been measured.")
     decode_seconds: float = Field(ge=0, description="Reading, decoding and converting the source, wall time.")
     measure_seconds: float = Field(ge=0, description="Measuring every pixel and drawing the thumbnail, wall time.")
     peak_memory_bytes: int = Field(
@@ -254,9 +268,12 @@ class GroundworkCost(Contract):
     )
     code_git_sha: str | None = Field(description="Commit of the project's code; null outside a git checkout.")
     code_is_dirty: bool | None = Field(description="Whether the code differed from that commit; null without one.")
+    outputs: list[FileDigest] | None = Field(
+        default=None, description="The other files that were made with it. Null: in files of version 1."
+    )
 
 
-class GroundworkFailure(Contract):
+class GroundworkFailure(FileContract):
     """`derived/groundwork_failure.json`: why the present source's groundwork failed, and how often.
 
     The file is removed when the groundwork succeeds.
@@ -281,18 +298,10 @@ class RefusedScan(Contract):
     last_refused_at: datetime = Field(description="UTC")
 
 
-class RefusedScans(Contract):
+class RefusedScans(FileContract):
     """`refused_scans.json`: the scans that are refused at present, sorted by path.
 
     A scan is listed until it is registered or its file is gone.
     """
 
     refused_scans: list[RefusedScan]
-
-
-class FileDigest(Contract):
-    """A file and its digest. In a dataset, `path` is relative to the plate's folder."""
-
-    path: str
-    sha256: Sha256
-    size_bytes: Count

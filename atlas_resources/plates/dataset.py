@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,13 +82,17 @@ class Dataset:
         """Ids of the registered plates, in the order of `plates`."""
         return [plate.id for plate in self.plates()]
 
+    def schemas(self) -> Iterator[tuple[Path, bytes]]:
+        """The file of each JSON file's schema, and the content that this release writes."""
+        for name in CONTRACTS:
+            schema = json.dumps(json_schema(name), indent=2, ensure_ascii=False) + "\n"
+            yield self.schemas_dir / f"{name}.schema.json", schema.encode()
+
     def ensure(self) -> None:
         """Creates the root and its folders, and updates `schemas/`. Writes only what is missing or out of date."""
         for folder in (self.staging_dir, self.plates_dir, self.reports_dir, self.ledger_dir, self.schemas_dir):
             make_folder(folder)
-        for name in CONTRACTS:
-            path = self.schemas_dir / f"{name}.schema.json"
-            schema = (json.dumps(json_schema(name), indent=2, ensure_ascii=False) + "\n").encode()
+        for path, schema in self.schemas():
             if not path.is_file() or path.read_bytes() != schema:
                 write_bytes_atomically(path, schema)
 

@@ -12,6 +12,7 @@ from atlas_resources.plates.plate import Plate
 MEASURE_VERSION = f"2.{POLICY_NAME}"
 INPUT_IMAGE_NAME = "input_image.json"
 HISTOGRAMS_NAME = "input_color_histograms.json"
+THUMBNAIL_NAME = "thumbnail.jpg"
 COST_NAME = "groundwork.json"
 FAILURE_NAME = "groundwork_failure.json"
 

@@ -1,11 +1,12 @@
 """The JSON files of a dataset: their schemas, and how to read them. Errors state how to fix a broken file."""
 
+import re
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from atlas_resources.files.contract import Contract
+from atlas_resources.files.contract import SCHEMA_VERSION, FileContract, content_problem
 from atlas_resources.plates.contracts import (
     ColorHistograms,
     GroundworkCost,
@@ -16,7 +17,8 @@ from atlas_resources.plates.contracts import (
 )
 from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport
 
-Model = TypeVar("Model", bound=BaseModel)
+VERSION_FIRST = rb'\s*\{\s*"schema_version"\s*:\s*([0-9]{1,9})[\s,}]'
+Model = TypeVar("Model", bound=FileContract)
 
 # How to fix a file that is missing or broken, by its name. For a file of a sealed run see `run_fix`.
 FIXES = {
@@ -31,7 +33,7 @@ FIXES = {
 }
 MANIFEST_VERSION_FIX = "restore it from a backup, or delete it: the version before it is then the present one"
 
-CONTRACTS: dict[str, type[Contract]] = {
+CONTRACTS: dict[str, type[FileContract]] = {
     "manifest": PlateManifest,
     "input_image": InputImage,
     "input_color_histograms": ColorHistograms,
@@ -45,6 +47,9 @@ CONTRACTS: dict[str, type[Contract]] = {
 }
 
 
+BrokenKind = Literal["missing", "altered", "schema"]
+
+
 class DatasetBroken(ValueError):
     """A file of the dataset is missing, was changed or does not follow its schema.
 
@@ -52,17 +57,20 @@ class DatasetBroken(ValueError):
         path: the file.
         problem: what is wrong: what was expected and what was found.
         fix: how to repair it.
+        kind: in one word.
     """
 
-    def __init__(self, path: Path, problem: str, fix: str = ""):
-        """The message names all three.
+    def __init__(self, path: Path, problem: str, fix: str = "", kind: BrokenKind = "schema"):
+        """The message names the first three.
 
         Args:
             path: the file.
             problem: what is wrong.
             fix: how to repair it; by default what `fix_for` says.
+            kind: whether the file is missing, has other bytes than were written, or does not follow its schema.
         """
         self.path, self.problem, self.fix = path, problem, fix or fix_for(path)
+        self.kind: BrokenKind = kind
         super().__init__(f"{path}: {problem}. Fix: {self.fix}")
 
 
@@ -72,9 +80,19 @@ def read_json(path: Path, model: type[Model]) -> Model:
 
 
 def parse_json(path: Path, data: bytes, model: type[Model]) -> Model:
-    """Parses the bytes of a JSON file by its schema. Raises DatasetBroken as `read_json` does."""
+    """Parses the bytes of a JSON file by its schema and compares them with the digest they hold, as `read_json` does.
+
+    Version and digest are the file's own: what is returned has those of a file that this release would write.
+
+    Raises:
+        DatasetBroken: it does not follow its schema, was changed since it was written, or is of a later release.
+    """
+    stated = re.match(VERSION_FIRST, data)
+    if stated and int(stated[1]) > SCHEMA_VERSION:
+        problem = f"schema_version: expected at most {SCHEMA_VERSION}, found {int(stated[1])}"
+        raise DatasetBroken(path, problem, "open the dataset with the release of Atlas that wrote it, or a later one")
     try:
-        return model.model_validate_json(data, strict=True)
+        content = model.model_validate_json(data, strict=True)
     except ValidationError as error:
         wrongs = [
             f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}, found {str(e['input'])[:80]!r}"
@@ -82,6 +100,9 @@ def parse_json(path: Path, data: bytes, model: type[Model]) -> Model:
         ]
         more = f" (and {len(wrongs) - 3} more)" if len(wrongs) > 3 else ""
         raise DatasetBroken(path, f"is not a valid {model.__name__}: {'; '.join(wrongs[:3])}{more}") from error
+    if problem := content_problem(content, data):
+        raise DatasetBroken(path, problem, kind="altered")
+    return content.model_copy(update={"schema_version": SCHEMA_VERSION, "content_sha256": None})
 
 
 def read_whole(path: Path) -> bytes:
@@ -89,7 +110,7 @@ def read_whole(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DatasetBroken(path, f"cannot be read: {error.strerror}") from error
+        raise DatasetBroken(path, f"cannot be read: {error.strerror}", kind="missing") from error
 
 
 def fix_for(path: Path) -> str:

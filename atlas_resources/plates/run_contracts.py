@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from atlas_resources.files.contract import Contract, Sha256
+from atlas_resources.files.contract import Contract, FileContract, Sha256
 from atlas_resources.instruments.instrument import InstrumentIdentity
 from atlas_resources.plates.contracts import FileDigest, PlateId
 
@@ -58,7 +58,7 @@ class StructuredError(Contract):
     traceback: str
 
 
-class RunManifest(Contract):
+class RunManifest(FileContract):
     """`runs/<run_id>/run.manifest.json`: one instrument's sealed result for one plate."""
 
     run_id: RunId
@@ -100,7 +100,7 @@ class StageSeconds(Contract):
     )
 
 
-class Metrics(Contract):
+class Metrics(FileContract):
     """`runs/<run_id>/metrics.json`: scalars for a person, and what the plate cost."""
 
     run_id: RunId
@@ -121,7 +121,7 @@ class Metrics(Contract):
     )
 
 
-class RunConfig(Contract):
+class RunConfig(FileContract):
     """`reports/<run_id>/config.json`: what the run was asked to do."""
 
     run_id: RunId
@@ -141,7 +141,7 @@ class FailedPlate(Contract):
     error: StructuredError
 
 
-class RunReport(Contract):
+class RunReport(FileContract):
     """`reports/<run_id>/report.json`: how the run ended. A run in progress or a killed run has none."""
 
     run_id: RunId

@@ -121,11 +121,12 @@ def read_output(plate: Plate, manifest: RunManifest, output: FileDigest) -> byte
     path = plate.folder / output.path
     fix = run_fix(plate.runs_folder / manifest.run_id, f'tag:"atlas/instrument"="{manifest.instrument.key}"')
     if not path.is_file():
-        raise DatasetBroken(path, "is missing", fix)
+        raise DatasetBroken(path, "is missing", fix, kind="missing")
     content = read_whole(path)
     found = hashlib.sha256(content).hexdigest()
     if found != output.sha256:
-        raise DatasetBroken(path, f"changed since it was sealed: expected sha256 {output.sha256}, found {found}", fix)
+        problem = f"changed since it was sealed: expected sha256 {output.sha256}, found {found}"
+        raise DatasetBroken(path, problem, fix, kind="altered")
     return content
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
+from atlas_resources.files.contract import SCHEMA_VERSION, file_bytes
 from atlas_resources.files.durable import (
     make_folder,
     sync_folder,
@@ -24,7 +25,7 @@ from atlas_resources.files.durable import (
 )
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.models.memory import peak_device_memory_bytes, peak_memory_bytes
-from atlas_resources.plates.contracts import FileDigest
+from atlas_resources.plates.contracts import FileDigest, digest_bytes
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport, StructuredError
@@ -33,6 +34,8 @@ from atlas_resources.runs.provenance import code_version, environment
 from atlas_resources.runs.sealed import MANIFEST_NAME, METRICS_NAME
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.tables.results import FILE_OF_ROLE, identify_rows
+
+VERSION_KEY = "atlas.schema_version"
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,9 @@ def _preview_name(picture: bytes) -> str:
 
 
 def parquet_bytes(rows: pl.DataFrame) -> bytes:
-    """The rows as a Parquet file."""
+    """The rows as a Parquet file, which states its version in the key `atlas.schema_version` of its metadata."""
     buffer = io.BytesIO()
-    rows.write_parquet(buffer, compression="zstd")
+    rows.write_parquet(buffer, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION)})
     return buffer.getvalue()
 
 
@@ -73,8 +76,7 @@ class _HiddenFolder:
     def write(self, name: str, content: bytes) -> None:
         """Writes a file and flushes it to disk."""
         write_synced(self._path / name, content)
-        path, sha256 = f"runs/{self._final_path.name}/{name}", hashlib.sha256(content).hexdigest()
-        self.files.append(FileDigest(path=path, sha256=sha256, size_bytes=len(content)))
+        self.files.append(digest_bytes(f"runs/{self._final_path.name}/{name}", content))
 
     def show(self, manifest: bytes) -> None:
         """Writes the manifest, flushes the folder to disk and renames it into place."""
@@ -113,7 +115,7 @@ class Run:
             dagster_run_id=self.dagster_run_id,
             started_at=self.started_at,
         )
-        content = config.model_dump_json(indent=1).encode()
+        content = file_bytes(config)
         self.config_sha256 = hashlib.sha256(content).hexdigest()
         write_bytes_atomically(self.folder / "config.json", content)
 
@@ -143,7 +145,7 @@ class Run:
             "peak_memory_bytes": peak_memory_bytes(),
             "peak_device_memory_bytes": peak_device_memory_bytes(),
         }
-        folder.write(METRICS_NAME, metrics.model_copy(update=cost).model_dump_json(indent=1).encode())
+        folder.write(METRICS_NAME, file_bytes(metrics.model_copy(update=cost)))
         return self._complete(folder, plate, inputs, None)
 
     def seal_failure(self, plate: Plate, source: FileDigest, error: StructuredError) -> RunManifest:
@@ -176,7 +178,7 @@ class Run:
             sealed_at=datetime.now(UTC),
             error=error,
         )
-        folder.show(manifest.model_dump_json(indent=1).encode())
+        folder.show(file_bytes(manifest))
         return manifest
 
     def write_report(self, report: RunReport) -> None:

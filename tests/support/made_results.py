@@ -1,7 +1,5 @@
 """Sealed runs of given results: real runs, with vectors that a test can recompute in NumPy."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,23 +10,21 @@ import polars as pl
 from atlas_assets.graph.instruments import build_work
 from atlas_assets.roles.embedding import WHOLE_PLATE, embedding_rows
 from atlas_assets.roles.groundwork import measure_plate
+from atlas_resources.files.contract import file_bytes
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.completeness.ledger import build_completeness
-from atlas_resources.ledgers.intake import build_refused_scans
-from atlas_resources.ledgers.models import build_models
-from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
-from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
-from atlas_resources.ledgers.segment_sets import build_segment_sets
+from atlas_resources.ledgers.builders import build_all
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.models.loading import load_model
+from atlas_resources.plates.contracts import digest_bytes
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.execution import execute_run
 from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.tables.result_columns import SEGMENT
-from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import frame_of
 
 
@@ -115,26 +111,15 @@ def measure_groundwork(dataset: Dataset) -> None:
 
 def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:
     """Builds every ledger in the graph's order; returns their rows."""
-    results = {table.name: build_results(dataset, registry, role) for role, table in INSTRUMENT_TABLES.items()}
-    return {
-        **results,
-        "runs": build_runs(dataset),
-        "plates": build_plates(dataset),
-        "histograms": build_histograms(dataset),
-        "refused_scans": build_refused_scans(dataset),
-        "groundwork_failures": build_groundwork_failures(dataset),
-        "models": build_models(dataset, registry),
-        "lineage": build_lineage(dataset),
-        "segment_sets": build_segment_sets(dataset),
-        "completeness": build_completeness(dataset, registry),
-    }
+    return build_all(dataset, registry)
 
 
 def reseal(path: Path) -> None:
     """Writes the present digest of a sealed file into its run's manifest, as if the file had been sealed so."""
     manifest_path = path.parent / MANIFEST_NAME
-    manifest = json.loads(manifest_path.read_bytes())
-    content = path.read_bytes()
-    (output,) = [output for output in manifest["outputs"] if Path(output["path"]).name == path.name]
-    output |= {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
-    manifest_path.write_text(json.dumps(manifest))
+    manifest = read_json(manifest_path, RunManifest)
+    outputs = [
+        digest_bytes(output.path, path.read_bytes()) if Path(output.path).name == path.name else output
+        for output in manifest.outputs
+    ]
+    manifest_path.write_bytes(file_bytes(manifest.model_copy(update={"outputs": outputs})))

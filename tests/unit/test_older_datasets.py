@@ -8,6 +8,7 @@ import re
 import duckdb
 import polars as pl
 import pytest
+from atlas_assets.roles.soundness import unsound_result
 from polars.testing import assert_frame_equal
 from support.made_results import build_ledgers, run_instrument
 from support.made_specs import PROJECT
@@ -17,7 +18,6 @@ from typer.testing import CliRunner
 from atlas_assets.automation.standings import read_standings
 from atlas_assets.cli.app import app
 from atlas_assets.roles.groundwork import measure_plate
-from atlas_assets.roles.soundness import unsound_result
 from atlas_resources.catalogue.build import build_catalogue, connect
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.left_out import find_left_out

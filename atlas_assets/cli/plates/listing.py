@@ -23,6 +23,7 @@ def plates_list() -> None:
 
 def plates_show(plate_id: Annotated[str, typer.Argument(help="The plate's id.")]) -> None:
     """Show a plate's index data, and every version of them."""
+    from atlas_resources.files.contract import FileContract
     from atlas_resources.plates.intake.corrections import differing_fields
     from atlas_resources.plates.json_files import DatasetBroken
     from atlas_resources.plates.plate import PlateIdRefused, PlateUnknown
@@ -31,7 +32,7 @@ def plates_show(plate_id: Annotated[str, typer.Argument(help="The plate's id.")]
         versions = open_dataset().plate(plate_id).manifest_versions()
     except (DatasetBroken, PlateIdRefused, PlateUnknown) as error:
         raise fail(str(error)) from None
-    fields = versions[-1].model_dump(mode="json", exclude={"extra"})
+    fields = versions[-1].model_dump(mode="json", exclude={"extra", *FileContract.model_fields})
     origin = fields.pop("origin", None) or {}
     for name, value in {**fields, **{f"origin.{name}": value for name, value in origin.items()}}.items():
         if value is not None:

@@ -11,7 +11,6 @@ from atlas_assets.graph.checks.finding import Finding, build_check, current_rows
 from atlas_assets.graph.ledgers import ledger_key
 from atlas_assets.ui.metadata import summary
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.ledgers.parquet import KEY_COLUMNS, read_ledger, read_sealed_rows, sealed_runs
 from atlas_resources.plates.dataset import Dataset
@@ -57,11 +56,7 @@ def _unsound(table: Table, unsound_rows: Callable[[pl.DataFrame], Iterable[str]]
 
 
 def _declared_dims(registry: Registry) -> dict[str, int]:
-    return {
-        key: instrument.spec.output.dim
-        for key, instrument in registry.instruments.items()
-        if isinstance(instrument.spec.output, VectorOutput)
-    }
+    return {key: dim for one in registry.instruments.values() for key, dim in one.vector_dims.items()}
 
 
 def _unsound_boxes(dataset: Dataset) -> tuple[int, list[str]]:

@@ -6,7 +6,6 @@ import polars as pl
 
 from atlas_assets.graph.checks.finding import Finding, build_check, current_rows
 from atlas_assets.graph.ledgers import ledger_key
-from atlas_assets.roles.soundness import changed_source
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.plates.dataset import Dataset
@@ -14,6 +13,7 @@ from atlas_resources.plates.refused_scans import read_refused_scans
 from atlas_resources.tables.intake import REFUSED_SCANS
 from atlas_resources.tables.ledgers import MODELS, PLATES
 from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.verification.soundness import changed_source
 
 EMBEDDINGS = INSTRUMENT_TABLES["embedding"]
 REFUSED_KEY, REFUSED_CHECK = ledger_key(REFUSED_SCANS), "no_scan_is_refused"

@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from atlas_resources.files.contract import file_bytes
 from atlas_resources.files.durable import sync_folder, write_synced
 from atlas_resources.files.locking import locked
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
 
+GATE_NAME = ".registration.lock"
+INCOMING = ".incoming-"
+"""What the names of registrations in progress begin with, in the folder of plates."""
 CHUNK_BYTES = 1 << 20
 
 
@@ -34,7 +38,7 @@ def place_plate(dataset: Dataset, incoming: Path, manifest: PlateManifest, scan:
         if copy_durably(scan, building / "source" / manifest.source_image) != sha256:
             raise RegistrationRefused("changed while it was being registered. Fix: add it again when it is complete")
         write_synced(building / "source.sha256", f"{sha256}  source/{manifest.source_image}\n".encode())
-        write_synced(building / "manifest.json", (manifest.model_dump_json(indent=2) + "\n").encode())
+        write_synced(building / "manifest.json", file_bytes(manifest))
         sync_folder(building / "source")
         sync_folder(building)
         os.rename(building, dataset.plate(manifest.plate_id).folder)
@@ -59,7 +63,7 @@ def copy_durably(scan: Path, target: Path) -> str:
 
 def registration_gate(dataset: Dataset) -> AbstractContextManager[None]:
     """Waits for the dataset's registration lock and holds it."""
-    return locked(dataset.plates_dir / ".registration.lock")
+    return locked(dataset.plates_dir / GATE_NAME)
 
 
 @contextmanager
@@ -69,9 +73,9 @@ def open_incoming(dataset: Dataset) -> Iterator[Path]:
     Folders of dead processes are removed first. A live process holds a lock on its folder's file `lock`; the kernel
     releases it however the process ends.
     """
-    incoming = dataset.plates_dir / f".incoming-{os.getpid()}-{secrets.token_hex(4)}"
+    incoming = dataset.plates_dir / f"{INCOMING}{os.getpid()}-{secrets.token_hex(4)}"
     with registration_gate(dataset):
-        for leftover in dataset.plates_dir.glob(".incoming-*"):
+        for leftover in dataset.plates_dir.glob(f"{INCOMING}*"):
             sweep_if_dead(leftover)
         incoming.mkdir()
         lock = (incoming / "lock").open("wb")

@@ -1,12 +1,14 @@
 """Files are written whole or not at all, and what a killed process leaves is swept."""
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from atlas_resources.files import durable
-from atlas_resources.files.contract import Contract
+from atlas_resources.files.contract import FileContract
 from atlas_resources.files.durable import (
     LEFTOVER_SECONDS,
     make_folder,
@@ -17,7 +19,7 @@ from atlas_resources.files.durable import (
 )
 
 
-class Count(Contract):
+class Count(FileContract):
     """What a JSON file here holds."""
 
     pixels: int
@@ -47,9 +49,12 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path):
         make_folder(tmp_path / "a")
 
 
-def test_a_model_is_written_as_indented_json(tmp_path: Path):
-    write_json_atomically(tmp_path / "count.json", Count(pixels=3))
-    assert (tmp_path / "count.json").read_bytes() == b'{\n  "pixels": 3\n}\n'
+def test_a_model_is_written_as_indented_json_with_its_version_and_the_digest_of_the_file(tmp_path: Path):
+    write_json_atomically(path := tmp_path / "count.json", Count(pixels=3))
+    data = path.read_bytes()
+    digest = json.loads(data)["content_sha256"]
+    assert data == f'{{\n "schema_version": 2,\n "content_sha256": "{digest}",\n "pixels": 3\n}}\n'.encode()
+    assert digest == hashlib.sha256(data.replace(digest.encode(), b"0" * 64)).hexdigest()
 
 
 def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from support.fake_instruments import EMBEDDER, SEGMENTER
 from support.made_datasets import Graph, alter_source
+from support.rewritten import rewrite_json
 
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.soundness import unsound_masks, unsound_scores, unsound_vectors
@@ -44,7 +45,7 @@ def sealed_file(dataset: Dataset, plate_id: str, name: str) -> Path:
 def change_json(path: Path, change: Callable[[dict], None]) -> None:
     content = json.loads(path.read_text())
     change(content)
-    path.write_text(json.dumps(content))
+    rewrite_json(path, **content)
 
 
 @pytest.mark.parametrize("key", [EMBEDDINGS, SEGMENTS])

@@ -10,6 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork, reseal
+from support.rewritten import rewrite_json
 
 from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.ledgers.freshness import why_behind
@@ -51,7 +52,7 @@ def embedding_run(dataset: Dataset, plate_id: str = PLATE) -> Path:
 def change_json(path: Path, change: Callable[[dict], None]) -> None:
     content = json.loads(path.read_bytes())
     change(content)
-    path.write_text(json.dumps(content))
+    rewrite_json(path, **content)
 
 
 def alter_vector(dataset: Dataset) -> Path:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.made_scans import write_image
+from support.rewritten import rewrite_json
 
 from atlas_resources.files.durable import write_bytes_atomically, write_json_atomically
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN, PlateManifest
@@ -151,7 +152,7 @@ def test_an_unregistered_plate_is_refused_by_name(dataset):
 def test_a_wrong_field_is_named_with_what_was_found_and_the_fix(dataset, change, complaint):
     write_plate(dataset, "plate-001", 1)
     path = dataset.plate("plate-001").manifest_path
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
+    rewrite_json(path, **change)
     with pytest.raises(DatasetBroken) as broken:
         dataset.plate("plate-001").source_path()
     assert str(broken.value).startswith(f"{path}: ")

@@ -56,7 +56,7 @@ def test_a_scan_stays_listed_until_it_is_registered(dataset, tmp_path):
     assert listed(dataset, good) == [str(bad)]
     write_image(bad, (1, 2, 3))
     assert listed(dataset, bad) == []
-    assert json.loads(refused_scans_path(dataset).read_text()) == {"refused_scans": []}
+    assert json.loads(refused_scans_path(dataset).read_text())["refused_scans"] == []
 
 
 def test_a_scan_that_is_gone_is_removed_by_the_next_registration(dataset, tmp_path):

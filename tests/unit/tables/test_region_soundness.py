@@ -10,11 +10,11 @@ from support.fake_regions import KEPT, PALETTE, POLYGONS, region_registry
 from support.made_datasets import make_dataset
 from support.made_results import run_instrument
 
-from atlas_assets.roles.soundness import ROW_CHECKS, unsound_result
 from atlas_resources.runs.sealed import find_done
 from atlas_resources.tables.region_soundness import unsound_colours, unsound_outlines, unsound_verdicts
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.soundness import unsound_boxes
+from atlas_resources.verification.soundness import ROW_CHECKS, unsound_result
 
 SQUARE = [[[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]]  # four corners, area 4
 NAMED = {"plate_id": "p", "instrument": "i", "segment_id": "mask-0001"}
@@ -103,7 +103,7 @@ def test_what_the_pipeline_makes_is_sound_and_a_verdict_that_contradicts_itself_
         assert run_instrument(dataset, registry, key) == ["complete"]
         manifest = find_done(dataset.plate("plate-001"), registry.instruments[key].identity)
         assert manifest is not None
-        assert list(unsound_result(dataset.plate("plate-001"), registry.specs[key], manifest)) == []
+        assert list(unsound_result(dataset.plate("plate-001"), manifest, {})) == []
     (path,) = dataset.plate("plate-001").runs_folder.glob("*/kept_segments.parquet")
     rows = pl.read_parquet(path)
     is_kept = pl.col("rank").is_not_null()

@@ -1,12 +1,10 @@
 """Whether a plate's sealed result is unchanged and its rows are consistent."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import polars as pl
 
-from atlas_resources.instruments.spec.output import VectorOutput
-from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.plates.contracts import InputImage
 from atlas_resources.plates.groundwork import INPUT_IMAGE_NAME
 from atlas_resources.plates.json_files import DatasetBroken, read_json
@@ -17,14 +15,11 @@ from atlas_resources.tables.ledgers import PLATES
 from atlas_resources.tables.region_soundness import unsound_colours, unsound_outlines, unsound_verdicts
 from atlas_resources.tables.soundness import unsound_boxes, unsound_masks, unsound_scores, unsound_vectors
 
-RowCheck = Callable[[Plate, Spec, pl.DataFrame], Iterator[str]]
+Dims = Mapping[str, int]
+RowCheck = Callable[[Plate, Dims, pl.DataFrame], Iterator[str]]
 
 
-def _unsound_embedding(plate: Plate, spec: Spec, rows: pl.DataFrame) -> Iterator[str]:
-    return unsound_vectors(rows, {spec.key: spec.output.dim} if isinstance(spec.output, VectorOutput) else {})
-
-
-def _unsound_detection(plate: Plate, spec: Spec, rows: pl.DataFrame) -> Iterator[str]:
+def _unsound_detection(plate: Plate, dims: Dims, rows: pl.DataFrame) -> Iterator[str]:
     """Boxes are compared with their plate's size if its groundwork is done."""
     sizes, path = [], plate.derived_path(INPUT_IMAGE_NAME)
     if path.is_file():
@@ -34,19 +29,25 @@ def _unsound_detection(plate: Plate, spec: Spec, rows: pl.DataFrame) -> Iterator
 
 
 ROW_CHECKS: dict[str, RowCheck] = {
-    "embedding": _unsound_embedding,
-    "probe": lambda plate, spec, rows: unsound_scores(rows),
-    "segmentation": lambda plate, spec, rows: unsound_masks(rows),
+    "embedding": lambda plate, dims, rows: unsound_vectors(rows, dims),
+    "probe": lambda plate, dims, rows: unsound_scores(rows),
+    "segmentation": lambda plate, dims, rows: unsound_masks(rows),
     "detection": _unsound_detection,
-    "pruning": lambda plate, spec, rows: unsound_verdicts(rows),
-    "palette": lambda plate, spec, rows: unsound_colours(rows),
-    "outline": lambda plate, spec, rows: unsound_outlines(rows),
+    "pruning": lambda plate, dims, rows: unsound_verdicts(rows),
+    "palette": lambda plate, dims, rows: unsound_colours(rows),
+    "outline": lambda plate, dims, rows: unsound_outlines(rows),
 }
 """The check of each role's rows, in addition to the digest of their file."""
 
 
-def unsound_result(plate: Plate, spec: Spec, manifest: RunManifest) -> Iterator[str]:
-    """Yields what is wrong with a plate's sealed result: changed files, unsound rows, a changed source."""
+def unsound_result(plate: Plate, manifest: RunManifest, dims: Dims) -> Iterator[str]:
+    """Yields what is wrong with a plate's sealed result: changed files, unsound rows, a changed source.
+
+    Args:
+        plate: the plate.
+        manifest: of the sealed run.
+        dims: declared length of a vector, by instrument.
+    """
     rows_path = result_path(plate, manifest)
     for output in manifest.outputs:
         try:
@@ -55,7 +56,7 @@ def unsound_result(plate: Plate, spec: Spec, manifest: RunManifest) -> Iterator[
             yield f"{plate.id}: {error}"
             continue
         if plate.folder / output.path == rows_path:
-            yield from ROW_CHECKS[spec.role](plate, spec, pl.read_parquet(io.BytesIO(content)))
+            yield from ROW_CHECKS[manifest.instrument.role](plate, dims, pl.read_parquet(io.BytesIO(content)))
     yield from changed_source(plate)
 
 

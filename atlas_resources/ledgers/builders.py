@@ -1,0 +1,37 @@
+"""The function that builds each ledger, and building all of them."""
+
+from collections.abc import Callable
+from functools import partial
+
+import polars as pl
+
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.completeness.ledger import build_completeness
+from atlas_resources.ledgers.intake import build_refused_scans
+from atlas_resources.ledgers.models import build_models
+from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
+from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
+from atlas_resources.ledgers.segment_sets import build_segment_sets
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.tables.results import INSTRUMENT_TABLES
+
+Builder = Callable[[Dataset, Registry], pl.DataFrame]
+
+BUILDERS: dict[str, Builder] = {
+    "plates": lambda dataset, registry: build_plates(dataset),
+    "histograms": lambda dataset, registry: build_histograms(dataset),
+    "refused_scans": lambda dataset, registry: build_refused_scans(dataset),
+    "groundwork_failures": lambda dataset, registry: build_groundwork_failures(dataset),
+    **{table.name: partial(build_results, role=role) for role, table in INSTRUMENT_TABLES.items()},
+    "segment_sets": lambda dataset, registry: build_segment_sets(dataset),
+    "runs": lambda dataset, registry: build_runs(dataset),
+    "lineage": lambda dataset, registry: build_lineage(dataset),
+    "models": build_models,
+    "completeness": build_completeness,
+}
+"""By the ledger's name. Each comes after the ledgers that it reads."""
+
+
+def build_all(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:
+    """Builds every ledger of a dataset. Returns the rows of each, by its name."""
+    return {name: build(dataset, registry) for name, build in BUILDERS.items()}

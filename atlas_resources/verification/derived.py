@@ -1,0 +1,100 @@
+"""Verification of what is built from the plates: ledgers, catalogue and schemas. All of it can be built again."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from atlas_resources.catalogue.build import differing_tables
+from atlas_resources.files.stated_digests import stated_digest_path, stated_digest_problem
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.builders import build_all
+from atlas_resources.ledgers.freshness import why_behind
+from atlas_resources.ledgers.parquet import built_ledgers, read_ledger
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import CONTRACTS
+from atlas_resources.tables.ledgers import LEDGERS
+from atlas_resources.verification.findings import Finding, Place
+from atlas_resources.verification.reading import Reader
+
+BUILD = """atlas run 'key:"ledger/*" or key:"catalogue"'"""
+TRUTH = ("plates_structured", "reports", "withdrawals", "snapshots", "reproductions", "refused_scans.json")
+"""What ledgers are built from, by its name in the dataset's root."""
+
+
+def verify_derived(dataset: Dataset, registry: Registry, reader: Reader) -> Iterator[Finding]:
+    """Everything that is wrong in `ledger/`, `schemas/` and `atlas.duckdb`.
+
+    A ledger that is only behind, since plates were measured after it was built, is not wrong, but is noted.
+    """
+    place = Place(dataset.root)
+    yield from _verify_schemas(dataset, place, reader)
+    if not dataset.ledger_dir.is_dir() or not any(dataset.ledger_dir.glob("*.parquet")):
+        return  # nothing is built yet
+    built = [*built_ledgers(dataset), dataset.catalogue_path]
+    known = {*built, *map(stated_digest_path, built), dataset.ledger_dir / "runs_by_role"}
+    for folder in (dataset.ledger_dir, dataset.ledger_dir / "runs_by_role"):
+        for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
+            if folder / name not in known:
+                yield _stray(place, folder / name)
+    is_whole = True
+    for path in built:
+        reader.count()
+        if problem := _problem(path, reader):
+            is_whole = False
+            yield place.finding("ledger-drift", path, problem, BUILD)
+    if not is_whole:
+        return
+    reason = why_behind(dataset, registry)
+    if not reason and reader.is_deep:
+        yield from _verify_rows(dataset, registry, place)
+    elif reason:
+        yield place.finding("unfinished", dataset.ledger_dir, f"the ledgers are behind: {reason}", BUILD)
+
+
+def _problem(path: Path, reader: Reader) -> str | None:
+    if reader.level == "quick":
+        return None if path.is_file() else "is missing"
+    return stated_digest_problem(path)
+
+
+def _stray(place: Place, path: Path) -> Finding:
+    if path.name.startswith(".") and ".tmp" in path.name:
+        return place.finding("unfinished", path, "a file that a killed process left", "none needed: a build removes it")
+    return place.finding("orphan", path, "expected ledgers and their digests alone", "move it out of the dataset")
+
+
+def _verify_schemas(dataset: Dataset, place: Place, reader: Reader) -> Iterator[Finding]:
+    folder = dataset.schemas_dir
+    if not folder.is_dir():
+        return
+    for name in sorted(os.listdir(folder)):
+        if name.removesuffix(".schema.json") not in CONTRACTS:
+            yield place.finding(
+                "orphan", folder / name, "expected the schemas of this release", f"delete {folder / name}"
+            )
+    for path, expected in dataset.schemas():
+        reader.count()
+        if not path.is_file():
+            yield place.finding("missing", path, "expected a schema of this release, found none", "atlas run")
+        elif path.read_bytes() != expected:
+            yield place.finding("altered", path, "differs from the schema of this release", "atlas run")
+
+
+def _verify_rows(dataset: Dataset, registry: Registry, place: Place) -> Iterator[Finding]:
+    """Builds every ledger again, beside the dataset, and compares rows; then those of the catalogue."""
+    with tempfile.TemporaryDirectory(prefix="atlas-verify-") as folder:
+        beside = Dataset(Path(folder))
+        for name in TRUTH:
+            if (dataset.root / name).exists():
+                (beside.root / name).symlink_to(dataset.root / name)
+        build_all(beside, registry)
+        for path, table in ((path, LEDGERS[path.stem]) for path in built_ledgers(dataset) if path.stem in LEDGERS):
+            if path.parent == dataset.ledger_dir and not read_ledger(dataset, table).equals(read_ledger(beside, table)):
+                problem = "its rows differ from those of a rebuild from the plates' own files"
+                yield place.finding(
+                    "ledger-drift", path, problem, f"delete {dataset.ledger_dir} and build again: {BUILD}"
+                )
+    for name in differing_tables(dataset):
+        problem = f"its table {name} differs from the ledger"
+        yield place.finding("ledger-drift", dataset.catalogue_path, problem, BUILD)

@@ -1,0 +1,37 @@
+"""A small dataset with a file of every kind, and what a verification finds in it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.files.durable import write_json_atomically
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.verification.findings import Finding
+from atlas_resources.verification.library import Level, verify
+from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.made_datasets import make_dataset
+from support.made_results import GivenVectors, build_ledgers, measure, measure_groundwork, run_instrument
+
+VECTORS = {"plate-001": (1.0, 2.0, 0.0)}  # plate-002 has none, so that it fails
+
+
+def make_verified(folder: Path) -> tuple[Dataset, Registry]:
+    """Two plates with groundwork, vectors, masks, a failed run, a corrected manifest, ledgers and a catalogue."""
+    registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
+    dataset = make_dataset(folder, "red", "green")
+    plate = dataset.plate("plate-001")
+    changes = {"title": "Corrected", "manifest_version": 2, "updated_at": datetime(2026, 11, 21, 10, tzinfo=UTC)}
+    corrected = plate.identity().model_copy(update=changes)
+    write_json_atomically(plate.manifest_version_path(corrected), corrected)
+    measure_groundwork(dataset)
+    measure(dataset, registry, EMBEDDER, GivenVectors(VECTORS))
+    run_instrument(dataset, registry, SEGMENTER)
+    build_ledgers(dataset, registry)
+    build_catalogue(dataset, registry)
+    return dataset, registry
+
+
+def findings_in(dataset: Dataset, registry: Registry, level: Level = "standard") -> list[Finding]:
+    """What a verification of everything finds."""
+    return list(verify(dataset, registry, level).findings)
