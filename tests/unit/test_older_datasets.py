@@ -8,7 +8,6 @@ import re
 import duckdb
 import polars as pl
 import pytest
-from atlas_assets.roles.soundness import unsound_result
 from polars.testing import assert_frame_equal
 from support.made_results import build_ledgers, run_instrument
 from support.made_specs import PROJECT
@@ -28,6 +27,7 @@ from atlas_resources.runs.sealed import find_done, read_manifest
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.tables.results import FILE_OF_ROLE, INSTRUMENT_TABLES
+from atlas_resources.verification.soundness import unsound_result
 
 # Of the ledgers as the releases wrote them, which depend on the specs of today.
 OF_TODAY = {"is_current"}
@@ -65,7 +65,10 @@ def test_every_json_file_is_read(older):
 def test_all_sealed_results_are_sound_and_none_is_left_out(older):
     assert find_left_out(older) == []
     checked = [
-        (manifest.instrument.role, list(unsound_result(plate, PROJECT.require(manifest.instrument.key), manifest)))
+        (
+            manifest.instrument.role,
+            list(unsound_result(plate, manifest, PROJECT.instruments[manifest.instrument.key].vector_dims)),
+        )
         for plate, manifest in complete_runs(older)
     ]
     assert [found for _, found in checked if found] == []

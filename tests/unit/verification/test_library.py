@@ -32,7 +32,8 @@ def run_folder(dataset: Dataset, plate_id: str, name: str):
 
 @pytest.mark.parametrize("level", ["quick", "standard", "deep"])
 def test_a_dataset_that_is_whole_has_no_finding(verified, level):
-    assert findings_in(*verified, level) == []
+    dataset, registry = verified
+    assert findings_in(dataset, registry, level) == []
 
 
 def test_an_empty_dataset_has_no_finding(tmp_path, verified):
