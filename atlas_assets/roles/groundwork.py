@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from atlas_assets.ui.plots import thumbnail
-from atlas_resources.files.contract import file_bytes
+from atlas_resources.files.contract import digest_bytes, file_bytes
 from atlas_resources.files.durable import write_bytes_atomically, write_json_atomically
 from atlas_resources.measures.pixels import measure_pixels
 from atlas_resources.models.memory import peak_memory_bytes

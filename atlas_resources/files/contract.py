@@ -28,6 +28,19 @@ class Contract(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class FileDigest(Contract):
+    """A file and its digest. In a dataset, `path` is relative to the plate's folder."""
+
+    path: str
+    sha256: Sha256
+    size_bytes: int = Field(ge=0)
+
+
+def digest_bytes(path: str, content: bytes) -> FileDigest:
+    """The digest of a file with this content."""
+    return FileDigest(path=path, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+
+
 class FileContract(Contract):
     """The content of a JSON file of a dataset. The two fields describe the file, not its subject.
 

@@ -1,12 +1,11 @@
 """The JSON files of a plate, one frozen model each: its identity and what the CPU measured on it."""
 
-import hashlib
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from atlas_resources.files.contract import Contract, FileContract, Sha256, is_null
+from atlas_resources.files.contract import Contract, FileContract, FileDigest, Sha256, is_null
 
 PLATE_ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 MAX_EXTRA_KEYS = 100
@@ -236,19 +235,6 @@ class ColorHistograms(FileContract):
         description="k-means in Lab, weighted by pixels; largest share first."
     )
     paper: PaperSplit
-
-
-class FileDigest(Contract):
-    """A file and its digest. In a dataset, `path` is relative to the plate's folder."""
-
-    path: str
-    sha256: Sha256
-    size_bytes: Count
-
-
-def digest_bytes(path: str, content: bytes) -> FileDigest:
-    """The digest of a file with this content."""
-    return FileDigest(path=path, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
 
 
 class GroundworkCost(FileContract):

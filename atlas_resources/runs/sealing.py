@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from atlas_resources.files.contract import SCHEMA_VERSION, file_bytes
+from atlas_resources.files.contract import SCHEMA_VERSION, digest_bytes, file_bytes
 from atlas_resources.files.durable import (
     make_folder,
     sync_folder,
@@ -25,7 +25,7 @@ from atlas_resources.files.durable import (
 )
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.models.memory import peak_device_memory_bytes, peak_memory_bytes
-from atlas_resources.plates.contracts import FileDigest, digest_bytes
+from atlas_resources.plates.contracts import FileDigest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport, StructuredError

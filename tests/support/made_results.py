@@ -10,12 +10,11 @@ import polars as pl
 from atlas_assets.graph.instruments import build_work
 from atlas_assets.roles.embedding import WHOLE_PLATE, embedding_rows
 from atlas_assets.roles.groundwork import measure_plate
-from atlas_resources.files.contract import file_bytes
+from atlas_resources.files.contract import digest_bytes, file_bytes
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.builders import build_all
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.models.loading import load_model
-from atlas_resources.plates.contracts import digest_bytes
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.plate import Plate
