@@ -14,7 +14,6 @@ from atlas_resources.plates.contracts import (
     GroundworkCost,
     GroundworkFailure,
     InputImage,
-    digest_bytes,
 )
 from atlas_resources.plates.decode import DecodedImage, decode_source
 from atlas_resources.plates.groundwork import (
