@@ -69,6 +69,7 @@ def _metadata(plate: Plate, sha256: str) -> dict[str, Any]:
         "source_sha256": sha256,
         "file_size_bytes": source.stat().st_size,
         "licence": manifest.license or "not stated",
+        "origin": manifest.origin.url if manifest.origin else "not fetched by atlas plates pull",
         "index_data": dict(manifest.extra),
         "manifest_version": manifest.manifest_version,
     }

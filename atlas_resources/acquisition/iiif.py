@@ -118,7 +118,7 @@ def _wanted(where: str, url: str, source: Document, document: IiifDocument, canv
         extra=extra,
     )
     columns = Columns(None, {"title": "label", "download": "image", "licence": "rights"}, tuple(extra))
-    return WantedScan(where, url, name, (row,), source, columns)
+    return WantedScan(where, url, name, (row,), source, columns, size_px=canvas.size_px)
 
 
 def _extra(source: Document, document: IiifDocument, canvas: Canvas) -> Iterator[tuple[str, str | int]]:

@@ -33,6 +33,7 @@ class Canvas:
         image_url: address of the image at its full size; None if there is none.
         metadata: its own label and value pairs.
         note: what else is on it, and is not taken.
+        size_px: width and height of the image, as stated; None if they are not.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Canvas:
     image_url: str | None
     metadata: dict[str, str]
     note: str = ""
+    size_px: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def canvases_of(manifest: dict[str, Any]) -> Iterator[Canvas]:
             image_url=image_address(bodies[0]) if bodies else None,
             metadata=metadata_of(canvas),
             note=note,
+            size_px=size_of(bodies[0]) if bodies else None,
         )
 
 
@@ -192,6 +195,14 @@ def image_address(body: dict[str, Any]) -> str | None:
         if "ImageService1" in words or "/image-api/1" in words or "/image/1" in words:
             return f"{base}/full/full/0/native.jpg"
     return id_of(body) or None
+
+
+def size_of(body: dict[str, Any]) -> tuple[int, int] | None:
+    """Width and height that are stated of an image, in pixels; None if they are not whole numbers above 0."""
+    width, height = body.get("width"), body.get("height")
+    if type(width) is int and type(height) is int and width > 0 and height > 0:
+        return width, height
+    return None
 
 
 def metadata_of(thing: dict[str, Any]) -> dict[str, str]:

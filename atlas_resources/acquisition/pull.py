@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atlas_resources.acquisition.fetching import Arrivals, fetching
@@ -144,7 +144,8 @@ def register_whole(
                 yield Result(wanted, one, str(one.reason))
             else:
                 registered |= {one.path} if one.status == "registered" else set()
-                yield Result(wanted, one, None)
+                note = "; ".join(filter(None, (one.note, smaller_than_stated(wanted, one.path))))
+                yield Result(wanted, replace(one, note=note), None)
     for path, wanted in of_path.items():
         item = item_of(dataset, wanted)
         if path in registered:
@@ -177,6 +178,23 @@ def origin_of(wanted: WantedScan, item: Item) -> Origin:
         index=wanted.document.name,
         index_sha256=wanted.document.sha256,
     )
+
+
+def smaller_than_stated(wanted: WantedScan, path: Path) -> str:
+    """That a IIIF server delivers an image smaller than its manifest states; empty if it does not.
+
+    A server may limit the size of its images, and an upright image may be stated lying.
+    """
+    from PIL import Image
+
+    if wanted.size_px is None:
+        return ""
+    with Image.open(path) as image:
+        found = image.size
+    if max(found) >= max(wanted.size_px) - 1:
+        return ""
+    stated = "{:,} x {:,}".format(*wanted.size_px)
+    return f"is {found[0]:,} x {found[1]:,} px, and its manifest states {stated} px: the server limits the size"
 
 
 def is_image(path: Path, max_pixels: int) -> bool:

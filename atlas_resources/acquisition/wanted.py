@@ -35,6 +35,7 @@ class WantedScan:
         columns: of `rows`.
         sha256: as the index states it; None if it does not.
         size_bytes: as the index states it; None if it does not.
+        size_px: width and height, as a IIIF manifest states them; None if none does.
     """
 
     where: str
@@ -45,6 +46,7 @@ class WantedScan:
     columns: Columns
     sha256: str | None = None
     size_bytes: int | None = None
+    size_px: tuple[int, int] | None = None
 
     @property
     def key(self) -> str:

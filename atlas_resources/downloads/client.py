@@ -95,13 +95,21 @@ class Visit:
 
 @contextmanager
 def open_session(visit: Visit) -> Iterator["Session"]:
-    """Yields a session for one thread; its connections are closed afterwards."""
-    import httpx2
-
+    """Yields a session for one thread, and closes its connections. Raises DownloadFailed for a proxy that is none."""
     manners = visit.manners
     guard = (lambda connection: None) if manners.is_private_allowed or manners.proxy else require_public
     with watching(manners.patience.least_rate, guard) as watch:
-        client = httpx2.Client(
+        visit.watches.append(watch)
+        with _build_client(manners, watch) as client:
+            yield Session(visit, client, watch)
+
+
+def _build_client(manners: Manners, watch: Watch) -> "httpx2.Client":
+    """Raises DownloadFailed for a proxy that cannot be used. Its address is not shown: it may have a password."""
+    import httpx2
+
+    try:
+        return httpx2.Client(
             headers={"User-Agent": manners.user_agent, "Accept": "*/*", "Accept-Encoding": "identity"},
             trust_env=False,
             proxy=manners.proxy,
@@ -109,9 +117,11 @@ def open_session(visit: Visit) -> Iterator["Session"]:
             follow_redirects=False,
             event_hooks={"request": [watch.begin], "response": [bounding(watch, CODING_FIX, SIZE_FIX)]},
         )
-        visit.watches.append(watch)
-        with client:
-            yield Session(visit, client, watch)
+    except (httpx2.InvalidURL, ValueError, ImportError) as error:
+        raise DownloadFailed(
+            f"--proxy is not the address of a proxy that can be used ({type(error).__name__}): expected"
+            f" http://host:port. Fix: correct it"
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -77,3 +78,20 @@ def test_a_killed_pull_continues_where_it_stopped(tmp_path: Path):
     assert [dataset.plate(plate_id).source_path().read_bytes() for plate_id in dataset.plate_ids()] == contents
     assert [plate.manifest().title for plate in dataset.plates()] == ["Plate 0", "Plate 1", "Plate 2"]
     assert [path.name for path in (dataset.staging_dir / ".pull").iterdir()] == ["lock"]
+
+
+def test_an_interrupted_pull_ends_at_once_although_a_server_stalls(tmp_path: Path):
+    dataset = Dataset(tmp_path / "atlas")
+    with running_scan_server() as server:
+        serve(server, tmp_path)
+        server.faults.append(Fault("GET", "/1.png", cut=REACHED, stalls=True))
+        interrupted = start_pull(tmp_path)
+        wait_for_part(dataset)
+        interrupted.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        printed = interrupted.communicate(timeout=60)[0]
+        assert time.monotonic() - started < 20, printed  # the client's own limit for a read is 30 s
+        assert interrupted.returncode != 0
+        assert "Traceback" not in printed
+    (part,) = (dataset.staging_dir / ".pull").glob("*/part")
+    assert part.stat().st_size == REACHED

@@ -334,6 +334,24 @@ def test_the_plates_of_a_manifest_s_address_are_pulled(archive: Archive):
     assert archive.pull(index=address).output.endswith("\n2 there\n")
 
 
+@pytest.mark.parametrize(("stated", "is_noted"), [((3000, 2000), True), ((60, 40), False), ((40, 60), False)])
+def test_an_image_smaller_than_its_manifest_states_is_noted(stated: tuple[int, int], is_noted: bool, archive: Archive):
+    served_manifest(archive)
+    body = {**image3(archive.server.url("/i/1/full/max/0/default.jpg")), "width": stated[0], "height": stated[1]}
+    archive.server.files["/one.json"] = json.dumps(manifest3(body)).encode()
+    result = archive.pull(index=archive.server.url("/one.json"))
+    assert result.exit_code == 0
+    line = "  is 60 x 40 px, and its manifest states 3,000 x 2,000 px: the server limits the size\n"
+    assert (line in result.output) == is_noted
+    assert ("the server limits" in result.output) == is_noted
+
+
+@pytest.mark.parametrize(("width", "height"), [(0, 5), ("60", 40), (None, 40), (True, 40), (1.5, 2), ([], {})])
+def test_an_odd_size_is_taken_as_none(width: object, height: object):
+    body = {**image3(f"{BASE}/1.jpg"), "width": width, "height": height}
+    assert [one.size_px for one in walked(manifest3(body)).scans] == [None]
+
+
 def test_the_plates_of_a_manifest_on_disk_are_pulled(archive: Archive):
     served_manifest(archive)
     path = archive.folder / "manifest.json"

@@ -13,6 +13,7 @@ from support.scan_server import MODIFIED
 from typer.testing import CliRunner
 
 from atlas_assets.cli import app as cli
+from atlas_assets.cli.plates import pull
 from atlas_resources.ledgers.plates import build_plates
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.refused_scans import read_refused_scans
@@ -267,3 +268,39 @@ def test_a_table_that_is_no_iiif_document_is_read_as_a_table(archive: Archive):
     result = archive.pull(index=archive.folder / "data.json")
     assert result.exit_code == 1
     assert "expected a list of objects, found dict" in result.output
+
+
+def test_without_a_terminal_progress_is_a_plain_line_now_and_then(archive: Archive, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pull, "LINE_SECONDS", 0.0)
+    content = archive.add_scan("a.png")
+    result = archive.pull()
+    assert f"1 of 1 scans, {len(content) / 1e6:.1f} MB\n" in result.stderr
+    assert "of 1 scans" not in result.stdout
+
+
+def test_what_is_not_fetched_when_the_time_is_over_is_named_and_fetched_by_the_next_call(archive: Archive):
+    archive.add_scan("a.png", (1, 1, 1))
+    content = archive.add_scan("b.png", (2, 2, 2))
+    archive.server.faults = [Fault("GET", "/b.png", status=503, headers={"Retry-After": "2"})]
+    result = archive.pull("--max-hours", 0.0003)
+    assert result.exit_code == 1
+    assert "b.png: not fetched: the 0.0003 hours of --max-hours are over. Run this again" in result.output
+    assert archive.pull().exit_code == 0
+    assert archive.source(archive.dataset.plate_ids()[-1]) == content
+
+
+def test_a_new_plate_that_the_sensor_finds_staged_is_never_one_in_progress(archive: Archive):
+    """What is being fetched is in the staging folder, and is hidden there."""
+    archive.add_scan("a.png", plate="not a slug!")
+    archive.pull()
+    assert "a.png" in archive.leftovers()
+    assert list(register_scans(archive.dataset, [archive.dataset.staging_dir])) == []
+
+
+@pytest.mark.parametrize("proxy", ["nonsense", "ftp://user:word@127.0.0.1:1", "http://x:port", "socks5://127.0.0.1:1"])
+def test_a_proxy_that_is_none_is_one_line_without_its_password(proxy: str, archive: Archive):
+    archive.add_scan("a.png")
+    result = archive.pull("--proxy", proxy)
+    assert result.exit_code == 1
+    assert "--proxy is not the address of a proxy that can be used" in result.output.splitlines()[-1]
+    assert "word@" not in result.output
