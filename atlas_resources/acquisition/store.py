@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from atlas_resources.acquisition.wanted import WantedScan
-from atlas_resources.files.contract import Contract, Sha256
+from atlas_resources.files.contract import FileContract, Sha256
 from atlas_resources.files.durable import make_folder, write_json_atomically
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import DatasetBroken, read_json
 
 FOLDER = ".pull"
 """In the staging folder. Hidden, so that nothing in it is taken for a scan of a person."""
@@ -23,7 +24,7 @@ class PullBusy(RuntimeError):
     """Another pull works on the same dataset."""
 
 
-class PullState(Contract):
+class PullState(FileContract):
     """`pull.json`: what is known of a download. Without `sha256` it is not complete, or not checked yet."""
 
     url: str
@@ -64,8 +65,8 @@ class Item:
     def state(self) -> PullState | None:
         """What is known of the download; None if nothing is, or if the file is broken: then it begins anew."""
         try:
-            return PullState.model_validate_json(self.state_path.read_bytes())
-        except (OSError, ValidationError):
+            return read_json(self.state_path, PullState)
+        except DatasetBroken:
             return None
 
     def write_state(self, state: PullState) -> None:

@@ -141,6 +141,14 @@ def test_a_broken_state_begins_anew(text: str, archive: Archive, item: Item):
     assert item.finished.read_bytes() == CONTENT
 
 
+def test_a_state_with_a_flipped_bit_begins_anew(archive: Archive, item: Item):
+    cut_once(archive, item)
+    item.state_path.write_bytes(item.state_path.read_bytes().replace(b'"size_bytes": 10000', b'"size_bytes": 10001'))
+    assert item.state() is None
+    fetch(item, wanted(archive.server.url("/a")))
+    assert item.finished.read_bytes() == CONTENT
+
+
 def test_a_finished_file_whose_digest_was_not_recorded_is_checked_without_a_request(archive: Archive, item: Item):
     archive.server.files["/a"] = CONTENT
     scan = wanted(archive.server.url("/a"))
