@@ -5,11 +5,13 @@ from pathlib import Path
 import dagster as dg
 
 from atlas_assets.automation.conditions import with_policies
+from atlas_assets.automation.schedules.verification import build_verify_job, build_verify_schedules
 from atlas_assets.automation.selections import build_jobs
 from atlas_assets.automation.sensors import build_automation
 from atlas_assets.automation.settings import read_settings
 from atlas_assets.graph.checks.ledgers import build_ledger_checks
 from atlas_assets.graph.checks.library import build_library_checks
+from atlas_assets.graph.checks.verification import build_verification_check
 from atlas_assets.graph.executor import steps_executor
 from atlas_assets.graph.groundwork import groundwork
 from atlas_assets.graph.instruments import build_broken_spec_assets, build_instrument_asset
@@ -38,11 +40,15 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
             "dataset": DatasetResource(root=str(root)),
             **{instrument.key: build_instrument_resource(instrument) for instrument in instruments},
         },
-        asset_checks=[*build_ledger_checks(registry), *build_library_checks(registry)],
+        asset_checks=[
+            *build_ledger_checks(registry),
+            *build_library_checks(registry),
+            build_verification_check(registry),
+        ],
         metadata={"dataset": dg.MetadataValue.path(root)},
-        jobs=build_jobs(registry),
+        jobs=[*build_jobs(registry), build_verify_job()],
         sensors=sensors,
-        schedules=schedules,
+        schedules=[*schedules, *build_verify_schedules(settings)],
         executor=steps_executor,
     )
 

@@ -18,6 +18,24 @@ class Nightly(Contract):
     timezone: str
 
 
+class VerificationTimes(Contract):
+    """When the dataset is verified.
+
+    Attributes:
+        is_on: whether the two schedules are on unless the UI says otherwise.
+        quick_cron: for a quick verification.
+        deep_cron: for a deep one.
+    """
+
+    is_on: bool = False
+    quick_cron: str = "30 4 * * *"
+    deep_cron: str = "0 5 1 * *"
+
+    def schedule_status(self) -> DefaultScheduleStatus:
+        """Whether the schedules are on."""
+        return DefaultScheduleStatus.RUNNING if self.is_on else DefaultScheduleStatus.STOPPED
+
+
 class AutomationSettings(Contract):
     """`automation.yaml`.
 
@@ -25,12 +43,14 @@ class AutomationSettings(Contract):
         switch: what is on unless the UI says otherwise: nothing, the sensors and the schedule, or Dagster's conditions.
         nightly: when the nightly schedule runs.
         most_attempts: after as many failures, a plate is left alone.
+        verification: when the dataset is verified.
         rebuild_ledgers_hours: ledgers are rebuilt when they are older, also if nothing seems to have changed.
     """
 
     switch: Literal["off", "sensors", "conditions"] = "off"
     nightly: Nightly
     most_attempts: int = Field(gt=0)
+    verification: VerificationTimes = VerificationTimes()
     rebuild_ledgers_hours: int = Field(default=24, gt=0)
 
     def sensor_status(self, *switches: str) -> DefaultSensorStatus:
