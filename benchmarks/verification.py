@@ -1,7 +1,7 @@
 """What verification costs against bare hashing: `python -m benchmarks.verification [DATASET]`.
 
-Both read the same warm files: `sha256sum` alone, one process, and `atlas verify` at its levels. By default the dataset is
-that of ATLAS_HOME. Nothing in it is changed but the remembered digests.
+Both read the same warm files: `sha256sum` alone, one process, and `atlas verify` at its levels. By default the dataset
+is that of ATLAS_HOME. Nothing in it is changed but the remembered digests.
 """
 
 import subprocess
@@ -46,7 +46,9 @@ def main() -> None:
     (dataset.root / MEMORY_NAME).unlink(missing_ok=True)
     for name, level in (("first", "standard"), ("second", "standard"), ("quick", "quick"), ("deep", "deep")):
         found = verify(dataset, registry, level)
-        print(f"verify, {name:10} {found.seconds:7.2f} s  {found.seconds / floor:.1f}  ({len(found.findings)} findings)")
+        print(
+            f"verify, {name:10} {found.seconds:7.2f} s  {found.seconds / floor:.1f}  ({len(found.findings)} findings)"
+        )
     started = time.perf_counter()
     read_tree(dataset)
     seconds = time.perf_counter() - started

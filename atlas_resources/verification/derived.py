@@ -18,6 +18,7 @@ from atlas_resources.verification.findings import Finding, Place
 from atlas_resources.verification.reading import Reader
 
 BUILD = """atlas run 'key:"ledger/*" or key:"catalogue"'"""
+UPDATE = "atlas run"
 TRUTH = ("plates_structured", "reports", "withdrawals", "snapshots", "reproductions", "refused_scans.json")
 """What ledgers are built from, by its name in the dataset's root."""
 
@@ -37,13 +38,9 @@ def verify_derived(dataset: Dataset, registry: Registry, reader: Reader) -> Iter
         for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
             if folder / name not in known:
                 yield _stray(place, folder / name)
-    is_whole = True
-    for path in built:
-        reader.count()
-        if problem := _problem(path, reader):
-            is_whole = False
-            yield place.finding("ledger-drift", path, problem, BUILD)
-    if not is_whole:
+    found = [finding for path in built if (finding := _verify_built(place, path, reader))]
+    yield from found
+    if found:
         return
     reason = why_behind(dataset, registry)
     if not reason and reader.is_deep:
@@ -52,10 +49,17 @@ def verify_derived(dataset: Dataset, registry: Registry, reader: Reader) -> Iter
         yield place.finding("unfinished", dataset.ledger_dir, f"the ledgers are behind: {reason}", BUILD)
 
 
-def _problem(path: Path, reader: Reader) -> str | None:
-    if reader.level == "quick":
-        return None if path.is_file() else "is missing"
-    return stated_digest_problem(path)
+def _verify_built(place: Place, path: Path, reader: Reader) -> Finding | None:
+    """What is wrong with the file of a ledger or with the catalogue. An earlier release stated no digests."""
+    reader.count()
+    is_stated = stated_digest_path(path).is_file()
+    if not path.is_file():
+        kind, problem = ("missing", "is missing") if is_stated else ("unfinished", "is not built yet")
+        return place.finding(kind, path, problem, BUILD)
+    if not is_stated:
+        return place.finding("unsealed", path, f"expected its digest in {stated_digest_path(path).name}", BUILD)
+    problem = None if reader.level == "quick" else stated_digest_problem(path)
+    return place.finding("ledger-drift", path, problem, BUILD) if problem else None
 
 
 def _stray(place: Place, path: Path) -> Finding:
@@ -73,12 +77,18 @@ def _verify_schemas(dataset: Dataset, place: Place, reader: Reader) -> Iterator[
             yield place.finding(
                 "orphan", folder / name, "expected the schemas of this release", f"delete {folder / name}"
             )
+    differing = []
     for path, expected in dataset.schemas():
         reader.count()
         if not path.is_file():
-            yield place.finding("missing", path, "expected a schema of this release, found none", "atlas run")
+            differing.append(place.finding("missing", path, "expected a schema of this release, found none", UPDATE))
         elif path.read_bytes() != expected:
-            yield place.finding("altered", path, "differs from the schema of this release", "atlas run")
+            differing.append(place.finding("altered", path, "differs from the schema of this release", UPDATE))
+    if len(differing) == len(CONTRACTS):
+        problem = "its schemas are those of another release"
+        yield place.finding("unfinished", folder, problem, f"{UPDATE}, which writes those of this release")
+    else:
+        yield from differing
 
 
 def _verify_rows(dataset: Dataset, registry: Registry, place: Place) -> Iterator[Finding]:

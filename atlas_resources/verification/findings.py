@@ -15,9 +15,9 @@ KINDS: dict[Kind, str] = {
     "truncated": "A file is shorter than when it was written.",
     "schema": "A file does not follow its schema, or contradicts itself or the name of its folder.",
     "orphan": "Something is there that belongs to nothing.",
-    "unsealed": "A file whose digest is stated nowhere, though its kind of file has one.",
+    "unsealed": "A file whose digest is stated nowhere: an earlier release wrote it.",
     "ledger-drift": "A ledger or the catalogue differs from the plates' own files. It is built again from them.",
-    "unfinished": "A process was killed while it wrote this. Nothing is lost, and the next run completes it.",
+    "unfinished": "Not written to its end, or not yet. Nothing is lost, and the next run completes it.",
 }
 """What each kind means."""
 
@@ -42,8 +42,8 @@ class Finding:
 
     @property
     def is_fault(self) -> bool:
-        """Whether something is wrong; an unfinished file is not."""
-        return self.kind != "unfinished"
+        """Whether something is wrong; an unfinished or unsealed file is not."""
+        return self.kind not in ("unfinished", "unsealed")
 
     def __str__(self) -> str:
         """One line for a person."""

@@ -27,6 +27,7 @@ from atlas_resources.runs.sealed import find_done, read_manifest
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.tables.results import FILE_OF_ROLE, INSTRUMENT_TABLES
+from atlas_resources.verification.library import verify
 from atlas_resources.verification.soundness import unsound_result
 
 # Of the ledgers as the releases wrote them, which depend on the specs of today.
@@ -210,3 +211,13 @@ def test_measuring_further_leaves_every_older_file_as_it_is(release, older):
     assert set(current["plate_id"]) == set(older.plate_ids())
     fingerprints = ledgers["segments"].filter(instrument="otsu_luma", plate_id="plate-001")["fingerprint"]
     assert fingerprints.n_unique() == {"first_release": 2, "version_1": 1}[release]
+
+
+def test_it_verifies_and_what_this_release_would_add_is_no_fault(older):
+    before = verify(older, PROJECT, "standard")
+    assert before.faults == []
+    assert {finding.kind for finding in before.findings} <= {"unsealed", "unfinished"}
+    older.ensure()
+    build_ledgers(older, PROJECT)
+    build_catalogue(older, PROJECT)
+    assert verify(older, PROJECT, "deep").findings == ()
