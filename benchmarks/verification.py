@@ -13,7 +13,7 @@ from atlas_resources.instruments.registry import read_registry
 from atlas_resources.plates.dataset import Dataset, dataset_root
 from atlas_resources.snapshots.tree import read_tree
 from atlas_resources.verification.library import verify
-from atlas_resources.verification.reading import MEMORY_NAME
+from atlas_resources.verification.reading import MEMORY_NAME, Level
 
 READ = ("plates_structured", "reports", "ledger", "schemas", "atlas.duckdb")
 
@@ -44,7 +44,8 @@ def main() -> None:
     floor, count, size = bare_hash_seconds(dataset)
     print(f"sha256sum          {floor:7.2f} s  1.0  ({count} files, {size / 1e6:.1f} MB)")
     (dataset.root / MEMORY_NAME).unlink(missing_ok=True)
-    for name, level in (("first", "standard"), ("second", "standard"), ("quick", "quick"), ("deep", "deep")):
+    levels: dict[str, Level] = {"first": "standard", "second": "standard", "quick": "quick", "deep": "deep"}
+    for name, level in levels.items():
         found = verify(dataset, registry, level)
         print(
             f"verify, {name:10} {found.seconds:7.2f} s  {found.seconds / floor:.1f}  ({len(found.findings)} findings)"

@@ -1,5 +1,7 @@
 """The check `library_is_whole`, and the job and schedules that run it."""
 
+from typing import Any
+
 import dagster as dg
 import pytest
 from support.verified import make_verified
@@ -15,7 +17,7 @@ def verified(tmp_path, fakes):
     return dataset, build_definitions(registry, dataset.root)
 
 
-def evaluated(definitions: dg.Definitions, instance: dg.DagsterInstance, level: str) -> dg.AssetCheckEvaluation:
+def evaluated(definitions: dg.Definitions, instance: dg.DagsterInstance, level: Any) -> dg.AssetCheckEvaluation:
     result = definitions.resolve_job_def(VERIFY_JOB).execute_in_process(
         instance=instance, run_config=verification_config(level), raise_on_error=True
     )
