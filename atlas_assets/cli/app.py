@@ -7,7 +7,8 @@ import typer
 
 from atlas_assets.cli.backfill import backfill, selections
 from atlas_assets.cli.demo import demo
-from atlas_assets.cli.export import export, export_regions
+from atlas_assets.cli.dictionary.command import dictionary
+from atlas_assets.cli.export import export, export_regions, export_sqlite
 from atlas_assets.cli.init import init
 from atlas_assets.cli.models.derive import models_derive
 from atlas_assets.cli.models.golden import models_golden
@@ -61,9 +62,11 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "search", search),
     (app, "export", export),
     (app, "export-regions", export_regions),
+    (app, "export-sqlite", export_sqlite),
     (app, "ui", ui),
     (app, "init", init),
     (app, "demo", demo),
+    (app, "dictionary", dictionary),
     (plates_app, "add", plates_add),
     (plates_app, "pull", plates_pull),
     (plates_app, "list", plates_list),

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from atlas_resources.catalogue.commercial import commercial_views
 from atlas_resources.catalogue.macros import colours, neighbours
 from atlas_resources.catalogue.macros.provenance import WHY
 from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
-from atlas_resources.catalogue.plate_index import plate_index
+from atlas_resources.catalogue.plate_index import index_columns, plate_index
 from atlas_resources.catalogue.run_views import FAILURES, SECONDS
 from atlas_resources.catalogue.segment_flags import SEGMENT_SET_FLAGS
 from atlas_resources.catalogue.views import HISTOGRAM_BINS, REGIONS, instrument_views
@@ -46,11 +46,11 @@ def _views(registry: Registry) -> Iterator[View]:
     yield from (SEGMENT_SET_FLAGS, detections.COUNTS, detections.RELATIONS)
 
 
-def _fill(connection: "duckdb.DuckDBPyConnection", dataset: Dataset, registry: Registry) -> None:
+def _fill(connection: "duckdb.DuckDBPyConnection", tables: Iterable[View], index: View, registry: Registry) -> None:
     connection.execute("BEGIN")  # a commit per comment would take longer than the comments
-    for table in _tables(dataset):
+    for table in tables:
         create(connection, table, "TABLE")
-    for view in (plate_index(dataset), *_views(registry)):
+    for view in (index, *_views(registry)):
         create(connection, view)
     for macro in MACROS:
         create_macro(connection, macro)
@@ -81,7 +81,7 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
         with duckdb.connect() as connection:
             connection.execute(f"ATTACH {literal(str(partial))} AS atlas (STORAGE_VERSION {literal(STORAGE_VERSION)})")
             connection.execute("USE atlas")
-            _fill(connection, dataset, registry)
+            _fill(connection, _tables(dataset), plate_index(index_columns(dataset)), registry)
         _require_readable(partial)
         _write_ahead_log(path).unlink(missing_ok=True)  # of the old file: DuckDB would apply it to the new one
         os.replace(partial, path)
@@ -92,6 +92,23 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     sync_folder(path.parent)
     state_digest(path)
     return path
+
+
+def empty_catalogue(registry: Registry) -> "duckdb.DuckDBPyConnection":
+    """A catalogue without rows, in memory: every table, view and macro with its comments."""
+    import duckdb
+
+    connection = duckdb.connect()
+    given = {name: f"rows of {name}" for name in LEDGERS}
+    for name, table in LEDGERS.items():
+        connection.register(given[name], table.schema.to_frame().to_arrow())
+    tables = (
+        View(name, f"FROM {identifier(given[name])}", one.meaning, meanings(one)) for name, one in LEDGERS.items()
+    )
+    _fill(connection, tables, plate_index([]), registry)
+    for name in given.values():
+        connection.unregister(name)
+    return connection
 
 
 def _write_ahead_log(path: Path) -> Path:

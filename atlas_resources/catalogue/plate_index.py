@@ -1,6 +1,7 @@
 """The view of index data: a row per plate, a column per further column of any index."""
 
 import json
+from collections.abc import Mapping, Sequence
 
 from atlas_resources.catalogue._view import View, identifier, literal, meanings
 from atlas_resources.ledgers.parquet import read_ledger
@@ -10,13 +11,17 @@ from atlas_resources.tables.ledgers import PLATES
 IDENTITY_COLUMNS = ("plate_id", "plate_number", "title", "licence")
 
 
-def plate_index(dataset: Dataset) -> View:
-    """`plate_index`, with the columns of the plates in `ledger/plates`.
+def index_columns(dataset: Dataset) -> list[dict[str, str | int]]:
+    """The further columns of the index of each plate in `ledger/plates`, with their values."""
+    return [json.loads(text) for text in read_ledger(dataset, PLATES)["extra"].drop_nulls()]
+
+
+def plate_index(extras: Sequence[Mapping[str, str | int]]) -> View:
+    """`plate_index`, with a column for each further column of any plate's index.
 
     A column is BIGINT if all of its values are whole numbers, else VARCHAR. Names that differ only in case are one
     column, since SQL does not tell them apart. A name that the view has already gets the suffix " (index)".
     """
-    extras = [json.loads(text) for text in read_ledger(dataset, PLATES)["extra"].drop_nulls()]
     keys: dict[str, list[str]] = {}
     for key in dict.fromkeys(key for extra in extras for key in extra):
         keys.setdefault(key.casefold(), []).append(key)

@@ -20,17 +20,19 @@ from atlas_resources.instruments.spec.weights import Algorithm
 class InstrumentIdentity(Contract):
     """Which instrument made a result. `fingerprint` covers everything that can change it."""
 
-    key: str
-    role: str
-    model_id: str
+    key: str = Field(description="Key of its spec, `model_specs/KEY.yaml`.")
+    role: str = Field(description="embedding, segmentation, detection, probe, or a derivation of segments.")
+    model_id: str = Field(description="Model or algorithm.")
     model_sha: str = Field(description="Hub revision, or library==version for weights that come with a library.")
     weights_sha256: Sha256 | None = Field(description="Null only for an algorithm without weights.")
-    preprocess_tag: str
-    loader: str
-    loader_version: int
-    fingerprint: Sha256
-    licence: str
-    commercial_use: Literal["yes", "no", "unknown"]
+    preprocess_tag: str = Field(description="Short name of the preprocessing and of its reference.")
+    loader: str = Field(description="Family of the code that loads the model.")
+    loader_version: int = Field(description="Version of that code; raised when its numbers change.")
+    fingerprint: Sha256 = Field(description="sha256 over everything in the instrument that can change a result.")
+    licence: str = Field(description="SPDX id, or unknown; includes the licence of the instrument that it reads.")
+    commercial_use: Literal["yes", "no", "unknown"] = Field(
+        description="Whether the licence allows commercial use: the stricter of its own and of the instrument it reads."
+    )
 
 
 @dataclass(frozen=True)

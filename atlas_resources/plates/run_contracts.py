@@ -17,11 +17,11 @@ RunId = Annotated[str, Field(pattern=RUN_ID_PATTERN)]
 class Accelerator(Contract):
     """The CUDA device a run used, its software, and the numeric modes that were pinned on it."""
 
-    name: str
+    name: str = Field(description="Of the device, as its driver states it.")
     index: int = Field(ge=0, description="Among the devices that the process sees.")
     uuid: str = Field(description="Of the device; tells two of one name apart.")
     capability: str = Field(description="Compute capability, such as 9.0.")
-    memory_bytes: int
+    memory_bytes: int = Field(description="Memory of the device.")
     driver: str | None = Field(description="Version of NVIDIA's driver. Null: no file of the machine states it.")
     cuda: str = Field(description="Version of CUDA that torch is built for.")
     cudnn: int | None = Field(description="Version of cuDNN, as one number: 92400 is 9.24.0.")
@@ -31,10 +31,10 @@ class Accelerator(Contract):
 class Environment(Contract):
     """The software and the machine class a run used."""
 
-    python: str
-    os: str
+    python: str = Field(description="Version of Python.")
+    os: str = Field(description="Operating system and processor, as `platform.platform()` states them.")
     device: str = Field(description="Class of the device, `cpu` or `cuda`.")
-    dtype: str
+    dtype: str = Field(description="Numeric type of the computation.")
     packages: dict[str, str] = Field(description="Version of each library that can change the numbers.")
     accelerator: Accelerator | None = Field(
         default=None, description="Null: the run was on the CPU, or it was sealed before this was kept."
@@ -44,18 +44,18 @@ class Environment(Contract):
 class CodeVersion(Contract):
     """The project's own version: the git commit, and whether the working tree differed from it."""
 
-    project: str
-    git_sha: str | None
-    is_dirty: bool | None
+    project: str = Field(description="Version of the project.")
+    git_sha: str | None = Field(description="Commit; null outside a git checkout.")
+    is_dirty: bool | None = Field(description="Whether the code differed from that commit; null without one.")
 
 
 class StructuredError(Contract):
     """Why a plate failed."""
 
-    type: str
-    message: str
-    stage: Literal["decode", "compute", "seal"]
-    traceback: str
+    type: str = Field(description="Type of the exception.")
+    message: str = Field(description="Its message.")
+    stage: Literal["decode", "compute", "seal"] = Field(description="Stage that failed.")
+    traceback: str = Field(description="Python's traceback.")
 
 
 class RunManifest(FileContract):
@@ -63,11 +63,11 @@ class RunManifest(FileContract):
 
     run_id: RunId
     plate_id: PlateId
-    status: Literal["complete", "failed"]
+    status: Literal["complete", "failed"] = Field(description="failed: `error` says why, and there are no outputs.")
     source_sha256: Sha256
     instrument: InstrumentIdentity
-    inputs: list[FileDigest]
-    outputs: list[FileDigest]
+    inputs: list[FileDigest] = Field(description="Files that were read, the source first.")
+    outputs: list[FileDigest] = Field(description="Files that were sealed with this manifest.")
     environment: Environment
     code: CodeVersion
     dagster_run_id: str | None
@@ -105,7 +105,9 @@ class Metrics(FileContract):
 
     run_id: RunId
     plate_id: PlateId
-    values: dict[str, float | int | str | bool | None]
+    values: dict[str, float | int | str | bool | None] = Field(
+        description="Scalars by name; which ones depends on the role."
+    )
     seconds: StageSeconds | None = Field(
         default=None, description="Seconds by stage. Null: sealed before seconds were kept."
     )
@@ -127,9 +129,9 @@ class RunConfig(FileContract):
     run_id: RunId
     instrument: InstrumentIdentity
     spec: dict = Field(description="The whole spec as it was read, descriptions included.")
-    batch_size: int = Field(gt=0)
-    forced: bool
-    plate_ids: list[PlateId]
+    batch_size: int = Field(gt=0, description="Plates that the model measures at once, as the spec declares.")
+    forced: bool = Field(description="Whether done plates were measured again.")
+    plate_ids: list[PlateId] = Field(description="Plates that the run was asked for.")
     dagster_run_id: str | None
     started_at: datetime
 
@@ -145,13 +147,13 @@ class RunReport(FileContract):
     """`reports/<run_id>/report.json`: how the run ended. A run in progress or a killed run has none."""
 
     run_id: RunId
-    config_sha256: Sha256
-    status: Literal["complete", "failed"]
-    selected: list[PlateId]
-    done: list[PlateId]
-    skipped: list[PlateId]
-    failed: list[FailedPlate]
-    finished_at: datetime
+    config_sha256: Sha256 = Field(description="sha256 of the run's config.json.")
+    status: Literal["complete", "failed"] = Field(description="failed: at least one plate failed.")
+    selected: list[PlateId] = Field(description="Plates that the run was asked for.")
+    done: list[PlateId] = Field(description="Plates that it measured.")
+    skipped: list[PlateId] = Field(description="Plates that an earlier run had done.")
+    failed: list[FailedPlate] = Field(description="Plates that failed, and why.")
+    finished_at: datetime = Field(description="When the run ended, UTC.")
     load_seconds: float = Field(description="Loading the model.")
     decode_seconds: float = Field(
         description="Decoding, summed over plates; plates are decoded on several threads. Where preprocess_seconds is "

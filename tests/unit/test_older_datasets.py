@@ -183,6 +183,20 @@ def test_a_plate_is_done_where_the_fingerprint_is_the_same_and_stale_where_it_is
     )
 
 
+def test_completeness_says_what_changed_since_a_result_was_made(release, older):
+    rows = build_ledgers(older, PROJECT)["completeness"].filter(plate_id="plate-001")
+    found = {row["instrument"]: (row["state"], row["what_changed"]) for row in rows.iter_rows(named=True)}
+    if release == "version_1":
+        assert {found[key] for key in ("groundwork", "efficientnet_lite0", "otsu_luma")} == {("done", None)}
+        return
+    # As CHANGELOG.md says of these instruments: another colour policy, and another rounding of the centre crop.
+    state, changed = found["efficientnet_lite0"]
+    assert state == "stale"
+    assert "preprocessing.colour_policy srgb8-v1 -> srgb8-v2" in changed
+    assert "preprocessing.crop_rounding null -> half_to_even" in changed
+    assert found["groundwork"] == ("stale", "measure version 1.srgb8-v1 -> 2.srgb8-v2")
+
+
 def test_done_plates_are_not_measured_again(tmp_path):
     older = unpack("version_1", tmp_path / "atlas")
     before = sealed_runs(older)

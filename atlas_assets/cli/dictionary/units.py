@@ -1,0 +1,89 @@
+"""The unit of every number, by the name of its column or field: most names end with it."""
+
+EXACT = {
+    "histograms.lab": "pixels",
+    "histograms.luminance": "pixels",
+    "input_color_histograms.luminance": "pixels",
+    "input_color_histograms.lab.counts": "pixels",
+    "red": "pixels",
+    "green": "pixels",
+    "blue": "pixels",
+    "width": "px",
+    "height": "px",
+    "megapixels": "million pixels",
+    "aspect_ratio": "ratio",
+    "area_px": "px²",
+    "interior_px": "px²",
+    "left_out_px": "px²",
+    "polygon_area_px": "px²",
+    "luminance_entropy": "bits",
+    "laplacian_variance": "luma²",
+    "edge_density": "ratio",
+    "rms_contrast": "ratio",
+    "solidity": "ratio",
+    "predicted_iou": "ratio",
+    "reprojected_iou": "ratio",
+    "stability_score": "ratio",
+    "fragmentation_score": "ratio",
+    "centroid_x": "ratio",
+    "centroid_y": "ratio",
+    "share": "ratio",
+    "largest_foreground_share": "ratio",
+    "paper_threshold": "luma, 0..255",
+    "threshold": "luma, 0..255",
+    "chroma_mean": "Lab",
+    "paper_difference": "CIEDE2000",
+    "spread_delta_e": "CIEDE2000",
+    "vector": "the model's own",
+    "l2_norm": "the model's own",
+    "logit": "the model's own",
+    "score": "the model's own",
+    "cosine": "cosine, -1..1",
+    "since": "UTC",
+    "decode": "s",
+    "preprocess": "s",
+    "compute": "s",
+    "seal": "s",
+}
+"""Units of single names; a name with its table or file in front comes first."""
+PATTERNS = (
+    (("x_min", "y_min", "x_max", "y_max"), "px"),
+    (("_px",), "px"),
+    (("_ratio",), "ratio"),
+    (("_bytes",), "bytes"),
+    (("_seconds",), "s"),
+    (("_at",), "UTC"),
+    (("_rgb",), "sRGB, 0..255"),
+    (("luminance_mean", "luminance_std", "luminance_p01", "luminance_p99"), "luma, 0..255"),
+    (("lab", "_lab", "lab_mean", "l_range", "a_range", "b_range"), "Lab"),
+    (("_count", "attempts", "vector_dim", "lab_bins", "bins", "batch_size"), "count"),
+    (("attempt", "rank", "_number", "_page", "_version", "_index", "index", "class_id", "cudnn"), "number"),
+)
+"""Units by the end of the name; the first that fits."""
+
+
+class UnitUnknown(LookupError):
+    """A number whose unit is not stated."""
+
+
+def unit_of(owner: str, path: str) -> str:
+    """The unit of a number.
+
+    Args:
+        owner: the table or JSON file that it is in.
+        path: the column or field, as `schemas.Parts` names it; list marks are ignored.
+
+    Raises:
+        UnitUnknown: neither name nor pattern is listed here.
+    """
+    path = path.replace("[]", "").replace("{}", "")
+    name = path.rpartition(".")[2]
+    if exact := EXACT.get(f"{owner}.{path}") or EXACT.get(name):
+        return exact
+    for ends, unit in PATTERNS:
+        if name.endswith(ends):
+            return unit
+    raise UnitUnknown(
+        f"{owner}.{path}: a number without a unit. Fix: name it with one (`_px`, `_ratio`, `_count`, `_seconds`, "
+        "`_bytes`), or list its unit in atlas_assets/cli/dictionary/units.py"
+    )
