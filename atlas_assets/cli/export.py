@@ -1,5 +1,6 @@
-"""`atlas export` and `atlas export-regions`: ledgers and regions as files for other programs."""
+"""`atlas export`, `export-regions` and `export-sqlite`: the dataset's results as files for other programs."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -58,3 +59,29 @@ def export_regions(
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     except (FileNotFoundError, ValueError) as error:
         raise fail(str(error)) from None
+
+
+def export_sqlite(
+    path: Annotated[Path, typer.Argument(help="SQLite file to write, outside the dataset.")] = Path("atlas.sqlite"),
+) -> None:
+    """Copy the catalogue into a SQLite file, to be browsed without SQL and without a network.
+
+    Tables and views become tables, linked by plate. Vectors, masks and histograms are left out; nested values are JSON.
+    `FILE.metadata.json`, written next to it, has the meaning of every table and column for Datasette.
+    """
+    import duckdb
+
+    from atlas_resources.catalogue.build import connect
+    from atlas_resources.export.sqlite import export_sqlite as write_sqlite
+    from atlas_resources.plates.dataset import Dataset, dataset_root
+
+    dataset = Dataset(dataset_root())
+    try:
+        with connect(dataset) as catalogue:
+            counts = write_sqlite(dataset, catalogue, path)
+    except (FileNotFoundError, ValueError, duckdb.Error) as error:
+        raise fail(str(error)) from None
+    rows = sum(count for _, count in counts)
+    console.print(f"{path}: {len(counts)} tables, {rows} rows", markup=False, highlight=False, soft_wrap=True)
+    command = f"datasette {shlex.quote(str(path))} --metadata {shlex.quote(f'{path}.metadata.json')}"
+    console.print(f"browse it: {command}", markup=False, highlight=False, soft_wrap=True)
