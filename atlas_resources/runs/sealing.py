@@ -6,11 +6,13 @@ No models here.
 import fcntl
 import hashlib
 import io
+import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -28,7 +30,14 @@ from atlas_resources.models.memory import peak_device_memory_bytes, peak_memory_
 from atlas_resources.plates.contracts import FileDigest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
-from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport, StructuredError
+from atlas_resources.plates.run_contracts import (
+    RUN_ID_PATTERN,
+    Metrics,
+    RunConfig,
+    RunManifest,
+    RunReport,
+    StructuredError,
+)
 from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.provenance import code_version, environment
 from atlas_resources.runs.sealed import MANIFEST_NAME, METRICS_NAME
@@ -36,6 +45,12 @@ from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.tables.results import FILE_OF_ROLE, identify_rows
 
 VERSION_KEY = "atlas.schema_version"
+CLOCK_TOLERANCE = timedelta(minutes=1)
+"""Clocks of machines that share a dataset may differ by as much."""
+
+
+class ClockSetBack(RuntimeError):
+    """The clock is behind the newest run. The newest run of a plate is its current one, so that no run may be begun."""
 
 
 @dataclass(frozen=True)
@@ -186,11 +201,31 @@ class Run:
         write_json_atomically(self.folder / "report.json", report)
 
 
+def _time_of_run(dataset: Dataset) -> datetime:
+    """The present time, or that of the newest run if the clock is a little behind it. Raises ClockSetBack."""
+    now = datetime.now(UTC)
+    run_ids = [name for name in os.listdir(dataset.reports_dir) if re.fullmatch(RUN_ID_PATTERN, name)]
+    if not run_ids:
+        return now
+    newest = max(run_ids)
+    at = datetime.strptime(newest[:20], "run-%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    if at - now > CLOCK_TOLERANCE:
+        raise ClockSetBack(
+            f"the clock of this machine says {now:%Y-%m-%d %H:%M:%S} UTC, and {newest} in {dataset.reports_dir} is of "
+            f"{at:%Y-%m-%d %H:%M:%S} UTC: a new run would count as older than that one. Fix: set the clock"
+        )
+    return max(now, at)
+
+
 def _reserve_run_id(dataset: Dataset, fingerprint: str) -> str:
-    """An unused run id. Creating its report folder reserves it, so two processes never share one."""
+    """An unused run id, not older than any other. Creating its report folder reserves it for this process.
+
+    Raises:
+        ClockSetBack: the clock is behind the newest run by more than CLOCK_TOLERANCE; of less, it is waited for.
+    """
     make_folder(dataset.reports_dir)
     while True:
-        run_id = f"run-{datetime.now(UTC):%Y%m%d-%H%M%SZ}-{fingerprint[:8]}"
+        run_id = f"run-{_time_of_run(dataset):%Y%m%d-%H%M%SZ}-{fingerprint[:8]}"
         try:
             (dataset.reports_dir / run_id).mkdir()
         except FileExistsError:

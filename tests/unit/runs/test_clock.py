@@ -1,0 +1,42 @@
+"""A run's id is never older than another's, whatever the clock says."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
+from support.made_results import run_instrument
+
+from atlas_resources.runs.sealing import ClockSetBack
+
+
+@pytest.fixture
+def registry(fakes):
+    return fake_registry(fake_spec(EMBEDDER))
+
+
+def report_of_later(dataset, later: timedelta) -> str:
+    """A run of another instrument that a machine with a faster clock has begun."""
+    name = f"run-{datetime.now(UTC) + later:%Y%m%d-%H%M%SZ}-00000000"
+    (dataset.reports_dir / name).mkdir(parents=True)
+    return name
+
+
+def test_a_clock_that_was_set_back_is_named_and_nothing_is_measured(dataset, registry):
+    newest = report_of_later(dataset, timedelta(days=3))
+    with pytest.raises(ClockSetBack, match=rf"{newest} in .* Fix: set the clock"):
+        run_instrument(dataset, registry, EMBEDDER)
+    assert not any(plate.runs_folder.exists() for plate in dataset.plates())
+
+
+def test_a_clock_a_little_behind_gives_the_time_of_the_newest_run(dataset, registry):
+    newest = report_of_later(dataset, timedelta(seconds=30))
+    run_instrument(dataset, registry, EMBEDDER)
+    made = {folder.name for folder in dataset.reports_dir.iterdir()} - {newest}
+    assert all(run_id[:20] >= newest[:20] for run_id in made)
+
+
+def test_a_forced_run_after_a_faster_clock_is_the_current_one(dataset, registry):
+    run_instrument(dataset, registry, EMBEDDER)
+    (first,) = (folder.name for folder in dataset.reports_dir.iterdir())
+    run_instrument(dataset, registry, EMBEDDER, is_forced=True)
+    assert max(folder.name for folder in dataset.reports_dir.iterdir()) > first
