@@ -208,7 +208,7 @@ def _time_of_run(dataset: Dataset) -> datetime:
     if not run_ids:
         return now
     newest = max(run_ids)
-    at = datetime.strptime(newest[:20], "run-%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    at = datetime.strptime(newest[:20], "run-%Y%m%d-%H%M%SZ").replace(tzinfo=UTC)
     if at - now > CLOCK_TOLERANCE:
         raise ClockSetBack(
             f"the clock of this machine says {now:%Y-%m-%d %H:%M:%S} UTC, and {newest} in {dataset.reports_dir} is of "
