@@ -20,6 +20,13 @@ from atlas_assets.cli.plates.add import plates_add
 from atlas_assets.cli.plates.corrections import plates_export, plates_update
 from atlas_assets.cli.plates.listing import plates_list, plates_show
 from atlas_assets.cli.plates.pull import plates_pull
+from atlas_assets.cli.provenance.snapshot import (
+    snapshot_create,
+    snapshot_diff,
+    snapshot_list,
+    snapshot_show,
+    snapshot_verify,
+)
 from atlas_assets.cli.provenance.verify import verify
 from atlas_assets.cli.query import query, search
 from atlas_assets.cli.run import run, status
@@ -45,11 +52,15 @@ plates_app = typer.Typer(
     no_args_is_help=True, help="Register, fetch and list plates, and correct what their index states."
 )
 models_app = typer.Typer(no_args_is_help=True, help="List, check and fetch the instruments of model_specs/.")
+snapshot_app = typer.Typer(
+    no_args_is_help=True, help="Freeze named states of the library, compare, verify and cite them."
+)
 prompts_app = typer.Typer(no_args_is_help=True, help="List and record the prompt sets of model_specs/prompts/.")
 
 GROUPS: tuple[tuple[typer.Typer, str, typer.Typer], ...] = (
     (app, "plates", plates_app),
     (app, "models", models_app),
+    (app, "snapshot", snapshot_app),
     (models_app, "prompts", prompts_app),
 )
 COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
@@ -82,6 +93,11 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (models_app, "verify", models_verify),
     (models_app, "golden", models_golden),
     (models_app, "docs", models_docs),
+    (snapshot_app, "create", snapshot_create),
+    (snapshot_app, "list", snapshot_list),
+    (snapshot_app, "show", snapshot_show),
+    (snapshot_app, "diff", snapshot_diff),
+    (snapshot_app, "verify", snapshot_verify),
     (prompts_app, "list", prompts_list),
     (prompts_app, "record", prompts_record),
 )

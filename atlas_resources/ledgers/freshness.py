@@ -19,6 +19,7 @@ from atlas_resources.ledgers.parquet import (
     sealed_runs,
 )
 from atlas_resources.ledgers.segment_sets import current_segmentations
+from atlas_resources.ledgers.snapshots.build import changed_snapshots
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import MEASURE_VERSION, measured_files
 from atlas_resources.runs.faults import whole_plates
@@ -71,6 +72,7 @@ def _reasons_behind(dataset: Dataset, registry: Registry, most_attempts: int) ->
         yield f"plates were added or removed; there are now {len(plate_ids)}"
     yield from changed_by_intake(dataset)
     yield from _changed_groundwork(dataset, plate_ids)
+    yield from changed_snapshots(dataset)
     present = {instrument.identity.fingerprint for instrument in registry.instruments.values()}
     if set(read_ledger(dataset, MODELS)["fingerprint"].drop_nulls()) != present:
         yield f"instruments changed: {', '.join(sorted(fingerprint[:8] for fingerprint in present))}"

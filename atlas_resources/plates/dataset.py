@@ -43,6 +43,11 @@ class Dataset:
         return self.root / "reports"
 
     @property
+    def snapshots_dir(self) -> Path:
+        """Named states of the library."""
+        return self.root / "snapshots"
+
+    @property
     def locks_dir(self) -> Path:
         """Empty files that running processes hold kernel locks on; safe to delete when nothing runs."""
         return self.root / ".locks"

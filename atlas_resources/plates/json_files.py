@@ -15,6 +15,7 @@ from atlas_resources.plates.contracts import (
     PlateManifest,
     RefusedScans,
 )
+from atlas_resources.plates.records.snapshot import Snapshot
 from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport
 
 VERSION_FIRST = rb'\s*\{\s*"schema_version"\s*:\s*([0-9]{1,9})[\s,}]'
@@ -44,6 +45,7 @@ CONTRACTS: dict[str, type[FileContract]] = {
     "metrics": Metrics,
     "config": RunConfig,
     "report": RunReport,
+    "snapshot": Snapshot,
 }
 
 
@@ -117,6 +119,8 @@ def fix_for(path: Path) -> str:
     """How to fix a file of the dataset that is missing or broken."""
     if path.parent.name == "manifests":
         return MANIFEST_VERSION_FIX
+    if path.parent.name == "snapshots":
+        return f"restore it from a copy; or delete {path.with_suffix('')}.* and create a snapshot of another name"
     is_of_run = path.parents[1].name == "runs"
     return FIXES.get(path.name) or (run_fix(path.parent) if is_of_run else "restore it from a copy")
 

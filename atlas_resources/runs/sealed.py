@@ -75,15 +75,23 @@ def runs_by(
                 yield run
 
 
-def _present_runs(plate: Plate, identity: InstrumentIdentity) -> Iterator[RunManifest]:
+def _present_runs(
+    plate: Plate, identity: InstrumentIdentity, names: Sequence[str] | None = None
+) -> Iterator[RunManifest]:
     """The same of the present source. A plate without a run folder costs one listing."""
-    names = run_names(plate)
+    names = run_names(plate) if names is None else names
     return runs_by(plate, identity, names, plate.source_sha256(), read_manifest) if names else iter(())
 
 
-def find_done(plate: Plate, identity: InstrumentIdentity) -> RunManifest | None:
-    """The newest complete run of the plate by this version of the instrument on its present source, or None."""
-    return next((run for run in _present_runs(plate, identity) if run.status == "complete"), None)
+def find_done(plate: Plate, identity: InstrumentIdentity, names: Sequence[str] | None = None) -> RunManifest | None:
+    """The newest complete run of the plate by this version of the instrument on its present source, or None.
+
+    Args:
+        plate: the plate.
+        identity: the instrument.
+        names: run folders to consider, newest first; by default all that are there.
+    """
+    return next((run for run in _present_runs(plate, identity, names) if run.status == "complete"), None)
 
 
 def find_failures(plate: Plate, identity: InstrumentIdentity) -> list[RunManifest]:

@@ -11,6 +11,7 @@ Sources, sealed files, ledgers and the catalogue are not read. A node is the sha
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,12 @@ from atlas_resources.plates.plate import Plate
 RECORDS = ("reports", "withdrawals", "reproductions")
 """Folders of the dataset whose JSON files are part of its state, besides the plates."""
 DEPTH = 16 * THREADS
+PLATES = "plates_structured/"
+_ESCAPE = "\\"
+_ESCAPES = {ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r"}
+_ESCAPED_AS = {escaped: chr(character) for character, escaped in _ESCAPES.items()}
+_ESCAPED = re.compile(r"\\[\\nr]")
+_LINE = re.compile(r"(\\?)([0-9a-f]{64})  (.+)")
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,33 @@ class Tree:
 
 def lines_of(digests: Mapping[str, str]) -> str:
     """Lines as `sha256sum` writes them, sorted by the bytes of the paths."""
-    return "".join(f"{digests[path]}  {path}\n" for path in sorted(digests, key=os.fsencode))
+    return "".join(_line(path, digests[path]) for path in sorted(digests, key=os.fsencode))
+
+
+def _line(path: str, sha256: str) -> str:
+    """One line. A path with a backslash or a line break is escaped, and the line then begins with a backslash."""
+    escaped = path.translate(_ESCAPES)
+    return f"{'' if escaped == path else _ESCAPE}{sha256}  {escaped}\n"
+
+
+def read_lines(listing: str) -> dict[str, str]:
+    """The digest of each path of a listing, as `lines_of` writes it.
+
+    Raises:
+        ValueError: a line is not `<64 hex digits>  <path>`, or a path occurs twice.
+    """
+    digests: dict[str, str] = {}
+    for number, line in enumerate(listing.split("\n")[:-1], start=1):
+        found = _LINE.fullmatch(line)
+        if found is None:
+            raise ValueError(f"line {number}: expected `<64 hex digits>  <path>`, found {line[:80]!r}")
+        path = _ESCAPED.sub(lambda one: _ESCAPED_AS[one[0]], found[3]) if found[1] else found[3]
+        if path in digests:
+            raise ValueError(f"line {number}: {path!r} is listed twice")
+        digests[path] = found[2]
+    if listing and not listing.endswith("\n"):
+        raise ValueError("expected a line break at its end")
+    return digests
 
 
 def node_sha256(digests: Mapping[str, str]) -> str:
@@ -75,24 +108,27 @@ def read_tree(dataset: Dataset) -> Tree:
     Raises:
         OSError: a file cannot be read.
     """
-    groups = dict(_groups(dataset))
-    paths = [path for members in groups.values() for path in members]
-    digests = dict(zip(paths, ahead(sha256_of, paths, DEPTH), strict=True))
-    nodes, leaves = {}, {}
-    for name, members in groups.items():
-        folder = dataset.root / name
-        nodes[name] = node_sha256({path.relative_to(folder).as_posix(): digests[path] for path in members})
-        leaves |= {path.relative_to(dataset.root).as_posix(): digests[path] for path in members}
+    paths = [path for members in _groups(dataset) for path in members]
+    digests = ahead(sha256_of, paths, DEPTH)
+    return tree_of({path.relative_to(dataset.root).as_posix(): next(digests) for path in paths})
+
+
+def tree_of(leaves: Mapping[str, str]) -> Tree:
+    """The tree with these leaves, by their paths relative to the dataset's root."""
+    members: dict[str, dict[str, str]] = {}
+    for path, digest in leaves.items():
+        node = "/".join(path.split("/", 2)[:2]) if path.startswith(PLATES) else path.partition("/")[0]
+        members.setdefault(node, {})[path.removeprefix(f"{node}/")] = digest
+    nodes = {name: node_sha256(of_node) for name, of_node in members.items()}
     return Tree(node_sha256(nodes), nodes, leaves)
 
 
-def _groups(dataset: Dataset) -> Iterator[tuple[str, list[Path]]]:
-    """Name and leaves of each node: plates, then the folders of records that have any."""
+def _groups(dataset: Dataset) -> Iterator[list[Path]]:
+    """The leaves of each node: plates, then the folders of records."""
     for plate in dataset.plates():
-        yield plate.folder.relative_to(dataset.root).as_posix(), plate_leaves(plate)
+        yield plate_leaves(plate)
     for name in RECORDS:
-        if leaves := record_leaves(dataset, name):
-            yield name, leaves
+        yield record_leaves(dataset, name)
 
 
 def _is_hidden(path: Path, folder: Path) -> bool:

@@ -16,6 +16,7 @@ from atlas_resources.verification.findings import Finding, Place
 from atlas_resources.verification.plates import stray, verify_plate
 from atlas_resources.verification.reading import THREADS, Level, Reader
 from atlas_resources.verification.runs import verify_reports
+from atlas_resources.verification.snapshots import verify_snapshots
 
 TEMPORARY = (".atlas.duckdb.", ".refused_scans.json.", ".staged_scans.json.")
 
@@ -89,6 +90,7 @@ def verify(
     if plate_ids is None:
         findings += _verify_folders(dataset, {plate.id for plate in plates})
         findings += verify_reports(dataset, reader)
+        findings += verify_snapshots(dataset, reader)
         findings += verify_derived(dataset, registry, reader)
         root = read_tree(dataset).root_sha256
         reader.save()

@@ -3,10 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.files.durable import write_json_atomically
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.snapshots.creating import create_snapshot
 from atlas_resources.verification.findings import Finding
 from atlas_resources.verification.library import Level, verify
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
@@ -17,7 +20,7 @@ VECTORS = {"plate-001": (1.0, 2.0, 0.0)}  # plate-002 has none, so that it fails
 
 
 def make_verified(folder: Path) -> tuple[Dataset, Registry]:
-    """Two plates with groundwork, vectors, masks, a failed run, a corrected manifest, ledgers and a catalogue."""
+    """Two plates with groundwork, vectors, masks, a failed run, a corrected manifest, a signed snapshot, ledgers and a catalogue."""
     registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
     dataset = make_dataset(folder, "red", "green")
     plate = dataset.plate("plate-001")
@@ -27,6 +30,7 @@ def make_verified(folder: Path) -> tuple[Dataset, Registry]:
     measure_groundwork(dataset)
     measure(dataset, registry, EMBEDDER, GivenVectors(VECTORS))
     run_instrument(dataset, registry, SEGMENTER)
+    create_snapshot(dataset, registry, "first", key=Ed25519PrivateKey.generate())
     build_ledgers(dataset, registry)
     build_catalogue(dataset, registry)
     return dataset, registry

@@ -1,0 +1,1 @@
+"""The ledgers of snapshots, from the files of `snapshots/`."""

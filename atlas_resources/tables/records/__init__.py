@@ -1,0 +1,1 @@
+"""Tables of what is recorded of the library as a whole: columns, types and meanings."""
