@@ -22,6 +22,7 @@ KINDS = {
     "metrics": "plates_structured/*/runs/*/metrics.json",
     "vectors": "plates_structured/*/runs/*/embeddings.parquet",
     "masks": "plates_structured/*/runs/*/segments.parquet",
+    "preview": "plates_structured/*/runs/*/preview.*",
     "configuration": "reports/*/config.json",
     "report": "reports/*/report.json",
     "snapshot": "snapshots/*.json",
