@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 
-from atlas_resources.files.read_ahead import ahead
+from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.instruments.instrument import InstrumentIdentity
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.plate import MANIFEST_VERSION_NAME, Plate
 from atlas_resources.runs.sealed import MANIFEST_NAME, find_done
-from atlas_resources.snapshots.tree import DEPTH, PLATES
+from atlas_resources.snapshots.tree import PLATES
+
+DEPTH = 16 * THREADS
 
 Runs = dict[str, str]  # run_id by the instrument's key
 

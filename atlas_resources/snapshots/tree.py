@@ -14,17 +14,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from atlas_resources.files.digests import sha256_of
-from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.plate import Plate
 
 RECORDS = ("reports", "withdrawals", "reproductions")
 """Folders of the dataset whose JSON files are part of its state, besides the plates."""
-DEPTH = 16 * THREADS
 PLATES = "plates_structured/"
+RUN_MANIFEST = "run.manifest.json"
 _ESCAPE = "\\"
 _ESCAPES = {ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r"}
 _ESCAPED_AS = {escaped: chr(character) for character, escaped in _ESCAPES.items()}
@@ -87,30 +83,65 @@ def node_sha256(digests: Mapping[str, str]) -> str:
     return hashlib.sha256(os.fsencode(lines_of(digests))).hexdigest()
 
 
-def plate_leaves(plate: Plate) -> list[Path]:
-    """The files of a plate that are leaves of the tree, sorted by path."""
-    folder = plate.folder
-    found = [path for path in (plate.manifest_path, folder / "source.sha256") if path.is_file()]
-    for name, pattern in (("manifests", "*.json"), ("derived", "*"), ("runs", "*/run.manifest.json")):
-        found += [path for path in (folder / name).glob(pattern) if not _is_hidden(path, folder) and path.is_file()]
-    return sorted(found)
-
-
-def record_leaves(dataset: Dataset, name: str) -> list[Path]:
-    """The JSON files of a folder of records, sorted by path."""
-    folder = dataset.root / name
-    return sorted(path for path in folder.rglob("*.json") if not _is_hidden(path, folder) and path.is_file())
-
-
 def read_tree(dataset: Dataset) -> Tree:
-    """The tree of a dataset as it is on disk. Hashes every leaf, on threads.
+    """The tree of a dataset as it is on disk. Hashes every leaf.
+
+    Works on names as text, without threads: of thousands of small files, paths and threads cost more than the hashing.
 
     Raises:
         OSError: a file cannot be read.
     """
-    paths = [path for members in _groups(dataset) for path in members]
-    digests = ahead(sha256_of, paths, DEPTH)
-    return tree_of({path.relative_to(dataset.root).as_posix(): next(digests) for path in paths})
+    root = f"{dataset.root}/"
+    return tree_of({path: _sha256(root + path) for path in _leaves(dataset)})
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb", buffering=0) as file:
+        return hashlib.sha256(file.readall()).hexdigest()
+
+
+def _leaves(dataset: Dataset) -> Iterator[str]:
+    """The paths of all leaves relative to the root: of plates in order of registration, then of records."""
+    root = f"{dataset.root}/"
+    for plate_id in dataset.plate_ids():
+        folder = f"{PLATES}{plate_id}/"
+        for path in (f"{folder}manifest.json", f"{folder}source.sha256"):
+            if os.path.isfile(root + path):
+                yield path
+        yield from (path for path in _files(root, f"{folder}manifests/") if path.endswith(".json"))
+        yield from _files(root, f"{folder}derived/")
+        for run in _names(root + f"{folder}runs"):
+            path = f"{folder}runs/{run}/{RUN_MANIFEST}"
+            if os.path.isfile(root + path):
+                yield path
+    for name in RECORDS:
+        yield from _json_files(root, f"{name}/")
+
+
+def _names(folder: str) -> list[str]:
+    """The names in a folder that are not hidden; none if it is not there."""
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _files(root: str, folder: str) -> Iterator[str]:
+    """The files in a folder that are not hidden."""
+    for name in _names(root + folder):
+        if os.path.isfile(root + folder + name):
+            yield folder + name
+
+
+def _json_files(root: str, folder: str) -> Iterator[str]:
+    """The JSON files in a folder and its folders, without hidden ones. Links to folders are not followed."""
+    for name in _names(root + folder):
+        path = folder + name
+        if os.path.isdir(root + path):
+            if not os.path.islink(root + path):
+                yield from _json_files(root, f"{path}/")
+        elif name.endswith(".json") and os.path.isfile(root + path):
+            yield path
 
 
 def tree_of(leaves: Mapping[str, str]) -> Tree:
@@ -121,18 +152,6 @@ def tree_of(leaves: Mapping[str, str]) -> Tree:
         members.setdefault(node, {})[path.removeprefix(f"{node}/")] = digest
     nodes = {name: node_sha256(of_node) for name, of_node in members.items()}
     return Tree(node_sha256(nodes), nodes, leaves)
-
-
-def _groups(dataset: Dataset) -> Iterator[list[Path]]:
-    """The leaves of each node: plates, then the folders of records."""
-    for plate in dataset.plates():
-        yield plate_leaves(plate)
-    for name in RECORDS:
-        yield record_leaves(dataset, name)
-
-
-def _is_hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def differing(one: Mapping[str, str], other: Mapping[str, str]) -> Iterable[str]:

@@ -20,7 +20,7 @@ VECTORS = {"plate-001": (1.0, 2.0, 0.0)}  # plate-002 has none, so that it fails
 
 
 def make_verified(folder: Path) -> tuple[Dataset, Registry]:
-    """Two plates with groundwork, vectors, masks, a failed run, a corrected manifest, a signed snapshot, ledgers and a catalogue."""
+    """Two plates: groundwork, vectors, masks, a failed run, a corrected manifest, a signed snapshot, a catalogue."""
     registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
     dataset = make_dataset(folder, "red", "green")
     plate = dataset.plate("plate-001")

@@ -24,9 +24,10 @@ def difference_lines(found: "Differences") -> Iterator[str]:
         yield f"{found.before} and {found.after} are the same: {found.root_after}"
         return
     runs = sum(len(plate.runs) for plate in found.plates_changed)
+    instruments = len(found.instruments)
     yield (
         f"{found.before} -> {found.after}: {len(found.plates_added)} plates added, {len(found.plates_removed)} "
-        f"removed, {len(found.plates_changed)} changed; {runs} current runs differ; {len(found.instruments)} instruments differ"
+        f"removed, {len(found.plates_changed)} changed; {runs} current runs differ; {instruments} instruments differ"
     )
 
 

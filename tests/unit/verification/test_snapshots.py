@@ -76,7 +76,7 @@ def test_a_deleted_snapshot_is_missed_by_the_next_one(verified):
 
 
 def test_only_the_key_that_signed_it_is_accepted(verified):
-    dataset, registry = verified
+    dataset, _ = verified
     key, other = (public_hex(Ed25519PrivateKey.generate().public_key()) for _ in range(2))
     signed_by = read_snapshot(dataset, "first").signed_by
     reader = Reader(dataset, "standard")
