@@ -40,9 +40,6 @@ def create_snapshot(
 ) -> Snapshot:
     """Creates a snapshot of the library as it is on disk. Hashes the leaves of the tree and copies nothing.
 
-    The listing and the signature are written before the JSON file, which makes the snapshot: a process that is killed
-    before leaves no snapshot, and the name is free.
-
     Args:
         dataset: the dataset.
         registry: the instruments, which say which runs are current.
@@ -80,15 +77,23 @@ def create_snapshot(
             instruments=_instruments(registry),
             plates=_plates(dataset, registry, tree),
         )
-        content = file_bytes(snapshot)
-        write_bytes_atomically(snapshot_path(dataset, name, LISTING), listing)
-        signature = snapshot_path(dataset, name, SIGNATURE)
-        if key:
-            write_bytes_atomically(signature, key.sign(content))
-        else:
-            signature.unlink(missing_ok=True)  # of a process that was killed
-        write_bytes_atomically(path, content)
+        _write(dataset, snapshot, listing, key)
     return snapshot
+
+
+def _write(dataset: Dataset, snapshot: Snapshot, listing: bytes, key: "Ed25519PrivateKey | None") -> None:
+    """Writes the listing and the signature, then the JSON file, which makes the snapshot.
+
+    A process that is killed before leaves no snapshot, and the name is free.
+    """
+    content = file_bytes(snapshot)
+    write_bytes_atomically(snapshot_path(dataset, snapshot.name, LISTING), listing)
+    signature = snapshot_path(dataset, snapshot.name, SIGNATURE)
+    if key:
+        write_bytes_atomically(signature, key.sign(content))
+    else:
+        signature.unlink(missing_ok=True)  # of a process that was killed
+    write_bytes_atomically(snapshot_path(dataset, snapshot.name), content)
 
 
 def _previous(dataset: Dataset) -> PreviousSnapshot | None:
