@@ -36,6 +36,24 @@ class VerificationTimes(Contract):
         return DefaultScheduleStatus.RUNNING if self.is_on else DefaultScheduleStatus.STOPPED
 
 
+class NightlyReproduction(Contract):
+    """When a sample of sealed results is repeated.
+
+    Attributes:
+        is_on: whether the schedule is on unless the UI says otherwise.
+        cron: when; the time zone is that of the nightly schedule.
+        sample: number of results, each of one plate.
+    """
+
+    is_on: bool = False
+    cron: str = "0 4 * * *"
+    sample: int = Field(default=5, gt=0)
+
+    def schedule_status(self) -> DefaultScheduleStatus:
+        """Whether the schedule is on."""
+        return DefaultScheduleStatus.RUNNING if self.is_on else DefaultScheduleStatus.STOPPED
+
+
 class AutomationSettings(Contract):
     """`automation.yaml`.
 
@@ -45,6 +63,7 @@ class AutomationSettings(Contract):
         most_attempts: after as many failures, a plate is left alone.
         verification: when the dataset is verified.
         rebuild_ledgers_hours: ledgers are rebuilt when they are older, also if nothing seems to have changed.
+        reproduction: the sample of sealed results that is repeated and compared.
     """
 
     switch: Literal["off", "sensors", "conditions"] = "off"
@@ -52,6 +71,7 @@ class AutomationSettings(Contract):
     most_attempts: int = Field(gt=0)
     verification: VerificationTimes = VerificationTimes()
     rebuild_ledgers_hours: int = Field(default=24, gt=0)
+    reproduction: NightlyReproduction = NightlyReproduction()
 
     def sensor_status(self, *switches: str) -> DefaultSensorStatus:
         """Whether a sensor is on at these positions of the switch."""

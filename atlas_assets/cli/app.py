@@ -20,6 +20,7 @@ from atlas_assets.cli.plates.add import plates_add
 from atlas_assets.cli.plates.corrections import plates_export, plates_update
 from atlas_assets.cli.plates.listing import plates_list, plates_show
 from atlas_assets.cli.plates.pull import plates_pull
+from atlas_assets.cli.provenance.reproduce import reproduce
 from atlas_assets.cli.provenance.snapshot import (
     snapshot_create,
     snapshot_diff,
@@ -67,6 +68,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "run", run),
     (app, "status", status),
     (app, "verify", verify),
+    (app, "reproduce", reproduce),
     (app, "backfill", backfill),
     (app, "selections", selections),
     (app, "query", query),

@@ -25,6 +25,7 @@ from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
+from atlas_resources.ledgers.reproductions.build import build_reproductions
 from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.ledgers.snapshots.build import build_snapshot_runs, build_snapshots
@@ -45,6 +46,7 @@ from atlas_resources.tables.ledgers import (
     RUNS,
     SEGMENT_SETS,
 )
+from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.records.snapshots import SNAPSHOT_RUNS, SNAPSHOTS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT, Table
@@ -217,6 +219,7 @@ def _ledgers_of_runs(registry: Registry) -> list[_Ledger]:
         _Ledger(MODELS, OF_RUNS, Origin({}, otherwise="`model_specs/`"), partial(build_models, registry=registry)),
         _Ledger(SNAPSHOTS, OF_RUNS, Origin({}, otherwise="`snapshots/`"), build_snapshots),
         _Ledger(SNAPSHOT_RUNS, OF_RUNS, Origin({}, otherwise="`snapshots/`"), build_snapshot_runs),
+        _Ledger(REPRODUCTIONS, OF_RUNS, Origin({}, otherwise="`reproductions/`"), build_reproductions),
     ]
 
 

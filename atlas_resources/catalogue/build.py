@@ -13,7 +13,7 @@ from atlas_resources.catalogue.macros import colours, neighbours
 from atlas_resources.catalogue.macros.provenance import WHY
 from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
 from atlas_resources.catalogue.plate_index import index_columns, plate_index
-from atlas_resources.catalogue.run_views import FAILURES, SECONDS
+from atlas_resources.catalogue.run_views import FAILURES, LATEST_REPRODUCTIONS, SECONDS
 from atlas_resources.catalogue.segment_flags import SEGMENT_SET_FLAGS
 from atlas_resources.catalogue.views import HISTOGRAM_BINS, REGIONS, instrument_views
 from atlas_resources.files.durable import sweep_leftovers, sync_folder
@@ -40,7 +40,7 @@ def _tables(dataset: Dataset) -> Iterator[View]:
 
 
 def _views(registry: Registry) -> Iterator[View]:
-    yield from (FAILURES, SECONDS, HISTOGRAM_BINS, REGIONS)
+    yield from (FAILURES, SECONDS, LATEST_REPRODUCTIONS, HISTOGRAM_BINS, REGIONS)
     yield from instrument_views(registry)
     yield from commercial_views()
     yield from (SEGMENT_SET_FLAGS, detections.COUNTS, detections.RELATIONS)

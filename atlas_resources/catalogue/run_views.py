@@ -1,8 +1,9 @@
-"""Views of how measuring went: everything that failed, and what each instrument cost."""
+"""Views of how measuring went: everything that failed, what each instrument cost, and what came out again."""
 
 from atlas_resources.catalogue._view import View, meanings
 from atlas_resources.tables.groundwork import GROUNDWORK_FAILURES
 from atlas_resources.tables.ledgers import RUNS
+from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 
 
 def fix_first(message: str, command: str) -> str:
@@ -84,4 +85,17 @@ SECONDS = View(
         total_seconds="Sum of all seconds.",
         peak_memory_bytes="Most memory that a process had used.",
     ),
+)
+LATEST_REPRODUCTIONS = View(
+    "latest_reproductions",
+    """
+    SELECT reproductions.*, coalesce(runs.is_current, false) AS is_current
+    FROM (
+        SELECT * FROM reproductions
+        QUALIFY row_number() OVER (PARTITION BY run_id, plate_id ORDER BY reproduced_at DESC, file DESC) = 1
+    ) AS reproductions
+    LEFT JOIN runs USING (run_id, plate_id)
+    """,
+    "The last verdict on each sealed result that was repeated.",
+    meanings(REPRODUCTIONS, is_current="Whether the sealed result is the plate's current one."),
 )

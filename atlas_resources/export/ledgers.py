@@ -12,6 +12,7 @@ from atlas_resources.ledgers.terms import TABLES, allowed_rows, why_not, withhel
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import parquet_bytes
 from atlas_resources.tables.ledgers import LEDGERS, LINEAGE, MODELS, RUNS, SEGMENT_SETS
+from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.table import Table
 
 
@@ -54,9 +55,9 @@ def _left_out(name: str, rows: pl.DataFrame, models: pl.DataFrame) -> list[LeftO
 def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame], list[LeftOut]]:
     """The ledgers without the rows that may not be used commercially, and what was left out of them.
 
-    Tables of results and `runs` go by their own terms, `lineage` and `segment_sets` by the runs they come from: for a
-    set, its own and its foreground's. `plates`, `histograms`, `models` and what has no row of a result are kept
-    whole.
+    Tables of results and `runs` go by their own terms, `lineage`, `reproductions` and `segment_sets` by the runs they
+    come from: for a set, its own and its foreground's. `plates`, `histograms`, `models` and what has no row of a result
+    are kept whole.
     """
     models = ledgers[MODELS.name]
     kept, left_out = dict(ledgers), []
@@ -65,7 +66,8 @@ def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.
         kept[name] = allowed_rows(rows, models)
         left_out += _left_out(name, withheld_rows(rows, models), models)
     runs = kept[RUNS.name].select("run_id", "plate_id")
-    kept[LINEAGE.name] = ledgers[LINEAGE.name].join(runs, on=runs.columns, how="semi")
+    for table in (LINEAGE, REPRODUCTIONS):
+        kept[table.name] = ledgers[table.name].join(runs, on=runs.columns, how="semi")
     none = pl.lit(None, pl.String).alias("run_id")  # of a set without a foreground
     foregrounds = pl.concat([runs, runs.with_columns(none)]).rename({"run_id": "foreground_run_id"})
     sets = ledgers[SEGMENT_SETS.name].join(runs, on=runs.columns, how="semi")

@@ -1,13 +1,18 @@
-"""When a mode that is faster than float32 may be used: the limit of the golden test, and what it was measured on."""
+"""How near a mode must be to float32 to be used, and how near a repeated run in a mode must be to the sealed one."""
 
 import hashlib
 import json
+import math
 
-from atlas_resources.instruments.spec.numeric import Numeric, mode_of, pinned_modes
+from atlas_resources.instruments.spec.numeric import Numeric, Tolerance, mode_of, pinned_modes
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import Algorithm
 
 MIN_COSINE = 0.999
+EXACT_TOLERANCE = Tolerance(relative=1e-4, score=1e-4, box_px=0.5, pixel_share=0.01, delta_e=1.0)
+"""Of float32 on another processor or with another version of a library; why, is in decision 0055."""
+FAST_TOLERANCE = EXACT_TOLERANCE.model_copy(update={"relative": math.sqrt(2 * (1 - MIN_COSINE)), "score": 0.01})
+"""A fast mode may be as far from itself as from float32: vectors of one length and this cosine differ by that much."""
 TESTED_ROLES = ("embedding", "probe")  # these have a vector or a row of logits to compare
 
 
@@ -16,6 +21,13 @@ def is_fast(numeric: Numeric | None) -> bool:
     return numeric is not None and (
         numeric.dtype != "float32" or numeric.matmul_precision in {"high", "medium"} or numeric.compile is not None
     )
+
+
+def tolerance_of(numeric: Numeric | None) -> Tolerance:
+    """How far a repeated run in this mode may be from the sealed one: the limits of the mode, or those it declares."""
+    limits = FAST_TOLERANCE if is_fast(numeric) else EXACT_TOLERANCE
+    own = numeric.tolerance if numeric else None
+    return Tolerance.model_validate({**limits.model_dump(), **(own or {})})
 
 
 def exact_twin(spec: Spec) -> Spec:

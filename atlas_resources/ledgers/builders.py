@@ -10,6 +10,7 @@ from atlas_resources.ledgers.completeness.ledger import build_completeness
 from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
+from atlas_resources.ledgers.reproductions.build import build_reproductions
 from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.ledgers.snapshots.build import build_snapshot_runs, build_snapshots
@@ -27,6 +28,7 @@ BUILDERS: dict[str, Builder] = {
     "segment_sets": lambda dataset, registry: build_segment_sets(dataset),
     "runs": lambda dataset, registry: build_runs(dataset),
     "lineage": lambda dataset, registry: build_lineage(dataset),
+    "reproductions": lambda dataset, registry: build_reproductions(dataset),
     "models": build_models,
     "completeness": build_completeness,
     "snapshots": lambda dataset, registry: build_snapshots(dataset),

@@ -18,6 +18,7 @@ from atlas_resources.ledgers.parquet import (
     runs_in_ledger,
     sealed_runs,
 )
+from atlas_resources.ledgers.reproductions.build import changed_reproductions
 from atlas_resources.ledgers.segment_sets import current_segmentations
 from atlas_resources.ledgers.snapshots.build import changed_snapshots
 from atlas_resources.plates.dataset import Dataset
@@ -73,6 +74,7 @@ def _reasons_behind(dataset: Dataset, registry: Registry, most_attempts: int) ->
     yield from changed_by_intake(dataset)
     yield from _changed_groundwork(dataset, plate_ids)
     yield from changed_snapshots(dataset)
+    yield from changed_reproductions(dataset)
     present = {instrument.identity.fingerprint for instrument in registry.instruments.values()}
     if set(read_ledger(dataset, MODELS)["fingerprint"].drop_nulls()) != present:
         yield f"instruments changed: {', '.join(sorted(fingerprint[:8] for fingerprint in present))}"

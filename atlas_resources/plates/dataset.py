@@ -48,6 +48,11 @@ class Dataset:
         return self.root / "snapshots"
 
     @property
+    def reproductions_dir(self) -> Path:
+        """One folder for each run that was repeated, with a file for each repetition."""
+        return self.root / "reproductions"
+
+    @property
     def locks_dir(self) -> Path:
         """Empty files that running processes hold kernel locks on; safe to delete when nothing runs."""
         return self.root / ".locks"

@@ -15,6 +15,7 @@ from atlas_resources.plates.contracts import (
     PlateManifest,
     RefusedScans,
 )
+from atlas_resources.plates.records.reproduction import Reproduction
 from atlas_resources.plates.records.snapshot import Snapshot
 from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport
 
@@ -46,6 +47,7 @@ CONTRACTS: dict[str, type[FileContract]] = {
     "config": RunConfig,
     "report": RunReport,
     "snapshot": Snapshot,
+    "reproduction": Reproduction,
 }
 
 
@@ -121,6 +123,8 @@ def fix_for(path: Path) -> str:
         return MANIFEST_VERSION_FIX
     if path.parent.name == "snapshots":
         return f"restore it from a copy; or delete {path.with_suffix('')}.* and create a snapshot of another name"
+    if path.parents[1].name == "reproductions":
+        return f"delete it; atlas reproduce {path.parent.name} writes another"
     is_of_run = path.parents[1].name == "runs"
     return FIXES.get(path.name) or (run_fix(path.parent) if is_of_run else "restore it from a copy")
 

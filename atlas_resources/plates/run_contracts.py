@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from atlas_resources.files.contract import Contract, FileContract, Sha256
+from atlas_resources.files.contract import Contract, FileContract, Sha256, is_null
 from atlas_resources.instruments.instrument import InstrumentIdentity
 from atlas_resources.plates.contracts import FileDigest, PlateId
 
@@ -38,6 +38,17 @@ class Environment(Contract):
     packages: dict[str, str] = Field(description="Version of each library that can change the numbers.")
     accelerator: Accelerator | None = Field(
         default=None, description="Null: the run was on the CPU, or it was sealed before this was kept."
+    )
+    cpu: str | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="Model of the processor. Null: the system does not state it, or sealed before this was kept.",
+    )
+    threads: int | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="Threads of one operation of torch, which change the last digits. Null: torch was not in use, or "
+        "sealed before this was kept.",
     )
 
 

@@ -3,7 +3,11 @@
 import functools
 import importlib.metadata
 import platform
+import re
 import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 from atlas_resources.files.project import PROJECT_ROOT
 from atlas_resources.instruments.spec.spec import Spec
@@ -25,6 +29,7 @@ PACKAGES_THAT_TOUCH_NUMBERS = (
     "scipy",
     "pycocotools",
 )
+CPU_FILE = Path("/proc/cpuinfo")
 PACKAGES_OF_CUDA = ("nvidia-cublas", "nvidia-cudnn-cu13", "nvidia-cuda-runtime", "triton")
 
 
@@ -36,6 +41,15 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
+
+
+@functools.cache
+def _cpu_model() -> str | None:
+    """Model name of the processor as the kernel states it; None where no file does."""
+    with suppress(OSError):
+        if found := re.search(r"^model name\s*: (.+)$", CPU_FILE.read_text(encoding="utf-8"), re.MULTILINE):
+            return found[1].strip()
+    return None
 
 
 @functools.cache
@@ -76,4 +90,6 @@ def environment(spec: Spec) -> Environment:
         dtype=spec.numeric.dtype,
         packages=packages,
         accelerator=describe_accelerator(spec),
+        cpu=_cpu_model(),
+        threads=torch.get_num_threads() if (torch := sys.modules.get("torch")) else None,
     )

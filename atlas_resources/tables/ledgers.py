@@ -5,6 +5,7 @@ import polars as pl
 from atlas_resources.tables.completeness import COMPLETENESS
 from atlas_resources.tables.groundwork import FACTS, GROUNDWORK_FAILURES, HISTOGRAMS
 from atlas_resources.tables.intake import MANIFEST_COLUMNS, REFUSED_SCANS
+from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.records.snapshots import SNAPSHOT_RUNS, SNAPSHOTS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import (
@@ -184,5 +185,6 @@ LEDGERS: dict[str, Table] = {
         COMPLETENESS,
         SNAPSHOTS,
         SNAPSHOT_RUNS,
+        REPRODUCTIONS,
     )
 }

@@ -1,4 +1,5 @@
-"""Schedules of work that nobody waits for: verification at night, and in full once a month.
+"""Schedules of work that nobody waits for: verification at night and in full once a month,
+and a sample of results measured again.
 
 What measures missing plates is requested by the sensors and their nightly schedule.
 """

@@ -43,13 +43,28 @@ def named_specs(registry: "Registry", names: list[str]) -> list["Spec"]:
     return list(specs.values())
 
 
-def chosen_specs(registry: "Registry", names: list[str], roster: str | None, is_active: bool) -> list["Spec"]:
-    """The specs of exactly one choice: names, a set of the roster, or the active instruments.
+def _spec_of_run(run_id: str) -> "Spec":
+    """The spec that a sealed run of the dataset recorded. Exits with an error where it cannot be read."""
+    from atlas_assets.reproduction.sealed_runs import NotRepeatable, read_spec_of
+    from atlas_resources.plates.dataset import Dataset, dataset_root
+
+    try:
+        return read_spec_of(Dataset(dataset_root()), run_id)
+    except NotRepeatable as error:
+        raise fail(f"{run_id}: {error}") from None
+
+
+def chosen_specs(
+    registry: "Registry", names: list[str], roster: str | None, is_active: bool, run: str | None = None
+) -> list["Spec"]:
+    """The specs of exactly one choice: names, a set of the roster, the active instruments, or what a sealed run had.
 
     Exits with an error for none or several choices, and for a named instrument that is refused.
     """
-    if sum((bool(names), roster is not None, is_active)) != 1:
-        raise fail("Give instruments by name, or --roster SET, or --active: exactly one of the three.")
+    if sum((bool(names), roster is not None, is_active, run is not None)) != 1:
+        raise fail("Give instruments by name, or --roster SET, or --active, or --run RUN: exactly one of the four.")
+    if run is not None:
+        return [_spec_of_run(run)]
     if is_active:
         return [registry.specs[key] for key in sorted(registry.active)]
     if roster is None:

@@ -80,8 +80,15 @@ def _pulled(steps: list["Step"]) -> Iterator["Step"]:
 
 def models_pull(
     names: Annotated[list[str] | None, typer.Argument(help="Keys, model ids or aliases of instruments.")] = None,
+    *,
     roster: Annotated[str | None, typer.Option(help="A named set of the roster, such as `minimum`.")] = None,
     is_active: Annotated[bool, typer.Option("--active", help="The active instruments of the roster.")] = False,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", metavar="RUN", help="What a sealed run pinned; its spec may be older than the present one."
+        ),
+    ] = None,
     is_dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show sizes and what is on disk; fetch nothing.")
     ] = False,
@@ -95,7 +102,7 @@ def models_pull(
     from atlas_resources.hub.errors import HubUnreachable
     from atlas_resources.hub.planning import plan_pull
 
-    chosen = chosen_specs(registry_in(specs), names or [], roster, is_active)
+    chosen = chosen_specs(registry_in(specs), names or [], roster, is_active, run)
     hub = _hub()
     with hub_session(hub):
         try:

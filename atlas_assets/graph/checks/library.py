@@ -8,10 +8,12 @@ from atlas_assets.graph.checks.finding import Finding, build_check, current_rows
 from atlas_assets.graph.ledgers import ledger_key
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_ledger
+from atlas_resources.ledgers.reproductions.files import list_reproductions, read_reproductions
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.refused_scans import read_refused_scans
 from atlas_resources.tables.intake import REFUSED_SCANS
 from atlas_resources.tables.ledgers import MODELS, PLATES
+from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.verification.soundness import changed_source
 
@@ -82,6 +84,16 @@ def _unknown_licences(registry: Registry) -> Finding:
     return find
 
 
+def _not_reproduced(dataset: Dataset) -> tuple[int, list[str]]:
+    """Results that did not come out again when they were last repeated, and files that cannot be read."""
+    rows = read_ledger(dataset, REPRODUCTIONS)
+    last = rows.sort("reproduced_at", "file").unique(["run_id", "plate_id"], keep="last", maintain_order=True)
+    different = last.filter(verdict="different").select("plate_id", "instrument", "run_id", "reason", "file")
+    _, broken = read_reproductions(dataset, list_reproductions(dataset))
+    lines = [f"{plate} {key} {run}: {reason} ({file})" for plate, key, run, reason, file in different.iter_rows()]
+    return last.height, [*lines, *map(str, broken)]
+
+
 def build_library_checks(registry: Registry) -> list[Any]:
     """What a person should look at; warnings only."""
     checks = (
@@ -98,6 +110,12 @@ def build_library_checks(registry: Registry) -> list[Any]:
             _changed_sources,
         ),
         (REFUSED_SCANS, REFUSED_CHECK, "No scan in the staging folder is refused.", _refused_scans),
+        (
+            REPRODUCTIONS,
+            "reproductions_agree",
+            "No sealed result was different when it was last repeated by `atlas reproduce`.",
+            _not_reproduced,
+        ),
         (MODELS, "specs_are_readable", "No spec is broken.", _broken_specs),
         (MODELS, "licences_are_known", "Every active instrument's licence is known.", _unknown_licences(registry)),
     )

@@ -1,6 +1,6 @@
 """How an instrument's numbers are computed: type, class of device, and the switches of torch that follow from them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,24 @@ class Golden(Contract):
     farthest: str = Field(description="The plate with the smallest cosine.")
     plates: int = Field(gt=0)
     subject: Sha256 = Field(description="Digest of all that the cosine depends on.")
+
+
+Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Tolerance(Contract):
+    """How far the results of a repeated run may be from the sealed ones and still agree."""
+
+    relative: Limit = Field(
+        description="Of a vector, or the logits of a plate: length of the difference over the length. Of another "
+        "number: the difference, over the number where that is above 1."
+    )
+    score: Limit = Field(description="Of a score: the difference.")
+    box_px: Limit = Field(description="Of an edge of a detected box: the difference, source pixels.")
+    pixel_share: Limit = Field(
+        description="Of a mask: 1 - intersection over union. Of a colour's share, a mask's stability: the difference."
+    )
+    delta_e: Limit = Field(description="Of a colour: CIEDE2000.")
 
 
 class Numeric(Contract):
@@ -47,6 +65,11 @@ class Numeric(Contract):
         description="Compiler of torch.compile, which fuses operations and so rounds otherwise; none if null.",
     )
     golden: Golden | None = Field(default=None, exclude_if=is_null, description="Not part of the fingerprint.")
+    tolerance: dict[Literal["relative", "score", "box_px", "pixel_share", "delta_e"], Limit] | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="Limits of `atlas reproduce` that differ from those of the mode. Not part of the fingerprint.",
+    )
 
 
 ON_CUDA: dict[str, str | bool] = {
@@ -68,7 +91,7 @@ DETERMINISTIC = {
 
 def mode_of(numeric: Numeric | None) -> dict[str, Any]:
     """What of a numeric mode can change a result."""
-    return numeric.model_dump(exclude={"golden", "device_index"}) if numeric else {}
+    return numeric.model_dump(exclude={"golden", "device_index", "tolerance"}) if numeric else {}
 
 
 def switches_of(numeric: Numeric) -> dict[str, str | bool]:

@@ -1,4 +1,4 @@
-"""The JSON files of a dataset that describe the library as a whole, one frozen model each.
+"""The JSON files of what is recorded beside the plates: named states of the library, repetitions of runs.
 
-Files of one plate or of one run do not belong here.
+Files in a plate's folder or in a run's report do not belong here.
 """

@@ -1,1 +1,1 @@
-"""Tables of what is recorded of the library as a whole: columns, types and meanings."""
+"""Tables of what is recorded beside the plates: columns, types and meanings."""

@@ -77,6 +77,7 @@ CHECKS = (
     "plates:sources_are_unchanged",
     "embeddings:two_embedding_families",
     "refused_scans:no_scan_is_refused",
+    "reproductions:reproductions_agree",
 )
 ALONE = "embeddings:two_embedding_families"  # which the one embedding of these tests fails
 

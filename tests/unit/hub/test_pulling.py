@@ -377,7 +377,10 @@ def test_an_unpinned_revision_is_reported(bench: Bench):
 def test_what_to_pull_is_named_in_exactly_one_way(bench: Bench, arguments: list[str]):
     result = bench.atlas("pull", *arguments)
     assert result.exit_code == 1
-    assert "Give instruments by name, or --roster SET, or --active: exactly one of the three." in result.stderr
+    assert (
+        "Give instruments by name, or --roster SET, or --active, or --run RUN: exactly one of the four."
+        in result.stderr
+    )
 
 
 def test_the_active_instruments_are_pulled(bench: Bench):

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from support import fake_instruments
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import Graph, alter_source, make_dataset
+from support.made_reproductions import run_of, write_repetition
 
 from atlas_resources.plates.intake.corrections import update_plates
 from atlas_resources.plates.intake.registration import register_scans
@@ -25,6 +26,7 @@ PLACES = {
     "config": "reports/*/config.json",
     "report": "reports/*/report.json",
     "refused_scans": "refused_scans.json",
+    "reproduction": "reproductions/*/*.json",
 }
 MANIFEST_VERSIONS = "plates_structured/*/manifests/*.json"
 
@@ -49,6 +51,7 @@ def made(tmp_path_factory):
         graph.materialize("plate/input_image", "plate/input_color_histograms", forced=["groundwork"])
         graph.materialize(f"embeddings/{EMBEDDER}")
         graph.materialize(f"segments/{SEGMENTER}")
+        write_repetition(dataset, run_of(dataset, EMBEDDER))
         yield dataset
 
 

@@ -1,0 +1,1 @@
+"""The ledger of reproduced runs: what `reproductions/` says of each plate."""
