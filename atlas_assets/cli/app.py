@@ -21,7 +21,8 @@ from atlas_assets.cli.plates.listing import plates_list, plates_show
 from atlas_assets.cli.plates.pull import plates_pull
 from atlas_assets.cli.provenance.verify import verify
 from atlas_assets.cli.query import query, search
-from atlas_assets.cli.run import run, status
+from atlas_assets.cli.run import run
+from atlas_assets.cli.state.status import status
 from atlas_assets.cli.ui import ui
 
 DISTRIBUTION = "atlas-plates"
