@@ -22,6 +22,7 @@ from atlas_assets.cli.plates.pull import plates_pull
 from atlas_assets.cli.provenance.verify import verify
 from atlas_assets.cli.query import query, search
 from atlas_assets.cli.run import run
+from atlas_assets.cli.state.repair_events import repair_events
 from atlas_assets.cli.state.status import status
 from atlas_assets.cli.ui import ui
 
@@ -56,6 +57,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "run", run),
     (app, "status", status),
     (app, "verify", verify),
+    (app, "repair-events", repair_events),
     (app, "backfill", backfill),
     (app, "selections", selections),
     (app, "query", query),

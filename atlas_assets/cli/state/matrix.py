@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -24,11 +25,11 @@ MOST_PLATES = 40
 """With more, only plates that are not done everywhere are shown, and no more than these."""
 
 
-def count_table(found: Sequence[AssetStates], title: str) -> Table:
+def count_table(found: Sequence[AssetStates], title: str) -> Group:
     """A row for each asset: the number of its column in the matrix, and how many plates are in each state."""
     counts = [counts_of(states.plates) for states in found]
-    shown = [state for state in STATES if state == "done" or any(count[state] for count in counts)]
-    table = Table(title=escape(title), box=SIMPLE_HEAD, title_justify="left", show_edge=False)
+    shown: list[State] = [state for state in STATES if state == "done" or any(count[state] for count in counts)]
+    table = Table(box=SIMPLE_HEAD, show_edge=False)
     table.add_column("", justify="right")
     table.add_column("asset", no_wrap=True)
     for state in shown:
@@ -37,10 +38,10 @@ def count_table(found: Sequence[AssetStates], title: str) -> Table:
         cells = [Text(str(count[state]), style=SIGNS[state][1] if count[state] else "dim") for state in shown]
         name = GROUNDWORK_ASSETS if states.name == GROUNDWORK else states.asset
         table.add_row(str(number), escape(name), *cells)
-    return table
+    return Group(Text(title, style="italic"), table)
 
 
-def state_table(found: Sequence[AssetStates]) -> Table | None:
+def state_table(found: Sequence[AssetStates]) -> Group | None:
     """A row for each plate, a numbered column for each asset, and a sign in each cell; None without a row to show.
 
     With more plates than MOST_PLATES it has only those that are not done everywhere, and no more than that many.
@@ -51,15 +52,14 @@ def state_table(found: Sequence[AssetStates]) -> Table | None:
     shown = rows if is_whole else open_rows[:MOST_PLATES]
     if not shown:
         return None
-    left_out = len(rows if is_whole else open_rows) - len(shown)
+    more = len(rows if is_whole else open_rows) - len(shown)
     title = "every plate" if is_whole else f"{len(open_rows)} of {len(rows)} plates are not done everywhere"
-    caption = f"and {left_out} more" if left_out else None
-    table = Table("plate", title=title, caption=caption, box=SIMPLE_HEAD, title_justify="left", show_edge=False)
+    table = Table("plate", box=SIMPLE_HEAD, show_edge=False)
     for number in range(1, len(found) + 1):
         table.add_column(str(number), justify="center")
     for row in shown:
         table.add_row(escape(row[0].plate_id), *(Text(*SIGNS[plate.state]) for plate in row))
-    return table
+    return Group(Text(title, style="italic"), table, *([Text(f"and {more} more")] if more else []))
 
 
 def failure_lines(found: Sequence[AssetStates]) -> Iterator[str]:
