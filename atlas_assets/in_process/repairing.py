@@ -120,11 +120,9 @@ def _mark(instance: dg.DagsterInstance, assets: Sequence[AssetDifferences]) -> N
 
 
 def _plan(context: dg.OpExecutionContext, key: dg.AssetKey, plate_id: str) -> None:
-    planned = DagsterEvent.build_asset_materialization_planned_event(
-        context.job_name,
-        context.get_step_execution_context().step.key,
-        AssetMaterializationPlannedData(key, partition=plate_id),
-    )
+    step_key = context.get_step_execution_context().step.key
+    data = AssetMaterializationPlannedData(key, partition=plate_id)
+    planned = DagsterEvent.build_asset_materialization_planned_event(context.job_name, step_key, data)
     context.instance.report_dagster_event(planned, context.run_id)
 
 

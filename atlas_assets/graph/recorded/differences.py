@@ -1,6 +1,6 @@
 """Where Dagster's events differ from the disk: plates without an event, events without a result, partitions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import dagster as dg
@@ -77,7 +77,7 @@ def find_differences(instance: dg.DagsterInstance, dataset: Dataset, registry: R
     registered = dataset.plate_ids()
     known = set(instance.get_dynamic_partitions(PLATES_NAME))
     found = read_on_disk(dataset, registry)
-    assets = [_compare(instance, on_disk, registered) for on_disk in found]
+    assets = [_compare(instance, on_disk, registered, known) for on_disk in found]
     return Differences(
         new_partitions=tuple(missing_partitions(instance, dataset)),
         gone_partitions=tuple(sorted(known - set(registered))),
@@ -86,7 +86,9 @@ def find_differences(instance: dg.DagsterInstance, dataset: Dataset, registry: R
     )
 
 
-def _compare(instance: dg.DagsterInstance, on_disk: AssetOnDisk, plate_ids: Sequence[str]) -> AssetDifferences:
+def _compare(
+    instance: dg.DagsterInstance, on_disk: AssetOnDisk, plate_ids: Sequence[str], known: Set[str]
+) -> AssetDifferences:
     statuses = instance.get_status_by_partition(on_disk.key, plate_ids, PLATES) or {}
     storage, names = instance.event_log_storage, list(plate_ids)
     made, observed = (
@@ -97,6 +99,8 @@ def _compare(instance: dg.DagsterInstance, on_disk: AssetOnDisk, plate_ids: Sequ
     for plate_id in plate_ids:
         status = statuses.get(plate_id)
         shown = status.value if status else None
+        if plate_id not in known and plate_id in made:  # of a plate that had this id: its events come back with it
+            shown = "MATERIALIZED"
         if plate_id in on_disk.unreadable or shown == "IN_PROGRESS":
             continue
         version = on_disk.versions.get(plate_id)

@@ -5,8 +5,8 @@ import shutil
 import dagster as dg
 import pytest
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
-from support.made_datasets import Graph, make_dataset
-from support.made_results import TWO_SEGMENTS, GivenVectors, measure, measure_groundwork
+from support.made_datasets import Graph, draw_scan, make_dataset
+from support.made_results import GivenVectors, measure, measure_groundwork, run_instrument
 
 from atlas_assets.graph.checks.events import EVENTS_CHECK
 from atlas_assets.graph.partitions import PLATES
@@ -27,8 +27,8 @@ def graph(tmp_path, fakes, instance) -> Graph:
     registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
     graph = Graph(make_dataset(tmp_path, "red", "green", "blue"), registry, instance)
     measure_groundwork(graph.dataset)
-    measure(graph.dataset, registry, EMBEDDER, VECTORS)
-    measure(graph.dataset, registry, SEGMENTER, TWO_SEGMENTS)
+    for key in (EMBEDDER, SEGMENTER):
+        run_instrument(graph.dataset, registry, key)
     return graph
 
 
@@ -72,15 +72,14 @@ def remove_run(dataset: Dataset, plate_id: str, name: str) -> None:
 
 
 class TestLostEvents:
-    """The history is gone, or the dataset came from another machine: everything is on disk, and Dagster knows nothing."""
+    """The history is gone, or the dataset came from another machine: Dagster knows nothing of what is on disk."""
 
     def test_partitions_and_every_result_are_reported(self, graph):
         lines = repair(graph)
         assert lines[0] == "added partitions: 3 (plate-001, plate-002, plate-003)"
         assert f"{EMBEDDINGS}: reported 3 (plate-001, plate-002, plate-003) as found on disk" in lines
-        assert {name: graph.materialized(name) for name in PLATE_ASSETS} == dict.fromkeys(
-            PLATE_ASSETS, {"plate-001", "plate-002", "plate-003"}
-        )
+        for name in PLATE_ASSETS:
+            assert graph.materialized(name) == {"plate-001", "plate-002", "plate-003"}, name
         assert differences(graph) == []
 
     def test_a_second_repair_does_nothing(self, agreeing):
@@ -188,8 +187,6 @@ class TestLostPlates:
         """Its partition comes back with the old plate's events."""
         shutil.rmtree(agreeing.dataset.plate("plate-003").folder)
         repair(agreeing)
-        from support.made_datasets import draw_scan
-
         index = tmp_path / "new" / "plates.csv"
         draw_scan(tmp_path / "new" / "other.png", (1, 200, 3), (200, 100))
         index.write_text("file,plate\nother.png,3\n")
