@@ -10,6 +10,7 @@ from atlas_assets.automation.schedules.verification import build_verify_job, bui
 from atlas_assets.automation.selections import build_jobs
 from atlas_assets.automation.sensors import build_automation
 from atlas_assets.automation.settings import read_settings
+from atlas_assets.graph.checks.events import build_events_check
 from atlas_assets.graph.checks.ledgers import build_ledger_checks
 from atlas_assets.graph.checks.library import build_library_checks
 from atlas_assets.graph.checks.verification import build_verification_check
@@ -47,6 +48,7 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
             *build_ledger_checks(registry),
             *build_library_checks(registry),
             build_verification_check(registry),
+            build_events_check(registry),
         ],
         metadata={"dataset": dg.MetadataValue.path(root)},
         jobs=[*build_jobs(registry), build_verify_job(), reproduction],

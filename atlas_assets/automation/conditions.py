@@ -67,7 +67,7 @@ def _filled(settings: AutomationSettings) -> Condition:
     condition = dg.AutomationCondition
     is_possible = ~condition.in_progress() & ~condition.any_deps_missing() & ~condition.any_deps_in_progress()
     missing = condition.missing() & ~condition.execution_failed()
-    again = _nightly(settings) & condition.missing()
+    again = _nightly(settings) & (condition.missing() | condition.execution_failed())
     changed = condition.code_version_changed().since(_handled())
     return (is_possible & (missing | again | changed)).with_label(
         "fill missing plates at once, failed ones at night, all after a change of version"

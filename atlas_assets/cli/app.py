@@ -30,7 +30,9 @@ from atlas_assets.cli.provenance.snapshot import (
 )
 from atlas_assets.cli.provenance.verify import verify
 from atlas_assets.cli.query import query, search
-from atlas_assets.cli.run import run, status
+from atlas_assets.cli.run import run
+from atlas_assets.cli.state.repair_events import repair_events
+from atlas_assets.cli.state.status import status
 from atlas_assets.cli.ui import ui
 
 DISTRIBUTION = "atlas-plates"
@@ -69,6 +71,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "status", status),
     (app, "verify", verify),
     (app, "reproduce", reproduce),
+    (app, "repair-events", repair_events),
     (app, "backfill", backfill),
     (app, "selections", selections),
     (app, "query", query),

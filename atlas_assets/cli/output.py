@@ -1,4 +1,4 @@
-"""What commands share: the console for results, errors on standard error, and the dataset of ATLAS_HOME."""
+"""What commands share: the console for results, errors on standard error, the dataset, problems of specs."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
+    from atlas_resources.instruments.registry import Registry
     from atlas_resources.plates.dataset import Dataset
 
 console = Console(emoji=False)  # a file named :smile:.png is shown by its name
@@ -25,6 +26,19 @@ def fail(message: str) -> typer.Exit:
     """Prints an error on standard error and returns the exception to raise, for exit code 1."""
     Console(stderr=True, emoji=False).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(1)
+
+
+def print_problems(registry: "Registry") -> bool:
+    """Prints what is wrong in the roster and the specs. Returns whether the roster is wrong: nothing is active then."""
+    from atlas_resources.instruments.roster import ROSTER_NAME, is_roster_wrong
+
+    for problem in registry.problems:
+        console.print(str(problem), style="red", markup=False, soft_wrap=True)
+    is_wrong = is_roster_wrong(registry.problems)
+    if is_wrong:
+        message = f"no instrument is active until {ROSTER_NAME} is right; `atlas models show KEY` says why"
+        console.print(message, style="red", markup=False, soft_wrap=True)
+    return is_wrong
 
 
 def cell(value: object, width: int = 80) -> str:

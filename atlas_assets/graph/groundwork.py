@@ -10,6 +10,7 @@ import dagster as dg
 from atlas_assets.graph._metadata import column_schema
 from atlas_assets.graph.partitions import PLATES
 from atlas_assets.graph.plate_step.checks import sound_spec
+from atlas_assets.graph.plate_step.events import data_version
 from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.works import make_groundwork
@@ -93,13 +94,18 @@ def _result(dataset: Dataset, outcome: PlateOutcome[Groundwork], failed_before: 
         plate.id,
         outcome.status,
         failed_before=0 if is_reused else failed_before,
-        data_version=f"{MEASURE_VERSION}-{made.input_image.source_sha256[:16]}",
-        metadata=[
-            {"reused": is_reused, **_image_metadata(plate, made.input_image)},
-            {"reused": is_reused, **_histogram_metadata(plate, made.histograms)},
-        ],
+        data_version=data_version(MEASURE_VERSION, made.input_image.source_sha256),
+        metadata=[{"reused": is_reused, **metadata} for metadata in groundwork_metadata(plate, made).values()],
         findings=chain(unsound_groundwork(made.input_image, made.histograms), changed_source(plate)),
     )
+
+
+def groundwork_metadata(plate: Plate, made: Groundwork) -> dict[dg.AssetKey, dict[str, Any]]:
+    """What the UI shows of a plate's groundwork, by asset."""
+    return {
+        INPUT_IMAGE_KEY: _image_metadata(plate, made.input_image),
+        HISTOGRAMS_KEY: _histogram_metadata(plate, made.histograms),
+    }
 
 
 def _image_metadata(plate: Plate, facts: InputImage) -> dict[str, Any]:

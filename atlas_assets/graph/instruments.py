@@ -13,6 +13,7 @@ import dagster as dg
 from atlas_assets.graph._metadata import column_schema
 from atlas_assets.graph.partitions import PLATES
 from atlas_assets.graph.plate_step.checks import sound_spec
+from atlas_assets.graph.plate_step.events import data_version
 from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.works import WORKS, build_work
@@ -183,7 +184,7 @@ def _result(dataset: Dataset, instrument: Instrument, outcome: Outcome) -> Plate
     return PlateResult(
         plate.id,
         outcome.status,
-        data_version=f"{instrument.identity.fingerprint[:16]}-{manifest.source_sha256[:16]}",
+        data_version=data_version(instrument.identity.fingerprint[:16], manifest.source_sha256),
         failed_before=0 if outcome.status == "reused" else len(find_failures(plate, instrument.identity)),
         metadata=[result_metadata(plate, manifest, is_reused=outcome.status == "reused")],
         findings=unsound_result(plate, manifest, instrument.vector_dims),

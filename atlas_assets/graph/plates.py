@@ -43,7 +43,7 @@ def _check_source(dataset: Dataset, plate_id: str) -> PlateResult:
     try:
         plate = dataset.plate(plate_id)
         sha256 = _require_source(plate)
-        return PlateResult(plate_id, "complete", data_version=sha256, metadata=[_metadata(plate, sha256)])
+        return PlateResult(plate_id, "complete", data_version=sha256, metadata=[manifest_metadata(plate, sha256)])
     except (OSError, ValueError, LookupError) as error:
         return PlateResult(plate_id, "failed", f"{type(error).__name__}: {error}")
 
@@ -60,7 +60,8 @@ def _require_source(plate: Plate) -> str:
     return registered
 
 
-def _metadata(plate: Plate, sha256: str) -> dict[str, Any]:
+def manifest_metadata(plate: Plate, sha256: str) -> dict[str, Any]:
+    """What the UI shows of a registered plate, whose source has this digest."""
     manifest, source = plate.manifest(), plate.source_path()
     return {
         **picture_metadata(plate.id, plate.thumbnail()),
@@ -95,7 +96,9 @@ def report_registered(instance: dg.DagsterInstance, dataset: Dataset) -> list[st
             if plate.source_change():
                 continue
             sha256 = plate.source_sha256()
-            metadata = _metadata(plate, sha256) | {"recorded": "as registered; no run has compared the source since"}
+            metadata = manifest_metadata(plate, sha256) | {
+                "recorded": "as registered; no run has compared the source since"
+            }
         except (OSError, ValueError, LookupError):
             continue
         event = dg.AssetMaterialization(

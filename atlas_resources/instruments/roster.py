@@ -37,6 +37,11 @@ class Roster(Contract):
     sets: dict[str, NamedSet] = Field(default_factory=dict)
 
 
+def is_roster_wrong(problems: Iterable[FileProblem]) -> bool:
+    """Whether one of the problems is the roster's: no instrument is active then."""
+    return any(Path(problem.file).name == ROSTER_NAME for problem in problems)
+
+
 def _check_set(name: str, one: NamedSet, specs: dict[str, Spec], unreadable: set[str]) -> list[FileProblem]:
     keys = one.keys(specs)
     unknown = [key for key in keys if key not in specs and key not in unreadable]

@@ -36,7 +36,7 @@ class PlateEvents:
         """
         self.key = key
         self.code_version = code_version
-        self._input_tags = _input_tags_by_plate(context.instance, upstream, plate_ids)
+        self._input_tags = input_tags_by_plate(context.instance, upstream, plate_ids)
         self._context = context
         self._planned = set(context.partition_keys)
         if HOST_TAG not in context.run.tags:
@@ -45,16 +45,8 @@ class PlateEvents:
 
     def materialized(self, plate_id: str, data_version: str, metadata: Mapping[str, Any]) -> dg.AssetMaterialization:
         """The event of a plate that is made."""
-        return dg.AssetMaterialization(
-            asset_key=self.key,
-            partition=plate_id,
-            metadata=metadata,
-            tags={
-                DATA_VERSION_TAG: data_version,
-                CODE_VERSION_TAG: self.code_version,
-                **self._input_tags.get(plate_id, {}),
-            },
-        )
+        versions, tags = (data_version, self.code_version), self._input_tags.get(plate_id, {})
+        return materialization(self.key, plate_id, versions=versions, metadata=metadata, input_tags=tags)
 
     def failed(self, plate_id: str, reason: str) -> dg.AssetObservation:
         """Why a plate failed. The UI shows it on the plate's partition until the plate is materialised."""
@@ -80,7 +72,34 @@ class PlateEvents:
         self._context.instance.report_dagster_event(planned, self._context.run.run_id)
 
 
-def _input_tags_by_plate(
+def data_version(version: str, source_sha256: str) -> str:
+    """The data version of a plate's result: it is another one for another version of the code or another source."""
+    return f"{version}-{source_sha256[:16]}"
+
+
+def materialization(
+    key: dg.AssetKey,
+    plate_id: str,
+    *,
+    versions: tuple[str, str],
+    metadata: Mapping[str, Any],
+    input_tags: Mapping[str, str],
+) -> dg.AssetMaterialization:
+    """The event of a plate that is made, with the tags that make its staleness right.
+
+    Args:
+        key: the asset.
+        plate_id: the plate.
+        versions: of the data and of the code.
+        metadata: what the UI shows.
+        input_tags: of the plate's inputs, from `input_tags_by_plate`.
+    """
+    data_version, code_version = versions
+    tags = {DATA_VERSION_TAG: data_version, CODE_VERSION_TAG: code_version, **input_tags}
+    return dg.AssetMaterialization(asset_key=key, partition=plate_id, metadata=metadata, tags=tags)
+
+
+def input_tags_by_plate(
     instance: dg.DagsterInstance, upstream: Sequence[dg.AssetKey], plate_ids: Sequence[str]
 ) -> dict[str, dict[str, str]]:
     """Data version and event of each upstream asset, per plate, as they are when the step begins.

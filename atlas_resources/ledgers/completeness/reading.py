@@ -133,7 +133,7 @@ def _state_of(files: _PlateFiles, instrument: Instrument, most_attempts: int) ->
     changed = files.library.changes.since(older, instrument, files.source_sha256) if older else ""
     result = _result_of(older) if older else None
     if above and is_waiting:
-        reason = f"waits for {asset_name(above.spec)}"
+        reason = f"{asset_name(above.spec)} is not done"
         return PlateState(plate_id, "waiting", reason, result=result, what_changed=changed)
     if failures:
         last = failures[0]

@@ -4,6 +4,7 @@ A new state is a value of `State` with its meaning in `STATES`. `reading.py` and
 plate has; `atlas status` has a sign for each.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,8 +98,8 @@ class AssetStates:
 
 def counts_of(plates: Sequence[PlateState]) -> dict[State, int]:
     """How many plates are in each state, in the order of STATES."""
-    found = [plate.state for plate in plates]
-    return {state: found.count(state) for state in STATES}
+    found = Counter(plate.state for plate in plates)
+    return {state: found[state] for state in STATES}
 
 
 def broken(plate_id: str, reason: str) -> PlateState:

@@ -1,5 +1,6 @@
 """The conditions of the assets request what the sensors request, so that either brings a library up to date."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -14,6 +15,7 @@ from atlas_assets.automation.standings import read_standings
 from atlas_assets.automation.work_lists import work_lists
 from atlas_assets.graph.ledgers import LEDGER_KEYS, build_ledger_assets
 from atlas_assets.graph.partitions import add_missing_partitions
+from atlas_assets.in_process.repairing import repair_events
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.freshness import why_behind
 
@@ -98,6 +100,17 @@ def test_a_failed_plate_is_requested_again_at_night_only(tmp_path, fakes, instan
     dataset = make_dataset(tmp_path, "red", "magenta")
     made = evaluations(dataset, fake_registry(fake_spec(SEGMENTER)), instance)
     made.settle()
+    assert SEGMENTS not in made.requested()
+    assert made.requested(later=timedelta(days=1))[SEGMENTS] == {"plate-002"}
+
+
+def test_a_plate_whose_result_was_deleted_is_requested_at_night(tmp_path, fakes, instance):
+    """Dagster cannot forget its event: `atlas repair-events` marks the plate as failed."""
+    dataset = make_dataset(tmp_path, "red", "green")
+    made = evaluations(dataset, fake_registry(fake_spec(SEGMENTER)), instance)
+    made.settle()
+    shutil.rmtree(dataset.plate("plate-002").runs_folder)
+    list(repair_events(instance, dataset, made.graph.registry))
     assert SEGMENTS not in made.requested()
     assert made.requested(later=timedelta(days=1))[SEGMENTS] == {"plate-002"}
 

@@ -84,7 +84,7 @@ class TestWaiting:
     def test_a_plate_waits_for_the_asset_that_its_instrument_reads(self, measured, registry):
         plates = states_of(measured, registry, READER)
         assert [plate.state for plate in plates.values()] == ["missing", "missing", "waiting", "waiting", "waiting"]
-        assert plates["plate-003"].reason == f"waits for embeddings/{EMBEDDER}"
+        assert plates["plate-003"].reason == f"embeddings/{EMBEDDER} is not done"
 
     def test_it_waits_too_if_the_other_instrument_is_not_asked_for(self, measured, registry):
         _, reader = read_completeness(measured, [registry.instruments[READER]])

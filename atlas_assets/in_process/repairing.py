@@ -1,0 +1,135 @@
+"""`atlas repair-events`: reports to Dagster what the disk has, and marks what it does not have.
+
+Dagster (1.13) cannot forget the events of single partitions: `wipe_assets` drops an asset's whole history, with the
+verdicts of its checks. So a plate whose result is gone is shown as failed, with the reason, until it is made again.
+"""
+
+import platform
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from atlas_assets.graph.dagster_internals import (
+    DATA_VERSION_TAG,
+    MAX_RETRIES_TAG,
+    AssetMaterializationPlannedData,
+    DagsterEvent,
+)
+from atlas_assets.graph.partitions import PLATES_NAME
+from atlas_assets.graph.plate_step.events import input_tags_by_plate, materialization
+from atlas_assets.graph.recorded.differences import NOT_ON_DISK, AssetDifferences, Differences, find_differences, named
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.run_launcher import HOST_TAG
+
+JOB_NAME = "repair_events"
+REASON = "Dagster had it as materialised, but its files are not on disk"
+
+
+def repair_events(
+    instance: dg.DagsterInstance, dataset: Dataset, registry: Registry, *, is_dry: bool = False
+) -> Iterator[str]:
+    """Makes Dagster's partitions and events agree with the disk. Yields a line for each thing done.
+
+    Args:
+        instance: where the events are.
+        dataset: the dataset. Nothing in it changes.
+        registry: the instruments.
+        is_dry: only say what would be done.
+
+    Raises:
+        ValueError: no plate is registered, and Dagster knows some: most likely the dataset is another one.
+    """
+    differences = find_differences(instance, dataset, registry)
+    _require_same_dataset(instance, dataset)
+    yield from _repair_partitions(instance, differences, is_dry=is_dry)
+    for asset in differences.assets:
+        if asset.unrecorded:
+            yield f"{_name(asset)}: reported {named(asset.unrecorded)} as found on disk"
+            if not is_dry:
+                _report(instance, dataset, asset)
+    gone = [asset for asset in differences.assets if asset.gone]
+    for asset in gone:
+        yield f"{_name(asset)}: marked {named(asset.gone)} as failed: not on disk. To make them: {_command(asset)}"
+    if gone and not is_dry:
+        _mark(instance, gone)
+
+
+def _require_same_dataset(instance: dg.DagsterInstance, dataset: Dataset) -> None:
+    known = instance.get_dynamic_partitions(PLATES_NAME)
+    if known and not dataset.plate_ids():
+        raise ValueError(
+            f"{dataset.root}: no plate is registered, and Dagster knows {len(known)}, such as {known[0]}. Fix: set "
+            f"ATLAS_HOME to the dataset of {instance.root_directory}; or, if the plates are gone for good, delete it"
+        )
+
+
+def _repair_partitions(instance: dg.DagsterInstance, differences: Differences, *, is_dry: bool) -> Iterator[str]:
+    if differences.new_partitions:
+        yield f"added partitions: {named(differences.new_partitions)}"
+        if not is_dry:
+            instance.add_dynamic_partitions(PLATES_NAME, list(differences.new_partitions))
+    if differences.gone_partitions:
+        yield f"removed partitions of plates that are not registered: {named(differences.gone_partitions)}"
+        for plate_id in () if is_dry else differences.gone_partitions:
+            instance.delete_dynamic_partition(PLATES_NAME, plate_id)
+
+
+def _report(instance: dg.DagsterInstance, dataset: Dataset, asset: AssetDifferences) -> None:
+    """Reports the results on disk of one asset. What it reads has been reported before."""
+    on_disk = asset.on_disk
+    tags = input_tags_by_plate(instance, on_disk.upstream, asset.unrecorded)
+    for plate_id in asset.unrecorded:
+        version = on_disk.versions[plate_id]
+        event = materialization(
+            on_disk.key,
+            plate_id,
+            versions=(version.data, version.code),
+            metadata=on_disk.metadata(dataset, plate_id),
+            input_tags=tags[plate_id],
+        )
+        instance.report_runless_asset_event(event)
+
+
+def _mark(instance: dg.DagsterInstance, assets: Sequence[AssetDifferences]) -> None:
+    """Shows plates as failed, with the reason: a run that plans to make them, and fails."""
+
+    @dg.op(name="not_on_disk")
+    def not_on_disk(context: dg.OpExecutionContext) -> None:
+        for asset in assets:
+            for plate_id in asset.gone:
+                _plan(context, asset.on_disk.key, plate_id)
+                context.log_event(
+                    dg.AssetObservation(
+                        asset_key=asset.on_disk.key,
+                        partition=plate_id,
+                        description=REASON,
+                        metadata={"failed": REASON, "try_again": _command(asset, [plate_id])},
+                        tags={DATA_VERSION_TAG: NOT_ON_DISK},
+                    )
+                )
+        lines = [f"{_name(asset)}: {named(asset.gone)}" for asset in assets]
+        raise dg.Failure("\n".join([f"{REASON}:", *lines]), allow_retries=False)
+
+    @dg.job(name=JOB_NAME)
+    def repair() -> None:
+        not_on_disk()
+
+    tags = {HOST_TAG: platform.node(), MAX_RETRIES_TAG: "0"}
+    repair.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
+
+
+def _plan(context: dg.OpExecutionContext, key: dg.AssetKey, plate_id: str) -> None:
+    step_key = context.get_step_execution_context().step.key
+    data = AssetMaterializationPlannedData(key, partition=plate_id)
+    planned = DagsterEvent.build_asset_materialization_planned_event(context.job_name, step_key, data)
+    context.instance.report_dagster_event(planned, context.run_id)
+
+
+def _name(asset: AssetDifferences) -> str:
+    return asset.on_disk.key.to_user_string()
+
+
+def _command(asset: AssetDifferences, plate_ids: Sequence[str] = ()) -> str:
+    which = f"--plates {','.join(plate_ids)}" if plate_ids else "--missing"
+    return f"atlas run 'key:\"{_name(asset)}\"' {which}"
