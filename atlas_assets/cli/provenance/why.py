@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from atlas_assets.cli.output import console, fail, open_dataset
 from atlas_assets.cli.provenance.answers import Row, as_json, ask, message_of
@@ -71,9 +72,9 @@ def why(
     if is_json:
         _print_json(plate, asked, rows, edges)
         return
+    shown = console if console.is_terminal else Console(emoji=False, width=UNCUT)
     for row, file in zip(rows, files, strict=True):
-        tree = draw(_title(plate, row), file, edges[file], row, runs)
-        console.print(tree, width=None if console.is_terminal else UNCUT)
+        shown.print(draw(_title(plate, row), file, edges[file], row, runs))
 
 
 def _resolve(connection: "duckdb.DuckDBPyConnection", registry: "Registry", asset: str) -> _Asked:
