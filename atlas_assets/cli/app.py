@@ -8,7 +8,7 @@ import typer
 from atlas_assets.cli.backfill import backfill, selections
 from atlas_assets.cli.demo import demo
 from atlas_assets.cli.dictionary.command import dictionary
-from atlas_assets.cli.export import export, export_regions, export_sqlite
+from atlas_assets.cli.export import export, export_prov, export_regions, export_sqlite
 from atlas_assets.cli.init import init
 from atlas_assets.cli.models.derive import models_derive
 from atlas_assets.cli.models.golden import models_golden
@@ -20,6 +20,7 @@ from atlas_assets.cli.plates.add import plates_add
 from atlas_assets.cli.plates.corrections import plates_export, plates_update
 from atlas_assets.cli.plates.listing import plates_list, plates_show
 from atlas_assets.cli.plates.pull import plates_pull
+from atlas_assets.cli.provenance.affected import affected_by
 from atlas_assets.cli.provenance.reproduce import reproduce
 from atlas_assets.cli.provenance.snapshot import (
     snapshot_create,
@@ -29,6 +30,7 @@ from atlas_assets.cli.provenance.snapshot import (
     snapshot_verify,
 )
 from atlas_assets.cli.provenance.verify import verify
+from atlas_assets.cli.provenance.why import why
 from atlas_assets.cli.query import query, search
 from atlas_assets.cli.run import run
 from atlas_assets.cli.state.repair_events import repair_events
@@ -76,9 +78,12 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "selections", selections),
     (app, "query", query),
     (app, "search", search),
+    (app, "why", why),
+    (app, "affected-by", affected_by),
     (app, "export", export),
     (app, "export-regions", export_regions),
     (app, "export-sqlite", export_sqlite),
+    (app, "export-prov", export_prov),
     (app, "ui", ui),
     (app, "init", init),
     (app, "demo", demo),

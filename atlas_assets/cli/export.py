@@ -1,4 +1,4 @@
-"""`atlas export`, `export-regions` and `export-sqlite`: the dataset's results as files for other programs."""
+"""`atlas export` and its relatives: ledgers, regions, provenance and the catalogue as files for other programs."""
 
 import shlex
 from pathlib import Path
@@ -85,3 +85,23 @@ def export_sqlite(
     console.print(f"{path}: {len(counts)} tables, {rows} rows", markup=False, highlight=False, soft_wrap=True)
     command = f"datasette {shlex.quote(str(path))} --metadata {shlex.quote(f'{path}.metadata.json')}"
     console.print(f"browse it: {command}", markup=False, highlight=False, soft_wrap=True)
+
+
+def export_prov(
+    file: Annotated[Path, typer.Argument(help="File to write, outside the dataset, such as plate-001.prov.json.")],
+    plate: Annotated[str | None, typer.Option(help="Plate: its groundwork and every run of it.")] = None,
+    run: Annotated[str | None, typer.Option(help="Run: what it sealed of every plate.")] = None,
+) -> None:
+    """Write what a plate or a run was made from as PROV-JSON, the W3C's form of provenance.
+
+    Back from the sealed files to scans, weights, prompts, environments and the commit of the code, with the digests
+    that were recorded. Give one of --plate and --run.
+    """
+    from atlas_resources.export.prov import export_prov as write_prov
+    from atlas_resources.plates.dataset import Dataset, dataset_root
+
+    try:
+        edges_count = write_prov(Dataset(dataset_root()), file, plate_id=plate, run_id=run)
+    except (LookupError, OSError, ValueError) as error:
+        raise fail(str(error)) from None
+    console.print(f"{file}: {edges_count} relations", markup=False, highlight=False, soft_wrap=True)

@@ -22,11 +22,13 @@ from atlas_resources.ledgers.completeness.ledger import build_completeness
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, STATES
 from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.left_out import find_left_out
+from atlas_resources.ledgers.lineage.build import build_lineage
+from atlas_resources.ledgers.lineage.columns import LINEAGE_MADE_OF, LINEAGE_READS
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
 from atlas_resources.ledgers.reproductions.build import build_reproductions
-from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
+from atlas_resources.ledgers.runs import build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.ledgers.snapshots.build import build_snapshot_runs, build_snapshots
 from atlas_resources.models.weights import has_weights
@@ -210,12 +212,12 @@ def _ledgers_of_results(registry: Registry) -> list[_Ledger]:
 def _ledgers_of_runs(registry: Registry) -> list[_Ledger]:
     """What ran, from what, and which instruments there are."""
     results = {ledger_key(table): table.schema.names() for table in INSTRUMENT_TABLES.values()}
-    files = {f"{side}_{name}": (f"{side}s",) for side in ("input", "output") for name in ("path", "sha256")}
+    read = {ledger_key(table): columns for table, columns in LINEAGE_READS}
     return [
         _Ledger(
             RUNS, OF_RUNS, Origin(results, otherwise="manifests of sealed runs, gathered with the results"), build_runs
         ),
-        _Ledger(LINEAGE, OF_RUNS, Origin({ledger_key(RUNS): RUNS.schema.names()}, files), build_lineage),
+        _Ledger(LINEAGE, OF_RUNS, Origin(read, LINEAGE_MADE_OF, "the kind of the edge"), build_lineage),
         _Ledger(MODELS, OF_RUNS, Origin({}, otherwise="`model_specs/`"), partial(build_models, registry=registry)),
         _Ledger(SNAPSHOTS, OF_RUNS, Origin({}, otherwise="`snapshots/`"), build_snapshots),
         _Ledger(SNAPSHOT_RUNS, OF_RUNS, Origin({}, otherwise="`snapshots/`"), build_snapshot_runs),

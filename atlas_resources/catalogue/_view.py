@@ -37,6 +37,7 @@ class Macro:
         sql: the query, or the expression of a scalar macro, which refers to the parameters by name.
         meaning: its comment.
         is_table: whether it gives rows, as in `FROM name(...)`, or a value.
+        optional: names of further parameters, NULL unless given by name, as in `FROM name(1, other := 2)`.
     """
 
     name: str
@@ -44,6 +45,14 @@ class Macro:
     sql: str
     meaning: str
     is_table: bool = True
+    optional: tuple[str, ...] = ()
+
+    @property
+    def definition(self) -> str:
+        """What follows CREATE MACRO."""
+        parameters = [identifier(name) for name in self.parameters]
+        parameters += [f"{identifier(name)} := NULL" for name in self.optional]
+        return f"{identifier(self.name)}({', '.join(parameters)}) AS {'TABLE ' if self.is_table else ''}{self.sql}"
 
 
 def identifier(name: str) -> str:
@@ -80,6 +89,6 @@ def create(connection: "duckdb.DuckDBPyConnection", view: View, kind: Literal["V
 
 def create_macro(connection: "duckdb.DuckDBPyConnection", macro: Macro) -> None:
     """Creates a macro with a comment on it."""
-    name, parameters = identifier(macro.name), ", ".join(identifier(parameter) for parameter in macro.parameters)
-    connection.execute(f"CREATE MACRO {name}({parameters}) AS {'TABLE ' if macro.is_table else ''}{macro.sql}")
-    connection.execute(f"COMMENT ON MACRO {'TABLE ' if macro.is_table else ''}{name} IS {literal(macro.meaning)}")
+    connection.execute(f"CREATE MACRO {macro.definition}")
+    kind = "MACRO TABLE" if macro.is_table else "MACRO"
+    connection.execute(f"COMMENT ON {kind} {identifier(macro.name)} IS {literal(macro.meaning)}")

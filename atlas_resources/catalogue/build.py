@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from atlas_resources.catalogue import detections
 from atlas_resources.catalogue._view import View, create, create_macro, identifier, literal, meanings
 from atlas_resources.catalogue.commercial import commercial_views
-from atlas_resources.catalogue.macros import colours, neighbours
+from atlas_resources.catalogue.macros import colours, lineage, neighbours
 from atlas_resources.catalogue.macros.provenance import WHY
 from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
 from atlas_resources.catalogue.plate_index import index_columns, plate_index
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 STORAGE_VERSION = "v1.2.0"
 """Version of DuckDB's storage format that the file is written in: DuckDB 1.2 and later open it. The SQL of views and
 macros must be in the dialect of that version too."""
-MACROS = (DID_YOU_MEAN, *neighbours.MACROS, WHY, *colours.MACROS)
+MACROS = (DID_YOU_MEAN, *neighbours.MACROS, WHY, *lineage.MACROS, *colours.MACROS)
 """Every macro; one that calls another comes after it."""
 
 

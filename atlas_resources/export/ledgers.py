@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from atlas_resources.export._closure import made_from
 from atlas_resources.export._destination import require_outside
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import ledger_path
@@ -55,9 +56,9 @@ def _left_out(name: str, rows: pl.DataFrame, models: pl.DataFrame) -> list[LeftO
 def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame], list[LeftOut]]:
     """The ledgers without the rows that may not be used commercially, and what was left out of them.
 
-    Tables of results and `runs` go by their own terms, `lineage`, `reproductions` and `segment_sets` by the runs they
-    come from: for a set, its own and its foreground's. `plates`, `histograms`, `models` and what has no row of a result
-    are kept whole.
+    Tables of results and `runs` go by their own terms, `reproductions` and `segment_sets` by the runs they come from: for
+    a set, its own and its foreground's. `lineage` keeps what the runs that are kept and the groundwork were made from.
+    `plates`, `histograms`, `models` and what has no row of a result are kept whole.
     """
     models = ledgers[MODELS.name]
     kept, left_out = dict(ledgers), []
@@ -66,13 +67,21 @@ def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.
         kept[name] = allowed_rows(rows, models)
         left_out += _left_out(name, withheld_rows(rows, models), models)
     runs = kept[RUNS.name].select("run_id", "plate_id")
-    for table in (LINEAGE, REPRODUCTIONS):
-        kept[table.name] = ledgers[table.name].join(runs, on=runs.columns, how="semi")
+    kept[REPRODUCTIONS.name] = ledgers[REPRODUCTIONS.name].join(runs, on=runs.columns, how="semi")
+    kept[LINEAGE.name] = _allowed_lineage(ledgers[LINEAGE.name], runs)
     none = pl.lit(None, pl.String).alias("run_id")  # of a set without a foreground
     foregrounds = pl.concat([runs, runs.with_columns(none)]).rename({"run_id": "foreground_run_id"})
     sets = ledgers[SEGMENT_SETS.name].join(runs, on=runs.columns, how="semi")
     kept[SEGMENT_SETS.name] = sets.join(foregrounds, on=foregrounds.columns, how="semi", nulls_equal=True)
     return kept, left_out
+
+
+def _allowed_lineage(lineage: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+    """The edges of these runs, those of no run, such as the groundwork's, and what is shared by these."""
+    is_shared = pl.col("plate_id").is_null()
+    of_runs = lineage.join(runs, on=runs.columns, how="semi")
+    of_none = lineage.filter(~is_shared & pl.col("run_id").is_null())
+    return made_from(pl.concat([of_runs, of_none]), lineage.filter(is_shared))
 
 
 def export_ledgers(dataset: Dataset, folder: Path, commercial: bool = False) -> tuple[list[Written], list[LeftOut]]:

@@ -8,10 +8,11 @@ import polars as pl
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.completeness.ledger import build_completeness
 from atlas_resources.ledgers.intake import build_refused_scans
+from atlas_resources.ledgers.lineage.build import build_lineage
 from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
 from atlas_resources.ledgers.reproductions.build import build_reproductions
-from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
+from atlas_resources.ledgers.runs import build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.ledgers.snapshots.build import build_snapshot_runs, build_snapshots
 from atlas_resources.plates.dataset import Dataset

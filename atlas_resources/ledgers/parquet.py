@@ -45,13 +45,19 @@ def has_present_columns(dataset: Dataset, table: Table) -> bool:
     return _read(ledger_path(dataset, table), table, []) is not None
 
 
-def read_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
+def read_ledger(dataset: Dataset, table: Table, columns: Sequence[str] = ()) -> pl.DataFrame:
     """A ledger's rows; no rows if it does not exist, has other columns than its table, or is no Parquet file.
 
     A ledger that is no Parquet file is logged: it is derived, and the next refresh builds it again from the plates.
+
+    Args:
+        dataset: the dataset.
+        table: the ledger's table.
+        columns: the columns to read; all by default.
     """
-    rows = _read(ledger_path(dataset, table), table, table.schema.names())
-    return table.schema.to_frame() if rows is None else rows
+    names = list(columns) or table.schema.names()
+    rows = _read(ledger_path(dataset, table), table, names)
+    return table.schema.to_frame().select(names) if rows is None else rows
 
 
 def read_as_built(dataset: Dataset, table: Table) -> pl.DataFrame:

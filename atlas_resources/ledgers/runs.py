@@ -1,7 +1,7 @@
-"""Ledgers of sealed runs: what they measured, what ran, and from what. Each reads only the runs it does not hold yet.
+"""Ledgers of sealed runs: what they measured, and what ran. Each reads only the runs it does not hold yet.
 
-The manifests of a role's runs are gathered with its results; `runs` puts them together, and `lineage` is made from it.
-A run that is not as it was sealed is left out of all of them; `left_out.py` names it.
+The manifests of a role's runs are gathered with its results; `runs` puts them together. A run that is not as it
+was sealed is left out of all of them; `left_out.py` names it.
 """
 
 import json
@@ -13,7 +13,6 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import (
     has_present_columns,
     read_as_built,
-    read_ledger,
     read_runs_as_built,
     read_runs_of,
     read_sealed_files,
@@ -28,7 +27,7 @@ from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import Accelerator, Metrics, RunManifest
 from atlas_resources.runs.faults import RunKey, own_fault, require_outputs, try_read
 from atlas_resources.runs.sealed import read_manifest
-from atlas_resources.tables.ledgers import LINEAGE, RUNS
+from atlas_resources.tables.ledgers import RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
@@ -52,14 +51,6 @@ def build_results(dataset: Dataset, registry: Registry, role: str) -> pl.DataFra
 def build_runs(dataset: Dataset) -> pl.DataFrame:
     """`ledger/runs`: every sealed run that is whole, and what it cost, as gathered with the results of each role."""
     return write_ledger(dataset, RUNS, pl.concat([read_runs_of(dataset, role) for role in INSTRUMENT_TABLES]))
-
-
-def build_lineage(dataset: Dataset) -> pl.DataFrame:
-    """`ledger/lineage`: what each sealed output was made from, by `ledger/runs`."""
-    pairs = read_ledger(dataset, RUNS).explode("outputs").explode("inputs").drop_nulls(["outputs", "inputs"])
-    sides = ("output", "input")
-    files = [pl.col(f"{side}s").struct.rename_fields([f"{side}_path", f"{side}_sha256"]) for side in sides]
-    return write_ledger(dataset, LINEAGE, pairs.with_columns(files).unnest("outputs", "inputs"))
 
 
 def _gather_runs(dataset: Dataset, registry: Registry, role: str, known: pl.DataFrame) -> pl.DataFrame:

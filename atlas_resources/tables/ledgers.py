@@ -12,7 +12,6 @@ from atlas_resources.tables.table import (
     CODE_GIT_SHA,
     DAGSTER_RUN_ID,
     FILES,
-    FINGERPRINT,
     IDENTITY,
     INSTRUMENT,
     IS_CURRENT,
@@ -20,14 +19,20 @@ from atlas_resources.tables.table import (
     MODEL_SHA,
     PLATE_ID,
     PREPROCESS_TAG,
-    RUN_ID,
-    WEIGHTS_SHA256,
     Column,
     Table,
 )
 
 COST_NULL = "Null: the plate failed, or was sealed before this was kept."
 ACCELERATOR_NULL = "Null: computed on the CPU, or sealed before this was kept."
+NODE_KINDS = (
+    "source, origin, index, file, run (of an instrument on a plate, or the plate's groundwork), instrument, model, "
+    "weights, weights_set, configuration, preprocessing, prompt_set, prompt, environment or code."
+)
+NODES = (
+    "A file or run by its path from plates_structured/, or <plate>/groundwork; an instrument by its fingerprint; the "
+    "groundwork's version, a model, a preprocessing, an origin or a commit by itself; everything else by its sha256."
+)
 
 PLATES = Table(
     "plates",
@@ -134,21 +139,33 @@ MODELS = Table(
 )
 LINEAGE = Table(
     "lineage",
-    "One row per input of a sealed output file. Paths are relative to the plate's folder.",
+    "One row per edge of provenance, in the words of W3C PROV: the subject depends on the object. Follow objects to "
+    "the rows in which they are subjects to come to the scan; the other way round, to all that depends on something.",
     (
-        PLATE_ID,
-        RUN_ID,
-        INSTRUMENT,
-        Column("output_path", pl.String, "Output file."),
-        Column("output_sha256", pl.String, "sha256 of the output file."),
-        Column("input_path", pl.String, "Input file."),
-        Column("input_sha256", pl.String, "sha256 of the input file."),
-        WEIGHTS_SHA256,
-        FINGERPRINT,
-        CODE_GIT_SHA,
-        DAGSTER_RUN_ID,
+        Column(
+            "relation",
+            pl.String,
+            "used, wasGeneratedBy, wasDerivedFrom, wasAssociatedWith or hadMember, as in PROV-DM.",
+        ),
+        Column("subject_kind", pl.String, "Kind of the node that depends on the other. " + NODE_KINDS),
+        Column("subject", pl.String, "Node that depends on the other. " + NODES),
+        Column(
+            "subject_sha256", pl.String, "sha256 of the subject, as recorded when it was made; null if it has none."
+        ),
+        Column("object_kind", pl.String, "Kind of the node that the subject depends on; as subject_kind."),
+        Column("object", pl.String, "Node that the subject depends on; named as subject."),
+        Column("object_sha256", pl.String, "sha256 of the object, as recorded when it was used; null if it has none."),
+        Column(
+            "object_name",
+            pl.String,
+            "What people call the object: key of the instrument, path of a weights file, set and version of prompts, "
+            "id of a prompt or model, device of an environment. Null if it has no other name, or none was recorded.",
+        ),
+        Column("plate_id", pl.String, "Plate that the edge is of; null of what plates share, such as weights."),
+        Column("run_id", pl.String, "Sealed run that the edge is of; null of the groundwork, and of what runs share."),
+        Column("instrument", pl.String, "Key of the instrument that the edge is of, or groundwork."),
     ),
-    ("plate_id", "run_id", "output_path", "input_path"),
+    ("subject", "relation", "object", "object_name", "plate_id", "run_id", "instrument"),
 )
 SEGMENT_SETS = Table(
     "segment_sets",

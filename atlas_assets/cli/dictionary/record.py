@@ -23,6 +23,14 @@ GONE: dict[str, dict[str, tuple[int, str]]] = {
         "license": (1, "it is named `licence`"),
         "colour_policy as VARCHAR": (1, "it is a struct, and that text is `colour_policy.name`"),
     },
+    "lineage": {
+        **dict.fromkeys(("output_path", "output_sha256"), (2, "a row is an edge: the file is its `subject`")),
+        **dict.fromkeys(("input_path", "input_sha256"), (2, "a row is an edge: the file is its `object`")),
+        "weights_sha256": (2, "weights files are nodes, each with its own digest"),
+        "fingerprint": (2, "instruments are nodes, named by their fingerprints"),
+        "code_git_sha": (2, "commits are nodes"),
+        "dagster_run_id": (2, "it is in `runs`"),
+    },
 }
 """Columns that were taken out of a derived ledger, by ledger: the version that has them no longer, and the reason.
 

@@ -1,6 +1,7 @@
 """What a spec's weights are pinned by: revision or version, and digest."""
 
 import hashlib
+from collections.abc import Sequence
 
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import (
@@ -56,11 +57,15 @@ def revision_url(spec: Spec) -> str | None:
 
 
 def weights_sha256(spec: Spec) -> str | None:
-    """Digest of the weights: of the file if there is one, else of the sorted list `sha256  path`.
+    """Digest of the weights, as `digest_of_files`; None without weights, and while a file has no digest."""
+    return digest_of_files(weight_files(spec))
 
-    None without weights, and while a file has no digest.
+
+def digest_of_files(files: Sequence[WeightFile]) -> str | None:
+    """Digest of files: of the file if there is one, else of the sorted list `sha256  path`.
+
+    None without files, and while one has no digest.
     """
-    files = weight_files(spec)
     if not files or any(file.sha256 is None for file in files):
         return None
     if len(files) == 1:

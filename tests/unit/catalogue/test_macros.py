@@ -30,19 +30,17 @@ HISTOGRAMS = [
     {"plate_id": "plate-004", "pixel_count": 4, "lab": [4, 0], "is_current": False},
 ]
 MODELS = [{"instrument": key} for key in ("embedder", "tiler", "regions", "otsu_luma", "dinov2_base")]
-RUN = {"run_id": "run-1", "plate_id": "plate-001", "instrument": "regions", "is_current": True}
-FILE = {"run_id": "run-1", "plate_id": "plate-001", "output_path": "runs/run-1/e.parquet", "output_sha256": "ee"}
-LINEAGE = [
-    {**FILE, "input_path": "source/a.png", "input_sha256": "aa"},
-    {**FILE, "input_path": "runs/run-0/s.parquet", "input_sha256": "bb"},
-    {**FILE, "input_path": "source/a.png", "input_sha256": "aa", "output_path": "runs/run-1/preview.webp"},
-]
+RUN = {
+    **{"run_id": "run-1", "plate_id": "plate-001", "instrument": "regions", "role": "embedding", "is_current": True},
+    "inputs": [{"path": "source/a.png", "sha256": "aa"}, {"path": "runs/run-0/s.parquet", "sha256": "bb"}],
+    "outputs": [{"path": "runs/run-1/preview.webp", "sha256": "ff"}, {"path": "runs/run-1/e.parquet", "sha256": "ee"}],
+}
 
 
 @pytest.fixture(scope="module")
 def connection():
     with made_catalogue(
-        plates=PLATES, embeddings=VECTORS, histograms=HISTOGRAMS, models=MODELS, runs=[RUN], lineage=LINEAGE
+        plates=PLATES, embeddings=VECTORS, histograms=HISTOGRAMS, models=MODELS, runs=[RUN]
     ) as connection:
         yield connection
 

@@ -57,10 +57,20 @@ def test_all_ledgers_are_written_as_they_are(ledgers, tmp_path):
 
 def test_for_commercial_use_only_allowed_rows_are_written(ledgers, tmp_path):
     export_ledgers(ledgers, tmp_path, commercial=True)
-    for name, rows in (("embeddings", 5), ("runs", 5), ("lineage", 10), ("segments", 0)):
+    for name, rows in (("embeddings", 5), ("runs", 5), ("segments", 0)):
         table = exported(tmp_path, name)
-        assert table.height == rows, name  # of lineage two per run: each has two output files
+        assert table.height == rows, name
         assert set(table["instrument"]) <= {"embedder_free"}, name
+
+
+def test_lineage_for_commercial_use_is_of_allowed_runs_and_the_groundwork(ledgers, tmp_path):
+    export_ledgers(ledgers, tmp_path, commercial=True)
+    lineage = exported(tmp_path, "lineage")
+    assert set(lineage["instrument"]) == {"embedder_free", "groundwork"}
+    generated = lineage.filter(relation="wasGeneratedBy").group_by("instrument").len()
+    assert dict(generated.iter_rows()) == {"embedder_free": 10, "groundwork": 15}  # of five plates, two and three files
+    free = registry_with().instruments["embedder_free"].identity
+    assert lineage.filter(subject_kind="instrument")["subject"].to_list() == [free.fingerprint]  # its edge to the model
 
 
 def test_a_segment_set_needs_the_terms_of_its_own_run_and_of_its_foreground(dataset, fakes, tmp_path):

@@ -30,9 +30,11 @@ def test_a_ledger_of_results_reads_the_instruments_of_its_role_and_nothing_else(
     assert parents["ledger/probes"] == set()
 
 
-def test_runs_are_made_of_the_ledgers_of_results_and_lineage_of_runs(parents):
+def test_runs_are_made_of_the_ledgers_of_results_and_lineage_of_runs_plates_and_prompts(parents):
     assert parents["ledger/runs"] == {f"ledger/{table.name}" for table in INSTRUMENT_TABLES.values()}
-    assert parents["ledger/lineage"] == {"ledger/runs"}
+    of_plates, of_prompts = {"ledger/plates", "ledger/histograms"}, {"ledger/probes", "ledger/detections"}
+    assert parents["ledger/lineage"] >= {"ledger/runs"} | of_plates | of_prompts
+    assert parents["ledger/lineage"].isdisjoint({"ledger/embeddings", "ledger/segments", "ledger/models"})
 
 
 def test_segment_sets_are_made_of_segments(parents):
@@ -72,7 +74,10 @@ def test_each_refresh_states_what_every_column_is_made_of(refreshed):
     }
     assert origins(refreshed, "ledger/plates", "title") == {("plate/manifest", "title")}
     assert origins(refreshed, "ledger/plates", "luminance_mean") == {("plate/input_image", "luminance_mean")}
-    assert origins(refreshed, "ledger/lineage", "input_sha256") == {("ledger/runs", "inputs")}
+    assert origins(refreshed, "ledger/lineage", "run_id") == {("ledger/runs", "run_id")}
+    assert {("ledger/runs", "inputs"), ("ledger/plates", "measured_source_sha256")} <= origins(
+        refreshed, "ledger/lineage", "object_sha256"
+    )
     assert ("ledger/embeddings", "run_id") in origins(refreshed, "ledger/runs", "run_id")
     assert origins(refreshed, "catalogue", "segments.area_px") == {("ledger/segments", "area_px")}
 
@@ -94,7 +99,8 @@ def test_every_column_in_a_lineage_is_a_column_of_a_parent(refreshed):
 
 def test_the_ui_shows_the_origin_of_columns_as_a_table(refreshed):
     shown = refreshed.definitions.resolve_asset_graph().get(dg.AssetKey(["ledger", "lineage"])).metadata["columns_from"]
-    assert "| `output_path`, `output_sha256` | `outputs` of `ledger/runs` |" in shown.value
+    assert "| `run_id` | the same of `ledger/runs` |" in shown.value
+    assert "| `relation`, `subject_kind`, `object_kind` | the kind of the edge |" in shown.value
 
 
 def test_a_refresh_has_numbers_that_the_ui_plots(refreshed):

@@ -15,8 +15,9 @@ from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, meas
 
 from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.ledgers.freshness import why_behind
+from atlas_resources.ledgers.lineage.build import build_lineage
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger, read_sealed_rows, runs_gathered, write_ledger
-from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
+from atlas_resources.ledgers.runs import build_results, build_runs
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.runs.sealed import MANIFEST_NAME
@@ -190,12 +191,15 @@ def test_a_row_of_each_run_repeats_what_its_manifest_says(measured, two_instrume
 
 
 def test_lineage_names_every_sealed_output_with_the_digest_of_its_bytes(measured, two_instruments):
-    lineage = build_ledgers(measured, two_instruments)["lineage"]
-    assert lineage.height == 20  # ten runs, each a table and metrics
+    lineage = build_ledgers(measured, two_instruments)["lineage"].filter(relation="wasDerivedFrom", subject_kind="file")
+    sealed = lineage.filter(pl.col("run_id").is_not_null())
+    assert sealed.height == 20  # ten runs, each a table and metrics
+    assert lineage.height == 20 + 15  # and the three files of the groundwork of five plates
     for row in lineage.iter_rows(named=True):
-        folder = measured.plate(row["plate_id"]).folder
-        assert hashlib.sha256((folder / row["output_path"]).read_bytes()).hexdigest() == row["output_sha256"]
-        assert hashlib.sha256((folder / row["input_path"]).read_bytes()).hexdigest() == row["input_sha256"]
+        content = (measured.plates_dir / row["subject"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == row["subject_sha256"]
+        source = measured.plate(row["plate_id"]).folder / row["object_name"]
+        assert hashlib.sha256(source.read_bytes()).hexdigest() == row["object_sha256"] == row["object"]
 
 
 def test_a_ledger_with_other_columns_is_rebuilt(measured, two_instruments):
@@ -226,7 +230,8 @@ def test_sealed_files_of_an_earlier_version_are_read_together_with_present_ones(
 def test_runs_and_lineage_are_made_of_what_the_ledgers_of_results_gathered(measured, two_instruments):
     """Without a file of the plates: `runs` of the roles' runs, `lineage` of `runs`."""
     before = {name: read_ledger(measured, LEDGERS[name]) for name in ("runs", "lineage")}
-    assert before["lineage"].height == 20  # 2 instruments on 5 plates: a Parquet file and the metrics, of 1 source
+    derived = before["lineage"].filter(relation="wasDerivedFrom").drop_nulls("run_id")
+    assert derived.height == 20  # 2 instruments on 5 plates: a Parquet file and the metrics, of 1 source
     shutil.rmtree(measured.plates_dir)
     for name in before:
         ledger_path(measured, LEDGERS[name]).unlink()
