@@ -56,8 +56,8 @@ def _left_out(name: str, rows: pl.DataFrame, models: pl.DataFrame) -> list[LeftO
 def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame], list[LeftOut]]:
     """The ledgers without the rows that may not be used commercially, and what was left out of them.
 
-    Tables of results and `runs` go by their own terms, `reproductions` and `segment_sets` by the runs they come from: for
-    a set, its own and its foreground's. `lineage` keeps what the runs that are kept and the groundwork were made from.
+    Tables of results and `runs` go by their own terms, `reproductions` and `segment_sets` by the runs they come from:
+    for a set, its own and its foreground's. `lineage` keeps what the kept runs and the groundwork were made from.
     `plates`, `histograms`, `models` and what has no row of a result are kept whole.
     """
     models = ledgers[MODELS.name]
