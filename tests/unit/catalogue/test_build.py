@@ -189,7 +189,16 @@ class TestDocumentation:
             "SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal ORDER BY ALL"
         ).fetchall()
         macros = [
-            *("cosines", "delta_e", "did_you_mean", "hex_lab", "histogram_nearest", "nearest", "nearest_regions"),
+            *(
+                "as_of",
+                "cosines",
+                "delta_e",
+                "did_you_mean",
+                "hex_lab",
+                "histogram_nearest",
+                "nearest",
+                "nearest_regions",
+            ),
             *("nearest_tiles", "text_nearest", "why"),
         ]
         assert [name for name, _ in rows] == macros
