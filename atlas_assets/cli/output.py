@@ -41,6 +41,11 @@ def print_problems(registry: "Registry") -> bool:
     return is_wrong
 
 
+def warn(message: str) -> None:
+    """Prints a warning on standard error."""
+    Console(stderr=True, emoji=False).print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def cell(value: object, width: int = 80) -> str:
     """A value as text for a table: floats to six digits, long text cut, markup escaped."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)

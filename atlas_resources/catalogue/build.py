@@ -10,6 +10,7 @@ from atlas_resources.catalogue import detections
 from atlas_resources.catalogue._view import View, create, create_macro, identifier, literal, meanings
 from atlas_resources.catalogue.commercial import commercial_views
 from atlas_resources.catalogue.macros import colours, lineage, neighbours
+from atlas_resources.catalogue.macros.as_of import AS_OF
 from atlas_resources.catalogue.macros.provenance import WHY
 from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
 from atlas_resources.catalogue.plate_index import index_columns, plate_index
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 STORAGE_VERSION = "v1.2.0"
 """Version of DuckDB's storage format that the file is written in: DuckDB 1.2 and later open it. The SQL of views and
 macros must be in the dialect of that version too."""
-MACROS = (DID_YOU_MEAN, *neighbours.MACROS, WHY, *lineage.MACROS, *colours.MACROS)
+MACROS = (DID_YOU_MEAN, *neighbours.MACROS, WHY, *lineage.MACROS, *colours.MACROS, AS_OF)
 """Every macro; one that calls another comes after it."""
 
 
@@ -39,7 +40,8 @@ def _tables(dataset: Dataset) -> Iterator[View]:
         yield View(name, sql, table.meaning, meanings(table))
 
 
-def _views(registry: Registry) -> Iterator[View]:
+def views_of(registry: Registry) -> Iterator[View]:
+    """Every view but `plate_index`, which depends on the rows."""
     yield from (FAILURES, SECONDS, LATEST_REPRODUCTIONS, HISTOGRAM_BINS, REGIONS)
     yield from instrument_views(registry)
     yield from commercial_views()
@@ -50,7 +52,7 @@ def _fill(connection: "duckdb.DuckDBPyConnection", tables: Iterable[View], index
     connection.execute("BEGIN")  # a commit per comment would take longer than the comments
     for table in tables:
         create(connection, table, "TABLE")
-    for view in (index, *_views(registry)):
+    for view in (index, *views_of(registry)):
         create(connection, view)
     for macro in MACROS:
         create_macro(connection, macro)

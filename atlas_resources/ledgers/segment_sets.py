@@ -1,5 +1,6 @@
 """The ledger of segment sets: how many segments a plate has, what they cover, and how they fit its foreground."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
@@ -43,13 +44,22 @@ def build_segment_sets(dataset: Dataset) -> pl.DataFrame:
     Keeps the rows of runs that it already holds. Requires `ledger/segments`.
     """
     segments = read_ledger(dataset, INSTRUMENT_TABLES["segmentation"]).filter(IS_CURRENT.name)
+    current = current_segmentations(dataset).iter_rows()
+    return write_ledger(dataset, SEGMENT_SETS, compare_sets(current, segments, read_as_built(dataset, SEGMENT_SETS)))
+
+
+def compare_sets(current: Iterable[tuple[str, str, str]], segments: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `segment_sets`: every set compared with every foreground of its plate that another run sealed.
+
+    Args:
+        current: plate_id, instrument and run_id of each set.
+        segments: the rows of `segments` of these sets.
+        known: rows of `segment_sets` that need not be computed again.
+    """
     by_run = segments.partition_by("run_id", "plate_id", as_dict=True)
-    known = {
-        (row["plate_id"], row["run_id"], row["foreground_run_id"]): row
-        for row in read_as_built(dataset, SEGMENT_SETS).to_dicts()
-    }
+    known_rows = {(row["plate_id"], row["run_id"], row["foreground_run_id"]): row for row in known.to_dicts()}
     rows = []
-    for plate_id, instrument, run_id in current_segmentations(dataset).iter_rows():
+    for plate_id, instrument, run_id in current:
         masks = by_run.get((run_id, plate_id), segments.clear())
         grounds = [
             (ground["instrument"][0], other_id, ground.filter(pl.col("class_name").is_in(FOREGROUND_CLASSES)))
@@ -58,9 +68,9 @@ def build_segment_sets(dataset: Dataset) -> pl.DataFrame:
         ]
         for key, other_id, ground in [entry for entry in grounds if entry[2].height] or [(None, None, None)]:
             row = {"plate_id": plate_id, "instrument": instrument, "run_id": run_id}
-            compared = known.get((plate_id, run_id, other_id)) or row | _measured(masks) | _compared(masks, ground)
+            compared = known_rows.get((plate_id, run_id, other_id)) or row | _measured(masks) | _compared(masks, ground)
             rows.append({**compared, "foreground_instrument": key, "foreground_run_id": other_id})
-    return write_ledger(dataset, SEGMENT_SETS, SEGMENT_SETS.frame(rows))
+    return SEGMENT_SETS.frame(rows)
 
 
 def _measured(masks: pl.DataFrame) -> dict[str, Any]:

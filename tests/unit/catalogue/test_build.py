@@ -189,8 +189,8 @@ class TestDocumentation:
             "SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal ORDER BY ALL"
         ).fetchall()
         macros = [
-            *("affected_by", "cosines", "delta_e", "did_you_mean", "hex_lab", "histogram_nearest", "lineage_of"),
-            *("nearest", "nearest_regions", "nearest_tiles", "text_nearest", "why"),
+            *("affected_by", "as_of", "cosines", "delta_e", "did_you_mean", "hex_lab", "histogram_nearest"),
+            *("lineage_of", "nearest", "nearest_regions", "nearest_tiles", "text_nearest", "why"),
         ]
         assert [name for name, _ in rows] == macros
         assert all(comment for _, comment in rows)

@@ -118,3 +118,13 @@ def test_an_altered_snapshot_fails_verification(verified):
         True,
     )
     path.unlink()
+
+
+def test_query_answers_as_of_a_snapshot(verified):
+    dataset, _ = verified
+    query = ["query", "--snapshot", "first", "SELECT plate_id, run_id FROM embeddings WHERE is_current"]
+    result = CliRunner().invoke(cli.app, query)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert read_snapshot(dataset, "first").plates[0].runs[EMBEDDER] in result.stdout
+    unknown = CliRunner().invoke(cli.app, ["query", "--snapshot", "frist", "SELECT 1"])
+    assert (unknown.exit_code, "Did you mean first?" in unknown.stderr) == (1, True)

@@ -1,0 +1,131 @@
+"""How each ledger answers as the library stood then: by a query of the present table, or by rows made for it."""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from atlas_resources.catalogue._view import identifier, literal
+from atlas_resources.catalogue.as_of.plates import models_then, plates_then
+from atlas_resources.catalogue.as_of.then import KEPT, NOW, Then
+from atlas_resources.ledgers.segment_sets import compare_sets
+from atlas_resources.plates.groundwork import HISTOGRAMS_NAME
+from atlas_resources.snapshots.tree import PLATES as PLATES_FOLDER
+from atlas_resources.tables.ledgers import LEDGERS, SEGMENT_SETS
+from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.tables.table import Table
+
+Rule = Callable[[Then, Table], str | pl.DataFrame | None]
+_IS_CURRENT = f"(plate_id, run_id) IN (SELECT plate_id, run_id FROM {KEPT}.current_runs)"
+_IS_SEALED = f"(plate_id, run_id) IN (SELECT plate_id, run_id FROM {KEPT}.sealed)"
+
+
+def _sealed(then: Then, table: Table) -> str:
+    """Rows of the runs that were sealed by then; those of current runs are current."""
+    replaced = f" REPLACE ({_IS_CURRENT} AS is_current)" if "is_current" in table.schema else ""
+    return f"SELECT *{replaced} FROM {_now(table)} WHERE {_IS_SEALED}"
+
+
+def _of_plates(then: Then, table: Table) -> str:
+    """Edges of provenance: of the runs sealed by then, and those of no run."""
+    return f"FROM {_now(table)} WHERE run_id IS NULL OR ({_IS_SEALED})"
+
+
+def _measured(then: Then, table: Table) -> str:
+    """Rows of measured files that are the same as then."""
+    path = f"{literal(PLATES_FOLDER)} || plate_id || {literal(f'/derived/{HISTOGRAMS_NAME}')}"
+    sources = [(plate.plate_id, plate.source_sha256) for plate in then.snapshot.plates]
+    schema = {"plate_id": pl.String, "source": pl.String}
+    then.fill(f"{KEPT}.sources", pl.DataFrame(sources, schema=schema, orient="row"))
+    version = literal(then.snapshot.measure_version)
+    is_current = (
+        f"measure_version = {version} AND (plate_id, source_sha256) IN (SELECT plate_id, source FROM {KEPT}.sources)"
+    )
+    return f"""
+        SELECT * REPLACE ({is_current} AS is_current) FROM {_now(table)}
+        WHERE ({path}, file_sha256) IN (SELECT path, sha256 FROM {KEPT}.files)
+    """
+
+
+def _failed(then: Then, table: Table) -> str:
+    """Failures of the groundwork whose file is the same as then."""
+    version = literal(then.snapshot.measure_version)
+    return f"""
+        SELECT * REPLACE (coalesce(measure_version = {version}, true) AS is_current) FROM {_now(table)}
+        WHERE file_sha256 IN (
+            SELECT sha256 FROM {KEPT}.files WHERE path LIKE {literal(PLATES_FOLDER)} || plate_id || '/derived/%'
+        )
+    """
+
+
+def _refused(then: Then, table: Table) -> str:
+    """Scans that are refused still and were so by then: which others were is not kept."""
+    return f"FROM {_now(table)} WHERE first_refused_at <= {_created_at(then)}"
+
+
+def _snapshots(then: Then, table: Table) -> str:
+    return f"FROM {_now(table)} WHERE created_at <= {_created_at(then)}"
+
+
+def _snapshot_runs(then: Then, table: Table) -> str:
+    return f"FROM {_now(table)} WHERE snapshot IN (SELECT snapshot FROM snapshots)"
+
+
+def _segment_sets(then: Then, table: Table) -> pl.DataFrame:
+    """The sets that were current: those known, and those of runs that others have replaced, compared again."""
+    segments = INSTRUMENT_TABLES["segmentation"]
+    current = [
+        tuple(row)
+        for row in then.rows(
+            f"SELECT plate_id, instrument, run_id FROM {KEPT}.current_runs WHERE (plate_id, run_id) IN "
+            f"(SELECT plate_id, run_id FROM {NOW}.runs WHERE role = 'segmentation') ORDER BY ALL"
+        )
+    ]
+    known = then.now(SEGMENT_SETS)
+    runs = set(known.select("plate_id", "run_id").iter_rows())
+    is_same = runs == {(plate_id, run_id) for plate_id, _, run_id in current}
+    return known if is_same else compare_sets(current, then.now(segments, _IS_CURRENT), known)
+
+
+def _recorded(then: Then, table: Table) -> str:
+    """Rows of files of records that were there."""
+    return f"FROM {_now(table)} WHERE file IN (SELECT path FROM {KEPT}.files)"
+
+
+def _absent(then: Then, table: Table) -> None:
+    """A snapshot does not keep it."""
+    return None
+
+
+def _now(table: Table) -> str:
+    return f"{NOW}.{identifier(table.name)}"
+
+
+def _created_at(then: Then) -> str:
+    return f"TIMESTAMPTZ {literal(then.snapshot.created_at.isoformat())}"
+
+
+RULES: dict[str, Rule] = {
+    "plates": lambda then, table: plates_then(then),
+    "histograms": _measured,
+    "groundwork_failures": _failed,
+    "refused_scans": _refused,
+    "runs": _sealed,
+    **{table.name: _sealed for table in INSTRUMENT_TABLES.values()},
+    "segment_sets": _segment_sets,
+    "models": lambda then, table: models_then(then),
+    "lineage": _of_plates,
+    "completeness": _absent,
+    "snapshots": _snapshots,
+    "snapshot_runs": _snapshot_runs,
+}
+"""By the ledger's name. A ledger without a rule is not in the catalogue as then."""
+
+
+def tables_then(then: Then) -> list[tuple[Table, str | pl.DataFrame]]:
+    """Each ledger that can answer as then, with a query or rows, in an order in which none needs a later one."""
+    found = []
+    for name, table in LEDGERS.items():
+        rows = RULES.get(name, _absent)(then, table)
+        if rows is not None:
+            found.append((table, rows))
+    return found
