@@ -12,6 +12,7 @@ from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
 from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
+from atlas_resources.ledgers.withdrawals.ledger import build_withdrawals
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
@@ -28,6 +29,7 @@ BUILDERS: dict[str, Builder] = {
     "lineage": lambda dataset, registry: build_lineage(dataset),
     "models": build_models,
     "completeness": build_completeness,
+    "withdrawals": lambda dataset, registry: build_withdrawals(dataset),
 }
 """By the ledger's name. Each comes after the ledgers that it reads."""
 

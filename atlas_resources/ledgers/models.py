@@ -11,15 +11,18 @@ from atlas_resources.instruments.spec.pins import model_sha, weights_sha256
 from atlas_resources.ledgers.parquet import write_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import MODELS
+from atlas_resources.withdrawals.in_force import read_withdrawn
 
 
 def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
     """`ledger/models`: every spec, admitted, idea, refused or broken."""
     rows = []
+    withdrawn = read_withdrawn(dataset.root)
     for spec in registry.specs.values():
         steps, status = spec.preprocessing or spec.own_preprocessing, registry.status(spec.key)
         instrument = registry.instruments.get(spec.key)
         identity = instrument and instrument.identity
+        withdrawal = withdrawn.of_instrument(instrument) if instrument else None
         rows.append(
             {
                 "instrument": spec.key,
@@ -44,6 +47,7 @@ def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
                 "fingerprint": identity.fingerprint if identity else None,
                 "failure_modes": [f"{mode.fact} ({mode.source})" for mode in spec.failure_modes],
                 "sources": spec.sources,
+                "withdrawn_by": withdrawal and withdrawal.number,
             }
         )
     broken = {problem.file.removesuffix(".yaml") for problem in registry.problems}

@@ -15,6 +15,7 @@ from atlas_resources.plates.contracts import (
     PlateManifest,
     RefusedScans,
 )
+from atlas_resources.plates.records.withdrawal import LastEntry, Withdrawal
 from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport
 
 VERSION_FIRST = rb'\s*\{\s*"schema_version"\s*:\s*([0-9]{1,9})[\s,}]'
@@ -44,6 +45,8 @@ CONTRACTS: dict[str, type[FileContract]] = {
     "metrics": Metrics,
     "config": RunConfig,
     "report": RunReport,
+    "withdrawal": Withdrawal,
+    "last": LastEntry,
 }
 
 

@@ -21,6 +21,7 @@ from atlas_resources.runs.sealed import find_done
 from atlas_resources.runs.sealing import Measurement, Run, open_run
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import UpstreamMissing, require_sealed
+from atlas_resources.withdrawals.in_force import PlateWithdrawn, Withdrawn, read_withdrawn, require_not_withdrawn
 
 LOG = logging.getLogger(__name__)
 
@@ -82,7 +83,8 @@ def execute_run(
 ) -> Iterator[Outcome]:
     """Measures every plate that is not done; yields each plate's outcome as soon as it is sealed, done plates first.
 
-    If all plates are done it opens no run and loads no model.
+    If all plates are done it opens no run and loads no model. A withdrawn plate is not measured, and is not in the
+    report.
 
     Args:
         dataset: where the plates are.
@@ -94,11 +96,15 @@ def execute_run(
         log: receives the run's folder, reduced batch sizes, and the time spent in each stage.
 
     Raises:
+        InstrumentWithdrawn: the instrument, or one that it reads, is withdrawn.
+        DatasetBroken: the log of withdrawals is not whole.
         Whatever `work.load` raises, before any plate is measured. OSError or DeviceLost if the disk or the GPU fails.
     """
+    withdrawn = read_withdrawn(dataset.root)
+    withdrawn.require_instrument(instrument)
     timings = Timings()
     outcomes = []
-    for outcome in _look_up_all(dataset, instrument, plate_ids, is_forced):
+    for outcome in _look_up_all(dataset, instrument, plate_ids, withdrawn, is_forced):
         outcomes.append(outcome)
         yield outcome
     looked_up = {outcome.plate_id for outcome in outcomes}
@@ -110,7 +116,9 @@ def execute_run(
     timings.load_seconds = time.perf_counter() - started
     batch_size = instrument.spec.plates_at_once
     with open_run(dataset, instrument, dagster_run_id) as run:
-        named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]
+        left_out = {outcome.plate_id for outcome in outcomes if outcome.status == "withdrawn"}
+        valid = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]
+        named = [plate_id for plate_id in valid if plate_id not in left_out]
         run.write_config(named, is_forced)
         log.info(f"{run.run_id}: {run.folder}")
         job = _SealedRun(run, instrument, work, Measurer(work, batch_size, log.warning))
@@ -123,21 +131,26 @@ def execute_run(
 
 
 def _look_up_all(
-    dataset: Dataset, instrument: Instrument, plate_ids: Sequence[str], is_forced: bool
+    dataset: Dataset, instrument: Instrument, plate_ids: Sequence[str], withdrawn: Withdrawn, is_forced: bool
 ) -> Iterator[Outcome]:
     """The outcomes of the plates that need not be measured."""
     for plate_id in plate_ids:
-        outcome = _look_up(dataset, instrument, plate_id, is_forced)
+        outcome = _look_up(dataset, instrument, plate_id, withdrawn, is_forced)
         if outcome is not None:
             yield outcome
 
 
-def _look_up(dataset: Dataset, instrument: Instrument, plate_id: str, is_forced: bool) -> Outcome | None:
-    """The outcome of a plate that is done, or whose own files are unreadable; None for a plate to be measured."""
+def _look_up(
+    dataset: Dataset, instrument: Instrument, plate_id: str, withdrawn: Withdrawn, is_forced: bool
+) -> Outcome | None:
+    """The outcome of a plate that is done or withdrawn, or whose own files are unreadable; None for one to measure."""
     try:
         plate = dataset.plate(plate_id)
+        require_not_withdrawn(plate, withdrawn)
         sweep_dead(dataset, plate)
         manifest = None if is_forced else find_done(plate, instrument.identity)
+    except PlateWithdrawn as error:
+        return PlateOutcome(plate_id, "withdrawn", None, structured(error, "decode"))
     except (OSError, ValueError, LookupError) as error:
         return PlateOutcome(plate_id, "failed", None, structured(error, "decode"))
     return None if manifest is None else PlateOutcome(plate_id, "reused", manifest)
