@@ -21,6 +21,7 @@ from atlas_assets.cli.plates.corrections import plates_export, plates_update
 from atlas_assets.cli.plates.listing import plates_list, plates_show
 from atlas_assets.cli.plates.pull import plates_pull
 from atlas_assets.cli.provenance.verify import verify
+from atlas_assets.cli.provenance.withdraw import restore, withdraw, withdrawals
 from atlas_assets.cli.query import query, search
 from atlas_assets.cli.run import run, status
 from atlas_assets.cli.ui import ui
@@ -56,6 +57,9 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "run", run),
     (app, "status", status),
     (app, "verify", verify),
+    (app, "withdraw", withdraw),
+    (app, "restore", restore),
+    (app, "withdrawals", withdrawals),
     (app, "backfill", backfill),
     (app, "selections", selections),
     (app, "query", query),

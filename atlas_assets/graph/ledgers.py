@@ -27,6 +27,7 @@ from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
 from atlas_resources.ledgers.runs import build_lineage, build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
+from atlas_resources.ledgers.withdrawals.ledger import build_withdrawals
 from atlas_resources.models.weights import has_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
@@ -44,6 +45,7 @@ from atlas_resources.tables.ledgers import (
     RUNS,
     SEGMENT_SETS,
 )
+from atlas_resources.tables.records.withdrawals import WITHDRAWALS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT, Table
 
@@ -247,6 +249,8 @@ def build_ledger_assets(registry: Registry, most_attempts: int = MOST_ATTEMPTS) 
     """
     ledgers = [*_ledgers_of_plates(), *_ledgers_of_results(registry), *_ledgers_of_runs(registry)]
     ledgers.append(_completeness(registry, most_attempts))
+    log = Origin({}, otherwise="`withdrawals/`")
+    ledgers.append(_Ledger(WITHDRAWALS, OF_RUNS, log, build_withdrawals))
     return [*map(_build_ledger_asset, ledgers), _build_catalogue_asset(registry)]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN, FileDigest
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.plate import Plate, PlateIdRefused
 from atlas_resources.plates.run_contracts import FailedPlate, RunManifest, RunReport, StructuredError
 from atlas_resources.runs.batches import Batches, PlateOutcome, Timings
 from atlas_resources.runs.claims import sweep_dead
@@ -102,9 +102,12 @@ def execute_run(
     """
     withdrawn = read_withdrawn(dataset.root)
     withdrawn.require_instrument(instrument)
+    left_out = withdrawn_outcomes(dataset, plate_ids, withdrawn)
+    yield from left_out.values()
+    plate_ids = [plate_id for plate_id in plate_ids if plate_id not in left_out]
     timings = Timings()
     outcomes = []
-    for outcome in _look_up_all(dataset, instrument, plate_ids, withdrawn, is_forced):
+    for outcome in _look_up_all(dataset, instrument, plate_ids, is_forced):
         outcomes.append(outcome)
         yield outcome
     looked_up = {outcome.plate_id for outcome in outcomes}
@@ -116,9 +119,7 @@ def execute_run(
     timings.load_seconds = time.perf_counter() - started
     batch_size = instrument.spec.plates_at_once
     with open_run(dataset, instrument, dagster_run_id) as run:
-        left_out = {outcome.plate_id for outcome in outcomes if outcome.status == "withdrawn"}
-        valid = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]
-        named = [plate_id for plate_id in valid if plate_id not in left_out]
+        named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]
         run.write_config(named, is_forced)
         log.info(f"{run.run_id}: {run.folder}")
         job = _SealedRun(run, instrument, work, Measurer(work, batch_size, log.warning))
@@ -130,27 +131,37 @@ def execute_run(
         log.info(f"{run.run_id}: {_summary(report)}")
 
 
+def withdrawn_outcomes(
+    dataset: Dataset, plate_ids: Sequence[str], withdrawn: Withdrawn
+) -> dict[str, PlateOutcome[Any]]:
+    """The outcomes of the plates that are withdrawn and not measured, by id."""
+    outcomes = {}
+    for plate_id in plate_ids if withdrawn.entries else ():
+        try:
+            require_not_withdrawn(dataset.plate(plate_id), withdrawn)
+        except PlateWithdrawn as error:
+            outcomes[plate_id] = PlateOutcome(plate_id, "withdrawn", None, structured(error, "decode"))
+        except PlateIdRefused:
+            continue  # it fails by name when it is measured
+    return outcomes
+
+
 def _look_up_all(
-    dataset: Dataset, instrument: Instrument, plate_ids: Sequence[str], withdrawn: Withdrawn, is_forced: bool
+    dataset: Dataset, instrument: Instrument, plate_ids: Sequence[str], is_forced: bool
 ) -> Iterator[Outcome]:
     """The outcomes of the plates that need not be measured."""
     for plate_id in plate_ids:
-        outcome = _look_up(dataset, instrument, plate_id, withdrawn, is_forced)
+        outcome = _look_up(dataset, instrument, plate_id, is_forced)
         if outcome is not None:
             yield outcome
 
 
-def _look_up(
-    dataset: Dataset, instrument: Instrument, plate_id: str, withdrawn: Withdrawn, is_forced: bool
-) -> Outcome | None:
-    """The outcome of a plate that is done or withdrawn, or whose own files are unreadable; None for one to measure."""
+def _look_up(dataset: Dataset, instrument: Instrument, plate_id: str, is_forced: bool) -> Outcome | None:
+    """The outcome of a plate that is done, or whose own files are unreadable; None for a plate to be measured."""
     try:
         plate = dataset.plate(plate_id)
-        require_not_withdrawn(plate, withdrawn)
         sweep_dead(dataset, plate)
         manifest = None if is_forced else find_done(plate, instrument.identity)
-    except PlateWithdrawn as error:
-        return PlateOutcome(plate_id, "withdrawn", None, structured(error, "decode"))
     except (OSError, ValueError, LookupError) as error:
         return PlateOutcome(plate_id, "failed", None, structured(error, "decode"))
     return None if manifest is None else PlateOutcome(plate_id, "reused", manifest)

@@ -138,9 +138,13 @@ class _PlateFiles:
 
 
 def _state_of(files: _PlateFiles, instrument: Instrument, most_attempts: int) -> PlateState:
+    entry = files.withdrawal or files.library.withdrawn.of_instrument(instrument)
+    return withdrawn_state(files.plate.id, entry) if entry else _measured_state(files, instrument, most_attempts)
+
+
+def _measured_state(files: _PlateFiles, instrument: Instrument, most_attempts: int) -> PlateState:
+    """The state of a plate that is not withdrawn with an instrument that is not."""
     plate_id = files.plate.id
-    if entry := files.withdrawal or files.library.withdrawn.of_instrument(instrument):
-        return withdrawn_state(plate_id, entry)
     try:
         done, failures = files.present(instrument.identity)
         if done:

@@ -11,7 +11,7 @@ WITHDRAWN_BY = Column(
 )
 WITHDRAWALS = Table(
     "withdrawals",
-    "One row per entry of withdrawals/: something withdrawn for rights or error, or restored. Entries are never edited.",
+    "One row per entry of withdrawals/: withdrawn for rights or error, or restored. Entries are never edited.",
     (
         Column("number", pl.Int32, "1 for the first entry, then 2, ..."),
         Column("kind", pl.String, "withdraw or restore."),

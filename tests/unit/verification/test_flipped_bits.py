@@ -24,6 +24,8 @@ KINDS = {
     "masks": "plates_structured/*/runs/*/segments.parquet",
     "configuration": "reports/*/config.json",
     "report": "reports/*/report.json",
+    "withdrawal": "withdrawals/0*.json",
+    "last withdrawal": "withdrawals/last.json",
     "schema": "schemas/*.json",
     "ledger": "ledger/*.parquet",
     "runs of a role": "ledger/runs_by_role/*.parquet",
