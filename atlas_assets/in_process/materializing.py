@@ -33,7 +33,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.run_launcher import HOST_TAG
 from atlas_resources.runs.execution import withdrawn_outcomes
-from atlas_resources.withdrawals.in_force import InstrumentWithdrawn, Withdrawn, read_withdrawn
+from atlas_resources.withdrawals.in_force import InstrumentWithdrawn, read_withdrawn
 
 # Each layer is a separate run, so that a plate that fails in one does not stop the others from reaching the next.
 BEFORE_INSTRUMENTS = {"plates": (MANIFEST_KEY,), "groundwork": KEYS}
@@ -142,13 +142,12 @@ def materialize(
     Raises:
         ValueError: the selection is invalid or matches no asset, a plate is unknown, or there are no plates.
     """
-    withdrawn = read_withdrawn(dataset.root)
-    wanted = _require_plates(dataset, instance, plate_ids, withdrawn)
+    wanted = _require_plates(dataset, instance, plate_ids)
     with TerminalProgress(console) as progress:
         handler = _ProgressHandler(progress, len(wanted))
         job, graph = _job(registry, dataset, handler)
         selected = _select(registry, graph, selection)
-        refused = _withdrawn_instruments(registry, selected, withdrawn)
+        refused = _withdrawn_instruments(registry, dataset, selected)
         selected -= refused.keys()
         if MANIFEST_KEY not in selected:
             report_registered(instance, dataset)
@@ -167,16 +166,21 @@ def materialize(
                 )
                 is_success, failures = result.success and not handler.unsound, (*handler.failures, *handler.unsound)
                 yield LayerResult(name, result.run_id, is_success, handler.materialized, failures)
-        yield from _without_weights(registry, selected)
-        if refused and selection is not None:
-            yield LayerResult("withdrawn", "", is_success=False, materialized_count=0, failures=tuple(refused.values()))
+        yield from _not_run(registry, selected, refused.values() if selection else ())
+
+
+def _not_run(registry: Registry, selected: Iterable[dg.AssetKey], withdrawn: Iterable[str]) -> Iterator[LayerResult]:
+    """The instruments that were asked for and did not run: without weights, then those that are withdrawn."""
+    yield from _without_weights(registry, selected)
+    if lines := tuple(withdrawn):
+        yield LayerResult("withdrawn", "", is_success=False, materialized_count=0, failures=lines)
 
 
 def _withdrawn_instruments(
-    registry: Registry, selected: Iterable[dg.AssetKey], withdrawn: Withdrawn
+    registry: Registry, dataset: Dataset, selected: Iterable[dg.AssetKey]
 ) -> dict[dg.AssetKey, str]:
     """Why each selected instrument that is withdrawn measures nothing."""
-    refused = {}
+    refused, withdrawn = {}, read_withdrawn(dataset.root)
     for instrument in registry.instruments.values():
         try:
             withdrawn.require_instrument(instrument)
@@ -193,9 +197,7 @@ def _without_weights(registry: Registry, selected: Iterable[dg.AssetKey]) -> Ite
         yield LayerResult("weights", "", is_success=False, materialized_count=0, failures=tuple(lines))
 
 
-def _require_plates(
-    dataset: Dataset, instance: dg.DagsterInstance, plate_ids: Sequence[str] | None, withdrawn: Withdrawn
-) -> tuple[str, ...]:
+def _require_plates(dataset: Dataset, instance: dg.DagsterInstance, plate_ids: Sequence[str] | None) -> tuple[str, ...]:
     """The requested plates, by default all that are not withdrawn.
 
     Raises ValueError for unknown and for withdrawn plates, and if there are none.
@@ -210,7 +212,7 @@ def _require_plates(
             if unknown
             else "no plates are registered. Fix: atlas plates add PATH"
         )
-    left_out = withdrawn_outcomes(dataset, wanted, withdrawn)
+    left_out = withdrawn_outcomes(dataset, wanted, read_withdrawn(dataset.root))
     if left_out and (plate_ids is not None or len(left_out) == len(wanted)):
         raise ValueError("\n".join(outcome.error.message for outcome in left_out.values() if outcome.error))
     return tuple(plate_id for plate_id in wanted if plate_id not in left_out)

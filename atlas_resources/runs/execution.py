@@ -104,7 +104,21 @@ def execute_run(
     withdrawn.require_instrument(instrument)
     left_out = withdrawn_outcomes(dataset, plate_ids, withdrawn)
     yield from left_out.values()
-    plate_ids = [plate_id for plate_id in plate_ids if plate_id not in left_out]
+    kept = [plate_id for plate_id in plate_ids if plate_id not in left_out]
+    yield from _execute(dataset, instrument, kept, work, is_forced=is_forced, dagster_run_id=dagster_run_id, log=log)
+
+
+def _execute(
+    dataset: Dataset,
+    instrument: Instrument,
+    plate_ids: Sequence[str],
+    work: Work,
+    *,
+    is_forced: bool,
+    dagster_run_id: str | None,
+    log: logging.Logger,
+) -> Iterator[Outcome]:
+    """Measures plates that are not withdrawn, as `execute_run` does."""
     timings = Timings()
     outcomes = []
     for outcome in _look_up_all(dataset, instrument, plate_ids, is_forced):
