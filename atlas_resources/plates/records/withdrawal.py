@@ -21,14 +21,14 @@ class Withdrawal(FileContract):
 
     number: int = Field(ge=1, description="1 for the first entry, then 2, ...")
     previous_sha256: Sha256 | None = Field(description="sha256 of the file of the entry before; null for the first.")
-    kind: Literal["withdraw", "restore"]
+    kind: Literal["withdraw", "restore"] = Field(description="Whether it withdraws, or ends a withdrawal.")
     target_kind: TargetKind = Field(
         description="What is withdrawn: an instrument by its key (model), weights or a source by their sha256, a run by"
         " its id, or a plate."
     )
     target: str = Field(min_length=1, max_length=200, description="Its key, sha256 or id.")
-    category: Category
-    reason: str = Field(min_length=1, max_length=MOST_REASON_CHARACTERS)
+    category: Category = Field(description="What kind of reason it is.")
+    reason: str = Field(min_length=1, max_length=MOST_REASON_CHARACTERS, description="Why, in the person's words.")
     person: str = Field(min_length=1, max_length=200, description="Who decided it.")
     person_from: PersonFrom = Field(
         description="Where the name is from: the option --by, git's user.name, or the user of the operating system."
@@ -46,5 +46,5 @@ class Withdrawal(FileContract):
 class LastEntry(FileContract):
     """`withdrawals/last.json`: the newest entry, so that a deleted one is missed."""
 
-    number: int = Field(ge=1)
+    number: int = Field(ge=1, description="Number of the entry.")
     sha256: Sha256 = Field(description="sha256 of the file of that entry.")
