@@ -29,6 +29,7 @@ class PlateStanding:
         is_broken: whether the plate's own files are unreadable, so that a retry does not help.
         reason: the last failure, or what cannot be read, one line.
         is_waiting: whether the asset reads another asset's result of the plate, which is missing.
+        is_withdrawn: whether the plate or the instrument is withdrawn, so that nothing is asked for.
     """
 
     plate_id: str
@@ -37,6 +38,7 @@ class PlateStanding:
     is_broken: bool = False
     reason: str = ""
     is_waiting: bool = False
+    is_withdrawn: bool = False
 
     def is_given_up(self, most_attempts: int) -> bool:
         """Whether it failed too often, or in a way that a retry does not fix."""
@@ -68,8 +70,8 @@ class Standing:
 
     @property
     def missing(self) -> list[PlateStanding]:
-        """Plates that are not done and not waiting."""
-        return [plate for plate in self.plates if not plate.is_done and not plate.is_waiting]
+        """Plates that are not done, not waiting and not withdrawn."""
+        return [plate for plate in self.plates if not (plate.is_done or plate.is_waiting or plate.is_withdrawn)]
 
     @property
     def waiting(self) -> frozenset[str]:
@@ -94,6 +96,7 @@ def _standing_of(plate: PlateState) -> PlateStanding:
         is_broken=plate.is_broken,
         reason="" if plate.state == "waiting" else plate.reason,
         is_waiting=plate.state == "waiting",
+        is_withdrawn=plate.state == "withdrawn",
     )
 
 

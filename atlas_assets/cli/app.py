@@ -31,6 +31,7 @@ from atlas_assets.cli.provenance.snapshot import (
 )
 from atlas_assets.cli.provenance.verify import verify
 from atlas_assets.cli.provenance.why import why
+from atlas_assets.cli.provenance.withdraw import restore, withdraw, withdrawals
 from atlas_assets.cli.query import query, search
 from atlas_assets.cli.run import run
 from atlas_assets.cli.state.repair_events import repair_events
@@ -74,6 +75,9 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "verify", verify),
     (app, "reproduce", reproduce),
     (app, "repair-events", repair_events),
+    (app, "withdraw", withdraw),
+    (app, "restore", restore),
+    (app, "withdrawals", withdrawals),
     (app, "backfill", backfill),
     (app, "selections", selections),
     (app, "query", query),

@@ -87,6 +87,8 @@ def _failed_attempts(dataset: Dataset, plate_ids: Iterable[str]) -> dict[str, in
 
 def _result(dataset: Dataset, outcome: PlateOutcome[Groundwork], failed_before: int) -> PlateResult:
     made = outcome.sealed
+    if outcome.status == "withdrawn":
+        return PlateResult(outcome.plate_id, "withdrawn", outcome.error.message if outcome.error else "")
     if made is None:
         return PlateResult(outcome.plate_id, "failed", outcome.reason)
     plate, is_reused = dataset.plate(outcome.plate_id), outcome.status == "reused"

@@ -178,6 +178,8 @@ def build_broken_spec_assets(registry: Registry) -> list[dg.AssetSpec]:
 
 def _result(dataset: Dataset, instrument: Instrument, outcome: Outcome) -> PlateResult:
     manifest = outcome.sealed
+    if outcome.status == "withdrawn":
+        return PlateResult(outcome.plate_id, "withdrawn", outcome.error.message if outcome.error else "")
     if manifest is None or outcome.status == "failed":
         return PlateResult(outcome.plate_id, "failed", outcome.reason)
     plate = dataset.plate(outcome.plate_id)

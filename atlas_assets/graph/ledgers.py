@@ -31,6 +31,7 @@ from atlas_resources.ledgers.reproductions.build import build_reproductions
 from atlas_resources.ledgers.runs import build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.ledgers.snapshots.build import build_snapshot_runs, build_snapshots
+from atlas_resources.ledgers.withdrawals.ledger import build_withdrawals
 from atlas_resources.models.weights import has_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
@@ -50,6 +51,7 @@ from atlas_resources.tables.ledgers import (
 )
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.records.snapshots import SNAPSHOT_RUNS, SNAPSHOTS
+from atlas_resources.tables.records.withdrawals import WITHDRAWALS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT, Table
 
@@ -256,6 +258,8 @@ def build_ledger_assets(registry: Registry, most_attempts: int = MOST_ATTEMPTS) 
     """
     ledgers = [*_ledgers_of_plates(), *_ledgers_of_results(registry), *_ledgers_of_runs(registry)]
     ledgers.append(_completeness(registry, most_attempts))
+    log = Origin({}, otherwise="`withdrawals/`")
+    ledgers.append(_Ledger(WITHDRAWALS, OF_RUNS, log, build_withdrawals))
     return [*map(_build_ledger_asset, ledgers), _build_catalogue_asset(registry)]
 
 

@@ -32,6 +32,8 @@ from atlas_assets.ui.metadata import plain_list
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.run_launcher import HOST_TAG
+from atlas_resources.runs.execution import withdrawn_outcomes
+from atlas_resources.withdrawals.in_force import InstrumentWithdrawn, read_withdrawn
 
 # Each layer is a separate run, so that a plate that fails in one does not stop the others from reaching the next.
 BEFORE_INSTRUMENTS = {"plates": (MANIFEST_KEY,), "groundwork": KEYS}
@@ -145,6 +147,8 @@ def materialize(
         handler = _ProgressHandler(progress, len(wanted))
         job, graph = _job(registry, dataset, handler)
         selected = _select(registry, graph, selection)
+        refused = _withdrawn_instruments(registry, dataset, selected)
+        selected -= refused.keys()
         if MANIFEST_KEY not in selected:
             report_registered(instance, dataset)
         for name, keys in _stages(registry, graph, selected):
@@ -162,7 +166,27 @@ def materialize(
                 )
                 is_success, failures = result.success and not handler.unsound, (*handler.failures, *handler.unsound)
                 yield LayerResult(name, result.run_id, is_success, handler.materialized, failures)
-        yield from _without_weights(registry, selected)
+        yield from _not_run(registry, selected, refused.values() if selection else ())
+
+
+def _not_run(registry: Registry, selected: Iterable[dg.AssetKey], withdrawn: Iterable[str]) -> Iterator[LayerResult]:
+    """The instruments that were asked for and did not run: without weights, then those that are withdrawn."""
+    yield from _without_weights(registry, selected)
+    if lines := tuple(withdrawn):
+        yield LayerResult("withdrawn", "", is_success=False, materialized_count=0, failures=lines)
+
+
+def _withdrawn_instruments(
+    registry: Registry, dataset: Dataset, selected: Iterable[dg.AssetKey]
+) -> dict[dg.AssetKey, str]:
+    """Why each selected instrument that is withdrawn measures nothing."""
+    refused, withdrawn = {}, read_withdrawn(dataset.root)
+    for instrument in registry.instruments.values():
+        try:
+            withdrawn.require_instrument(instrument)
+        except InstrumentWithdrawn as error:
+            refused[asset_key(instrument)] = str(error)
+    return {key: refused[key] for key in selected if key in refused}
 
 
 def _without_weights(registry: Registry, selected: Iterable[dg.AssetKey]) -> Iterator[LayerResult]:
@@ -174,7 +198,10 @@ def _without_weights(registry: Registry, selected: Iterable[dg.AssetKey]) -> Ite
 
 
 def _require_plates(dataset: Dataset, instance: dg.DagsterInstance, plate_ids: Sequence[str] | None) -> tuple[str, ...]:
-    """The requested plates, by default all. Raises ValueError for unknown plates, and if there are none."""
+    """The requested plates, by default all that are not withdrawn.
+
+    Raises ValueError for unknown and for withdrawn plates, and if there are none.
+    """
     add_missing_partitions(instance, dataset)
     all_ids = instance.get_dynamic_partitions(PLATES_NAME)
     wanted = tuple(all_ids if plate_ids is None else plate_ids)
@@ -185,7 +212,10 @@ def _require_plates(dataset: Dataset, instance: dg.DagsterInstance, plate_ids: S
             if unknown
             else "no plates are registered. Fix: atlas plates add PATH"
         )
-    return wanted
+    left_out = withdrawn_outcomes(dataset, wanted, read_withdrawn(dataset.root))
+    if left_out and (plate_ids is not None or len(left_out) == len(wanted)):
+        raise ValueError("\n".join(outcome.error.message for outcome in left_out.values() if outcome.error))
+    return tuple(plate_id for plate_id in wanted if plate_id not in left_out)
 
 
 def _stages(

@@ -12,7 +12,9 @@ from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import Groundwork
 from atlas_resources.runs.batches import Batches, PlateOutcome, Timings
+from atlas_resources.runs.execution import withdrawn_outcomes
 from atlas_resources.runs.measuring import Work
+from atlas_resources.withdrawals.in_force import read_withdrawn
 
 WORKS = {
     "embedding": "embedding.EmbeddingWork",
@@ -43,7 +45,13 @@ def build_work(instrument: Instrument, load: Callable[[], Any]) -> Work:
 def make_groundwork(
     dataset: Dataset, plate_ids: Sequence[str], *, is_forced: bool = False
 ) -> Iterator[PlateOutcome[Groundwork]]:
-    """Makes the groundwork of each plate in order. Plates that another run holds come last, one by one."""
+    """Makes the groundwork of each plate in order. Plates that another run holds come last, one by one.
+
+    A withdrawn plate is not measured. Raises DatasetBroken if the log of withdrawals is not whole.
+    """
     from atlas_assets.roles.groundwork import GroundworkJob
 
-    return Batches(dataset, GroundworkJob(), Timings(), is_forced=is_forced).outcomes(plate_ids, batch_size=1)
+    left_out = withdrawn_outcomes(dataset, plate_ids, read_withdrawn(dataset.root))
+    yield from left_out.values()
+    measured = [plate_id for plate_id in plate_ids if plate_id not in left_out]
+    yield from Batches(dataset, GroundworkJob(), Timings(), is_forced=is_forced).outcomes(measured, batch_size=1)

@@ -8,17 +8,28 @@ from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
+IS_ALLOWED = f"""({RULE} AND NOT EXISTS (
+    SELECT 1 FROM runs AS origin
+    WHERE origin.run_id = results.run_id AND origin.plate_id = results.plate_id AND origin.withdrawn_by IS NOT NULL
+))"""
+"""True of a row of a table named `results` that may be used commercially and is not withdrawn, else false."""
+
 
 def commercial_views() -> Iterator[View]:
     """`commercial_<table>` for each table of results, and two views that count the rows inside and outside them."""
     for name in TABLES:
-        meaning = f"The rows of {name} that may be used commercially."
-        yield View(f"commercial_{name}", f"SELECT * FROM {name} WHERE {RULE}", meaning, meanings(LEDGERS[name]))
+        meaning = f"The rows of {name} that may be used commercially and are not withdrawn."
+        yield View(
+            f"commercial_{name}",
+            f"SELECT * FROM {name} AS results WHERE {IS_ALLOWED}",
+            meaning,
+            meanings(LEDGERS[name]),
+        )
     counts = " UNION ALL ".join(
         f"""
         SELECT {literal(name)} AS table_name, instrument, plate_id, run_id, licence, commercial_use,
-               count(*) AS row_count, {IS_CURRENT.name}, {RULE} AS is_allowed
-        FROM {name} GROUP BY ALL
+               count(*) AS row_count, {IS_CURRENT.name}, is_allowed
+        FROM (SELECT *, {IS_ALLOWED} AS is_allowed FROM {name} AS results) GROUP BY ALL
         """
         for name in TABLES
     )
@@ -35,6 +46,7 @@ def commercial_views() -> Iterator[View]:
         "rows_not_for_commercial_use",
         f"SELECT table_name, instrument, licence, commercial_use, sum(row_count)::BIGINT AS row_count "
         f"FROM ({counts}) WHERE NOT is_allowed GROUP BY ALL",
-        "Number of results that rows_for_commercial_use leaves out, by table and instrument, with their licence.",
+        "Number of results that rows_for_commercial_use leaves out, withdrawn ones too, by table and instrument, with "
+        "their licence.",
         columns,
     )

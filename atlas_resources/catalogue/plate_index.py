@@ -37,8 +37,9 @@ def plate_index(extras: Sequence[Mapping[str, str | int]]) -> View:
         columns_meanings[name] = f"Column {' or '.join(map(repr, spellings))} of the index: {kind}."
     return View(
         "plate_index",
-        f"SELECT {', '.join(columns)} FROM {PLATES.name}",
-        "One row per plate: what its index states, with a column for each further column of any index.",
+        f"SELECT {', '.join(columns)} FROM {PLATES.name} WHERE withdrawn_by IS NULL",
+        "One row per plate that is not withdrawn: what its index states, with a column for each further column of any "
+        "index.",
         meanings(PLATES, **columns_meanings),
     )
 

@@ -22,7 +22,7 @@ FAILURES = View(
            attempt AS attempts, sealed_at AS failed_at,
            coalesce(
                attempt_from_last = 1 AND NOT has_result AND fingerprint = present_fingerprint
-               AND source_sha256 = present_source_sha256, false
+               AND source_sha256 = present_source_sha256 AND withdrawn_by IS NULL, false
            ) AS is_current
     FROM (
         SELECT *, bool_or(is_current) OVER (PARTITION BY plate_id, instrument) AS has_result,
@@ -58,7 +58,7 @@ FAILURES = View(
         fix="What the error says to do, if anything, then the command that tries again; null for a scan with neither.",
         attempts="Number of the failed attempt with the same source and version; null for a refused scan.",
         failed_at="When it failed last, UTC.",
-        is_current="Whether it still keeps the plate or scan from being measured.",
+        is_current="Whether it still keeps the plate or scan from being measured; not of what is withdrawn.",
     ),
 )
 _STAGES = ("decode", "preprocess", "compute", "seal")

@@ -10,11 +10,13 @@ from atlas_resources.export._destination import require_outside
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.terms import TABLES, allowed_rows, why_not, withheld_rows
+from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import parquet_bytes
-from atlas_resources.tables.ledgers import LEDGERS, LINEAGE, MODELS, RUNS, SEGMENT_SETS
+from atlas_resources.tables.ledgers import LEDGERS, LINEAGE, MODELS, PLATES, RUNS, SEGMENT_SETS
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.table import Table
+from atlas_resources.withdrawals.log import FOLDER
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,36 @@ def _allowed_lineage(lineage: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
     return made_from(pl.concat([of_runs, of_none]), lineage.filter(is_shared))
 
 
+def without_withdrawn(ledgers: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """The ledgers without rows of withdrawn plates and runs. `withdrawals` and `models` are kept whole.
+
+    Rows of a run go by `runs`, those of a plate by `plates`; a segment set also by the run of its foreground.
+    """
+    plates = _withdrawn(ledgers[PLATES.name], ["plate_id"])
+    runs = _withdrawn(ledgers[RUNS.name], ["run_id", "plate_id"])
+    foregrounds = runs.rename({"run_id": "foreground_run_id"})
+    kept = dict(ledgers)
+    for name, rows in ledgers.items():
+        for gone in (plates, runs, foregrounds):
+            if set(gone.columns) <= set(rows.columns):
+                kept[name] = kept[name].join(gone, on=gone.columns, how="anti")
+    return kept
+
+
+def _withdrawn(rows: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+    return rows.filter(pl.col("withdrawn_by").is_not_null()).select(columns)
+
+
+def require_present_withdrawals(dataset: Dataset) -> None:
+    """Raises ValueError if the ledgers do not know what is withdrawn by now: they would be exported with its rows."""
+    if reason := next(changed_withdrawals(dataset), None):
+        raise ValueError(f"{dataset.ledger_dir} is behind {dataset.root / FOLDER}: {reason}. Fix: atlas run @ledgers")
+
+
 def export_ledgers(dataset: Dataset, folder: Path, commercial: bool = False) -> tuple[list[Written], list[LeftOut]]:
     """Writes every ledger to `<folder>/<table>.parquet`. Replaces files of an earlier export, each atomically.
+
+    Rows of withdrawn plates and runs are left out.
 
     Args:
         dataset: the dataset.
@@ -97,10 +127,12 @@ def export_ledgers(dataset: Dataset, folder: Path, commercial: bool = False) -> 
 
     Raises:
         FileNotFoundError: a ledger is missing.
-        ValueError: the folder is inside the dataset.
+        ValueError: the folder is inside the dataset, or the ledgers are behind the withdrawals.
     """
     require_outside(dataset, folder)
     ledgers = {name: _require_ledger(dataset, table) for name, table in LEDGERS.items()}
+    require_present_withdrawals(dataset)
+    ledgers = without_withdrawn(ledgers)
     left_out: list[LeftOut] = []
     if commercial:
         ledgers, left_out = _for_commercial_use(ledgers)

@@ -17,6 +17,7 @@ from atlas_resources.export.annotations import (
     feature_collection,
 )
 from atlas_resources.export.iiif import iiif_manifest
+from atlas_resources.export.ledgers import require_present_withdrawals
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.terms import allowed_rows
@@ -101,9 +102,11 @@ def export_regions(
 
     Raises:
         FileNotFoundError: the ledgers have no polygons of the segmenter.
-        ValueError: the folder is inside the dataset, or the address is not http or https.
+        ValueError: the folder is inside the dataset, the address is not http or https, or the ledgers are behind the
+            withdrawals.
     """
     require_outside(dataset, folder)
+    require_present_withdrawals(dataset)
     if not base_url.startswith(("http://", "https://")):
         raise ValueError(f"base address: expected one that starts with http:// or https://, found {base_url!r}")
     for (plate_id,), rows in _rows(dataset, segmenter, commercial).group_by("plate_id", maintain_order=True):

@@ -15,6 +15,7 @@ from atlas_resources.ledgers.reproductions.build import build_reproductions
 from atlas_resources.ledgers.runs import build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.ledgers.snapshots.build import build_snapshot_runs, build_snapshots
+from atlas_resources.ledgers.withdrawals.ledger import build_withdrawals
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
@@ -34,6 +35,7 @@ BUILDERS: dict[str, Builder] = {
     "completeness": build_completeness,
     "snapshots": lambda dataset, registry: build_snapshots(dataset),
     "snapshot_runs": lambda dataset, registry: build_snapshot_runs(dataset),
+    "withdrawals": lambda dataset, registry: build_withdrawals(dataset),
 }
 """By the ledger's name. Each comes after the ledgers that it reads."""
 

@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Iterator
 
+import polars as pl
+
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.files.stated_digests import stated_digest_problem
 from atlas_resources.instruments.registry import Registry
@@ -21,6 +23,7 @@ from atlas_resources.ledgers.parquet import (
 from atlas_resources.ledgers.reproductions.build import changed_reproductions
 from atlas_resources.ledgers.segment_sets import current_segmentations
 from atlas_resources.ledgers.snapshots.build import changed_snapshots
+from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import MEASURE_VERSION, measured_files
 from atlas_resources.runs.faults import whole_plates
@@ -71,6 +74,7 @@ def _reasons_behind(dataset: Dataset, registry: Registry, most_attempts: int) ->
     plate_ids = [plate.id for plate in whole_plates(dataset)]
     if set(read_ledger(dataset, PLATES)["plate_id"]) != set(plate_ids):
         yield f"plates were added or removed; there are now {len(plate_ids)}"
+    yield from changed_withdrawals(dataset)
     yield from changed_by_intake(dataset)
     yield from _changed_groundwork(dataset, plate_ids)
     yield from changed_snapshots(dataset)
@@ -94,7 +98,9 @@ def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]
         # The reason is part of a run key: another digest requests another refresh.
         which = hashlib.sha256(repr(sorted(differing)).encode()).hexdigest()[:8]
         yield f"groundwork of {len({plate_id for plate_id, _ in differing})} plates came, went or changed ({which})"
-    rows = read_ledger(dataset, PLATES).select("plate_id", "measure_version", "measured_source_sha256", "is_current")
+    columns = ("plate_id", "measure_version", "measured_source_sha256", "is_current")
+    # Whether the ledgers know what is withdrawn is found by `changed_withdrawals`.
+    rows = read_ledger(dataset, PLATES).filter(pl.col("withdrawn_by").is_null()).select(columns)
     present = {plate.id: plate.source_sha256() for plate in plates if plate.source_change() is None}
     aged = sorted(
         plate_id

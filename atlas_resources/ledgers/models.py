@@ -13,14 +13,17 @@ from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.ledgers.parquet import write_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import MODELS
+from atlas_resources.withdrawals.in_force import read_withdrawn
 
 
 def build_models(dataset: Dataset, registry: Registry) -> pl.DataFrame:
     """`ledger/models`: every spec, admitted, idea, refused or broken."""
     rows = []
+    withdrawn = read_withdrawn(dataset.root)
     for spec in registry.specs.values():
         status, instrument = registry.status(spec.key), registry.instruments.get(spec.key)
-        own = {"status": status.name, "missing": list(status.reasons)}
+        withdrawal = withdrawn.of_instrument(instrument) if instrument else None
+        own = {"status": status.name, "missing": list(status.reasons), "withdrawn_by": withdrawal and withdrawal.number}
         rows.append(_row(spec, instrument and instrument.identity) | own)
     broken = {problem.file.removesuffix(".yaml") for problem in registry.problems}
     for stem in sorted(broken):

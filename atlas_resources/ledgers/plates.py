@@ -25,9 +25,12 @@ from atlas_resources.plates.groundwork import (
 )
 from atlas_resources.plates.json_files import CONTRACTS, DatasetBroken, read_json
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.records.withdrawal import Withdrawal
 from atlas_resources.runs.faults import whole_plates
+from atlas_resources.runs.sealed import withdrawn_of
 from atlas_resources.tables.groundwork import GROUNDWORK_FAILURES, HISTOGRAMS
 from atlas_resources.tables.ledgers import PLATES
+from atlas_resources.withdrawals.in_force import plate_withdrawal
 
 Measured = TypeVar("Measured", bound=FileContract)
 
@@ -50,12 +53,21 @@ def build_groundwork_failures(dataset: Dataset) -> pl.DataFrame:
 
 
 def is_current(plate: Plate, measured: InputImage | ColorHistograms) -> bool:
-    """Whether measurements are by the present version, and of a source that is still the registered file."""
-    return is_present(plate, measured) and plate.source_change() is None
+    """Whether measurements are by the present version, of a source that is still the registered file, and count.
+
+    Those of a withdrawn plate do not. Raises DatasetBroken if the log of withdrawals is not whole.
+    """
+    return is_present(plate, measured) and plate.source_change() is None and _withdrawal(plate) is None
+
+
+def _withdrawal(plate: Plate) -> Withdrawal | None:
+    return plate_withdrawal(plate, withdrawn_of(plate))
 
 
 def _plate_row(plate: Plate) -> dict[str, Any]:
     row = {"source_sha256": plate.source_sha256(), **manifest_row(plate.manifest())}
+    withdrawal = _withdrawal(plate)
+    row["withdrawn_by"] = withdrawal and withdrawal.number
     facts, row["input_image_sha256"] = _read(plate.derived_path(INPUT_IMAGE_NAME), InputImage)
     cost, row["groundwork_sha256"] = _read(plate.derived_path(COST_NAME), GroundworkCost)
     if facts is None:
@@ -95,12 +107,13 @@ def _failure_rows(plate: Plate) -> Iterator[dict[str, Any]]:
                 "source_sha256": plate.source_sha256(),
                 "error_type": "DatasetBroken",
                 "message": str(error),
-                "is_current": True,
+                "is_current": _withdrawal(plate) is None,
                 "file_sha256": digest,
             }
             continue
         if isinstance(content, GroundworkFailure):
-            yield {**content.model_dump(), "is_current": is_present(plate, content), "file_sha256": digest}
+            is_current_failure = is_present(plate, content) and _withdrawal(plate) is None
+            yield {**content.model_dump(), "is_current": is_current_failure, "file_sha256": digest}
 
 
 def _read(path: Path, contract: type[Measured]) -> tuple[Measured | None, str | None]:

@@ -22,12 +22,14 @@ from atlas_resources.ledgers.parquet import (
     write_ledger,
     write_runs_of,
 )
+from atlas_resources.ledgers.withdrawals.marks import mark_withdrawn_runs
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import Accelerator, Metrics, RunManifest
 from atlas_resources.runs.faults import RunKey, own_fault, require_outputs, try_read
 from atlas_resources.runs.sealed import read_manifest
 from atlas_resources.tables.ledgers import RUNS
+from atlas_resources.tables.records.withdrawals import WITHDRAWN_BY
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
@@ -60,7 +62,7 @@ def _gather_runs(dataset: Dataset, registry: Registry, role: str, known: pl.Data
     of_others = [runs_gathered(dataset, other) for other in INSTRUMENT_TABLES if other != role]
     found = try_read(dataset, on_disk.difference(runs_in(old), *of_others), partial(_read_run, role=role))
     new = RUNS.frame(_run_row(*one) for one in found if isinstance(one, tuple))
-    rows = _count_attempts(pl.concat([old, new]).drop(IS_CURRENT.name))
+    rows = mark_withdrawn_runs(dataset, _count_attempts(pl.concat([old, new]).drop(IS_CURRENT.name)))
     return write_runs_of(dataset, role, _mark_current(rows, _current_runs(dataset, registry, rows)))
 
 
@@ -149,7 +151,10 @@ def _count_attempts(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> pl.DataFrame:
-    """run_id and plate_id of the newest complete run per plate and instrument with present fingerprint and source."""
+    """run_id and plate_id of the newest complete run per plate and instrument with present fingerprint and source.
+
+    Runs that are withdrawn are not among them.
+    """
     present = pl.DataFrame(
         [(key, instrument.identity.fingerprint) for key, instrument in registry.instruments.items()],
         schema={"instrument": pl.String, "fingerprint": pl.String},
@@ -162,7 +167,7 @@ def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> p
         orient="row",
     )
     return (
-        runs.filter(pl.col("status") == "complete")
+        runs.filter(pl.col("status") == "complete", pl.col(WITHDRAWN_BY.name).is_null())
         .join(present, on=["instrument", "fingerprint"], how="semi")
         .join(sources, on=["plate_id", "source_sha256"], how="semi")
         .group_by("instrument", "plate_id")

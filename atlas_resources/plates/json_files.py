@@ -17,6 +17,7 @@ from atlas_resources.plates.contracts import (
 )
 from atlas_resources.plates.records.reproduction import Reproduction
 from atlas_resources.plates.records.snapshot import Snapshot
+from atlas_resources.plates.records.withdrawal import LastEntry, Withdrawal
 from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport
 
 VERSION_FIRST = rb'\s*\{\s*"schema_version"\s*:\s*([0-9]{1,9})[\s,}]'
@@ -48,6 +49,8 @@ CONTRACTS: dict[str, type[FileContract]] = {
     "report": RunReport,
     "snapshot": Snapshot,
     "reproduction": Reproduction,
+    "withdrawal": Withdrawal,
+    "last": LastEntry,
 }
 
 

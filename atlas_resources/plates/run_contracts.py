@@ -86,6 +86,11 @@ class RunManifest(FileContract):
     sealed_at: datetime = Field(description="When this plate was sealed.")
     error: StructuredError | None
 
+    @property
+    def read_run_ids(self) -> tuple[str, ...]:
+        """The runs of the plate whose sealed results it read, by its inputs."""
+        return tuple(file.path.split("/")[1] for file in self.inputs if file.path.startswith("runs/"))
+
 
 Stage = Literal["decode", "preprocess", "compute", "seal"]
 

@@ -75,13 +75,13 @@ class PlateOutcome(Generic[Sealed]):
 
     Attributes:
         plate_id: the plate.
-        status: `reused` if an earlier run had done the plate.
+        status: `reused` if an earlier run had done the plate; `withdrawn` if the plate is withdrawn and not measured.
         sealed: what was kept of the plate, by this run or an earlier one; None if not even its failure could be kept.
-        error: why the plate failed.
+        error: why the plate failed, or is not measured.
     """
 
     plate_id: str
-    status: Literal["complete", "reused", "failed"]
+    status: Literal["complete", "reused", "failed", "withdrawn"]
     sealed: Sealed | None
     error: StructuredError | None = None
 

@@ -12,7 +12,7 @@ from typing import Any
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN, FileDigest
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.plate import Plate, PlateIdRefused
 from atlas_resources.plates.run_contracts import FailedPlate, RunManifest, RunReport, StructuredError
 from atlas_resources.runs.batches import Batches, PlateOutcome, Timings
 from atlas_resources.runs.claims import sweep_dead
@@ -21,6 +21,7 @@ from atlas_resources.runs.sealed import find_done
 from atlas_resources.runs.sealing import Measurement, Run, open_run
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import UpstreamMissing, require_sealed
+from atlas_resources.withdrawals.in_force import PlateWithdrawn, Withdrawn, read_withdrawn, require_not_withdrawn
 
 LOG = logging.getLogger(__name__)
 
@@ -82,7 +83,8 @@ def execute_run(
 ) -> Iterator[Outcome]:
     """Measures every plate that is not done; yields each plate's outcome as soon as it is sealed, done plates first.
 
-    If all plates are done it opens no run and loads no model.
+    If all plates are done it opens no run and loads no model. A withdrawn plate is not measured, and is not in the
+    report.
 
     Args:
         dataset: where the plates are.
@@ -94,8 +96,29 @@ def execute_run(
         log: receives the run's folder, reduced batch sizes, and the time spent in each stage.
 
     Raises:
+        InstrumentWithdrawn: the instrument, or one that it reads, is withdrawn.
+        DatasetBroken: the log of withdrawals is not whole.
         Whatever `work.load` raises, before any plate is measured. OSError or DeviceLost if the disk or the GPU fails.
     """
+    withdrawn = read_withdrawn(dataset.root)
+    withdrawn.require_instrument(instrument)
+    left_out = withdrawn_outcomes(dataset, plate_ids, withdrawn)
+    yield from left_out.values()
+    kept = [plate_id for plate_id in plate_ids if plate_id not in left_out]
+    yield from _execute(dataset, instrument, kept, work, is_forced=is_forced, dagster_run_id=dagster_run_id, log=log)
+
+
+def _execute(
+    dataset: Dataset,
+    instrument: Instrument,
+    plate_ids: Sequence[str],
+    work: Work,
+    *,
+    is_forced: bool,
+    dagster_run_id: str | None,
+    log: logging.Logger,
+) -> Iterator[Outcome]:
+    """Measures plates that are not withdrawn, as `execute_run` does."""
     timings = Timings()
     outcomes = []
     for outcome in _look_up_all(dataset, instrument, plate_ids, is_forced):
@@ -120,6 +143,21 @@ def execute_run(
         report = _report(run, timings, named, outcomes)
         run.write_report(report)
         log.info(f"{run.run_id}: {_summary(report)}")
+
+
+def withdrawn_outcomes(
+    dataset: Dataset, plate_ids: Sequence[str], withdrawn: Withdrawn
+) -> dict[str, PlateOutcome[Any]]:
+    """The outcomes of the plates that are withdrawn and not measured, by id."""
+    outcomes = {}
+    for plate_id in plate_ids if withdrawn.entries else ():
+        try:
+            require_not_withdrawn(dataset.plate(plate_id), withdrawn)
+        except PlateWithdrawn as error:
+            outcomes[plate_id] = PlateOutcome(plate_id, "withdrawn", None, structured(error, "decode"))
+        except PlateIdRefused:
+            continue  # it fails by name when it is measured
+    return outcomes
 
 
 def _look_up_all(

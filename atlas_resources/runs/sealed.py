@@ -10,8 +10,10 @@ from atlas_resources.instruments.instrument import InstrumentIdentity
 from atlas_resources.plates.contracts import FileDigest
 from atlas_resources.plates.json_files import DatasetBroken, parse_json, read_json, read_whole, run_fix
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.records.withdrawal import Withdrawal
 from atlas_resources.plates.run_contracts import Metrics, RunManifest
 from atlas_resources.tables.results import FILE_OF_ROLE
+from atlas_resources.withdrawals.in_force import Withdrawn, read_withdrawn
 
 MANIFEST_NAME = "run.manifest.json"
 METRICS_NAME = "metrics.json"
@@ -19,6 +21,11 @@ METRICS_NAME = "metrics.json"
 
 class SealedRun(Protocol):
     """What of a sealed run says whether it is a plate's present result."""
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        ...
 
     @property
     def instrument(self) -> InstrumentIdentity:
@@ -33,6 +40,11 @@ class SealedRun(Protocol):
     @property
     def status(self) -> Literal["complete", "failed"]:
         """Whether it has a result."""
+        ...
+
+    @property
+    def read_run_ids(self) -> tuple[str, ...]:
+        """The runs of the plate whose sealed results it read."""
         ...
 
 
@@ -53,7 +65,7 @@ def runs_by(
     source_sha256: str,
     read: Callable[[Plate, str], Sealed],
 ) -> Iterator[Sealed]:
-    """The plate's sealed runs by this version of the instrument on one source, newest first.
+    """The plate's sealed runs by this version of the instrument on one source, newest first, without withdrawn ones.
 
     The names of run folders end with the fingerprint's first 8 hex digits, so that no other manifest is read.
 
@@ -65,14 +77,52 @@ def runs_by(
         read: reads the manifest of a run, or what is known of it.
 
     Raises:
-        DatasetBroken: the manifest of a run of that name cannot be read.
+        DatasetBroken: the manifest of a run of that name, or the log of withdrawals, cannot be read.
     """
     wanted = (identity.key, identity.fingerprint, source_sha256)
+    withdrawn = withdrawn_of(plate)
     for name in names:
         if name.endswith(identity.fingerprint[:8]):
             run = read(plate, name)
-            if (run.instrument.key, run.instrument.fingerprint, run.source_sha256) == wanted:
+            if (run.instrument.key, run.instrument.fingerprint, run.source_sha256) != wanted:
+                continue
+            if withdrawal_of(plate, run, withdrawn, read) is None:
                 yield run
+
+
+def withdrawn_of(plate: Plate) -> Withdrawn:
+    """What is withdrawn in the plate's dataset. Raises DatasetBroken if the log of withdrawals is not whole."""
+    return read_withdrawn(plate.folder.parents[1])
+
+
+def withdrawal_of(
+    plate: Plate, run: Sealed, withdrawn: Withdrawn, read: Callable[[Plate, str], Sealed]
+) -> Withdrawal | None:
+    """The entry that withdraws a plate's run, or a run whose result it has read, directly or through others.
+
+    Args:
+        plate: the plate.
+        run: the run.
+        withdrawn: what is withdrawn.
+        read: reads the manifest of a run, or what is known of it. A run that is gone from disk has no manifest; it is
+            looked for by its id alone.
+
+    Raises:
+        DatasetBroken: the manifest of a run that was read cannot be read.
+    """
+    if not withdrawn.entries:
+        return None
+    key, weights_sha256 = run.instrument.key, run.instrument.weights_sha256
+    if found := withdrawn.of_run(run.run_id, plate.id, key, weights_sha256, run.source_sha256):
+        return found
+    for run_id in run.read_run_ids:
+        if (plate.runs_folder / run_id).is_dir():
+            found = withdrawal_of(plate, read(plate, run_id), withdrawn, read)
+        else:
+            found = withdrawn.of_run(run_id, plate.id, "", None, run.source_sha256)
+        if found:
+            return found
+    return None
 
 
 def _present_runs(

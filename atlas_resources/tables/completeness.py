@@ -16,9 +16,14 @@ COMPLETENESS = Table(
             "state",
             pl.String,
             "done; failed (is tried again); refused (given up: failed too often, or its own files cannot be read); "
-            "stale (complete by another version or source); missing (never measured); waiting (for another asset).",
+            "stale (complete by another version or source); missing (never measured); waiting (for another asset); "
+            "withdrawn (it is not measured).",
         ),
-        Column("reason", pl.String, "The last failure, what cannot be read, or what it waits for; null otherwise."),
+        Column(
+            "reason",
+            pl.String,
+            "The last failure, what cannot be read, what it waits for, or why it is withdrawn; null otherwise.",
+        ),
         Column("attempts", pl.Int32, "Failures of the present version on the present source."),
         Column(
             "run_id",

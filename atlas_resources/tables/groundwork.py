@@ -30,7 +30,8 @@ COLOUR_POLICY = pl.Struct(
 IS_CURRENT = Column(
     "is_current",
     pl.Boolean,
-    "Whether the row's measurements are of the present source, by the present version of the measuring code.",
+    "Whether the row's measurements are of the present source, by the present version of the measuring code, and the "
+    "plate is not withdrawn.",
 )
 MEASURE_VERSION = Column("measure_version", pl.String, "Version of the measuring code.")
 NATIVE = "At the depth of the samples where colour_policy.extremes is 16_bit_samples."
@@ -40,7 +41,8 @@ FACTS = (
     Column(
         "is_current",
         pl.Boolean,
-        "Whether the facts are of the present source, by the present version of the code. Null without facts.",
+        "Whether the facts are of the present source, by the present version of the code, and the plate is not "
+        "withdrawn. Null without facts.",
     ),
     MEASURE_VERSION,
     Column("measured_source_sha256", pl.String, "sha256 of the source that the facts are of."),

@@ -7,6 +7,7 @@ from atlas_resources.tables.groundwork import FACTS, GROUNDWORK_FAILURES, HISTOG
 from atlas_resources.tables.intake import MANIFEST_COLUMNS, REFUSED_SCANS
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.records.snapshots import SNAPSHOT_RUNS, SNAPSHOTS
+from atlas_resources.tables.records.withdrawals import WITHDRAWALS, WITHDRAWN_BY
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import (
     CODE_GIT_SHA,
@@ -50,6 +51,7 @@ PLATES = Table(
         Column("created_at", pl.Datetime("us", "UTC"), "Time of registration, UTC."),
         *MANIFEST_COLUMNS,
         *FACTS,
+        WITHDRAWN_BY,
     ),
     ("plate_id",),
 )
@@ -96,6 +98,7 @@ RUNS = Table(
         DAGSTER_RUN_ID,
         Column("inputs", FILES, "Files that it read, with their sha256. Paths are relative to the plate's folder."),
         Column("outputs", FILES, "Files that it sealed, likewise. Empty: the plate failed."),
+        WITHDRAWN_BY,
         IS_CURRENT,
     ),
     ("instrument", "plate_id", "run_id"),
@@ -134,6 +137,7 @@ MODELS = Table(
         Column("fingerprint", pl.String, "Present fingerprint; null unless admitted."),
         Column("failure_modes", pl.List(pl.String), "Known failure modes."),
         Column("sources", pl.List(pl.String), "Sources of what its spec states."),
+        WITHDRAWN_BY,
     ),
     ("instrument",),
 )
@@ -203,5 +207,6 @@ LEDGERS: dict[str, Table] = {
         SNAPSHOTS,
         SNAPSHOT_RUNS,
         REPRODUCTIONS,
+        WITHDRAWALS,
     )
 }

@@ -99,5 +99,6 @@ DAGSTER_RUN_ID = Column("dagster_run_id", pl.String, "Dagster run that made it."
 IS_CURRENT = Column(
     "is_current",
     pl.Boolean,
-    "Newest complete run of the plate with the instrument's present fingerprint and the present source.",
+    "Newest complete run of the plate with the instrument's present fingerprint and the present source, unless it is "
+    "withdrawn.",
 )

@@ -17,6 +17,7 @@ from atlas_resources.verification.plates import stray, verify_plate
 from atlas_resources.verification.reading import THREADS, Level, Reader
 from atlas_resources.verification.runs import verify_reports
 from atlas_resources.verification.snapshots import verify_snapshots
+from atlas_resources.verification.withdrawals import is_log_whole, verify_withdrawals
 
 TEMPORARY = (".atlas.duckdb.", ".refused_scans.json.", ".staged_scans.json.")
 
@@ -91,7 +92,9 @@ def verify(
         findings += _verify_folders(dataset, {plate.id for plate in plates})
         findings += verify_reports(dataset, reader)
         findings += verify_snapshots(dataset, reader)
-        findings += verify_derived(dataset, registry, reader)
+        findings += verify_withdrawals(dataset, reader)
+        if is_log_whole(dataset):
+            findings += verify_derived(dataset, registry, reader)
         root = read_tree(dataset).root_sha256
         reader.save()
     seconds = time.monotonic() - started

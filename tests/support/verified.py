@@ -12,6 +12,7 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.snapshots.creating import create_snapshot
 from atlas_resources.verification.findings import Finding
 from atlas_resources.verification.library import Level, verify
+from atlas_resources.withdrawals.entering import Person, Target, restore, withdraw
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import make_dataset
 from support.made_results import GivenVectors, build_ledgers, measure, measure_groundwork, run_instrument
@@ -28,6 +29,8 @@ def make_verified(folder: Path) -> tuple[Dataset, Registry]:
     corrected = plate.identity().model_copy(update=changes)
     write_json_atomically(plate.manifest_version_path(corrected), corrected)
     measure_groundwork(dataset)
+    entry = withdraw(dataset, Target("plate", "plate-001"), "rights", "a claim", Person("A. Person", "option"))
+    restore(dataset, entry.content.number, "settled", Person("A. Person", "option"))
     measure(dataset, registry, EMBEDDER, GivenVectors(VECTORS))
     run_instrument(dataset, registry, SEGMENTER)
     create_snapshot(dataset, registry, "first", key=Ed25519PrivateKey.generate())

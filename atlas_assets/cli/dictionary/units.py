@@ -54,6 +54,10 @@ EXACT = {
     "preprocess": "s",
     "compute": "s",
     "seal": "s",
+    "number": "number",
+    "restores": "number",
+    "restored_by": "number",
+    "withdrawn_by": "number",
 }
 """Units of single names; a name with its table or file in front comes first."""
 PATTERNS = (

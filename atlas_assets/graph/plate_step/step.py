@@ -43,8 +43,8 @@ class PlateResult:
 
     Attributes:
         plate_id: the plate.
-        status: `reused` if it was done already.
-        reason: why it failed, in one line.
+        status: `reused` if it was done already; `withdrawn` if it is withdrawn, so that nothing is made of it.
+        reason: why it failed or is not made, in one line.
         failed_before: how often the plate had failed, of a plate that is made now.
         data_version: of what was made.
         metadata: what the UI shows, for each asset of the step in turn.
@@ -52,7 +52,7 @@ class PlateResult:
     """
 
     plate_id: str
-    status: Literal["complete", "reused", "failed"]
+    status: Literal["complete", "reused", "failed", "withdrawn"]
     reason: str = ""
     failed_before: int = 0
     data_version: str = ""
@@ -98,13 +98,18 @@ class PlateStep:
         self._checks = PlateChecks(context, keys[-1]) if is_checked else None
 
     def events(self, results: Iterable[PlateResult]) -> Iterator[Any]:
-        """The events of each plate as it ends. Raises a Failure at the end if plates failed."""
-        progress, failed = _Progress(self.context, self.keys, len(self.plate_ids)), []
+        """The events of each plate as it ends; a withdrawn plate has none.
+
+        Raises a Failure at the end if plates failed, or if all are withdrawn.
+        """
+        progress, failed, withdrawn = _Progress(self.context, self.keys, len(self.plate_ids)), [], []
         for result in _once(results):
             progress.add(result)
             if result.status == "failed":
                 failed.append((result.plate_id, result.reason))
                 yield from (events.failed(result.plate_id, result.reason) for events in self._events)
+            elif result.status == "withdrawn":
+                withdrawn.append(result.reason)
             else:
                 yield from self._made(result)
         progress.show()
@@ -112,6 +117,8 @@ class PlateStep:
             yield from self._checks.concluded()
         if failed:
             raise _failure_of(failed, len(self.plate_ids))
+        if withdrawn and len(withdrawn) == len(self.plate_ids):
+            raise dg.Failure("\n".join(withdrawn), allow_retries=False)
         yield from map(_step_output, self.keys)
 
     def _made(self, result: PlateResult) -> Iterator[Any]:
@@ -142,13 +149,15 @@ class _Progress:
         self.context = context
         self.name = keys[-1].to_user_string()
         self.asked = asked
-        self.counts = {"complete": 0, "reused": 0, "failed": 0}
+        self.counts = {"complete": 0, "reused": 0, "failed": 0, "withdrawn": 0}
         self.started = time.monotonic()
         self.show()
 
     def add(self, result: PlateResult) -> None:
-        """Counts a plate, and logs at once why one failed."""
+        """Counts a plate, and logs at once why one failed or is left out."""
         self.counts[result.status] += 1
+        if result.status == "withdrawn":
+            self.context.log.warning(result.reason)
         if result.status == "failed":
             self.context.log.error(f"{result.plate_id}: {result.reason}")
         if time.monotonic() - self.shown >= PROGRESS_SECONDS:
@@ -162,7 +171,8 @@ class _Progress:
         self.context.instance.add_run_tags(self.context.run.run_id, {PROGRESS_TAG: text})
         if ended:
             rate = self.counts["complete"] / max(self.shown - self.started, 1e-9)
-            counts = ", ".join(f"{number} {status}" for status, number in self.counts.items())
+            shown = {status: number for status, number in self.counts.items() if number or status != "withdrawn"}
+            counts = ", ".join(f"{number} {status}" for status, number in shown.items())
             self.context.log.info(f"{ended} of {self.asked} plates: {counts}; {rate:.1f} plates/s")
 
 

@@ -11,6 +11,7 @@ from atlas_resources.ledgers.segment_sets import compare_sets
 from atlas_resources.plates.groundwork import HISTOGRAMS_NAME
 from atlas_resources.snapshots.tree import PLATES as PLATES_FOLDER
 from atlas_resources.tables.ledgers import LEDGERS, SEGMENT_SETS
+from atlas_resources.tables.records.withdrawals import WITHDRAWALS, WITHDRAWN_BY
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import Table
 
@@ -20,9 +21,29 @@ _IS_SEALED = f"(plate_id, run_id) IN (SELECT plate_id, run_id FROM {KEPT}.sealed
 
 
 def _sealed(then: Then, table: Table) -> str:
-    """Rows of the runs that were sealed by then; those of current runs are current."""
-    replaced = f" REPLACE ({_IS_CURRENT} AS is_current)" if "is_current" in table.schema else ""
-    return f"SELECT *{replaced} FROM {_now(table)} WHERE {_IS_SEALED}"
+    """Rows of the runs that were sealed by then; those of current runs are current. Later withdrawals are left out."""
+    columns = {"is_current": _IS_CURRENT, WITHDRAWN_BY.name: _then_in_force(then, WITHDRAWN_BY.name)}
+    replaced = ", ".join(f"{sql} AS {name}" for name, sql in columns.items() if name in table.schema)
+    return f"SELECT *{f' REPLACE ({replaced})' if replaced else ''} FROM {_now(table)} WHERE {_IS_SEALED}"
+
+
+def _then_in_force(then: Then, column: str) -> str:
+    """SQL of the number of an entry of `withdrawals`, null if it was made later."""
+    return f"CASE WHEN {column} IN ({_entries_then(then)}) THEN {column} END"
+
+
+def _entries_then(then: Then) -> str:
+    return f"SELECT number FROM {NOW}.{WITHDRAWALS.name} WHERE entered_at <= {_created_at(then)}"
+
+
+def _withdrawals(then: Then, table: Table) -> str:
+    """Entries that had been made by then."""
+    restored = _then_in_force(then, "restored_by")
+    in_force = f"kind = 'withdraw' AND {restored} IS NULL"
+    return f"""
+        SELECT * REPLACE ({restored} AS restored_by, ({in_force}) AS is_in_force) FROM {_now(table)}
+        WHERE entered_at <= {_created_at(then)}
+    """
 
 
 def _of_plates(then: Then, table: Table) -> str:
@@ -117,6 +138,8 @@ RULES: dict[str, Rule] = {
     "completeness": _absent,
     "snapshots": _snapshots,
     "snapshot_runs": _snapshot_runs,
+    "reproductions": _recorded,
+    "withdrawals": _withdrawals,
 }
 """By the ledger's name. A ledger without a rule is not in the catalogue as then."""
 

@@ -20,7 +20,7 @@ class KnownRun:
         source_sha256: of the source that it measured.
         status: whether it has a result.
         sealed_at: when it was sealed, UTC.
-        upstream_run_id: the run whose result it read; None if it read the source alone.
+        read_run_ids: the runs whose results it read; empty if it read the source alone.
         error: why it failed, in one line.
     """
 
@@ -29,8 +29,13 @@ class KnownRun:
     source_sha256: str
     status: Literal["complete", "failed"]
     sealed_at: datetime
-    upstream_run_id: str | None
+    read_run_ids: tuple[str, ...]
     error: str
+
+    @property
+    def upstream_run_id(self) -> str | None:
+        """The first run whose result it read; None if it read the source alone."""
+        return self.read_run_ids[0] if self.read_run_ids else None
 
 
 _KNOWN: Unchanged[KnownRun] = Unchanged()
@@ -48,14 +53,13 @@ def read_run(plate: Plate, run_id: str) -> KnownRun:
 
 def _read(plate: Plate, run_id: str) -> KnownRun:
     manifest = read_manifest(plate, run_id)
-    read = [file.path.split("/")[1] for file in manifest.inputs if file.path.startswith("runs/")]
     return KnownRun(
         run_id,
         _IDENTITIES.setdefault(manifest.instrument, manifest.instrument),  # one object for all plates of an instrument
         manifest.source_sha256,
         manifest.status,
         manifest.sealed_at,
-        read[0] if read else None,
+        manifest.read_run_ids,
         first_line(manifest.error.message) if manifest.error else "",
     )
 

@@ -14,12 +14,15 @@ from atlas_resources.ledgers.completeness.states import (
     Result,
     broken,
     state_of_attempts,
+    withdrawn_state,
 )
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.plate import Plate
-from atlas_resources.runs.sealed import run_names, runs_by
+from atlas_resources.plates.records.withdrawal import Withdrawal
+from atlas_resources.runs.sealed import run_names, runs_by, withdrawal_of
 from atlas_resources.tables.results import asset_name
+from atlas_resources.withdrawals.in_force import plate_withdrawal, read_withdrawn
 
 UNREADABLE = (OSError, ValueError, LookupError)
 
@@ -36,11 +39,19 @@ def read_completeness(
         dataset: the dataset.
         instruments: the instruments.
         most_attempts: after as many failures, a plate is given up.
+
+    Raises:
+        DatasetBroken: the log of withdrawals is not whole.
     """
     ordered = sorted(instruments, key=lambda instrument: instrument.depth)
     library = _Library(dataset)
     plates = [_PlateFiles(plate, library) for plate in dataset.plates()]
-    groundwork = tuple(groundwork_state(files.plate, most_attempts) for files in plates)
+    groundwork = tuple(
+        withdrawn_state(files.plate.id, files.withdrawal)
+        if files.withdrawal
+        else groundwork_state(files.plate, most_attempts)
+        for files in plates
+    )
     states = [tuple(_state_of(files, one, most_attempts) for one in ordered) for files in plates]
     columns = zip(*states, strict=True) if states else [()] * len(ordered)
     return [AssetStates(None, groundwork), *map(AssetStates, ordered, columns)]
@@ -55,6 +66,7 @@ class _Library:
 
     def __init__(self, dataset: Dataset):
         self.changes = Changes(dataset)
+        self.withdrawn = read_withdrawn(dataset.root)
         self.instrument_of: dict[str, str] = {}
 
 
@@ -65,6 +77,11 @@ class _PlateFiles:
         self.plate = plate
         self.library = library
         self._present: dict[str, tuple[KnownRun | None, list[KnownRun]]] = {}
+
+    @cached_property
+    def withdrawal(self) -> Withdrawal | None:
+        """The entry that withdraws the plate or its source."""
+        return plate_withdrawal(self.plate, self.library.withdrawn)
 
     @cached_property
     def names(self) -> list[str]:
@@ -106,9 +123,12 @@ class _PlateFiles:
         for name in self.names:
             if self.library.instrument_of.get(name, key) == key and (run := self._read(name)):
                 self.library.instrument_of[name] = run.instrument.key
-                if run.instrument.key == key and run.status == "complete":
+                if run.instrument.key == key and run.status == "complete" and not self._is_withdrawn(run):
                     return run
         return None
+
+    def _is_withdrawn(self, run: KnownRun) -> bool:
+        return withdrawal_of(self.plate, run, self.library.withdrawn, read_run) is not None
 
     def _read(self, name: str) -> KnownRun | None:
         try:
@@ -118,6 +138,12 @@ class _PlateFiles:
 
 
 def _state_of(files: _PlateFiles, instrument: Instrument, most_attempts: int) -> PlateState:
+    entry = files.withdrawal or files.library.withdrawn.of_instrument(instrument)
+    return withdrawn_state(files.plate.id, entry) if entry else _measured_state(files, instrument, most_attempts)
+
+
+def _measured_state(files: _PlateFiles, instrument: Instrument, most_attempts: int) -> PlateState:
+    """The state of a plate that is not withdrawn with an instrument that is not."""
     plate_id = files.plate.id
     try:
         done, failures = files.present(instrument.identity)

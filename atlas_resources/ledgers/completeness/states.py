@@ -12,9 +12,10 @@ from typing import Literal
 
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.ledgers.completeness._runs import first_line
+from atlas_resources.plates.records.withdrawal import Withdrawal
 from atlas_resources.tables.results import asset_name
 
-State = Literal["done", "failed", "refused", "stale", "missing", "waiting"]
+State = Literal["done", "failed", "refused", "stale", "missing", "waiting", "withdrawn"]
 STATES: dict[State, str] = {
     "done": "complete, by the present version on the present source",
     "failed": "failed, and is tried again",
@@ -22,6 +23,7 @@ STATES: dict[State, str] = {
     "stale": "complete, but by another version or on another source",
     "missing": "never measured",
     "waiting": "reads another asset's result of the plate, which is not done",
+    "withdrawn": "the plate, or the instrument, was withdrawn and is not measured",
 }
 GROUNDWORK = "groundwork"
 GROUNDWORK_ASSET = "plate/input_image"
@@ -53,7 +55,8 @@ class PlateState:
     Attributes:
         plate_id: the plate.
         state: one of STATES.
-        reason: the last failure, what cannot be read, or what the plate waits for, one line; empty for other states.
+        reason: the last failure, what cannot be read, what the plate waits for, or why it is withdrawn, one line; empty
+            for other states.
         attempts: failures of the present version on the present source.
         is_broken: whether the plate's own files cannot be read, so that a retry does not help.
         result: the newest complete result on disk, of the present version on the present source if there is one.
@@ -105,6 +108,11 @@ def counts_of(plates: Sequence[PlateState]) -> dict[State, int]:
 def broken(plate_id: str, reason: str) -> PlateState:
     """The state of a plate whose own files cannot be read."""
     return PlateState(plate_id, "refused", first_line(reason), is_broken=True)
+
+
+def withdrawn_state(plate_id: str, entry: Withdrawal) -> PlateState:
+    """The state of a plate that is not measured by an entry in `withdrawals/`."""
+    return PlateState(plate_id, "withdrawn", entry.line)
 
 
 def state_of_attempts(attempts: int, most_attempts: int) -> State:

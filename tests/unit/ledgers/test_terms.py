@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from atlas_resources.catalogue.commercial import commercial_views
 from atlas_resources.ledgers.terms import RULE, allowed_rows, why_not, withheld_rows
+from atlas_resources.tables.ledgers import RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
 TERMS = st.sampled_from(["yes", "no", "unknown", None])
@@ -59,6 +60,7 @@ def test_the_two_views_together_count_every_row_also_those_with_nulls():
             content = [{"instrument": key, "commercial_use": terms} for key, terms in of_table]
             connection.register(table.name, table.frame(content))
         connection.register("models", models)
+        connection.register("runs", RUNS.schema.to_frame())
         views = {view.name: view.sql for view in commercial_views()}
         inside, outside = (
             connection.execute(

@@ -28,6 +28,8 @@ KINDS = {
     "snapshot": "snapshots/*.json",
     "listing of a snapshot": "snapshots/*.sha256",
     "signature of a snapshot": "snapshots/*.sig",
+    "withdrawal": "withdrawals/0*.json",
+    "last withdrawal": "withdrawals/last.json",
     "schema": "schemas/*.json",
     "ledger": "ledger/*.parquet",
     "runs of a role": "ledger/runs_by_role/*.parquet",
