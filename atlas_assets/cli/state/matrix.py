@@ -18,6 +18,7 @@ SIGNS: dict[State, tuple[str, str]] = {
     "stale": ("~", "yellow"),
     "missing": (".", "dim"),
     "waiting": ("w", "cyan"),
+    "withdrawn": ("-", "magenta"),
 }
 """The sign and the colour of each state."""
 GROUNDWORK_ASSETS = "plate/input_image\nplate/input_color_histograms"
