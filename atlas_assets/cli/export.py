@@ -1,6 +1,7 @@
 """`atlas export` and its relatives: ledgers, regions, provenance and the catalogue as files for other programs."""
 
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -17,13 +18,17 @@ def export(
 ) -> None:
     """Write the ledgers as Parquet files, optionally without rows that may not be used commercially.
 
-    Rows left out are reported with their licence. The scans' own licences are in `plates`; Atlas does not judge them.
+    Rows of withdrawn plates and runs are never written. For commercial use, a row needs the licence of the model and
+    that of the scan: a plate is left out whose licence forbids commercial use, does not say, or is not stated, or that
+    is tagged no-AI. What is left out is reported with the reason, and in LICENCES.txt per plate.
     """
-    from atlas_resources.export.ledgers import export_ledgers
+    from atlas_resources.export.ledgers import LICENCES_NAME, export_ledgers, plates_left_out
     from atlas_resources.plates.dataset import Dataset, dataset_root
 
     try:
-        written, left_out = export_ledgers(Dataset(dataset_root()), folder, commercial)
+        dataset = Dataset(dataset_root())
+        written, left_out = export_ledgers(dataset, folder, commercial)
+        plates = plates_left_out(dataset) if commercial else []
     except (FileNotFoundError, ValueError) as error:
         raise fail(str(error)) from None
     for file in written:
@@ -31,7 +36,15 @@ def export(
     for rows in left_out:
         line = f"left out of {rows.table}: {rows.rows} rows of {rows.instrument}: {rows.reason}"
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    if commercial and not left_out:
+    reasons = Counter(plate.reason for plate in plates)
+    for reason, count in reasons.most_common():
+        line = f"left out {count} plates with all their rows: {reason}"
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if plates:
+        path = folder / LICENCES_NAME
+        line = f"{path} names each plate that was left out, and why. Correct a licence: atlas plates update FILE"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if commercial and not left_out and not plates:
         console.print("nothing was left out: every row's licence allows commercial use", highlight=False)
 
 

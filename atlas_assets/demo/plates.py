@@ -126,8 +126,11 @@ def _draw(plate: DemoPlate) -> DemoPlate:
 
 
 def _index_entry(plan: PlatePlan) -> dict[str, str | int]:
-    """A plate's entry in the index, with the field names of the Audubon plates' `data.json`, without a download."""
-    return {"plate": plan.number, "name": plan.title, "slug": plan.slug, "fileName": plan.file_name}
+    """A plate's entry in the index, with the field names of the Audubon plates' `data.json`, without a download.
+
+    The drawings are made by this code alone and are free for any use.
+    """
+    return {"plate": plan.number, "name": plan.title, "slug": plan.slug, "fileName": plan.file_name, "license": "CC0"}
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -3,16 +3,22 @@
 from collections.abc import Iterator
 
 from atlas_resources.catalogue._view import View, literal, meanings
-from atlas_resources.ledgers.terms import RULE, TABLES
+from atlas_resources.ledgers.terms import OF_ALLOWED_PLATE, PLATE_RULE, RULE, TABLES
 from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
-IS_ALLOWED = f"""({RULE} AND NOT EXISTS (
+IS_WITHDRAWN = """EXISTS (
     SELECT 1 FROM runs AS origin
     WHERE origin.run_id = results.run_id AND origin.plate_id = results.plate_id AND origin.withdrawn_by IS NOT NULL
-))"""
+)"""
+IS_ALLOWED = f"({RULE} AND NOT {IS_WITHDRAWN})"
 """True of a row of a table named `results` that may be used commercially and is not withdrawn, else false."""
+
+
+CAUSE = f"""CASE WHEN {IS_WITHDRAWN} THEN 'withdrawn' WHEN NOT {OF_ALLOWED_PLATE} THEN 'plate'
+    WHEN NOT {RULE} THEN 'instrument' END"""
+"""Why a row of a table named `results` may not be used commercially; null if it may."""
 
 
 def commercial_views() -> Iterator[View]:
@@ -28,25 +34,35 @@ def commercial_views() -> Iterator[View]:
     counts = " UNION ALL ".join(
         f"""
         SELECT {literal(name)} AS table_name, instrument, plate_id, run_id, licence, commercial_use,
-               count(*) AS row_count, {IS_CURRENT.name}, is_allowed
-        FROM (SELECT *, {IS_ALLOWED} AS is_allowed FROM {name} AS results) GROUP BY ALL
+               cause, count(*) AS row_count, {IS_CURRENT.name}
+        FROM (SELECT *, {CAUSE} AS cause FROM {name} AS results) GROUP BY ALL
         """
         for name in TABLES
     )
     columns = meanings(
-        *INSTRUMENT_TABLES.values(), table_name="Table that the rows are in.", row_count="Number of rows."
+        *INSTRUMENT_TABLES.values(),
+        table_name="Table that the rows are in.",
+        row_count="Number of rows.",
+        cause="Why: withdrawn, plate (its licence or a no-AI tag, see plates_not_for_commercial_use) or instrument.",
     )
     yield View(
         "rows_for_commercial_use",
-        f"SELECT * EXCLUDE (is_allowed) FROM ({counts}) WHERE is_allowed",
+        f"SELECT * EXCLUDE (cause) FROM ({counts}) WHERE cause IS NULL",
         "Number of results that may be used commercially, by table, instrument, plate and run.",
         columns,
     )
     yield View(
         "rows_not_for_commercial_use",
-        f"SELECT table_name, instrument, licence, commercial_use, sum(row_count)::BIGINT AS row_count "
-        f"FROM ({counts}) WHERE NOT is_allowed GROUP BY ALL",
+        f"SELECT table_name, instrument, licence, commercial_use, cause, sum(row_count)::BIGINT AS row_count "
+        f"FROM ({counts}) WHERE cause IS NOT NULL GROUP BY ALL",
         "Number of results that rows_for_commercial_use leaves out, withdrawn ones too, by table and instrument, with "
         "their licence.",
         columns,
+    )
+    yield View(
+        "plates_not_for_commercial_use",
+        f"SELECT plate_id, title, licence, rights_uri, commercial_use, no_ai FROM plates WHERE NOT {PLATE_RULE}",
+        "Plates whose scans may not be used commercially: the licence forbids it or does not say so, none is stated, "
+        "or the plate is tagged no-AI. No row of them is in a view for commercial use.",
+        meanings(LEDGERS["plates"]),
     )

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from atlas_resources.export.annotations import IIIF_CONTEXT, PlatePage
-from atlas_resources.export.rights import rights_uri
+from atlas_resources.plates.rights.uris import rights_uri
 
 RIGHTS_WORDS = ("licen", "rights", "copyright")
 """A further column whose name has one of these may have the URI of the licence."""

@@ -1,5 +1,6 @@
 """Export of the ledgers as Parquet files, optionally without rows that may not be used commercially."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +10,17 @@ from atlas_resources.export._closure import made_from
 from atlas_resources.export._destination import require_outside
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import ledger_path
-from atlas_resources.ledgers.terms import TABLES, allowed_rows, why_not, withheld_rows
+from atlas_resources.ledgers.terms import TABLES, allowed_rows, why_not, why_not_plate, withheld_plates, withheld_rows
 from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import parquet_bytes
 from atlas_resources.tables.ledgers import LEDGERS, LINEAGE, MODELS, PLATES, RUNS, SEGMENT_SETS
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
+from atlas_resources.tables.records.withdrawals import WITHDRAWN_BY
 from atlas_resources.tables.table import Table
 from atlas_resources.withdrawals.log import FOLDER
+
+LICENCES_NAME = "LICENCES.txt"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,15 @@ class LeftOut:
     table: str
     instrument: str
     rows: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class LeftOutPlate:
+    """A plate of which no row is exported for commercial use, and why."""
+
+    plate_id: str
+    title: str
     reason: str
 
 
@@ -55,19 +68,35 @@ def _left_out(name: str, rows: pl.DataFrame, models: pl.DataFrame) -> list[LeftO
     return found
 
 
+def plates_left_out(dataset: Dataset) -> list[LeftOutPlate]:
+    """The plates whose scans may not be used commercially, with the reason. Withdrawn plates are not among them."""
+    plates = _require_ledger(dataset, PLATES).filter(pl.col(WITHDRAWN_BY.name).is_null())
+    columns = ("plate_id", "title", "licence", "rights_uri", "commercial_use", "no_ai")
+    return [
+        LeftOutPlate(plate_id, title, why_not_plate(licence or uri, terms, no_ai))
+        for plate_id, title, licence, uri, terms, no_ai in withheld_plates(plates).select(columns).iter_rows()
+    ]
+
+
 def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame], list[LeftOut]]:
     """The ledgers without the rows that may not be used commercially, and what was left out of them.
 
-    Tables of results and `runs` go by their own terms, `reproductions` and `segment_sets` by the runs they come from:
-    for a set, its own and its foreground's. `lineage` keeps what the kept runs and the groundwork were made from.
-    `plates`, `histograms`, `models` and what has no row of a result are kept whole.
+    No table has a row of a plate whose scan may not be used commercially. Tables of results and `runs` go by their own
+    terms too, `reproductions` and `segment_sets` by the runs they come from: for a set, its own and its foreground's.
+    `lineage` keeps what the kept runs and the groundwork were made from. `models` and what has no row of a plate are
+    kept whole.
     """
-    models = ledgers[MODELS.name]
+    withheld = withheld_plates(ledgers[PLATES.name]).select("plate_id")
+    ledgers = {
+        name: rows.join(withheld, on="plate_id", how="anti") if "plate_id" in rows.columns else rows
+        for name, rows in ledgers.items()
+    }
+    models, plates = ledgers[MODELS.name], ledgers[PLATES.name]
     kept, left_out = dict(ledgers), []
     for name in (*TABLES, RUNS.name):
         rows = ledgers[name]
-        kept[name] = allowed_rows(rows, models)
-        left_out += _left_out(name, withheld_rows(rows, models), models)
+        kept[name] = allowed_rows(rows, models, plates)
+        left_out += _left_out(name, withheld_rows(rows, models, plates), models)
     runs = kept[RUNS.name].select("run_id", "plate_id")
     kept[REPRODUCTIONS.name] = ledgers[REPRODUCTIONS.name].join(runs, on=runs.columns, how="semi")
     kept[LINEAGE.name] = _allowed_lineage(ledgers[LINEAGE.name], runs)
@@ -112,6 +141,30 @@ def require_present_withdrawals(dataset: Dataset) -> None:
         raise ValueError(f"{dataset.ledger_dir} is behind {dataset.root / FOLDER}: {reason}. Fix: atlas run @ledgers")
 
 
+def licences_text(
+    ledgers: Mapping[str, pl.DataFrame], left_out: Sequence[LeftOut], plates: Sequence[LeftOutPlate]
+) -> str:
+    """The text beside an export for commercial use: whom to name, and what was left out and why, per plate."""
+    named = ledgers[PLATES.name].select("plate_id", "title", "licence", "rights_uri", "attribution").iter_rows()
+    kept = [
+        f"{plate_id}: {_line(title)}; licence: {_line(licence or uri)}{f'; credit: {_line(credit)}' if credit else ''}"
+        for plate_id, title, licence, uri, credit in named
+    ]
+    gone = [f"{plate.plate_id}: {_line(plate.title)}: {_line(plate.reason)}" for plate in plates]
+    rows = [f"{one.rows} rows of {one.instrument} in {one.table}: {_line(one.reason)}" for one in left_out]
+    parts = (
+        (f"Plates in this export ({len(kept)})", kept),
+        (f"Plates left out ({len(gone)})", gone),
+        ("Rows of these plates left out by the terms of the model", rows),
+    )
+    return "\n".join(line for title, lines in parts for line in (title, "", *(lines or ["none"]), ""))
+
+
+def _line(text: str | None) -> str:
+    """Text of an index in one line."""
+    return " ".join((text or "").split())
+
+
 def export_ledgers(dataset: Dataset, folder: Path, commercial: bool = False) -> tuple[list[Written], list[LeftOut]]:
     """Writes every ledger to `<folder>/<table>.parquet`. Replaces files of an earlier export, each atomically.
 
@@ -120,10 +173,11 @@ def export_ledgers(dataset: Dataset, folder: Path, commercial: bool = False) -> 
     Args:
         dataset: the dataset.
         folder: folder to write to; created if missing.
-        commercial: leave out rows that are not known to allow commercial use.
+        commercial: leave out rows that are not known to allow commercial use, by the terms of the model and of the
+            plate; `LICENCES.txt` names what was left out.
 
     Returns:
-        The files written, and the rows left out.
+        The files written, and the rows left out by the terms of models. `plates_left_out` has the plates.
 
     Raises:
         FileNotFoundError: a ledger is missing.
@@ -136,6 +190,10 @@ def export_ledgers(dataset: Dataset, folder: Path, commercial: bool = False) -> 
     left_out: list[LeftOut] = []
     if commercial:
         ledgers, left_out = _for_commercial_use(ledgers)
+        notice = licences_text(ledgers, left_out, plates_left_out(dataset))
+        write_bytes_atomically(folder / LICENCES_NAME, notice.encode())
+    else:
+        (folder / LICENCES_NAME).unlink(missing_ok=True)  # of an earlier export, which had other rows
     written = []
     for name, rows in ledgers.items():
         path = folder / f"{name}.parquet"

@@ -23,7 +23,7 @@ from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.terms import allowed_rows
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode_source
-from atlas_resources.tables.ledgers import MODELS
+from atlas_resources.tables.ledgers import MODELS, PLATES
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
@@ -57,7 +57,7 @@ def _rows(dataset: Dataset, segmenter: str, commercial: bool) -> pl.DataFrame:
             f"atlas run 'key:\"regions/{segmenter}/polygons\"', then atlas run @ledgers"
         )
     if commercial:
-        outlines = allowed_rows(outlines, read_ledger(dataset, MODELS))
+        outlines = allowed_rows(outlines, read_ledger(dataset, MODELS), read_ledger(dataset, PLATES))
     kept = _current(dataset, "pruning").select(
         *KEYS, "rank", "area_px", "area_ratio", "x_min", "y_min", "x_max", "y_max", "width_px", "height_px"
     )

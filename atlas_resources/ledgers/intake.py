@@ -12,6 +12,7 @@ from atlas_resources.ledgers.parquet import read_ledger, write_ledger
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.refused_scans import read_refused_scans
+from atlas_resources.plates.rights.stated import rights_of
 from atlas_resources.runs.faults import whole_plates
 from atlas_resources.tables.intake import REFUSED_SCANS
 from atlas_resources.tables.ledgers import PLATES
@@ -19,10 +20,15 @@ from atlas_resources.tables.ledgers import PLATES
 
 def manifest_row(manifest: PlateManifest) -> dict[str, Any]:
     """A plate's present manifest as columns of `plates`, by name."""
+    rights = rights_of(manifest)
     return {
         **manifest.model_dump(exclude={"extra", "origin"}),
         **{f"origin_{name}": value for name, value in (manifest.origin or {})},
         "licence": manifest.license,
+        "rights_uri": rights.uri,
+        "attribution": rights.attribution,
+        "commercial_use": rights.commercial_use,
+        "no_ai": rights.no_ai,
         "registered_from": shown_path(manifest.registered_from),
         "extra": json.dumps(manifest.extra, ensure_ascii=False),
         "manifest_updated_at": manifest.updated_at or manifest.created_at,

@@ -10,6 +10,16 @@ MANIFEST_COLUMNS = (
         pl.String,
         "Further columns of the plate's index, as a JSON object: extra->>'artist'. plate_index has a column for each.",
     ),
+    Column("rights_uri", pl.String, "URI of the licence or rights statement, if the index has one or a name of one."),
+    Column("attribution", pl.String, "Who has to be named, by a column such as attribution or credit line."),
+    Column(
+        "commercial_use",
+        pl.String,
+        "yes, no or unknown: whether the licence of the scan allows commercial use. Unknown where none is stated.",
+    ),
+    Column(
+        "no_ai", pl.String, "What reserves the plate from machine learning or data mining, as column: value; else null."
+    ),
     Column("source_page", pl.Int32, "Page of the source, counted from 1; null for its first or only page."),
     Column("manifest_version", pl.Int32, "1 as registered; each correction of the index data has the next number."),
     Column("manifest_updated_at", pl.Datetime("us", "UTC"), "Time of the last correction, or of registration, UTC."),

@@ -179,6 +179,7 @@ class TestDocumentation:
             "regions",
             "rows_for_commercial_use",
             "rows_not_for_commercial_use",
+            "plates_not_for_commercial_use",
             "seconds",
             "segment_set_flags",
         }

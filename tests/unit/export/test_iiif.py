@@ -7,7 +7,7 @@ import pytest
 
 from atlas_resources.export.annotations import PlatePage, annotation_page
 from atlas_resources.export.iiif import iiif_manifest, plain, value
-from atlas_resources.export.rights import rights_uri
+from atlas_resources.plates.rights.uris import rights_uri
 
 PAGE = PlatePage("plate-001", "A ring", 90, 60, "https://example.org/plates/plate-001")
 CONTEXT = "http://iiif.io/api/presentation/3/context.json"

@@ -5,12 +5,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support.fake_instruments import fake_registry, fake_spec
+from support.licensed import license_plates
 from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
 from typer.testing import CliRunner
 
 from atlas_assets.cli.export import export
 from atlas_resources.catalogue.build import build_catalogue, connect
-from atlas_resources.export.ledgers import LeftOut, export_ledgers
+from atlas_resources.export.ledgers import LeftOut, export_ledgers, plates_left_out
 from atlas_resources.instruments.spec.spec import Licence
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.tables.ledgers import LEDGERS, MODELS
@@ -31,8 +32,9 @@ def registry_with(free: Licence | None = None):
 
 @pytest.fixture
 def ledgers(dataset, fakes):
-    """Five plates, measured by all three."""
+    """Five plates in the public domain, measured by all three."""
     registry = registry_with()
+    license_plates(dataset, "CC0")
     measure_groundwork(dataset)
     for key in ("embedder_free", "embedder_nc"):
         measure(dataset, registry, key, VECTORS)
@@ -77,6 +79,7 @@ def test_a_segment_set_needs_the_terms_of_its_own_run_and_of_its_foreground(data
     """Three sets a plate, each a foreground too: only the two free ones, compared with each other, are exported."""
     specs = [fake_spec("segmenter_a"), fake_spec("segmenter_b", gain=2.0), fake_spec("segmenter_nc", gain=3.0)]
     registry = fake_registry(*specs[:2], specs[2].model_copy(update={"licence": NC}))
+    license_plates(dataset, "CC0")
     for spec in specs:
         measure(dataset, registry, spec.key, TWO_SEGMENTS)
     build_ledgers(dataset, registry)
@@ -89,13 +92,14 @@ def test_a_segment_set_needs_the_terms_of_its_own_run_and_of_its_foreground(data
 
 def test_a_segment_set_without_a_foreground_goes_by_its_own_run(dataset, fakes, tmp_path):
     registry = fake_registry(fake_spec("segmenter_a"))
+    license_plates(dataset, "CC0")
     measure(dataset, registry, "segmenter_a", TWO_SEGMENTS)
     build_ledgers(dataset, registry)
     export_ledgers(dataset, tmp_path / "free", commercial=True)
     assert exported(tmp_path / "free", "segment_sets")["foreground_instrument"].to_list() == [None] * 5
 
 
-def test_what_describes_plates_and_models_stays_whole(ledgers, tmp_path):
+def test_what_describes_free_plates_and_models_stays_whole(ledgers, tmp_path):
     export_ledgers(ledgers, tmp_path, commercial=True)
     assert exported(tmp_path, "plates").height == exported(tmp_path, "histograms").height == 5
     assert exported(tmp_path, "models").height == 3
@@ -171,3 +175,87 @@ def test_the_command_prints_what_it_wrote_and_left_out(ledgers, tmp_path, monkey
         "left out of embeddings: 5 rows of embedder_nc: its licence, CC-BY-NC-4.0, forbids commercial use"
         in result.stdout
     )
+
+
+TERMS_OF_PLATES = {
+    "plate-001": ("CC BY-NC 4.0", {}, "its licence, CC BY-NC 4.0, forbids commercial use"),
+    "plate-002": (None, {}, "its index states no licence, and what is not stated is not for commercial use"),
+    "plate-003": ("CC0", {"no_ai": "yes"}, "tagged no-AI (no_ai: yes)"),
+    "plate-004": ("ask\nus", {}, "its licence, ask\nus, is not known to allow commercial use"),
+}
+
+
+@pytest.fixture
+def mixed(ledgers):
+    """Four plates that may not be used commercially, each for another reason; the fifth may, and has to be credited."""
+    for plate_id, (licence, extra, _) in TERMS_OF_PLATES.items():
+        license_plates(ledgers, licence, plate_id, **extra)
+    license_plates(ledgers, "CC BY 4.0", "plate-005", credit_line="A museum")
+    build_ledgers(ledgers, registry_with())
+    return ledgers
+
+
+def test_a_plates_licence_and_no_ai_tag_withhold_all_its_rows(mixed, tmp_path):
+    export_ledgers(mixed, tmp_path, commercial=True)
+    for path in tmp_path.glob("*.parquet"):
+        rows = pl.read_parquet(path)
+        if "plate_id" in rows.columns:
+            assert set(rows["plate_id"]) <= {"plate-005"}, path.name
+    assert exported(tmp_path, "embeddings").height == exported(tmp_path, "plates").height == 1
+
+
+def test_each_plate_that_is_left_out_is_named_with_the_reason(mixed, tmp_path):
+    export_ledgers(mixed, tmp_path, commercial=True)
+    assert {plate.plate_id: plate.reason for plate in plates_left_out(mixed)} == {
+        plate_id: reason for plate_id, (_, _, reason) in TERMS_OF_PLATES.items()
+    }
+    lines = (tmp_path / "LICENCES.txt").read_text().splitlines()
+    assert "Plates in this export (1)" in lines
+    assert "Plates left out (4)" in lines
+    assert any(
+        line.startswith("plate-005: ") and line.endswith("licence: CC BY 4.0; credit: A museum") for line in lines
+    )
+    for plate_id, (_, _, reason) in TERMS_OF_PLATES.items():
+        assert any(line.startswith(f"{plate_id}: ") and line.endswith(" ".join(reason.split())) for line in lines)
+
+
+def test_an_export_of_everything_has_the_terms_of_each_plate(mixed, tmp_path):
+    export_ledgers(mixed, tmp_path, commercial=True)
+    export_ledgers(mixed, tmp_path)
+    assert not (tmp_path / "LICENCES.txt").exists()
+    terms = exported(tmp_path, "plates").select("commercial_use", "no_ai", "attribution").rows()
+    assert terms == [
+        ("no", None, None),
+        ("unknown", None, None),
+        ("yes", "no_ai: yes", None),
+        ("unknown", None, None),
+        ("yes", None, "A museum"),
+    ]
+
+
+def test_the_views_withhold_the_same_plates_and_say_why(mixed):
+    build_catalogue(mixed, registry_with())
+    with connect(mixed) as connection:
+        allowed = connection.execute("SELECT plate_id FROM commercial_embeddings").fetchall()
+        causes = connection.execute(
+            "SELECT instrument, cause, row_count FROM rows_not_for_commercial_use WHERE table_name = 'embeddings'"
+        ).fetchall()
+        plates = connection.execute("SELECT plate_id FROM plates_not_for_commercial_use ORDER BY ALL").fetchall()
+    assert allowed == [("plate-005",)]
+    assert sorted(causes) == [
+        ("embedder_free", "plate", 4),
+        ("embedder_nc", "instrument", 1),
+        ("embedder_nc", "plate", 4),
+    ]
+    assert plates == [(plate_id,) for plate_id in TERMS_OF_PLATES]
+
+
+def test_the_command_says_loudly_which_plates_are_left_out(mixed, tmp_path, monkeypatch):
+    import typer
+
+    app = typer.Typer()
+    app.command()(export)
+    monkeypatch.setenv("ATLAS_HOME", str(mixed.root))
+    output = CliRunner().invoke(app, [str(tmp_path / "out"), "--commercial"]).stdout
+    assert "left out 1 plates with all their rows: tagged no-AI (no_ai: yes)" in output
+    assert f"{tmp_path / 'out' / 'LICENCES.txt'} names each plate that was left out" in output

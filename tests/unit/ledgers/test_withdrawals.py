@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 from support.fake_instruments import EMBEDDER, READER, SEGMENTER, fake_registry, fake_spec, reader_spec
+from support.licensed import license_plates
 from support.made_results import (
     TWO_SEGMENTS,
     GivenVectors,
@@ -230,6 +231,7 @@ def run_of_other(dataset: Dataset, registry) -> str:
 
 
 def test_views_and_macros_have_no_row_of_what_is_withdrawn(measured, registry):
+    license_plates(measured, "CC0")
     withdrawn(measured, "plate", "plate-001")
     build_ledgers(measured, registry)
     build_catalogue(measured, registry)
