@@ -16,18 +16,18 @@ class Change(Contract):
     """Something that is other now than it was when a run was sealed."""
 
     name: str = Field(description="Such as `packages.torch` or `code.git_sha`.")
-    sealed: str | None
-    present: str | None
+    sealed: str | None = Field(description="As the run recorded it. Null: a package that was not installed.")
+    present: str | None = Field(description="In the repetition. Null: a package that is not installed.")
 
 
 class ColumnDifference(Contract):
     """How far the repeated rows of a plate are from the sealed ones in one column."""
 
-    column: str
+    column: str = Field(description="Name of the column; `(rows)` for rows that one side lacks.")
     measure: Literal["relative", "score", "box_px", "pixel_share", "delta_e", "unequal_rows"] = Field(
         description="What `largest` is: as the tolerance of that name; or the number of rows with unequal values."
     )
-    largest: float = Field(ge=0, allow_inf_nan=False)
+    largest: float = Field(ge=0, allow_inf_nan=False, description="The largest difference.")
     tolerance: float = Field(ge=0, description="0 for values that must be equal.")
     row: str = Field(description="Key of the row with the largest difference, or of the first that is not equal.")
 
@@ -39,11 +39,14 @@ class ReproducedPlate(Contract):
     """A plate's sealed result compared with its repetition."""
 
     plate_id: PlateId
-    verdict: Verdict
+    verdict: Verdict = Field(
+        description="identical: equal rows. within_tolerance: no difference beyond its tolerance. not_repeatable: there "
+        "is nothing to compare."
+    )
     reason: str | None = Field(description="Why it is different or cannot be repeated; null otherwise.")
     has_same_bytes: bool = Field(description="Whether the repetition has the digest of the sealed Parquet file.")
-    sealed_row_count: int | None = Field(default=None, ge=0)
-    repeated_row_count: int | None = Field(default=None, ge=0)
+    sealed_row_count: int | None = Field(default=None, ge=0, description="Null if nothing was compared.")
+    repeated_row_count: int | None = Field(default=None, ge=0, description="Likewise.")
     cosine_min: float | None = Field(
         default=None, description="Smallest cosine of a sealed and a repeated vector. Null: no vector, or same bytes."
     )
@@ -61,4 +64,4 @@ class Reproduction(FileContract):
     environment: Environment | None = Field(description="Of the repetition. Null: no plate could be repeated.")
     code: CodeVersion = Field(description="Of the repetition.")
     changes: list[Change] = Field(description="What differs in environment and code from what the run recorded.")
-    plates: list[ReproducedPlate]
+    plates: list[ReproducedPlate] = Field(description="The plates that were asked for, with their verdicts.")
