@@ -4,6 +4,7 @@ Dagster (1.13) cannot forget the events of single partitions: `wipe_assets` drop
 verdicts of its checks. So a plate whose result is gone is shown as failed, with the reason, until it is made again.
 """
 
+import logging
 import platform
 from collections.abc import Iterator, Sequence
 
@@ -45,12 +46,14 @@ def repair_events(
     yield from _repair_partitions(instance, differences, is_dry=is_dry)
     for asset in differences.assets:
         if asset.unrecorded:
-            yield f"{_name(asset)}: reported {named(asset.unrecorded)} as found on disk"
+            yield f"reported for {_name(asset)}: {named(asset.unrecorded)}"
             if not is_dry:
                 _report(instance, dataset, asset)
     gone = [asset for asset in differences.assets if asset.gone]
     for asset in gone:
-        yield f"{_name(asset)}: marked {named(asset.gone)} as failed: not on disk. To make them: {_command(asset)}"
+        yield f"marked as failed, since it is not on disk, for {_name(asset)}: {named(asset.gone)}"
+    if gone:
+        yield f"To make them: {_command([asset.on_disk.key for asset in gone], '--missing')}"
     if gone and not is_dry:
         _mark(instance, gone)
 
@@ -70,7 +73,7 @@ def _repair_partitions(instance: dg.DagsterInstance, differences: Differences, *
         if not is_dry:
             instance.add_dynamic_partitions(PLATES_NAME, list(differences.new_partitions))
     if differences.gone_partitions:
-        yield f"removed partitions of plates that are not registered: {named(differences.gone_partitions)}"
+        yield f"removed the partitions of plates that are not registered: {named(differences.gone_partitions)}"
         for plate_id in () if is_dry else differences.gone_partitions:
             instance.delete_dynamic_partition(PLATES_NAME, plate_id)
 
@@ -104,19 +107,27 @@ def _mark(instance: dg.DagsterInstance, assets: Sequence[AssetDifferences]) -> N
                         asset_key=asset.on_disk.key,
                         partition=plate_id,
                         description=REASON,
-                        metadata={"failed": REASON, "try_again": _command(asset, [plate_id])},
+                        metadata={"failed": REASON, "try_again": _command([asset.on_disk.key], f"--plates {plate_id}")},
                         tags={DATA_VERSION_TAG: NOT_ON_DISK},
                     )
                 )
         lines = [f"{_name(asset)}: {named(asset.gone)}" for asset in assets]
         raise dg.Failure("\n".join([f"{REASON}:", *lines]), allow_retries=False)
 
-    @dg.job(name=JOB_NAME)
+    @dg.job(name=JOB_NAME, logger_defs={"quiet": dg.LoggerDefinition(_open_quiet_logger)})
     def repair() -> None:
         not_on_disk()
 
     tags = {HOST_TAG: platform.node(), MAX_RETRIES_TAG: "0"}
-    repair.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
+    config = {"loggers": {"quiet": {}}}
+    repair.execute_in_process(instance=instance, raise_on_error=False, tags=tags, run_config=config)
+
+
+def _open_quiet_logger(context: dg.InitLoggerContext) -> logging.Logger:
+    """A logger that shows nothing: the command prints what is done, and the UI has the run's log."""
+    logger = logging.Logger(JOB_NAME)
+    logger.addHandler(logging.NullHandler())
+    return logger
 
 
 def _plan(context: dg.OpExecutionContext, key: dg.AssetKey, plate_id: str) -> None:
@@ -130,6 +141,6 @@ def _name(asset: AssetDifferences) -> str:
     return asset.on_disk.key.to_user_string()
 
 
-def _command(asset: AssetDifferences, plate_ids: Sequence[str] = ()) -> str:
-    which = f"--plates {','.join(plate_ids)}" if plate_ids else "--missing"
-    return f"atlas run 'key:\"{_name(asset)}\"' {which}"
+def _command(keys: Sequence[dg.AssetKey], which: str) -> str:
+    selection = " or ".join(f'key:"{key.to_user_string()}"' for key in keys)
+    return f"atlas run '{selection}' {which}"

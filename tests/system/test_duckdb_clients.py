@@ -145,7 +145,7 @@ class TestClient:
 )
 def test_the_text_of_views_and_macros_is_in_the_dialect_of_every_version(client: Client, catalogue: Path):
     (tables,) = answers_of_this_version(catalogue, ["SELECT sql FROM duckdb_tables() WHERE NOT internal"])
-    views = [f"CREATE VIEW {identifier(view.name)} AS {view.sql}" for view in build._views(read_registry())]
+    views = [f"CREATE VIEW {identifier(view.name)} AS {view.sql}" for view in build.views_of(read_registry())]
     macros = [f"CREATE MACRO {macro.definition}" for macro in build.MACROS]
     answers = client.ask(":memory:", [*(str(row[0]) for row in tables), *views, *macros])
     assert [answer for answer in answers if isinstance(answer, str)] == []

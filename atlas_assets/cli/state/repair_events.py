@@ -29,7 +29,7 @@ def repair_events(
         with open_instance(dataset) as instance:
             for line in repairing.repair_events(instance, dataset, registry, is_dry=dry_run):
                 count += 1
-                text = f"would have {line}" if dry_run else line
+                text = f"would have {line}" if dry_run and line[0].islower() else line
                 console.print(text, markup=False, highlight=False, soft_wrap=True)
     except ValueError as error:
         raise fail(str(error)) from None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from atlas_resources.files.contract import Contract
+from atlas_resources.files.contract import FileContract
 from atlas_resources.ledgers.completeness._runs import first_line
 from atlas_resources.ledgers.completeness._unchanged import Unchanged
 from atlas_resources.ledgers.completeness.states import PlateState, Result, broken, state_of_attempts
@@ -63,12 +63,12 @@ def groundwork_state(plate: Plate, most_attempts: int) -> PlateState:
     return PlateState(plate.id, "stale" if older else "missing", result=older, what_changed=changed)
 
 
-def _read(plate: Plate, name: str, contract: type[Contract]) -> _Known:
+def _read(plate: Plate, name: str, contract: type[FileContract]) -> _Known:
     """What a file states. Raises DatasetBroken."""
     return _KNOWN.read(plate.derived_path(name), lambda: _known(plate, name, contract))
 
 
-def _known(plate: Plate, name: str, contract: type[Contract]) -> _Known:
+def _known(plate: Plate, name: str, contract: type[FileContract]) -> _Known:
     content = read_json(plate.derived_path(name), contract)
     if isinstance(content, GroundworkCost):
         return _Known(content.measure_version, content.source_sha256, content.measured_at)

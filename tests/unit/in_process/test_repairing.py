@@ -77,7 +77,7 @@ class TestLostEvents:
     def test_partitions_and_every_result_are_reported(self, graph):
         lines = repair(graph)
         assert lines[0] == "added partitions: 3 (plate-001, plate-002, plate-003)"
-        assert f"{EMBEDDINGS}: reported 3 (plate-001, plate-002, plate-003) as found on disk" in lines
+        assert f"reported for {EMBEDDINGS}: 3 (plate-001, plate-002, plate-003)" in lines
         for name in PLATE_ASSETS:
             assert graph.materialized(name) == {"plate-001", "plate-002", "plate-003"}, name
         assert differences(graph) == []
@@ -135,8 +135,10 @@ class TestLostResults:
 
     def test_it_is_found_and_shown_as_failed_with_the_reason_and_the_command(self, deleted):
         assert differences(deleted) == [f"{EMBEDDINGS}: shown as materialised, not on disk: 1 (plate-002)"]
-        (line,) = repair(deleted)
-        assert line.startswith(f"{EMBEDDINGS}: marked 1 (plate-002) as failed: not on disk. To make them: atlas run ")
+        assert repair(deleted) == [
+            f"marked as failed, since it is not on disk, for {EMBEDDINGS}: 1 (plate-002)",
+            f"To make them: atlas run 'key:\"{EMBEDDINGS}\"' --missing",
+        ]
         assert statuses(deleted, EMBEDDINGS) == ["MATERIALIZED", "FAILED", "MATERIALIZED"]
         assert statuses(deleted, SEGMENTS) == ["MATERIALIZED"] * 3
         observations = deleted.instance.fetch_observations(dg.AssetKey(EMBEDDINGS.split("/")), limit=9).records
@@ -179,7 +181,7 @@ class TestLostPlates:
     def test_the_partition_of_a_deleted_plate_is_removed(self, agreeing):
         shutil.rmtree(agreeing.dataset.plate("plate-002").folder)
         assert differences(agreeing) == ["partitions of plates that are not registered: 1 (plate-002)"]
-        assert repair(agreeing) == ["removed partitions of plates that are not registered: 1 (plate-002)"]
+        assert repair(agreeing) == ["removed the partitions of plates that are not registered: 1 (plate-002)"]
         assert agreeing.instance.get_dynamic_partitions("plates") == ["plate-001", "plate-003"]
         assert differences(agreeing) == []
 
