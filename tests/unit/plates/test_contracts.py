@@ -14,6 +14,8 @@ from support.made_reproductions import run_of, write_repetition
 from atlas_resources.plates.intake.corrections import update_plates
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.json_files import CONTRACTS
+from atlas_resources.snapshots.creating import create_snapshot
+from atlas_resources.withdrawals.entering import Person, Target, withdraw
 
 PLACES = {
     "manifest": "plates_structured/*/manifest.json",
@@ -27,7 +29,11 @@ PLACES = {
     "report": "reports/*/report.json",
     "refused_scans": "refused_scans.json",
     "reproduction": "reproductions/*/*.json",
+    "withdrawal": "withdrawals/0*.json",
+    "last": "withdrawals/last.json",
+    "snapshot": "snapshots/*.json",
 }
+REQUIRED = ("plate_id", "run_id", "refused_scans", "reason", "name", "number")
 MANIFEST_VERSIONS = "plates_structured/*/manifests/*.json"
 
 
@@ -45,13 +51,16 @@ def made(tmp_path_factory):
         assert [one.changed for one in update_plates(dataset, folder / "titles.csv")[1]] == [
             ("title", "slug", "artist")
         ]
-        graph = Graph(dataset, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)), instance)
+        registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
+        graph = Graph(dataset, registry, instance)
         graph.materialize("plate/input_image", "plate/input_color_histograms")
         alter_source(dataset, "plate-003")
         graph.materialize("plate/input_image", "plate/input_color_histograms", forced=["groundwork"])
         graph.materialize(f"embeddings/{EMBEDDER}")
         graph.materialize(f"segments/{SEGMENTER}")
         write_repetition(dataset, run_of(dataset, EMBEDDER))
+        withdraw(dataset, Target("plate", "plate-002"), "rights", "a claim", Person("A. Person", "option"))
+        create_snapshot(dataset, registry, "first")
         yield dataset
 
 
@@ -101,7 +110,9 @@ def test_an_unknown_field_is_refused_by_schema_and_contract_alike(made, name):
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_a_missing_field_is_refused_by_schema_and_contract_alike(made, name):
     content = json.loads(next(made.root.glob(PLACES[name])).read_text())
-    required = next(field for field in ("plate_id", "run_id", "refused_scans") if field in content)
+    required = next(
+        field for field in ("plate_id", "run_id", "refused_scans", "reason", "name", "number") if field in content
+    )
     del content[required]
     with pytest.raises(jsonschema.ValidationError, match=required):
         jsonschema.Draft202012Validator(schema_of(made, name)).validate(content)
