@@ -11,6 +11,7 @@ from support.made_datasets import Graph, alter_source
 
 from atlas_assets.graph.checks.ledgers import build_ledger_checks
 from atlas_assets.graph.checks.library import build_library_checks
+from atlas_resources.files.stated_digests import state_digest
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger
 from atlas_resources.resources import DatasetResource
@@ -179,9 +180,17 @@ def test_a_file_altered_after_its_rows_were_taken_is_named_and_the_sealed_rows_s
     assert result_of(made, "embeddings:equals_sealed_files").passed
 
 
-def test_an_altered_row_of_a_ledger_prevents_a_rebuild_of_the_catalogue(made):
+def test_an_altered_ledger_is_built_again_from_the_sealed_files(made):
+    before = read_ledger(made.dataset, EMBEDDINGS)
+    change(made, EMBEDDINGS, l2_norm=pl.lit(0.5))
+    assert made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+    assert read_ledger(made.dataset, EMBEDDINGS).equals(before)
+
+
+def test_a_row_altered_together_with_the_ledgers_digest_prevents_a_rebuild_of_the_catalogue(made):
     """Rows that a ledger holds are not read again; the check compares them with the sealed files."""
     change(made, EMBEDDINGS, l2_norm=pl.lit(0.5))
+    state_digest(ledger_path(made.dataset, EMBEDDINGS))
     before = made.dataset.catalogue_path.read_bytes()
     assert not made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
     assert made.dataset.catalogue_path.read_bytes() == before
