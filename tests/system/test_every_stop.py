@@ -1,4 +1,4 @@
-"""Whatever operation of the disk is the last one, every file is whole, and doing it again completes the rest."""
+"""After a stop at any operation of the disk every file is whole, and doing the step again completes the rest."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""Schedules of work that nobody waits for: verification at night and in full once a month,
+"""Schedules of checks: verification at night and in full once a month,
 and a sample of results measured again.
 
 What measures missing plates is requested by the sensors and their nightly schedule.

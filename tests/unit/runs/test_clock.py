@@ -1,4 +1,4 @@
-"""A run's id is never older than another's, whatever the clock says."""
+"""A run's id is never older than another's, even if the clock is behind."""
 
 from datetime import UTC, datetime, timedelta
 

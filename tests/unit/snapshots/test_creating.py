@@ -159,7 +159,9 @@ def test_a_process_killed_before_the_snapshot_is_whole_leaves_none_and_the_name_
 def test_a_process_killed_after_the_json_file_leaves_a_whole_snapshot(verified):
     dataset, _ = verified
     killed_while_creating(dataset, written=2)
-    read_snapshot_tree(dataset, read_snapshot(dataset, "second"))
+    snapshot = read_snapshot(dataset, "second")
+    assert read_snapshot_tree(dataset, snapshot).root_sha256 == snapshot.root_sha256
+    assert [one.name for one in read_snapshots(dataset)] == ["first", "second"]
 
 
 def test_of_two_that_create_one_name_at_once_one_is_refused(verified):
