@@ -224,9 +224,11 @@ def test_what_is_no_iiif_document_is_refused(data: bytes):
 @pytest.mark.parametrize("name", ["items", "label", "metadata", "rights", "requiredStatement", "sequences"])
 def test_an_odd_field_is_read_as_nothing(name: str, odd: object):
     for kind in ("Manifest", "Collection"):
-        read_document(json.dumps({"type": kind, name: odd, "id": "x"}).encode())
-    read_document(json.dumps(manifest3(odd)).encode())
-    read_document(json.dumps(manifest2(odd)).encode())
+        document = read_document(json.dumps({"type": kind, name: odd, "id": "x"}).encode())
+        assert (document.kind, document.references) == (kind, ())
+        assert {canvas.image_url for canvas in document.canvases} <= {None}
+    for content in (manifest3(odd), manifest2(odd)):
+        assert {canvas.image_url for canvas in read_document(json.dumps(content).encode()).canvases} == {None}
 
 
 def test_more_metadata_than_a_manifest_may_have_is_cut():
