@@ -1,9 +1,8 @@
 """The ledgers and the catalogue as assets: unpartitioned, and rebuilt from the plates' own files."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -18,20 +17,11 @@ from atlas_assets.ui.neighbours import neighbour_pictures
 from atlas_assets.ui.plots import data_uri_markdown
 from atlas_resources.catalogue.build import MACROS, build_catalogue
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.completeness.ledger import build_completeness
+from atlas_resources.ledgers.builders import BUILDERS
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, STATES
-from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.left_out import find_left_out
-from atlas_resources.ledgers.lineage.build import build_lineage
 from atlas_resources.ledgers.lineage.columns import LINEAGE_MADE_OF, LINEAGE_READS
-from atlas_resources.ledgers.models import build_models
 from atlas_resources.ledgers.parquet import ledger_path
-from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
-from atlas_resources.ledgers.reproductions.build import build_reproductions
-from atlas_resources.ledgers.runs import build_results, build_runs
-from atlas_resources.ledgers.segment_sets import build_segment_sets
-from atlas_resources.ledgers.snapshots.build import build_snapshot_runs, build_snapshots
-from atlas_resources.ledgers.withdrawals.ledger import build_withdrawals
 from atlas_resources.models.weights import has_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
@@ -144,15 +134,14 @@ def _left_out_metadata(faults: Sequence[SealedFault]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Ledger:
-    """How a ledger is made: from which assets, and by which function."""
+    """What a ledger is made from. `BUILDERS` has the function that builds it."""
 
     table: Table
     group: str
     origin: Origin
-    build: Callable[[Dataset], pl.DataFrame]
 
 
-def _build_ledger_asset(ledger: _Ledger) -> dg.AssetsDefinition:
+def _build_ledger_asset(ledger: _Ledger, registry: Registry, most_attempts: int) -> dg.AssetsDefinition:
     table, columns = ledger.table, ledger.table.schema.names()
 
     @dg.asset(
@@ -166,7 +155,7 @@ def _build_ledger_asset(ledger: _Ledger) -> dg.AssetsDefinition:
     )
     def ledger_asset(context: dg.AssetExecutionContext, dataset: DatasetResource) -> dg.MaterializeResult:
         opened, started = dataset.open(), time.monotonic()
-        rows = ledger.build(opened)
+        rows = BUILDERS[table.name](opened, registry, most_attempts)
         seconds = time.monotonic() - started
         left_out = find_left_out(opened) if table == RUNS else []
         for fault in left_out:
@@ -183,14 +172,13 @@ def _ledgers_of_plates() -> list[_Ledger]:
     of_plates = {MANIFEST_KEY: PLATES.schema.keys() - facts, INPUT_IMAGE_KEY: facts}
     failed = {"plate_id", "source_sha256"}
     return [
-        _Ledger(PLATES, OF_PLATES, Origin(of_plates), build_plates),
-        _Ledger(HISTOGRAMS, OF_PLATES, Origin({HISTOGRAMS_KEY: HISTOGRAMS.schema.names()}), build_histograms),
-        _Ledger(REFUSED_SCANS, OF_PLATES, Origin({}, otherwise="`refused_scans.json`"), build_refused_scans),
+        _Ledger(PLATES, OF_PLATES, Origin(of_plates)),
+        _Ledger(HISTOGRAMS, OF_PLATES, Origin({HISTOGRAMS_KEY: HISTOGRAMS.schema.names()})),
+        _Ledger(REFUSED_SCANS, OF_PLATES, Origin({}, otherwise="`refused_scans.json`")),
         _Ledger(
             GROUNDWORK_FAILURES,
             OF_PLATES,
             Origin({INPUT_IMAGE_KEY: failed, HISTOGRAMS_KEY: failed}, otherwise="each plate's `derived/`"),
-            build_groundwork_failures,
         ),
     ]
 
@@ -205,29 +193,27 @@ def _ledgers_of_results(registry: Registry) -> list[_Ledger]:
             dict.fromkeys(keys, table.sealed_schema.names()),
             {IS_CURRENT.name: ("run_id", "fingerprint", "source_sha256")},
         )
-        ledgers.append(_Ledger(table, OF_RESULTS, origin, partial(build_results, registry=registry, role=role)))
+        ledgers.append(_Ledger(table, OF_RESULTS, origin))
     segments = INSTRUMENT_TABLES["segmentation"]
     sets = Origin({ledger_key(segments): segments.schema.names()}, SEGMENT_SETS_MADE_OF)
-    return [*ledgers, _Ledger(SEGMENT_SETS, OF_RESULTS, sets, build_segment_sets)]
+    return [*ledgers, _Ledger(SEGMENT_SETS, OF_RESULTS, sets)]
 
 
-def _ledgers_of_runs(registry: Registry) -> list[_Ledger]:
+def _ledgers_of_runs() -> list[_Ledger]:
     """What ran, from what, and which instruments there are."""
     results = {ledger_key(table): table.schema.names() for table in INSTRUMENT_TABLES.values()}
     read = {ledger_key(table): columns for table, columns in LINEAGE_READS}
     return [
-        _Ledger(
-            RUNS, OF_RUNS, Origin(results, otherwise="manifests of sealed runs, gathered with the results"), build_runs
-        ),
-        _Ledger(LINEAGE, OF_RUNS, Origin(read, LINEAGE_MADE_OF, "the kind of the edge"), build_lineage),
-        _Ledger(MODELS, OF_RUNS, Origin({}, otherwise="`model_specs/`"), partial(build_models, registry=registry)),
-        _Ledger(SNAPSHOTS, OF_RUNS, Origin({}, otherwise="`snapshots/`"), build_snapshots),
-        _Ledger(SNAPSHOT_RUNS, OF_RUNS, Origin({}, otherwise="`snapshots/`"), build_snapshot_runs),
-        _Ledger(REPRODUCTIONS, OF_RUNS, Origin({}, otherwise="`reproductions/`"), build_reproductions),
+        _Ledger(RUNS, OF_RUNS, Origin(results, otherwise="manifests of sealed runs, gathered with the results")),
+        _Ledger(LINEAGE, OF_RUNS, Origin(read, LINEAGE_MADE_OF, "the kind of the edge")),
+        _Ledger(MODELS, OF_RUNS, Origin({}, otherwise="`model_specs/`")),
+        _Ledger(SNAPSHOTS, OF_RUNS, Origin({}, otherwise="`snapshots/`")),
+        _Ledger(SNAPSHOT_RUNS, OF_RUNS, Origin({}, otherwise="`snapshots/`")),
+        _Ledger(REPRODUCTIONS, OF_RUNS, Origin({}, otherwise="`reproductions/`")),
     ]
 
 
-def _completeness(registry: Registry, most_attempts: int) -> _Ledger:
+def _completeness() -> _Ledger:
     """It follows the ledgers that are built from the same files, so that one refresh shows one state of the library."""
     origin = Origin(
         {ledger_key(table): table.schema.names() for table in (RUNS, PLATES, GROUNDWORK_FAILURES, MODELS)},
@@ -242,8 +228,7 @@ def _completeness(registry: Registry, most_attempts: int) -> _Ledger:
         },
         otherwise="`model_specs/`",
     )
-    build = partial(build_completeness, registry=registry, most_attempts=most_attempts)
-    return _Ledger(COMPLETENESS, OF_RUNS, origin, build)
+    return _Ledger(COMPLETENESS, OF_RUNS, origin)
 
 
 def build_ledger_assets(registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> list[dg.AssetsDefinition]:
@@ -256,11 +241,14 @@ def build_ledger_assets(registry: Registry, most_attempts: int = MOST_ATTEMPTS) 
         registry: the instruments.
         most_attempts: after as many failures, a plate is given up.
     """
-    ledgers = [*_ledgers_of_plates(), *_ledgers_of_results(registry), *_ledgers_of_runs(registry)]
-    ledgers.append(_completeness(registry, most_attempts))
+    ledgers = [*_ledgers_of_plates(), *_ledgers_of_results(registry), *_ledgers_of_runs()]
+    ledgers.append(_completeness())
     log = Origin({}, otherwise="`withdrawals/`")
-    ledgers.append(_Ledger(WITHDRAWALS, OF_RUNS, log, build_withdrawals))
-    return [*map(_build_ledger_asset, ledgers), _build_catalogue_asset(registry)]
+    ledgers.append(_Ledger(WITHDRAWALS, OF_RUNS, log))
+    return [
+        *(_build_ledger_asset(ledger, registry, most_attempts) for ledger in ledgers),
+        _build_catalogue_asset(registry),
+    ]
 
 
 def _catalogue_lineage() -> dg.TableColumnLineage:

@@ -7,6 +7,7 @@ import polars as pl
 
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.completeness.ledger import build_completeness
+from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.lineage.build import build_lineage
 from atlas_resources.ledgers.models import build_models
@@ -19,27 +20,33 @@ from atlas_resources.ledgers.withdrawals.ledger import build_withdrawals
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
-Builder = Callable[[Dataset, Registry], pl.DataFrame]
+Builder = Callable[[Dataset, Registry, int], pl.DataFrame]
+"""Builds a ledger of a dataset, by the instruments, and the number of failures after which a plate is given up."""
+
+
+def _build_results(role: str, dataset: Dataset, registry: Registry, most_attempts: int) -> pl.DataFrame:
+    return build_results(dataset, registry, role)
+
 
 BUILDERS: dict[str, Builder] = {
-    "plates": lambda dataset, registry: build_plates(dataset),
-    "histograms": lambda dataset, registry: build_histograms(dataset),
-    "refused_scans": lambda dataset, registry: build_refused_scans(dataset),
-    "groundwork_failures": lambda dataset, registry: build_groundwork_failures(dataset),
-    **{table.name: partial(build_results, role=role) for role, table in INSTRUMENT_TABLES.items()},
-    "segment_sets": lambda dataset, registry: build_segment_sets(dataset),
-    "runs": lambda dataset, registry: build_runs(dataset),
-    "lineage": lambda dataset, registry: build_lineage(dataset),
-    "reproductions": lambda dataset, registry: build_reproductions(dataset),
-    "models": build_models,
+    "plates": lambda dataset, registry, most_attempts: build_plates(dataset),
+    "histograms": lambda dataset, registry, most_attempts: build_histograms(dataset),
+    "refused_scans": lambda dataset, registry, most_attempts: build_refused_scans(dataset),
+    "groundwork_failures": lambda dataset, registry, most_attempts: build_groundwork_failures(dataset),
+    **{table.name: partial(_build_results, role) for role, table in INSTRUMENT_TABLES.items()},
+    "segment_sets": lambda dataset, registry, most_attempts: build_segment_sets(dataset),
+    "runs": lambda dataset, registry, most_attempts: build_runs(dataset),
+    "lineage": lambda dataset, registry, most_attempts: build_lineage(dataset),
+    "reproductions": lambda dataset, registry, most_attempts: build_reproductions(dataset),
+    "models": lambda dataset, registry, most_attempts: build_models(dataset, registry),
     "completeness": build_completeness,
-    "snapshots": lambda dataset, registry: build_snapshots(dataset),
-    "snapshot_runs": lambda dataset, registry: build_snapshot_runs(dataset),
-    "withdrawals": lambda dataset, registry: build_withdrawals(dataset),
+    "snapshots": lambda dataset, registry, most_attempts: build_snapshots(dataset),
+    "snapshot_runs": lambda dataset, registry, most_attempts: build_snapshot_runs(dataset),
+    "withdrawals": lambda dataset, registry, most_attempts: build_withdrawals(dataset),
 }
 """By the ledger's name. Each comes after the ledgers that it reads."""
 
 
-def build_all(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:
+def build_all(dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> dict[str, pl.DataFrame]:
     """Builds every ledger of a dataset. Returns the rows of each, by its name."""
-    return {name: build(dataset, registry) for name, build in BUILDERS.items()}
+    return {name: build(dataset, registry, most_attempts) for name, build in BUILDERS.items()}

@@ -23,7 +23,7 @@ TRUTH = ("plates_structured", "reports", "withdrawals", "snapshots", "reproducti
 """What ledgers are built from, by its name in the dataset's root."""
 
 
-def verify_derived(dataset: Dataset, registry: Registry, reader: Reader) -> Iterator[Finding]:
+def verify_derived(dataset: Dataset, registry: Registry, reader: Reader, most_attempts: int) -> Iterator[Finding]:
     """Everything that is wrong in `ledger/`, `schemas/` and `atlas.duckdb`.
 
     A ledger that is only behind, since plates were measured after it was built, is not wrong, but is noted.
@@ -42,9 +42,9 @@ def verify_derived(dataset: Dataset, registry: Registry, reader: Reader) -> Iter
     yield from found
     if found:
         return
-    reason = why_behind(dataset, registry)
+    reason = why_behind(dataset, registry, most_attempts)
     if not reason and reader.is_deep:
-        yield from _verify_rows(dataset, registry, place)
+        yield from _verify_rows(dataset, registry, place, most_attempts)
     elif reason:
         yield place.finding("unfinished", dataset.ledger_dir, f"the ledgers are behind: {reason}", BUILD)
 
@@ -91,14 +91,14 @@ def _verify_schemas(dataset: Dataset, place: Place, reader: Reader) -> Iterator[
         yield from differing
 
 
-def _verify_rows(dataset: Dataset, registry: Registry, place: Place) -> Iterator[Finding]:
+def _verify_rows(dataset: Dataset, registry: Registry, place: Place, most_attempts: int) -> Iterator[Finding]:
     """Builds every ledger again, beside the dataset, and compares rows; then those of the catalogue."""
     with tempfile.TemporaryDirectory(prefix="atlas-verify-") as folder:
         beside = Dataset(Path(folder))
         for name in TRUTH:
             if (dataset.root / name).exists():
                 (beside.root / name).symlink_to(dataset.root / name)
-        build_all(beside, registry)
+        build_all(beside, registry, most_attempts)
         for path, table in ((path, LEDGERS[path.stem]) for path in built_ledgers(dataset) if path.stem in LEDGERS):
             if path.parent == dataset.ledger_dir and not read_ledger(dataset, table).equals(read_ledger(beside, table)):
                 problem = "its rows differ from those of a rebuild from the plates' own files"

@@ -8,6 +8,7 @@ from typing import Any
 
 from atlas_resources.files.read_ahead import ahead
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.placing import GATE_NAME, INCOMING
 from atlas_resources.snapshots.tree import read_tree
@@ -66,6 +67,7 @@ def verify(
     level: Level = "standard",
     *,
     plate_ids: Sequence[str] | None = None,
+    most_attempts: int = MOST_ATTEMPTS,
     on_plate: Callable[[str], None] = lambda plate_id: None,
 ) -> Verification:
     """Verifies a dataset: plates, reports, schemas, ledgers and catalogue. Writes nothing but remembered digests.
@@ -74,6 +76,7 @@ def verify(
         dataset: the dataset.
         registry: the instruments, for whether ledgers are up to date.
         level: how thoroughly.
+        most_attempts: after as many failures, a plate is given up, which `completeness` states.
         plate_ids: only these plates, and nothing else; all plates, and everything, by default.
         on_plate: called with each plate's id once it is verified.
 
@@ -94,7 +97,7 @@ def verify(
         findings += verify_snapshots(dataset, reader)
         findings += verify_withdrawals(dataset, reader)
         if is_log_whole(dataset):
-            findings += verify_derived(dataset, registry, reader)
+            findings += verify_derived(dataset, registry, reader, most_attempts)
         root = read_tree(dataset).root_sha256
         reader.save()
     seconds = time.monotonic() - started
