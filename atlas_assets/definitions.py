@@ -47,7 +47,7 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
         asset_checks=[
             *build_ledger_checks(registry),
             *build_library_checks(registry),
-            build_verification_check(registry),
+            build_verification_check(registry, settings.most_attempts),
             build_events_check(registry),
         ],
         metadata={"dataset": dg.MetadataValue.path(root)},

@@ -56,6 +56,7 @@ def verify(
     Exit codes: 0 if nothing is wrong; files that a killed process left unfinished are listed and are not wrong. 1 if
     something is wrong: one line each, with the file, what was expected, what was found and how to fix it.
     """
+    from atlas_assets.automation.settings import read_settings
     from atlas_assets.in_process.progress import TerminalProgress
     from atlas_resources.instruments.registry import read_registry
     from atlas_resources.plates.dataset import Dataset, dataset_root
@@ -74,7 +75,12 @@ def verify(
     with TerminalProgress(Console(stderr=True) if as_json else console) as progress:
         bar = progress.add_task("plates", total=len(plate_ids or dataset.plate_ids()))
         found = verify_dataset(
-            dataset, registry, level, plate_ids=plate_ids, on_plate=lambda plate_id: progress.advance(bar)
+            dataset,
+            registry,
+            level,
+            plate_ids=plate_ids,
+            most_attempts=read_settings().most_attempts,
+            on_plate=lambda plate_id: progress.advance(bar),
         )
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=1))

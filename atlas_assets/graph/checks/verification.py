@@ -31,10 +31,14 @@ def verification_config(level: Level) -> dict[str, Any]:
     return {"ops": {f"{CATALOGUE_KEY.to_python_identifier()}_{CHECK_NAME}": {"config": {"level": level}}}}
 
 
-def build_verification_check(registry: Registry) -> Any:
+def build_verification_check(registry: Registry, most_attempts: int) -> Any:
     """Builds the check, quick by default. It fails while anything is wrong and names each file.
 
     It does not keep the catalogue from being built: the ledgers leave out what is not whole.
+
+    Args:
+        registry: the instruments.
+        most_attempts: after as many failures, a plate is given up.
     """
 
     @dg.asset_check(
@@ -47,7 +51,8 @@ def build_verification_check(registry: Registry) -> Any:
     ) -> dg.AssetCheckResult:
         if config.level not in LEVELS:
             raise dg.Failure(f"level: expected one of {', '.join(LEVELS)}, found {config.level!r}", allow_retries=False)
-        found = verify(Dataset(Path(dataset.root)), registry, config.level)  # `open` would repair schemas
+        opened = Dataset(Path(dataset.root))  # `open` would repair schemas
+        found = verify(opened, registry, config.level, most_attempts=most_attempts)
         for finding in found.findings:
             context.log.log("ERROR" if finding.is_fault else "INFO", str(finding))
         faults = [str(finding) for finding in found.faults]
