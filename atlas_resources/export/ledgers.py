@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from atlas_resources.export._closure import made_from
 from atlas_resources.export._destination import require_outside
 from atlas_resources.files.durable import write_bytes_atomically
+from atlas_resources.ledgers.lineage.closure import made_from
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.terms import TABLES, allowed_rows, why_not, why_not_plate, withheld_plates, withheld_rows
 from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals

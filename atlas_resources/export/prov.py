@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import polars as pl
 
-from atlas_resources.export._closure import made_from
 from atlas_resources.export._destination import require_outside
 from atlas_resources.files.durable import write_bytes_atomically
+from atlas_resources.ledgers.lineage.closure import made_from
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import LINEAGE, PLATES, RUNS

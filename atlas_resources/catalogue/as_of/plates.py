@@ -16,6 +16,7 @@ from atlas_resources.plates.json_files import DatasetBroken, read_json
 from atlas_resources.plates.records.snapshot import SnapshotPlate
 from atlas_resources.tables.groundwork import FACTS
 from atlas_resources.tables.ledgers import MODELS, PLATES
+from atlas_resources.tables.records.withdrawals import WITHDRAWN_BY
 
 FACT_NAMES = [column.name for column in FACTS]
 COST_NAMES = [name for name in FACT_NAMES if name.startswith("groundwork_")]
@@ -23,8 +24,12 @@ IDENTITY_NAMES = PLATES.schema.keys() - {"plate_id", "source_sha256", *FACT_NAME
 
 
 def plates_then(then: Then) -> pl.DataFrame:
-    """`plates`: a row per plate of the snapshot. Facts that were measured again since are null, with a warning."""
+    """`plates`: a row per plate of the snapshot, with its withdrawal of then.
+
+    Facts that were measured again since are null, with a warning.
+    """
     present = {row["plate_id"]: row for row in then.now(PLATES).to_dicts()}
+    entries = {number for (number,) in then.rows(then.entries)}
     rows, gone, remeasured = [], [], []
     for plate in then.snapshot.plates:
         row = present.get(plate.plate_id)
@@ -32,13 +37,15 @@ def plates_then(then: Then) -> pl.DataFrame:
             gone.append(plate.plate_id)
             continue
         row |= {"source_sha256": plate.source_sha256, **_manifest_then(then, plate, row)}
+        row[WITHDRAWN_BY.name] = row[WITHDRAWN_BY.name] if row[WITHDRAWN_BY.name] in entries else None
         facts, cost = (then.leaf(plate.plate_id, f"derived/{name}") for name in (INPUT_IMAGE_NAME, COST_NAME))
         if row["input_image_sha256"] != facts:
             row |= dict.fromkeys(FACT_NAMES)
             remeasured += [plate.plate_id] if facts else []
         elif facts:
             of_then = (then.snapshot.measure_version, plate.source_sha256)
-            row["is_current"] = (row["measure_version"], row["measured_source_sha256"]) == of_then
+            is_present = (row["measure_version"], row["measured_source_sha256"]) == of_then
+            row["is_current"] = is_present and row[WITHDRAWN_BY.name] is None
         if row["groundwork_sha256"] != cost:
             row |= dict.fromkeys(COST_NAMES)
         rows.append(row)

@@ -7,11 +7,12 @@ import polars as pl
 from atlas_resources.catalogue._view import identifier, literal
 from atlas_resources.catalogue.as_of.plates import models_then, plates_then
 from atlas_resources.catalogue.as_of.then import KEPT, NOW, Then
+from atlas_resources.ledgers.lineage.closure import made_from
 from atlas_resources.ledgers.segment_sets import compare_sets
-from atlas_resources.plates.groundwork import HISTOGRAMS_NAME
+from atlas_resources.plates.groundwork import COST_NAME, HISTOGRAMS_NAME
 from atlas_resources.snapshots.tree import PLATES as PLATES_FOLDER
 from atlas_resources.tables.ledgers import LEDGERS, SEGMENT_SETS
-from atlas_resources.tables.records.withdrawals import WITHDRAWALS, WITHDRAWN_BY
+from atlas_resources.tables.records.withdrawals import WITHDRAWN_BY
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import Table
 
@@ -29,11 +30,7 @@ def _sealed(then: Then, table: Table) -> str:
 
 def _then_in_force(then: Then, column: str) -> str:
     """SQL of the number of an entry of `withdrawals`, null if it was made later."""
-    return f"CASE WHEN {column} IN ({_entries_then(then)}) THEN {column} END"
-
-
-def _entries_then(then: Then) -> str:
-    return f"SELECT number FROM {NOW}.{WITHDRAWALS.name} WHERE entered_at <= {_created_at(then)}"
+    return f"CASE WHEN {column} IN ({then.entries}) THEN {column} END"
 
 
 def _withdrawals(then: Then, table: Table) -> str:
@@ -42,13 +39,29 @@ def _withdrawals(then: Then, table: Table) -> str:
     in_force = f"kind = 'withdraw' AND {restored} IS NULL"
     return f"""
         SELECT * REPLACE ({restored} AS restored_by, ({in_force}) AS is_in_force) FROM {_now(table)}
-        WHERE entered_at <= {_created_at(then)}
+        WHERE number IN ({then.entries})
     """
 
 
-def _of_plates(then: Then, table: Table) -> str:
-    """Edges of provenance: of the runs sealed by then, and those of no run."""
-    return f"FROM {_now(table)} WHERE run_id IS NULL OR ({_IS_SEALED})"
+def _lineage(then: Then, table: Table) -> pl.DataFrame:
+    """Edges of the runs sealed by then, of the measured files that are the same, and of what both were made from.
+
+    The commit that measured a plate is known only if its groundwork.json is the same.
+    """
+    path, of_plate = f"{literal(PLATES_FOLDER)} || subject", "run_id IS NULL AND plate_id IS NOT NULL"
+    files = then.now(
+        table,
+        f"{of_plate} AND subject_kind = 'file' AND ({path}, subject_sha256) IN (SELECT path, sha256 FROM {KEPT}.files)",
+    )
+    activities = files.filter(relation="wasGeneratedBy").select("object", "subject")
+    costed = activities.filter(pl.col("subject").str.ends_with(f"/{COST_NAME}"))
+    is_dated = pl.col("subject").is_in(costed["object"].implode()) | (pl.col("relation") != "wasAssociatedWith")
+    runs = then.now(table, f"{of_plate} AND subject_kind = 'run'").filter(
+        pl.col("subject").is_in(activities["object"].implode()), is_dated
+    )
+    others = then.now(table, f"{of_plate} AND subject_kind NOT IN ('file', 'run')")
+    start = pl.concat([then.now(table, _IS_SEALED), files, runs])
+    return made_from(start, pl.concat([others, then.now(table, "plate_id IS NULL")]))
 
 
 def _measured(then: Then, table: Table) -> str:
@@ -80,11 +93,11 @@ def _failed(then: Then, table: Table) -> str:
 
 def _refused(then: Then, table: Table) -> str:
     """Scans that are refused still and were so by then: which others were is not kept."""
-    return f"FROM {_now(table)} WHERE first_refused_at <= {_created_at(then)}"
+    return f"FROM {_now(table)} WHERE first_refused_at <= {then.created_at}"
 
 
 def _snapshots(then: Then, table: Table) -> str:
-    return f"FROM {_now(table)} WHERE created_at <= {_created_at(then)}"
+    return f"FROM {_now(table)} WHERE created_at <= {then.created_at}"
 
 
 def _snapshot_runs(then: Then, table: Table) -> str:
@@ -121,10 +134,6 @@ def _now(table: Table) -> str:
     return f"{NOW}.{identifier(table.name)}"
 
 
-def _created_at(then: Then) -> str:
-    return f"TIMESTAMPTZ {literal(then.snapshot.created_at.isoformat())}"
-
-
 RULES: dict[str, Rule] = {
     "plates": lambda then, table: plates_then(then),
     "histograms": _measured,
@@ -134,7 +143,7 @@ RULES: dict[str, Rule] = {
     **{table.name: _sealed for table in INSTRUMENT_TABLES.values()},
     "segment_sets": _segment_sets,
     "models": lambda then, table: models_then(then),
-    "lineage": _of_plates,
+    "lineage": _lineage,
     "completeness": _absent,
     "snapshots": _snapshots,
     "snapshot_runs": _snapshot_runs,

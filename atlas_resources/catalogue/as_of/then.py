@@ -9,7 +9,9 @@ from atlas_resources.catalogue._view import identifier, literal
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.records.snapshot import Snapshot
 from atlas_resources.snapshots.tree import PLATES, Tree
+from atlas_resources.tables.records.withdrawals import WITHDRAWALS
 from atlas_resources.tables.table import Table
+from atlas_resources.withdrawals.log import FOLDER
 
 if TYPE_CHECKING:
     import duckdb
@@ -62,6 +64,17 @@ class Then:
     def leaf(self, plate_id: str, path: str) -> str | None:
         """Digest that a file of a plate had; None if it was not there."""
         return self.tree.leaves.get(f"{PLATES}{plate_id}/{path}")
+
+    @property
+    def created_at(self) -> str:
+        """SQL of the time of the snapshot."""
+        return f"TIMESTAMPTZ {literal(self.snapshot.created_at.isoformat())}"
+
+    @property
+    def entries(self) -> str:
+        """SQL query of the numbers of the withdrawals and restorations that had been entered by then."""
+        files = f"SELECT sha256 FROM {KEPT}.files WHERE path LIKE {literal(f'{FOLDER}/%')}"
+        return f"SELECT number FROM {NOW}.{WITHDRAWALS.name} WHERE file_sha256 IN ({files})"
 
     def now(self, table: Table, where: str = "true") -> pl.DataFrame:
         """Rows of a table of the present catalogue, in the columns of the table."""

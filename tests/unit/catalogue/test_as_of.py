@@ -1,4 +1,4 @@
-"""The catalogue as of a snapshot is the catalogue as it was built then, row by row, whatever happened since."""
+"""The catalogue as of a snapshot is the catalogue as it was built then, row by row, also after much has changed."""
 
 import shutil
 from datetime import UTC, datetime
@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from support import fake_instruments
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.licensed import license_plates
 from support.made_datasets import draw_scan
 from support.made_results import GivenVectors, build_ledgers, measure, measure_groundwork, run_instrument
+from support.rewritten import rewrite_json
 from support.verified import make_verified
 
 from atlas_resources.catalogue.as_of.connection import connect_as_of
@@ -19,6 +21,7 @@ from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.snapshots.creating import create_snapshot
 from atlas_resources.snapshots.files import SnapshotUnknown, read_snapshot
 from atlas_resources.tables.ledgers import LEDGERS
+from atlas_resources.withdrawals.entering import Person, Target, withdraw
 
 ABSENT = {"completeness"}  # a snapshot does not keep why a plate is not done
 LATER = {"plate-001": (0.0, 1.0, 0.0), "plate-002": (0.0, 1.0, 0.1), "plate-003": (1.0, 2.0, 0.1)}
@@ -45,6 +48,8 @@ def changed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         fake_instruments.install(patch)
         dataset, registry = make_verified(folder)
+        license_plates(dataset, "CC0-1.0")
+        rewrite_json(dataset.plate("plate-001").manifest_version_paths()[-1], license="CC0-1.0")
         measure(dataset, registry, EMBEDDER, GivenVectors(VECTORS), ["plate-002"])
         create_snapshot(dataset, registry, "then")
         build(dataset, registry)
@@ -74,7 +79,7 @@ def test_every_ledger_has_a_rule():
     assert RULES.keys() == LEDGERS.keys()
 
 
-@pytest.mark.parametrize("table", sorted(LEDGERS.keys() - ABSENT - {"plates", "histograms"}))
+@pytest.mark.parametrize("table", sorted(LEDGERS.keys() - ABSENT - {"plates", "histograms", "lineage"}))
 def test_the_rows_are_those_of_the_catalogue_of_then(as_of, table):
     connection, _ = as_of
     columns = ", ".join(f'"{name}"' for name in LEDGERS[table].schema)
@@ -83,6 +88,23 @@ def test_the_rows_are_those_of_the_catalogue_of_then(as_of, table):
         assert connection.execute(query).fetchall() == [], (one, other)
     if LEDGERS[table].plate_file in ("embeddings.parquet", "segments.parquet"):
         assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() > (0,)
+
+
+def test_lineage_is_that_of_then_but_for_the_groundwork_that_was_measured_again(as_of):
+    """Its groundwork.json and its commit are not kept; the measured files themselves are the same."""
+    connection, _ = as_of
+    columns = ", ".join(f'"{name}"' for name in LEDGERS["lineage"].schema)
+    later = f"SELECT {columns} FROM lineage EXCEPT ALL SELECT {columns} FROM old.lineage"
+    assert connection.execute(later).fetchall() == []
+    gone = f"SELECT {columns} FROM old.lineage EXCEPT ALL SELECT {columns} FROM lineage"
+    assert connection.execute(f"SELECT relation, subject FROM ({gone}) ORDER BY ALL").fetchall() == [
+        ("wasAssociatedWith", "plate-001/groundwork"),
+        ("wasAssociatedWith", "plate-002/groundwork"),
+        ("wasDerivedFrom", "plate-001/derived/groundwork.json"),
+        ("wasDerivedFrom", "plate-002/derived/groundwork.json"),
+        ("wasGeneratedBy", "plate-001/derived/groundwork.json"),
+        ("wasGeneratedBy", "plate-002/derived/groundwork.json"),
+    ]
 
 
 def test_manifests_are_those_of_then(as_of):
@@ -174,3 +196,24 @@ def test_a_snapshot_that_is_newer_than_the_catalogue_says_how_to_build_it(change
     connection, warnings = connect_as_of(copy, registry, "newest")
     connection.close()
     assert [warning[:39] for warning in warnings] == ["3 results are not in the catalogue. Bui"]
+
+
+def test_what_was_withdrawn_later_is_still_there_and_what_was_withdrawn_before_is_not(tmp_path, fakes):
+    dataset, registry = make_verified(tmp_path)
+    by = Person("A. Person", "option")
+    withdraw(dataset, Target("plate", "plate-002"), "error", "a copy", by)
+    create_snapshot(dataset, registry, "then")
+    withdraw(dataset, Target("plate", "plate-001"), "rights", "a claim", by)
+    build(dataset, registry)
+    near = "SELECT plate_id FROM plate_index"
+    with connect(dataset) as present:
+        assert present.execute(near).fetchall() == []
+    connection, warnings = connect_as_of(dataset, registry, "then")
+    with connection:
+        assert connection.execute(near).fetchall() == [("plate-001",)]
+        assert connection.execute("SELECT plate_id, withdrawn_by FROM plates ORDER BY ALL").fetchall() == [
+            ("plate-001", None),
+            ("plate-002", 3),
+        ]
+        assert connection.execute("SELECT count(*) FROM withdrawals").fetchone() == (3,)
+    assert warnings == []

@@ -1,4 +1,4 @@
-"""Which edges of lineage belong to an export: from some edges on, all that lead back from them."""
+"""What some edges of lineage lead back to: from these on, all that their objects were made from."""
 
 import polars as pl
 
