@@ -10,6 +10,7 @@ from rich.console import Console
 from atlas_assets.cli.output import console, fail
 
 if TYPE_CHECKING:
+    from atlas_resources.plates.dataset import Dataset
     from atlas_resources.verification.library import Verification
 
 MEGABYTE = 1_000_000
@@ -30,6 +31,24 @@ def _print(verification: "Verification") -> None:
 
 def _show(line: str, style: str | None = None) -> None:
     console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _existing_dataset() -> "Dataset":
+    """The dataset of ATLAS_HOME. Unlike `open_dataset`, makes and repairs nothing: that is what is verified."""
+    from atlas_resources.plates.dataset import Dataset, dataset_root
+
+    dataset = Dataset(dataset_root())
+    if not dataset.plates_dir.is_dir():
+        raise fail(f"{dataset.root} is no dataset: expected a folder plates_structured. Fix: set ATLAS_HOME")
+    return dataset
+
+
+def _ids_of(dataset: "Dataset", plates: str) -> list[str]:
+    """Plate ids that are separated by commas; fails for one that is not registered."""
+    plate_ids = [plate_id.strip() for plate_id in plates.split(",")]
+    if unknown := set(plate_ids) - set(dataset.plate_ids()):
+        raise fail(f"no such plates: {', '.join(sorted(unknown))}. `atlas plates list` shows the registered plates")
+    return plate_ids
 
 
 def verify(
@@ -59,18 +78,12 @@ def verify(
     from atlas_assets.automation.settings import read_settings
     from atlas_assets.in_process.progress import TerminalProgress
     from atlas_resources.instruments.registry import read_registry
-    from atlas_resources.plates.dataset import Dataset, dataset_root
     from atlas_resources.verification.library import verify as verify_dataset
 
     if quick and deep:
         raise fail("use only one of --quick and --deep")
-    dataset, registry = Dataset(dataset_root()), read_registry()  # without making or repairing what is verified
-    if not dataset.plates_dir.is_dir():
-        raise fail(f"{dataset.root} is no dataset: expected a folder plates_structured. Fix: set ATLAS_HOME")
-    plate_ids = [plate_id.strip() for plate_id in plates.split(",")] if plates else None
-    unknown = set(plate_ids or []) - set(dataset.plate_ids())
-    if unknown:
-        raise fail(f"no such plates: {', '.join(sorted(unknown))}. `atlas plates list` shows the registered plates")
+    dataset, registry = _existing_dataset(), read_registry()
+    plate_ids = _ids_of(dataset, plates) if plates else None
     level = "quick" if quick else "deep" if deep else "standard"
     with TerminalProgress(Console(stderr=True) if as_json else console) as progress:
         bar = progress.add_task("plates", total=len(plate_ids or dataset.plate_ids()))
