@@ -36,7 +36,7 @@ class Repeated:
 def judge(repeated: Repeated, tolerance: Tolerance) -> ReproducedPlate:
     """Compares the repetition with the sealed file: first the bytes, then the rows.
 
-    A sealed file that was altered makes the plate different, whatever its rows say: it is not what the run sealed.
+    A sealed file that was altered makes the plate different, even with equal rows: it is not what the run sealed.
     """
     plate, manifest = repeated.case.plate, repeated.case.manifest
     rows = identify_rows(

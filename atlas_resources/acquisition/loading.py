@@ -1,4 +1,4 @@
-"""What an index asks for, whichever it is: a table, or a IIIF manifest or collection, on disk or by its address."""
+"""What an index asks for. An index is a table, or a IIIF manifest or collection, on disk or by its address."""
 
 from pathlib import Path
 

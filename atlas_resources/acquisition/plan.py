@@ -66,7 +66,7 @@ def _read_registered(dataset: Dataset) -> _Registered:
 
 
 def _plan_one(dataset: Dataset, registered: _Registered, wanted: WantedScan) -> Planned:
-    """A plate that the index names by id is there, whatever address it came from: an id never changes."""
+    """A plate that the index names by id is there, also if it came from another address: an id never changes."""
     item = item_of(dataset, wanted)
     state = item.state()
     named = plate_id_of(wanted)

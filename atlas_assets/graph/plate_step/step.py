@@ -134,7 +134,7 @@ def _once(results: Iterable[PlateResult]) -> Iterator[PlateResult]:
     """The same results; an error that would be the same the next time is a Failure that Dagster does not retry."""
     try:
         yield from results
-    except Exception as error:  # whatever it is, Dagster would start the step again to meet it again
+    except Exception as error:  # Dagster would start the step again, and it would meet the same error
         if isinstance(error, dg.Failure) or (isinstance(error, OSError) and error.errno in PASSING_ERRORS):
             raise
         # A lost GPU is found again by a new process only, which Dagster may start for each step.

@@ -91,7 +91,7 @@ def test_a_dry_run_lists_what_would_be_fetched_and_connects_to_nothing(archive: 
     assert not archive.dataset.root.exists()
 
 
-def test_a_plate_that_is_there_is_not_fetched_whatever_address_it_is_from(archive: Archive, tmp_path):
+def test_a_plate_that_is_there_is_not_fetched_from_any_other_address(archive: Archive, tmp_path):
     archive.add_scan("a.png", (1, 1, 1), plate_id="plate-007")
     archive.add_scan("b.png", (2, 2, 2))
     scans = tmp_path / "scans"

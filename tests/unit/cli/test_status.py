@@ -112,7 +112,7 @@ class TestManyPlates:
 
     @staticmethod
     def shown(*states: str) -> list[str]:
-        plates = tuple(PlateState(f"plate-{number:03d}", state) for number, state in enumerate(states))  # type: ignore[arg-type]
+        plates = tuple(PlateState(f"plate-{number:03d}", state) for number, state in enumerate(states))  # type: ignore[arg-type] # names of states
         table = state_table([AssetStates(None, plates)])
         if table is None:
             return []

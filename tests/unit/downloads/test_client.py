@@ -15,6 +15,7 @@ from support.hub_server import Fault
 from support.made_hubs import only_loopback
 from support.made_pulls import HURRIED, IMPATIENT
 from support.scan_server import ScanServer, running_scan_server
+from support.socket_server import answering
 
 from atlas_resources.downloads.addresses import redirected, require_address, require_public
 from atlas_resources.downloads.client import Manners, Session, Visit, open_session
@@ -266,31 +267,9 @@ def test_a_compressed_answer_is_refused_and_not_unpacked(server: ScanServer):
 
 @contextmanager
 def serving(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server on 127.0.0.1 that answers every connection as the function does."""
-
-    def answer_one(connection: socket.socket) -> None:
-        with connection:
-            try:
-                connection.recv(65536)
-                answer(connection)
-            except OSError:  # the client has left
-                return
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=answer_one, args=(connection,), daemon=True).start()
-
-    listening = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/a"
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
+    """The address of a file on a server that answers every connection as the function does."""
+    with answering(answer) as address:
+        yield f"{address}/a"
 
 
 def test_an_endless_body_is_cut(server: ScanServer):

@@ -4,7 +4,6 @@ import gzip
 import itertools
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from support.hub_server import Fault
 from support.made_hubs import CONFIG, KEY, MODEL, REVISION, WEIGHTS, Bench, bench, only_loopback
 from support.made_specs import content_of, with_field, write_spec
+from support.socket_server import answering
 
 from atlas_resources.downloads.limits import MAX_ANSWER_BYTES, LeastRate
 from atlas_resources.downloads.patience import PATIENCE, Patience
@@ -42,31 +42,9 @@ def drip(connection: socket.socket, chunks: Iterator[bytes], seconds: float) -> 
 
 @contextmanager
 def serving(answer: Callable[[socket.socket], None]) -> Iterator[Hub]:
-    """Runs a server on 127.0.0.1 that reads each request's first bytes and then answers as the function does."""
-
-    def answer_one(connection: socket.socket) -> None:
-        with connection:
-            try:
-                connection.recv(65536)
-                answer(connection)
-            except OSError:  # the client has left
-                return
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=answer_one, args=(connection,), daemon=True).start()
-
-    listening = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield Hub(f"http://127.0.0.1:{listening.getsockname()[1]}", patience=QUICK)
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
+    """A hub that reads each request's first bytes and then answers as the function does."""
+    with answering(answer) as address:
+        yield Hub(address, patience=QUICK)
 
 
 def slow_headers(connection: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Dagster's events are made to agree with the disk, whichever of the two was lost or altered."""
+"""Dagster's events are made to agree with the disk, after either was lost or altered."""
 
 import shutil
 

@@ -105,7 +105,7 @@ def test_a_source_is_withdrawn_by_its_digest(measured, registry):
 
 
 def test_weights_are_withdrawn_by_their_digest(measured, registry):
-    """The rows of every instrument with these weights, whatever its key."""
+    """The rows of every instrument with these weights, under any key."""
     weights = "ab" * 32
     marked = read_ledger(measured, RUNS)
     assert marked.is_empty()

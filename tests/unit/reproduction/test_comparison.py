@@ -110,7 +110,7 @@ class TestMasks:
         found = compared("segmentation", mask(1, solidity=0.5), mask(1, solidity=0.75))
         assert only(found) == ("solidity", "relative", 0.25, 1e-4, "mask-0001")
 
-    def test_a_class_must_be_equal_whatever_the_mask(self):
+    def test_a_class_must_be_equal_also_where_the_masks_differ(self):
         found = compared("segmentation", mask(1, class_name="paper"), mask(2, class_name="printed"))
         assert [(one.column, one.measure) for one in found] == [
             ("class_name", "unequal_rows"), ("mask_rle", "pixel_share")
