@@ -40,7 +40,7 @@ def verify_derived(dataset: Dataset, registry: Registry, reader: Reader, most_at
                 yield _stray(place, folder / name)
     found = [finding for path in built if (finding := _verify_built(place, path, reader))]
     yield from found
-    if found:
+    if found or reader.level == "quick":  # whether they are behind is found out by hashing
         return
     reason = why_behind(dataset, registry, most_attempts)
     if not reason and reader.is_deep:

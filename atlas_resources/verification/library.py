@@ -11,6 +11,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.placing import GATE_NAME, INCOMING
+from atlas_resources.plates.refused_scans import read_refused_scans
 from atlas_resources.snapshots.tree import read_tree
 from atlas_resources.verification.derived import verify_derived
 from atlas_resources.verification.findings import Finding, Place
@@ -105,7 +106,7 @@ def verify(
 
 
 def _verify_folders(dataset: Dataset, plate_ids: set[str]) -> list[Finding]:
-    """What is in `plates_structured/` and is no plate, and what killed processes left in the root.
+    """What is in `plates_structured/` and is no plate, and what killed processes left in the root, and the list of refused scans.
 
     Other entries of the root are a person's own: nothing reads them.
     """
@@ -124,4 +125,6 @@ def _verify_folders(dataset: Dataset, plate_ids: set[str]) -> list[Finding]:
     for name in sorted(os.listdir(dataset.root)):
         if name.startswith(TEMPORARY):
             findings.append(stray(place, dataset.root / name))
+    with place.noting(findings):
+        read_refused_scans(dataset)
     return findings

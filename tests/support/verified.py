@@ -9,6 +9,7 @@ from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.files.durable import write_json_atomically
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.snapshots.creating import create_snapshot
 from atlas_resources.verification.findings import Finding
 from atlas_resources.verification.library import Level, verify
@@ -21,9 +22,11 @@ VECTORS = {"plate-001": (1.0, 2.0, 0.0)}  # plate-002 has none, so that it fails
 
 
 def make_verified(folder: Path) -> tuple[Dataset, Registry]:
-    """Two plates: groundwork, vectors, masks, a failed run, a corrected manifest, a signed snapshot, a catalogue."""
+    """Two plates and a refused scan, with a file of every kind: vectors, masks, failures, a snapshot, a catalogue."""
     registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
     dataset = make_dataset(folder, "red", "green")
+    (torn := folder / "torn.png").write_bytes(b"torn")
+    list(register_scans(dataset, [torn]))
     plate = dataset.plate("plate-001")
     changes = {"title": "Corrected", "manifest_version": 2, "updated_at": datetime(2026, 11, 21, 10, tzinfo=UTC)}
     corrected = plate.identity().model_copy(update=changes)

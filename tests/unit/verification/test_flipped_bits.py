@@ -30,6 +30,7 @@ KINDS = {
     "signature of a snapshot": "snapshots/*.sig",
     "withdrawal": "withdrawals/0*.json",
     "last withdrawal": "withdrawals/last.json",
+    "refused scans": "refused_scans.json",
     "schema": "schemas/*.json",
     "ledger": "ledger/*.parquet",
     "runs of a role": "ledger/runs_by_role/*.parquet",
