@@ -12,7 +12,8 @@ from atlas_assets.ui.metadata import markdown_list
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.resources import DatasetResource
 
-JOB_NAME = OP_NAME = "reproduce_sample"
+JOB_NAME = "reproduce_sample"
+OP_NAME = "reproduce"  # Dagster wants names of ops and jobs that differ
 SHOWN = 20  # plates in the metadata of a run
 
 
@@ -36,7 +37,7 @@ def build_reproduction_job(registry: Registry) -> dg.JobDefinition:
         pool="gpu" if is_any_gpu else None,
         description="Repeats sealed results from their own manifests and compares them. Nothing of the plates changes.",
     )
-    def reproduce_sample(context: dg.OpExecutionContext, config: SampleOfResults) -> None:
+    def reproduce(context: dg.OpExecutionContext, config: SampleOfResults) -> None:
         dataset = context.resources.dataset
         if not isinstance(dataset, DatasetResource):
             raise TypeError(f"resource 'dataset': expected DatasetResource, found {type(dataset).__name__}")
@@ -49,7 +50,7 @@ def build_reproduction_job(registry: Registry) -> dg.JobDefinition:
         tags={"atlas/selection": JOB_NAME},
     )
     def job() -> None:
-        reproduce_sample()
+        reproduce()
 
     return job
 

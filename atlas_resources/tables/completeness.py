@@ -16,8 +16,8 @@ COMPLETENESS = Table(
             "state",
             pl.String,
             "done; failed (is tried again); refused (given up: failed too often, or its own files cannot be read); "
-            "stale (complete by another version or source); missing (never measured); waiting (for another asset); "
-            "withdrawn (it is not measured).",
+            "stale (complete by another version or source); missing (without a result, and not tried by the present "
+            "version); waiting (for another asset); withdrawn (it is not measured).",
         ),
         Column(
             "reason",

@@ -12,7 +12,7 @@ from atlas_resources.ledgers.builders import build_all
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.parquet import built_ledgers, read_ledger
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.json_files import CONTRACTS
+from atlas_resources.plates.json_files import CONTRACTS, DatasetBroken
 from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.verification.findings import Finding, Place
 from atlas_resources.verification.reading import Reader
@@ -42,7 +42,10 @@ def verify_derived(dataset: Dataset, registry: Registry, reader: Reader, most_at
     yield from found
     if found or reader.level == "quick":  # whether they are behind is found out by hashing
         return
-    reason = why_behind(dataset, registry, most_attempts)
+    try:
+        reason = why_behind(dataset, registry, most_attempts)
+    except DatasetBroken:  # the list of refused scans or the log of withdrawals, which has a finding of its own
+        return
     if not reason and reader.is_deep:
         yield from _verify_rows(dataset, registry, place, most_attempts)
     elif reason:

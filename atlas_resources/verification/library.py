@@ -19,7 +19,7 @@ from atlas_resources.verification.plates import stray, verify_plate
 from atlas_resources.verification.reading import THREADS, Level, Reader
 from atlas_resources.verification.runs import verify_reports
 from atlas_resources.verification.snapshots import verify_snapshots
-from atlas_resources.verification.withdrawals import is_log_whole, verify_withdrawals
+from atlas_resources.verification.withdrawals import verify_withdrawals
 
 TEMPORARY = (".atlas.duckdb.", ".refused_scans.json.", ".staged_scans.json.")
 
@@ -97,8 +97,7 @@ def verify(
         findings += verify_reports(dataset, reader)
         findings += verify_snapshots(dataset, reader)
         findings += verify_withdrawals(dataset, reader)
-        if is_log_whole(dataset):
-            findings += verify_derived(dataset, registry, reader, most_attempts)
+        findings += verify_derived(dataset, registry, reader, most_attempts)
         root = read_tree(dataset).root_sha256
         reader.save()
     seconds = time.monotonic() - started
@@ -106,7 +105,7 @@ def verify(
 
 
 def _verify_folders(dataset: Dataset, plate_ids: set[str]) -> list[Finding]:
-    """What is in `plates_structured/` and is no plate, and what killed processes left in the root, and the list of refused scans.
+    """What is no plate in `plates_structured/`, what killed processes left in the root, and the list of refused scans.
 
     Other entries of the root are a person's own: nothing reads them.
     """

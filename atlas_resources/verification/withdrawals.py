@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.tables.records.withdrawals import WITHDRAWALS
 from atlas_resources.verification.findings import Finding, Place
 from atlas_resources.verification.plates import stray
@@ -46,12 +45,3 @@ def _lost(dataset: Dataset, place: Place) -> Iterator[Finding]:
             path = dataset.root / FOLDER / f"{number:06d}-*.json"
             problem = f"expected entry {number} with sha256 {sha256}, which ledger/withdrawals has, found none"
             yield place.finding("missing", path, problem, RESTORE_FILE)
-
-
-def is_log_whole(dataset: Dataset) -> bool:
-    """Whether the log can be read. Nothing is known of what is current without it."""
-    try:
-        read_log(dataset.root)
-    except DatasetBroken:
-        return False
-    return True

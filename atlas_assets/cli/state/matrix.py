@@ -31,10 +31,11 @@ def count_table(found: Sequence[AssetStates], title: str) -> Group:
     counts = [counts_of(states.plates) for states in found]
     shown: list[State] = [state for state in STATES if state == "done" or any(count[state] for count in counts)]
     table = Table(box=SIMPLE_HEAD, show_edge=False)
-    table.add_column("", justify="right")
-    table.add_column("asset", no_wrap=True)
+    table.add_column("", justify="right", min_width=len(str(len(found))))
+    table.add_column("asset", overflow="fold")  # in a narrow terminal, names are folded and counts stay whole
     for state in shown:
-        table.add_column(f"{state} {SIGNS[state][0]}", justify="right", no_wrap=True)
+        header = f"{state} {SIGNS[state][0]}"
+        table.add_column(header, justify="right", min_width=len(header))
     for number, (states, count) in enumerate(zip(found, counts, strict=True), start=1):
         cells = [Text(str(count[state]), style=SIGNS[state][1] if count[state] else "dim") for state in shown]
         name = GROUNDWORK_ASSETS if states.name == GROUNDWORK else states.asset

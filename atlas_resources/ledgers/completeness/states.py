@@ -21,7 +21,7 @@ STATES: dict[State, str] = {
     "failed": "failed, and is tried again",
     "refused": "given up: failed too often, or the plate's own files cannot be read",
     "stale": "complete, but by another version or on another source",
-    "missing": "never measured",
+    "missing": "without a result, and not tried by the present version",
     "waiting": "reads another asset's result of the plate, which is not done",
     "withdrawn": "the plate, or the instrument, was withdrawn and is not measured",
 }

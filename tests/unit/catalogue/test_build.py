@@ -175,6 +175,7 @@ class TestDocumentation:
             "embeddings_embedder",
             "failures",
             "histogram_bins",
+            "latest_reproductions",
             "plate_index",
             "regions",
             "rows_for_commercial_use",

@@ -46,6 +46,7 @@ def test_the_index_names_every_plate_and_its_file(plates: list[DemoPlate]) -> No
         "name": "Scarlet Perched Bird",
         "slug": "scarlet-perched-bird",
         "fileName": "plate-1-scarlet-perched-bird.jpg",
+        "license": "CC0",
     }
     assert [entry["plate"] for entry in index] == list(range(1, 25))
     assert all((folder / entry["fileName"]).is_file() for entry in index)

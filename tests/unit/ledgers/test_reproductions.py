@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
+from support.licensed import license_plates
 from support.made_reproductions import edit_rows, result_path, run_of, write_repetition
 from support.made_results import build_ledgers, reseal, run_instrument
 
@@ -106,8 +107,10 @@ def test_a_file_in_the_folder_of_another_run_is_left_out(reproduced, caplog):
 
 
 def test_a_commercial_export_has_only_reproductions_of_runs_that_may_be_used(reproduced, registry, tmp_path):
+    license_plates(reproduced, "CC0")
+    license_plates(reproduced, "CC BY-NC 4.0", "plate-001")
     rebuild(reproduced, registry)
     written, _ = export_ledgers(reproduced, tmp_path / "out", commercial=True)
-    rows = {one.path.stem: one.rows for one in written}
-    assert rows.keys() == LEDGERS.keys()
-    assert rows["reproductions"] == 6
+    assert {one.path.stem for one in written} == LEDGERS.keys()
+    exported = pl.read_parquet(tmp_path / "out" / "reproductions.parquet")
+    assert exported["plate_id"].to_list() == ["plate-002", "plate-002", "plate-003", "plate-004", "plate-005"]
