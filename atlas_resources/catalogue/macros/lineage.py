@@ -77,12 +77,13 @@ LINEAGE_OF = Macro(
     "What something was made from, back to the scan: the edges of lineage that are reached from a digest (or the first "
     f"{LEAST_DIGITS} or more digits of one), the path of a file, a run, a plate or an instrument. depth counts steps.",
 )
+_IS_CURRENT = "is_current::BOOLEAN AS is_current"  # DuckDB 1.4 makes an INTEGER of a BOOLEAN in a union with NULL
 AFFECTED_BY = Macro(
     "affected_by",
     ("digest",),
     refusing(
         "affected_by",
-        ("depth", "relation", "kind", "plate_id", "instrument", "run_id", "table_name", "row_count", "is_current"),
+        ("depth", "relation", "kind", "plate_id", "instrument", "run_id", "table_name", "row_count", _IS_CURRENT),
         _ASKED,
         f"""
         WITH RECURSIVE {_THING},
