@@ -19,6 +19,7 @@ from atlas_resources.plates.run_contracts import StageSeconds, StructuredError
 from atlas_resources.runs.claims import Claim, claim_plate
 from atlas_resources.runs.measuring import structured
 from atlas_resources.runs.stages import Stopwatch
+from atlas_resources.withdrawals.in_force import PlateWithdrawn
 
 PLATE_ERRORS = {
     *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
@@ -238,7 +239,8 @@ class Batches(Generic[Sealed]):
         except OSError as error:
             _require_of_plate(error)
             failure = None
-        return PlateOutcome(prepared.plate_id, "failed", failure, result)
+        status = "withdrawn" if result.type == PlateWithdrawn.__name__ else "failed"
+        return PlateOutcome(prepared.plate_id, status, failure, result)
 
 
 def _process_died(deaths: int) -> StructuredError:

@@ -17,7 +17,7 @@ from atlas_resources.plates.run_contracts import FailedPlate, RunManifest, RunRe
 from atlas_resources.runs.batches import Batches, PlateOutcome, Timings
 from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.measuring import Measurer, Work, structured
-from atlas_resources.runs.sealed import find_done
+from atlas_resources.runs.sealed import find_done, withdrawn_of
 from atlas_resources.runs.sealing import Measurement, Run, open_run
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import UpstreamMissing, require_sealed
@@ -50,6 +50,7 @@ class _SealedRun:
         return find_done(plate, self._instrument.identity)
 
     def prepare(self, plate: Plate, stopwatch: Stopwatch) -> _Input:
+        require_not_withdrawn(plate, withdrawn_of(plate))  # it may have been withdrawn since the run began
         with stopwatch.stage("decode"):
             source, upstream = plate.source_digest(), self._instrument.upstream
             sealed = require_sealed(plate, upstream) if upstream else None
@@ -62,8 +63,8 @@ class _SealedRun:
         return self._run.seal(plate, prepared.files, result, stopwatch)
 
     def seal_failure(self, plate: Plate, error: StructuredError) -> RunManifest | None:
-        """Seals the failure, unless the plate's own files are unreadable or it waits for an upstream result."""
-        if error.type == UpstreamMissing.__name__:
+        """Seals the failure, unless the plate's own files are unreadable, or it is withdrawn or waits for a result."""
+        if error.type in (UpstreamMissing.__name__, PlateWithdrawn.__name__):
             return None
         source = None
         with suppress(OSError, ValueError, LookupError):
@@ -182,6 +183,8 @@ def _look_up(dataset: Dataset, instrument: Instrument, plate_id: str, is_forced:
 
 
 def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: list[Outcome]) -> RunReport:
+    withdrawn = {outcome.plate_id for outcome in outcomes if outcome.status == "withdrawn"}
+    plate_ids = [plate_id for plate_id in plate_ids if plate_id not in withdrawn]
     known = set(plate_ids)  # the report's schema accepts valid plate ids only
     outcomes = [outcome for outcome in outcomes if outcome.plate_id in known]
     failed = [

@@ -23,6 +23,8 @@ from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.withdrawals.touched import find_touched
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import read_json
+from atlas_resources.plates.run_contracts import RunReport
 from atlas_resources.runs.execution import execute_run
 from atlas_resources.runs.sealed import find_done
 from atlas_resources.tables.ledgers import PLATES, RUNS
@@ -195,6 +197,25 @@ def test_a_withdrawn_plate_is_left_out_of_a_run_and_of_its_report(dataset, regis
     assert not dataset.plate("plate-002").runs_folder.exists()
     (report,) = dataset.reports_dir.glob("*/report.json")
     assert "plate-002" not in report.read_text()
+
+
+def test_a_plate_that_is_withdrawn_while_a_run_is_under_way_is_not_measured(dataset, registry):
+    class Withdrawing(GivenVectors):
+        def load(self) -> None:
+            withdrawn(dataset, "plate", "plate-002")
+
+    outcomes = list(
+        execute_run(dataset, registry.instruments[EMBEDDER], dataset.plate_ids(), Withdrawing(VECTORS.vectors))
+    )
+    found = {outcome.plate_id: outcome for outcome in outcomes}
+    assert {plate_id for plate_id, outcome in found.items() if outcome.status == "complete"} == EVERYTHING - {
+        "plate-002"
+    }
+    assert (found["plate-002"].status, found["plate-002"].sealed) == ("withdrawn", None)
+    assert "withdrawn by entry 1" in found["plate-002"].reason
+    assert not dataset.plate("plate-002").runs_folder.exists()
+    (report,) = [read_json(path, RunReport) for path in dataset.reports_dir.glob("*/report.json")]
+    assert (report.status, set(report.selected)) == ("complete", EVERYTHING - {"plate-002"})
 
 
 def test_sealed_files_are_not_touched(measured, registry):
