@@ -9,7 +9,7 @@ from pathlib import Path
 
 from atlas_resources.files.durable import make_folder, write_bytes_atomically
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN
-from atlas_resources.plates.json_files import CONTRACTS, json_schema
+from atlas_resources.plates.json_files import CONTRACTS, schema_bytes
 from atlas_resources.plates.plate import Plate, require_plate_id
 
 ROOT_VARIABLE = "ATLAS_HOME"
@@ -95,8 +95,7 @@ class Dataset:
     def schemas(self) -> Iterator[tuple[Path, bytes]]:
         """The file of each JSON file's schema, and the content that this release writes."""
         for name in CONTRACTS:
-            schema = json.dumps(json_schema(name), indent=2, ensure_ascii=False) + "\n"
-            yield self.schemas_dir / f"{name}.schema.json", schema.encode()
+            yield self.schemas_dir / f"{name}.schema.json", schema_bytes(name)
 
     def ensure(self) -> None:
         """Creates the root and its folders, and updates `schemas/`. Writes only what is missing or out of date."""
