@@ -26,15 +26,6 @@ def all_checks(registry: Registry) -> list[Any]:
     return [*build_ledger_checks(registry), *build_library_checks(registry)]
 
 
-@pytest.fixture
-def made(graph):
-    """The graph with everything materialised once."""
-    graph.materialize("plate/manifest", "plate/input_image", "plate/input_color_histograms")
-    graph.materialize("embeddings/fake_embedder", "segments/fake_segmenter")
-    assert graph.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
-    return graph
-
-
 def result_of(graph, name: str) -> dg.AssetCheckResult:
     """The check's result on the current ledgers."""
     table, _, check_name = name.partition(":")

@@ -45,15 +45,6 @@ def test_the_catalogue_is_built_after_every_ledger(parents):
     assert parents["catalogue"] == {f"ledger/{name}" for name in LEDGERS}
 
 
-@pytest.fixture
-def refreshed(graph):
-    """The graph over five plates, all measured, with every ledger and the catalogue built once."""
-    graph.materialize("plate/manifest", "plate/input_image", "plate/input_color_histograms")
-    graph.materialize("embeddings/fake_embedder", "segments/fake_segmenter")
-    assert graph.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
-    return graph
-
-
 def metadata_of(graph, name: str) -> dict[str, Any]:
     """The metadata of an asset's last materialisation, by name."""
     event = graph.instance.get_latest_materialization_event(dg.AssetKey(name.split("/")))
@@ -67,44 +58,44 @@ def origins(graph, name: str, column: str) -> set[tuple[str, str]]:
     return {(dep.asset_key.to_user_string(), dep.column_name) for dep in lineage.deps_by_column[column]}
 
 
-def test_each_refresh_states_what_every_column_is_made_of(refreshed):
-    assert origins(refreshed, "ledger/embeddings", "vector") == {("embeddings/fake_embedder", "vector")}
-    assert origins(refreshed, "ledger/embeddings", "is_current") == {
+def test_each_refresh_states_what_every_column_is_made_of(built):
+    assert origins(built, "ledger/embeddings", "vector") == {("embeddings/fake_embedder", "vector")}
+    assert origins(built, "ledger/embeddings", "is_current") == {
         ("embeddings/fake_embedder", name) for name in ("run_id", "fingerprint", "source_sha256")
     }
-    assert origins(refreshed, "ledger/plates", "title") == {("plate/manifest", "title")}
-    assert origins(refreshed, "ledger/plates", "luminance_mean") == {("plate/input_image", "luminance_mean")}
-    assert origins(refreshed, "ledger/lineage", "run_id") == {("ledger/runs", "run_id")}
+    assert origins(built, "ledger/plates", "title") == {("plate/manifest", "title")}
+    assert origins(built, "ledger/plates", "luminance_mean") == {("plate/input_image", "luminance_mean")}
+    assert origins(built, "ledger/lineage", "run_id") == {("ledger/runs", "run_id")}
     assert {("ledger/runs", "inputs"), ("ledger/plates", "measured_source_sha256")} <= origins(
-        refreshed, "ledger/lineage", "object_sha256"
+        built, "ledger/lineage", "object_sha256"
     )
-    assert ("ledger/embeddings", "run_id") in origins(refreshed, "ledger/runs", "run_id")
-    assert origins(refreshed, "catalogue", "segments.area_px") == {("ledger/segments", "area_px")}
+    assert ("ledger/embeddings", "run_id") in origins(built, "ledger/runs", "run_id")
+    assert origins(built, "catalogue", "segments.area_px") == {("ledger/segments", "area_px")}
 
 
-def test_every_column_in_a_lineage_is_a_column_of_a_parent(refreshed):
-    graph = refreshed.definitions.resolve_asset_graph()
+def test_every_column_in_a_lineage_is_a_column_of_a_parent(built):
+    graph = built.definitions.resolve_asset_graph()
 
     def columns_of(key: dg.AssetKey) -> set[str]:
         return {column.name for column in graph.get(key).metadata["dagster/column_schema"].columns}
 
     for name in (*(f"ledger/{name}" for name in LEDGERS), "catalogue"):
         key = dg.AssetKey(name.split("/"))
-        deps_by_column = metadata_of(refreshed, name)["dagster/column_lineage"].deps_by_column
+        deps_by_column = metadata_of(built, name)["dagster/column_lineage"].deps_by_column
         assert set(deps_by_column) <= columns_of(key)
         for dep in (dep for deps in deps_by_column.values() for dep in deps):
             assert dep.column_name in columns_of(dep.asset_key), (name, dep)
             assert dep.asset_key in graph.get(key).parent_keys, (name, dep)
 
 
-def test_the_ui_shows_the_origin_of_columns_as_a_table(refreshed):
-    shown = refreshed.definitions.resolve_asset_graph().get(dg.AssetKey(["ledger", "lineage"])).metadata["columns_from"]
+def test_the_ui_shows_the_origin_of_columns_as_a_table(built):
+    shown = built.definitions.resolve_asset_graph().get(dg.AssetKey(["ledger", "lineage"])).metadata["columns_from"]
     assert "| `run_id` | the same of `ledger/runs` |" in shown.value
     assert "| `relation`, `subject_kind`, `object_kind` | the kind of the edge |" in shown.value
 
 
-def test_a_refresh_has_numbers_that_the_ui_plots(refreshed):
-    embeddings, runs = metadata_of(refreshed, "ledger/embeddings"), metadata_of(refreshed, "ledger/runs")
+def test_a_refresh_has_numbers_that_the_ui_plots(built):
+    embeddings, runs = metadata_of(built, "ledger/embeddings"), metadata_of(built, "ledger/runs")
     assert (embeddings["dagster/row_count"], embeddings["plates"], embeddings["current_rows"]) == (5, 5, 5)
     assert (runs["dagster/row_count"], runs["current_rows"], runs["failed_runs"]) == (10, 10, 0)
     for name in ("seconds", "file_size_bytes", "median_seconds_per_plate"):
@@ -124,7 +115,7 @@ def test_ledgers_of_what_went_wrong_show_it(graph, tmp_path):
     assert metadata_of(graph, "ledger/groundwork_failures")["first_rows"].startswith("- plate-002: ")
 
 
-def test_types_of_columns_are_short(refreshed):
-    schema = refreshed.definitions.resolve_asset_graph().get(dg.AssetKey(["ledger", "runs"])).metadata
+def test_types_of_columns_are_short(built):
+    schema = built.definitions.resolve_asset_graph().get(dg.AssetKey(["ledger", "runs"])).metadata
     types = {column.name: column.type for column in schema["dagster/column_schema"].columns}
     assert (types["sealed_at"], types["attempt"]) == ("Datetime (UTC)", "Int32")
