@@ -1,16 +1,27 @@
-"""The wheel works outside the checkout: in an empty folder, for the demo and for a project of one's own."""
+"""The wheel works outside the checkout: in an empty folder, for the demo and for a project of one's own.
+
+On the demo's dataset, queries of pages give the answers shown, and those of docs/catalogue.md run.
+"""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
+from support.readme_answers import README, differences, shown
 from support.served import BIN
 
+from atlas_resources.catalogue.build import connect
 from atlas_resources.files.project import PROJECT_ROOT
+from atlas_resources.plates.dataset import Dataset
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+
+CATALOGUE_PAGE = PROJECT_ROOT / "docs" / "catalogue.md"
+QUERIES_PAGE = PROJECT_ROOT / "docs" / "queries.md"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +53,7 @@ def run(packages: Path, folder: Path, *command: str | Path) -> str:
         env={**environment, **own},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
@@ -68,11 +79,56 @@ def test_the_packaged_specs_are_whole(packages: Path, tmp_path: Path):
     assert "0 problems" in atlas(packages, tmp_path, "models", "check")
 
 
-def test_the_demo_runs_in_an_empty_folder(packages: Path, tmp_path: Path):
-    atlas(packages, tmp_path, "demo")
-    assert (tmp_path / "data" / "atlas" / "atlas.duckdb").is_file()
-    answer = atlas(packages, tmp_path, "query", "SELECT count(*) AS plates FROM plates")
+def statements(page: str) -> list[str]:
+    """The statements of a page's SQL blocks."""
+    blocks = re.findall(r"```sql\n(.*?)```", page, flags=re.DOTALL)
+    return [statement for block in blocks for statement in re.split(r";[^\n]*\n", block) if statement.strip()]
+
+
+@pytest.fixture(scope="module")
+def demonstrated(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that was empty before `atlas demo`."""
+    folder = tmp_path_factory.mktemp("demonstrated")
+    atlas(packages, folder, "demo")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def connection(demonstrated: Path):
+    with connect(Dataset(demonstrated / "data" / "atlas")) as opened:
+        yield opened
+
+
+def test_the_demo_runs_in_an_empty_folder(packages: Path, demonstrated: Path):
+    assert (demonstrated / "data" / "atlas" / "atlas.duckdb").is_file()
+    answer = atlas(packages, demonstrated, "query", "SELECT count(*) AS plates FROM plates")
     assert "24" in answer
+
+
+@pytest.mark.parametrize(("page", "count"), [(README, 6), (QUERIES_PAGE, 35)], ids=["README.md", "queries.md"])
+def test_each_query_gives_the_rows_below_it(connection, page, count):
+    examples = shown(page)
+    assert len(examples) == page.read_text(encoding="utf-8").count("```sql") == count
+    wrong = {sql: found for sql, expected in examples if (found := differences(connection, sql, expected))}
+    assert wrong == {}
+
+
+def test_the_statements_of_the_catalogue_s_page_run(connection):
+    failed = {}
+    for statement in statements(CATALOGUE_PAGE.read_text(encoding="utf-8")):
+        try:
+            connection.execute(statement).fetchall()
+        except duckdb.Error as error:
+            failed[statement] = str(error)
+    assert failed == {}
+
+
+def test_statements_of_a_page_are_found():
+    assert statements("```sql\nSHOW TABLES;  -- all\nFROM models\nLIMIT 1;\n```\n```sh\nls;\n```") == [
+        "SHOW TABLES",
+        "FROM models\nLIMIT 1",
+    ]
+    assert len(statements(CATALOGUE_PAGE.read_text(encoding="utf-8"))) >= 6
 
 
 def test_a_project_of_ones_own_takes_a_spec_beside_the_packaged_ones(packages: Path, tmp_path: Path):
