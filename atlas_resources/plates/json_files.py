@@ -148,7 +148,7 @@ def run_fix(run_folder: Path, selection: str = "") -> str:
 
 @cache
 def schema_bytes(name: str) -> bytes:
-    """The content of `schemas/<name>.schema.json`, as this release writes it. Made once in a process: it takes 10 ms."""
+    """The content of `schemas/<name>.schema.json`, as this release writes it. Made once in a process, as it is slow."""
     return (json.dumps(json_schema(name), indent=2, ensure_ascii=False) + "\n").encode()
 
 
