@@ -200,7 +200,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote about an image, and how. Fields are those of the columns ANSWER; `text` has no special tokens."""
+    """What a model wrote about an image, and how. Fields are as the columns ANSWER; `text` has no special tokens."""
 
     text: str
     raw_text: str
