@@ -11,7 +11,7 @@ from typing import Literal
 from atlas_resources.instruments.fast_modes import missing_golden, too_far
 from atlas_resources.instruments.roles import ROLES
 from atlas_resources.instruments.spec.input import REFERENCES, Preprocessing
-from atlas_resources.instruments.spec.output import ScoresOutput
+from atlas_resources.instruments.spec.output import BUILT_FORMS, ScoresOutput, TextOutput
 from atlas_resources.instruments.spec.pins import is_pinned, model_sha, weight_files
 from atlas_resources.instruments.spec.spec import Role, Spec
 from atlas_resources.instruments.spec.weights import Algorithm, HubWeights
@@ -68,6 +68,8 @@ def _missing_output(spec: Spec) -> list[str]:
         return ["output: no contract"]
     if ROLES[spec.role].output != spec.output.kind:
         return [f"output: {spec.output.kind!r} is not what the role {spec.role!r} gives"]
+    if isinstance(spec.output, TextOutput) and spec.output.form not in BUILT_FORMS:
+        return [f"output: no work gives text of the form {spec.output.form!r} yet"]
     return []
 
 

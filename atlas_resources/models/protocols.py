@@ -148,3 +148,80 @@ class Detector(Protocol):
     def detect(self, image: ModelInput) -> list[Detection]:
         """Returns the boxes of one image, float32 [3, H, W], in any order."""
         ...
+
+
+@dataclass(frozen=True)
+class TextLine:
+    """A line of text that was read on an image.
+
+    Attributes:
+        text: what was read, not empty.
+        score: the model's own, 0..1; None if it gives none.
+        corners: float64 [4, 2], x and y of the corners, clockwise from the text's upper left, pixels of the image.
+        language: ISO 639 code; None if the model does not tell.
+    """
+
+    text: str
+    score: float | None
+    corners: np.ndarray
+    language: str | None = None
+
+
+@runtime_checkable
+class PageReader(Protocol):
+    """Finds and reads lines of text on an image."""
+
+    def read_page(self, pixels: np.ndarray) -> list[TextLine]:
+        """Returns the lines in reading order, for uint8 [H, W, 3], RGB in sRGB."""
+        ...
+
+
+@runtime_checkable
+class LineReader(Protocol):
+    """Reads lines of text that were cut out."""
+
+    def read_lines(self, lines: Sequence[np.ndarray]) -> list[tuple[str, float | None]]:
+        """Returns the text and the score of each line, uint8 [h, w, 3], RGB in sRGB, of any size."""
+        ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a model is asked about an image.
+
+    Attributes:
+        prompt: a prompt of a pinned set; None for a model that takes an image only.
+        text: the words that are asked: the prompt's, with what an earlier stage said filled in.
+    """
+
+    prompt: AskedPrompt | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model wrote about an image, and how. Fields are as the columns ANSWER; `text` has no special tokens."""
+
+    text: str
+    raw_text: str
+    finish_reason: str
+    sent_width_px: int
+    sent_height_px: int
+    rendered_prompt_sha256: str | None = None
+    chat_template_sha256: str | None = None
+    json_schema_sha256: str | None = None
+    image_grid: tuple[int, ...] | None = None
+    image_token_count: int | None = None
+    prompt_token_count: int | None = None
+    output_token_count: int | None = None
+    answer_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+@runtime_checkable
+class Describer(Protocol):
+    """Answers questions about an image."""
+
+    def describe(self, pixels: np.ndarray, questions: Sequence[Question]) -> list[Answer]:
+        """Returns an answer to each question, for uint8 [H, W, 3], RGB in sRGB, at any size."""
+        ...

@@ -127,11 +127,22 @@ class BoxesOutput(Contract):
         return self
 
 
+BUILT_FORMS = frozenset({"transcription"})
+"""The forms of text that a work exists for. A spec of another form is an idea."""
+
+
 class TextOutput(Contract):
-    """Text that the model writes."""
+    """Text that the model reads or writes."""
 
     kind: Literal["text"]
     form: Literal["transcription", "caption", "caption_and_regions", "answer"]
+    score_threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        exclude_if=is_null,
+        description="Score below which what is read is mostly noise; rows below it are kept and marked.",
+    )
 
 
 class RegionsOutput(Contract):

@@ -10,6 +10,7 @@ from atlas_resources.instruments.spec.weights import (
     GitWeights,
     HubWeights,
     LibraryWeights,
+    SystemWeights,
     WeightFile,
     WheelWeights,
 )
@@ -22,10 +23,10 @@ def pinned_files(weights: FileWeights) -> list[WeightFile]:
 
 
 def weight_files(spec: Spec) -> list[WeightFile]:
-    """The files that hold weights: all but configuration and tokenizer, which are JSON."""
+    """The files that hold weights: all but configuration and tokenizer, which are JSON or text."""
     if spec.weights is None or isinstance(spec.weights, Algorithm):
         return []
-    return [file for file in spec.weights.files if file.format != "json"]
+    return [file for file in spec.weights.files if file.format not in ("json", "text")]
 
 
 def is_pinned(spec: Spec, path: str) -> bool:
@@ -40,8 +41,8 @@ def model_sha(spec: Spec) -> str | None:
     match spec.weights:
         case HubWeights(revision=revision) | GitWeights(revision=revision):
             return revision
-        case LibraryWeights(library=library, version=version) | Algorithm(library=library, version=version):
-            return f"{library}=={version}"
+        case LibraryWeights() | SystemWeights() | Algorithm():
+            return f"{spec.weights.library}=={spec.weights.version}"
         case WheelWeights():
             return spec.weights.requirement
     return None
