@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -88,13 +89,24 @@ def is_drawn(plate: DemoPlate) -> bool:
     """Whether a plate's files are there and its truth has this version, seed, scale and file size."""
     if not (plate.truth_path.is_file() and plate.mask_path.is_file() and plate.path.is_file()):
         return False
-    try:
-        truth = json.loads(plate.truth_path.read_bytes())
-    except ValueError:
-        return False
-    if not isinstance(truth, dict):
-        return False
+    truth = _read_truth(plate.truth_path)
     return truth.get("drawn_by") == plate.plan.marker and truth.get("file_size_bytes") == plate.path.stat().st_size
+
+
+def is_drawn_otherwise(truth_folder: Path, count: int = 24, seed: int = 1827, scale: float = 1.0) -> bool:
+    """Whether plates were drawn there by another version, seed or scale. Registered, they are never replaced."""
+    plans = [PlatePlan(number, seed, scale) for number in range(1, count + 1)]
+    found = [(_read_truth(truth_folder / f"{plan.plate_id}.json").get("drawn_by"), plan.marker) for plan in plans]
+    return any(drawn_by not in (None, marker) for drawn_by, marker in found)
+
+
+def _read_truth(path: Path) -> dict[str, Any]:
+    """The truth about a plate; empty if there is none, or none that can be read."""
+    try:
+        truth = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return truth if isinstance(truth, dict) else {}
 
 
 def _placed(plan: PlatePlan, folder: Path, truth_folder: Path) -> DemoPlate:

@@ -12,7 +12,7 @@ from skimage.filters import threshold_otsu
 
 from atlas_assets.demo.drawing.composition import choose_sheet
 from atlas_assets.demo.drawing.subjects.kinds import SUBJECTS
-from atlas_assets.demo.plates import DemoPlate, draw_demo_plates
+from atlas_assets.demo.plates import DemoPlate, draw_demo_plates, is_drawn_otherwise
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +133,10 @@ def test_progress_is_reported_plate_by_plate_in_order(tmp_path: Path) -> None:
 def test_no_plates_or_no_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="count >= 1 and scale > 0, found 0"):
         draw_demo_plates(tmp_path, tmp_path, count=0)
+
+
+def test_plates_of_another_version_are_known_from_their_truth(plates: list[DemoPlate], tmp_path: Path) -> None:
+    truth_folder = plates[0].truth_path.parent
+    assert not is_drawn_otherwise(truth_folder, scale=plates[0].plan.scale)
+    assert is_drawn_otherwise(truth_folder, scale=plates[0].plan.scale / 2)
+    assert not is_drawn_otherwise(tmp_path)
