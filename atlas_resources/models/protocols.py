@@ -192,15 +192,21 @@ class Question:
     Attributes:
         prompt: a prompt of a pinned set; None for a model that takes an image only.
         text: the words that are asked: the prompt's, with what an earlier stage said filled in.
+        attempt: 1 for the first time; a drawn answer depends on it, a greedy one does not.
     """
 
     prompt: AskedPrompt | None = None
     text: str = ""
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote about an image, and how. Fields are those of the columns ANSWER; `text` has no special tokens."""
+    """What a model wrote about an image, and how. Fields are those of the columns ANSWER; `text` has no special tokens.
+
+    `finish_reason` is `length` where the answer was cut off. `regions` are texts that the answer has places for, in the
+    pixels of the image.
+    """
 
     text: str
     raw_text: str
@@ -216,6 +222,7 @@ class Answer:
     output_token_count: int | None = None
     answer_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    regions: tuple[TextLine, ...] = ()
 
 
 @runtime_checkable

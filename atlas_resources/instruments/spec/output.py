@@ -128,10 +128,12 @@ class BoxesOutput(Contract):
 
 
 class TextOutput(Contract):
-    """Text that the model writes."""
+    """Text that the model writes or reads."""
 
     kind: Literal["text"]
-    form: Literal["transcription", "caption", "caption_and_regions", "answer"]
+    form: Literal["transcription", "caption", "keywords", "description", "regions", "caption_and_regions", "answer"] = (
+        Field(description="What its texts are; `caption_and_regions` for a model whose task is not chosen yet.")
+    )
 
 
 class RegionsOutput(Contract):

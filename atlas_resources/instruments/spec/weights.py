@@ -17,7 +17,9 @@ class WeightFile(Contract):
     """One file of a model. Admission requires a digest only of weights; a digest that is given is always checked."""
 
     path: str
-    format: Literal["safetensors", "pickle", "onnx", "json"]
+    format: Literal["safetensors", "pickle", "onnx", "json", "words"] = Field(
+        description="json and words hold no weights; words are a tokenizer's or template's files that are no JSON."
+    )
     sha256: Sha256 | None = None
     size_bytes: int | None = None
     url: str | None = Field(
