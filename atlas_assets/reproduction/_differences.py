@@ -49,6 +49,12 @@ def cosine(sealed: Sequence[float], repeated: Sequence[float]) -> float | None:
     return _finite(float(first @ second) / lengths) if first.shape == second.shape and lengths else None
 
 
+def of_corners(column: str, sealed: Row, repeated: Row) -> float | None:
+    """Largest difference of corresponding coordinates; None for lists of other lengths."""
+    first, second = np.asarray(sealed[column], np.float64), np.asarray(repeated[column], np.float64)
+    return _finite(float(np.abs(first - second).max(initial=0.0))) if first.shape == second.shape else None
+
+
 def of_masks(column: str, sealed: Row, repeated: Row) -> float | None:
     """1 - intersection over union of two masks in run lengths; None for masks of other sizes. Nothing is unpacked."""
     size = (sealed["height_px"], sealed["width_px"])

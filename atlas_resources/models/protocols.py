@@ -202,7 +202,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote about an image, and how. Fields are those of the columns ANSWER; `text` has no special tokens.
+    """What a model wrote about an image, and how. Fields are as the columns ANSWER; `text` has no special tokens.
 
     `finish_reason` is `length` where the answer was cut off. `regions` are texts that the answer has places for, in the
     pixels of the image.

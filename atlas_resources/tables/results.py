@@ -17,6 +17,7 @@ from atlas_resources.tables.result_columns import (
     SEGMENT,
 )
 from atlas_resources.tables.table import IDENTITY, IS_CURRENT, Column, Table
+from atlas_resources.tables.text_columns import ANSWER, TEXT
 
 
 def _result_table(role: str, meaning: str, columns: Sequence[Column], *key: str) -> Table:
@@ -53,6 +54,12 @@ INSTRUMENT_TABLES = {
         "Labelled boxes on plates, above the instrument's threshold. Weak signals on engravings: read label and score.",
         DETECTION,
         "detection_id",
+    ),
+    "text": _result_table(
+        "text",
+        "What models read or wrote on plates: lines, captions, answers. Machine-made: no row is a fact of a plate.",
+        (*TEXT, *ANSWER),
+        "text_id",
     ),
     "pruning": _result_table(
         "pruning",

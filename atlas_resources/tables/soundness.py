@@ -113,6 +113,48 @@ def unsound_boxes(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
         )
 
 
+def unsound_texts(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
+    """Finds texts that are not marked as machine-made, scores outside 0..1, boxes that are not around the quadrilateral
+    or wholly outside the plate, and a threshold without a score.
+
+    Args:
+        rows: of `text_columns.TEXT`, with plate_id and instrument.
+        plates: plate_id, width and height in pixels. A place is not compared with a plate without a size.
+    """
+    sides = rows.join(plates.select("plate_id", "width", "height"), on="plate_id", how="left")
+    corners, edges = pl.col("quadrilateral"), ("x_min", "y_min", "x_max", "y_max")
+    across, down = corners.list.gather_every(2), corners.list.gather_every(2, 1)
+    around = zip(edges, (across.list.min(), down.list.min(), across.list.max(), down.list.max()), strict=True)
+    differs = pl.any_horizontal(*((pl.col(edge) - found).abs() > PIXEL_TOLERANCE for edge, found in around))
+    numbers = pl.concat_list(*edges)
+    is_misplaced = (
+        pl.when(corners.is_null())
+        .then(numbers.list.drop_nulls().list.len() > 0)
+        .otherwise(
+            (corners.list.len() != 8)
+            | ~numbers.list.eval(pl.element().is_finite()).list.all().fill_null(False)
+            | differs
+        )
+    )
+    is_beyond = pl.any_horizontal(
+        *(pl.col(edge) < 0 for edge in edges[2:]), pl.col("x_min") > pl.col("width"), pl.col("y_min") > pl.col("height")
+    )
+    is_wrong = pl.any_horizontal(
+        ~pl.col("machine_made").fill_null(False),
+        pl.col("text").is_null(),
+        ~pl.col("score").is_between(0, 1),
+        pl.col("is_above_threshold").is_not_null() & pl.col("score").is_null(),
+        is_misplaced,
+        is_beyond,
+    )
+    wrong = sides.filter(is_wrong.fill_null(False)).select("plate_id", "instrument", "text_id", "score")
+    for plate_id, key, name, score in wrong.iter_rows():
+        yield (
+            f"{plate_id} {key} {name}: not marked as machine-made, no text, a box that is not around its corners or is "
+            f"outside the plate, or score {score}"
+        )
+
+
 def unsound_groundwork(image: InputImage, histograms: ColorHistograms) -> Iterator[str]:
     """Finds counts that do not sum to the plate's pixels, and contradictions between the two files."""
     name = histograms.plate_id

@@ -17,7 +17,7 @@ TEXT = (
         "is_above_threshold",
         pl.Boolean,
         "Whether the score is at or above the instrument's threshold, below which reading is mostly noise; null "
-        "without a score.",
+        "without a score or a threshold.",
     ),
     Column("language", pl.String, "Language as an ISO 639 code; null if the model does not tell."),
     Column("script", pl.String, "Script of most letters, as an ISO 15924 code such as Latn; null without letters."),

@@ -13,26 +13,33 @@ from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.sealed import read_output, result_path
 from atlas_resources.tables.ledgers import PLATES
 from atlas_resources.tables.region_soundness import unsound_colours, unsound_outlines, unsound_verdicts
-from atlas_resources.tables.soundness import unsound_boxes, unsound_masks, unsound_scores, unsound_vectors
+from atlas_resources.tables.soundness import (
+    unsound_boxes,
+    unsound_masks,
+    unsound_scores,
+    unsound_texts,
+    unsound_vectors,
+)
 
 Dims = Mapping[str, int]
 RowCheck = Callable[[Plate, Dims, pl.DataFrame], Iterator[str]]
 
 
-def _unsound_detection(plate: Plate, dims: Dims, rows: pl.DataFrame) -> Iterator[str]:
-    """Boxes are compared with their plate's size if its groundwork is done."""
+def _size_of(plate: Plate) -> pl.DataFrame:
+    """The plate's row with its size, with which boxes are compared; no row if its groundwork is not done."""
     sizes, path = [], plate.derived_path(INPUT_IMAGE_NAME)
     if path.is_file():
         facts = read_json(path, InputImage)
         sizes.append({"plate_id": plate.id, "width": facts.width, "height": facts.height})
-    return unsound_boxes(rows, PLATES.frame(sizes))
+    return PLATES.frame(sizes)
 
 
 ROW_CHECKS: dict[str, RowCheck] = {
     "embedding": lambda plate, dims, rows: unsound_vectors(rows, dims),
     "probe": lambda plate, dims, rows: unsound_scores(rows),
     "segmentation": lambda plate, dims, rows: unsound_masks(rows),
-    "detection": _unsound_detection,
+    "detection": lambda plate, dims, rows: unsound_boxes(rows, _size_of(plate)),
+    "text": lambda plate, dims, rows: unsound_texts(rows, _size_of(plate)),
     "pruning": lambda plate, dims, rows: unsound_verdicts(rows),
     "palette": lambda plate, dims, rows: unsound_colours(rows),
     "outline": lambda plate, dims, rows: unsound_outlines(rows),

@@ -107,7 +107,7 @@ def place(
     weights: Any = spec.weights
     formats = {".safetensors": "safetensors", ".json": "json"}
     files = [
-        WeightFile(path=path.name, format=formats.get(path.suffix, "words"), sha256=sha256_of(path))  # type: ignore[arg-type]
+        WeightFile(path=path.name, format=formats.get(path.suffix, "text"), sha256=sha256_of(path))  # type: ignore[arg-type]
         for path in sorted(where.iterdir())
     ]
     changes: dict[str, Any] = {

@@ -25,6 +25,8 @@ EXACT = {
     "reprojected_iou": "ratio",
     "stability_score": "ratio",
     "fragmentation_score": "ratio",
+    "quadrilateral": "px",
+    "image_grid": "count",
     "centroid_x": "ratio",
     "centroid_y": "ratio",
     "share": "ratio",

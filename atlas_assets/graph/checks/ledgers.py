@@ -18,16 +18,22 @@ from atlas_resources.resources import DatasetResource
 from atlas_resources.runs.faults import SealedFault
 from atlas_resources.tables.ledgers import HISTOGRAMS, PLATES, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
-from atlas_resources.tables.soundness import unsound_boxes, unsound_masks, unsound_scores, unsound_vectors
+from atlas_resources.tables.soundness import (
+    unsound_boxes,
+    unsound_masks,
+    unsound_scores,
+    unsound_texts,
+    unsound_vectors,
+)
 from atlas_resources.tables.table import IS_CURRENT, Table
 
-EMBEDDINGS, SEGMENTS, PROBES, DETECTIONS, KEPT = (
-    INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "probe", "detection", "pruning")
+EMBEDDINGS, SEGMENTS, PROBES, DETECTIONS, TEXTS, KEPT = (
+    INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "probe", "detection", "text", "pruning")
 )
 
 WHOLE = "sealed_files_are_whole"
 WHOLE_MEANING = "Files of sealed runs have the digests they were sealed with. A run that is not whole is left out."
-ALSO_READ = {"masks_are_of_the_raw_set": (SEGMENTS,), "boxes_are_sound": (PLATES,)}
+ALSO_READ = {"masks_are_of_the_raw_set": (SEGMENTS,), "boxes_are_sound": (PLATES,), "texts_are_sound": (PLATES,)}
 """Other ledgers that a check reads."""
 
 
@@ -59,9 +65,14 @@ def _declared_dims(registry: Registry) -> dict[str, int]:
     return {key: dim for one in registry.instruments.values() for key, dim in one.vector_dims.items()}
 
 
-def _unsound_boxes(dataset: Dataset) -> tuple[int, list[str]]:
-    rows = current_rows(dataset, DETECTIONS)
-    return rows.height, list(unsound_boxes(rows, read_ledger(dataset, PLATES)))
+def _unsound_places(table: Table, unsound_rows: Callable[[pl.DataFrame, pl.DataFrame], Iterable[str]]) -> Finding:
+    """Of rows with a place on their plate, which is compared with the plate's size."""
+
+    def find(dataset: Dataset) -> tuple[int, list[str]]:
+        rows = current_rows(dataset, table)
+        return rows.height, list(unsound_rows(rows, read_ledger(dataset, PLATES)))
+
+    return find
 
 
 def _foreign_segments(dataset: Dataset) -> tuple[int, list[str]]:
@@ -176,7 +187,13 @@ def _row_checks(registry: Registry) -> list[Any]:
             DETECTIONS,
             "boxes_are_sound",
             "Boxes have edges in order, the same in pixels and as shares of the plate; scores are 0 to 1.",
-            _unsound_boxes,
+            _unsound_places(DETECTIONS, unsound_boxes),
+        ),
+        (
+            TEXTS,
+            "texts_are_sound",
+            "Texts are marked as machine-made; boxes are around their corners and on the plate; scores are 0 to 1.",
+            _unsound_places(TEXTS, unsound_texts),
         ),
         (HISTOGRAMS, "counts_sum_to_pixels", "Each histogram sums to the plate's pixels.", _unsound_histograms),
         (

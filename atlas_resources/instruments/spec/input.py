@@ -14,7 +14,15 @@ Channels = tuple[Mean, Mean, Mean]
 Deviations = tuple[Deviation, Deviation, Deviation]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
 Reference = Literal[
-    "transformers_pillow", "torchvision_on_pil", "open_clip", "timm", "segment_anything", "carvekit", "rembg", "own"
+    "transformers_pillow",
+    "torchvision_on_pil",
+    "open_clip",
+    "timm",
+    "segment_anything",
+    "carvekit",
+    "rembg",
+    "rapidocr",
+    "own",
 ]
 REFERENCES: Mapping[Reference, str] = MappingProxyType(
     {
@@ -25,6 +33,7 @@ REFERENCES: Mapping[Reference, str] = MappingProxyType(
         "segment_anything": "ResizeLongestSide and Sam.preprocess of segment-anything",
         "carvekit": "data_preprocessing of carvekit's ml/wrap/u2net.py",
         "rembg": "normalize of rembg's session_base.py",
+        "rapidocr": "rapidocr, whose steps follow in the loader by the declared parameters",
         "own": "the project's own; no library has it",
     }
 )

@@ -128,11 +128,18 @@ class BoxesOutput(Contract):
 
 
 class TextOutput(Contract):
-    """Text that the model writes or reads."""
+    """Text that the model reads or writes."""
 
     kind: Literal["text"]
     form: Literal["transcription", "caption", "keywords", "description", "regions", "caption_and_regions", "answer"] = (
         Field(description="What its texts are; `caption_and_regions` for a model whose task is not chosen yet.")
+    )
+    score_threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        exclude_if=is_null,
+        description="Score below which what is read is mostly noise; rows below it are kept and marked.",
     )
 
 

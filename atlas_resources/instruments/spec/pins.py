@@ -10,11 +10,12 @@ from atlas_resources.instruments.spec.weights import (
     GitWeights,
     HubWeights,
     LibraryWeights,
+    SystemWeights,
     WeightFile,
     WheelWeights,
 )
 
-WITHOUT_WEIGHTS = ("json", "words")
+WITHOUT_WEIGHTS = ("json", "text")
 """Formats of configuration, tokenizers and templates."""
 
 
@@ -43,8 +44,8 @@ def model_sha(spec: Spec) -> str | None:
     match spec.weights:
         case HubWeights(revision=revision) | GitWeights(revision=revision):
             return revision
-        case LibraryWeights(library=library, version=version) | Algorithm(library=library, version=version):
-            return f"{library}=={version}"
+        case LibraryWeights() | SystemWeights() | Algorithm():
+            return f"{spec.weights.library}=={spec.weights.version}"
         case WheelWeights():
             return spec.weights.requirement
     return None

@@ -17,8 +17,8 @@ class WeightFile(Contract):
     """One file of a model. Admission requires a digest only of weights; a digest that is given is always checked."""
 
     path: str
-    format: Literal["safetensors", "pickle", "onnx", "json", "words"] = Field(
-        description="json and words hold no weights; words are a tokenizer's or template's files that are no JSON."
+    format: Literal["safetensors", "pickle", "onnx", "traineddata", "json", "text"] = Field(
+        description="json and text hold no weights: configuration, tokenizer, template."
     )
     sha256: Sha256 | None = None
     size_bytes: int | None = None
@@ -94,6 +94,20 @@ class WheelWeights(Contract):
         return f"{self.package}=={self.version}"
 
 
+class SystemWeights(Contract):
+    """Files that a package of the operating system installs, and the library that reads them, by its exact version.
+
+    `atlas models pull` fetches none of them: it names the command that installs them.
+    """
+
+    kind: Literal["system"]
+    library: str
+    version: str
+    folder: str = Field(pattern=r"^/", description="Where the package puts the files.")
+    install: str = Field(description="The command that installs the files.")
+    files: list[WeightFile]
+
+
 class Algorithm(Contract):
     """No weights: an algorithm, pinned by the exact version of the library that computes it."""
 
@@ -102,7 +116,7 @@ class Algorithm(Contract):
     version: str
 
 
-FileWeights = HubWeights | LibraryWeights | GitWeights | WheelWeights
+FileWeights = HubWeights | LibraryWeights | GitWeights | WheelWeights | SystemWeights
 """Weights that are files on disk."""
 
 Weights = Annotated[FileWeights | Algorithm, Field(discriminator="kind")]

@@ -1,4 +1,4 @@
-"""What is asked of models that write, and how they write: decoding parameters, answers' JSON Schemas, stages.
+"""What answers of models must follow, and in which stages models are asked.
 
-No prompt sets, which detectors and probes have too.
+No prompt sets, which detectors and probes have too, and no parameters of decoding.
 """

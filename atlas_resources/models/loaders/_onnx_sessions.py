@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
 
-from atlas_resources.instruments.loader_table import OnnxParameters
+from atlas_resources.instruments.parameters.onnx import OnnxSession
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.weights import WeightsMismatch
 
@@ -28,13 +28,17 @@ CPU = "CPUExecutionProvider"
 ERRORS_ONLY = 3  # onnxruntime's severity levels: 0 verbose, 1 info, 2 warning, 3 error, 4 fatal
 
 
-def open_session(spec: Spec, path: Path, parameters: OnnxParameters) -> onnxruntime.InferenceSession:
+def open_session(
+    spec: Spec, path: Path, parameters: OnnxSession, *, is_of_one_size: bool = True
+) -> onnxruntime.InferenceSession:
     """Opens the verified file with the declared threads and graph optimisation, for one run at a time.
 
     Args:
         spec: the instrument, for messages.
         path: the ONNX file.
         parameters: of the session.
+        is_of_one_size: whether all inputs have one size. Memory is kept between them only then: for inputs of many
+            sizes it would grow with each.
 
     Raises:
         ValueError: the spec declares another device than the CPU, or another type than float32.
@@ -42,8 +46,8 @@ def open_session(spec: Spec, path: Path, parameters: OnnxParameters) -> onnxrunt
     """
     if spec.numeric is None or (spec.numeric.device, spec.numeric.dtype) != ("cpu", "float32"):
         raise ValueError(
-            f"{spec.key}: the loader `onnx` computes float32 on the CPU. Declare numeric: {{dtype: float32, device: "
-            f"cpu}} in model_specs/{spec.key}.yaml."
+            f"{spec.key}: the loader `{spec.loader}` computes float32 on the CPU. Declare numeric: {{dtype: float32, "
+            f"device: cpu}} in model_specs/{spec.key}.yaml."
         )
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
@@ -54,6 +58,7 @@ def open_session(spec: Spec, path: Path, parameters: OnnxParameters) -> onnxrunt
     options.intra_op_num_threads = parameters.intra_op_threads
     options.inter_op_num_threads = parameters.inter_op_threads
     options.graph_optimization_level = LEVELS[parameters.graph_optimization]
+    options.enable_cpu_mem_arena = is_of_one_size
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = ERRORS_ONLY
     # Threads that wait by spinning take a core each from decoding.

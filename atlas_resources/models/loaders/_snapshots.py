@@ -13,12 +13,16 @@ from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 SHOWN = 3  # names of weights in the message
 
 
-BUFFERS = ("num_batches_tracked", "position_ids", "relative_position_index")
-"""Last parts of names that older files have: counters of training, and indexes that the network computes itself."""
+BUFFERS = ("num_batches_tracked", "position_ids", "relative_position_index", "_float_tensor")
+"""Last parts of names that older files have: counters of training, and what the network computes itself."""
 
 
 def load_whole(
-    architecture: type[Any], spec: Spec, weights: LocatedWeights, others: tuple[str, ...] = ()
+    architecture: type[Any],
+    spec: Spec,
+    weights: LocatedWeights,
+    others: tuple[str, ...] = (),
+    unread: tuple[str, ...] = (),
 ) -> torch.nn.Module:
     """Loads the network with float32 weights, or those of a declared narrow type, from safetensors.
 
@@ -31,6 +35,7 @@ def load_whole(
         weights: the verified files.
         others: how the names of weights begin that belong to parts of the model which are not loaded, such as a text
             tower.
+        unread: how the names of weights begin that the snapshot may lack, as no result depends on them.
 
     Raises:
         WeightsMismatch: the snapshot lacks a weight of the architecture or has it in another shape, and transformers
@@ -50,7 +55,7 @@ def load_whole(
     if mismatched := sorted(info["mismatched_keys"]):
         shapes = [f"{name} {list(expected)} as {list(found)}" for name, found, expected in mismatched]
         raise WeightsMismatch(_message(spec, weights, network, f"found {_listed(shapes)}"))
-    if missing := sorted(info["missing_keys"]):
+    if missing := sorted(name for name in info["missing_keys"] if not name.startswith(unread or ("\0",))):
         raise WeightsMismatch(_message(spec, weights, network, f"found none for {_listed(missing)}"))
     extra = [name for name in info["unexpected_keys"] if not name.startswith(others)]
     if extra := sorted(name for name in extra if name.rpartition(".")[2] not in BUFFERS):

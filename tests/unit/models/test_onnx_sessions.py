@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 from support.made_specs import project_spec
 
-from atlas_resources.instruments.loader_table import OnnxParameters
+from atlas_resources.instruments.parameters.onnx import OnnxParameters
 from atlas_resources.models.loaders import _onnx_sessions
 from atlas_resources.models.loaders._onnx_sessions import CPU, open_session, require_plain_graph
 from atlas_resources.models.weights import WeightsMismatch

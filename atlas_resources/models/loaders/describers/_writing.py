@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StopStringCriteria
 
+from atlas_resources.instruments.parameters.writing import Decoding
 from atlas_resources.instruments.spec.pins import pinned_files
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import Algorithm
-from atlas_resources.instruments.texts.decoding import Decoding
 from atlas_resources.instruments.texts.json_schemas import sha256_of
 from atlas_resources.models.memory import peak_device_memory_bytes, peak_memory_bytes
 from atlas_resources.models.protocols import Answer, Question, TextLine

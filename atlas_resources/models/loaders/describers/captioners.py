@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, Blip2ForConditionalGeneration, BlipForConditionalGeneration
 
+from atlas_resources.instruments.parameters.writing import CaptionerParameters
 from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.instruments.texts.decoding import CaptionerParameters
 from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.loaders.describers._writing import (
     QuestionRefused,

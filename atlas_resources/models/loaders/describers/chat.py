@@ -8,9 +8,9 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
 from transformers.image_utils import SizeDict
 
+from atlas_resources.instruments.parameters.writing import ChatParameters
 from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.instruments.texts.decoding import ChatParameters
 from atlas_resources.instruments.texts.json_schemas import sha256_of
 from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.loaders.describers._schema_tokens import SchemaTokens

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from transformers import Florence2ForConditionalGeneration, Florence2Processor
 
+from atlas_resources.instruments.parameters.writing import FlorenceParameters, FlorenceTask
 from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.instruments.texts.decoding import FlorenceParameters, FlorenceTask
 from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.loaders.describers._writing import QuestionRefused, Sheet, Writer, only_pinned, picture_of
 from atlas_resources.models.preprocessing import build_preprocess

@@ -3,7 +3,7 @@
 import numpy as np
 import onnxruntime
 
-from atlas_resources.instruments.loader_table import OnnxParameters
+from atlas_resources.instruments.parameters.onnx import OnnxParameters
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._onnx_sessions import open_session

@@ -1,0 +1,86 @@
+"""A plate with the lines that were read on it, as a small JPEG; and the lines as a table.
+
+What a model read is data: in Markdown it is escaped, so that it is shown as it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from PIL import Image, ImageDraw, ImageFont
+
+from atlas_assets.ui.encoding import fit_text, jpeg_within, shrink
+from atlas_assets.ui.masks import SEGMENT_COLOURS
+from atlas_assets.ui.metadata import Markdown, escaped
+from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import RunManifest
+from atlas_resources.runs.sealed import result_path
+
+PREVIEW_PX = 480
+"""Longest side of the plate in a preview: lettering is small."""
+SHOWN = 16
+"""Lines that a preview and a table show at most."""
+PANEL_PX, LINE_PX = 260, 16
+PAPER, INK = (255, 255, 255), (30, 30, 30)
+
+
+@dataclass(frozen=True)
+class ShownLine:
+    """A line of a preview: corners float64 [4, 2] as ratios of the image's sides, text, and score if there is one."""
+
+    corners: np.ndarray
+    text: str
+    score: float | None
+
+
+def lines_overlay(image: Image.Image, lines: Sequence[ShownLine]) -> bytes:
+    """The plate with numbered outlines of its first lines, and beside it what was read, with scores.
+
+    Args:
+        image: RGB, sRGB.
+        lines: in reading order.
+    """
+    plate = shrink(image, PREVIEW_PX)
+    height = max(plate.height, (min(len(lines), SHOWN) + 1) * LINE_PX)
+    picture = Image.new("RGB", (plate.width + PANEL_PX, height), PAPER)
+    picture.paste(plate, (0, 0))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=11)
+    for number, line in enumerate(lines[:SHOWN], start=1):
+        colour = SEGMENT_COLOURS[(number - 1) % len(SEGMENT_COLOURS)]
+        corners = [tuple(corner) for corner in (line.corners.clip(0, 1) * (np.array(plate.size) - 1)).tolist()]
+        draw.polygon(corners, outline=colour, width=2)
+        draw.text(corners[0], str(number), fill=colour, font=font)
+        score = "" if line.score is None else f" {line.score:.2f}"
+        words = " ".join(line.text.split())
+        at = (plate.width + 6, (number - 1) * LINE_PX + 2)
+        draw.text(at, str(number), fill=colour, font=font)
+        shown = fit_text(words, font, PANEL_PX - 34 - font.getlength(score)) + score
+        draw.text((at[0] + 20, at[1]), shown, fill=INK, font=font)
+    if len(lines) > SHOWN:
+        last = (plate.width + 6, SHOWN * LINE_PX + 2)
+        draw.text(last, f"and {len(lines) - SHOWN} more", fill=INK, font=font)
+    return jpeg_within(picture)
+
+
+def text_metadata(plate: Plate, manifest: RunManifest) -> dict[str, Any]:
+    """The texts of a sealed run as a table, those with the best scores, in the order of their ids."""
+    columns = ["text_id", "text", "score", "is_above_threshold"]
+    rows = pl.read_parquet(result_path(plate, manifest), columns=columns)
+    return {"lines": Markdown(text_table(rows))} if rows.height else {}
+
+
+def text_table(rows: pl.DataFrame) -> str:
+    """Texts as a Markdown table: up to SHOWN with the best scores, in the order of their ids.
+
+    Args:
+        rows: text_id, text, score and is_above_threshold.
+    """
+    best = rows.sort("score", descending=True, nulls_last=True, maintain_order=True).head(SHOWN).sort("text_id")
+    lines = ["| id | text | score |", "|---|---|---|"]
+    for text_id, text, score, is_above in best.select("text_id", "text", "score", "is_above_threshold").iter_rows():
+        shown = "" if score is None else f"{score:.2f}" + (" (below the threshold)" if is_above is False else "")
+        lines.append(f"| {text_id} | {escaped(text)} | {shown} |")
+    left = rows.height - best.height
+    return "\n".join(lines) + (f"\n\n{left} more" if left else "")
