@@ -78,8 +78,9 @@ def _missing_words(spec: Spec) -> list[str]:
     missing = [f"weights: no sha256 of {', '.join(without)}"] if without else []
     if not any(file.path.startswith("tokenizer") for file in weights.files):
         missing.append("weights: no file of the tokenizer")
-    if "chat_template_sha256" in entry.parameters.__annotations__ and "chat_template_sha256" not in spec.parameters:
-        missing.append("parameters: no chat_template_sha256")
+    if "chat_template_sha256" in entry.parameters.__annotations__:
+        missing += [] if "chat_template_sha256" in spec.parameters else ["parameters: no chat_template_sha256"]
+        missing += [] if spec.prompts else ["prompts: no question"]
     return missing
 
 
@@ -116,7 +117,8 @@ def _missing_preprocessing(spec: Spec) -> list[str]:
         entry = _entry(spec)
         return [] if entry is None or entry.has_own_steps else ["own_preprocessing: its loader does not compute it"]
     if spec.preprocessing is None:
-        return [] if spec.upstream else ["preprocessing: not declared"]
+        entry = _entry(spec)
+        return [] if spec.upstream and not (entry and entry.is_asked) else ["preprocessing: not declared"]
     return _missing_reference(spec, spec.preprocessing) + _not_computed(spec.role, spec.preprocessing)
 
 

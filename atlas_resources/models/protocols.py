@@ -227,7 +227,13 @@ class Answer:
 
 @runtime_checkable
 class Describer(Protocol):
-    """Answers questions about an image."""
+    """Answers questions about an image.
+
+    Attributes:
+        prompts: what it is asked, in order; empty for a model that takes an image only.
+    """
+
+    prompts: Sequence[AskedPrompt]
 
     def describe(self, pixels: np.ndarray, questions: Sequence[Question]) -> list[Answer]:
         """Returns an answer to each question, for uint8 [H, W, 3], RGB in sRGB, at any size."""

@@ -14,6 +14,7 @@ from PIL import Image
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StopStringCriteria
 
 from atlas_resources.instruments.parameters.writing import Decoding
+from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.pins import pinned_files
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import Algorithm
@@ -104,6 +105,7 @@ class Writer:
         decoding: the spec's parameters.
         folder: the pinned files, read here only.
         device: of the network.
+        prompts: what is asked, in order.
         end_ids: tokens that end an answer, for a network that ends at others than the pinned files state.
     """
 
@@ -116,12 +118,14 @@ class Writer:
         *,
         folder: Path,
         device: str,
+        prompts: Sequence[AskedPrompt] = (),
         end_ids: Sequence[int] = (),
     ):
         self.network = network.eval().to(device)
         self.tokenizer = tokenizer
         self.decoding = decoding
         self.device = device
+        self.prompts = prompts
         speaker.generation_config = declared_generation(speaker, folder, decoding)
         ends = speaker.generation_config.eos_token_id
         self.is_encoder_decoder = bool(speaker.config.is_encoder_decoder)

@@ -39,6 +39,7 @@ class Captioner:
         self, writer: Writer, preprocess: Any, image_ids: Sequence[int], first_ids: Sequence[int], unspoken: int
     ):
         self.writer = writer
+        self.prompts = writer.prompts
         self.preprocess = preprocess
         self.image_ids = image_ids
         self.first_ids = first_ids
@@ -73,7 +74,7 @@ class Captioner:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str, prompts: Sequence[AskedPrompt] = ()) -> Captioner:
-    """Loads the pinned snapshot and its tokenizer. The prompts come with each question.
+    """Loads the pinned snapshot and its tokenizer.
 
     Raises:
         WeightsMismatch: see `_snapshots.load_whole`.
@@ -95,6 +96,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str, prompts: Sequence[Ask
             decoding,
             folder=folder,
             device=device,
+            prompts=prompts,
             # BLIP's `generate` ends there, whatever generation_config.json says.
             end_ids=[words.sep_token_id] if is_blip else (),
         )

@@ -38,6 +38,7 @@ class Chat:
 
     def __init__(self, writer: Writer, processor: Any, template: str, schemas: SchemaTokens | None):
         self.writer = writer
+        self.prompts = writer.prompts
         self.processor = processor
         self.template = template
         self.template_sha256 = sha256_of(template)
@@ -92,7 +93,7 @@ class Chat:
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str, prompts: Sequence[AskedPrompt] = ()) -> Chat:
-    """Loads the pinned snapshot with its processor and its chat template. The prompts come with each question.
+    """Loads the pinned snapshot with its processor and its chat template.
 
     Raises:
         WeightsMismatch: see `_snapshots.load_whole`; or the chat template is missing, or not the declared one.
@@ -109,7 +110,9 @@ def load(spec: Spec, weights: LocatedWeights, device: str, prompts: Sequence[Ask
         )
         template = _require_template(spec, processor, parameters)
         _set_limits(spec, processor, parameters)
-        writer = Writer(network, network, processor.tokenizer, parameters, folder=folder, device=device)
+        writer = Writer(
+            network, network, processor.tokenizer, parameters, folder=folder, device=device, prompts=prompts
+        )
     schemas = None
     if parameters.is_constrained:
         schemas = SchemaTokens(processor.tokenizer, network.get_output_embeddings().out_features, writer.end_ids)

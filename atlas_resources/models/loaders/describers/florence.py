@@ -34,6 +34,7 @@ class Florence:
 
     def __init__(self, writer: Writer, processor: Any, preprocess: Any, task: FlorenceTask):
         self.writer = writer
+        self.prompts = writer.prompts
         self.processor = processor
         self.preprocess = preprocess
         self.task = task
@@ -109,7 +110,9 @@ def load(spec: Spec, weights: LocatedWeights, device: str, prompts: Sequence[Ask
             folder, backend="pil", local_files_only=True, trust_remote_code=False
         )
         _require_rules(spec, processor, parameters.task)
-        writer = Writer(network, network, processor.tokenizer, parameters, folder=folder, device=device)
+        writer = Writer(
+            network, network, processor.tokenizer, parameters, folder=folder, device=device, prompts=prompts
+        )
     return Florence(writer, processor, build_preprocess(spec.preprocessing), parameters.task)
 
 
