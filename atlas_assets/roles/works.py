@@ -35,18 +35,18 @@ ANSWERING_WORK = "text.answering.AnsweringWork"
 
 
 def build_work(instrument: Instrument, load: Callable[[], Any]) -> Work:
-    """The work of an instrument: of its role; of segments if it declares a crop; or of answers, see `_path_of`.
+    """The work of an instrument: of its role; of segments if it declares a crop; or of answers, see `work_path`.
 
     Args:
         instrument: the instrument.
         load: returns the loaded model. Called by the work's own `load`.
     """
     spec = instrument.spec
-    module, _, name = _path_of(spec).rpartition(".")
+    module, _, name = work_path(spec).rpartition(".")
     return getattr(importlib.import_module(f"atlas_assets.roles.{module}"), name)(spec, load)
 
 
-def _path_of(spec: Spec) -> str:
+def work_path(spec: Spec) -> str:
     """Module and name of the work. Of a model that is asked, even lettering is an answer."""
     if spec.region and spec.region.crop:
         return CROPS_WORKS[spec.role]

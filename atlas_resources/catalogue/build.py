@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from atlas_resources.catalogue import detections
 from atlas_resources.catalogue._view import View, create, create_macro, identifier, literal, meanings
 from atlas_resources.catalogue.commercial import commercial_views
-from atlas_resources.catalogue.macros import colours, lineage, neighbours
+from atlas_resources.catalogue.macros import colours, lineage, neighbours, texts
 from atlas_resources.catalogue.macros.as_of import AS_OF
 from atlas_resources.catalogue.macros.provenance import WHY
 from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
 from atlas_resources.catalogue.plate_index import index_columns, plate_index
 from atlas_resources.catalogue.run_views import FAILURES, LATEST_REPRODUCTIONS, SECONDS
 from atlas_resources.catalogue.segment_flags import SEGMENT_SET_FLAGS
+from atlas_resources.catalogue.texts import TITLE_CONFLICTS
 from atlas_resources.catalogue.views import HISTOGRAM_BINS, REGIONS, instrument_views
 from atlas_resources.files.durable import sweep_leftovers, sync_folder
 from atlas_resources.files.stated_digests import state_digest
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 STORAGE_VERSION = "v1.2.0"
 """Version of DuckDB's storage format that the file is written in: DuckDB 1.2 and later open it. The SQL of views and
 macros must be in the dialect of that version too."""
-MACROS = (DID_YOU_MEAN, *neighbours.MACROS, WHY, *lineage.MACROS, *colours.MACROS, AS_OF)
+MACROS = (DID_YOU_MEAN, *neighbours.MACROS, WHY, *lineage.MACROS, *colours.MACROS, *texts.MACROS, AS_OF)
 """Every macro; one that calls another comes after it."""
 
 
@@ -45,7 +46,7 @@ def views_of(registry: Registry) -> Iterator[View]:
     yield from (FAILURES, SECONDS, LATEST_REPRODUCTIONS, HISTOGRAM_BINS, REGIONS)
     yield from instrument_views(registry)
     yield from commercial_views()
-    yield from (SEGMENT_SET_FLAGS, detections.COUNTS, detections.RELATIONS)
+    yield from (SEGMENT_SET_FLAGS, detections.COUNTS, detections.RELATIONS, TITLE_CONFLICTS)
 
 
 def _fill(connection: "duckdb.DuckDBPyConnection", tables: Iterable[View], index: View, registry: Registry) -> None:

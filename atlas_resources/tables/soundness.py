@@ -126,16 +126,9 @@ def unsound_texts(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
     across, down = corners.list.gather_every(2), corners.list.gather_every(2, 1)
     around = zip(edges, (across.list.min(), down.list.min(), across.list.max(), down.list.max()), strict=True)
     differs = pl.any_horizontal(*((pl.col(edge) - found).abs() > PIXEL_TOLERANCE for edge, found in around))
-    numbers = pl.concat_list(*edges)
-    is_misplaced = (
-        pl.when(corners.is_null())
-        .then(numbers.list.drop_nulls().list.len() > 0)
-        .otherwise(
-            (corners.list.len() != 8)
-            | ~numbers.list.eval(pl.element().is_finite()).list.all().fill_null(False)
-            | differs
-        )
-    )
+    is_finite = pl.all_horizontal(*(pl.col(edge).is_finite().fill_null(False) for edge in edges))
+    has_edge = pl.any_horizontal(*(pl.col(edge).is_not_null() for edge in edges))
+    is_misplaced = pl.when(corners.is_null()).then(has_edge).otherwise((corners.list.len() != 8) | ~is_finite | differs)
     is_beyond = pl.any_horizontal(
         *(pl.col(edge) < 0 for edge in edges[2:]), pl.col("x_min") > pl.col("width"), pl.col("y_min") > pl.col("height")
     )

@@ -9,7 +9,7 @@ from atlas_resources.instruments.parameters.onnx import OnnxSession
 class PpocrParameters(OnnxSession):
     """Parameters of `ppocr`, by the meaning and with the ranges of rapidocr 3.10, and those of reading by tiles.
 
-    A plate whose longer side is above `tile_px` is read as a whole and by overlapping tiles of that side.
+    A plate whose longer side is above `tiled_above_px` is read as a whole and by overlapping tiles.
     """
 
     side_limit_px: int = Field(ge=320, description="Longer side to which a plate or tile is reduced before it is read.")
@@ -17,6 +17,7 @@ class PpocrParameters(OnnxSession):
     pixel_threshold: float = Field(gt=0, lt=1, description="Of the map that tells for each pixel if it is text.")
     box_threshold: float = Field(gt=0, lt=1, description="Of the mean of the map within a line's box.")
     unclip_ratio: float = Field(gt=0, le=4, description="How far boxes are widened, as the network saw shrunk ones.")
+    tiled_above_px: int = Field(ge=320, description="Longer side of a plate above which it is read by tiles too.")
     tile_px: int = Field(ge=320, description="Side of a tile.")
     overlap_px: int = Field(gt=0, description="Overlap of neighbouring tiles.")
     merge_overlap: float = Field(

@@ -16,7 +16,7 @@ SAME_ROW_RATIO = 0.5  # of the lower line's height: how far the middles of two l
 
 
 def read_by_tiles(read: Read, pixels: np.ndarray, parameters: PpocrParameters) -> list[TextLine]:
-    """Reads a plate as a whole and, if it is larger than a tile, tile by tile: lettering that vanishes when the plate
+    """Reads a plate as a whole and, if it is large, tile by tile: lettering that vanishes when the plate
     is reduced is large enough in a tile, and lines longer than a tile are whole on the plate.
 
     Args:
@@ -29,7 +29,7 @@ def read_by_tiles(read: Read, pixels: np.ndarray, parameters: PpocrParameters) -
     """
     height, width = pixels.shape[:2]
     readings = [read(pixels)]
-    if max(height, width) > parameters.tile_px:
+    if max(height, width) > parameters.tiled_above_px:
         for top in _starts(height, parameters):
             for left in _starts(width, parameters):
                 tile = pixels[top : top + parameters.tile_px, left : left + parameters.tile_px]
@@ -48,7 +48,8 @@ def merge_readings(readings: Sequence[Sequence[TextLine]], overlap: float) -> li
     """The lines of several readings of one plate, each piece of lettering once.
 
     Lines of two readings are the same lettering if their common area is at least `overlap` of the smaller one. Of each
-    lettering that reading is kept which has most characters, each weighted by its line's score; of equals, the first.
+    lettering that reading is kept which has most characters, less one for each line that it is broken into, weighted by
+    their lines' scores; of equals, the first.
 
     Args:
         readings: lines with scores, in the same pixels.
@@ -75,7 +76,7 @@ def merge_readings(readings: Sequence[Sequence[TextLine]], overlap: float) -> li
 
 
 def _evidence(lines: Iterable[TextLine]) -> float:
-    return sum(len(line.text) * (line.score or 0.0) for line in lines)
+    return sum((len(line.text) - 1) * (line.score or 0.0) for line in lines)
 
 
 def in_reading_order(lines: Iterable[TextLine]) -> list[TextLine]:

@@ -182,7 +182,7 @@ def test_a_stage_fails_where_the_stage_before_has_no_usable_answer(dataset: Data
     sealed = sealed_caption(dataset, caption)
     spec = keywords_spec()
     model = Says(said("heron"), prompts=PROMPTS.asked(spec.prompts or []))
-    with pytest.raises(NothingToFillIn, match="plate-001: expected a usable text of captioner, found (cut_off|empty)"):
+    with pytest.raises(NothingToFillIn, match=r"plate-001: expected a usable text of captioner, found (cut_off|empty)"):
         measured(dataset, spec, model, sealed)
     assert model.asked == []
 
