@@ -115,7 +115,7 @@ def _missing_preprocessing(spec: Spec) -> list[str]:
         return ["preprocessing: both `preprocessing` and `own_preprocessing` are declared"]
     if spec.own_preprocessing:
         entry = _entry(spec)
-        return [] if entry is None or entry.has_own_steps else ["own_preprocessing: its loader does not compute it"]
+        return [] if entry is None or entry.has_own_steps else ["own_preprocessing: no loader computes it yet"]
     if spec.preprocessing is None:
         entry = _entry(spec)
         return [] if spec.upstream and not (entry and entry.is_asked) else ["preprocessing: not declared"]

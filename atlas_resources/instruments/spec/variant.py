@@ -64,7 +64,8 @@ def resolve_variant(variant: Variant, base: Spec) -> Spec | list[FileProblem]:
     if asked and base.role != "text":
         return [FileProblem(file, ", ".join(asked), "stated", f"none: {base.key} does not write text")]
     if mode_of(numeric) == mode_of(base.numeric) and upstream == base.upstream and not asked:
-        expected = f"`numeric`, `upstream`, `parameters` or `prompts` other than those of {base.key}"
+        also = ", `parameters`, `prompts`" if base.role == "text" else ""
+        expected = f"`numeric`{also} or `upstream` other than those of {base.key}"
         return [FileProblem(file, "(file)", "nothing that changes a result", expected)]
     differs = [f"in {mode_words(numeric)}"] if numeric and mode_of(numeric) != mode_of(base.numeric) else []
     differs += [f"from {upstream}"] if upstream and upstream != base.upstream else []

@@ -1,7 +1,7 @@
 """Stages of describing a plate, as `model_specs/stages/NAME.yaml` declares them, made into specs.
 
-Each stage is an instrument `NAME_<form>`: the model of the instrument that serves it, with the stage's own prompts and
-parameters, which reads the sealed result of the stage before. To serve a stage by another model, change one line.
+A stage is the instrument that serves it, or one made of it, `NAME_<form>`: with the stage's own prompts and parameters,
+reading the sealed result of the stage before. To serve a stage by another model, change one line.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class StagePlan(Contract):
 
 
 def stage_spec(plan: str, title: str, stage: Stage, served_by: Spec, upstream: str | None) -> Spec:
-    """The instrument of a stage.
+    """The instrument of a stage: the one that serves it as it is, if the stage reads nothing and asks nothing else.
 
     Args:
         plan: the file's stem.
@@ -53,7 +53,9 @@ def stage_spec(plan: str, title: str, stage: Stage, served_by: Spec, upstream: s
         served_by: the instrument that it names.
         upstream: key of the stage before; None for the first.
     """
-    output = TextOutput(kind="text", form=stage.form)
+    asked = asked_otherwise(served_by, stage.parameters, TextOutput(kind="text", form=stage.form), stage.prompts)
+    if not asked and upstream is None:
+        return served_by
     reads = f", reading {upstream}" if upstream else ""
     changed = {
         "key": f"{plan}_{stage.form}",
@@ -61,7 +63,7 @@ def stage_spec(plan: str, title: str, stage: Stage, served_by: Spec, upstream: s
         "description": f"{served_by.description.strip()} Asked for the stage {stage.form} of {plan}{reads}.",
         "variant_of": served_by.variant_of or served_by.key,
         "upstream": upstream or served_by.upstream,
-        **asked_otherwise(served_by, stage.parameters, output, stage.prompts),
+        **asked,
     }
     return served_by.model_copy(update=changed)
 
@@ -95,6 +97,8 @@ def read_stage_plans(folder: Path, specs: Mapping[str, Spec], unreadable: set[st
             continue
         wrong = _wrong_names(f"{STAGES_FOLDER}/{name}.yaml", plan, specs)
         for spec in [] if wrong else derive_stages(name, plan, specs):
+            if spec is specs.get(spec.key):
+                continue  # an instrument that serves as it is
             if spec.key in specs or spec.key in made:
                 expected = "a key that no other instrument has"
                 wrong.append(FileProblem(f"{STAGES_FOLDER}/{name}.yaml", "(file)", repr(spec.key), expected))

@@ -10,7 +10,7 @@ from atlas_resources.instruments.instrument import InstrumentIdentity, identity
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.instruments.texts.stage_plans import StagePlan, derive_stages
 
-STAGES = [f"plate_text_{form}" for form in ("caption", "keywords", "description")]
+STAGES = ["blip_image_captioning_base", "plate_text_keywords", "plate_text_description"]
 
 
 def plan_of(caption_tokens: int = 8, keyword_tokens: int = 8) -> StagePlan:
@@ -46,7 +46,7 @@ def test_the_projects_stages_read_each_other():
         "keywords",
         "description",
     ]
-    assert [spec.variant_of for spec in specs] == ["blip_image_captioning_base", "qwen2_vl_2b", "qwen2_vl_2b"]
+    assert [spec.variant_of for spec in specs] == [None, "qwen2_vl_2b", "qwen2_vl_2b"]
     (description,) = PROMPTS.asked(specs[2].prompts or [])
     assert description.json_schema
     assert PROJECT.problems == ()
