@@ -37,8 +37,8 @@ REPRODUCTIONS = Table(
             "differences",
             DIFFERENCES,
             "Columns that differ: the measure (relative, score, box_px, pixel_share, delta_e, field_ratio as the "
-            "tolerance of that name; unequal_rows is a count), the largest difference, its tolerance, and the key of its "
-            "row.",
+            "tolerance of that name; unequal_rows is a count), the largest difference, its tolerance, and the key of "
+            "its row.",
         ),
         Column(
             "changes",
