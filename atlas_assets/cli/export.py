@@ -60,7 +60,8 @@ def export_regions(
 ) -> None:
     """Write plates with their regions for viewers: GeoJSON, W3C Web Annotations and a IIIF manifest per plate.
 
-    Coordinates are pixels of the upright source: x right, y down. Polygons must exist first:
+    Lines of text that were read on them are a second page of annotations, marked as machine-made. Coordinates are
+    pixels of the upright source: x right, y down. Polygons must exist first:
     atlas run 'key:"regions/otsu_luma/polygons"', then atlas run @ledgers
     """
     from atlas_resources.export.regions import export_regions as write_regions
@@ -68,7 +69,8 @@ def export_regions(
 
     try:
         for plate in write_regions(Dataset(dataset_root()), folder, segmenter, base_url, commercial=commercial):
-            line = f"{plate.manifest}: {plate.regions_count} regions"
+            lines = f", {plate.lines_count} lines of text" if plate.lines_count else ""
+            line = f"{plate.manifest}: {plate.regions_count} regions{lines}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     except (FileNotFoundError, ValueError) as error:
         raise fail(str(error)) from None

@@ -1,4 +1,5 @@
-"""The drawn truth as judge: how well foregrounds fit the drawn subjects, and which of two encoders finds the kind."""
+"""The drawn truth as judge: how well foregrounds fit the drawn subjects, which of two encoders finds the kind, and how
+many letters and words are read wrongly."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import jiwer
 import numpy as np
 from PIL import Image
 
@@ -49,6 +51,58 @@ def read_kinds(truth_folder: Path) -> dict[str, str]:
     """The drawn kind of subject, such as `perched bird`, by plate; empty for one's own scans."""
     paths = sorted(truth_folder.glob("*.json"))
     return {path.stem: json.loads(path.read_bytes())["kind"] for path in paths}
+
+
+@dataclass(frozen=True)
+class ReadingErrors:
+    """How much of the drawn lettering is read wrongly.
+
+    Attributes:
+        plates: number of plates with lettering that were read.
+        character_error_rate: characters that must be changed, added or taken out, over those that were drawn.
+        word_error_rate: the same of words.
+        line_count: number of lines that were drawn.
+        whole_line_count: lines that were read without an error.
+    """
+
+    plates: int
+    character_error_rate: float
+    word_error_rate: float
+    line_count: int
+    whole_line_count: int
+
+
+def score_reading(connection: duckdb.DuckDBPyConnection, truth_folder: Path, reader: str) -> ReadingErrors | None:
+    """Compares the lines that an instrument read, those above its threshold in reading order, with the drawn lettering.
+
+    What it reads elsewhere on the plate counts as errors, since it was added. None without drawn plates that were read.
+
+    Args:
+        connection: to the catalogue.
+        truth_folder: of `<plate-id>.json`.
+        reader: key of the instrument.
+    """
+    rows = connection.execute(
+        "SELECT plate_id, text FROM texts WHERE instrument = ? AND is_current AND is_above_threshold "
+        "ORDER BY plate_id, text_id",
+        [reader],
+    ).fetchall()
+    read = connection.execute(
+        "SELECT plate_id FROM runs WHERE instrument = ? AND is_current ORDER BY plate_id", [reader]
+    ).fetchall()
+    drawn = {path.stem: json.loads(path.read_bytes())["lettering"] for path in sorted(truth_folder.glob("*.json"))}
+    found = {plate_id: [text for of, text in rows if of == plate_id] for (plate_id,) in read if plate_id in drawn}
+    if not found:
+        return None
+    reference = [" ".join(drawn[plate_id]) for plate_id in found]
+    hypothesis = [" ".join(lines) for lines in found.values()]
+    return ReadingErrors(
+        plates=len(found),
+        character_error_rate=float(jiwer.cer(reference, hypothesis)),
+        word_error_rate=float(jiwer.wer(reference, hypothesis)),
+        line_count=sum(len(drawn[plate_id]) for plate_id in found),
+        whole_line_count=sum(line in lines for plate_id, lines in found.items() for line in drawn[plate_id]),
+    )
 
 
 def neighbours_of_all(

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from atlas_assets.demo.drawing.colourways import COLOURWAYS
+from atlas_assets.demo.drawing.lettering import Lettering
 from atlas_assets.demo.drawing.subjects.kinds import SUBJECTS
 from atlas_assets.demo.scans import MEDIA
 
-DRAWING_VERSION = "1"
+DRAWING_VERSION = "2"
 """Raise it when the pixels of any plate change: plates of another version are drawn again."""
 
 UNUSUAL_MEDIA = {
@@ -51,6 +52,11 @@ class PlatePlan:
     def title(self) -> str:
         """The title in the index."""
         return f"{self.colourway} {self.kind}".title()
+
+    @property
+    def lettering(self) -> Lettering:
+        """What is written on it: the title of the index and the number."""
+        return Lettering(self.title, f"PLATE {self.number}.")
 
     @property
     def slug(self) -> str:

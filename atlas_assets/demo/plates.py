@@ -115,7 +115,7 @@ def _draw_missing(plates: list[DemoPlate], processes: int) -> Generator[DemoPlat
 def _draw(plate: DemoPlate) -> DemoPlate:
     plan = plate.plan
     rng = np.random.default_rng(np.random.SeedSequence([plan.seed, plan.number]))
-    composition = compose(plan.kind, plan.colourway, rng, plan.scale)
+    composition = compose(plan.kind, plan.colourway, plan.lettering, rng, plan.scale)
     scan = MEDIA[plan.medium][1](composition)
     mask = io.BytesIO()
     composition.mask.save(mask, format="PNG")

@@ -12,7 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from atlas_assets.demo.contact_sheet import ContactSheetRow, contact_sheet
-from atlas_assets.demo.judgement import disagreements, neighbours_of_all, read_kinds, score_segments
+from atlas_assets.demo.judgement import (
+    disagreements,
+    neighbours_of_all,
+    read_kinds,
+    score_reading,
+    score_segments,
+)
 from atlas_assets.demo.plates import draw_demo_plates
 from atlas_assets.in_process.instance import open_instance
 from atlas_assets.in_process.materializing import materialize
@@ -30,6 +36,7 @@ TRUTH_FOLDER = "demo_truth"
 SHEET_NAME = "contact_sheet.jpg"
 EMBEDDERS = ("efficientnet_lite0", "efficientnet_lite2")
 SEGMENTERS = ("otsu_luma", "u2netp")
+READER = "ppocr_v6_small"
 Neighbours = dict[str, list[tuple[str, float]]]
 """By plate: its nearest plates with their cosines."""
 
@@ -56,6 +63,7 @@ def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
         neighbours = {embedder: neighbours_of_all(connection, embedder, 3) for embedder in EMBEDDERS}
         _print_disagreements(neighbours, read_kinds(truth_folder), console)
         _print_foregrounds(connection, scores, console)
+        _print_reading(connection, truth_folder, console)
         sheet_path = dataset.root / SHEET_NAME
         contact_sheet(_sheet_rows(connection, dataset, scores, neighbours), "Atlas").save(sheet_path, quality=90)
     console.print(f"\nin {time.monotonic() - started:.0f} s, {dataset.root}:", soft_wrap=True)
@@ -143,6 +151,31 @@ def _print_foregrounds(
                 f"median {statistics.median(by_plate.values()):.3f}, worst {by_plate[worst]:.3f} ({worst})",
                 soft_wrap=True,
             )
+
+
+def _print_reading(connection: duckdb.DuckDBPyConnection, truth_folder: Path, console: Console) -> None:
+    """Prints where a word was read, whether titles of the index were and, on drawn plates, how much is wrong."""
+    _print_answer(
+        connection,
+        "Which plates say a word, even if a letter is read wrongly?",
+        "SELECT plate_id, title, text, similarity FROM text_search('butterfly', 3)",
+        console,
+    )
+    _print_answer(
+        connection,
+        "Does the index agree with what is printed on the plates?",
+        "SELECT count(*) AS plates, median(similarity) AS median_similarity, "
+        "count(*) FILTER (is_other_better) AS conflicts FROM title_conflicts",
+        console,
+    )
+    errors = score_reading(connection, truth_folder, READER)
+    if errors is not None:
+        console.print(
+            f"{READER} against the drawn lettering of {errors.plates} plates: character error rate "
+            f"{errors.character_error_rate:.1%}, word error rate {errors.word_error_rate:.1%}, "
+            f"{errors.whole_line_count} of {errors.line_count} lines without an error",
+            soft_wrap=True,
+        )
 
 
 def _print_disagreements(neighbours: dict[str, Neighbours], kinds: dict[str, str], console: Console) -> None:

@@ -1,4 +1,4 @@
-"""The truth about a drawn plate: kind, size, pigments and their shares."""
+"""The truth about a drawn plate: kind, size, lettering, pigments and their shares."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -35,6 +35,7 @@ def state_truth(plan: PlatePlan, composition: Composition, scan: bytes) -> dict[
         "kind": plan.kind,
         "colourway": plan.colourway,
         "title": plan.title,
+        "lettering": list(plan.lettering.lines),
         "medium": plan.medium,
         "paper": composition.paper,
         "width": composition.picture.width,

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from atlas_resources.export.annotations import IIIF_CONTEXT, PlatePage
@@ -16,11 +17,15 @@ BREAKS = frozenset({"br", "div", "li", "ol", "p", "ul"})
 ENTITY = re.compile(r"&(?:[a-z]+[0-9]*|#[0-9]+|#x[0-9a-f]+);", re.IGNORECASE)
 
 
-def iiif_manifest(page: PlatePage) -> dict[str, Any]:
+def iiif_manifest(page: PlatePage, more_annotations: Sequence[str] = ()) -> dict[str, Any]:
     """One canvas with the plate's image, its regions as annotations, and its index data.
 
     `rights` is the URI of the licence, if the licence is one of Creative Commons or RightsStatements.org; a licence in
     any other words is the required statement.
+
+    Args:
+        page: the plate.
+        more_annotations: names of files with further annotations, beside those of its regions.
     """
     image = {
         "id": f"{page.url}/image.jpg",
@@ -43,7 +48,9 @@ def iiif_manifest(page: PlatePage) -> dict[str, Any]:
         "width": page.width_px,
         "height": page.height_px,
         "items": [{"id": f"{page.canvas}/page", "type": "AnnotationPage", "items": [painting]}],
-        "annotations": [{"id": f"{page.url}/annotations.json", "type": "AnnotationPage"}],
+        "annotations": [
+            {"id": f"{page.url}/{name}", "type": "AnnotationPage"} for name in ("annotations.json", *more_annotations)
+        ],
     }
     return {
         "@context": IIIF_CONTEXT,

@@ -1,4 +1,4 @@
-"""Export of regions for viewers: a folder per plate with its image, GeoJSON, Web Annotations and a IIIF manifest."""
+"""Export for viewers: a folder per plate with its image, regions and lines of text in open forms, and a IIIF manifest."""
 
 import io
 import json
@@ -18,6 +18,7 @@ from atlas_resources.export.annotations import (
 )
 from atlas_resources.export.iiif import iiif_manifest
 from atlas_resources.export.ledgers import require_present_withdrawals
+from atlas_resources.export.texts import LINES_NAME, current_lines, text_page
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.terms import allowed_rows
@@ -37,11 +38,12 @@ KEYS = ["plate_id", "segmenter", "segment_id", "mask_sha256"]
 
 @dataclass(frozen=True)
 class WrittenPlate:
-    """A plate whose regions were written."""
+    """A plate whose regions, and lines of text if any were read, were written."""
 
     plate_id: str
     manifest: Path
     regions_count: int
+    lines_count: int
 
 
 def _current(dataset: Dataset, role: str) -> pl.DataFrame:
@@ -109,6 +111,7 @@ def export_regions(
     require_present_withdrawals(dataset)
     if not base_url.startswith(("http://", "https://")):
         raise ValueError(f"base address: expected one that starts with http:// or https://, found {base_url!r}")
+    lines = current_lines(dataset, commercial)
     for (plate_id,), rows in _rows(dataset, segmenter, commercial).group_by("plate_id", maintain_order=True):
         regions = [_published(row) for row in rows.iter_rows(named=True)]
         manifest = dataset.plate(str(plate_id)).manifest()
@@ -124,10 +127,13 @@ def export_regions(
         )
         here = folder / manifest.plate_id
         write_bytes_atomically(here / "image.jpg", _jpeg(dataset, manifest.plate_id))
+        read = lines.filter(pl.col("plate_id") == manifest.plate_id)
+        texts = {LINES_NAME: text_page(page, read)} if read.height else {}
         for name, content in (
             ("regions.geojson", feature_collection(page, regions)),
             ("annotations.json", annotation_page(page, regions)),
-            ("manifest.json", iiif_manifest(page)),
+            *texts.items(),
+            ("manifest.json", iiif_manifest(page, tuple(texts))),
         ):
             write_bytes_atomically(here / name, json.dumps(content, ensure_ascii=False, indent=1).encode())
-        yield WrittenPlate(manifest.plate_id, here / "manifest.json", len(regions))
+        yield WrittenPlate(manifest.plate_id, here / "manifest.json", len(regions), read.height)

@@ -1,4 +1,4 @@
-"""Composes one plate: sheet, subject, scenery, caption, and the true mask of the subject."""
+"""Composes one plate: sheet, subject, scenery, lettering, and the true mask of the subject."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from atlas_assets.demo.drawing.colourways import mix_pigments
-from atlas_assets.demo.drawing.lettering import write_capitals, write_script
+from atlas_assets.demo.drawing.lettering import IMPRINT_PX, NUMBER_PX, TITLE_PX, Lettering, write_line
 from atlas_assets.demo.drawing.paper import SHEETS, Sheet, cloud, lay_paper, pull_print
 from atlas_assets.demo.drawing.pen import Pose
 from atlas_assets.demo.drawing.press import Box, Layers, Part, Rgb, blank_layers, print_parts
@@ -42,12 +42,15 @@ class Composition:
     paper: str
 
 
-def compose(kind: str, colourway: str, rng: np.random.Generator, scale: float = 1.0) -> Composition:
+def compose(
+    kind: str, colourway: str, lettering: Lettering, rng: np.random.Generator, scale: float = 1.0
+) -> Composition:
     """Draws one plate.
 
     Args:
         kind: a key of `SUBJECTS`.
         colourway: a key of `COLOURWAYS`.
+        lettering: what is written on it.
         rng: determines everything else: sheet, pose, place, form.
         scale: 1 for sides of 2000 to 4000 px; smaller for trials.
     """
@@ -58,7 +61,7 @@ def compose(kind: str, colourway: str, rng: np.random.Generator, scale: float = 
     layers = blank_layers(sheet.width_px, sheet.height_px, mottle, line_px=3.3 * unit_px)
     parts = SUBJECTS[kind](rng)
     print_parts(layers, parts, _choose_pose(parts, kind, sheet, rng), pigments)
-    _write_caption(layers, sheet, unit_px, rng)
+    _write_lettering(layers, sheet, unit_px, lettering)
     slip_px = (int(rng.integers(-1, 3)), int(rng.integers(-1, 2)))
     print_on_white = pull_print(layers, unit_px, slip_px)
     picture = ImageChops.multiply(lay_paper(sheet, unit_px, rng), print_on_white)
@@ -79,7 +82,7 @@ def choose_sheet(kind: str, rng: np.random.Generator, scale: float) -> Sheet:
 
 
 def _choose_pose(parts: list[Part], kind: str, sheet: Sheet, rng: np.random.Generator) -> Pose:
-    """Chooses a pose with every part inside the plate mark and above the caption, off centre as far as space allows."""
+    """Chooses a pose with every part inside the plate mark and above the title, off centre as far as space allows."""
     angle_deg = (rng.random() * 2 - 1) * TILT_DEG[kind]
     is_mirrored = bool(rng.random() < 0.5)
     points = Pose((0.0, 0.0), 1.0, angle_deg, is_mirrored).place(np.concatenate([part.outline for part in parts]))
@@ -94,7 +97,7 @@ def _choose_pose(parts: list[Part], kind: str, sheet: Sheet, rng: np.random.Gene
 
 
 def _drawing_area(sheet: Sheet) -> Box:
-    """The box the drawing may fill: within the plate mark, above the caption."""
+    """The box the drawing may fill: within the plate mark, above the title."""
     x_min, y_min, x_max, y_max = sheet.mark_box
     side = min(sheet.width_px, sheet.height_px)
     return (
@@ -105,15 +108,13 @@ def _drawing_area(sheet: Sheet) -> Box:
     )
 
 
-def _write_caption(layers: Layers, sheet: Sheet, unit_px: float, rng: np.random.Generator) -> None:
-    """Writes a title in script, two lines of capitals, an imprint in both corners, and a number at the top."""
+def _write_lettering(layers: Layers, sheet: Sheet, unit_px: float, lettering: Lettering) -> None:
+    """Writes the title below the drawing, the engraver's line in the left corner, and the number at the top right."""
     x_min, y_min, x_max, y_max = sheet.mark_box
-    middle = (x_min + x_max) / 2
     inner = 70 * unit_px
-    write_script(layers.ink, (middle, y_max - 170 * unit_px), 26 * unit_px, int(rng.integers(2, 4)), rng)
-    write_capitals(layers.ink, (middle, y_max - 100 * unit_px), 22 * unit_px, int(rng.integers(14, 24)), rng)
-    write_capitals(layers.ink, (middle, y_max - 55 * unit_px), 13 * unit_px, int(rng.integers(20, 32)), rng)
-    write_script(layers.ink, (x_min + inner + 130 * unit_px, y_max - 30 * unit_px), 9 * unit_px, 4, rng)
-    write_script(layers.ink, (x_max - inner - 130 * unit_px, y_max - 30 * unit_px), 9 * unit_px, 4, rng)
-    write_capitals(layers.ink, (x_max - inner - 70 * unit_px, y_min + 75 * unit_px), 20 * unit_px, 7, rng)
-    write_capitals(layers.ink, (x_min + inner, y_min + 75 * unit_px), 20 * unit_px, 3, rng)
+    for text, at_px, size, anchor in (
+        (lettering.number, (x_max - inner, y_min + 75 * unit_px), NUMBER_PX, "rm"),
+        (lettering.title, ((x_min + x_max) / 2, y_max - 140 * unit_px), TITLE_PX, "mm"),
+        (lettering.imprint, (x_min + inner, y_max - 45 * unit_px), IMPRINT_PX, "lm"),
+    ):
+        write_line(layers.ink, text, at_px, size * unit_px, anchor)

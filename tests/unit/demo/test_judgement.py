@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atlas_assets.demo.judgement import Disagreement, disagreements, read_kinds, score_segments
+from atlas_assets.demo.judgement import Disagreement, disagreements, read_kinds, score_reading, score_segments
 from atlas_resources.measures.masks import run_lengths
 
 SUBJECT = (slice(2, 8), slice(2, 8))  # 36 pixels of 10 x 10
@@ -86,3 +86,51 @@ def test_encoders_are_judged_where_they_differ(truth: Path):
 def test_without_drawn_kinds_they_differ_and_nobody_is_right():
     compared = disagreements({"a": "b", "b": "a"}, {"a": "c", "b": "a"}, {})
     assert compared == (2, [Disagreement("a", ("b", "c"), (None, None))])
+
+
+def readings(*lines: tuple[str, str, bool]) -> duckdb.DuckDBPyConnection:
+    """Current lines (plate, text, whether above the threshold) of `reader`, which has read all three plates."""
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE texts (plate_id VARCHAR, instrument VARCHAR, text_id VARCHAR, text VARCHAR, "
+        "is_above_threshold BOOLEAN, is_current BOOLEAN)"
+    )
+    connection.execute("CREATE TABLE runs (plate_id VARCHAR, instrument VARCHAR, is_current BOOLEAN)")
+    connection.execute("INSERT INTO runs SELECT 'plate-00' || number, 'reader', true FROM range(1, 4) AS t(number)")
+    for number, (plate_id, text, is_above) in enumerate(lines):
+        row = [plate_id, f"line-{number:04d}", text, is_above]
+        connection.execute("INSERT INTO texts VALUES (?, 'reader', ?, ?, ?, true)", row)
+    return connection
+
+
+class TestReading:
+    @pytest.fixture
+    def lettered(self, tmp_path: Path) -> Path:
+        for number in (1, 2):
+            lettering = {"kind": "bird", "lettering": ["PLATE 1.", "Red Bird"]}
+            (tmp_path / f"plate-{number:03d}.json").write_text(json.dumps(lettering), encoding="utf-8")
+        return tmp_path
+
+    def test_errors_are_counted_over_all_that_was_drawn(self, lettered: Path):
+        """By hand: 2 plates of 17 characters and 4 words. Plate 1 has one letter changed; plate 2 lacks ` Red Bird`,
+        9 characters, and two words."""
+        made = readings(
+            ("plate-001", "PLATE 1.", True), ("plate-001", "Rod Bird", True), ("plate-002", "PLATE 1.", True)
+        )
+        errors = score_reading(made, lettered, "reader")
+        assert errors is not None
+        assert errors.character_error_rate == pytest.approx((1 + 9) / 34)
+        assert errors.word_error_rate == pytest.approx((1 + 2) / 8)
+        assert (errors.plates, errors.line_count, errors.whole_line_count) == (2, 4, 2)
+
+    def test_what_is_read_beside_the_lettering_is_an_error_unless_it_is_below_the_threshold(self, lettered: Path):
+        right = [(f"plate-00{number}", text, True) for number in (1, 2) for text in ("PLATE 1.", "Red Bird")]
+        errors = score_reading(readings(*right, ("plate-002", "ink", True)), lettered, "reader")
+        assert errors is not None
+        assert errors.word_error_rate == pytest.approx(1 / 8)
+        errors = score_reading(readings(*right, ("plate-002", "ink", False)), lettered, "reader")
+        assert errors is not None
+        assert (errors.character_error_rate, errors.word_error_rate) == (0, 0)
+
+    def test_without_drawn_plates_there_is_nothing_to_judge(self, tmp_path: Path):
+        assert score_reading(readings(("plate-001", "PLATE 1.", True)), tmp_path, "reader") is None
