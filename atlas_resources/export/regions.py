@@ -1,4 +1,4 @@
-"""Export for viewers: a folder per plate with its image, regions and lines of text in open forms, and a IIIF manifest."""
+"""Export for viewers: a folder per plate with its image, regions and lines of text, and a IIIF manifest."""
 
 import io
 import json

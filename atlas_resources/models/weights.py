@@ -152,7 +152,8 @@ def require_weights(spec: Spec) -> LocatedWeights:
     return LocatedWeights(files, folder)
 
 
-def _is_on_disk(spec: Spec) -> bool:
+def is_on_disk(spec: Spec) -> bool:
+    """Whether the files of the spec itself exist; digests are not checked."""
     if spec.weights is None or isinstance(spec.weights, Algorithm):
         return True
     try:
@@ -168,7 +169,7 @@ def without_weights(instrument: Instrument) -> list[str]:
     Only looks whether the files exist, which is quick enough for the code location. `require_weights` checks digests.
     """
     read = without_weights(instrument.upstream) if instrument.upstream else []
-    return read if _is_on_disk(instrument.spec) else [*read, instrument.key]
+    return read if is_on_disk(instrument.spec) else [*read, instrument.key]
 
 
 def has_weights(instrument: Instrument) -> bool:

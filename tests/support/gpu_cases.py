@@ -23,7 +23,7 @@ from atlas_resources.models.loading import load_model
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Question, Scorer
 from atlas_resources.models.weights import weights_folder
-from support import made_detectors
+from support import made_detectors, made_readers
 from support.made_checkpoints import (
     clip_of_letters,
     letters,
@@ -49,7 +49,7 @@ from support.made_instruments import MINIATURES
 from support.made_segmenters import mask2former_spec, pinned_spec, tiny_mask2former
 from support.made_specs import project_spec
 
-CPU_ONLY = {"mtcnn", "onnx", "otsu_luma", "pruning", "palette", "outline"}
+CPU_ONLY = {"mtcnn", "onnx", "otsu_luma", "ppocr", "tesseract", "pruning", "palette", "outline"}
 """Loaders that compute on the CPU whatever is declared, or refuse another device."""
 FLOAT32 = 1e-4
 """Largest distance between the results of a GPU and a CPU in float32, over their length. Both round each operation to
@@ -127,6 +127,14 @@ def of_vectors(model: Any, spec: Spec) -> list[np.ndarray]:
 def of_texts(model: Any, spec: Spec) -> list[np.ndarray]:
     """Vectors of words, and scores of vectors by the pinned prompts."""
     return [model.embed_text(["a bird", "an egg in a nest"]), *model.score(torch.eye(24)[:4])]
+
+
+@torch.inference_mode()
+def of_lines(model: Any, spec: Spec) -> list[np.ndarray]:
+    """Logits of four lines for tokens that are given: the likeliest token may be nearly as likely as another."""
+    images = torch.stack(_inputs(spec)).to(model.network.device)
+    tokens = torch.arange(4, device=images.device).repeat(len(images), 1) + 5
+    return [model.network(pixel_values=images, decoder_input_ids=tokens).logits.float().cpu().numpy()]
 
 
 def of_boxes(model: Any, spec: Spec) -> list[np.ndarray]:
@@ -248,6 +256,10 @@ def _u2net(folder: Path, patch: pytest.MonkeyPatch) -> Spec:
     return pinned(spec, place)
 
 
+def _reader(folder: Path, patch: pytest.MonkeyPatch) -> Spec:
+    return made_readers.put_reader_in_hub_cache(made_readers.trocr(), made_readers.reader_spec(), folder, patch)
+
+
 WORDS = {"box_threshold": 0.0, "text_threshold": 0.0}
 CASES: dict[str, Case] = {
     **{name: Case(partial(_miniature, name), of_images) for name in MINIATURES},
@@ -259,6 +271,7 @@ CASES: dict[str, Case] = {
     "grounding_dino": Case(
         partial(_detector, "grounding_dino_base", made_detectors.grounding_dino, WORDS), of_boxes, DEEP
     ),
+    "trocr": Case(_reader, of_lines, DEEP),
     "sam": Case(partial(_hub_sam, "sam_vit_base_hub", tiny_hub_sam), of_points, DEEP),
     "sam_hq": Case(partial(_hub_sam, "sam_hq_vit_huge", tiny_sam_hq), of_points, DEEP),
     "segment_anything": Case(_segment_anything, of_points, DEEP),

@@ -11,8 +11,10 @@ from transformers import TrOCRConfig, VisionEncoderDecoderConfig, VisionEncoderD
 
 from atlas_resources.instruments.spec.spec import Spec
 from support.made_checkpoints import SEED, pinned, snapshot_folder, spread
+from support.made_instruments import changed
+from support.made_specs import project_spec
 
-SIDE_PX = 32
+SIDE_PX, TOKENS = 32, 12
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -35,6 +37,16 @@ def trocr() -> VisionEncoderDecoderModel:
     )  # fmt: skip
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
     return spread(VisionEncoderDecoderModel(config), 0.4)
+
+
+def reader_spec() -> Spec:
+    """The project's spec at the tiny network's sizes, on the CPU."""
+    return changed(
+        project_spec("trocr_base_printed"),
+        preprocessing={"resize": {"mode": "exact", "size_px": SIDE_PX}},
+        parameters={"max_new_tokens": TOKENS, "lines_at_once": 2},
+        numeric={"dtype": "float32", "device": "cpu"},
+    )
 
 
 def put_reader_in_hub_cache(network: Any, spec: Spec, cache: Path, patch: pytest.MonkeyPatch) -> Spec:

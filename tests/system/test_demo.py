@@ -56,6 +56,7 @@ def test_every_plate_was_measured(toured, connection):
         ("otsu_luma_efficientnet_lite0", 4, 4),
         ("otsu_luma_kept", 4, 4),
         ("otsu_luma_palette", 4, 4),
+        ("ppocr_v6_small", 4, 4),
         ("u2netp", 4, 4),
         ("u2netp_efficientnet_lite0", 4, 4),
         ("u2netp_efficientnet_lite2", 4, 4),
@@ -109,6 +110,8 @@ def test_the_report_answers_the_questions_and_names_the_files(toured):
         "Where does a number come from?",
         "efficientnet_lite0 and efficientnet_lite2 name the same nearest plate for",
         "Do two instruments see the same subject?",
+        "Which plates say a word",
+        "ppocr_v6_small against the drawn lettering of 4 plates: character error rate ",
         str(dataset.catalogue_path),
         "contact_sheet.jpg",
     ):

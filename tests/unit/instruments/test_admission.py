@@ -70,6 +70,8 @@ def test_these_instruments_of_the_project_are_admitted():
         "otsu_luma_kept",
         "otsu_luma_palette",
         "otsu_luma_polygons",
+        "ppocr_v6_small",
+        "ppocr_v6_small_tiles",
         "resnet50_imagenet1k_v1",
         "resnet50_imagenet1k_v2",
         "sam_vit_base",
@@ -88,6 +90,9 @@ def test_these_instruments_of_the_project_are_admitted():
         "u2netp_efficientnet_lite0",
         "u2netp_efficientnet_lite2",
         "siglip_so400m_patch14_384",
+        "tesseract",
+        "trocr_base_printed",
+        "trocr_large_printed",
         "vgg16_imagenet1k_v1",
     } == ADMITTED
 

@@ -10,6 +10,7 @@ import torch
 from support.made_checkpoints import pinned, put_in_torch_hub, tiny_hub_sam, tiny_sam, tiny_sam_hq, use_tiny_sam
 from support.made_detectors import detr, grounding_dino, miniature_detector, put_detector_in_hub_cache, seeded_mtcnn
 from support.made_instruments import MINIATURES, in_snapshot
+from support.made_readers import put_reader_in_hub_cache, reader_spec, trocr
 from support.made_segmenters import ON_CPU, mask2former_spec, pinned_spec, tiny_mask2former
 from support.made_specs import project_spec
 from support.network import NetworkUsed, shut_network
@@ -19,7 +20,8 @@ from atlas_resources.instruments.prompts import read_prompts
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders.segmenters.u2net import U2NetNetwork
 from atlas_resources.models.loading import load_model
-from atlas_resources.models.protocols import Detector, Embedder, Scorer, Segmenter
+from atlas_resources.models.protocols import Detector, Embedder, LineReader, Scorer, Segmenter
+from atlas_resources.models.weights import is_on_disk
 
 __all__ = ["shut_network"]  # a fixture
 
@@ -65,6 +67,9 @@ INSTRUMENTS: dict[str, Callable[[Path, pytest.MonkeyPatch], Spec]] = {
     "detr_resnet50": tiny_detr_spec,
     "grounding_dino_base": tiny_grounding_dino_spec,
     "mtcnn_faces": seeded_mtcnn,
+    "ppocr_v6_small": lambda folder, patch: project_spec("ppocr_v6_small"),
+    "tesseract": lambda folder, patch: project_spec("tesseract"),
+    "trocr_base_printed": lambda folder, patch: put_reader_in_hub_cache(trocr(), reader_spec(), folder, patch),
     "sam_vit_base_hub": lambda folder, patch: pinned_spec("sam_vit_base_hub", tiny_hub_sam(), folder, patch),
     "sam_hq_vit_huge": lambda folder, patch: pinned_spec("sam_hq_vit_huge", tiny_sam_hq(), folder, patch),
     "mask2former_swin_large_ade": lambda folder, patch: mask2former_spec(tiny_mask2former(), folder, patch),
@@ -75,7 +80,7 @@ LOADER_OF = {key: project_spec(key).loader for key in INSTRUMENTS if key not in 
 
 def test_every_loader_is_among_the_cases():
     """Add a new loader of embeddings or probes to made_instruments.py, and any other that takes pixels to the cases."""
-    taking_pixels = {name for name, entry in LOADERS.items() if entry.reads is None}
+    taking_pixels = {name for name, entry in LOADERS.items() if entry.reads in (None, "text")}
     assert {name.partition(",")[0] for name in MINIATURES} | set(LOADER_OF.values()) == taking_pixels
 
 
@@ -97,7 +102,13 @@ def test_it_loads_and_runs_without_a_socket(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shut_network: None
 ):
     spec = INSTRUMENTS[key](tmp_path, monkeypatch)
+    if key == "tesseract" and not is_on_disk(spec):
+        pytest.skip("needs Debian's tesseract-ocr-eng and tesseract-ocr-lat")
     model = load_model(spec, read_prompts().asked(spec.prompts or []))
+    if spec.role == "text":
+        line = np.random.default_rng(0).integers(0, 256, (48, 200, 3), np.uint8)
+        assert isinstance(model.read_lines([line]) if isinstance(model, LineReader) else model.read_page(line), list)  # type: ignore[union-attr] # a reader
+        return
     batch = torch.zeros(2, 3, *input_side_px(spec))
     if isinstance(model, Scorer) and spec.role == "probe":
         assert len(model.score(batch)[0]) == 2

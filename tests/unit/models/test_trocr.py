@@ -7,17 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.made_instruments import changed
-from support.made_readers import SIDE_PX, put_reader_in_hub_cache, trocr
-from support.made_specs import project_spec
+from support.made_readers import SIDE_PX, TOKENS, put_reader_in_hub_cache, reader_spec, trocr
 from transformers import RobertaTokenizer, VisionEncoderDecoderModel, ViTImageProcessorPil
 
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import LineReader
 from atlas_resources.models.weights import WeightsMismatch, weights_folder
-
-TOKENS = 12
 
 
 def lines(count: int = 5) -> list[np.ndarray]:
@@ -32,13 +28,7 @@ def network() -> Any:
 
 @pytest.fixture
 def spec(network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spec:
-    small = changed(
-        project_spec("trocr_base_printed"),
-        preprocessing={"resize": {"mode": "exact", "size_px": SIDE_PX}},
-        parameters={"max_new_tokens": TOKENS, "lines_at_once": 2},
-        numeric={"dtype": "float32", "device": "cpu"},
-    )
-    return put_reader_in_hub_cache(network, small, tmp_path, monkeypatch)
+    return put_reader_in_hub_cache(network, reader_spec(), tmp_path, monkeypatch)
 
 
 def load(spec: Spec) -> LineReader:
