@@ -61,7 +61,9 @@ def test_the_schema_is_part_of_the_sets_digest_and_older_sets_keep_theirs():
     other = one.model_copy(update={"json_schema": None})
     assert other.sha256 != one.sha256
     recorded = json.loads((read_prompts().folder / "recorded.json").read_bytes())["sha256"]
-    assert recorded["medium_v1"] == "68d29731d6ea280a1f7a671621d380eb310032ac9fcfa9f4335d44499fb2323a"  # as it was recorded
+    assert (
+        recorded["medium_v1"] == "68d29731d6ea280a1f7a671621d380eb310032ac9fcfa9f4335d44499fb2323a"
+    )  # as it was recorded
     assert PROJECT.prompts.sets["medium_v1"].sha256 == recorded["medium_v1"]
 
 
