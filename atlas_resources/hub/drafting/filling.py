@@ -98,11 +98,10 @@ def _fill_from_card(spec: Spec, text: str, card: ModelCard, licence: str | None)
 
 def _undigested(spec: Spec) -> list[str]:
     """The files without a digest that a model which is asked reads besides its weights."""
-    entry, files = (
-        LOADERS.get(spec.loader or ""),
-        pinned_files(spec.weights) if isinstance(spec.weights, HubWeights) else [],
-    )
-    return [file.path for file in files if entry and entry.is_asked and file.sha256 is None]
+    entry, weights = LOADERS.get(spec.loader or ""), spec.weights
+    if entry is None or not entry.is_asked or not isinstance(weights, HubWeights):
+        return []
+    return [file.path for file in pinned_files(weights) if file.sha256 is None]
 
 
 def _filled_template(spec: Spec, text: str, card: ModelCard) -> str:
