@@ -1,6 +1,6 @@
 """Sealed runs of given results: real runs, with vectors that a test can recompute in NumPy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,30 @@ from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.tables.result_columns import SEGMENT
 from atlas_resources.tables.table import frame_of
+from atlas_resources.tables.text_columns import ANSWER, TEXT
+
+
+class GivenLines:
+    """Work of a reader that finds the same lines on every plate, one below the other, with a score of 0.9."""
+
+    def __init__(self, *texts: str):
+        self.texts = texts
+
+    def load(self) -> None: ...
+
+    def prepare(self, plate: Plate, upstream: Any, stopwatch: Stopwatch) -> None: ...
+
+    def measure(self, batch: list[None]) -> list[Measurement]:
+        return [Measurement(frame_of((*TEXT, *ANSWER), self._rows()), {}) for _ in batch]
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        for number, text in enumerate(self.texts):
+            top, place = 20.0 * number, {"text_id": f"line-{number + 1:04d}", "x_min": 0.0, "x_max": 90.0}
+            yield {
+                **{**place, "y_min": top, "y_max": top + 10, "text": text, "score": 0.9, "is_above_threshold": True},
+                **{"machine_made": True, "form": "transcription", "scope": "plate"},
+                "quadrilateral": [0.0, top, 90.0, top, 90.0, top + 10, 0.0, top + 10],
+            }
 
 
 class GivenVectors:

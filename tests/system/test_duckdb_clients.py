@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from support.duckdb_clients import Answer, Client, installed_clients
 from support.made_datasets import make_dataset
-from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
+from support.made_results import TWO_SEGMENTS, GivenLines, GivenVectors, build_ledgers, measure, measure_groundwork
 
 from atlas_resources.catalogue import build
 from atlas_resources.catalogue._view import identifier
 from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.instruments.registry import read_registry
 
-INSTRUMENT, SEGMENTER = "efficientnet_lite0", "otsu_luma"
+INSTRUMENT, SEGMENTER, READER = "efficientnet_lite0", "otsu_luma", "ppocr_v6_small"
 CLIENTS = installed_clients()
 NO_CLIENTS = "no DuckDB clients in build/clients: make clients"
 ABSENT = pytest.param(None, marks=pytest.mark.skip(reason=NO_CLIENTS))
@@ -42,6 +42,12 @@ ANSWERS = (
     "SELECT plate_id, round(delta_e(paper_lab, hex_lab('#ffffff')), 6) FROM histograms ORDER BY ALL",
     f"SELECT p.plate_id, n.plate_id, cosine FROM plates AS p, nearest(p.plate_id, '{INSTRUMENT}', 1) AS n ORDER BY ALL",
     f"SELECT plates.plate_id, n.plate_id FROM plates, nearest(plates.plate_id, '{INSTRUMENT}', 1) AS n ORDER BY ALL",
+    "FROM text_search('red plat', 3)",
+    "FROM text_search('海道', 1)",
+    "SELECT p.plate_id, t.text, t.similarity FROM plates AS p, text_search(p.title, 1) AS t ORDER BY ALL",
+    "FROM text_contains('a ROD')",
+    "FROM title_conflicts ORDER BY ALL",
+    f"SELECT row_id, row_count FROM why('plate-001', '{READER}', row_key := 'line-0002')",
     f"FROM nearest('plate-01', '{INSTRUMENT}', 2)",
     "FROM nearest('plate-001', 'efficientnet', 2)",
     f"FROM nearest('plate-001', '{INSTRUMENT}', NULL)",
@@ -53,8 +59,11 @@ ANSWERS = (
     f"FROM why('plate-001', '{SEGMENTER}', row_key := 'mask-0003')",
     "FROM affected_by('plate-0003')",
     "SELECT hex_lab('blue')",
+    "FROM text_search(' . ', 3)",
+    "FROM text_search('red', 0)",
+    "FROM text_contains(NULL)",
 )
-REFUSED = 11  # of ANSWERS, the last ones
+REFUSED = 14  # of ANSWERS, the last ones
 
 
 def as_texts(query: str) -> str:
@@ -70,6 +79,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = {f"plate-00{number + 1}": vector.tolist() for number, vector in enumerate(vectors)}
     measure(dataset, registry, INSTRUMENT, GivenVectors(given))
     measure(dataset, registry, SEGMENTER, TWO_SEGMENTS)
+    measure(dataset, registry, READER, GivenLines("A rod plate", "Ocher", "東海道 100 %"))
     build_ledgers(dataset, registry)
     return build_catalogue(dataset, registry)
 

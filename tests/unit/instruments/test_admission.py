@@ -31,7 +31,7 @@ def read(folder: Path, content: dict) -> Spec:
     return spec
 
 
-RESULTS = {"embeddings", "segments", "probes", "detections", "regions"}
+RESULTS = {"embeddings", "segments", "probes", "detections", "texts", "regions"}
 
 
 def test_these_instruments_of_the_project_are_admitted():

@@ -28,7 +28,7 @@ from atlas_resources.instruments.registry import read_registry, read_spec
 from atlas_resources.instruments.roster import ROSTER_NAME
 from atlas_resources.instruments.spec.spec import Spec
 
-WEIGHTS = {"hub", "library", "git", "wheel", "algorithm"}
+WEIGHTS = {"hub", "library", "git", "wheel", "system", "algorithm"}
 OUTPUTS = {"vector", "scores", "masks", "boxes", "text", "image"}
 UNION_TAGS = WEIGHTS | OUTPUTS  # pydantic names the variant in the location
 

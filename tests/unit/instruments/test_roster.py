@@ -20,7 +20,7 @@ def test_the_project_ships_four_sets():
     assert list(PROJECT.roster.sets) == ["offline", "minimum", "minimum_cpu", "full"]
     assert [spec.key for spec in PROJECT.named_set("full")] == sorted(PROJECT.specs)
     inactive = {
-        *("efficientnet_lite0_tiles", "efficientnet_lite2_imagenet"),
+        *("efficientnet_lite0_tiles", "efficientnet_lite2_imagenet", "ppocr_v6_small_tiles"),
         *("otsu_luma_polygons", "u2netp_palette", "u2netp_polygons"),
     }
     assert {spec.key for spec in PROJECT.named_set("offline")} == PROJECT.active | inactive

@@ -223,3 +223,28 @@ class TestTolerance:
         assert tolerance_of(own) == EXACT_TOLERANCE.model_copy(update={"relative": 0.001})
         assert mode_of(own) == mode_of(plain)
         assert "tolerance" not in plain.model_dump()
+
+
+class TestTexts:
+    def line(self, shift_px: float = 0.0, **columns: Any) -> dict[str, Any]:
+        corners = [10.0 + shift_px, 10, 60, 10, 60, 30, 10, 30]
+        return {
+            "text_id": "line-0001",
+            "text": "Snow Bird",
+            "quadrilateral": corners,
+            "x_min": 10.0 + shift_px,
+            **columns,
+        }
+
+    def test_a_corner_that_moved_is_told_once_in_pixels(self):
+        """x_min follows from the corners."""
+        found = compared("text", self.line(), self.line(0.25))
+        assert only(found) == ("quadrilateral", "box_px", 0.25, LIMIT.box_px, "line-0001")
+
+    def test_a_letter_that_is_read_otherwise_is_another_row(self):
+        found = compared("text", self.line(), self.line(text="Snon Bird"))
+        assert only(found) == ("text", "unequal_rows", 1, 0, "line-0001")
+
+    def test_a_score_that_crosses_the_threshold_is_told_by_the_score(self):
+        before, after = self.line(score=0.75, is_above_threshold=False), self.line(score=1.0, is_above_threshold=True)
+        assert only(compared("text", before, after)) == ("score", "score", 0.25, LIMIT.score, "line-0001")
