@@ -5,6 +5,7 @@ A new loader is an entry here and a module in `models/loaders/`.
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -164,8 +165,7 @@ def _tower(feature: PooledFeature) -> LoaderEntry:
     return LoaderEntry(module, 1, EMBEDDING, NoParameters, features, has_attention=True, can_compile=True)
 
 
-def _describer(module: str, parameters: type[Contract], **more: bool) -> LoaderEntry:
-    return LoaderEntry(f"{ROOM}.describers.{module}", 1, TEXT, parameters, may_read="text", is_asked=True, **more)
+_describer = partial(LoaderEntry, version=1, roles=TEXT, may_read="text", is_asked=True)
 
 
 LOADERS: dict[str, LoaderEntry] = {
@@ -227,10 +227,12 @@ LOADERS: dict[str, LoaderEntry] = {
     "otsu_luma": LoaderEntry(
         f"{ROOM}.segmenters.otsu_luma", 2, frozenset({"segmentation"}), OtsuParameters, is_cpu_only=True
     ),
-    "blip": _describer("captioners", CaptionerParameters),
-    "blip2": _describer("captioners", CaptionerParameters),
-    "florence2": _describer("florence", FlorenceParameters),
-    "chat": _describer("chat", ChatParameters, has_own_steps=True, has_attention=True),
+    "blip": _describer(module=f"{ROOM}.describers.captioners", parameters=CaptionerParameters),
+    "blip2": _describer(module=f"{ROOM}.describers.captioners", parameters=CaptionerParameters),
+    "florence2": _describer(module=f"{ROOM}.describers.florence", parameters=FlorenceParameters),
+    "chat": _describer(
+        module=f"{ROOM}.describers.chat", parameters=ChatParameters, has_own_steps=True, has_attention=True
+    ),
     "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningRules, reads="segmentation", is_cpu_only=True),
     "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning", is_cpu_only=True),
     "outline": LoaderEntry(ARITHMETIC, 2, frozenset({"outline"}), OutlineParameters, reads="pruning", is_cpu_only=True),

@@ -166,10 +166,8 @@ def made_blip2_t5(folder: Path, patch: pytest.MonkeyPatch) -> MadeDescriber:
     pieces += [(letter, -3.0) for letter in "abcdefghijklmnopqrstuvwxyz:?."]
     tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0)
     processor = Blip2Processor(square(), tokenizer, num_query_tokens=4)
-    words = T5Config(
-        vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0,
-        eos_token_id=1, pad_token_id=0,
-    )  # fmt: skip
+    start: dict[str, Any] = {"decoder_start_token_id": 0, "eos_token_id": 1, "pad_token_id": 0}
+    words = T5Config(vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, **start)
     network = seeded(Blip2ForConditionalGeneration, blip2(words, tokenizer))
     with torch.no_grad():
         network.language_model.lm_head.weight[1].zero_()  # otherwise each answer ends before it begins
@@ -190,14 +188,15 @@ def blip2(words: Any, tokenizer: Any) -> Blip2Config:
 
 def made_florence(folder: Path, patch: pytest.MonkeyPatch, **parameters: Any) -> MadeDescriber:
     places = [f"<loc_{number}>" for number in range(1000)]
+    named: dict[str, Any] = {"extra_special_tokens": {"image_token": "<image>"}}
     tokenizer = byte_tokenizer(
         ["<s>", "<pad>", "</s>", "<unk>", "<image>", "<od>", "</od>", "<ocr>", "</ocr>", *places],
         bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",  # noqa: S106
-        extra_special_tokens={"image_token": "<image>"},
+        **named,
     )  # fmt: skip
     steps = project_spec("florence_2_base_converted").preprocessing
     assert steps is not None
-    images = CLIPImageProcessorPil(
+    images: Any = CLIPImageProcessorPil(
         size={"height": SIDE_PX, "width": SIDE_PX}, do_center_crop=False, resample=3, image_mean=list(steps.mean or ()),
         image_std=list(steps.std or ()),
     )  # fmt: skip
@@ -236,7 +235,7 @@ def qwen_text(tokenizer: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def qwen_ids(tokenizer: Any) -> dict[str, int]:
+def qwen_ids(tokenizer: Any) -> dict[str, Any]:
     names = {"image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>",
              "vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>"}  # fmt: skip
     return {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
@@ -245,11 +244,9 @@ def qwen_ids(tokenizer: Any) -> dict[str, int]:
 def made_qwen2_vl(folder: Path, patch: pytest.MonkeyPatch, **parameters: Any) -> MadeDescriber:
     tokenizer, template = qwen_words("<|vision_start|><|image_pad|><|vision_end|>")
     processor = Qwen2VLProcessor(Qwen2VLImageProcessorPil(), tokenizer, Qwen2VLVideoProcessor(), chat_template=template)
-    config = Qwen2VLConfig(
-        text_config=qwen_text(tokenizer),
-        vision_config={"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4},
-        **qwen_ids(tokenizer),
-    )  # fmt: skip
+    vision: dict[str, Any] = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4}
+    parts: dict[str, Any] = {"text_config": qwen_text(tokenizer), "vision_config": vision, **qwen_ids(tokenizer)}
+    config = Qwen2VLConfig(**parts)  # fmt: skip
     return chat("qwen2_vl_2b", folder, patch, seeded(Qwen2VLForConditionalGeneration, config), processor,
                 min_pixels=3136, max_pixels=12544, **parameters)  # fmt: skip
 

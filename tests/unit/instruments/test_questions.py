@@ -144,7 +144,7 @@ def test_a_task_of_florence_is_a_variant_with_other_parameters(tmp_path: Path):
 def test_wrong_parameters_of_a_variant_are_told(tmp_path: Path):
     specs = copy_of_project(tmp_path)
     path = specs / "florence_2_base_ocr.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    path.write_text(yaml.safe_dump({**content, "parameters": {"task": "sing"}}), encoding="utf-8")
+    content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    write_spec(specs, {**content, "parameters": {"task": "sing"}})
     (problem,) = read_registry(specs).problems
     assert str(problem).startswith("florence_2_base_ocr.yaml: parameters.task: found 'sing', expected")

@@ -1,10 +1,11 @@
 """`model_specs/stages/`: each stage is an instrument that reads the one before."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from support.made_answers import PROMPTS, pins_of, text_spec
-from support.made_specs import PROJECT, copy_of_project
+from support.made_specs import PROJECT, copy_of_project, write_spec
 
 from atlas_resources.instruments.instrument import InstrumentIdentity, identity
 from atlas_resources.instruments.registry import read_registry
@@ -63,8 +64,8 @@ def test_a_changed_stage_changes_those_after_it_and_nothing_else():
 def problems_with(folder: Path, **changed: object) -> list[str]:
     specs = copy_of_project(folder)
     path = specs / "stages" / "plate_text.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    path.write_text(yaml.safe_dump({**content, **changed}), encoding="utf-8")
+    content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    write_spec(specs / "stages", {**content, **changed}, path.stem)
     return [str(problem) for problem in read_registry(specs).problems]
 
 

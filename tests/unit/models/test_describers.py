@@ -94,7 +94,7 @@ def test_a_chat_model_writes_what_the_pipeline_gives(name: str, tmp_path: Path, 
     found = answers(loaded(made), Question(text=WORDS))
     if "max_pixels" in made.spec.parameters:
         made.processor.image_processor.size = {"shortest_edge": 3136, "longest_edge": 12544}
-    ask = pipeline("image-text-to-text", model=made.network, processor=made.processor, device="cpu")
+    ask: Any = pipeline("image-text-to-text", model=made.network, processor=made.processor, device="cpu")
     expected = []
     for pixels in IMAGES:
         content = [{"type": "image", "image": Image.fromarray(pixels)}, {"type": "text", "text": WORDS}]

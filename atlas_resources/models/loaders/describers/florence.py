@@ -37,7 +37,7 @@ class Florence:
         self.prompts = writer.prompts
         self.processor = processor
         self.preprocess = preprocess
-        self.task = task
+        self.task: FlorenceTask = task
 
     def describe(self, pixels: np.ndarray, questions: Sequence[Question]) -> list[Answer]:
         """Returns an answer to each question, for uint8 [H, W, 3], RGB in sRGB, at any size.
