@@ -24,6 +24,7 @@ from support.made_describers import (
     made_qwen2_vl,
 )
 from support.made_specs import PROJECT
+from tokenizers.processors import TemplateProcessing
 from transformers import pipeline
 
 from atlas_resources.instruments.prompts import AskedPrompt
@@ -233,6 +234,27 @@ def test_another_chat_template_is_refused(tmp_path: Path, monkeypatch: Patch):
     made = made_qwen2_vl(tmp_path, monkeypatch)
     with pytest.raises(WeightsMismatch, match=r"expected the chat template of sha256 0000.*found [0-9a-f]{64}"):
         loaded(made, chat_template_sha256="0" * 64)
+
+
+def test_another_normalisation_than_the_declared_one_is_refused(tmp_path: Path, monkeypatch: Patch):
+    made = made_qwen2_vl(tmp_path, monkeypatch)
+    assert made.spec.own_preprocessing is not None
+    other = made.spec.own_preprocessing.model_copy(update={"mean": (0.5, 0.5, 0.5), "interpolation": "bilinear"})
+    spec = made.spec.model_copy(update={"own_preprocessing": other})
+    with pytest.raises(WeightsMismatch, match="interpolation: declared bilinear, its own bicubic; mean: declared"):
+        loaded(replace(made, spec=spec))
+
+
+def test_a_template_that_begins_the_text_gets_no_second_beginning(tmp_path: Path, monkeypatch: Patch):
+    made = made_idefics2(tmp_path, monkeypatch)
+    model: Any = loaded(made)
+    (without,) = model.describe(IMAGES[0], [Question(text=WORDS)])
+    begins = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    model.processor.tokenizer.backend_tokenizer.post_processor = begins
+    (before,) = model.describe(IMAGES[0], [Question(text=WORDS)])
+    model.template = f"<s>{model.template}"
+    (after,) = model.describe(IMAGES[0], [Question(text=WORDS)])
+    assert after.prompt_token_count == before.prompt_token_count == without.prompt_token_count + 1
 
 
 def without_file(made: MadeDescriber, name: str) -> MadeDescriber:

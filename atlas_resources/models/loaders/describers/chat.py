@@ -22,6 +22,7 @@ from atlas_resources.models.loaders.describers._writing import (
     picture_of,
     require_plain_words,
 )
+from atlas_resources.models.processor_steps import INTERPOLATION_OF_RESAMPLE
 from atlas_resources.models.protocols import Answer, Question
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
 
@@ -64,11 +65,13 @@ class Chat:
             raise QuestionRefused("a chat model must be asked something. Fix: pin a prompt set of kind `questions`")
         tokenizer = self.writer.tokenizer
         require_plain_words(words, [*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()])
-        turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": words}]}
-        rendered = self.processor.apply_chat_template(
-            [turn], chat_template=self.template, add_generation_prompt=True, tokenize=False
+        turn = {"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": words}]}
+        asked: dict[str, Any] = {"chat_template": self.template, "add_generation_prompt": True}
+        rendered = self.processor.apply_chat_template([turn], tokenize=False, **asked)
+        # transformers adds no token that begins a text where the template has one.
+        inputs = dict(
+            self.processor.apply_chat_template([turn], tokenize=True, return_dict=True, return_tensors="pt", **asked)
         )
-        inputs = dict(self.processor(text=[rendered], images=[image], return_tensors="pt"))
         tokens = inputs["input_ids"]
         grid = inputs.get("image_grid_thw")
         height_px, width_px = self._sent_size(inputs)
@@ -96,7 +99,8 @@ def load(spec: Spec, weights: LocatedWeights, device: str, prompts: Sequence[Ask
     """Loads the pinned snapshot with its processor and its chat template.
 
     Raises:
-        WeightsMismatch: see `_snapshots.load_whole`; or the chat template is missing, or not the declared one.
+        WeightsMismatch: see `_snapshots.load_whole`; or the chat template is missing, or not the declared one; or the
+            image processor has another interpolation, mean or deviation than the spec's `own_preprocessing`.
         ValueError: the spec declares image limits that the processor does not have.
     """
     parameters = ChatParameters.model_validate(spec.parameters)
@@ -109,6 +113,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str, prompts: Sequence[Ask
             folder, backend=parameters.image_backend, **local
         )
         template = _require_template(spec, processor, parameters)
+        _require_declared_steps(spec, processor.image_processor)
         _set_limits(spec, processor, parameters)
         writer = Writer(
             network, network, processor.tokenizer, parameters, folder=folder, device=device, prompts=prompts
@@ -129,6 +134,22 @@ def _require_template(spec: Spec, processor: Any, parameters: ChatParameters) ->
             f"model_specs/{spec.key}.yaml."
         )
     return template
+
+
+def _require_declared_steps(spec: Spec, images: Any) -> None:
+    own = spec.own_preprocessing
+    found = {
+        "interpolation": INTERPOLATION_OF_RESAMPLE.get(int(images.resample)),
+        "mean": tuple(images.image_mean),
+        "std": tuple(images.image_std),
+    }
+    declared = {name: getattr(own, name) for name in found} if own else {}
+    if wrong := [name for name, value in declared.items() if value is not None and value != found[name]]:
+        told = "; ".join(f"{name}: declared {declared[name]}, its own {found[name]}" for name in wrong)
+        raise WeightsMismatch(
+            f"{spec.key}: model_specs/{spec.key}.yaml declares another own_preprocessing than the snapshot's image "
+            f"processor has: {told}. Correct it there."
+        )
 
 
 def _set_limits(spec: Spec, processor: Any, parameters: ChatParameters) -> None:
