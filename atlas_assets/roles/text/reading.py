@@ -161,7 +161,7 @@ def _require_line(spec: Spec, line: TextLine) -> TextLine:
 
 def _row(text_id: str, line: TextLine, scope: str, threshold: float | None) -> dict[str, Any]:
     (x_min, y_min), (x_max, y_max) = line.corners.min(axis=0).tolist(), line.corners.max(axis=0).tolist()
-    is_known = line.score is not None and threshold is not None
+    is_above = None if line.score is None or threshold is None else line.score >= threshold
     return {
         "text_id": text_id,
         "machine_made": True,
@@ -169,7 +169,7 @@ def _row(text_id: str, line: TextLine, scope: str, threshold: float | None) -> d
         "scope": scope,
         "text": line.text,
         "score": line.score,
-        "is_above_threshold": line.score >= threshold if is_known else None,
+        "is_above_threshold": is_above,
         "language": line.language,
         "script": script_of(line.text),
         "quadrilateral": line.corners.flatten().tolist(),

@@ -1,6 +1,7 @@
 """PP-OCR reads what rapidocr reads with the same files, and small lettering of large plates by tiles."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from support.made_specs import project_spec, write_spec
 from support.real_plates import one_of_each_family, wants_real_plates
 
 from atlas_resources.instruments.registry import read_spec
+from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders.readers.ppocr import Ppocr
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import PageReader
@@ -39,7 +41,7 @@ def model() -> Ppocr:
     return loaded
 
 
-def reference() -> RapidOCR:
+def reference() -> Any:
     """rapidocr with the verified files by path, and its own settings but for the classifier and the score limit."""
     paths = {name.split("_")[1]: str(path) for name, path in require_weights(SPEC).files.items()}
     threads = {
@@ -56,7 +58,7 @@ def assert_same(model: Ppocr, pixels: np.ndarray) -> None:
     found, expected = model.read_image(pixels), reference()(pixels[..., ::-1].copy())
     assert [line.text for line in found] == list(expected.txts or ())
     assert found, "the reference reads nothing to compare"
-    np.testing.assert_allclose([line.score for line in found], expected.scores, atol=1e-4)
+    assert [line.score for line in found] == pytest.approx(list(expected.scores), abs=1e-4)
     ours = [sorted(map(tuple, line.corners.tolist())) for line in found]
     assert ours == [sorted(map(tuple, box.astype(float).tolist())) for box in expected.boxes]
 
@@ -110,6 +112,7 @@ class TestFiles:
         content = SPEC.model_dump(mode="json")
         content["weights"]["files"] = content["weights"]["files"][:1]
         spec = read_spec(write_spec(tmp_path, content))
+        assert isinstance(spec, Spec)
         with pytest.raises(ValueError, match="expected a file with _det_ and one with _rec_ in its name"):
             load_model(spec)
 

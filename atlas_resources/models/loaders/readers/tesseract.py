@@ -71,7 +71,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str) -> Tesseract:
     engine = tesserocr.PyTessBaseAPI(
         path=str(weights.folder),
         lang=parameters.languages,
-        psm=parameters.page_segmentation,
+        psm=parameters.page_segmentation,  # type: ignore[arg-type] # PSM is a class of whole numbers
         oem=tesserocr.OEM.LSTM_ONLY,
     )
     return Tesseract(engine, parameters)
