@@ -42,9 +42,12 @@ Processor = Callable[[Image.Image], np.ndarray]
 
 CLASS_OF_LOADER = {  # of transformers, whose `Pil` classes use the Pillow backend and the others torchvision's
     "aimv2": "CLIPImageProcessor",
+    "blip": "BlipImageProcessor",
+    "blip2": "BlipImageProcessor",
     "clip": "CLIPImageProcessor",
     "detr": "DetrImageProcessor",
     "dinov2": "BitImageProcessor",
+    "florence2": "CLIPImageProcessor",
     "grounding_dino": "GroundingDinoImageProcessor",
     "mask2former": "Mask2FormerImageProcessor",
     "sam": "SamImageProcessor",
