@@ -42,14 +42,18 @@ Processor = Callable[[Image.Image], np.ndarray]
 
 CLASS_OF_LOADER = {  # of transformers, whose `Pil` classes use the Pillow backend and the others torchvision's
     "aimv2": "CLIPImageProcessor",
+    "blip": "BlipImageProcessor",
+    "blip2": "BlipImageProcessor",
     "clip": "CLIPImageProcessor",
     "detr": "DetrImageProcessor",
     "dinov2": "BitImageProcessor",
+    "florence2": "CLIPImageProcessor",
     "grounding_dino": "GroundingDinoImageProcessor",
     "mask2former": "Mask2FormerImageProcessor",
     "sam": "SamImageProcessor",
     "sam_hq": "SamImageProcessor",
     "siglip": "SiglipImageProcessor",
+    "trocr": "ViTImageProcessor",
 }
 RESAMPLE = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4}  # numbers of PIL.Image.Resampling
 
@@ -149,7 +153,7 @@ def reference_of(spec: Spec) -> Processor:
         ValueError: the spec names none, or the project's own.
     """
     steps = spec.preprocessing
-    if steps is None or steps.reference is None or steps.reference == "own":
+    if steps is None or steps.reference is None or steps.reference in ("own", "as_they_are"):
         raise ValueError(f"{spec.key}: expected a library's processor as reference, found none")
     builders: dict[Reference, Callable[[], Processor]] = {
         "transformers_pillow": lambda: of_transformers(spec, steps),

@@ -1,5 +1,6 @@
 """How far values of one column are from each other, by what the column holds. Pure functions on arrays and rows."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -53,6 +54,14 @@ def of_corners(column: str, sealed: Row, repeated: Row) -> float | None:
     """Largest difference of corresponding coordinates; None for lists of other lengths."""
     first, second = np.asarray(sealed[column], np.float64), np.asarray(repeated[column], np.float64)
     return _finite(float(np.abs(first - second).max(initial=0.0))) if first.shape == second.shape else None
+
+
+def of_fields(column: str, sealed: Row, repeated: Row) -> float | None:
+    """Share of the fields of two JSON objects whose values differ; None for objects with other fields."""
+    first, second = json.loads(sealed[column]), json.loads(repeated[column])
+    if first.keys() != second.keys() or not first:
+        return None
+    return sum(first[name] != second[name] for name in first) / len(first)
 
 
 def of_masks(column: str, sealed: Row, repeated: Row) -> float | None:

@@ -13,7 +13,7 @@ from atlas_resources.plates.records.reproduction import ColumnDifference
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IDENTITY, Column
 
-Measure = Literal["relative", "score", "box_px", "pixel_share", "delta_e"]
+Measure = Literal["relative", "score", "box_px", "pixel_share", "delta_e", "field_ratio"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "text": {
         "score": Rule("score", distances.absolute),
         "quadrilateral": Rule("box_px", distances.of_corners),
+        "parsed_json": Rule("field_ratio", distances.of_fields),
     },
     "segmentation": {
         "mask_rle": Rule("pixel_share", distances.of_masks),
@@ -60,10 +61,18 @@ FOLLOWERS: Mapping[str, Mapping[str, str]] = {
         (*OF_MASK, "component_count", "hole_count", "solidity", "touches_border"), "mask_rle"
     ),
     "detection": {f"{edge}_ratio": edge for edge in EDGES},
-    "text": {**dict.fromkeys(EDGES, "quadrilateral"), "is_above_threshold": "score"},
+    "text": {
+        **dict.fromkeys(EDGES, "quadrilateral"),
+        "is_above_threshold": "score",
+        "text": "parsed_json",
+        **dict.fromkeys(("raw_text", "script", "output_token_count"), "text"),
+    },
 }
 """Columns that are computed from another column alone. They are compared where that one is equal: elsewhere its own
 distance says how far the rows are, and a single pixel moves a box or adds a component."""
+
+NOT_COMPARED: Mapping[str, frozenset[str]] = {"text": frozenset({"answer_seconds", "peak_memory_bytes"})}
+"""Columns of each role that say what a measurement cost, which is other at each repetition."""
 
 PLATE_WIDE = {"probe": ("logit",)}
 """Columns of which all values of a plate are one vector."""
@@ -107,9 +116,11 @@ def compare_rows(role: str, sealed: pl.DataFrame, repeated: pl.DataFrame, tolera
 
 
 def measured_columns(role: str) -> list[Column]:
-    """The columns that an instrument of the role measures, without those that identify plate and instrument."""
-    table = INSTRUMENT_TABLES[role]
-    return [column for column in table.columns if column.name in table.sealed_schema and column not in IDENTITY]
+    """The columns that an instrument of the role measures, without those that identify plate and instrument, or that
+    say what it cost."""
+    table, left_out = INSTRUMENT_TABLES[role], NOT_COMPARED.get(role, frozenset())
+    columns = [column for column in table.columns if column.name in table.sealed_schema and column not in IDENTITY]
+    return [column for column in columns if column.name not in left_out]
 
 
 def rule_of(role: str, column: Column) -> Rule | None:

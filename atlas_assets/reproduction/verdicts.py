@@ -21,6 +21,7 @@ IN_WORDS = {
     "box_px": "pixels",
     "pixel_share": "share of pixels",
     "delta_e": "CIEDE2000",
+    "field_ratio": "the same fields, share with other values",
     "unequal_rows": "unequal rows",
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from atlas_resources.instruments.instrument import Instrument
-from atlas_resources.instruments.spec.output import TextOutput
+from atlas_resources.instruments.loader_table import LOADERS
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import Groundwork
@@ -29,7 +29,8 @@ WORKS = {
     "outline": "regions.outline.OutlineWork",
 }
 """The class of each role: module and name."""
-CROPS_WORK = "regions.embedding.RegionEmbeddingWork"
+CROPS_WORKS = {"embedding": "regions.embedding.RegionEmbeddingWork", "text": "regions.annotation.RegionAnnotationWork"}
+"""The class of each role that can be shown segments."""
 ANSWERING_WORK = "text.answering.AnsweringWork"
 
 
@@ -46,12 +47,10 @@ def build_work(instrument: Instrument, load: Callable[[], Any]) -> Work:
 
 
 def work_path(spec: Spec) -> str:
-    """Module and name of the work. Text of the form `transcription` is read; of every other form, it is an answer."""
+    """Module and name of the work. Of a model that is asked, even lettering is an answer."""
     if spec.region and spec.region.crop:
-        return CROPS_WORK
-    if isinstance(spec.output, TextOutput) and spec.output.form != "transcription":
-        return ANSWERING_WORK
-    return WORKS[spec.role]
+        return CROPS_WORKS[spec.role]
+    return ANSWERING_WORK if LOADERS[spec.loader or ""].is_asked else WORKS[spec.role]
 
 
 def make_groundwork(

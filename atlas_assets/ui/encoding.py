@@ -81,6 +81,17 @@ def fit_text(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
     return text.rstrip() + "..."
 
 
+def wrap_text(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: float) -> list[str]:
+    """The words of a text in lines that fit; a word that is too long for a line is cut by `fit_text`."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and font.getlength(f"{lines[-1]} {word}") <= width_px:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(fit_text(word, font, width_px))
+    return lines
+
+
 def _encoded(image: Image.Image, image_format: str, **options: int | bool) -> bytes:
     """The encoded image as bytes. `options` are Pillow's for the format."""
     buffer = io.BytesIO()

@@ -1,6 +1,6 @@
-"""A plate with the lines that were read on it, as a small JPEG; and the lines as a table.
+"""A plate with the lines that were read on it, or beside what was answered, as a small JPEG; and texts as a table.
 
-What a model read is data: in Markdown it is escaped, so that it is shown as it is.
+What a model read or wrote is data: in Markdown it is escaped, so that it is shown as it is.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from PIL import Image, ImageDraw, ImageFont
 
-from atlas_assets.ui.encoding import fit_text, jpeg_within, shrink
+from atlas_assets.ui.encoding import FAINT, Rgb, fit_text, jpeg_within, shrink, wrap_text
 from atlas_assets.ui.masks import SEGMENT_COLOURS
 from atlas_assets.ui.metadata import Markdown, escaped
 from atlas_resources.plates.plate import Plate
@@ -22,6 +22,8 @@ PREVIEW_PX = 480
 """Longest side of the plate in a preview: lettering is small."""
 SHOWN = 16
 """Lines that a preview and a table show at most."""
+SHOWN_CHARACTERS = 1000
+"""Characters of a text in a table at most."""
 PANEL_PX, LINE_PX = 260, 16
 PAPER, INK = (255, 255, 255), (30, 30, 30)
 
@@ -64,9 +66,32 @@ def lines_overlay(image: Image.Image, lines: Sequence[ShownLine]) -> bytes:
     return jpeg_within(picture)
 
 
+def answers_card(image: Image.Image, answers: Sequence[tuple[str, str]]) -> bytes:
+    """The plate, and beside it what was answered, in as many lines as fit.
+
+    Args:
+        image: RGB, sRGB.
+        answers: a heading and a text for each.
+    """
+    plate, font = shrink(image, PREVIEW_PX), ImageFont.load_default(size=11)
+    lines: list[tuple[str, Rgb]] = []
+    for heading, text in answers:
+        lines.append((heading, FAINT))
+        lines += [(line, INK) for line in wrap_text(" ".join(text.split()), font, PANEL_PX - 12)]
+    room = max(plate.height // LINE_PX, 2)
+    if len(lines) > room:
+        lines = [*lines[: room - 1], ("...", FAINT)]
+    picture = Image.new("RGB", (plate.width + PANEL_PX, max(plate.height, room * LINE_PX)), PAPER)
+    picture.paste(plate, (0, 0))
+    draw = ImageDraw.Draw(picture)
+    for number, (line, colour) in enumerate(lines):
+        draw.text((plate.width + 6, number * LINE_PX + 2), line, fill=colour, font=font)
+    return jpeg_within(picture)
+
+
 def text_metadata(plate: Plate, manifest: RunManifest) -> dict[str, Any]:
     """The texts of a sealed run as a table, those with the best scores, in the order of their ids."""
-    columns = ["text_id", "text", "score", "is_above_threshold"]
+    columns = ["text_id", "text", "score", "is_above_threshold", "status"]
     rows = pl.read_parquet(result_path(plate, manifest), columns=columns)
     return {"lines": Markdown(text_table(rows))} if rows.height else {}
 
@@ -75,12 +100,14 @@ def text_table(rows: pl.DataFrame) -> str:
     """Texts as a Markdown table: up to SHOWN with the best scores, in the order of their ids.
 
     Args:
-        rows: text_id, text, score and is_above_threshold.
+        rows: text_id, text, score, is_above_threshold and, of answers, status.
     """
     best = rows.sort("score", descending=True, nulls_last=True, maintain_order=True).head(SHOWN).sort("text_id")
     lines = ["| id | text | score |", "|---|---|---|"]
-    for text_id, text, score, is_above in best.select("text_id", "text", "score", "is_above_threshold").iter_rows():
+    for text_id, text, score, is_above, *status in best.iter_rows():
         shown = "" if score is None else f"{score:.2f}" + (" (below the threshold)" if is_above is False else "")
-        lines.append(f"| {text_id} | {escaped(text)} | {shown} |")
+        shown += f" {status[0]}" if status and status[0] not in (None, "done") else ""
+        words = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+        lines.append(f"| {text_id} | {escaped(words)} | {shown.strip()} |")
     left = rows.height - best.height
     return "\n".join(lines) + (f"\n\n{left} more" if left else "")

@@ -9,10 +9,11 @@ from types import MappingProxyType
 from typing import Literal
 
 from atlas_resources.instruments.fast_modes import missing_golden, too_far
+from atlas_resources.instruments.loader_table import LOADERS, LoaderEntry
 from atlas_resources.instruments.roles import ROLES
 from atlas_resources.instruments.spec.input import REFERENCES, Preprocessing
-from atlas_resources.instruments.spec.output import BUILT_FORMS, ScoresOutput, TextOutput
-from atlas_resources.instruments.spec.pins import is_pinned, model_sha, weight_files
+from atlas_resources.instruments.spec.output import ScoresOutput
+from atlas_resources.instruments.spec.pins import WITHOUT_WEIGHTS, is_pinned, model_sha, weight_files
 from atlas_resources.instruments.spec.spec import Role, Spec
 from atlas_resources.instruments.spec.weights import Algorithm, HubWeights
 
@@ -63,13 +64,31 @@ def _missing_configuration(spec: Spec) -> list[str]:
     return ["weights: neither the sha256 of config.json nor `configuration`"]
 
 
+def _entry(spec: Spec) -> LoaderEntry | None:
+    return LOADERS.get(spec.loader or "")
+
+
+def _missing_words(spec: Spec) -> list[str]:
+    """A model that reads words has a tokenizer, a template and rules in files, all of which change what it writes."""
+    entry, weights = _entry(spec), spec.weights
+    if entry is None or not entry.is_asked or not isinstance(weights, HubWeights):
+        return []
+    files = [file for file in weights.files if file.format in WITHOUT_WEIGHTS and file.path != "config.json"]
+    without = [file.path for file in files if file.sha256 is None]
+    missing = [f"weights: no sha256 of {', '.join(without)}"] if without else []
+    if not any(file.path.startswith("tokenizer") for file in weights.files):
+        missing.append("weights: no file of the tokenizer")
+    if "chat_template_sha256" in entry.parameters.__annotations__:
+        missing += [] if "chat_template_sha256" in spec.parameters else ["parameters: no chat_template_sha256"]
+        missing += [] if spec.prompts else ["prompts: no question"]
+    return missing
+
+
 def _missing_output(spec: Spec) -> list[str]:
     if spec.output is None:
         return ["output: no contract"]
     if ROLES[spec.role].output != spec.output.kind:
         return [f"output: {spec.output.kind!r} is not what the role {spec.role!r} gives"]
-    if isinstance(spec.output, TextOutput) and spec.output.form not in BUILT_FORMS:
-        return [f"output: no work gives text of the form {spec.output.form!r} yet"]
     return []
 
 
@@ -95,9 +114,11 @@ def _missing_preprocessing(spec: Spec) -> list[str]:
     if spec.preprocessing and spec.own_preprocessing:
         return ["preprocessing: both `preprocessing` and `own_preprocessing` are declared"]
     if spec.own_preprocessing:
-        return ["own_preprocessing: no loader computes it yet"]
+        entry = _entry(spec)
+        return [] if entry is None or entry.has_own_steps else ["own_preprocessing: no loader computes it yet"]
     if spec.preprocessing is None:
-        return [] if spec.upstream else ["preprocessing: not declared"]
+        entry = _entry(spec)
+        return [] if spec.upstream and not (entry and entry.is_asked) else ["preprocessing: not declared"]
     return _missing_reference(spec, spec.preprocessing) + _not_computed(spec.role, spec.preprocessing)
 
 
@@ -140,6 +161,7 @@ def missing_of_itself(spec: Spec) -> list[str]:
         *([GENERATIVE_LATER] if spec.role == "generative" else []),
         *_missing_pins(spec),
         *_missing_configuration(spec),
+        *_missing_words(spec),
         *([] if spec.licence else ["licence: neither an SPDX id nor `unknown`"]),
         *_missing_output(spec),
         *_missing_labels(spec),

@@ -42,7 +42,7 @@ class Instrument:
     Attributes:
         spec: what its file declares.
         identity: what it is known by; part of every sealed run and ledger row.
-        upstream: the instrument whose sealed results it reads; None if it reads pixels.
+        upstream: the instrument whose sealed results it reads; None if it reads pixels only.
         prompts: the prompts that its spec pins, in order.
     """
 
@@ -113,12 +113,12 @@ def preprocess_tag(spec: Spec) -> str:
     Resize, interpolation, crop, the reference, and the first digits of a sha256 over the steps. Rows sealed before the
     reference was declared have a tag without it, with the same digits.
     """
+    cut = f"{spec.region.crop.tag}." if spec.region and spec.region.crop else ""
     if own := spec.own_preprocessing:
-        return f"own.{own.form}.{hashlib.sha256(own.model_dump_json().encode()).hexdigest()[:8]}"
+        return f"{cut}own.{own.form}.{hashlib.sha256(own.model_dump_json().encode()).hexdigest()[:8]}"
     if spec.preprocessing is None:
         return f"sealed.{spec.upstream}" if spec.upstream else "undeclared"
     steps = spec.preprocessing
-    cut = f"{spec.region.crop.tag}." if spec.region and spec.region.crop else ""
     digest = hashlib.sha256(steps.model_dump_json(exclude={"reference"}).encode()).hexdigest()[:8]
     resize = f"{steps.resize.mode}{steps.resize.size_px}" if steps.resize else "unresized"
     crop = f"crop{steps.crop_px}" if steps.crop_px else "uncropped"

@@ -5,6 +5,7 @@ A new loader is an entry here and a module in `models/loaders/`.
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -13,6 +14,7 @@ from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem, problems_of
 from atlas_resources.instruments.parameters.onnx import OnnxParameters
 from atlas_resources.instruments.parameters.reading import PpocrParameters, TesseractParameters, TrocrParameters
+from atlas_resources.instruments.parameters.writing import CaptionerParameters, ChatParameters, FlorenceParameters
 from atlas_resources.instruments.region_plans import OutlineParameters, PaletteParameters
 from atlas_resources.instruments.spec.output import PooledFeature, VectorOutput
 from atlas_resources.instruments.spec.spec import Role, Spec
@@ -121,6 +123,10 @@ class LoaderEntry:
         parameters: schema of the spec's parameters.
         pooled_features: what its vectors may be; a spec that declares another is broken. Empty without vectors.
         reads: role of the upstream instrument whose sealed results it takes; None if it takes pixels.
+        may_read: role of an upstream instrument whose sealed results it can take besides the pixels.
+        has_own_steps: whether it computes the preprocessing of the model's own processor.
+        is_asked: whether its model answers questions (a `Describer`). It reads a tokenizer and rules of decoding, so
+            every file that the spec names must have a digest.
         has_attention: whether a declared attention kernel reaches its network.
         can_compile: whether its network can be compiled, in one piece.
         is_cpu_only: whether it computes in float32 on the CPU, whatever is declared.
@@ -132,6 +138,9 @@ class LoaderEntry:
     parameters: type[Contract] | type[PruningRules]
     pooled_features: frozenset[PooledFeature] = frozenset()
     reads: Role | None = None
+    may_read: Role | None = None
+    has_own_steps: bool = False
+    is_asked: bool = False
     has_attention: bool = False
     can_compile: bool = False
     is_cpu_only: bool = False
@@ -139,7 +148,6 @@ class LoaderEntry:
 
 ROOM = "atlas_resources.models.loaders"
 EMBEDDING: frozenset[Role] = frozenset({"embedding"})
-TEXT: frozenset[Role] = frozenset({"text"})
 TEXT: frozenset[Role] = frozenset({"text"})
 ARITHMETIC = f"{ROOM}.arithmetic"
 EFFICIENTNET_LITE = LoaderEntry(
@@ -155,6 +163,9 @@ def _tower(feature: PooledFeature) -> LoaderEntry:
     module = f"{ROOM}.embedders.towers"
     features: frozenset[PooledFeature] = frozenset({feature})
     return LoaderEntry(module, 1, EMBEDDING, NoParameters, features, has_attention=True, can_compile=True)
+
+
+_describer = partial(LoaderEntry, version=1, roles=TEXT, may_read="text", is_asked=True)
 
 
 LOADERS: dict[str, LoaderEntry] = {
@@ -216,6 +227,12 @@ LOADERS: dict[str, LoaderEntry] = {
     "otsu_luma": LoaderEntry(
         f"{ROOM}.segmenters.otsu_luma", 2, frozenset({"segmentation"}), OtsuParameters, is_cpu_only=True
     ),
+    "blip": _describer(module=f"{ROOM}.describers.captioners", parameters=CaptionerParameters),
+    "blip2": _describer(module=f"{ROOM}.describers.captioners", parameters=CaptionerParameters),
+    "florence2": _describer(module=f"{ROOM}.describers.florence", parameters=FlorenceParameters),
+    "chat": _describer(
+        module=f"{ROOM}.describers.chat", parameters=ChatParameters, has_own_steps=True, has_attention=True
+    ),
     "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningRules, reads="segmentation", is_cpu_only=True),
     "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning", is_cpu_only=True),
     "outline": LoaderEntry(ARITHMETIC, 2, frozenset({"outline"}), OutlineParameters, reads="pruning", is_cpu_only=True),
@@ -237,7 +254,7 @@ def _unserved(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
     if spec.role not in entry.roles:
         expected = f"{' or '.join(sorted(entry.roles))} for {spec.loader}"
         problems.append(FileProblem(file, "role", repr(spec.role), expected))
-    if (entry.reads is None) != (spec.upstream is None):
+    if (entry.reads is None) != (spec.upstream is None) and not entry.may_read:
         expected = f"an instrument of role {entry.reads!r}" if entry.reads else "null: its loader takes pixels"
         problems.append(FileProblem(file, "upstream", repr(spec.upstream), expected))
     features = entry.pooled_features

@@ -5,6 +5,7 @@ A version never changes once it is recorded. An instrument's spec pins the sets 
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,17 +13,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from atlas_resources.files.contract import Contract, Sha256
+from atlas_resources.files.contract import Contract, Sha256, is_null
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.files.project import SPECS_FOLDER
 from atlas_resources.files.yaml_files import FileProblem, problems_of, read_folder
 from atlas_resources.instruments.spec.spec import PromptPin
+from atlas_resources.instruments.texts.json_schemas import SchemaMismatch, SchemaPin, read_schema
 
 PROMPTS_FOLDER = SPECS_FOLDER / "prompts"
 RECORD_NAME = "recorded.json"
 RECORD_COMMAND = "`atlas models prompts record`"
 
 PromptName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+LONGEST_LABEL = 200  # characters of a prompt that is no question
+PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 class PromptsMismatch(ValueError):
@@ -33,25 +37,34 @@ class Prompt(Contract):
     """One text, with an id that is unique within its set."""
 
     id: PromptName
-    text: str = Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")
+    text: str = Field(min_length=1, max_length=4000, pattern=r"^\S(.*\S)?$")
 
     @property
     def sha256(self) -> str:
         """Digest of the text, UTF-8."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    @property
+    def placeholders(self) -> set[str]:
+        """Names in braces: the earlier stages whose answers the question takes in."""
+        return set(PLACEHOLDER.findall(self.text))
+
 
 class PromptSet(Contract):
     """`<set>_v<version>.yaml`: one version of one set.
 
     `alternatives` compete: a score says which of them a picture is nearer to. `objects` are searched for one by one.
+    `questions` are put to a model that writes, one by one; `{caption}` in one stands for what that stage answered.
     """
 
     set: PromptName
     version: int = Field(ge=1)
-    kind: Literal["alternatives", "objects"]
+    kind: Literal["alternatives", "objects", "questions"]
     description: str
     prompts: list[Prompt] = Field(min_length=1)
+    json_schema: SchemaPin | None = Field(
+        default=None, exclude_if=is_null, description="What an answer to each of the questions must follow."
+    )
 
     @model_validator(mode="after")
     def _each_once(self) -> "PromptSet":
@@ -63,6 +76,14 @@ class PromptSet(Contract):
             raise ValueError("alternatives must be at least two")
         return self
 
+    @model_validator(mode="after")
+    def _labels_are_no_questions(self) -> "PromptSet":
+        if self.kind != "questions" and (self.json_schema or any(one.placeholders for one in self.prompts)):
+            raise ValueError("only questions have a json_schema or names in braces")
+        if self.kind != "questions" and max(len(one.text) for one in self.prompts) > LONGEST_LABEL:
+            raise ValueError(f"texts other than questions have at most {LONGEST_LABEL} characters")
+        return self
+
     @property
     def name(self) -> str:
         """The file's stem."""
@@ -70,7 +91,7 @@ class PromptSet(Contract):
 
     @property
     def sha256(self) -> str:
-        """Digest over all that can change a score: set, version, kind, ids and texts in order; not the description."""
+        """Digest over all that can change a result: all but the description. The order of the prompts counts."""
         content = self.model_dump(exclude={"description"})
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -83,13 +104,14 @@ class RecordedPrompts(Contract):
 
 @dataclass(frozen=True)
 class AskedPrompt:
-    """One prompt of an instrument, with its set and version."""
+    """One prompt of an instrument, with its set and version, and the JSON Schema of its answer as canonical JSON."""
 
     set: str
     version: int
     id: str
     text: str
     sha256: str
+    json_schema: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,10 +121,13 @@ class PromptSets:
     folder: Path = PROMPTS_FOLDER
     sets: dict[str, PromptSet] = field(default_factory=dict)
     problems: tuple[FileProblem, ...] = ()
+    schemas: dict[str, str] = field(default_factory=dict)
+    """JSON Schemas of the sets' answers, by digest, as canonical JSON."""
 
     def with_sets(self, other: "PromptSets") -> "PromptSets":
         """The sets of both; of a version that is in both, the one here."""
-        return PromptSets(other.folder, {**other.sets, **self.sets}, (*self.problems, *other.problems))
+        sets, schemas = {**other.sets, **self.sets}, {**other.schemas, **self.schemas}
+        return PromptSets(other.folder, sets, (*self.problems, *other.problems), schemas)
 
     def require(self, pins: Iterable[PromptPin]) -> list[PromptSet]:
         """The pinned sets, in their order. Raises PromptsMismatch if one is missing or is not the pinned one."""
@@ -111,10 +136,13 @@ class PromptSets:
     def asked(self, pins: Iterable[PromptPin]) -> list[AskedPrompt]:
         """The prompts of the pinned sets, in order. Raises PromptsMismatch as `require` does."""
         return [
-            AskedPrompt(one.set, one.version, prompt.id, prompt.text, prompt.sha256)
+            AskedPrompt(one.set, one.version, prompt.id, prompt.text, prompt.sha256, self._schema(one))
             for one in self.require(pins)
             for prompt in one.prompts
         ]
+
+    def _schema(self, one: PromptSet) -> str | None:
+        return self.schemas[one.json_schema.sha256] if one.json_schema else None
 
     def _pinned(self, pin: PromptPin) -> PromptSet:
         name = f"{pin.set}_v{pin.version}"
@@ -169,14 +197,29 @@ def read_prompts(folder: Path = PROMPTS_FOLDER) -> PromptSets:
     record = _read_record(folder)
     if not isinstance(record, RecordedPrompts):
         return PromptSets(folder, {}, (*problems, *record))
-    wrong = {name: _check_record(one, record.sha256.get(name)) for name, one in sets.items()}
+    schemas, broken = _read_schemas(folder, sets)
+    wrong = {name: _check_record(one, record.sha256.get(name)) + broken.get(name, []) for name, one in sets.items()}
     problems += [problem for found in wrong.values() for problem in found]
     gone = sorted(set(record.sha256) - {path.stem for path in folder.glob("*.yaml")})
     problems += [
         FileProblem(RECORD_NAME, name, "no such file", f"{name}.yaml: old versions must stay readable; restore it")
         for name in gone
     ]
-    return PromptSets(folder, {name: one for name, one in sets.items() if not wrong[name]}, tuple(problems))
+    sound = {name: one for name, one in sets.items() if not wrong[name]}
+    return PromptSets(folder, sound, tuple(problems), schemas)
+
+
+def _read_schemas(folder: Path, sets: dict[str, PromptSet]) -> tuple[dict[str, str], dict[str, list[FileProblem]]]:
+    """The JSON Schemas of the sets, by digest, and the problems of the sets whose schema is not the pinned one."""
+    schemas: dict[str, str] = {}
+    broken: dict[str, list[FileProblem]] = {}
+    for name, one in sets.items():
+        if pin := one.json_schema:
+            try:
+                schemas[pin.sha256] = read_schema(folder, pin)
+            except SchemaMismatch as error:
+                broken[name] = [FileProblem(f"{name}.yaml", "json_schema", f"{pin.name} {pin.sha256}", str(error))]
+    return schemas, broken
 
 
 def prompt_columns(prompt: AskedPrompt | None) -> dict[str, str | int | None]:

@@ -16,7 +16,8 @@ from atlas_resources.files.yaml_files import FileProblem, read_folder, read_yaml
 from atlas_resources.instruments.spec.input import Crop
 from atlas_resources.instruments.spec.numeric import Numeric
 from atlas_resources.instruments.spec.output import RegionsOutput
-from atlas_resources.instruments.spec.spec import FailureMode, Licence, Region, Role, Spec
+from atlas_resources.instruments.spec.spec import FailureMode, Licence, PromptPin, Region, Role, Spec
+from atlas_resources.instruments.spec.variant import asked_otherwise
 from atlas_resources.instruments.spec.weights import Algorithm
 from atlas_resources.measures.masks.pruning import PruningRules
 
@@ -55,6 +56,20 @@ class RegionEmbedding(Contract):
         return self.name or self.embedder
 
 
+class RegionAnnotation(Contract):
+    """A model that writes about each kept segment; `name` tells two crops or questions to one model apart."""
+
+    describer: str
+    crop: Crop
+    prompts: list[PromptPin] | None = None
+    name: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]{0,30}$")
+
+    @property
+    def part(self) -> str:
+        """Its part of the asset key."""
+        return self.name or self.describer
+
+
 class RegionPlan(Contract):
     """`regions/<segmenter>.yaml`."""
 
@@ -62,6 +77,7 @@ class RegionPlan(Contract):
     palette: PaletteParameters | None = None
     polygons: OutlineParameters | None = None
     embeddings: list[RegionEmbedding] = Field(default_factory=list)
+    annotations: list[RegionAnnotation] = Field(default_factory=list)
 
 
 class Method(Contract):
@@ -77,7 +93,7 @@ class Method(Contract):
 
 
 class Methods(Contract):
-    """`regions/methods.yaml`. Of the embedding only the failure modes are taken; the rest is its embedder's."""
+    """`regions/methods.yaml`. Of what is shown crops, only the failure modes are taken; the rest is the model's own."""
 
     kept: Method
     palette: Method
@@ -126,9 +142,13 @@ def _derived(segmenter: Spec, part: str, method: Method, parameters: Contract | 
     )
 
 
-def _shown(segmenter: Spec, embedder: Spec, shown: RegionEmbedding, failure_modes: list[FailureMode]) -> Spec:
-    """The embedder as it is, reading what is kept of the segmenter's masks, one crop at a time."""
+def _shown(
+    segmenter: Spec, embedder: Spec, shown: RegionEmbedding | RegionAnnotation, failure_modes: list[FailureMode]
+) -> Spec:
+    """The embedder or describer as it is, reading what is kept of the segmenter's masks, one crop at a time."""
+    asked = asked_otherwise(embedder, None, None, shown.prompts) if isinstance(shown, RegionAnnotation) else {}
     changed = {
+        **asked,
         "key": f"{segmenter.key}_{shown.part}",
         "title": f"{embedder.title} of segments: {segmenter.title}",
         "description": f"{embedder.description.strip()} Computed for each kept segment of {segmenter.key}, cut out as "
@@ -149,7 +169,7 @@ def derive(plan: RegionPlan, segmenter: Spec, methods: Methods, specs: Mapping[s
         plan: what is derived, and how.
         segmenter: whose masks.
         methods: what is true of each derivation.
-        specs: the embedders that the plan names, by key.
+        specs: the embedders and describers that the plan names, by key.
     """
     yield _derived(segmenter, "kept", methods.kept, plan.kept)
     if plan.palette:
@@ -158,12 +178,15 @@ def derive(plan: RegionPlan, segmenter: Spec, methods: Methods, specs: Mapping[s
         yield _derived(segmenter, "polygons", methods.polygons, plan.polygons)
     for shown in plan.embeddings:
         yield _shown(segmenter, specs[shown.embedder], shown, methods.embedding_failure_modes)
+    for shown in plan.annotations:
+        yield _shown(segmenter, specs[shown.describer], shown, methods.embedding_failure_modes)
 
 
 def _without(plan: RegionPlan, unreadable: set[str]) -> RegionPlan:
-    """The plan without the embedders whose specs cannot be read: their own files report the problem."""
-    readable = [shown for shown in plan.embeddings if shown.embedder not in unreadable]
-    return plan.model_copy(update={"embeddings": readable})
+    """The plan without the models whose specs cannot be read: their own files report the problem."""
+    embeddings = [shown for shown in plan.embeddings if shown.embedder not in unreadable]
+    annotations = [shown for shown in plan.annotations if shown.describer not in unreadable]
+    return plan.model_copy(update={"embeddings": embeddings, "annotations": annotations})
 
 
 def _wrong_names(file: str, stem: str, plan: RegionPlan, specs: dict[str, Spec]) -> list[FileProblem]:
@@ -171,6 +194,9 @@ def _wrong_names(file: str, stem: str, plan: RegionPlan, specs: dict[str, Spec])
     meant = [("(file)", stem, "segmentation")]
     meant += [
         (f"embeddings.{index}.embedder", shown.embedder, "embedding") for index, shown in enumerate(plan.embeddings)
+    ]
+    meant += [
+        (f"annotations.{index}.describer", shown.describer, "text") for index, shown in enumerate(plan.annotations)
     ]
     return [
         FileProblem(file, where, repr(key), f"an instrument of role {role!r}")

@@ -14,8 +14,10 @@ from atlas_resources.instruments.loader_table import LOADERS, problems_with_load
 from atlas_resources.instruments.prompts import PROMPTS_FOLDER, PromptSets, PromptsMismatch, read_prompts
 from atlas_resources.instruments.region_plans import methods_file, read_region_plans
 from atlas_resources.instruments.roster import ROSTER_NAME, Roster, read_roster, roster_file
+from atlas_resources.instruments.spec.output import TextOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.variant import Variant, resolve_variants, schema_of
+from atlas_resources.instruments.texts.stage_plans import read_stage_plans
 
 NOT_SPECS = (ROSTER_NAME, ALIASES_NAME)
 
@@ -122,11 +124,13 @@ def _check_spec(spec: Spec, prompts: PromptSets) -> list[FileProblem]:
 def _check_prompts(spec: Spec, prompts: PromptSets) -> list[FileProblem]:
     """What is wrong with a spec's pins of prompts: a set that cannot be read, or is not the pinned one."""
     try:
-        prompts.require(spec.prompts or [])
+        sets = prompts.require(spec.prompts or [])
     except PromptsMismatch as error:
         pins = ", ".join(f"{pin.set} version {pin.version} {pin.sha256}" for pin in spec.prompts or [])
         return [FileProblem(f"{spec.key}.yaml", "prompts", pins, str(error))]
-    return []
+    kinds = ("questions",) if spec.role == "text" else ("alternatives", "objects")
+    wrong = ", ".join(f"{one.name}, {one.kind}" for one in sets if one.kind not in kinds)
+    return [FileProblem(f"{spec.key}.yaml", "prompts", wrong, f"sets of {' or '.join(kinds)}")] if wrong else []
 
 
 def _check_upstreams(specs: dict[str, Spec]) -> list[FileProblem]:
@@ -134,17 +138,32 @@ def _check_upstreams(specs: dict[str, Spec]) -> list[FileProblem]:
     problems = []
     for spec in specs.values():
         entry, upstream = LOADERS.get(spec.loader or ""), specs.get(spec.upstream or "")
-        reads = "pruning" if spec.region and spec.region.crop else entry and entry.reads
+        reads = "pruning" if spec.region and spec.region.crop else entry and (entry.reads or entry.may_read)
         if entry and upstream and upstream.role != reads:
             expected = f"an instrument of role {reads!r}"
             problems.append(FileProblem(f"{spec.key}.yaml", "upstream", f"{upstream.key!r}, {upstream.role}", expected))
     return problems
 
 
+def _check_questions(specs: dict[str, Spec], prompts: PromptSets) -> list[FileProblem]:
+    """Specs whose questions take in what the instrument that they read does not give."""
+    problems = []
+    for spec in specs.values():
+        upstream = specs.get(spec.upstream or "")
+        given = {upstream.output.form} if upstream and isinstance(upstream.output, TextOutput) else set()
+        sets = prompts.require(spec.prompts or []) if spec.role == "text" else []
+        asked = {name for one in sets for prompt in one.prompts for name in prompt.placeholders}
+        if missing := sorted(asked - given):
+            expected = f"an instrument that gives {' and '.join(missing)}, which its questions take in"
+            found = f"{spec.upstream!r}, which gives {' and '.join(given) or 'no text'}"
+            problems.append(FileProblem(f"{spec.key}.yaml", "upstream", found, expected))
+    return problems
+
+
 def _read_specs(folder: Path, methods_path: Path, prompts: PromptSets, others: Mapping[str, Spec]) -> Found:
     """The instruments of a folder, by key, and the problems of those that are broken.
 
-    Specs first, then their variants, what is derived from segmenters, and the variants of that.
+    Specs first, then their variants, the stages that they serve, what is derived from segmenters, and variants of that.
     """
     files, broken = read_folder(folder, schema_of, skip=NOT_SPECS)
     specs: dict[str, Spec] = {}
@@ -157,12 +176,31 @@ def _read_specs(folder: Path, methods_path: Path, prompts: PromptSets, others: M
         else:
             variants[key] = file
     early = {key: one for key, one in variants.items() if one.variant_of in others or one.variant_of in specs}
-    _add_variants(specs, broken, early, others)
+    _add_variants(specs, broken, early, others, prompts)
+    _add_stages(folder, specs, broken, others, prompts)
     plans = read_region_plans(folder, methods_path, {**others, **specs}, set(broken))
     specs |= plans.specs
-    _add_variants(specs, broken, {key: one for key, one in variants.items() if key not in early}, others)
+    _add_variants(specs, broken, {key: one for key, one in variants.items() if key not in early}, others, prompts)
     found = [problem for _, problems in sorted(broken.items()) for problem in problems]
     return specs, [*found, *plans.problems]
+
+
+def _add_stages(
+    folder: Path,
+    specs: dict[str, Spec],
+    broken: dict[str, list[FileProblem]],
+    others: Mapping[str, Spec],
+    prompts: PromptSets,
+) -> None:
+    """Adds the instruments of stages to the specs of their folder, and what is wrong with them to the broken files."""
+    plans = read_stage_plans(folder, {**others, **specs}, set(broken))
+    for problem in plans.problems:
+        broken.setdefault(problem.file, []).append(problem)
+    for key, spec in plans.specs.items():
+        if wrong := _check_spec(spec, prompts):
+            broken[key] = wrong
+        else:
+            specs[key] = spec
 
 
 def _add_variants(
@@ -170,13 +208,14 @@ def _add_variants(
     broken: dict[str, list[FileProblem]],
     variants: Mapping[str, Variant],
     others: Mapping[str, Spec],
+    prompts: PromptSets,
 ) -> None:
     """Adds variants to the specs of their folder, and what is wrong with one to the broken files."""
     made, wrong = resolve_variants(variants, {**others, **specs}, set(broken))
     for key, spec in made.items():
         if key in specs:
             wrong[key] = [FileProblem(f"{key}.yaml", "key", repr(key), "a key that no other instrument has")]
-        elif spec.region is None and (found := problems_with_loader(f"{key}.yaml", spec)):
+        elif spec.region is None and (found := _check_spec(spec, prompts)):
             wrong[key] = found
         else:
             specs[key] = spec
@@ -201,7 +240,7 @@ def read_registry(*folders: Path) -> Registry:
         more, broken = _read_specs(folder, methods_file(*folders), prompts, specs)
         specs |= more
         problems += _named_in(folder, folders, [*wrong, *broken])
-    problems += _check_upstreams(specs)
+    problems += [*_check_upstreams(specs), *_check_questions(specs, prompts)]
     unreadable = {problem.file.removesuffix(".yaml") for problem in problems}
     roster, active, wrong_in_roster = read_roster(roster_file(*folders), specs, unreadable)
     for folder in folders:

@@ -192,15 +192,21 @@ class Question:
     Attributes:
         prompt: a prompt of a pinned set; None for a model that takes an image only.
         text: the words that are asked: the prompt's, with what an earlier stage said filled in.
+        attempt: 1 for the first time; a drawn answer depends on it, a greedy one does not.
     """
 
     prompt: AskedPrompt | None = None
     text: str = ""
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote about an image, and how. Fields are as the columns ANSWER; `text` has no special tokens."""
+    """What a model wrote about an image, and how. Fields are as the columns ANSWER; `text` has no special tokens.
+
+    `finish_reason` is `length` where the answer was cut off. `regions` are texts that the answer has places for, in the
+    pixels of the image.
+    """
 
     text: str
     raw_text: str
@@ -216,11 +222,18 @@ class Answer:
     output_token_count: int | None = None
     answer_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    regions: tuple[TextLine, ...] = ()
 
 
 @runtime_checkable
 class Describer(Protocol):
-    """Answers questions about an image."""
+    """Answers questions about an image.
+
+    Attributes:
+        prompts: what it is asked, in order; empty for a model that takes an image only.
+    """
+
+    prompts: Sequence[AskedPrompt]
 
     def describe(self, pixels: np.ndarray, questions: Sequence[Question]) -> list[Answer]:
         """Returns an answer to each question, for uint8 [H, W, 3], RGB in sRGB, at any size."""

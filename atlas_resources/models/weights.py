@@ -14,7 +14,7 @@ from typing import Literal
 
 from atlas_resources.files.digests import digest_of, forget
 from atlas_resources.instruments.instrument import Instrument
-from atlas_resources.instruments.spec.pins import pinned_files
+from atlas_resources.instruments.spec.pins import WITHOUT_WEIGHTS, pinned_files
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import (
     Algorithm,
@@ -115,7 +115,7 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile) -> Path:
             f"{spec.key}: {file.path} is not on disk; expected {path}. "
             f"Fix: `{_fix(spec)}` fetches it, or says where to get it."
         )
-    if file.sha256 is None and file.format not in ("json", "text"):
+    if file.sha256 is None and file.format not in WITHOUT_WEIGHTS:
         raise WeightsMismatch(
             f"{spec.key}: {path}: expected a pinned sha256, found none. Write it into model_specs/{spec.key}.yaml."
         )

@@ -6,7 +6,12 @@ from atlas_resources.tables.result_columns import PROMPT
 from atlas_resources.tables.table import Column
 
 TEXT = (
-    Column("text_id", pl.String, "line-0001 ... in reading order; answer-0001 ... in the order asked."),
+    Column(
+        "text_id",
+        pl.String,
+        "line-0001 ... in reading order; answer-0001 ... in the order asked. A further attempt, a region of an answer "
+        "and an answer on a segment have that in their id.",
+    ),
     Column("machine_made", pl.Boolean, "Always true: a model read or wrote it. It never changes a plate's identity."),
     Column("form", pl.String, "transcription, caption, keywords, description, regions or answer."),
     Column("scope", pl.String, "What the model was shown: plate, segment or line."),
@@ -35,17 +40,31 @@ TEXT = (
 """Of every text. A text that was not asked for has no prompt."""
 
 ANSWER = (
-    Column("status", pl.String, "done; cut_off (the model stopped at the length limit); invalid (breaks its schema)."),
+    Column(
+        "status",
+        pl.String,
+        "done; cut_off (the model stopped at the length limit); invalid (breaks its schema); empty (it wrote nothing). "
+        "Only done is an answer.",
+    ),
     Column("attempt", pl.Int32, "1 for the first time it was asked; a further attempt is a further row."),
     Column("finish_reason", pl.String, "Why the model stopped, as it or its server said: stop, length, ..."),
     Column("raw_text", pl.String, "What the model gave before anything was taken from it."),
     Column("parsed_json", pl.String, "The answer's object, as JSON with sorted keys; null if none was asked for."),
     Column("is_valid", pl.Boolean, "Whether the object follows its schema; null if none was asked for."),
+    Column(
+        "question_sha256",
+        pl.String,
+        "sha256 of the words that were asked, UTF-8, with the earlier answer filled in; null without words.",
+    ),
     Column("rendered_prompt_sha256", pl.String, "sha256 of the whole prompt as the template rendered it, UTF-8."),
     Column("chat_template_sha256", pl.String, "sha256 of the chat template, UTF-8; null without one."),
     Column("json_schema_sha256", pl.String, "sha256 of the JSON Schema, canonical JSON; null if none was asked for."),
-    Column("sent_width_px", pl.Int32, "Width of the image that was sent, pixels."),
-    Column("sent_height_px", pl.Int32, "Height of the image that was sent, pixels."),
+    Column(
+        "sent_width_px",
+        pl.Int32,
+        "Width of the image as it reached the network or the server, pixels; of one tile where the model cuts it.",
+    ),
+    Column("sent_height_px", pl.Int32, "Height of that image, pixels."),
     Column("image_grid", pl.List(pl.Int32), "Frames, rows and columns of image patches; null if the model has none."),
     Column("image_token_count", pl.Int32, "Tokens that stand for the image; null if it is not known."),
     Column("prompt_token_count", pl.Int32, "Tokens of the whole prompt, those of the image included."),
@@ -55,4 +74,4 @@ ANSWER = (
     Column("server_sha256", pl.String, "Digest of the record of the server that answered; null in process."),
     Column("attested_by", pl.String, "Who vouches for a server that was started elsewhere; null otherwise."),
 )
-"""Of a text that was asked for; all null for one that was read."""
+"""Of a text that was asked for; all null for one that was read. A region of an answer has the first three only."""

@@ -13,6 +13,7 @@ import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
+from transformers import LogitsProcessor
 
 from atlas_resources.instruments.prompts import read_prompts
 from atlas_resources.instruments.spec.spec import Spec
@@ -20,7 +21,7 @@ from atlas_resources.models._numeric_modes import numeric_mode
 from atlas_resources.models.loaders.segmenters.u2net import U2NetNetwork
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.preprocessing import build_preprocess
-from atlas_resources.models.protocols import Scorer
+from atlas_resources.models.protocols import Question, Scorer
 from atlas_resources.models.weights import weights_folder
 from support import made_detectors, made_readers
 from support.made_checkpoints import (
@@ -35,6 +36,14 @@ from support.made_checkpoints import (
     tiny_sam,
     tiny_sam_hq,
     use_tiny_sam,
+)
+from support.made_describers import (
+    CHATS,
+    MadeDescriber,
+    made_blip,
+    made_blip2_opt,
+    made_blip2_t5,
+    made_florence,
 )
 from support.made_instruments import MINIATURES
 from support.made_segmenters import mask2former_spec, pinned_spec, tiny_mask2former
@@ -164,6 +173,30 @@ def of_saliency(model: Any, spec: Spec) -> list[np.ndarray]:
         return [model.network(pixels).cpu().numpy()]
 
 
+class Keeps(LogitsProcessor):
+    """Keeps the scores that a model gives each next token."""
+
+    def __init__(self) -> None:
+        self.scores: list[np.ndarray] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.scores.append(scores.float().cpu().numpy())
+        return scores
+
+
+def of_answers(words: str, model: Any, spec: Spec) -> list[np.ndarray]:
+    """Scores of the first token: later ones follow from which is likeliest, which may turn over."""
+    keeps, write = Keeps(), model.writer.write
+    model.writer.write = lambda sheet, question, _=None: write(sheet, question, keeps)
+    (answer,) = model.describe(raster(), [Question(text=words)])
+    assert answer.output_token_count
+    return keeps.scores[:1]
+
+
+def _describer(make: Callable[..., MadeDescriber], folder: Path, patch: pytest.MonkeyPatch) -> Spec:
+    return make(folder, patch).spec
+
+
 def _miniature(name: str, folder: Path, patch: pytest.MonkeyPatch) -> Spec:
     return MINIATURES[name](folder, patch).spec
 
@@ -244,4 +277,12 @@ CASES: dict[str, Case] = {
     "segment_anything": Case(_segment_anything, of_points, DEEP),
     "mask2former": Case(_mask2former, of_classes, DEEP),
     "u2net": Case(_u2net, of_saliency, DEEP),
+    "blip": Case(partial(_describer, made_blip), partial(of_answers, "a bird"), DEEP),
+    "blip2, OPT": Case(partial(_describer, made_blip2_opt), partial(of_answers, "a bird"), DEEP),
+    "blip2, T5": Case(partial(_describer, made_blip2_t5), partial(of_answers, "a bird"), DEEP),
+    "florence2": Case(partial(_describer, made_florence), partial(of_answers, ""), DEEP),
+    **{
+        f"chat, {name}": Case(partial(_describer, make), partial(of_answers, "what bird"), DEEP)
+        for name, make in CHATS.items()
+    },
 }

@@ -19,12 +19,16 @@ def models_list(
         str | None, typer.Option("--set", help="Only this set of the roster: offline, minimum or full.")
     ] = None,
     status: Annotated[str | None, typer.Option(help="Only this status: admitted, idea, refused or broken.")] = None,
+    role: Annotated[str | None, typer.Option(help="Only this role, such as embedding or text.")] = None,
 ) -> None:
     """List every instrument: role, revision, licence, loader and status, with what is missing or why it is refused."""
     from atlas_assets.cli.models.tables import COLOURS, count_line, list_table, plain_lines
     from atlas_resources.instruments.registry import read_registry
+    from atlas_resources.instruments.roles import ROLES
 
     registry = read_registry()
+    if role and role not in ROLES:
+        raise fail(f"no role {role!r}; expected {', '.join(ROLES)}.")
     if status and status not in COLOURS:
         raise fail(f"no status {status!r}; expected {', '.join(COLOURS)}.")
     try:
@@ -33,7 +37,9 @@ def models_list(
         raise fail(str(error.args[0])) from None
     if status:
         specs = [spec for spec in specs if registry.status(spec.key).name == status]
-    with_broken = not named_set and status in {None, "broken"}
+    if role:
+        specs = [spec for spec in specs if spec.role == role]
+    with_broken = not named_set and not role and status in {None, "broken"}
     if console.is_terminal:
         console.print(list_table(registry, specs, console.width, with_broken))
     else:

@@ -1,4 +1,4 @@
-"""The role `text`: `reading` finds and reads what is printed on a plate; answers of models have a module of their own.
+"""The role `text`: what is printed on a plate and read, and what models answer about it.
 
 No text changes a plate's identity: titles and numbers come from the index alone.
 """

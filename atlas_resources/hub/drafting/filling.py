@@ -27,10 +27,13 @@ from atlas_resources.hub.drafting.model_card import ModelCard, fetch_model_card
 from atlas_resources.hub.drafting.spec_draft import family_source, licence_of, weights_of, without_declared
 from atlas_resources.hub.errors import HubError
 from atlas_resources.hub.planning import Step, plan_pull
-from atlas_resources.instruments.spec.pins import weight_files
+from atlas_resources.instruments.loader_table import LOADERS
+from atlas_resources.instruments.spec.pins import pinned_files, weight_files
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import HubWeights, LibraryWeights
+from atlas_resources.instruments.texts.json_schemas import sha256_of
 
+TEMPLATE = "chat_template_sha256"
 SIZES = ("dim", "count", "max_boxes", "pooled_feature")
 DIGEST_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 """torch.hub's rule of names: the first digits of the sha256, after a hyphen."""
@@ -59,7 +62,8 @@ def fill_spec(hub: Hub, spec: Spec, text: str, pull: Callable[[Step], Step], lic
     """
     match spec.weights:
         case HubWeights(repository=repository, revision=revision):
-            card = fetch_model_card(hub, f"{repository}@{revision}" if revision else repository)
+            asked = f"{repository}@{revision}" if revision else repository
+            card = fetch_model_card(hub, asked, _undigested(spec))
             return _fill_from_card(spec, text, card, licence)
         case LibraryWeights(location="torch_hub"):
             return _fill_from_files(hub, spec, text, pull)
@@ -78,6 +82,9 @@ def _fill_from_card(spec: Spec, text: str, card: ModelCard, licence: str | None)
         at = f"{card.model_id} @{card.revision}"
         text = with_items(text, "sources", [f"{', '.join(added)}: the hub's metadata of {at}"])
         lines += [f"weights: {line}" for line in added]
+    filled = _filled_template(spec, text, card)
+    lines += [] if filled == text else [f"parameters: {TEMPLATE}"]
+    text = filled
     inherited = family.inherited() if family else {}
     fields = [name for name, value in facts.items() if value and not content.get(name)]
     for name in fields:
@@ -87,6 +94,24 @@ def _fill_from_card(spec: Spec, text: str, card: ModelCard, licence: str | None)
     if family and family.like and any(line.endswith(family.like) for line in lines):
         text = with_items(text, "sources", [family_source(family)])
     return Filled(without_declared(text, fields), lines)
+
+
+def _undigested(spec: Spec) -> list[str]:
+    """The files without a digest that a model which is asked reads besides its weights."""
+    entry, weights = LOADERS.get(spec.loader or ""), spec.weights
+    if entry is None or not entry.is_asked or not isinstance(weights, HubWeights):
+        return []
+    return [file.path for file in pinned_files(weights) if file.sha256 is None]
+
+
+def _filled_template(spec: Spec, text: str, card: ModelCard) -> str:
+    """The text with the digest of the chat template, if the loader takes one and the spec has none."""
+    entry = LOADERS.get(spec.loader or "")
+    if not entry or TEMPLATE not in entry.parameters.__annotations__ or TEMPLATE in spec.parameters:
+        return text
+    if card.chat_template is None:
+        return text
+    return with_block(text, "parameters", {**spec.parameters, TEMPLATE: sha256_of(card.chat_template)})
 
 
 def _family_for(spec: Spec, card: ModelCard) -> Family | None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from atlas_resources.hub.errors import HubError
 from atlas_resources.models.processor_steps import PROCESSOR_CONFIG
 
 CONFIGURATIONS = ("config.json", PROCESSOR_CONFIG, "open_clip_config.json")
+TEMPLATE_HOLDERS = ("chat_template.json", "processor_config.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class ModelCard:
         pipeline_tag, library_name, licence_tag: of the hub's metadata, if it states them.
         files: by path.
         configurations: the parsed JSON objects of CONFIGURATIONS that the revision has, by path.
+        chat_template: of the files that were read; None if none has one.
     """
 
     model_id: str
@@ -45,12 +48,19 @@ class ModelCard:
     licence_tag: str | None
     files: tuple[HubFile, ...]
     configurations: dict[str, Any]
+    chat_template: str | None = None
 
 
-def fetch_model_card(hub: Hub, asked: str) -> ModelCard:
-    """Fetches what the hub states about `owner/name` or `owner/name@revision`.
+def fetch_model_card(hub: Hub, asked: str, also: Collection[str] = ()) -> ModelCard:
+    """Fetches what the hub states about a model.
 
-    Raises HubError.
+    Args:
+        hub: to ask.
+        asked: `owner/name` or `owner/name@revision`.
+        also: small files to read besides CONFIGURATIONS, for their digests, which a hub states of large files only.
+
+    Raises:
+        HubError: the hub cannot be asked, or states no commit, or a file is no JSON object.
     """
     repository, _, revision = asked.partition("@")
     info = describe(hub, repository, revision or None)
@@ -60,7 +70,7 @@ def fetch_model_card(hub: Hub, asked: str) -> ModelCard:
     contents = {
         sibling.rfilename: read_small(hub, info.id, info.sha, sibling.rfilename)
         for sibling in siblings
-        if sibling.rfilename in CONFIGURATIONS
+        if sibling.rfilename in CONFIGURATIONS or (sibling.rfilename in also and not sibling.lfs)
     }
     files = [
         HubFile(
@@ -79,8 +89,17 @@ def fetch_model_card(hub: Hub, asked: str) -> ModelCard:
         library_name=info.library_name,
         licence_tag=_licence_tag(info.card_data, info.tags or []),
         files=tuple(sorted(files, key=lambda file: file.path)),
-        configurations={path: _parsed(asked, path, content) for path, content in contents.items()},
+        configurations={path: _parsed(asked, path, contents[path]) for path in CONFIGURATIONS if path in contents},
+        chat_template=_chat_template(asked, contents),
     )
+
+
+def _chat_template(asked: str, contents: dict[str, bytes]) -> str | None:
+    """The template, from the first of the files that transformers 5.23 takes it from."""
+    if plain := contents.get("chat_template.jinja"):
+        return plain.decode()
+    held = [_parsed(asked, path, contents[path]) for path in TEMPLATE_HOLDERS if path in contents]
+    return next((one["chat_template"] for one in held if isinstance(one.get("chat_template"), str)), None)
 
 
 def _sha256_or_none(content: bytes | None) -> str | None:

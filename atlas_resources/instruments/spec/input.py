@@ -21,7 +21,7 @@ Reference = Literal[
     "segment_anything",
     "carvekit",
     "rembg",
-    "rapidocr",
+    "as_they_are",
     "own",
 ]
 REFERENCES: Mapping[Reference, str] = MappingProxyType(
@@ -33,7 +33,7 @@ REFERENCES: Mapping[Reference, str] = MappingProxyType(
         "segment_anything": "ResizeLongestSide and Sam.preprocess of segment-anything",
         "carvekit": "data_preprocessing of carvekit's ml/wrap/u2net.py",
         "rembg": "normalize of rembg's session_base.py",
-        "rapidocr": "rapidocr, whose steps follow in the loader by the declared parameters",
+        "as_they_are": "the reader's own library, which takes the pixels as they are",
         "own": "the project's own; no library has it",
     }
 )

@@ -32,6 +32,9 @@ class Tolerance(Contract):
         description="Of a mask: 1 - intersection over union. Of a colour's share, a mask's stability: the difference."
     )
     delta_e: Limit = Field(description="Of a colour: CIEDE2000.")
+    field_ratio: Limit = Field(
+        default=0.0, description="Of a structured answer with the same fields: share of the fields with other values."
+    )
 
 
 class Numeric(Contract):
@@ -65,10 +68,12 @@ class Numeric(Contract):
         description="Compiler of torch.compile, which fuses operations and so rounds otherwise; none if null.",
     )
     golden: Golden | None = Field(default=None, exclude_if=is_null, description="Not part of the fingerprint.")
-    tolerance: dict[Literal["relative", "score", "box_px", "pixel_share", "delta_e"], Limit] | None = Field(
-        default=None,
-        exclude_if=is_null,
-        description="Limits of `atlas reproduce` that differ from those of the mode. Not part of the fingerprint.",
+    tolerance: dict[Literal["relative", "score", "box_px", "pixel_share", "delta_e", "field_ratio"], Limit] | None = (
+        Field(
+            default=None,
+            exclude_if=is_null,
+            description="Limits of `atlas reproduce` that differ from those of the mode. Not part of the fingerprint.",
+        )
     )
 
 

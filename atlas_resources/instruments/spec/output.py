@@ -127,15 +127,13 @@ class BoxesOutput(Contract):
         return self
 
 
-BUILT_FORMS = frozenset({"transcription"})
-"""The forms of text that a work exists for. A spec of another form is an idea."""
-
-
 class TextOutput(Contract):
     """Text that the model reads or writes."""
 
     kind: Literal["text"]
-    form: Literal["transcription", "caption", "caption_and_regions", "answer"]
+    form: Literal["transcription", "caption", "keywords", "description", "regions", "caption_and_regions", "answer"] = (
+        Field(description="What its texts are; `caption_and_regions` for a model whose task is not chosen yet.")
+    )
     score_threshold: float | None = Field(
         default=None,
         ge=0,

@@ -15,6 +15,9 @@ from atlas_resources.instruments.spec.weights import (
     WheelWeights,
 )
 
+WITHOUT_WEIGHTS = ("json", "text")
+"""Formats of configuration, tokenizers and templates."""
+
 
 def pinned_files(weights: FileWeights) -> list[WeightFile]:
     """All that has to lie on disk: the files, and the configuration of the weights' own processor."""
@@ -23,10 +26,10 @@ def pinned_files(weights: FileWeights) -> list[WeightFile]:
 
 
 def weight_files(spec: Spec) -> list[WeightFile]:
-    """The files that hold weights: all but configuration and tokenizer, which are JSON or text."""
+    """The files that hold weights: all but configuration, tokenizer and templates."""
     if spec.weights is None or isinstance(spec.weights, Algorithm):
         return []
-    return [file for file in spec.weights.files if file.format not in ("json", "text")]
+    return [file for file in spec.weights.files if file.format not in WITHOUT_WEIGHTS]
 
 
 def is_pinned(spec: Spec, path: str) -> bool:

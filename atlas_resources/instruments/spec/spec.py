@@ -49,7 +49,7 @@ class Region(Contract):
 
     segmenter: str
     part: str
-    crop: Crop | None = Field(default=None, description="How a segment is cut out for an embedder.")
+    crop: Crop | None = Field(default=None, description="How a segment is cut out for a model.")
     embedder: str | None = Field(
         default=None, exclude_if=is_null, description="Key of the instrument that is shown the segments."
     )
@@ -88,7 +88,7 @@ class Spec(Contract):
     upstream: str | None = Field(
         default=None,
         exclude_if=is_null,
-        description="Key of the instrument whose sealed results it reads, plate by plate; null if it reads pixels.",
+        description="Key of the instrument whose sealed results it reads, plate by plate; null if it reads none.",
     )
     region: Region | None = Field(
         default=None, exclude_if=is_null, description="Set only if the instrument is derived from a segmenter."

@@ -1,9 +1,9 @@
-"""A variant: the model of another instrument in another numeric mode, or over the results of another variant.
+"""A variant: the model of another instrument in another numeric mode, asked otherwise, or over another's results.
 
 Its file names the other instrument and states only what differs. No files are read here.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from pydantic import Field
@@ -11,13 +11,17 @@ from pydantic import Field
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem
 from atlas_resources.instruments.spec.numeric import Numeric, mode_of
-from atlas_resources.instruments.spec.spec import Key, Spec
+from atlas_resources.instruments.spec.output import TextOutput
+from atlas_resources.instruments.spec.spec import Key, PromptPin, Spec
 
 KEPT = "kept"  # part of the instrument that all others of a segmenter read
 
 
 class Variant(Contract):
-    """The file. What it leaves out is as in the other instrument; a mode that it states replaces the other's whole."""
+    """The file. What it leaves out is as in the other instrument; a mode that it states replaces the other's whole.
+
+    Parameters, output and prompts can be stated for a model that writes: each question is an instrument of its own.
+    """
 
     key: Key
     variant_of: str
@@ -25,6 +29,11 @@ class Variant(Contract):
     description: str | None = None
     numeric: Numeric | None = None
     upstream: str | None = None
+    parameters: dict[str, int | float | str | bool] | None = Field(
+        default=None, description="Those that differ; the others are as in the other instrument."
+    )
+    output: TextOutput | None = None
+    prompts: list[PromptPin] | None = None
     batch_size: int | None = Field(default=None, gt=0)
     max_partitions_per_run: int | None = Field(default=None, gt=0)
 
@@ -51,11 +60,16 @@ def resolve_variant(variant: Variant, base: Spec) -> Spec | list[FileProblem]:
     file, numeric, upstream = f"{variant.key}.yaml", variant.numeric or base.numeric, variant.upstream or base.upstream
     if variant.upstream and base.upstream is None:
         return [FileProblem(file, "upstream", repr(variant.upstream), f"none: {base.key} reads pixels")]
-    if mode_of(numeric) == mode_of(base.numeric) and upstream == base.upstream:
-        expected = f"`numeric` or `upstream` other than those of {base.key}"
+    asked = asked_otherwise(base, variant.parameters, variant.output, variant.prompts)
+    if asked and base.role != "text":
+        return [FileProblem(file, ", ".join(asked), "stated", f"none: {base.key} does not write text")]
+    if mode_of(numeric) == mode_of(base.numeric) and upstream == base.upstream and not asked:
+        also = ", `parameters`, `prompts`" if base.role == "text" else ""
+        expected = f"`numeric`{also} or `upstream` other than those of {base.key}"
         return [FileProblem(file, "(file)", "nothing that changes a result", expected)]
     differs = [f"in {mode_words(numeric)}"] if numeric and mode_of(numeric) != mode_of(base.numeric) else []
     differs += [f"from {upstream}"] if upstream and upstream != base.upstream else []
+    differs += [f"with other {' and '.join(asked)}"] if asked else []
     words = ", ".join(differs)
     changed: dict[str, Any] = {
         "key": variant.key,
@@ -64,6 +78,7 @@ def resolve_variant(variant: Variant, base: Spec) -> Spec | list[FileProblem]:
         "description": variant.description or f"{base.description.strip()} Computed {words}.",
         "numeric": numeric,
         "upstream": upstream,
+        **asked,
         "batch_size": variant.batch_size or base.batch_size,
         "max_partitions_per_run": variant.max_partitions_per_run or base.max_partitions_per_run,
     }
@@ -75,6 +90,19 @@ def resolve_variant(variant: Variant, base: Spec) -> Spec | list[FileProblem]:
             return [FileProblem(file, "key", repr(variant.key), expected)]
         changed["region"] = base.region.model_copy(update={"segmenter": segmenter, "part": part})
     return base.model_copy(update=changed)
+
+
+def asked_otherwise(
+    base: Spec,
+    parameters: Mapping[str, int | float | str | bool] | None,
+    output: TextOutput | None,
+    prompts: Sequence[PromptPin] | None,
+) -> dict[str, Any]:
+    """The fields of a model that writes which differ from those of `base`, by name: parameters, output, prompts."""
+    joined = dict(sorted({**base.parameters, **(parameters or {})}.items()))
+    stated = {"parameters": joined, "output": output or base.output, "prompts": list(prompts or base.prompts or [])}
+    own = {"parameters": base.parameters, "output": base.output, "prompts": base.prompts or []}
+    return {name: value for name, value in stated.items() if value != own[name]}
 
 
 def resolve_variants(

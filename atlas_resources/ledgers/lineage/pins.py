@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from atlas_resources.files.yaml_files import problems_of
-from atlas_resources.instruments.spec.pins import digest_of_files
+from atlas_resources.instruments.spec.pins import WITHOUT_WEIGHTS, digest_of_files
 from atlas_resources.instruments.spec.spec import PromptPin
 from atlas_resources.instruments.spec.weights import WeightFile
 from atlas_resources.plates.dataset import Dataset
@@ -37,7 +37,7 @@ class RecordedPins:
     @property
     def weights(self) -> list[WeightFile]:
         """The files that hold weights; each has a digest."""
-        return [file for file in self.files if file.format != "json"]
+        return [file for file in self.files if file.format not in WITHOUT_WEIGHTS]
 
 
 def read_pins(
@@ -128,7 +128,7 @@ def _edges_to_files(instrument: Edge, weights_sha256: str | None, pins: Recorded
     for file in pins.weights:
         yield {**weights, **_object("weights", file.sha256, file.path)}
     for file in pins.files:
-        if file.format == "json" and file.sha256:
+        if file.format in WITHOUT_WEIGHTS and file.sha256:
             yield {**instrument, **_object("configuration", file.sha256, file.path)}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from atlas_resources.instruments.spec.output import labels_sha256
+from atlas_resources.instruments.spec.pins import weight_files
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._narrow_weights import narrowed
 from atlas_resources.models.weights import LocatedWeights, WeightsMismatch
@@ -23,9 +24,10 @@ def load_whole(
     others: tuple[str, ...] = (),
     unread: tuple[str, ...] = (),
 ) -> torch.nn.Module:
-    """Loads the network with float32 weights, or those of a declared narrow type, from safetensors only.
+    """Loads the network with float32 weights, or those of a declared narrow type, from safetensors.
 
-    Code that comes with a repository is never run, whatever its configuration says.
+    From a pickle only where the spec pins one; transformers then unpickles nothing but tensors. Code that comes with a
+    repository is never run, whatever its configuration says.
 
     Args:
         architecture: a transformers model class, or one of its Auto classes.
@@ -43,7 +45,7 @@ def load_whole(
     network, info = architecture.from_pretrained(
         weights.folder,
         local_files_only=True,
-        use_safetensors=True,
+        use_safetensors=not any(file.format == "pickle" for file in weight_files(spec)),
         dtype=torch.float32,
         attn_implementation=spec.numeric and spec.numeric.attention,
         output_loading_info=True,

@@ -24,7 +24,7 @@ class ColumnDifference(Contract):
     """How far the repeated rows of a plate are from the sealed ones in one column."""
 
     column: str = Field(description="Name of the column.")
-    measure: Literal["relative", "score", "box_px", "pixel_share", "delta_e", "unequal_rows"] = Field(
+    measure: Literal["relative", "score", "box_px", "pixel_share", "delta_e", "field_ratio", "unequal_rows"] = Field(
         description="What `largest` is: as the tolerance of that name; or the number of rows with unequal values."
     )
     largest: float = Field(ge=0, allow_inf_nan=False, description="The largest difference.")

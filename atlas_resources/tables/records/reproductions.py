@@ -36,8 +36,9 @@ REPRODUCTIONS = Table(
         Column(
             "differences",
             DIFFERENCES,
-            "Columns that differ: the measure (relative, score, box_px, pixel_share, delta_e as the tolerance of that "
-            "name; unequal_rows is a count), the largest difference, its tolerance, and the key of its row.",
+            "Columns that differ: the measure (relative, score, box_px, pixel_share, delta_e, field_ratio as the "
+            "tolerance of that name; unequal_rows is a count), the largest difference, its tolerance, and the key of "
+            "its row.",
         ),
         Column(
             "changes",

@@ -183,6 +183,7 @@ class TestDocumentation:
             "plates_not_for_commercial_use",
             "seconds",
             "segment_set_flags",
+            "title_conflicts",
         }
         assert all(comment for _, comment in rows)
 
@@ -192,7 +193,8 @@ class TestDocumentation:
         ).fetchall()
         macros = [
             *("affected_by", "as_of", "cosines", "delta_e", "did_you_mean", "hex_lab", "histogram_nearest"),
-            *("lineage_of", "nearest", "nearest_regions", "nearest_tiles", "text_nearest", "why"),
+            *("lineage_of", "nearest", "nearest_regions", "nearest_tiles", "text_contains", "text_nearest"),
+            *("text_search", "why"),
         ]
         assert [name for name, _ in rows] == macros
         assert all(comment for _, comment in rows)

@@ -229,3 +229,41 @@ def test_a_digest_that_nothing_states_is_left_to_a_person(
         f"has sha256 {sha256(FILE)}, and nothing states that it should. If you trust {studio.fake.storage}"
         in result.stderr
     )
+
+
+TEMPLATE = "{{ messages }}"
+
+
+def unpinned_qwen(studio: Bench) -> dict[str, bytes]:
+    """Publishes a chat model's files, of which the spec pins none. Returns them."""
+    content = content_of("qwen2_vl_2b")
+    files = {file["path"]: b"{}" for file in content["weights"]["files"]}
+    files["chat_template.json"] = json.dumps({"chat_template": TEMPLATE}).encode()
+    for file in content["weights"]["files"]:
+        file.pop("sha256", None)
+        file.pop("size_bytes", None)
+    write_spec(studio.specs, content)
+    weights = content["weights"]
+    repository = Repository({weights["revision"]: Commit(files)}, {"main": weights["revision"]}, {"tags": []})
+    studio.fake.repositories[weights["repository"]] = repository
+    return files
+
+
+def test_a_chat_model_gets_the_digests_of_its_words_and_of_its_template(studio: Bench):
+    key = "qwen2_vl_2b"
+    files = unpinned_qwen(studio)
+    result = fill(studio, key)
+    assert result.exit_code == 0, result.output
+    assert f"{key}: admitted\n" in result.stdout
+    spec = registry_of(studio).instruments[key].spec
+    assert isinstance(spec.weights, HubWeights)
+    assert {file.path: file.sha256 for file in spec.weights.files} == {path: sha256(files[path]) for path in files}
+    assert spec.parameters["chat_template_sha256"] == sha256(TEMPLATE.encode())
+    assert spec.parameters["max_pixels"] == PROJECT.specs[key].parameters["max_pixels"]
+
+
+def test_without_a_template_the_model_stays_an_idea(studio: Bench):
+    files = unpinned_qwen(studio)
+    files["chat_template.json"] = b"{}"
+    result = fill(studio, "qwen2_vl_2b")
+    assert "parameters: no chat_template_sha256" in result.output

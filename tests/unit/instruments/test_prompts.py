@@ -40,7 +40,8 @@ def test_the_project_ships_the_sets_it_speaks_of():
     assert set(read.sets) == {
         f"{name}_v1"
         for name in (
-            "absence", "arousal", "atmosphere", "dominance", "medium", "plate_objects", "stability", "valence",
+            "absence", "arousal", "atmosphere", "dominance", "medium", "plate_caption", "plate_description",
+            "plate_description_of_keywords", "plate_keywords", "plate_objects", "stability", "valence",
         )
     }  # fmt: skip
     assert [prompt.id for prompt in MEDIUM.prompts] == ["engraving", "photograph", "scan"]

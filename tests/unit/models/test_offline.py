@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support.made_checkpoints import pinned, put_in_torch_hub, tiny_hub_sam, tiny_sam, tiny_sam_hq, use_tiny_sam
+from support.made_describers import made_blip, made_blip2_opt, made_florence, made_qwen2_vl
 from support.made_detectors import detr, grounding_dino, miniature_detector, put_detector_in_hub_cache, seeded_mtcnn
 from support.made_instruments import MINIATURES, in_snapshot
 from support.made_readers import put_reader_in_hub_cache, reader_spec, trocr
@@ -20,7 +21,7 @@ from atlas_resources.instruments.prompts import read_prompts
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders.segmenters.u2net import U2NetNetwork
 from atlas_resources.models.loading import load_model
-from atlas_resources.models.protocols import Detector, Embedder, LineReader, Scorer, Segmenter
+from atlas_resources.models.protocols import Describer, Detector, Embedder, LineReader, Question, Scorer, Segmenter
 from atlas_resources.models.weights import is_on_disk
 
 __all__ = ["shut_network"]  # a fixture
@@ -74,6 +75,10 @@ INSTRUMENTS: dict[str, Callable[[Path, pytest.MonkeyPatch], Spec]] = {
     "sam_hq_vit_huge": lambda folder, patch: pinned_spec("sam_hq_vit_huge", tiny_sam_hq(), folder, patch),
     "mask2former_swin_large_ade": lambda folder, patch: mask2former_spec(tiny_mask2former(), folder, patch),
     "u2net": seeded_u2net_spec,
+    "blip_image_captioning_base": lambda folder, patch: made_blip(folder, patch).spec,
+    "blip2_opt_2_7b": lambda folder, patch: made_blip2_opt(folder, patch).spec,
+    "florence_2_base_converted": lambda folder, patch: made_florence(folder, patch).spec,
+    "qwen2_vl_2b": lambda folder, patch: made_qwen2_vl(folder, patch).spec,
 }
 LOADER_OF = {key: project_spec(key).loader for key in INSTRUMENTS if key not in MINIATURES}
 
@@ -105,6 +110,11 @@ def test_it_loads_and_runs_without_a_socket(
     if key == "tesseract" and not is_on_disk(spec):
         pytest.skip("needs Debian's tesseract-ocr-eng and tesseract-ocr-lat")
     model = load_model(spec, read_prompts().asked(spec.prompts or []))
+    if isinstance(model, Describer):
+        words = "" if spec.loader == "florence2" else "what bird"
+        (answer,) = model.describe(np.zeros((48, 64, 3), np.uint8), [Question(text=words)])
+        assert answer.output_token_count
+        return
     if spec.role == "text":
         line = np.random.default_rng(0).integers(0, 256, (48, 200, 3), np.uint8)
         assert isinstance(model.read_lines([line]) if isinstance(model, LineReader) else model.read_page(line), list)  # type: ignore[union-attr] # a reader

@@ -17,6 +17,7 @@ from atlas_resources.plates.decode import decode
 from benchmarks.processors import SMALLEST, default_of, reference_of, subject_of
 
 OWN = {"otsu_luma", "mtcnn_faces"}  # their preprocessing is the project's own
+AS_THEY_ARE = {"ppocr_v6_small", "ppocr_v6_small_tiles", "tesseract"}  # a reader's library has its own steps
 LITE0, LITE2 = "efficientnet_lite0", "efficientnet_lite2"
 FLOAT_ROUNDING = 2e-6  # inputs are within -3..3: a few units in the last place of float32
 
@@ -38,7 +39,7 @@ def noise(width: int, height: int) -> Image.Image:
     return Image.fromarray(random.integers(0, 256, (height, width, 3), np.uint8))
 
 
-@pytest.mark.parametrize("key", sorted(set(compared()) - OWN))
+@pytest.mark.parametrize("key", sorted(set(compared()) - OWN - AS_THEY_ARE))
 def test_a_declared_preprocessing_is_the_librarys(key: str):
     """The longer side is odd, so that sides are truncated; landscape and portrait alternate."""
     spec = project_spec(key)
@@ -88,7 +89,15 @@ def test_the_vector_of_a_plate_of_1317_by_1600_is_that_of_timms_transform(key: s
 def test_only_the_projects_own_preprocessing_has_no_reference():
     declared = {key: project_spec(key).preprocessing for key in compared()}
     assert {key for key, steps in declared.items() if steps and steps.reference == "own"} == OWN
+    assert {key for key, steps in declared.items() if steps and steps.reference == "as_they_are"} == AS_THEY_ARE
     assert all(steps and steps.reference for steps in declared.values())
+
+
+@pytest.mark.parametrize("key", sorted(AS_THEY_ARE))
+def test_a_readers_library_is_given_pixels_that_no_step_has_changed(key: str):
+    steps = project_spec(key).preprocessing
+    assert steps is not None
+    assert (steps.resize, steps.crop_px, steps.mean, steps.std, steps.rescale, steps.pad) == (None,) * 6
 
 
 def largest_difference(spec: Spec) -> float:

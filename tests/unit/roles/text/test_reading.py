@@ -19,7 +19,6 @@ from atlas_assets.roles.text.reading import ReadingWork, cut_line
 from atlas_assets.roles.text.scripts import script_of
 from atlas_assets.roles.works import ANSWERING_WORK, WORKS, work_path
 from atlas_assets.ui.instrument import result_metadata
-from atlas_resources.instruments.admission import missing_of_itself
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.numeric import Numeric
 from atlas_resources.instruments.spec.spec import Spec
@@ -252,10 +251,9 @@ class TestSoundness:
 
 
 class TestWhichWork:
-    def test_transcriptions_are_read_and_every_other_form_is_answered(self):
+    def test_a_reader_reads_and_a_model_that_is_asked_answers(self):
         assert work_path(project_spec(READER)) == WORKS["text"]
         assert work_path(project_spec("blip_image_captioning_base")) == ANSWERING_WORK
 
-    def test_a_form_without_a_work_is_an_idea(self):
-        spec = project_spec("blip_image_captioning_base")
-        assert "output: no work gives text of the form 'caption' yet" in missing_of_itself(spec)
+    def test_lettering_that_a_model_is_asked_for_is_an_answer(self):
+        assert work_path(project_spec("florence_2_base_ocr")) == ANSWERING_WORK

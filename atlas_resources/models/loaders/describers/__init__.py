@@ -1,0 +1,1 @@
+"""Loaders of models that write about an image (`describe`)."""
