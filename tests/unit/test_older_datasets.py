@@ -92,7 +92,9 @@ def test_ledgers_that_are_refreshed_have_the_rows_of_ledgers_built_from_nothing(
 
 def test_rows_mean_what_they_meant(older):
     """Every column that the release wrote has the same values now, but those of which columns say "present"."""
-    tables = [LEDGERS[name] for name in (*(table.name for table in INSTRUMENT_TABLES.values()), "runs", "plates")]
+    younger = {"texts"}  # ledgers that these releases did not have
+    names = {*(table.name for table in INSTRUMENT_TABLES.values()), "runs", "plates"} - younger
+    tables = [LEDGERS[name] for name in sorted(names)]
     before = {table.name: pl.read_parquet(ledger_path(older, table)) for table in tables}
     after = build_ledgers(older, PROJECT)
     for table in tables:

@@ -44,6 +44,7 @@ HUB_SAM, TILED_SAM = "sam_vit_base_hub", "sam_vit_base_tiles"
 READER = "aesthetics_improved_clip_vit_large_patch14"
 REFUSED, OPEN_CLIP, PROCESSED = "eva_clip_8b", "clip_vit_huge_patch14_laion2b", "dinov2_base_518px"
 ONNX, FACES = "u2netp", "mtcnn_faces"
+LINES, BANDS = "ppocr_v6_small", "tesseract"
 OTHER_SHA256 = "0" * 64
 PINNED_JSON = {"path": "config.json", "format": "json", "sha256": OTHER_SHA256}
 
@@ -163,6 +164,23 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     (ONNX, ("parameters", "intra_op_threads"), 1),
     (ONNX, ("parameters", "inter_op_threads"), 2),
     (ONNX, ("parameters", "graph_optimization"), "basic"),
+    (LINES, ("parameters", "side_limit_px"), 1280),
+    (LINES, ("parameters", "detector_side_px"), 960),
+    (LINES, ("parameters", "pixel_threshold"), 0.2),
+    (LINES, ("parameters", "box_threshold"), 0.6),
+    (LINES, ("parameters", "unclip_ratio"), 1.5),
+    (LINES, ("parameters", "tiled_above_px"), 4000),
+    (LINES, ("parameters", "tile_px"), 1200),
+    (LINES, ("parameters", "overlap_px"), 300),
+    (LINES, ("parameters", "merge_overlap"), 0.6),
+    (BANDS, ("weights", "folder"), "/usr/share/tessdata"),
+    (BANDS, ("weights", "install"), "apt-get install tesseract-ocr-eng"),
+    (BANDS, ("parameters", "languages"), "eng"),
+    (BANDS, ("parameters", "page_segmentation"), 11),
+    (BANDS, ("parameters", "top_band_ratio"), 0.1),
+    (BANDS, ("parameters", "bottom_band_ratio"), 0.1),
+    (BANDS, ("parameters", "enlargement"), 3),
+    (LINES, ("output", "score_threshold"), 0.7),
     (TILED_SAM, ("preprocessing", "tiling", "overlap_px"), 128),
     (TILED_SAM, ("preprocessing", "tiling", "merge_iou"), 0.6),
 ]
