@@ -17,7 +17,7 @@ def demo(
     is 1 if weights are missing, a scan was refused, or a plate failed.
     """
     from atlas_assets.demo.plates import is_drawn_otherwise
-    from atlas_assets.demo.tour import TRUTH_FOLDER, tour
+    from atlas_assets.demo.tour import SCALE, TRUTH_FOLDER, tour
     from atlas_resources.instruments.registry import read_registry
     from atlas_resources.models.weights import without_weights
 
@@ -25,7 +25,7 @@ def demo(
     if lacking:
         raise fail(f"weights that are not on disk: {', '.join(sorted(lacking))}. Fix: `atlas models pull --active`")
     dataset = open_dataset()
-    if plates is None and is_drawn_otherwise(dataset.root / TRUTH_FOLDER):
+    if plates is None and is_drawn_otherwise(dataset.root / TRUTH_FOLDER, scale=SCALE):
         raise fail(
             f"{dataset.root} has the demonstration plates of another release, and a registered scan is never replaced. "
             f"Fix: remove that folder, or set ATLAS_HOME to another one"

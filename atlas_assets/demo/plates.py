@@ -93,7 +93,7 @@ def is_drawn(plate: DemoPlate) -> bool:
     return truth.get("drawn_by") == plate.plan.marker and truth.get("file_size_bytes") == plate.path.stat().st_size
 
 
-def is_drawn_otherwise(truth_folder: Path, count: int = 24, seed: int = 1827, scale: float = 1.0) -> bool:
+def is_drawn_otherwise(truth_folder: Path, count: int = 24, seed: int = 1827, *, scale: float) -> bool:
     """Whether plates were drawn there by another version, seed or scale. Registered, they are never replaced."""
     plans = [PlatePlan(number, seed, scale) for number in range(1, count + 1)]
     found = [(_read_truth(truth_folder / f"{plan.plate_id}.json").get("drawn_by"), plan.marker) for plan in plans]

@@ -37,6 +37,8 @@ SHEET_NAME = "contact_sheet.jpg"
 EMBEDDERS = ("efficientnet_lite0", "efficientnet_lite2")
 SEGMENTERS = ("otsu_luma", "u2netp")
 READER = "ppocr_v6_small"
+SCALE = 0.5
+"""Plates have sides of 1000 to 2000 px, so that the demonstration takes less than two minutes on two cores."""
 Neighbours = dict[str, list[tuple[str, float]]]
 """By plate: its nearest plates with their cosines."""
 
@@ -86,8 +88,9 @@ def _draw(dataset: Dataset, console: Console) -> None:
     count = 24
     with TerminalProgress(console) as progress:
         task = progress.add_task("drawing plates", total=count)
+        truth_folder = dataset.root / TRUTH_FOLDER
         draw_demo_plates(
-            dataset.staging_dir, dataset.root / TRUTH_FOLDER, count, on_plate=lambda plate: progress.advance(task)
+            dataset.staging_dir, truth_folder, count, scale=SCALE, on_plate=lambda plate: progress.advance(task)
         )
 
 

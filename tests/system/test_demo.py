@@ -27,7 +27,7 @@ def toured(tmp_path_factory):
         patch.setattr(
             demo,
             "draw_demo_plates",
-            lambda folder, truth, count, on_plate: draw_demo_plates(
+            lambda folder, truth, count, scale, on_plate: draw_demo_plates(
                 folder, truth, 4, on_plate=on_plate, scale=0.15, processes=1
             ),
         )

@@ -139,4 +139,4 @@ def test_plates_of_another_version_are_known_from_their_truth(plates: list[DemoP
     truth_folder = plates[0].truth_path.parent
     assert not is_drawn_otherwise(truth_folder, scale=plates[0].plan.scale)
     assert is_drawn_otherwise(truth_folder, scale=plates[0].plan.scale / 2)
-    assert not is_drawn_otherwise(tmp_path)
+    assert not is_drawn_otherwise(tmp_path, scale=1.0)
