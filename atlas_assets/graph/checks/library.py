@@ -17,7 +17,9 @@ from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.verification.soundness import changed_source
 
-EMBEDDINGS = INSTRUMENT_TABLES["embedding"]
+EMBEDDINGS, TEXTS = INSTRUMENT_TABLES["embedding"], INSTRUMENT_TABLES["text"]
+MOST_UNUSABLE = 0.1
+"""Share of an instrument's questions without a usable answer from which a person should look."""
 REFUSED_KEY, REFUSED_CHECK = ledger_key(REFUSED_SCANS), "no_scan_is_refused"
 
 
@@ -94,6 +96,25 @@ def _not_reproduced(dataset: Dataset) -> tuple[int, list[str]]:
     return last.height, [*lines, *map(str, broken)]
 
 
+def _unusable_answers(dataset: Dataset) -> tuple[int, list[str]]:
+    """Instruments that leave many questions without a usable answer, and why. A question may be asked several times."""
+    asked = current_rows(dataset, TEXTS).filter(pl.col("raw_text").is_not_null())
+    question = ["instrument", "plate_id", "segment_id", "prompt_set", "prompt_id"]
+    last = asked.sort("attempt").group_by(question).agg(pl.col("status").last(), pl.col("text_id").last())
+    lines = []
+    for (key,), rows in sorted(last.group_by("instrument")):
+        unusable = rows.filter(pl.col("status") != "done").sort("plate_id", "text_id")
+        if unusable.height > MOST_UNUSABLE * rows.height:
+            counts = unusable.group_by("status").len().sort("status").iter_rows()
+            why = ", ".join(f"{count} {status}" for status, count in counts)
+            first = unusable.row(0, named=True)
+            lines.append(
+                f"{key}: {unusable.height} of {rows.height} questions have no usable answer: {why}. The first: "
+                f"{first['plate_id']} {first['text_id']}. Fix: declare more tokens, or another question, in its spec"
+            )
+    return last.height, lines
+
+
 def build_library_checks(registry: Registry) -> list[Any]:
     """What a person should look at; warnings only."""
     checks = (
@@ -115,6 +136,12 @@ def build_library_checks(registry: Registry) -> list[Any]:
             "reproductions_agree",
             "No sealed result was different when it was last repeated by `atlas reproduce`.",
             _not_reproduced,
+        ),
+        (
+            TEXTS,
+            "answers_are_usable",
+            f"At most {MOST_UNUSABLE:.0%} of an instrument's questions have no answer that is whole and valid.",
+            _unusable_answers,
         ),
         (MODELS, "specs_are_readable", "No spec is broken.", _broken_specs),
         (MODELS, "licences_are_known", "Every active instrument's licence is known.", _unknown_licences(registry)),

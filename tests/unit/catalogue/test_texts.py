@@ -30,6 +30,8 @@ TEXTS = [
     *(text_row(plate_id, number, text) for plate_id, found in LINES.items() for number, text in enumerate(found, 1)),
     text_row("plate-003", 8, "Snow Bird", is_above_threshold=False),
     text_row("plate-003", 9, "Snow Bird", is_current=False),
+    text_row("plate-003", 10, "Snow Bird", form="caption", status="cut_off", is_above_threshold=None),
+    text_row("plate-003", 11, "A duck on a lake", form="caption", status="done", is_above_threshold=None),
 ]
 
 
@@ -59,7 +61,12 @@ class TestSearch:
             ("plate-002", "line-0003"),
         ]
 
-    def test_texts_below_the_threshold_and_of_older_runs_are_left_out(self, connection):
+    def test_a_usable_answer_is_found_too(self, connection):
+        assert connection.execute("SELECT plate_id, text FROM text_search('lake', 9)").fetchall() == [
+            ("plate-003", "A duck on a lake")
+        ]
+
+    def test_texts_below_the_threshold_of_older_runs_and_cut_off_are_left_out(self, connection):
         assert ("plate-003",) not in connection.execute("SELECT plate_id FROM text_search('Snow', 9)").fetchall()
         assert connection.execute("FROM text_contains('Snow Bird')").fetchall() == []
 

@@ -19,7 +19,7 @@ from atlas_resources.tables.ledgers import HISTOGRAMS, LEDGERS, MODELS, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import Table
 
-EMBEDDINGS, SEGMENTS = INSTRUMENT_TABLES["embedding"], INSTRUMENT_TABLES["segmentation"]
+EMBEDDINGS, SEGMENTS, TEXTS = (INSTRUMENT_TABLES[role] for role in ("embedding", "segmentation", "text"))
 
 
 def all_checks(registry: Registry) -> list[Any]:
@@ -72,6 +72,7 @@ CHECKS = (
     "embeddings:two_embedding_families",
     "refused_scans:no_scan_is_refused",
     "reproductions:reproductions_agree",
+    "texts:answers_are_usable",
 )
 ALONE = "embeddings:two_embedding_families"  # which the one embedding of these tests fails
 
@@ -118,6 +119,25 @@ def test_a_changed_source_is_named_and_the_catalogue_is_still_built(made):
     assert result.severity == dg.AssetCheckSeverity.WARN
     assert "plate-003" in str(result.metadata["first"].value)
     assert made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+
+
+def test_an_instrument_of_which_many_answers_cannot_be_used_is_named(made):
+    """Ten questions: one has a second, usable answer, and two have none."""
+    row = {"instrument": "describer", "prompt_set": "asked", "prompt_id": "first", "is_current": True, "raw_text": "x"}
+    rows = [
+        {**row, "plate_id": f"plate-{number:03d}", "text_id": "answer-0001", "attempt": 1, "status": status}
+        for number, status in enumerate(["cut_off", "invalid", "invalid", *["done"] * 7], start=1)
+    ]
+    again = {**rows[2], "text_id": "answer-0001-attempt-2", "attempt": 2, "status": "done"}
+    TEXTS.conform(TEXTS.frame([*rows, again])).write_parquet(ledger_path(made.dataset, TEXTS))
+    result = result_of(made, "texts:answers_are_usable")
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
+    told = str(result.metadata["first"].value)
+    assert (
+        "describer: 2 of 10 questions have no usable answer: 1 cut_off, 1 invalid. The first: plate-001 answer" in told
+    )
+    TEXTS.conform(TEXTS.frame([*rows[1:], again])[1:]).write_parquet(ledger_path(made.dataset, TEXTS))
+    assert result_of(made, "texts:answers_are_usable").passed
 
 
 class TestFamilies:
