@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from atlas_resources.instruments.spec.numeric import DETERMINISTIC, Numeric, switches_of
 
-VERBS = ("embed", "score", "segment", "detect", "describe", "embed_text", "cosines")
+VERBS = ("embed", "score", "segment", "detect", "read_page", "read_lines", "describe", "embed_text", "cosines")
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 
 Model = TypeVar("Model")

@@ -32,7 +32,8 @@ def test_a_ledger_of_results_reads_the_instruments_of_its_role_and_nothing_else(
 
 def test_runs_are_made_of_the_ledgers_of_results_and_lineage_of_runs_plates_and_prompts(parents):
     assert parents["ledger/runs"] == {f"ledger/{table.name}" for table in INSTRUMENT_TABLES.values()}
-    of_plates, of_prompts = {"ledger/plates", "ledger/histograms"}, {"ledger/probes", "ledger/detections"}
+    of_plates = {"ledger/plates", "ledger/histograms"}
+    of_prompts = {"ledger/probes", "ledger/detections", "ledger/texts"}
     assert parents["ledger/lineage"] == {"ledger/runs"} | of_plates | of_prompts
 
 
