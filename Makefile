@@ -42,9 +42,11 @@ lint: $(VENV)/.installed ## style, types and import layers
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports
 
-# One process per core with one thread each: torch's own threads would compete for the cores.
+# One thread each, since torch's own threads would compete for the cores; one process more than cores, since many system
+# tests wait for a daemon.
+PROCESSES ?= $(shell expr $$(nproc) + 1)
 test: lint weights ## lint, then every test (ROOM=name: those of one room)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(if $(ROOM),tests/unit/$(ROOM))
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(if $(ROOM),tests/unit/$(ROOM))
 
 clients: $(CLIENTS)/.installed ## install DuckDB clients of several versions, which tests read the catalogue with
 
