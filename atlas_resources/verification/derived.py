@@ -100,7 +100,7 @@ def _verify_rows(dataset: Dataset, registry: Registry, place: Place, most_attemp
         beside = Dataset(Path(folder))
         for name in TRUTH:
             if (dataset.root / name).exists():
-                (beside.root / name).symlink_to(dataset.root / name)
+                (beside.root / name).symlink_to((dataset.root / name).resolve())
         build_all(beside, registry, most_attempts)
         for path, table in ((path, LEDGERS[path.stem]) for path in built_ledgers(dataset) if path.stem in LEDGERS):
             if path.parent == dataset.ledger_dir and not read_ledger(dataset, table).equals(read_ledger(beside, table)):

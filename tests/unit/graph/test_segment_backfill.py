@@ -69,7 +69,9 @@ def test_a_seeded_sam_gives_sound_masks_regions_and_ledgers(
     sam, embedder = seeded_sam(tmp_path, monkeypatch), project_spec(EMBEDDER)
     plan = region_plan(KEY)  # its rules on paper and size would drop most masks of random weights
     kept = replace(plan.kept, max_paper_ratio=None, max_area_ratio=None)
-    derived = derive(plan.model_copy(update={"kept": kept, "annotations": []}), sam, project_methods(), {EMBEDDER: embedder})
+    derived = derive(
+        plan.model_copy(update={"kept": kept, "annotations": []}), sam, project_methods(), {EMBEDDER: embedder}
+    )
     graph = Graph(dataset, fake_registry(sam, embedder, *derived), instance)
     for key in (f"segments/{KEY}", *(f"regions/{KEY}/{part}" for part in ("kept", "palette", EMBEDDER))):
         assert graph.materialize(key).success

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -34,6 +35,12 @@ def run_folder(dataset: Dataset, plate_id: str, name: str):
 def test_a_dataset_that_is_whole_has_no_finding(verified, level):
     dataset, registry = verified
     assert findings_in(dataset, registry, level) == []
+
+
+def test_a_dataset_at_a_relative_path_has_no_finding_either(verified, monkeypatch):
+    dataset, registry = verified
+    monkeypatch.chdir(dataset.root.parent)
+    assert findings_in(Dataset(Path(dataset.root.name)), registry, "deep") == []
 
 
 def test_an_empty_dataset_has_no_finding(tmp_path, verified):
