@@ -107,13 +107,13 @@ def place(
     weights: Any = spec.weights
     formats = {".safetensors": "safetensors", ".json": "json"}
     files = [
-        WeightFile(path=path.name, format=formats.get(path.suffix, "text"), sha256=sha256_of(path))  # type: ignore[arg-type]
+        WeightFile(path=path.name, format=formats.get(path.suffix, "text"), sha256=sha256_of(path))  # type: ignore[arg-type] # names
         for path in sorted(where.iterdir())
     ]
     changes: dict[str, Any] = {
         "weights": weights.model_copy(update={"files": files, "processor": None}),
         "configuration": None,
-        "numeric": project_spec("detr_resnet50").numeric.model_copy(update={"device": "cpu"}),  # type: ignore[union-attr]
+        "numeric": project_spec("detr_resnet50").numeric.model_copy(update={"device": "cpu"}),  # type: ignore[union-attr] # declared
         "parameters": {**spec.parameters, **parameters},
         "licence": project_spec("otsu_luma").licence,
     }

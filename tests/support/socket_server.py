@@ -8,13 +8,19 @@ from contextlib import contextmanager
 
 @contextmanager
 def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The same as `answering_requests` for an answer that does not depend on the request."""
+    with answering_requests(lambda connection, request: answer(connection)) as url:
+        yield url
+
+
+@contextmanager
+def answering_requests(answer: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
     """Runs a server on 127.0.0.1 that reads each request's first bytes and then answers. Gives its address."""
 
     def answer_one(connection: socket.socket) -> None:
         with connection:
             try:
-                connection.recv(65536)
-                answer(connection)
+                answer(connection, connection.recv(65536))
             except OSError:  # the client has left
                 return
 

@@ -27,7 +27,7 @@ def load_whole(
     """Loads the network with float32 weights, or those of a declared narrow type, from safetensors.
 
     From a pickle only where the spec pins one; transformers then unpickles nothing but tensors. Code that comes with a
-    repository is never run, whatever its configuration says.
+    repository is never run, even if its configuration asks for it.
 
     Args:
         architecture: a transformers model class, or one of its Auto classes.

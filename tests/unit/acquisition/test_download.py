@@ -3,7 +3,6 @@
 import itertools
 import shutil
 import socket
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from support.hub_server import Fault
 from support.made_pulls import IMPATIENT, Archive, archive, only_loopback
 from support.scan_server import MODIFIED
+from support.socket_server import answering_requests
 
 from atlas_resources.acquisition.download import download
 from atlas_resources.acquisition.store import Item
@@ -195,27 +195,9 @@ def test_a_disk_without_room_is_reported_before_the_body(archive: Archive, item:
 
 @contextmanager
 def serving(answer: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
-    """A server on 127.0.0.1 that answers each connection's one request as the function does."""
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            with connection:
-                try:
-                    answer(connection, connection.recv(65536))
-                except OSError:  # the client has left
-                    continue
-
-    listening = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/a"
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
+    """The address of a file on a server that answers each connection's one request as the function does."""
+    with answering_requests(answer) as url:
+        yield f"{url}/a"
 
 
 @pytest.mark.parametrize("states_size", [True, False])
