@@ -68,8 +68,9 @@ class Instrument:
 
     @property
     def is_gpu(self) -> bool:
-        """Whether it is declared for a GPU. It never runs on the CPU instead."""
-        return self.spec.numeric is not None and self.spec.numeric.device == "cuda"
+        """Whether its runs need a GPU. It never runs on the CPU instead. Of a served model, the server needs it."""
+        spec = self.spec
+        return spec.served is None and spec.numeric is not None and spec.numeric.device == "cuda"
 
 
 def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | None = None) -> str:
@@ -92,8 +93,10 @@ def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | 
         "loader": [spec.loader, loader_version],
         "role": spec.role,
     }
-    if modes := pinned_modes(spec.numeric):
+    if (modes := pinned_modes(spec.numeric)) and spec.served is None:
         payload["modes"] = modes
+    if spec.served:
+        payload["served"] = spec.served.model_dump(exclude={"endpoint"})
     if spec.own_preprocessing:
         payload["own_preprocessing"] = spec.own_preprocessing.model_dump()
     if spec.upstream:

@@ -130,6 +130,7 @@ class LoaderEntry:
         has_attention: whether a declared attention kernel reaches its network.
         can_compile: whether its network can be compiled, in one piece.
         is_cpu_only: whether it computes in float32 on the CPU, whatever is declared.
+        is_served: whether it is a client of a server, which the spec must declare; it computes nothing itself.
     """
 
     module: str
@@ -144,6 +145,7 @@ class LoaderEntry:
     has_attention: bool = False
     can_compile: bool = False
     is_cpu_only: bool = False
+    is_served: bool = False
 
 
 ROOM = "atlas_resources.models.loaders"
@@ -257,6 +259,9 @@ def _unserved(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
     if (entry.reads is None) != (spec.upstream is None) and not entry.may_read:
         expected = f"an instrument of role {entry.reads!r}" if entry.reads else "null: its loader takes pixels"
         problems.append(FileProblem(file, "upstream", repr(spec.upstream), expected))
+    if entry.is_served != (spec.served is not None):
+        expected = "the program that serves the model" if entry.is_served else f"null: {spec.loader} loads the model"
+        problems.append(FileProblem(file, "served", "stated" if spec.served else "null", expected))
     features = entry.pooled_features
     if isinstance(spec.output, VectorOutput) and features and spec.output.pooled_feature not in features:
         expected = f"{' or '.join(sorted(features))} for {spec.loader}"

@@ -12,6 +12,7 @@ from atlas_resources.models._departures import require_snapshots_steps
 from atlas_resources.models._numeric_modes import in_mode, numeric_mode
 from atlas_resources.models.devices import require_device, start_on
 from atlas_resources.models.protocols import Describer, Detector, Embedder, LineReader, PageReader, Scorer, Segmenter
+from atlas_resources.models.servers.records import require_server
 from atlas_resources.models.weights import hub_offline, require_weights
 
 Model = Embedder | Scorer | Segmenter | Detector | PageReader | LineReader | Describer
@@ -21,7 +22,7 @@ Model = Embedder | Scorer | Segmenter | Detector | PageReader | LineReader | Des
 def load_model(spec: Spec, prompts: Sequence[AskedPrompt] = ()) -> Model:
     """Loads the pinned weights, whose digests are checked, onto the declared device and in the declared numeric mode.
 
-    Opens no connection.
+    Opens no connection. Of a served model it returns the client of the server that runs, which loads nothing.
 
     Args:
         spec: the instrument.
@@ -30,12 +31,15 @@ def load_model(spec: Spec, prompts: Sequence[AskedPrompt] = ()) -> Model:
     Raises:
         WeightsMissing, WeightsMismatch: see `weights.require_weights`.
         DeviceUnavailable: see `devices.require_device`. Nothing has been read then.
+        ServerMissing: see `servers.records.require_server`.
         PreprocessingMismatch: the weights' own processor has other steps (see `_departures.require_same_steps`).
         ValueError: the prompts are not those of the sets that the spec pins; or the spec names no loader.
     """
+    _require_prompts(spec, prompts)
+    if spec.served is not None:
+        return loader_of(spec)(spec, require_server(spec), prompts)
     device = require_device(spec)
     start_on(device)
-    _require_prompts(spec, prompts)
     with hub_offline(), numeric_mode(spec.numeric, device):
         weights = require_weights(spec)
         if isinstance(spec.weights, HubWeights) and weights.folder is not None:
@@ -57,6 +61,8 @@ def _require_prompts(spec: Spec, prompts: Sequence[AskedPrompt]) -> None:
 
 def loader_of(spec: Spec) -> Callable:
     """Returns the `load(spec, weights, device)` function of the spec's loader; prompts, if any, are a fourth argument.
+
+    Of a served model it is `load(spec, server, prompts)`, with the record of the server.
 
     Importing it may import torch. Raises ValueError where the spec names no loader.
     """

@@ -28,6 +28,32 @@ class Accelerator(Contract):
     modes: dict[str, str | bool] = Field(description="Switches of torch and cuBLAS, which are part of the fingerprint.")
 
 
+class ServerRecord(Contract):
+    """A server that answered for a model: what was started or is vouched for, and what it was found to do.
+
+    Its digest, `server_sha256`, is in every row that it gave.
+    """
+
+    program: str = Field(description="Program that serves.")
+    version: str = Field(description="Its version: as the program states it, or as whoever vouches for it does.")
+    flags: dict[str, int | float | str | bool] = Field(description="Flags that the spec declares.")
+    command: list[str] = Field(description="The whole command as it was started; empty for a server of somebody else.")
+    endpoint: str = Field(description="Address, with its port.")
+    model_name: str = Field(description="Name of the model at that address.")
+    model_id: str = Field(description="The instrument's model.")
+    files: dict[str, Sha256] = Field(
+        description="sha256 of each file by its path, as it was when the server started; empty if nobody looked."
+    )
+    host: str = Field(description="Name of the machine that started it, or from which it was probed.")
+    process_id: int | None = Field(description="Of the program; null for a server of somebody else.")
+    started_at: datetime = Field(description="When the program started, or a server of somebody else was probed, UTC.")
+    attested_by: str | None = Field(description="Who vouches for a server that somebody else runs; null otherwise.")
+    honoured: dict[str, bool | None] = Field(
+        description="What the server was found to honour of seed, json_schema, max_tokens and images; null: not asked."
+    )
+    notes: list[str] = Field(default_factory=list, description="What the probes showed, for a person.")
+
+
 class Environment(Contract):
     """The software and the machine class a run used."""
 
@@ -49,6 +75,9 @@ class Environment(Contract):
         exclude_if=is_null,
         description="Threads of one operation of torch, which change the last digits. Null: torch was not in use, or "
         "sealed before this was kept.",
+    )
+    server: ServerRecord | None = Field(
+        default=None, exclude_if=is_null, description="The server that answered. Null: the model was loaded in the run."
     )
 
 

@@ -15,6 +15,7 @@ from atlas_resources.instruments.spec.input import (
 )
 from atlas_resources.instruments.spec.numeric import Numeric
 from atlas_resources.instruments.spec.output import Output
+from atlas_resources.instruments.spec.served import Served
 from atlas_resources.instruments.spec.weights import Weights
 
 Role = Literal["embedding", "segmentation", "detection", "probe", "text", "generative", "pruning", "palette", "outline"]
@@ -128,7 +129,12 @@ class Spec(Contract):
     prompts: list[PromptPin] | None = Field(
         default=None, exclude_if=is_null, description="Prompt sets of model_specs/prompts/, in order."
     )
-    numeric: Numeric | None = None
+    numeric: Numeric | None = Field(default=None, description="Of a served model: how its server computes.")
+    served: Served | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="The program that serves the model; null for a model that a run loads itself.",
+    )
     failure_modes: list[FailureMode] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list, description="Contradictions between sources, and open questions.")
     sources: list[str] = Field(default_factory=list)
