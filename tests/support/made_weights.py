@@ -8,7 +8,7 @@ import pytest
 
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.spec.pins import pinned_files
-from atlas_resources.instruments.spec.weights import Algorithm
+from atlas_resources.instruments.spec.weights import Algorithm, SystemWeights
 from atlas_resources.models.weights import weights_folder
 
 
@@ -19,10 +19,13 @@ def use_caches(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def put_weights(instruments: Iterable[Instrument]) -> None:
-    """Puts an empty file where each pinned file is looked for: enough for the graph, and refused by every loader."""
+    """Puts an empty file where each pinned file is looked for: enough for the graph, and refused by every loader.
+
+    Files of the operating system's packages are left alone: they are outside every test's folder.
+    """
     for instrument in instruments:
         weights = instrument.spec.weights
-        if weights is None or isinstance(weights, Algorithm):
+        if weights is None or isinstance(weights, Algorithm | SystemWeights):
             continue
         for file in pinned_files(weights):
             path = weights_folder(weights) / file.path
