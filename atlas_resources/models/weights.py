@@ -27,6 +27,9 @@ from atlas_resources.instruments.spec.weights import (
     WheelWeights,
 )
 
+SYSTEM_ROOT = Path("/")
+"""Where the operating system's packages put their files."""
+
 
 class WeightsMissing(FileNotFoundError):
     """A pinned file is not on disk."""
@@ -99,7 +102,7 @@ def weights_folder(weights: FileWeights) -> Path:
         return _torch_hub_checkpoints()
     _require_version(weights.library, weights.version)
     if isinstance(weights, SystemWeights):
-        return Path(weights.folder)
+        return SYSTEM_ROOT / weights.folder.lstrip("/")
     return Path(str(importlib.metadata.distribution(weights.library).locate_file("")))
 
 
