@@ -14,6 +14,7 @@ from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem, problems_of
 from atlas_resources.instruments.parameters.onnx import OnnxParameters
 from atlas_resources.instruments.parameters.reading import PpocrParameters, TesseractParameters, TrocrParameters
+from atlas_resources.instruments.parameters.tensors import TritonParameters
 from atlas_resources.instruments.parameters.writing import CaptionerParameters, ChatParameters, FlorenceParameters
 from atlas_resources.instruments.region_plans import OutlineParameters, PaletteParameters
 from atlas_resources.instruments.spec.output import PooledFeature, VectorOutput
@@ -195,15 +196,12 @@ LOADERS: dict[str, LoaderEntry] = {
         frozenset({"global_average_pool", "global_average_pool_layer_norm"}),
         can_compile=True,
     ),
+    "triton": LoaderEntry(f"{ROOM}.embedders.triton", 1, EMBEDDING, TritonParameters, is_served=True),
     "image_classifier": LoaderEntry(
         f"{ROOM}.scorers.image_classifier", 1, frozenset({"probe"}), NoParameters, can_compile=True
     ),
     "aesthetic_head": LoaderEntry(
-        f"{ROOM}.scorers.aesthetic_head",
-        1,
-        frozenset({"probe"}),
-        HeadParameters,
-        reads="embedding",
+        f"{ROOM}.scorers.aesthetic_head", 1, frozenset({"probe"}), HeadParameters, reads="embedding"
     ),
     "clip_prompts": LoaderEntry(
         f"{ROOM}.scorers.clip_prompts", 1, frozenset({"probe"}), NoParameters, reads="embedding"

@@ -63,12 +63,14 @@ def release_cached_memory() -> None:
 
 
 def is_device_lost(error: BaseException) -> bool:
-    """Whether an error of CUDA leaves the process without its device.
+    """Whether an error leaves the process without its device: one of CUDA, or DeviceLost itself.
 
     An error that surfaces in a library, such as CUBLAS_STATUS_EXECUTION_FAILED, may be of either kind. The device is
     then asked.
     """
     message = str(error)
+    if isinstance(error, DeviceLost):
+        return True
     if "CUDA error" in message and any(words in message for words in LOST):
         return True
     is_cuda = re.search(r"CUDA error|CU[A-Z]+_STATUS_", message) is not None
