@@ -33,8 +33,22 @@ LOST = (  # by cudaGetErrorString of CUDA 13.0: after these, every call of the p
 )
 
 
-class DeviceLost(RuntimeError):
+class ModelLost(RuntimeError):
+    """A loaded model cannot be used any more in this process: nothing else can be measured with it.
+
+    Attributes:
+        lost: what is lost, after "this process has lost".
+        fix: what a person can do, as a sentence.
+    """
+
+    lost = "its model"
+    fix = "Run it again in a new process."
+
+
+class DeviceLost(ModelLost):
     """The accelerator cannot be used any more in this process: nothing else can be measured on it."""
+
+    lost = "its device"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -63,14 +77,12 @@ def release_cached_memory() -> None:
 
 
 def is_device_lost(error: BaseException) -> bool:
-    """Whether an error leaves the process without its device: one of CUDA, or DeviceLost itself.
+    """Whether an error of CUDA leaves the process without its device.
 
     An error that surfaces in a library, such as CUBLAS_STATUS_EXECUTION_FAILED, may be of either kind. The device is
     then asked.
     """
     message = str(error)
-    if isinstance(error, DeviceLost):
-        return True
     if "CUDA error" in message and any(words in message for words in LOST):
         return True
     is_cuda = re.search(r"CUDA error|CU[A-Z]+_STATUS_", message) is not None

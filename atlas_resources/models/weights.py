@@ -158,8 +158,8 @@ def require_weights(spec: Spec) -> LocatedWeights:
 
 
 def is_on_disk(spec: Spec) -> bool:
-    """Whether the files of the spec itself exist; digests are not checked."""
-    if spec.weights is None or isinstance(spec.weights, Algorithm):
+    """Whether the files of the spec itself exist, or are somebody else's to have; digests are not checked."""
+    if spec.weights is None or isinstance(spec.weights, Algorithm) or (spec.served and spec.served.attested_by):
         return True
     try:
         folder = weights_folder(spec.weights)

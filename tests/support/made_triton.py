@@ -150,6 +150,8 @@ def record_of(spec: Spec, endpoint: str, **changes: Any) -> ServerRecord:
             "program": "triton",
             "version": spec.served.version,
             "flags": {},
+            "dtype": "float32",
+            "device": "cpu",
             "command": ["tritonserver"],
             "endpoint": endpoint,
             "model_name": MODEL,
@@ -157,7 +159,7 @@ def record_of(spec: Spec, endpoint: str, **changes: Any) -> ServerRecord:
             "files": {file.path: file.sha256 for file in spec.weights.files},  # type: ignore[union-attr] # files
             "host": "here",
             "process_id": 1,
-            "started_at": datetime.now(UTC),
+            "started_at": datetime(2026, 1, 1, tzinfo=UTC),
             "attested_by": None,
             "honoured": {},
             **changes,

@@ -12,7 +12,8 @@ import numpy as np
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
-from atlas_resources.models.memory import DeviceLost
+from atlas_resources.models.memory import ModelLost
+from atlas_resources.models.protocols import AnswerRefused
 
 CONNECTION_SECONDS = 10.0
 SILENCE_SECONDS = 300.0
@@ -21,11 +22,14 @@ SILENCE_SECONDS = 300.0
 Answer = TypeVar("Answer")
 
 
-class ServerLost(DeviceLost):
+class ServerLost(ModelLost):
     """The server does not answer any more: nothing else can be measured by it."""
 
+    lost = "its server"
+    fix = "Start the server again, then run it again: it goes on with the plates that are missing."
 
-class RequestRefused(RuntimeError):
+
+class RequestRefused(AnswerRefused):
     """The server answered a request with an error, or with what is not of the protocol."""
 
 

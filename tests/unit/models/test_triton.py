@@ -22,7 +22,7 @@ from atlas_resources.instruments.spec.pins import model_sha
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models import loading
 from atlas_resources.models.loading import load_model
-from atlas_resources.models.memory import DeviceLost
+from atlas_resources.models.memory import ModelLost
 from atlas_resources.models.protocols import Embedder
 from atlas_resources.models.servers import triton_client
 from atlas_resources.models.servers.triton_client import RequestRefused, ServerLost
@@ -95,6 +95,7 @@ def test_a_run_seals_what_the_server_gives_in_batches_of_the_spec(spec: Spec, se
     assert run(dataset, spec) == ["complete"] * 3
     assert served.asked == [2, 1]
     manifest = only_manifest(dataset, "plate-001")
+    assert manifest.environment.server == load(spec).server  # type: ignore[attr-defined] # of this embedder
     assert manifest.instrument.model_sha == f"museum/encoders:{MODEL}/3"
 
 
@@ -158,7 +159,7 @@ def test_without_a_server_the_run_ends_before_any_plate(spec: Spec, at: Callable
 def test_a_server_that_dies_ends_the_run_and_the_next_one_measures_the_rest(spec: Spec, served: Served, tmp_path: Path):
     dataset = make_dataset(tmp_path, "red", "green", "blue", "ochre", "teal")
     served.dies_after = 1
-    with pytest.raises(DeviceLost, match="while measuring plate-003, plate-004: ServerLost: http"):
+    with pytest.raises(ModelLost, match="has lost its server while measuring plate-003, plate-004: http"):
         run(dataset, spec)
     assert [len(run_folders(dataset, plate_id)) for plate_id in dataset.plate_ids()] == [1, 1, 0, 0, 0]
     served.dies_after = None
@@ -193,7 +194,7 @@ def test_a_refused_request_costs_its_plate_alone(spec: Spec, served: Served, tmp
 def test_an_error_of_a_server_that_no_longer_has_the_model_ends_the_run(spec: Spec, served: Served, tmp_path: Path):
     served.vectors, served.status, served.is_ready = _refuse_magenta, 500, False
     dataset = make_dataset(tmp_path, "magenta", "blue")
-    with pytest.raises(DeviceLost, match="no longer serves plate_encoder/3"):
+    with pytest.raises(ModelLost, match="no longer serves plate_encoder/3"):
         run(dataset, spec)
     assert run_folders(dataset, "plate-001") == []
 

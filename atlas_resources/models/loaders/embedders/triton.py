@@ -15,10 +15,19 @@ from atlas_resources.plates.run_contracts import ServerRecord
 
 
 class TritonEmbedder:
-    """Embeds images by a served network."""
+    """Embeds images by a served network.
 
-    def __init__(self, key: str, client: TritonClient, parameters: TritonParameters, dim: int):
+    Attributes:
+        key: of the instrument.
+        server: the record of the server, which a run keeps in its manifests.
+        client: asks it.
+        parameters: the tensors by name.
+        dim: length of a vector.
+    """
+
+    def __init__(self, key: str, server: ServerRecord, client: TritonClient, parameters: TritonParameters, dim: int):
         self.key = key
+        self.server = server
         self.client = client
         self.parameters = parameters
         self.dim = dim
@@ -60,4 +69,4 @@ def load(spec: Spec, server: ServerRecord, prompts: tuple[AskedPrompt, ...] = ()
     require_model(spec, client, parameters)
     if server.attested_by is None:
         require_configuration(spec, client, require_weights(spec).files[spec.weights.configuration])
-    return TritonEmbedder(spec.key, client, parameters, spec.output.dim)
+    return TritonEmbedder(spec.key, server, client, parameters, spec.output.dim)

@@ -1,0 +1,154 @@
+"""A real Triton server gives what the same network gives in process, and a run survives its death."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+from support.fake_instruments import fake_registry
+from support.made_datasets import make_dataset, run_folders
+from support.made_results import run_instrument
+from support.made_triton import KEY, MODEL, VERSION, pinned_spec, record_of, reference
+from support.triton_server import Triton, running, wants_triton
+
+from atlas_assets.roles.works import build_work
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models import loading
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.memory import ModelLost
+from atlas_resources.models.preprocessing import build_preprocess
+from atlas_resources.models.protocols import Embedder
+from atlas_resources.models.servers.triton_client import RequestRefused
+from atlas_resources.models.servers.triton_model import ServerMismatch
+from atlas_resources.models.weights import weights_folder
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.decode import decode_source
+from atlas_resources.runs.execution import execute_run
+from atlas_resources.runs.sealed import read_manifest, result_path
+
+pytestmark = [pytest.mark.system, wants_triton]
+
+TOLERANCE = 1e-6
+"""Largest difference of a component, whose size is about 0.5: sums of 48 products of float32 in another order."""
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spec:
+    return pinned_spec(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Triton], None]:
+    """Makes a server the one that was started for the spec."""
+
+    def set_server(server: Triton) -> None:
+        monkeypatch.setattr(loading, "require_server", lambda spec: record_of(spec, server.endpoint))
+
+    return set_server
+
+
+@pytest.fixture
+def server(spec: Spec, tmp_path: Path, use: Callable[[Triton], None]) -> Iterator[Triton]:
+    with running(spec, tmp_path) as triton:
+        use(triton)
+        yield triton
+
+
+def load(spec: Spec) -> Embedder:
+    model = load_model(spec)
+    assert isinstance(model, Embedder)
+    return model
+
+
+def inputs_of(spec: Spec, images: list[Image.Image]) -> np.ndarray:
+    assert spec.preprocessing
+    preprocess = build_preprocess(spec.preprocessing)
+    return np.stack([np.asarray(preprocess(image)) for image in images])
+
+
+def sealed_vectors(dataset: Dataset, plate_id: str) -> np.ndarray:
+    (run_id,) = run_folders(dataset, plate_id)
+    plate = dataset.plate(plate_id)
+    return pl.read_parquet(result_path(plate, read_manifest(plate, run_id)))["vector"].to_numpy()
+
+
+def test_served_vectors_are_those_of_the_network_in_process(spec: Spec, server: Triton):
+    pixels = np.random.default_rng(5).random((4, 3, 32, 32), np.float32)
+    found = load(spec).embed(pixels)  # type: ignore[arg-type] # an array does as well as a tensor
+    assert (found.dtype, found.shape) == (np.float32, (4, 5))
+    assert np.abs(found - reference(pixels)).max() < TOLERANCE
+    assert np.abs(reference(pixels)).max() > 0.1
+    assert np.abs(found[0] - found[1]).max() > 100 * TOLERANCE  # otherwise the equality would prove little
+
+
+def test_a_run_seals_them_and_a_refused_plate_fails_alone(spec: Spec, server: Triton, tmp_path: Path):
+    dataset = make_dataset(tmp_path, "red", "magenta", "blue")
+    assert run_instrument(dataset, fake_registry(spec), KEY) == ["complete", "failed", "complete"]
+    images = [decode_source(dataset.plate(plate_id)).image for plate_id in ("plate-001", "plate-003")]
+    expected = reference(inputs_of(spec, images))
+    found = np.stack([sealed_vectors(dataset, plate_id)[0] for plate_id in ("plate-001", "plate-003")])
+    assert np.abs(found - expected).max() < TOLERANCE
+    (run_id,) = run_folders(dataset, "plate-002")
+    error = read_manifest(dataset.plate("plate-002"), run_id).error
+    assert error
+    assert error.type == "RequestRefused"
+    assert "magenta is refused" in error.message
+
+
+def test_a_server_killed_in_the_middle_costs_no_plate(spec: Spec, tmp_path: Path, use: Callable[[Triton], None]):
+    dataset = make_dataset(tmp_path, "red", "green", "blue", "ochre", "teal")
+    registry = fake_registry(spec)
+    instrument = registry.instruments[KEY]
+    work = build_work(instrument, lambda: load_model(spec))
+    with running(spec, tmp_path / "first") as server:
+        use(server)
+        outcomes = execute_run(dataset, instrument, dataset.plate_ids(), work)
+        first = [next(outcomes).status, next(outcomes).status]
+        server.kill()
+        with pytest.raises(ModelLost, match="has lost its server while measuring plate-003, plate-004"):
+            list(outcomes)
+    assert first == ["complete"] * 2
+    assert [len(run_folders(dataset, plate_id)) for plate_id in dataset.plate_ids()] == [1, 1, 0, 0, 0]
+    with running(spec, tmp_path / "second") as server:
+        use(server)
+        assert run_instrument(dataset, registry, KEY) == ["reused"] * 2 + ["complete"] * 3
+
+
+def test_a_spec_of_another_model_is_refused(spec: Spec, server: Triton, tmp_path: Path):
+    content = spec.model_dump(mode="json")
+    assert spec.output
+    longer = Spec.model_validate({**content, "output": {**content["output"], "dim": 6}})
+    with pytest.raises(ServerMismatch, match=r"outputs: expected .*6.*, found .*5"):
+        load_model(longer)
+    other_program = Spec.model_validate({**content, "served": {"program": "triton", "version": "2.52.0"}})
+    with pytest.raises(ServerMismatch, match=r"2\.52\.0.*found .*2\.51\.0"):
+        load_model(other_program)
+    larger = Spec.model_validate({**content, "batch_size": 8})
+    with pytest.raises(ServerMismatch, match="max_batch_size: expected at least the spec's batch_size of 8, found 4"):
+        load_model(larger)
+
+
+def test_a_version_that_the_server_does_not_have_is_refused(spec: Spec, server: Triton):
+    content = spec.model_dump(mode="json")
+    files = [{**file, "path": file["path"].replace("/3/", "/4/")} for file in content["weights"]["files"]]
+    newer = Spec.model_validate({**content, "weights": {**content["weights"], "version": 4, "files": files}})
+    with pytest.raises(RequestRefused, match=f"{MODEL}/4"):
+        load_model(newer)
+
+
+def test_nothing_of_the_model_can_be_changed_while_it_is_served(spec: Spec, server: Triton):
+    """The model cannot be loaded anew or unloaded, and code that is compiled is not left next to the pinned files."""
+    for action in ("load", "unload"):
+        request = urllib.request.Request(  # noqa: S310 - loopback
+            f"{server.endpoint}/v2/repository/models/{MODEL}/{action}", b"{}", method="POST"
+        )
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=10)  # noqa: S310
+    load(spec)
+    source = weights_folder(spec.weights) / MODEL  # type: ignore[arg-type] # it has weights
+    assert {path.name for path in source.iterdir()} == {"config.pbtxt", str(VERSION)}
+    assert {path.name for path in (source / str(VERSION)).iterdir()} == {"model.py", "weights.npz"}
