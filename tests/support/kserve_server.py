@@ -28,7 +28,8 @@ def tensor(name: str, *shape: int) -> dict[str, Any]:
 
 def configuration() -> dict[str, Any]:
     """The pinned configuration with the defaults that a real server adds, as JSON."""
-    stated = json_format.MessageToDict(text_format.Parse(CONFIG, ModelConfig()), preserving_proto_field_name=True)
+    pinned = text_format.Parse(CONFIG, ModelConfig())
+    stated = json.loads(json_format.MessageToJson(pinned, preserving_proto_field_name=True))
     stated["instance_group"][0]["name"] = f"{MODEL}_0"
     return {**stated, "default_model_filename": "model.py"}
 
@@ -52,7 +53,6 @@ class Served:
     versions: list[int] = field(default_factory=lambda: [VERSION])
     vectors: Callable[[np.ndarray], np.ndarray] = reference
     status: int = 400
-    is_ready: bool = True
     dies_after: int | None = None
     silent_seconds: float = 0.0
     asked: list[int] = field(default_factory=list)
@@ -66,7 +66,7 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, *args: object) -> None: ...
+        def log_message(self, format: str, *args: object) -> None: ...
 
         def do_GET(self) -> None:
             if served.is_dead:
@@ -81,8 +81,6 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 self.give({**model, "inputs": served.inputs, "outputs": served.outputs})
             elif name in named and asked == "config":
                 self.give(served.config)
-            elif name in named and asked == "ready":
-                self.give({}, 200 if served.is_ready else 400)
             else:
                 self.give({"error": f"Request for unknown model: {self.path}"}, 404)
 

@@ -81,13 +81,14 @@ def reference(pixels: np.ndarray) -> np.ndarray:
 
 def write_repository(folder: Path) -> None:
     """Writes the model's files into an empty folder."""
-    kernels, linear = network()[0], network()[4]
+    weights = dict(network().named_parameters())
     version = folder / MODEL / str(VERSION)
     version.mkdir(parents=True)
     (folder / MODEL / "config.pbtxt").write_text(CONFIG, encoding="utf-8")
     (version / "model.py").write_text(CODE, encoding="utf-8")
-    drawn = {"kernels": kernels.weight, "offsets": kernels.bias, "linear": linear.weight, "bias": linear.bias}
-    np.savez(version / "weights.npz", **{name: value.detach().numpy() for name, value in drawn.items()})
+    names = {"kernels": "0.weight", "offsets": "0.bias", "linear": "4.weight", "bias": "4.bias"}
+    with (version / "weights.npz").open("wb") as file:
+        np.savez(file, allow_pickle=False, **{name: weights[one].detach().numpy() for name, one in names.items()})
 
 
 def triton_content(**changes: Any) -> dict[str, Any]:

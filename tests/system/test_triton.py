@@ -1,5 +1,7 @@
 """A real Triton server gives what the same network gives in process, and a run survives its death."""
 
+import os
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from support.fake_instruments import fake_registry
 from support.made_datasets import make_dataset, run_folders
 from support.made_results import run_instrument
 from support.made_triton import KEY, MODEL, VERSION, pinned_spec, record_of, reference
+from support.processes import descendants
 from support.triton_server import Triton, running, wants_triton
 
 from atlas_assets.roles.works import build_work
@@ -116,6 +119,19 @@ def test_a_server_killed_in_the_middle_costs_no_plate(spec: Spec, tmp_path: Path
     with running(spec, tmp_path / "second") as server:
         use(server)
         assert run_instrument(dataset, registry, KEY) == ["reused"] * 2 + ["complete"] * 3
+
+
+def test_a_process_of_the_model_that_dies_ends_the_run(spec: Spec, server: Triton, tmp_path: Path):
+    """Triton calls the model ready all the same, and would refuse every plate that comes after."""
+    model = load(spec)
+    (stub,) = [
+        pid for pid in descendants(server.process.pid) if "triton_python" in Path(f"/proc/{pid}/comm").read_text()
+    ]
+    os.kill(stub, signal.SIGKILL)
+    with pytest.raises(ModelLost, match=r"not healthy.*and then of a plain grey image: .*not healthy"):
+        model.embed(np.ones((1, 3, 32, 32), np.float32))  # type: ignore[arg-type] # an array does as well as a tensor
+    with urllib.request.urlopen(f"{server.endpoint}/v2/models/{MODEL}/ready", timeout=10) as response:  # noqa: S310
+        assert response.status == 200
 
 
 def test_a_spec_of_another_model_is_refused(spec: Spec, server: Triton, tmp_path: Path):

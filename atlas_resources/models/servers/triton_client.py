@@ -30,7 +30,7 @@ class ServerLost(ModelLost):
 
 
 class RequestRefused(AnswerRefused):
-    """The server answered a request with an error, or with what is not of the protocol."""
+    """The server answered a request with an error, with what is not of the protocol, or with other than vectors."""
 
 
 class TritonClient:
@@ -78,37 +78,22 @@ class TritonClient:
         """Returns the answer to a request.
 
         Raises:
-            ServerLost: nobody listens, the connection broke, the server was silent for too long, or after an error of
-                its own it does not serve the model any more.
+            ServerLost: nobody listens, the connection broke, or the server was silent for too long.
             RequestRefused: any other error.
         """
         client = self._connect()
         try:
             return request(client)
         except InferenceServerException as error:
-            if (error.status() or "").startswith("5") and not self._is_ready():
-                raise ServerLost(f"{self.endpoint} no longer serves {self.model}/{self.version}: {error}") from error
             raise RequestRefused(
                 f"{self.endpoint} refused a request to {self.model}/{self.version}: {error}"
             ) from error
         except (OSError, HTTPException) as error:
-            raise self._lost(error) from error
+            raise ServerLost(f"{self.endpoint} does not answer: {type(error).__name__}: {error}") from error
         except ValueError as error:
             raise RequestRefused(f"{self.endpoint} gave an answer that is not of Triton's protocol: {error}") from error
         finally:
             client.close()
-
-    def _is_ready(self) -> bool:
-        client = self._connect()
-        try:
-            return client.is_model_ready(self.model, self.version)
-        except (OSError, HTTPException) as error:
-            raise self._lost(error) from error
-        finally:
-            client.close()
-
-    def _lost(self, error: Exception) -> ServerLost:
-        return ServerLost(f"{self.endpoint} does not answer: {type(error).__name__}: {error}")
 
     def _connect(self) -> InferenceServerClient:
         address = urlsplit(self.endpoint)

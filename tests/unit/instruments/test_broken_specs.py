@@ -27,6 +27,7 @@ from atlas_resources.instruments.loader_table import LOADERS
 from atlas_resources.instruments.registry import read_registry, read_spec
 from atlas_resources.instruments.roster import ROSTER_NAME
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.instruments.spec.weights import RepositoryWeights
 
 WEIGHTS = {"hub", "library", "git", "wheel", "system", "algorithm"}
 OUTPUTS = {"vector", "scores", "masks", "boxes", "text", "image"}
@@ -88,6 +89,7 @@ DECLARED_BY_NONE = {
     ("Numeric", name) for name in ("attention", "matmul_precision", "compile", "device_index", "tolerance")
 }
 DECLARED_BY_NONE |= {(output, "labels_sha256") for output in ("ScoresOutput", "BoxesOutput", "MasksOutput")}
+DECLARED_BY_NONE |= {("RepositoryWeights", name) for name in RepositoryWeights.model_fields}
 
 
 def test_the_cases_below_cover_every_field_of_the_schema():

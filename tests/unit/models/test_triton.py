@@ -93,7 +93,7 @@ def test_vectors_come_back_bit_by_bit_as_the_server_gave_them(spec: Spec):
 def test_a_run_seals_what_the_server_gives_in_batches_of_the_spec(spec: Spec, served: Served, tmp_path: Path):
     dataset = make_dataset(tmp_path, "red", "green", "blue")
     assert run(dataset, spec) == ["complete"] * 3
-    assert served.asked == [2, 1]
+    assert served.asked == [1, 2, 1]  # a grey image first
     manifest = only_manifest(dataset, "plate-001")
     assert manifest.environment.server == load(spec).server  # type: ignore[attr-defined] # of this embedder
     assert manifest.instrument.model_sha == f"museum/encoders:{MODEL}/3"
@@ -158,7 +158,7 @@ def test_without_a_server_the_run_ends_before_any_plate(spec: Spec, at: Callable
 
 def test_a_server_that_dies_ends_the_run_and_the_next_one_measures_the_rest(spec: Spec, served: Served, tmp_path: Path):
     dataset = make_dataset(tmp_path, "red", "green", "blue", "ochre", "teal")
-    served.dies_after = 1
+    served.dies_after = 2
     with pytest.raises(ModelLost, match="has lost its server while measuring plate-003, plate-004: http"):
         run(dataset, spec)
     assert [len(run_folders(dataset, plate_id)) for plate_id in dataset.plate_ids()] == [1, 1, 0, 0, 0]
@@ -191,33 +191,60 @@ def test_a_refused_request_costs_its_plate_alone(spec: Spec, served: Served, tmp
     assert f"[{status}] magenta is refused" in error.message
 
 
-def test_an_error_of_a_server_that_no_longer_has_the_model_ends_the_run(spec: Spec, served: Served, tmp_path: Path):
-    served.vectors, served.status, served.is_ready = _refuse_magenta, 500, False
-    dataset = make_dataset(tmp_path, "magenta", "blue")
-    with pytest.raises(ModelLost, match="no longer serves plate_encoder/3"):
+def test_a_model_that_refuses_everything_after_an_error_ends_the_run(spec: Spec, served: Served, tmp_path: Path):
+    """As Triton's Python backend does once its process has ended. Otherwise every plate after it would fail."""
+    dead: list[str] = []
+
+    def die_of_magenta(pixels: np.ndarray) -> np.ndarray:
+        try:
+            _refuse_magenta(pixels)
+        except ValueError:
+            dead.append("of magenta")
+        if dead:
+            raise ValueError("Stub process 'plate_encoder_0_0' is not healthy.")
+        return reference(pixels)
+
+    served.vectors, served.status = die_of_magenta, 500
+    dataset = make_dataset(tmp_path, "red", "blue", "magenta", "teal", "green")
+    with pytest.raises(ModelLost, match=r"lost its server while measuring plate-003, plate-004: .*not healthy.*grey"):
         run(dataset, spec)
-    assert run_folders(dataset, "plate-001") == []
+    assert [len(run_folders(dataset, plate_id)) for plate_id in dataset.plate_ids()] == [1, 1, 0, 0, 0]
+    served.vectors = reference
+    assert run(dataset, spec) == ["reused"] * 2 + ["complete"] * 3
 
 
-@pytest.mark.parametrize(
-    ("vectors", "found"),
-    [
-        (lambda pixels: reference(pixels)[:, :4].copy(), "expected float32 [1, 5], found float32 [1, 4]"),
-        (lambda pixels: np.concatenate([reference(pixels)] * 2), "found float32 [2, 5]"),
-        (lambda pixels: reference(pixels).astype(np.float64), "found float64 [1, 5]"),
-        (lambda pixels: reference(pixels) * np.float32(np.nan), "expected finite numbers in a vector, found 5"),
-    ],
-    ids=["length", "count", "type", "not a number"],
-)
+BROKEN: list[tuple[Callable[[np.ndarray], np.ndarray], str]] = [
+    (lambda vectors: vectors[:, :4].copy(), "expected float32 [1, 5], found float32 [1, 4]"),
+    (lambda vectors: np.concatenate([vectors, vectors]), "found float32 [2, 5]"),
+    (lambda vectors: vectors.astype(np.float64), "found float64 [1, 5]"),
+    (lambda vectors: vectors * np.float32(np.nan), "expected finite numbers, found 5 that are not"),
+]
+
+
+@pytest.mark.parametrize(("broken", "found"), BROKEN, ids=["length", "count", "type", "not a number"])
 def test_an_answer_that_breaks_the_contract_fails_its_plate(
-    spec: Spec, served: Served, tmp_path: Path, vectors: Callable[[np.ndarray], np.ndarray], found: str
+    spec: Spec, served: Served, tmp_path: Path, broken: Callable[[np.ndarray], np.ndarray], found: str
 ):
-    served.vectors = vectors
-    dataset = make_dataset(tmp_path, "red")
-    assert run(dataset, spec) == ["failed"]
+    def break_magenta(pixels: np.ndarray) -> np.ndarray:
+        is_magenta = (pixels[:, 1].mean(axis=(1, 2)) < 0.1).any()
+        return broken(reference(pixels)) if is_magenta else reference(pixels)
+
+    served.vectors = break_magenta
+    dataset = make_dataset(tmp_path, "magenta", "red")
+    assert run(dataset, spec) == ["failed", "complete"]
     error = only_manifest(dataset, "plate-001").error
     assert error
     assert found in error.message
+
+
+@pytest.mark.parametrize(("broken", "found"), BROKEN, ids=["length", "count", "type", "not a number"])
+def test_a_server_that_breaks_it_from_the_start_is_refused_before_measuring(
+    spec: Spec, served: Served, broken: Callable[[np.ndarray], np.ndarray], found: str
+):
+    served.vectors = lambda pixels: broken(reference(pixels))
+    with pytest.raises(RequestRefused) as caught:
+        load(spec)
+    assert found in str(caught.value)
 
 
 def test_of_a_server_of_somebody_else_the_configuration_is_not_compared(
