@@ -3,7 +3,7 @@
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import openai
 from openai.types.chat import ChatCompletion
@@ -92,8 +92,8 @@ class ServerClient:
         try:
             found = self._openai.chat.completions.create(
                 model=self.record.model_name,
-                messages=messages,
-                extra_body=fields,  # type: ignore[arg-type] # plain dicts
+                messages=cast(Any, messages),
+                extra_body=fields,
             )
         except openai.APIStatusError as error:
             raise self._of_status(error) from error
