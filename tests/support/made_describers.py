@@ -226,12 +226,13 @@ def qwen_words(image: str) -> tuple[Any, str]:
     return tokenizer, CHATML.replace("IMAGE", image)
 
 
-def qwen_text(tokenizer: Any) -> dict[str, Any]:
+def qwen_text(tokenizer: Any, head_dim: int = 8) -> dict[str, Any]:
     return {
-        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "vocab_size": len(tokenizer), "hidden_size": 4 * head_dim, "intermediate_size": 64, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 4096, "bos_token_id": 0,
         "eos_token_id": 2, "pad_token_id": 0,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]},
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
+                            "mrope_section": [head_dim // 8, head_dim // 8, head_dim // 4]},
     }  # fmt: skip
 
 
@@ -241,11 +242,16 @@ def qwen_ids(tokenizer: Any) -> dict[str, Any]:
     return {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
 
 
-def made_qwen2_vl(folder: Path, patch: pytest.MonkeyPatch, **parameters: Any) -> MadeDescriber:
+def made_qwen2_vl(folder: Path, patch: pytest.MonkeyPatch, *, head_dim: int = 8, **parameters: Any) -> MadeDescriber:
+    """`head_dim` of the attention: vLLM's kernels for the CPU have 32 and more."""
     tokenizer, template = qwen_words("<|vision_start|><|image_pad|><|vision_end|>")
     processor = Qwen2VLProcessor(Qwen2VLImageProcessorPil(), tokenizer, Qwen2VLVideoProcessor(), chat_template=template)
-    vision: dict[str, Any] = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4}
-    parts: dict[str, Any] = {"text_config": qwen_text(tokenizer), "vision_config": vision, **qwen_ids(tokenizer)}
+    vision: dict[str, Any] = {"depth": 2, "embed_dim": 32, "hidden_size": 4 * head_dim, "num_heads": 4}
+    parts: dict[str, Any] = {
+        "text_config": qwen_text(tokenizer, head_dim),
+        "vision_config": vision,
+        **qwen_ids(tokenizer),
+    }
     config = Qwen2VLConfig(**parts)  # fmt: skip
     return chat("qwen2_vl_2b", folder, patch, seeded(Qwen2VLForConditionalGeneration, config), processor,
                 min_pixels=3136, max_pixels=12544, **parameters)  # fmt: skip

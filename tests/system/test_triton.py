@@ -4,8 +4,10 @@ import os
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,24 +16,25 @@ from PIL import Image
 from support.fake_instruments import fake_registry
 from support.made_datasets import make_dataset, run_folders
 from support.made_results import run_instrument
-from support.made_triton import KEY, MODEL, VERSION, pinned_spec, record_of, reference
-from support.processes import descendants
+from support.made_triton import KEY, MODEL, VERSION, pinned_spec, reference
+from support.processes import descendants, listening_addresses
 from support.triton_server import Triton, running, wants_triton
 
 from atlas_assets.roles.works import build_work
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models import loading
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.memory import ModelLost
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Embedder
-from atlas_resources.models.servers.triton_client import RequestRefused
-from atlas_resources.models.servers.triton_model import ServerMismatch
+from atlas_resources.models.servers.records import ServerMissing, read_records, write_record
+from atlas_resources.models.servers.running import why_other_model
 from atlas_resources.models.weights import weights_folder
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode_source
 from atlas_resources.runs.execution import execute_run
 from atlas_resources.runs.sealed import read_manifest, result_path
+from atlas_resources.serving.finding import ServingFailed
+from atlas_resources.serving.probing import ProbeRefused, attested_record, probe
 
 pytestmark = [pytest.mark.system, wants_triton]
 
@@ -41,23 +44,14 @@ TOLERANCE = 1e-6
 
 @pytest.fixture
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spec:
+    """The pinned spec, and a folder of the test's own for the records of servers."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return pinned_spec(tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Triton], None]:
-    """Makes a server the one that was started for the spec."""
-
-    def set_server(server: Triton) -> None:
-        monkeypatch.setattr(loading, "require_server", lambda spec: record_of(spec, server.endpoint))
-
-    return set_server
-
-
-@pytest.fixture
-def server(spec: Spec, tmp_path: Path, use: Callable[[Triton], None]) -> Iterator[Triton]:
-    with running(spec, tmp_path) as triton:
-        use(triton)
+def server(spec: Spec) -> Iterator[Triton]:
+    with running(spec) as triton:
         yield triton
 
 
@@ -102,13 +96,12 @@ def test_a_run_seals_them_and_a_refused_plate_fails_alone(spec: Spec, server: Tr
     assert "magenta is refused" in error.message
 
 
-def test_a_server_killed_in_the_middle_costs_no_plate(spec: Spec, tmp_path: Path, use: Callable[[Triton], None]):
+def test_a_server_killed_in_the_middle_costs_no_plate(spec: Spec, tmp_path: Path):
     dataset = make_dataset(tmp_path, "red", "green", "blue", "ochre", "teal")
     registry = fake_registry(spec)
     instrument = registry.instruments[KEY]
     work = build_work(instrument, lambda: load_model(spec))
-    with running(spec, tmp_path / "first") as server:
-        use(server)
+    with running(spec) as server:
         outcomes = execute_run(dataset, instrument, dataset.plate_ids(), work)
         first = [next(outcomes).status, next(outcomes).status]
         server.kill()
@@ -116,8 +109,7 @@ def test_a_server_killed_in_the_middle_costs_no_plate(spec: Spec, tmp_path: Path
             list(outcomes)
     assert first == ["complete"] * 2
     assert [len(run_folders(dataset, plate_id)) for plate_id in dataset.plate_ids()] == [1, 1, 0, 0, 0]
-    with running(spec, tmp_path / "second") as server:
-        use(server)
+    with running(spec):
         assert run_instrument(dataset, registry, KEY) == ["reused"] * 2 + ["complete"] * 3
 
 
@@ -132,28 +124,71 @@ def test_a_process_of_the_model_that_dies_ends_the_run(spec: Spec, server: Trito
         model.embed(np.ones((1, 3, 32, 32), np.float32))  # type: ignore[arg-type] # an array does as well as a tensor
     with urllib.request.urlopen(f"{server.endpoint}/v2/models/{MODEL}/ready", timeout=10) as response:  # noqa: S310
         assert response.status == 200
+    server.kill()  # asked to end, it waits for the dead process
 
 
-def test_a_spec_of_another_model_is_refused(spec: Spec, server: Triton, tmp_path: Path):
+def test_a_server_of_other_pins_is_something_else(spec: Spec, server: Triton):
     content = spec.model_dump(mode="json")
-    assert spec.output
-    longer = Spec.model_validate({**content, "output": {**content["output"], "dim": 6}})
-    with pytest.raises(ServerMismatch, match=r"outputs: expected .*6.*, found .*5"):
-        load_model(longer)
-    other_program = Spec.model_validate({**content, "served": {"program": "triton", "version": "2.52.0"}})
-    with pytest.raises(ServerMismatch, match=r"2\.52\.0.*found .*2\.51\.0"):
-        load_model(other_program)
-    larger = Spec.model_validate({**content, "batch_size": 8})
-    with pytest.raises(ServerMismatch, match="max_batch_size: expected at least the spec's batch_size of 8, found 4"):
-        load_model(larger)
+    newer = Spec.model_validate({**content, "served": {"program": "triton", "version": "2.52.0"}})
+    with pytest.raises(ServerMissing, match=r"served by something else: .* version is 2\.51\.0, declared 2\.52\.0"):
+        load_model(newer)
+    content["weights"]["files"][0]["sha256"] = "0" * 64
+    with pytest.raises(ServerMissing, match=r"plate_encoder/config\.pbtxt has sha256 .*, declared 0000"):
+        load_model(Spec.model_validate(content))
 
 
-def test_a_version_that_the_server_does_not_have_is_refused(spec: Spec, server: Triton):
+def attested(spec: Spec, server: Triton, **changes: Any) -> Spec:
+    """The spec with the server as one that somebody else runs, and with other changes."""
+    who = {"endpoint": server.endpoint, "model_name": MODEL, "attested_by": "the museum's computing centre"}
+    content = spec.model_dump(mode="json")
+    return Spec.model_validate({**content, "served": {**content["served"], **who}, **changes})
+
+
+def test_a_server_of_somebody_else_is_asked_once_it_is_probed(spec: Spec, server: Triton):
+    theirs = attested(spec, server)
+    record = attested_record(theirs, datetime.now(UTC))
+    assert why_other_model(record) is None
+    honoured, notes = probe(theirs, record, has_schema=False, token_ids={})
+    assert (honoured, notes) == (
+        {},
+        ["model: name, version and tensors are as the spec declares them; a grey image was answered"],
+    )
+    write_record("theirs", record)
+    pixels = np.ones((1, 3, 32, 32), np.float32)
+    assert np.abs(load(theirs).embed(pixels) - reference(pixels)).max() < TOLERANCE  # type: ignore[arg-type] # an array
+
+
+def test_what_a_server_serves_is_compared_with_the_spec(spec: Spec, server: Triton):
     content = spec.model_dump(mode="json")
     files = [{**file, "path": file["path"].replace("/3/", "/4/")} for file in content["weights"]["files"]]
-    newer = Spec.model_validate({**content, "weights": {**content["weights"], "version": 4, "files": files}})
-    with pytest.raises(RequestRefused, match=f"{MODEL}/4"):
-        load_model(newer)
+    for changes, found in [
+        ({"output": {**content["output"], "dim": 6}}, r"outputs: expected .*6.*, found .*5"),
+        ({"batch_size": 8}, "max_batch_size: expected at least the spec's batch_size of 8, found 4"),
+        ({"numeric": {"dtype": "float32", "device": "cuda"}}, "instance_group: expected KIND_GPU"),
+        ({"weights": {**content["weights"], "version": 4, "files": files}}, f"{MODEL}/4: .*404"),
+    ]:
+        other = attested(spec, server, **changes)
+        with pytest.raises(ProbeRefused, match=found):
+            probe(other, attested_record(other, datetime.now(UTC)), has_schema=False, token_ids={})
+
+
+def test_a_server_that_is_not_as_declared_is_ended_at_once(spec: Spec):
+    content = spec.model_dump(mode="json")
+    longer = Spec.model_validate({**content, "output": {**content["output"], "dim": 6}})
+    with pytest.raises(ProbeRefused, match="outputs: expected"), running(longer):
+        pass
+    assert read_records() == {}
+
+
+def test_only_the_declared_version_of_the_program_is_started(spec: Spec):
+    newer = Spec.model_validate({**spec.model_dump(mode="json"), "served": {"program": "triton", "version": "2.52.0"}})
+    with pytest.raises(ServingFailed, match=r"expected triton 2\.52\.0, found 2\.51\.0"), running(newer):
+        pass
+
+
+def test_it_listens_on_loopback_only(server: Triton):
+    pids = [server.process.pid, *descendants(server.process.pid)]
+    assert listening_addresses(pids) == {"127.0.0.1"}
 
 
 def test_nothing_of_the_model_can_be_changed_while_it_is_served(spec: Spec, server: Triton):

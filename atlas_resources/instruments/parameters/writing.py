@@ -83,7 +83,7 @@ class ServedChatParameters(Decoding):
     `max_pixels`, and to sides that are multiples of `multiple_px`, bicubic.
     """
 
-    no_repeat_ngram_size: Literal[0] = Field(default=0, description="No server takes it.")
+    no_repeat_ngram_size: int = Field(default=0, ge=0, le=0, description="0: no server takes it.")
     chat_template_sha256: Sha256 | None = Field(
         default=None, description="Of the snapshot's chat template, UTF-8. Required for admission."
     )

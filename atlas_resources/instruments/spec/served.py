@@ -19,6 +19,14 @@ REFUSED_FLAGS = {
         ("host", "port", "server-name", "server-port", "uds", "model", "served-model-name", "model-name", "alias"),
         "`atlas models serve` sets it",
     ),
+    **dict.fromkeys(
+        (
+            *("model-repository", "model-store", "model-control-mode", "load-model", "model-config-name"),
+            *("strict-model-config", "disable-auto-complete-config", "http-address", "http-port", "reuse-http-port"),
+            *("allow-http", "allow-grpc", "allow-metrics"),
+        ),
+        "`atlas models serve` sets it: Triton serves the pinned model alone, as it is pinned, on loopback",
+    ),
     **dict.fromkeys(("dtype", "device"), "`numeric` states it"),
     **dict.fromkeys(
         ("generation-config", "chat-template", "chat-template-file"), "the pinned files and `parameters` state it"

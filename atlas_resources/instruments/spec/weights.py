@@ -17,7 +17,7 @@ class WeightFile(Contract):
     """One file of a model. Admission requires a digest only of weights; a digest that is given is always checked."""
 
     path: str
-    format: Literal["safetensors", "pickle", "onnx", "traineddata", "json", "text", "served"] = Field(
+    format: Literal["safetensors", "pickle", "onnx", "traineddata", "gguf", "json", "text", "served"] = Field(
         description="json and text hold no weights: configuration, tokenizer, template. `served` is whatever a server "
         "reads and this project does not: its configuration, code and weights."
     )

@@ -3,14 +3,13 @@
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import openai
 from openai.types.chat import ChatCompletion
 
-from atlas_resources.models.memory import ModelLost
-from atlas_resources.models.protocols import AnswerRefused
 from atlas_resources.models.servers.connections import api_key, open_connection, requests_sent
+from atlas_resources.models.servers.errors import RequestRefused, ServerLost
 from atlas_resources.models.servers.records import without_secrets
 from atlas_resources.models.servers.running import why_not_answering, why_other_process
 from atlas_resources.plates.run_contracts import ServerRecord
@@ -18,17 +17,6 @@ from atlas_resources.plates.run_contracts import ServerRecord
 OF_THE_QUESTION = (400, 413, 415, 422)
 """Statuses by which a server refuses what it was sent. Others say nothing about the plate."""
 SHOWN_CHARACTERS = 300
-
-
-class ServerLost(ModelLost):
-    """The server cannot be asked any more: it has ended, refuses everyone, or is another one by now."""
-
-    lost = "its server"
-    fix = "Start the server again, then run it again: it goes on with the plates that are missing."
-
-
-class RequestRefused(AnswerRefused):
-    """The server gives no answer to this request, and answers others."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +80,8 @@ class ServerClient:
         try:
             found = self._openai.chat.completions.create(
                 model=self.record.model_name,
-                messages=messages,
-                extra_body=fields,  # type: ignore[arg-type] # plain dicts
+                messages=cast(Any, messages),
+                extra_body=fields,
             )
         except openai.APIStatusError as error:
             raise self._of_status(error) from error

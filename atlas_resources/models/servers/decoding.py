@@ -32,7 +32,7 @@ def decoding_fields(
 
 
 def _own_fields(program: str, parameters: ServedChatParameters, token_ids: Mapping[str, Any]) -> dict[str, Any]:
-    """What is no part of OpenAI's interface: without it each program decodes by defaults of its own or the snapshot's."""
+    """What is no part of OpenAI's interface: without it a program decodes by defaults of its own or the snapshot's."""
     penalty, is_drawn = parameters.repetition_penalty, parameters.temperature > 0
     if program == "vllm":
         return {"repetition_penalty": penalty, "top_k": -1, "min_p": 0.0}

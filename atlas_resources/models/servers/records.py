@@ -106,9 +106,10 @@ def differences(spec: Spec, record: ServerRecord) -> list[str]:
 def _other_files(declared: Mapping[str, str | None], served: Mapping[str, str]) -> list[str]:
     wrong = []
     for path in sorted({*declared, *served}):
-        pin, found = declared.get(path, "no such file"), served.get(path, "no such file")
-        if pin != found:
-            wrong.append(f"{path} has sha256 {found}, declared {pin}" if path in served else f"{path} is not served")
+        if path not in served:
+            wrong.append(f"{path} is not served")
+        elif served[path] != declared.get(path):
+            wrong.append(f"{path} has sha256 {served[path]}, declared {declared.get(path, 'no such file')}")
     return wrong
 
 
@@ -117,6 +118,15 @@ def start_command(spec: Spec) -> str:
     if spec.served and spec.served.endpoint:
         return f"atlas models probe {spec.key}"
     return f"atlas models serve {spec.key}"
+
+
+def why_unconstrained(spec: Spec, program: str) -> str:
+    """Why a server that ignores schemas is refused, and what can be declared instead."""
+    return (
+        f"{spec.key}: {program} was found to ignore the JSON Schema of an answer, and the spec declares that answers "
+        f"are kept to it. Fix: declare `is_constrained: false` under parameters, with a temperature and `attempts`: "
+        f"answers are then validated and asked again"
+    )
 
 
 def without_secrets(words: str) -> str:

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx2
 import psutil
@@ -64,32 +65,45 @@ def why_not_listening(record: ServerRecord) -> str | None:
     return None if port in listening else f"process {record.process_id} does not listen on port {port}"
 
 
-def why_other_model(record: ServerRecord) -> str | None:
-    """Why the address does not serve the recorded model; None if it names it in `/v1/models`."""
-    address = f"{record.endpoint.rstrip('/')}/v1/models"
-    try:
-        with open_connection(record, ASKED_SECONDS) as connection:
-            response = connection.get(address)
-        if response.status_code != 200:
-            return f"{address} answers {response.status_code}"
-        names = [str(one["id"]) for one in response.json()["data"]]
-    except (httpx2.HTTPError, OSError) as error:
-        return f"{address} does not answer: {type(error).__name__}"
-    except (ValueError, KeyError, TypeError):
-        return f"{address} does not list models"
-    if record.model_name not in names:
-        return f"{address} serves {', '.join(names) or 'nothing'}, not {record.model_name}"
-    return None
+def _stated(record: ServerRecord, path: str) -> Any:
+    """The JSON at a path of the server. Raises HTTPError or OSError without an answer, ValueError for another one."""
+    with open_connection(record, ASKED_SECONDS) as connection:
+        response = connection.get(f"{record.endpoint.rstrip('/')}{path}")
+    if response.status_code != 200:
+        raise ValueError(f"answers {response.status_code}")
+    return response.json()
 
 
-ANSWERS: Mapping[str, Callable[[ServerRecord], str | None]] = {}
+def _listed(record: ServerRecord) -> list[str]:
+    """The names of the models in `/v1/models`."""
+    return [str(one["id"]) for one in _stated(record, "/v1/models")["data"]]
+
+
+def _named_by_triton(record: ServerRecord) -> list[str]:
+    """The name of the one model that is asked for: Triton states only whether it has it."""
+    return [str(_stated(record, f"/v2/models/{record.model_name}")["name"])]
+
+
+NAMES: Mapping[str, Callable[[ServerRecord], list[str]]] = {"triton": _named_by_triton}
 """How a program that has no `/v1/models` is asked what it serves."""
+
+
+def why_other_model(record: ServerRecord) -> str | None:
+    """Why the address does not serve the recorded model; None if it names it."""
+    try:
+        names = NAMES.get(record.program, _listed)(record)
+    except (httpx2.HTTPError, OSError) as error:
+        return f"{record.endpoint} does not answer: {type(error).__name__}"
+    except (ValueError, KeyError, TypeError) as error:
+        return f"{record.endpoint} does not name its models: {error}"
+    if record.model_name not in names:
+        return f"{record.endpoint} serves {', '.join(names) or 'nothing'}, not {record.model_name}"
+    return None
 
 
 def why_not_answering(record: ServerRecord) -> str | None:
     """Why the server of a record cannot be asked now; None if it is the recorded process and names its model."""
-    ask = ANSWERS.get(record.program, why_other_model)
-    return why_other_process(record) or why_not_listening(record) or ask(record)
+    return why_other_process(record) or why_not_listening(record) or why_other_model(record)
 
 
 def require_server(spec: Spec) -> ServerRecord:

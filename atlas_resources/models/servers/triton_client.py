@@ -12,25 +12,13 @@ import numpy as np
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
-from atlas_resources.models.memory import ModelLost
-from atlas_resources.models.protocols import AnswerRefused
+from atlas_resources.models.servers.errors import RequestRefused, ServerLost
 
 CONNECTION_SECONDS = 10.0
 SILENCE_SECONDS = 300.0
 """How long a server may send nothing. A large network on a CPU takes seconds for a batch, and a first one longer."""
 
 Answer = TypeVar("Answer")
-
-
-class ServerLost(ModelLost):
-    """The server does not answer any more: nothing else can be measured by it."""
-
-    lost = "its server"
-    fix = "Start the server again, then run it again: it goes on with the plates that are missing."
-
-
-class RequestRefused(AnswerRefused):
-    """The server answered a request with an error, with what is not of the protocol, or with other than vectors."""
 
 
 class TritonClient:

@@ -14,14 +14,11 @@ from atlas_resources.instruments.parameters.tensors import TritonParameters
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.servers.errors import ServerMismatch
 from atlas_resources.models.servers.triton_client import TritonClient
 
 ANY = -1
 """A length that Triton does not fix."""
-
-
-class ServerMismatch(ValueError):
-    """A server serves something else than the spec declares."""
 
 
 def require_model(spec: Spec, client: TritonClient, parameters: TritonParameters) -> None:
@@ -45,9 +42,18 @@ def require_model(spec: Spec, client: TritonClient, parameters: TritonParameters
     outputs = [_tensor(one) for one in model.get("outputs", [])]
     if not any(_is_like(one, vector) for one in outputs):
         raise _mismatch(spec, client, "outputs", [vector], outputs)
-    limit = client.config().get("max_batch_size", 0)
+    _require_placed(spec, client, client.config())
+
+
+def _require_placed(spec: Spec, client: TritonClient, config: dict[str, Any]) -> None:
+    """Compares how many images the model takes at once, and on which device it is, with the spec."""
+    limit = config.get("max_batch_size", 0)
     if 0 < limit < spec.batch_size:
         raise _mismatch(spec, client, "max_batch_size", f"at least the spec's batch_size of {spec.batch_size}", limit)
+    device = "KIND_GPU" if spec.numeric and spec.numeric.device == "cuda" else "KIND_CPU"
+    kinds = [group.get("kind") for group in config.get("instance_group", [])]
+    if set(kinds) - {device, "KIND_MODEL"}:  # KIND_MODEL leaves the device to the model's own code
+        raise _mismatch(spec, client, "instance_group", f"{device}, as `numeric` declares the device", kinds)
 
 
 def image_sides(steps: Preprocessing) -> tuple[int | None, int | None]:

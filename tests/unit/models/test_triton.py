@@ -25,13 +25,18 @@ from atlas_resources.models.loading import load_model
 from atlas_resources.models.memory import ModelLost
 from atlas_resources.models.protocols import Embedder
 from atlas_resources.models.servers import triton_client
-from atlas_resources.models.servers.triton_client import RequestRefused, ServerLost
-from atlas_resources.models.servers.triton_model import ServerMismatch
-from atlas_resources.models.servers.triton_repository import link_repository
-from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, verify_weights, weights_folder
+from atlas_resources.models.servers.errors import RequestRefused, ServerLost, ServerMismatch
+from atlas_resources.models.weights import (
+    WeightsMismatch,
+    WeightsMissing,
+    require_weights,
+    verify_weights,
+    weights_folder,
+)
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.sealed import read_manifest
+from atlas_resources.serving.snapshot import lay_out
 
 PIXELS = np.random.default_rng(5).random((3, 3, SIDE_PX, SIDE_PX), np.float32)
 NOWHERE = "http://127.0.0.1:1"  # tcpmux, which nobody serves
@@ -117,6 +122,7 @@ def test_a_run_seals_what_the_server_gives_in_batches_of_the_spec(spec: Spec, se
         ("config", {**configuration(), "max_batch_size": 3}, "config.pbtxt.max_batch_size: expected 4, found 3"),
         ("config", {**configuration(), "backend": "onnxruntime"}, "config.pbtxt.backend: expected python, found onnx"),
         ("config", {**configuration(), "instance_group": []}, "config.pbtxt.instance_group: expected"),
+        ("config", {**configuration(), "instance_group": [{"kind": "KIND_GPU"}]}, "expected KIND_CPU, as `numeric`"),
         (
             "config",
             {**configuration(), "version_policy": {"specific": {"versions": ["4"]}}},
@@ -266,23 +272,23 @@ def test_a_repository_of_links_has_the_pinned_files_and_nothing_else(spec: Spec,
     source = weights_folder(spec.weights)  # type: ignore[arg-type] # it has weights
     (source / MODEL / "4").mkdir()
     (source / MODEL / "3" / "beside.py").write_text("unpinned")
-    folder = link_repository(spec, tmp_path / "served")
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "of_an_earlier_start.pyc").touch()
+    folder = lay_out(require_weights(spec), tmp_path / "served")
     assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
         f"{MODEL}/config.pbtxt",
         f"{MODEL}/3/model.py",
         f"{MODEL}/3/weights.npz",
     }
     assert (folder / MODEL / "config.pbtxt").read_text() == CONFIG
-    with pytest.raises(FileExistsError):
-        link_repository(spec, folder)
 
 
-def test_a_missing_file_names_the_place_where_it_belongs(spec: Spec, tmp_path: Path):
+def test_a_missing_file_names_the_place_where_it_belongs(spec: Spec):
     path = weights_folder(spec.weights) / f"{MODEL}/3/weights.npz"  # type: ignore[arg-type] # it has weights
     path.unlink()
     assert "hub/repository--museum--encoders/snapshots/plate_encoder-3/" in str(path)
     with pytest.raises(WeightsMissing, match=f"expected {path}"):
-        link_repository(spec, tmp_path / "served")
+        require_weights(spec)
     assert [report.status for report in verify_weights(spec)] == ["ok", "ok", "missing"]
 
 

@@ -13,7 +13,7 @@ from atlas_resources.models.protocols import Answer, AnswerRefused, Question
 from atlas_resources.models.servers.client import Reply, ServerClient
 from atlas_resources.models.servers.decoding import decoding_fields, schema_field
 from atlas_resources.models.servers.pictures import messages_of, resized
-from atlas_resources.models.servers.records import ServerMissing, server_sha256
+from atlas_resources.models.servers.records import ServerMissing, server_sha256, why_unconstrained
 from atlas_resources.models.servers.snapshot_words import special_tokens, token_ids
 from atlas_resources.models.weights import WeightsMissing, require_weights
 from atlas_resources.plates.run_contracts import ServerRecord
@@ -135,12 +135,3 @@ def _words_of(spec: Spec, server: ServerRecord) -> tuple[list[str] | None, dict]
             raise
         return None, {}
     return special_tokens(files), token_ids(files)
-
-
-def why_unconstrained(spec: Spec, program: str) -> str:
-    """Why a server that ignores schemas is refused, and what can be declared instead."""
-    return (
-        f"{spec.key}: {program} was found to ignore the JSON Schema of an answer, and the spec declares that answers "
-        f"are kept to it. Fix: declare `is_constrained: false` under parameters, with a temperature and `attempts`: "
-        f"answers are then validated and asked again"
-    )

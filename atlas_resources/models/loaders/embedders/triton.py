@@ -8,7 +8,8 @@ from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import RepositoryWeights
 from atlas_resources.models.inputs import ModelInput
-from atlas_resources.models.servers.triton_client import RequestRefused, ServerLost, TritonClient
+from atlas_resources.models.servers.errors import RequestRefused, ServerLost
+from atlas_resources.models.servers.triton_client import TritonClient
 from atlas_resources.models.servers.triton_model import image_sides, require_configuration, require_model
 from atlas_resources.models.weights import require_weights
 from atlas_resources.plates.run_contracts import ServerRecord
