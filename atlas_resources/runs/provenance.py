@@ -33,7 +33,7 @@ PACKAGES_THAT_TOUCH_NUMBERS = (
     "pycocotools",
 )
 CPU_FILE = Path("/proc/cpuinfo")
-PACKAGES_OF_CLIENTS = ("openai", "httpx2")
+PACKAGES_OF_CLIENTS = ("openai", "httpx2", "tritonclient")
 PACKAGES_OF_CUDA = ("nvidia-cublas", "nvidia-cudnn-cu13", "nvidia-cuda-runtime", "triton")
 
 

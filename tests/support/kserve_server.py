@@ -77,7 +77,7 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
             name, _, asked = self.path.rpartition("/")
             if self.path == "/v2":
                 self.give(served.server)
-            elif self.path in named:
+            elif self.path in named or self.path == f"/v2/models/{MODEL}":
                 self.give({**model, "inputs": served.inputs, "outputs": served.outputs})
             elif name in named and asked == "config":
                 self.give(served.config)

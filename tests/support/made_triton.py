@@ -157,7 +157,7 @@ def record_of(spec: Spec, endpoint: str, **changes: Any) -> ServerRecord:
             "endpoint": endpoint,
             "model_name": MODEL,
             "model_id": spec.model_id,
-            "files": {file.path: file.sha256 for file in spec.weights.files},  # type: ignore[union-attr] # files
+            "files": {file.path: file.sha256 for file in spec.weights.files if file.sha256},  # type: ignore[union-attr] # files
             "host": "here",
             "process_id": 1,
             "started_at": datetime(2026, 1, 1, tzinfo=UTC),

@@ -3,12 +3,14 @@
 Against a small server of the protocol. The real one is in tests/system/test_triton.py.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from pydantic import ValidationError
 from support.fake_instruments import fake_registry
 from support.kserve_server import Served, configuration, serving, tensor
@@ -16,8 +18,10 @@ from support.made_datasets import make_dataset, run_folders
 from support.made_results import run_instrument
 from support.made_triton import CONFIG, DIM, KEY, MODEL, SIDE_PX, pinned_spec, record_of, reference, triton_content
 
+from atlas_resources.files.project import PROJECT_ROOT
 from atlas_resources.instruments.admission import missing_for_admission
 from atlas_resources.instruments.instrument import fingerprint
+from atlas_resources.instruments.loader_table import problems_with_loader
 from atlas_resources.instruments.spec.pins import model_sha
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models import loading
@@ -290,6 +294,25 @@ def test_a_missing_file_names_the_place_where_it_belongs(spec: Spec):
     with pytest.raises(WeightsMissing, match=f"expected {path}"):
         require_weights(spec)
     assert [report.status for report in verify_weights(spec)] == ["ok", "ok", "missing"]
+
+
+def test_the_spec_in_the_documentation_is_admitted_once_its_files_have_digests():
+    (text,) = re.findall(r"```yaml\n(.*?)```", (PROJECT_ROOT / "docs" / "triton.md").read_text(), re.DOTALL)
+    content = yaml.safe_load(text)
+    assert missing_for_admission(Spec.model_validate(content)) == [
+        f"weights: no sha256 of {MODEL}/config.pbtxt and 2 more"
+    ]
+    for file in content["weights"]["files"]:
+        file["sha256"] = "0" * 64
+    spec = Spec.model_validate(content)
+    assert missing_for_admission(spec) == []
+    assert problems_with_loader("museum_encoder.yaml", spec) == []
+
+
+@pytest.mark.parametrize(("change", "field"), [({"served": None}, "served"), ({"parameters": {}}, "parameters.input")])
+def test_a_spec_needs_its_server_and_its_tensors(change: dict[str, Any], field: str):
+    problems = problems_with_loader("museum_encoder.yaml", Spec.model_validate(triton_content(**change)))
+    assert field in [problem.field for problem in problems]
 
 
 def test_a_repository_is_admitted_when_each_of_its_files_has_a_digest(spec: Spec):
