@@ -231,7 +231,7 @@ def qwen_text(tokenizer: Any, head_dim: int = 8) -> dict[str, Any]:
         "vocab_size": len(tokenizer), "hidden_size": 4 * head_dim, "intermediate_size": 64, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 4096, "bos_token_id": 0,
         "eos_token_id": 2, "pad_token_id": 0,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, 
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
                             "mrope_section": [head_dim // 8, head_dim // 8, head_dim // 4]},
     }  # fmt: skip
 
