@@ -53,7 +53,12 @@ def stop(key: str) -> bool:
     """Ends the server that was started for an instrument, and removes its record and links. Returns whether it ran."""
     record = read_records().get(key)
     is_ended = record is not None and end(record)
+    tidy(key)
+    return is_ended
+
+
+def tidy(key: str) -> None:
+    """Removes the record, the links and the template of a server that does not run. Its log stays."""
     remove_record(key)
     shutil.rmtree(records_folder() / f"{key}.files", ignore_errors=True)
     (records_folder() / f"{key}.{TEMPLATE_NAME}").unlink(missing_ok=True)
-    return is_ended

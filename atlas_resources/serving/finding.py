@@ -1,8 +1,11 @@
 """Finding the program that a spec declares on this machine, in the declared version."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 from atlas_resources.instruments.spec.served import Served
 from atlas_resources.instruments.spec.spec import Spec
@@ -41,10 +44,11 @@ def find_program(spec: Spec, asked: str | None, path: str | None) -> tuple[Serve
     if served.program not in PROGRAMS:
         raise ServingFailed(f"{spec.key}: {served.program} is not started by this command")
     program = PROGRAMS[served.program]
-    found = shutil.which(path or program.executable)
+    beside = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+    found = shutil.which(path or program.executable, path=beside)
     install = program.install.format(version=served.version)
     if found is None:
-        where = path or f"{program.executable} on PATH"
+        where = path or f"{program.executable} on PATH or beside this Python"
         raise ServingFailed(f"{spec.key}: {where} is not there. Fix: {install}; then --program PATH")
     version = version_of(program, found)
     if not is_version(served.version, version):

@@ -25,7 +25,7 @@ from atlas_resources.models.servers.running import started_at, why_other_model
 from atlas_resources.models.servers.snapshot_words import token_ids
 from atlas_resources.models.weights import LocatedWeights, require_weights
 from atlas_resources.plates.run_contracts import ServerRecord
-from atlas_resources.serving.ending import end_process, require_not_running
+from atlas_resources.serving.ending import end_process, require_not_running, tidy
 from atlas_resources.serving.finding import ServingFailed, find_program
 from atlas_resources.serving.probing import probe
 from atlas_resources.serving.programs import LOOPBACK, Launch, ServingProgram, environment_of, served_name
@@ -124,6 +124,7 @@ def start(
         end_process(process.pid)
         with suppress(subprocess.TimeoutExpired):
             process.wait(5)
+        tidy(spec.key)
         raise
 
 

@@ -16,7 +16,7 @@ def models_servers(
 
     A server that has ended is shown once more, and its record is removed.
     """
-    from atlas_resources.models.servers.records import read_records, remove_record
+    from atlas_resources.models.servers.records import read_records
     from atlas_resources.models.servers.running import why_not_answering, why_other_process
     from atlas_resources.serving.ending import stop
 
@@ -31,7 +31,7 @@ def models_servers(
     for key, record in records.items():
         reason = why_not_answering(record)
         if why_other_process(record) is not None:
-            remove_record(key)
+            stop(key)
         known = [f"{name} {'yes' if value else 'no'}" for name, value in record.honoured.items() if value is not None]
         who = f"attested by {record.attested_by}" if record.attested_by else f"process {record.process_id}"
         console.print(

@@ -2,6 +2,7 @@
 
 import json
 import time
+import weakref
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -60,10 +61,11 @@ class ServerClient:
             http_client=open_connection(record, timeout_seconds),
             timeout=timeout_seconds,
         )
+        self._closing = weakref.finalize(self, self._openai.close)  # nobody closes a model that is released
 
     def close(self) -> None:
         """Closes the connections."""
-        self._openai.close()
+        self._closing()
 
     def ask(self, messages: list[dict[str, Any]], **fields: Any) -> Reply:
         """Returns the answer to one question.
