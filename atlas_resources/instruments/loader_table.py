@@ -183,7 +183,7 @@ LOADERS: dict[str, LoaderEntry] = {
         frozenset({"global_average_pool", "global_average_pool_layer_norm"}),
         can_compile=True,
     ),
-    "triton": LoaderEntry(f"{ROOM}.embedders.triton", 1, EMBEDDING, TritonParameters, is_served=True),
+    "triton": LoaderEntry(f"{ROOM}.triton", 1, frozenset({"embedding", "probe"}), TritonParameters, is_served=True),
     "image_classifier": LoaderEntry(
         f"{ROOM}.scorers.image_classifier", 1, frozenset({"probe"}), NoParameters, can_compile=True
     ),

@@ -9,4 +9,4 @@ class TritonParameters(Contract):
     """Parameters of `triton`: the tensors of the served model by name."""
 
     input: str = Field(min_length=1, description="The model's only input: float32 [N, 3, H, W].")
-    output: str = Field(min_length=1, description="The output that is taken: float32 [N, dim].")
+    output: str = Field(min_length=1, description="The output that is taken: float32 [N, dim] or [N, labels].")

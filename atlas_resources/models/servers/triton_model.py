@@ -12,7 +12,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig  # type: ignore[attr-
 
 from atlas_resources.instruments.parameters.tensors import TritonParameters
 from atlas_resources.instruments.spec.input import Preprocessing
-from atlas_resources.instruments.spec.output import VectorOutput
+from atlas_resources.instruments.spec.output import ScoresOutput, VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.servers.errors import ServerMismatch
 from atlas_resources.models.servers.triton_client import TritonClient
@@ -28,8 +28,8 @@ def require_model(spec: Spec, client: TritonClient, parameters: TritonParameters
         ServerMismatch: one of them differs; nothing has been measured.
         ServerLost, RequestRefused: see `TritonClient`. A model or version that the server lacks is refused.
     """
-    if spec.served is None or spec.preprocessing is None or not isinstance(spec.output, VectorOutput):
-        raise ValueError(f"{spec.key}: expected `served`, `preprocessing` and an output of a vector")
+    if spec.served is None or spec.preprocessing is None:
+        raise ValueError(f"{spec.key}: expected `served` and `preprocessing` in model_specs/{spec.key}.yaml")
     server, model = client.server(), client.metadata()
     _require(spec, client, "server", ("triton", spec.served.version), (server.get("name"), server.get("version")))
     _require(spec, client, "name", client.model, model.get("name"))
@@ -38,10 +38,10 @@ def require_model(spec: Spec, client: TritonClient, parameters: TritonParameters
     inputs = [_tensor(one) for one in model.get("inputs", [])]
     if len(inputs) != 1 or not _is_like(inputs[0], image):
         raise _mismatch(spec, client, "inputs", [image], inputs)
-    vector = [parameters.output, "FP32", [ANY, spec.output.dim]]
+    row = [parameters.output, "FP32", [ANY, output_length(spec)]]
     outputs = [_tensor(one) for one in model.get("outputs", [])]
-    if not any(_is_like(one, vector) for one in outputs):
-        raise _mismatch(spec, client, "outputs", [vector], outputs)
+    if not any(_is_like(one, row) for one in outputs):
+        raise _mismatch(spec, client, "outputs", [row], outputs)
     _require_placed(spec, client, client.config())
 
 
@@ -54,6 +54,16 @@ def _require_placed(spec: Spec, client: TritonClient, config: dict[str, Any]) ->
     kinds = [group.get("kind") for group in config.get("instance_group", [])]
     if set(kinds) - {device, "KIND_MODEL"}:  # KIND_MODEL leaves the device to the model's own code
         raise _mismatch(spec, client, "instance_group", f"{device}, as `numeric` declares the device", kinds)
+
+
+def output_length(spec: Spec) -> int:
+    """How many numbers the model gives for an image. Raises ValueError unless it gives a vector or scores."""
+    match spec.output:
+        case VectorOutput(dim=dim):
+            return dim
+        case ScoresOutput(count=count):
+            return count
+    raise ValueError(f"{spec.key}: expected an output of a vector or of scores in model_specs/{spec.key}.yaml")
 
 
 def image_sides(steps: Preprocessing) -> tuple[int | None, int | None]:

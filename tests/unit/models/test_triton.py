@@ -3,31 +3,25 @@
 Against a small server of the protocol. The real one is in tests/system/test_triton.py.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
-import yaml
-from pydantic import ValidationError
+import torch
 from support.fake_instruments import fake_registry
 from support.kserve_server import Served, configuration, serving, tensor
 from support.made_datasets import make_dataset, run_folders
 from support.made_results import run_instrument
-from support.made_triton import CONFIG, DIM, KEY, MODEL, SIDE_PX, pinned_spec, record_of, reference, triton_content
+from support.made_triton import CONFIG, DIM, KEY, MODEL, SIDE_PX, pinned_spec, record_of, reference
 
-from atlas_resources.files.project import PROJECT_ROOT
-from atlas_resources.instruments.admission import missing_for_admission
-from atlas_resources.instruments.instrument import fingerprint
-from atlas_resources.instruments.loader_table import problems_with_loader
-from atlas_resources.instruments.spec.pins import model_sha
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models import loading
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.memory import ModelLost
-from atlas_resources.models.protocols import Embedder
+from atlas_resources.models.protocols import Embedder, Scorer
 from atlas_resources.models.servers import triton_client
 from atlas_resources.models.servers.errors import RequestRefused, ServerLost, ServerMismatch
 from atlas_resources.models.weights import (
@@ -39,7 +33,7 @@ from atlas_resources.models.weights import (
 )
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.run_contracts import RunManifest
-from atlas_resources.runs.sealed import read_manifest
+from atlas_resources.runs.sealed import read_manifest, result_path
 from atlas_resources.serving.snapshot import lay_out
 
 PIXELS = np.random.default_rng(5).random((3, 3, SIDE_PX, SIDE_PX), np.float32)
@@ -178,8 +172,9 @@ def test_a_server_that_dies_ends_the_run_and_the_next_one_measures_the_rest(spec
 
 def test_a_server_that_is_silent_for_too_long_is_lost(spec: Spec, served: Served, monkeypatch: pytest.MonkeyPatch):
     model: Any = load(spec)
-    assert model.client.silence_seconds == triton_client.SILENCE_SECONDS == 300
-    model.client.silence_seconds, served.silent_seconds = 0.2, 2.0
+    client = model.tensors.client
+    assert client.silence_seconds == triton_client.SILENCE_SECONDS == 300
+    client.silence_seconds, served.silent_seconds = 0.2, 2.0
     with pytest.raises(ServerLost, match="TimeoutError"):
         model.embed(PIXELS)
 
@@ -257,6 +252,48 @@ def test_a_server_that_breaks_it_from_the_start_is_refused_before_measuring(
     assert found in str(caught.value)
 
 
+LABELS = ["bird", "plant", "map", "coin", "seal"]
+SCORES = {"kind": "scores", "labels": "wikiart", "count": DIM, "dtype": "float32", "calibration": "uncalibrated"}
+
+
+@pytest.mark.parametrize("activation", [None, "sigmoid", "identity"])
+def test_a_probe_gives_logits_and_scores_by_the_declared_activation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str, at: Callable[..., None], activation: str | None
+):
+    at(endpoint)
+    output = {**SCORES, "label_names": LABELS, "activation": activation}
+    model = load_model(pinned_spec(tmp_path, monkeypatch, role="probe", output=output))
+    assert isinstance(model, Scorer)
+    assert [label.name for label in model.labels] == LABELS
+    logits, scores = model.score(PIXELS)  # type: ignore[arg-type] # an array does as well as a tensor
+    expected = torch.from_numpy(reference(PIXELS))
+    scored = {None: expected.softmax(dim=1), "sigmoid": expected.sigmoid(), "identity": expected}[activation]
+    assert np.array_equal(logits, expected.numpy())
+    assert scores.dtype == np.float32
+    assert np.abs(scores - scored.numpy()).max() < 1e-6
+
+
+def test_a_probe_is_sealed_with_its_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str, at: Callable[..., None]
+):
+    at(endpoint)
+    spec = pinned_spec(tmp_path, monkeypatch, role="probe", output={**SCORES, "label_names": LABELS})
+    dataset = make_dataset(tmp_path, "red")
+    assert run(dataset, spec) == ["complete"]
+    rows = pl.read_parquet(result_path(dataset.plate("plate-001"), only_manifest(dataset, "plate-001")))
+    assert rows["label"].to_list() == LABELS
+    assert abs(rows["score"].sum() - 1) < 1e-6
+
+
+def test_a_probe_names_its_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str, at: Callable[..., None]
+):
+    at(endpoint)
+    spec = pinned_spec(tmp_path, monkeypatch, role="probe", output=SCORES)
+    with pytest.raises(ValueError, match=r"expected output\.label_names.*found no names"):
+        load_model(spec)
+
+
 def test_of_a_server_of_somebody_else_the_configuration_is_not_compared(
     spec: Spec, served: Served, endpoint: str, at: Callable[..., None]
 ):
@@ -294,75 +331,3 @@ def test_a_missing_file_names_the_place_where_it_belongs(spec: Spec):
     with pytest.raises(WeightsMissing, match=f"expected {path}"):
         require_weights(spec)
     assert [report.status for report in verify_weights(spec)] == ["ok", "ok", "missing"]
-
-
-def test_the_spec_in_the_documentation_is_admitted_once_its_files_have_digests():
-    (text,) = re.findall(r"```yaml\n(.*?)```", (PROJECT_ROOT / "docs" / "triton.md").read_text(), re.DOTALL)
-    content = yaml.safe_load(text)
-    assert missing_for_admission(Spec.model_validate(content)) == [
-        f"weights: no sha256 of {MODEL}/config.pbtxt and 2 more"
-    ]
-    for file in content["weights"]["files"]:
-        file["sha256"] = "0" * 64
-    spec = Spec.model_validate(content)
-    assert missing_for_admission(spec) == []
-    assert problems_with_loader("museum_encoder.yaml", spec) == []
-
-
-@pytest.mark.parametrize(("change", "field"), [({"served": None}, "served"), ({"parameters": {}}, "parameters.input")])
-def test_a_spec_needs_its_server_and_its_tensors(change: dict[str, Any], field: str):
-    problems = problems_with_loader("museum_encoder.yaml", Spec.model_validate(triton_content(**change)))
-    assert field in [problem.field for problem in problems]
-
-
-def test_a_repository_is_admitted_when_each_of_its_files_has_a_digest(spec: Spec):
-    assert model_sha(spec) == "museum/encoders:plate_encoder/3"
-    bare = Spec.model_validate(triton_content())
-    assert missing_for_admission(bare) == [f"weights: no sha256 of {MODEL}/config.pbtxt and 2 more"]
-
-
-@pytest.mark.parametrize(
-    ("files", "found"),
-    [
-        ([f"{MODEL}/3/model.py"], "expected plate_encoder/config.pbtxt and the files in plate_encoder/3/"),
-        ([f"{MODEL}/config.pbtxt"], "expected plate_encoder/config.pbtxt and the files in plate_encoder/3/"),
-        ([f"{MODEL}/config.pbtxt", f"{MODEL}/3/a", f"{MODEL}/2/a"], f"{MODEL}/2/a: expected a file in"),
-        ([f"{MODEL}/config.pbtxt", f"{MODEL}/3/a", "other/config.pbtxt"], "other/config.pbtxt: expected a file in"),
-        ([f"{MODEL}/config.pbtxt", f"{MODEL}/3/a", f"{MODEL}/3/../../a"], "expected a file in"),
-    ],
-)
-def test_a_repository_is_one_version_of_one_model(files: list[str], found: str):
-    content = triton_content()
-    content["weights"]["files"] = [{"path": path, "format": "served"} for path in files]
-    with pytest.raises(ValidationError, match=found.replace("(", r"\(")):
-        Spec.model_validate(content)
-
-
-def test_only_the_format_served_is_left_to_a_server():
-    content = triton_content()
-    content["weights"]["files"][0]["format"] = "text"
-    with pytest.raises(ValidationError, match="expected format `served`"):
-        Spec.model_validate(content)
-
-
-@pytest.mark.parametrize(
-    ("part", "name", "value"),
-    [
-        ("weights", "repository", "museum/others"),
-        ("parameters", "input", "image"),
-        ("parameters", "output", "features"),
-        ("served", "version", "2.52.0"),
-        ("served", "flags", {"http-thread-count": 2}),
-    ],
-)
-def test_the_fingerprint_changes_with_what_is_served(part: str, name: str, value: object):
-    content = triton_content()
-    before = fingerprint(Spec.model_validate(content), 1)
-    content[part] = {**content[part], name: value}
-    assert fingerprint(Spec.model_validate(content), 1) != before
-
-
-def test_the_fingerprint_changes_with_the_configuration_of_the_model(spec: Spec):
-    content = spec.model_dump(mode="json")
-    content["weights"]["files"][0]["sha256"] = "0" * 64
-    assert fingerprint(Spec.model_validate(content), 1) != fingerprint(spec, 1)
