@@ -205,7 +205,7 @@ def test_a_server_that_ended_is_lost(made: MadeDescriber):
         write_record(spec.key, record_of(spec, address))
         model = load_model(spec, [asked()])
     assert isinstance(model, Describer)
-    with pytest.raises(ServerLost, match="after 3 requests; process .* does not listen on port"):
+    with pytest.raises(ServerLost, match=r"after 3 requests; process .* does not listen on port"):
         describe(model)
 
 
@@ -249,10 +249,10 @@ def test_proxies_and_the_keys_of_other_services_are_not_used(
 
 
 def test_the_key_goes_to_the_attested_server_and_nowhere_else(
-    made: MadeDescriber, address: str, behaviour: Behaviour, monkeypatch, tmp_path: Path, caplog, capsys
+    made: MadeDescriber, address: str, behaviour: Behaviour, request: pytest.FixtureRequest, tmp_path: Path
 ):
-    key = "key-of-the-centre-4711"
-    monkeypatch.setenv("ATLAS_SERVER_API_KEY", key)
+    key, caplog = "key-of-the-centre-4711", request.getfixturevalue("caplog")
+    request.getfixturevalue("monkeypatch").setenv("ATLAS_SERVER_API_KEY", key)
     caplog.set_level(logging.DEBUG)
     spec = served(made, attested(address))
     record = record_of(spec, address, process_id=None, files={}, attested_by="the computing centre")
@@ -268,7 +268,7 @@ def test_the_key_goes_to_the_attested_server_and_nowhere_else(
     assert key not in str(caught.value)
     assert all(key.encode() not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert key not in caplog.text
-    assert key not in "".join(capsys.readouterr())
+    assert key not in "".join(request.getfixturevalue("capsys").readouterr())
     assert key not in record.model_dump_json()
 
 

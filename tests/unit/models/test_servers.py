@@ -128,9 +128,7 @@ def test_a_process_that_took_the_number_of_the_recorded_one_is_another(spec: Spe
     write_record(spec.key, earlier)
     with pytest.raises(ServerMissing, match=f"process {os.getpid()} is another one by now"):
         require_server(spec)
-    assert why_without_server(spec) == (
-        f"no server of {spec.model_id} runs. Fix: `atlas models serve {spec.key}`"
-    )
+    assert why_without_server(spec) == (f"no server of {spec.model_id} runs. Fix: `atlas models serve {spec.key}`")
 
 
 def test_without_a_record_the_command_is_named(spec: Spec):
