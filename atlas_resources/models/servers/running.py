@@ -84,14 +84,9 @@ def _named_by_triton(record: ServerRecord) -> list[str]:
     return [str(_stated(record, f"/v2/models/{record.model_name}")["name"])]
 
 
-NAMES: Mapping[str, Callable[[ServerRecord], list[str]]] = {"triton": _named_by_triton}
-"""How a program that has no `/v1/models` is asked what it serves."""
-
-
-def why_other_model(record: ServerRecord) -> str | None:
-    """Why the address does not serve the recorded model; None if it names it."""
+def _why_not_named(record: ServerRecord, name_models: Callable[[ServerRecord], list[str]]) -> str | None:
     try:
-        names = NAMES.get(record.program, _listed)(record)
+        names = name_models(record)
     except (httpx2.HTTPError, OSError) as error:
         return f"{record.endpoint} does not answer: {type(error).__name__}"
     except (ValueError, KeyError, TypeError) as error:
@@ -99,6 +94,18 @@ def why_other_model(record: ServerRecord) -> str | None:
     if record.model_name not in names:
         return f"{record.endpoint} serves {', '.join(names) or 'nothing'}, not {record.model_name}"
     return None
+
+
+ANSWERS: Mapping[str, Callable[[ServerRecord], str | None]] = {
+    "triton": lambda record: _why_not_named(record, _named_by_triton)
+}
+"""How a program that has no `/v1/models` is asked what it serves."""
+
+
+def why_other_model(record: ServerRecord) -> str | None:
+    """Why the address does not serve the recorded model; None if it names it."""
+    ask = ANSWERS.get(record.program)
+    return ask(record) if ask else _why_not_named(record, _listed)
 
 
 def why_not_answering(record: ServerRecord) -> str | None:
