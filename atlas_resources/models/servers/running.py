@@ -3,18 +3,19 @@
 import socket
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
-import httpx2
 import psutil
 
+from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.servers.connections import open_connection
 from atlas_resources.models.servers.records import (
     ServerMissing,
     differences,
     read_records,
     start_command,
 )
+from atlas_resources.models.weights import why_without_weights
 from atlas_resources.plates.run_contracts import ServerRecord
 
 CLOCK_SECONDS = 2.0
@@ -49,7 +50,7 @@ def why_not_listening(record: ServerRecord) -> str | None:
     """Why no process of the recorded server listens at its address; None if one does, or if somebody else runs it."""
     if record.process_id is None:
         return None
-    port = httpx2.URL(record.endpoint).port
+    port = urlsplit(record.endpoint).port
     try:
         process = psutil.Process(record.process_id)
         processes = [process, *process.children(recursive=True)]
@@ -66,6 +67,10 @@ def why_not_listening(record: ServerRecord) -> str | None:
 
 def why_other_model(record: ServerRecord) -> str | None:
     """Why the address does not serve the recorded model; None if it names it in `/v1/models`."""
+    import httpx2
+
+    from atlas_resources.models.servers.connections import open_connection
+
     address = f"{record.endpoint.rstrip('/')}/v1/models"
     try:
         with open_connection(record, ASKED_SECONDS) as connection:
@@ -132,3 +137,15 @@ def why_without_server(spec: Spec) -> str:
     if any(why_other_process(record) is None for record in same):
         return ""
     return f"no server of {spec.model_id} runs. Fix: `{start_command(spec)}`"
+
+
+def why_waiting(instrument: Instrument) -> str:
+    """Why an instrument cannot run here now: weights, or the server of one of those that answer; empty if it can.
+
+    Looks at files and processes only, and asks no server.
+    """
+    reasons, one = [why_without_weights(instrument)], instrument
+    while one is not None:
+        reasons.append(why_without_server(one.spec))
+        one = one.upstream
+    return "; ".join(reason for reason in dict.fromkeys(reasons) if reason)
