@@ -35,7 +35,9 @@ def changes_since(
 
 def _flat(environment: Environment | None, code: CodeVersion) -> dict[str, str]:
     """Everything that is recorded, by dotted names; what is null is left out."""
-    nested = environment.model_dump(exclude={"accelerator": OF_ONE_CARD, "server": OF_ONE_SERVER}) if environment else {}
+    nested = (
+        environment.model_dump(exclude={"accelerator": OF_ONE_CARD, "server": OF_ONE_SERVER}) if environment else {}
+    )
     return dict(_leaves(nested | {"code": code.model_dump()}))
 
 

@@ -106,7 +106,14 @@ class Bench:
 def make_bench(folder: Path, patch: pytest.MonkeyPatch, program: str) -> Bench:
     if program == "transformers":
         served = Served(program="transformers", version=transformers_version())
-        parameters = {"temperature": 5.0, "attempts": 10, "seed": 11, "is_constrained": False, "concurrency": 1}
+        parameters = {
+            "temperature": 5.0,
+            "attempts": 10,
+            "seed": 11,
+            "is_constrained": False,
+            "concurrency": 1,
+            "max_new_tokens": 30,
+        }
         asked = {"has_schema": False, "parameters": parameters}
         path = TRANSFORMERS
     else:

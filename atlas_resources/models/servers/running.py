@@ -4,18 +4,19 @@ import socket
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx2
 import psutil
 
+from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.servers.connections import open_connection
 from atlas_resources.models.servers.records import (
     ServerMissing,
     differences,
     read_records,
     start_command,
 )
+from atlas_resources.models.weights import why_without_weights
 from atlas_resources.plates.run_contracts import ServerRecord
 
 CLOCK_SECONDS = 2.0
@@ -50,7 +51,7 @@ def why_not_listening(record: ServerRecord) -> str | None:
     """Why no process of the recorded server listens at its address; None if one does, or if somebody else runs it."""
     if record.process_id is None:
         return None
-    port = httpx2.URL(record.endpoint).port
+    port = urlsplit(record.endpoint).port
     try:
         process = psutil.Process(record.process_id)
         processes = [process, *process.children(recursive=True)]
@@ -67,6 +68,8 @@ def why_not_listening(record: ServerRecord) -> str | None:
 
 def _stated(record: ServerRecord, path: str) -> Any:
     """The JSON at a path of the server. Raises HTTPError or OSError without an answer, ValueError for another one."""
+    from atlas_resources.models.servers.connections import open_connection
+
     with open_connection(record, ASKED_SECONDS) as connection:
         response = connection.get(f"{record.endpoint.rstrip('/')}{path}")
     if response.status_code != 200:
@@ -85,6 +88,8 @@ def _named_by_triton(record: ServerRecord) -> list[str]:
 
 
 def _why_not_named(record: ServerRecord, name_models: Callable[[ServerRecord], list[str]]) -> str | None:
+    import httpx2
+
     try:
         names = name_models(record)
     except (httpx2.HTTPError, OSError) as error:
@@ -153,3 +158,15 @@ def why_without_server(spec: Spec) -> str:
     if any(why_other_process(record) is None for record in same):
         return ""
     return f"no server of {spec.model_id} runs. Fix: `{start_command(spec)}`"
+
+
+def why_waiting(instrument: Instrument) -> str:
+    """Why an instrument cannot run here now: weights, or the server of one of those that answer; empty if it can.
+
+    Looks at files and processes only, and asks no server.
+    """
+    reasons, one = [why_without_weights(instrument)], instrument
+    while one is not None:
+        reasons.append(why_without_server(one.spec))
+        one = one.upstream
+    return "; ".join(reason for reason in dict.fromkeys(reasons) if reason)

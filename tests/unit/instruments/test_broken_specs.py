@@ -41,6 +41,7 @@ for key in WRITTEN:
         variant = (content[path[0]]["kind"],) if path[0] in {"weights", "output"} and content[path[0]] else ()
         SPEC_WITH_FIELD.setdefault((*variant, "|", *path), key)
 del SPEC_WITH_FIELD["|", "configuration"]  # WRONG is a mapping, as a configuration is
+del SPEC_WITH_FIELD["|", "served", "flags"]  # likewise
 
 
 def problems_of(path: Path) -> list[FileProblem]:
@@ -88,6 +89,7 @@ def test_the_project_has_every_kind_of_weights_and_output():
 DECLARED_BY_NONE = {
     ("Numeric", name) for name in ("attention", "matmul_precision", "compile", "device_index", "tolerance")
 }
+DECLARED_BY_NONE |= {("Served", name) for name in ("endpoint", "model_name", "attested_by")}
 DECLARED_BY_NONE |= {(output, "labels_sha256") for output in ("ScoresOutput", "BoxesOutput", "MasksOutput")}
 DECLARED_BY_NONE |= {("RepositoryWeights", name) for name in RepositoryWeights.model_fields}
 
