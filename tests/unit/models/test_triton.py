@@ -15,7 +15,7 @@ from support.fake_instruments import fake_registry
 from support.kserve_server import Served, configuration, serving, tensor
 from support.made_datasets import make_dataset, run_folders
 from support.made_results import run_instrument
-from support.made_triton import CONFIG, DIM, KEY, MODEL, SIDE_PX, pinned_spec, record_of, reference
+from support.made_triton import DIM, KEY, MODEL, SIDE_PX, pinned_spec, record_of, reference
 
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models import loading
@@ -34,7 +34,6 @@ from atlas_resources.models.weights import (
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.run_contracts import RunManifest
 from atlas_resources.runs.sealed import read_manifest, result_path
-from atlas_resources.serving.snapshot import lay_out
 
 PIXELS = np.random.default_rng(5).random((3, 3, SIDE_PX, SIDE_PX), np.float32)
 NOWHERE = "http://127.0.0.1:1"  # tcpmux, which nobody serves
@@ -307,21 +306,6 @@ def test_files_that_changed_after_the_server_started_stop_the_run(spec: Spec):
     path.write_text(path.read_text() + "\n", encoding="utf-8")
     with pytest.raises(WeightsMismatch, match=r"model\.py is not the pinned file"):
         embed(spec)
-
-
-def test_a_repository_of_links_has_the_pinned_files_and_nothing_else(spec: Spec, tmp_path: Path):
-    source = weights_folder(spec.weights)  # type: ignore[arg-type] # it has weights
-    (source / MODEL / "4").mkdir()
-    (source / MODEL / "3" / "beside.py").write_text("unpinned")
-    (tmp_path / "served").mkdir()
-    (tmp_path / "served" / "of_an_earlier_start.pyc").touch()
-    folder = lay_out(require_weights(spec), tmp_path / "served")
-    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
-        f"{MODEL}/config.pbtxt",
-        f"{MODEL}/3/model.py",
-        f"{MODEL}/3/weights.npz",
-    }
-    assert (folder / MODEL / "config.pbtxt").read_text() == CONFIG
 
 
 def test_a_missing_file_names_the_place_where_it_belongs(spec: Spec):

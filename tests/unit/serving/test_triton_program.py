@@ -6,14 +6,16 @@ import pytest
 from pydantic import ValidationError
 from support.kserve_server import Served as Answers
 from support.kserve_server import serving
-from support.made_triton import MODEL, record_of, triton_content
+from support.made_triton import CONFIG, MODEL, pinned_spec, record_of, triton_content
 
 from atlas_resources.instruments.spec.numeric import Numeric
 from atlas_resources.instruments.spec.served import Served
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.servers.running import why_other_model
+from atlas_resources.models.weights import require_weights, weights_folder
 from atlas_resources.serving.finding import ServingFailed, version_of
 from atlas_resources.serving.programs import PROGRAMS, Launch, served_name
+from atlas_resources.serving.snapshot import lay_out
 
 TRITON = PROGRAMS["triton"]
 OPTIONS = """\
@@ -73,3 +75,19 @@ def test_it_is_asked_for_the_one_model():
         assert other == f"{endpoint} does not name its models: answers 404"
     gone = why_other_model(record_of(spec, endpoint))
     assert gone == f"{endpoint} does not answer: ConnectError"
+
+
+def test_a_repository_of_links_has_the_pinned_files_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    spec = pinned_spec(tmp_path, monkeypatch)
+    source = weights_folder(spec.weights)  # type: ignore[arg-type] # it has weights
+    (source / MODEL / "4").mkdir()
+    (source / MODEL / "3" / "beside.py").write_text("unpinned")
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "of_an_earlier_start.pyc").touch()
+    folder = lay_out(require_weights(spec), tmp_path / "served")
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
+        f"{MODEL}/config.pbtxt",
+        f"{MODEL}/3/model.py",
+        f"{MODEL}/3/weights.npz",
+    }
+    assert (folder / MODEL / "config.pbtxt").read_text() == CONFIG
