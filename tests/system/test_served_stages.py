@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import psutil
 import pytest
 from support.made_datasets import Graph, make_dataset, source_digests
 from support.made_describers import made_qwen2_vl
@@ -70,6 +69,16 @@ def vllm_version() -> str:
     return done.stdout.split()[-1].partition("+")[0]
 
 
+BEGUN: list[Started] = []
+"""The servers of the present test."""
+
+
+def begin(spec: Spec, program: Path, *, has_schema: bool = False) -> Started:
+    """Starts a server that ends with the test."""
+    BEGUN.append(start(spec, Wanted(path=str(program)), has_schema=has_schema, on_line=lambda line: None))
+    return BEGUN[-1]
+
+
 @dataclass
 class Bench:
     """Stages that one server answers for.
@@ -90,7 +99,7 @@ class Bench:
         """Starts the server under the key of the caption; all stages ask it."""
         spec = self.registry.specs["tiny_caption"]
         has_schema = self.asked["has_schema"]
-        return start(spec, Wanted(path=str(self.program)), has_schema=has_schema, on_line=lambda line: None)
+        return begin(spec, self.program, has_schema=has_schema)
 
     def describe(self, dataset: Dataset) -> subprocess.Popen:
         """Starts a process that takes the dataset through the stages."""
@@ -134,7 +143,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for key in read_records():
         stop(key)
-    psutil.wait_procs([one for one in psutil.Process().children() if one.status() == psutil.STATUS_ZOMBIE], 5)
+    while BEGUN:
+        BEGUN.pop().process.wait(20)
 
 
 def wait_for(count: int, dataset: Dataset, process: subprocess.Popen) -> None:
@@ -254,7 +264,7 @@ def test_transformers_serve_writes_what_the_same_network_writes_in_process(tmp_p
     free = {"is_constrained": False, "max_new_tokens": 60}
     served = Served(program="transformers", version=transformers_version())
     spec = served_spec(made.spec, served, **free)
-    start(spec, Wanted(path=str(TRANSFORMERS)), on_line=lambda line: None)
+    begin(spec, TRANSFORMERS)
     in_process = made.spec.model_copy(update={"parameters": {**made.spec.parameters, **free}})
     pairs = both(spec, in_process, has_schema=False)
     assert len({text for text, _ in pairs}) == len(QUESTIONS)
@@ -265,7 +275,7 @@ def test_transformers_serve_is_found_to_ignore_schemas(tmp_path: Path, monkeypat
     made = made_qwen2_vl(tmp_path / "hub", monkeypatch)
     spec = served_spec(made.spec, Served(program="transformers", version=transformers_version()))
     with pytest.raises(ProbeRefused, match="was found to ignore the JSON Schema"):
-        start(spec, Wanted(path=str(TRANSFORMERS)), has_schema=True, on_line=lambda line: None)
+        begin(spec, TRANSFORMERS, has_schema=True)
     assert read_records() == {}
 
 
@@ -274,7 +284,7 @@ def test_vllm_writes_what_the_same_network_writes_in_process(tmp_path: Path, mon
     made = made_qwen2_vl(tmp_path / "hub", monkeypatch, head_dim=32, max_new_tokens=200)
     spec = served_spec(made.spec, Served(program="vllm", version=vllm_version(), flags=dict(VLLM_FLAGS)))
     assert find_program(spec, None, VLLM)[3].partition("+")[0] == vllm_version()
-    started = start(spec, Wanted(path=VLLM), has_schema=True, on_line=lambda line: None)
+    started = begin(spec, Path(str(VLLM)), has_schema=True)
     assert require_server(spec) == started.record
     assert started.record.honoured == dict.fromkeys(started.record.honoured, True)
     pairs = both(spec, made.spec, has_schema=True)
