@@ -39,7 +39,10 @@ class ServerRecord(Contract):
     flags: dict[str, int | float | str | bool] = Field(description="Flags that the spec declares.")
     dtype: str | None = Field(description="Numeric type that the spec declares and the program was told.")
     device: str | None = Field(description="Class of the device that the spec declares, `cpu` or `cuda`.")
-    command: list[str] = Field(description="The whole command as it was started; empty for a server of somebody else.")
+    command: list[str] = Field(
+        description="The whole command as it was started, without folders of the machine; empty for a server of "
+        "somebody else."
+    )
     endpoint: str = Field(description="Address, with its port.")
     model_name: str = Field(description="Name of the model at that address.")
     model_id: str = Field(description="The instrument's model.")

@@ -171,7 +171,7 @@ def _record_of(
         flags=spec.served.flags,
         dtype=launch.numeric.dtype,
         device=launch.numeric.device,
-        command=[str(word) for word in process.args],  # type: ignore[union-attr] # a list
+        command=[_without_folders(word, launch) for word in process.args],  # type: ignore[union-attr] # a list
         endpoint=f"http://{LOOPBACK}:{launch.port}",
         model_name=launch.model_name,
         model_id=spec.model_id,
@@ -182,6 +182,14 @@ def _record_of(
         attested_by=None,
         honoured={},
     )
+
+
+def _without_folders(word: str, launch: Launch) -> str:
+    """A word of the command without paths of this machine, since manifests keep none."""
+    for path in (launch.folder, launch.template, Path(launch.executable)):
+        if path is not None:
+            word = word.replace(str(path), path.name)
+    return word
 
 
 def _probed(spec: Spec, started: Started, on_line: Callable[[str], None], **asked: Any) -> Started:
