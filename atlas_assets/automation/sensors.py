@@ -30,7 +30,7 @@ from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.left_out import find_left_out
-from atlas_resources.models.weights import why_without_weights
+from atlas_resources.models.servers.running import why_waiting
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 
@@ -76,13 +76,13 @@ def _manifests_first(plate_ids: Sequence[str]) -> dg.RunRequest:
 
 
 def _runnable(registry: Registry) -> list[Instrument]:
-    """The active instruments whose weights are on disk. The others cannot be materialised until they are pulled."""
-    return [instrument for instrument in registry.active_instruments if not why_without_weights(instrument)]
+    """The active instruments whose weights are on disk and whose servers run. The others cannot be materialised now."""
+    return [instrument for instrument in registry.active_instruments if not why_waiting(instrument)]
 
 
 def _waiting_for_weights(registry: Registry) -> str:
-    """Which active instruments wait for weights, for the end of a skip reason; empty if none does."""
-    reasons = {one.key: reason for one in registry.active_instruments if (reason := why_without_weights(one))}
+    """Which active instruments wait for weights or a server, for the end of a skip reason; empty if none does."""
+    reasons = {one.key: reason for one in registry.active_instruments if (reason := why_waiting(one))}
     return "".join(f"; {key} waits: {reason}" for key, reason in reasons.items())
 
 

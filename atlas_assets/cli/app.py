@@ -34,6 +34,8 @@ from atlas_assets.cli.provenance.why import why
 from atlas_assets.cli.provenance.withdraw import restore, withdraw, withdrawals
 from atlas_assets.cli.query import query, search
 from atlas_assets.cli.run import run
+from atlas_assets.cli.servers.listing import models_servers
+from atlas_assets.cli.servers.serve import models_probe, models_serve
 from atlas_assets.cli.state.repair_events import repair_events
 from atlas_assets.cli.state.status import status
 from atlas_assets.cli.ui import ui
@@ -106,6 +108,9 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (models_app, "derive", models_derive),
     (models_app, "verify", models_verify),
     (models_app, "golden", models_golden),
+    (models_app, "serve", models_serve),
+    (models_app, "servers", models_servers),
+    (models_app, "probe", models_probe),
     (models_app, "docs", models_docs),
     (snapshot_app, "create", snapshot_create),
     (snapshot_app, "list", snapshot_list),

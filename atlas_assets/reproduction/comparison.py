@@ -71,8 +71,10 @@ FOLLOWERS: Mapping[str, Mapping[str, str]] = {
 """Columns that are computed from another column alone. They are compared where that one is equal: elsewhere its own
 distance says how far the rows are, and a single pixel moves a box or adds a component."""
 
-NOT_COMPARED: Mapping[str, frozenset[str]] = {"text": frozenset({"answer_seconds", "peak_memory_bytes"})}
-"""Columns of each role that say what a measurement cost, which is other at each repetition."""
+NOT_COMPARED: Mapping[str, frozenset[str]] = {
+    "text": frozenset({"answer_seconds", "peak_memory_bytes", "server_sha256", "request_count"})
+}
+"""Columns of each role that say what a measurement cost, and of which server: other at each repetition."""
 
 PLATE_WIDE = {"probe": ("logit",)}
 """Columns of which all values of a plate are one vector."""

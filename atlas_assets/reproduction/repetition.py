@@ -21,10 +21,12 @@ from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.devices import DeviceUnavailable
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.memory import release_cached_memory
+from atlas_resources.models.servers.records import ServerMissing
 from atlas_resources.models.weights import WeightsMismatch, WeightsMissing
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.records.reproduction import ReproducedPlate, Reproduction
 from atlas_resources.plates.run_contracts import Environment, StructuredError
+from atlas_resources.runs.execution import server_of
 from atlas_resources.runs.measuring import Measurer, Work, structured
 from atlas_resources.runs.provenance import code_version, environment
 from atlas_resources.runs.stages import Stopwatch
@@ -93,7 +95,7 @@ class Repetition:
         """Repeats and compares every plate of the run; yields each as soon as it is compared.
 
         Raises:
-            DeviceLost: the accelerator cannot be used any more.
+            ModelLost: the accelerator or the server cannot be used any more.
         """
         for plate in self._compared():
             self._plates.append(plate)
@@ -154,9 +156,9 @@ class Repetition:
             # The run's weights: the present spec of the key may pin others.
             fix = f"atlas models pull --run {self.run.run_id}"
             raise NotRepeatable(str(error).replace(f"atlas models pull {spec.key}", fix)) from error
-        except (DeviceUnavailable, OSError, LookupError, ValueError) as error:
+        except (DeviceUnavailable, ServerMissing, OSError, LookupError, ValueError) as error:
             raise NotRepeatable(f"the model cannot be loaded: {error}") from error
-        self._environment = environment(spec)
+        self._environment = environment(spec, server_of(work))
         return work
 
     def _measured(self, work: Work, spec: Spec, cases: list[Repeatable]) -> Iterator[ReproducedPlate]:

@@ -9,7 +9,7 @@ from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import sealed_runs
 from atlas_resources.models.devices import DeviceUnavailable, require_device
-from atlas_resources.models.weights import has_weights
+from atlas_resources.models.servers.running import why_waiting
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.runs.faults import RunKey
@@ -39,7 +39,7 @@ def sample_results(dataset: Dataset, registry: Registry, count: int, day: date) 
 
 
 def _is_runnable(instrument: Instrument) -> bool:
-    if not has_weights(instrument):
+    if why_waiting(instrument):
         return False
     try:
         require_device(instrument.spec)

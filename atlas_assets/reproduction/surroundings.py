@@ -7,6 +7,8 @@ from atlas_resources.plates.run_contracts import CodeVersion, Environment
 
 OF_ONE_CARD = {"index", "uuid", "memory_bytes"}
 """What tells two cards of one kind apart; it changes no number."""
+OF_ONE_SERVER = {"command", "endpoint", "host", "process_id", "started_at", "notes"}
+"""What tells two starts of one server apart; its program, version, flags and files are compared."""
 
 
 INSTALLED = "packages."
@@ -33,7 +35,9 @@ def changes_since(
 
 def _flat(environment: Environment | None, code: CodeVersion) -> dict[str, str]:
     """Everything that is recorded, by dotted names; what is null is left out."""
-    nested = environment.model_dump(exclude={"accelerator": OF_ONE_CARD}) if environment else {}
+    nested = (
+        environment.model_dump(exclude={"accelerator": OF_ONE_CARD, "server": OF_ONE_SERVER}) if environment else {}
+    )
     return dict(_leaves(nested | {"code": code.model_dump()}))
 
 

@@ -10,6 +10,7 @@ from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.inputs import stack_inputs, vector_input
 from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import ServerRecord
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
 
@@ -25,6 +26,11 @@ class TensorWork:
         """Loads the model and builds the preprocessing."""
         self.model = self._load()
         self._preprocess = None if self.spec.upstream else build_preprocess(declared_preprocessing(self.spec))
+
+    @property
+    def server(self) -> ServerRecord | None:
+        """The server that answers for the loaded model; None for a model of this process."""
+        return getattr(self.model, "server", None)
 
     def prepare(self, plate: Plate, upstream: SealedResult | None, stopwatch: Stopwatch) -> Any:
         """float32 [3, H, W] from the pixels, or float32 [dim], the raw vector of the whole plate."""

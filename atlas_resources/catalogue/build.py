@@ -14,7 +14,7 @@ from atlas_resources.catalogue.macros.as_of import AS_OF
 from atlas_resources.catalogue.macros.provenance import WHY
 from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
 from atlas_resources.catalogue.plate_index import index_columns, plate_index
-from atlas_resources.catalogue.run_views import FAILURES, LATEST_REPRODUCTIONS, SECONDS
+from atlas_resources.catalogue.run_views import FAILURES, LATEST_REPRODUCTIONS, SECONDS, SERVERS
 from atlas_resources.catalogue.segment_flags import SEGMENT_SET_FLAGS
 from atlas_resources.catalogue.texts import TITLE_CONFLICTS
 from atlas_resources.catalogue.views import HISTOGRAM_BINS, REGIONS, instrument_views
@@ -43,7 +43,7 @@ def _tables(dataset: Dataset) -> Iterator[View]:
 
 def views_of(registry: Registry) -> Iterator[View]:
     """Every view but `plate_index`, which depends on the rows."""
-    yield from (FAILURES, SECONDS, LATEST_REPRODUCTIONS, HISTOGRAM_BINS, REGIONS)
+    yield from (FAILURES, SECONDS, SERVERS, LATEST_REPRODUCTIONS, HISTOGRAM_BINS, REGIONS)
     yield from instrument_views(registry)
     yield from commercial_views()
     yield from (SEGMENT_SET_FLAGS, detections.COUNTS, detections.RELATIONS, TITLE_CONFLICTS)

@@ -1,6 +1,7 @@
 """Views of how measuring went: everything that failed, what each instrument cost, and what came out again."""
 
 from atlas_resources.catalogue._view import View, meanings
+from atlas_resources.plates.run_contracts import ServerRecord
 from atlas_resources.tables.groundwork import GROUNDWORK_FAILURES
 from atlas_resources.tables.ledgers import RUNS
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
@@ -61,6 +62,7 @@ FAILURES = View(
         is_current="Whether it still keeps the plate or scan from being measured; not of what is withdrawn.",
     ),
 )
+_JSON_OF_SERVER = ("flags", "command", "files", "honoured", "notes")
 _STAGES = ("decode", "preprocess", "compute", "seal")
 _SUM = " + ".join(f"{stage}_seconds" for stage in _STAGES)
 SECONDS = View(
@@ -98,4 +100,32 @@ LATEST_REPRODUCTIONS = View(
     """,
     "The last verdict on each sealed result that was repeated.",
     meanings(REPRODUCTIONS, is_current="Whether the sealed result is the plate's current one."),
+)
+SERVERS = View(
+    "servers",
+    """
+    SELECT server_sha256, server->>'$.program' AS program, server->>'$.version' AS version,
+           server->>'$.flags' AS flags, server->>'$.dtype' AS dtype, server->>'$.device' AS device,
+           server->>'$.command' AS command, server->>'$.endpoint' AS endpoint,
+           server->>'$.model_name' AS model_name, server->>'$.model_id' AS model_id, server->>'$.files' AS files,
+           server->>'$.host' AS host, (server->>'$.process_id')::INTEGER AS process_id,
+           (server->>'$.started_at')::TIMESTAMPTZ AS started_at, server->>'$.attested_by' AS attested_by,
+           server->>'$.honoured' AS honoured, server->>'$.notes' AS notes, instruments, plate_count
+    FROM (
+        SELECT server_sha256, any_value(server) AS server, list_sort(list(DISTINCT instrument)) AS instruments,
+               count(*) AS plate_count
+        FROM runs WHERE server_sha256 IS NOT NULL GROUP BY server_sha256
+    )
+    """,
+    "The servers that answered in sealed runs, a row each: what was started, with which files, or who vouches for it, "
+    "and what it was found to honour. Join texts by server_sha256.",
+    {
+        "server_sha256": "Digest of the server's record, as in texts and runs.",
+        **{
+            name: f"{(field.description or name).rstrip('.')}{', JSON.' if name in _JSON_OF_SERVER else '.'}"
+            for name, field in ServerRecord.model_fields.items()
+        },
+        "instruments": "Keys of the instruments for which it answered.",
+        "plate_count": "Number of their sealed runs on plates.",
+    },
 )

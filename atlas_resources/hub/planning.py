@@ -20,6 +20,7 @@ from atlas_resources.instruments.spec.weights import (
     GitWeights,
     HubWeights,
     LibraryWeights,
+    RepositoryWeights,
     SystemWeights,
     WeightFile,
     WheelWeights,
@@ -83,7 +84,7 @@ def plan_pull(hub: Hub, spec: Spec) -> list[Step]:
             return [
                 Step(spec.key, None, "failed", f"no revision is pinned. `atlas models pin --fill {spec.key}` pins one.")
             ]
-        case LibraryWeights() | HubWeights() | GitWeights() | WheelWeights() | SystemWeights():
+        case LibraryWeights() | HubWeights() | GitWeights() | WheelWeights() | SystemWeights() | RepositoryWeights():
             steps = [_plan_or_fail(hub, spec, spec.weights, file) for file in pinned_files(spec.weights)]
             detail = f"the spec names no file. `atlas models pin --fill {spec.key}` adds those of the hub."
             return steps or [Step(spec.key, None, "failed", detail)]
@@ -129,7 +130,7 @@ def _plan_hub_file(hub: Hub, step: Step, weights: HubWeights, file: WeightFile) 
     return replace(step, blob=storage / "blobs" / etag, size_bytes=found.size or file.size_bytes, hub=hub, url=url)
 
 
-def _plan_served_file(step: Step, weights: LibraryWeights | GitWeights, file: WeightFile) -> Step:
+def _plan_served_file(step: Step, weights: LibraryWeights | GitWeights | RepositoryWeights, file: WeightFile) -> Step:
     """Plans to fetch a file from the address in its spec. A package's own file cannot be fetched by itself."""
     if isinstance(weights, LibraryWeights) and weights.location == "package":
         package = f"{weights.library}=={weights.version}"

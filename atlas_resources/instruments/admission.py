@@ -73,7 +73,9 @@ def _missing_words(spec: Spec) -> list[str]:
     entry, weights = _entry(spec), spec.weights
     if entry is None or not entry.is_asked or not isinstance(weights, HubWeights):
         return []
-    files = [file for file in weights.files if file.format in WITHOUT_WEIGHTS and file.path != "config.json"]
+    words = [file for file in weights.files if file.format in WITHOUT_WEIGHTS]
+    # What a server reads of config.json is not compared with `configuration`.
+    files = words if entry.is_served else [file for file in words if file.path != "config.json"]
     without = [file.path for file in files if file.sha256 is None]
     missing = [f"weights: no sha256 of {', '.join(without)}"] if without else []
     if not any(file.path.startswith("tokenizer") for file in weights.files):

@@ -12,9 +12,20 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem, problems_of
+from atlas_resources.instruments.parameters.detecting import (
+    DetrParameters,
+    GroundingDinoParameters,
+    MtcnnParameters,
+)
 from atlas_resources.instruments.parameters.onnx import OnnxParameters
 from atlas_resources.instruments.parameters.reading import PpocrParameters, TesseractParameters, TrocrParameters
-from atlas_resources.instruments.parameters.writing import CaptionerParameters, ChatParameters, FlorenceParameters
+from atlas_resources.instruments.parameters.tensors import TritonParameters
+from atlas_resources.instruments.parameters.writing import (
+    CaptionerParameters,
+    ChatParameters,
+    FlorenceParameters,
+    ServedChatParameters,
+)
 from atlas_resources.instruments.region_plans import OutlineParameters, PaletteParameters
 from atlas_resources.instruments.spec.output import PooledFeature, VectorOutput
 from atlas_resources.instruments.spec.spec import Role, Spec
@@ -77,29 +88,6 @@ class HeadParameters(Contract):
     """The network that reads the embedding: one linear layer, or the five of the improved aesthetic predictor."""
 
     head: Literal["linear", "perceptron"]
-
-
-class DetrParameters(Contract):
-    """Parameter of DETR's own post-processing: boxes with a score at or below it are dropped."""
-
-    threshold: float = Field(ge=0, le=1)
-
-
-class GroundingDinoParameters(Contract):
-    """Parameters of GroundingDINO's own post-processing: minimum score of a box, and of a word of its label."""
-
-    box_threshold: float = Field(ge=0, le=1)
-    text_threshold: float = Field(ge=0, le=1)
-
-
-class MtcnnParameters(Contract):
-    """Parameters of MTCNN's cascade, by the meaning and with the ranges of facenet-pytorch 2.5.3."""
-
-    min_face_px: int = Field(ge=12, description="Side of the smallest face that is looked for, on the resized plate.")
-    scale_factor: float = Field(gt=0.1, lt=1, description="Between two scales of the pyramid.")
-    first_threshold: float = Field(gt=0, lt=1)
-    second_threshold: float = Field(gt=0, lt=1)
-    third_threshold: float = Field(gt=0, lt=1, description="Faces with a score at or below it are dropped.")
 
 
 class OpenClipParameters(Contract):
@@ -195,15 +183,12 @@ LOADERS: dict[str, LoaderEntry] = {
         frozenset({"global_average_pool", "global_average_pool_layer_norm"}),
         can_compile=True,
     ),
+    "triton": LoaderEntry(f"{ROOM}.triton", 1, frozenset({"embedding", "probe"}), TritonParameters, is_served=True),
     "image_classifier": LoaderEntry(
         f"{ROOM}.scorers.image_classifier", 1, frozenset({"probe"}), NoParameters, can_compile=True
     ),
     "aesthetic_head": LoaderEntry(
-        f"{ROOM}.scorers.aesthetic_head",
-        1,
-        frozenset({"probe"}),
-        HeadParameters,
-        reads="embedding",
+        f"{ROOM}.scorers.aesthetic_head", 1, frozenset({"probe"}), HeadParameters, reads="embedding"
     ),
     "clip_prompts": LoaderEntry(
         f"{ROOM}.scorers.clip_prompts", 1, frozenset({"probe"}), NoParameters, reads="embedding"
@@ -234,6 +219,9 @@ LOADERS: dict[str, LoaderEntry] = {
     "florence2": _describer(module=f"{ROOM}.describers.florence", parameters=FlorenceParameters),
     "chat": _describer(
         module=f"{ROOM}.describers.chat", parameters=ChatParameters, has_own_steps=True, has_attention=True
+    ),
+    "openai_chat": _describer(
+        module=f"{ROOM}.describers.served_chat", parameters=ServedChatParameters, has_own_steps=True, is_served=True
     ),
     "pruning": LoaderEntry(ARITHMETIC, 1, frozenset({"pruning"}), PruningRules, reads="segmentation", is_cpu_only=True),
     "palette": LoaderEntry(ARITHMETIC, 1, frozenset({"palette"}), PaletteParameters, reads="pruning", is_cpu_only=True),

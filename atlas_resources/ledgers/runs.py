@@ -23,9 +23,10 @@ from atlas_resources.ledgers.parquet import (
     write_runs_of,
 )
 from atlas_resources.ledgers.withdrawals.marks import mark_withdrawn_runs
+from atlas_resources.models.servers.records import server_sha256
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
-from atlas_resources.plates.run_contracts import Accelerator, Metrics, RunManifest
+from atlas_resources.plates.run_contracts import Accelerator, Metrics, RunManifest, ServerRecord
 from atlas_resources.runs.faults import RunKey, own_fault, require_outputs, try_read
 from atlas_resources.runs.sealed import read_manifest
 from atlas_resources.tables.ledgers import RUNS
@@ -112,6 +113,7 @@ def _run_row(manifest: RunManifest, metrics: Metrics | None) -> dict:
         "dtype": manifest.environment.dtype,
         "packages": json.dumps(manifest.environment.packages, sort_keys=True),
         **_accelerator(manifest.environment.accelerator),
+        **_server(manifest.environment.server),
         "code_git_sha": manifest.code.git_sha,
         "code_is_dirty": manifest.code.is_dirty,
         "dagster_run_id": manifest.dagster_run_id,
@@ -131,6 +133,13 @@ def _accelerator(used: Accelerator | None) -> dict:
         **used.model_dump(include={"driver", "cuda", "cudnn"}),
         "modes": json.dumps(used.modes, sort_keys=True),
     }
+
+
+def _server(record: ServerRecord | None) -> dict:
+    """The server that answered, as columns; empty for a model of the run's own process."""
+    if record is None:
+        return {}
+    return {"server_sha256": server_sha256(record), "server": record.model_dump_json()}
 
 
 def _cost(metrics: Metrics | None) -> dict:

@@ -12,7 +12,7 @@ from atlas_resources.models._departures import require_snapshots_steps
 from atlas_resources.models._numeric_modes import in_mode, numeric_mode
 from atlas_resources.models.devices import require_device, start_on
 from atlas_resources.models.protocols import Describer, Detector, Embedder, LineReader, PageReader, Scorer, Segmenter
-from atlas_resources.models.servers.records import require_server
+from atlas_resources.models.servers.running import require_server
 from atlas_resources.models.weights import hub_offline, require_weights
 
 Model = Embedder | Scorer | Segmenter | Detector | PageReader | LineReader | Describer
@@ -31,7 +31,7 @@ def load_model(spec: Spec, prompts: Sequence[AskedPrompt] = ()) -> Model:
     Raises:
         WeightsMissing, WeightsMismatch: see `weights.require_weights`.
         DeviceUnavailable: see `devices.require_device`. Nothing has been read then.
-        ServerMissing: see `servers.records.require_server`.
+        ServerMissing: see `servers.running.require_server`, or the loader refuses what the server ignores.
         PreprocessingMismatch: the weights' own processor has other steps (see `_departures.require_same_steps`).
         ValueError: the prompts are not those of the sets that the spec pins; or the spec names no loader.
     """

@@ -33,8 +33,22 @@ LOST = (  # by cudaGetErrorString of CUDA 13.0: after these, every call of the p
 )
 
 
-class DeviceLost(RuntimeError):
+class ModelLost(RuntimeError):
+    """A loaded model cannot be used any more in this process: nothing else can be measured with it.
+
+    Attributes:
+        lost: what is lost, after "this process has lost".
+        fix: what a person can do, as a sentence.
+    """
+
+    lost = "its model"
+    fix = "Run it again in a new process."
+
+
+class DeviceLost(ModelLost):
     """The accelerator cannot be used any more in this process: nothing else can be measured on it."""
+
+    lost = "its device"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

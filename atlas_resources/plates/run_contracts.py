@@ -37,7 +37,12 @@ class ServerRecord(Contract):
     program: str = Field(description="Program that serves.")
     version: str = Field(description="Its version: as the program states it, or as whoever vouches for it does.")
     flags: dict[str, int | float | str | bool] = Field(description="Flags that the spec declares.")
-    command: list[str] = Field(description="The whole command as it was started; empty for a server of somebody else.")
+    dtype: str | None = Field(description="Numeric type that the spec declares and the program was told.")
+    device: str | None = Field(description="Class of the device that the spec declares, `cpu` or `cuda`.")
+    command: list[str] = Field(
+        description="The whole command as it was started, without folders of the machine; empty for a server of "
+        "somebody else."
+    )
     endpoint: str = Field(description="Address, with its port.")
     model_name: str = Field(description="Name of the model at that address.")
     model_id: str = Field(description="The instrument's model.")
@@ -49,7 +54,8 @@ class ServerRecord(Contract):
     started_at: datetime = Field(description="When the program started, or a server of somebody else was probed, UTC.")
     attested_by: str | None = Field(description="Who vouches for a server that somebody else runs; null otherwise.")
     honoured: dict[str, bool | None] = Field(
-        description="What the server was found to honour of seed, json_schema, max_tokens and images; null: not asked."
+        description="What the server was found to honour of seed, json_schema, max_tokens, images and image_limits; "
+        "null: the probe could not tell."
     )
     notes: list[str] = Field(default_factory=list, description="What the probes showed, for a person.")
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import polars as pl
 
 from atlas_resources.files.read_ahead import THREADS, ahead
-from atlas_resources.models.memory import DeviceLost
+from atlas_resources.models.memory import ModelLost
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import StageSeconds, StructuredError
@@ -207,14 +207,14 @@ class Batches(Generic[Sealed]):
             yield outcome
 
     def _measure(self, ready: list[_Prepared]) -> Sequence[Any | StructuredError]:
-        """A result or an error for each plate. Raises DeviceLost, which names the plates: none of them is sealed."""
+        """A result or an error for each plate. Raises ModelLost, which names the plates: none of them is sealed."""
         try:
             return self.job.measure([prepared.payload for prepared in ready])
-        except DeviceLost as error:
+        except ModelLost as error:
             names = ", ".join(prepared.plate_id for prepared in ready)
-            raise DeviceLost(
-                f"this process has lost its device while measuring {names}: {error}. These plates and those after them "
-                f"are not measured, and none counts as failed. Run it again in a new process. If the same plate ends "
+            raise type(error)(
+                f"this process has lost {error.lost} while measuring {names}: {error}. These plates and those after "
+                f"them are not measured, and none counts as failed. {error.fix} If the same plate ends "
                 f"it each time, measure the others with --plates."
             ) from error
 

@@ -13,7 +13,7 @@ from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN, FileDigest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate, PlateIdRefused
-from atlas_resources.plates.run_contracts import FailedPlate, RunManifest, RunReport, StructuredError
+from atlas_resources.plates.run_contracts import FailedPlate, RunManifest, RunReport, ServerRecord, StructuredError
 from atlas_resources.runs.batches import Batches, PlateOutcome, Timings
 from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.measuring import Measurer, Work, structured
@@ -99,7 +99,8 @@ def execute_run(
     Raises:
         InstrumentWithdrawn: the instrument, or one that it reads, is withdrawn.
         DatasetBroken: the log of withdrawals is not whole.
-        Whatever `work.load` raises, before any plate is measured. OSError or DeviceLost if the disk or the GPU fails.
+        Whatever `work.load` raises, before any plate is measured.
+        OSError or ModelLost: the disk, or the GPU or the server, fails.
     """
     withdrawn = read_withdrawn(dataset.root)
     withdrawn.require_instrument(instrument)
@@ -133,7 +134,7 @@ def _execute(
     work.load()
     timings.load_seconds = time.perf_counter() - started
     batch_size = instrument.spec.plates_at_once
-    with open_run(dataset, instrument, dagster_run_id) as run:
+    with open_run(dataset, instrument, dagster_run_id, server_of(work)) as run:
         named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]
         run.write_config(named, is_forced)
         log.info(f"{run.run_id}: {run.folder}")
@@ -144,6 +145,11 @@ def _execute(
         report = _report(run, timings, named, outcomes)
         run.write_report(report)
         log.info(f"{run.run_id}: {_summary(report)}")
+
+
+def server_of(work: Work) -> ServerRecord | None:
+    """The server that answers for the loaded model of a work; only one that asks a model may have it."""
+    return getattr(work, "server", None)
 
 
 def withdrawn_outcomes(

@@ -1,10 +1,11 @@
 """Measuring a batch: a bad plate fails alone, a batch too large for the memory is halved, a lost device ends it."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
-from atlas_resources.models.memory import DeviceLost, is_device_lost, is_out_of_memory, release_cached_memory
+from atlas_resources.models.memory import DeviceLost, ModelLost, is_device_lost, is_out_of_memory, release_cached_memory
+from atlas_resources.models.protocols import AnswerRefused
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import StructuredError
 from atlas_resources.runs.sealing import Measurement
@@ -28,8 +29,8 @@ class Work(Protocol):
         """
         ...
 
-    def measure(self, batch: list[Any]) -> list[Measurement]:
-        """Measures prepared plates, in their order."""
+    def measure(self, batch: list[Any]) -> Sequence[Measurement | AnswerRefused]:
+        """Measures prepared plates, in their order. A plate whose question was refused has the error in its place."""
         ...
 
 
@@ -51,7 +52,7 @@ class Measurer:
         """A result or an error per payload, in order.
 
         Raises:
-            DeviceLost: the accelerator cannot be used any more. None of these plates has failed.
+            ModelLost: the accelerator or the server cannot be used any more. None of these plates has failed.
         """
         results: list[Measurement | StructuredError] = []
         while len(results) < len(payloads):
@@ -72,8 +73,8 @@ class Measurer:
                 results += [self._alone(payload) for payload in batch]
         return results
 
-    def _whole(self, batch: list[Any]) -> list[Measurement]:
-        measured = list(self.work.measure(batch))
+    def _whole(self, batch: list[Any]) -> list[Measurement | StructuredError]:
+        measured = [_failure(one) if isinstance(one, AnswerRefused) else one for one in self.work.measure(batch)]
         if len(measured) != len(batch):
             raise ValueError(f"expected one result for each of {len(batch)} plates, found {len(measured)}")
         return measured
@@ -90,7 +91,9 @@ class Measurer:
 
 
 def _failure(error: Exception) -> StructuredError:
-    """The error as it is recorded of a plate. Raises DeviceLost if it says nothing about the plate."""
+    """The error as it is recorded of a plate. Raises ModelLost if it says nothing about the plate."""
+    if isinstance(error, ModelLost):
+        raise error
     if is_device_lost(error):
         raise DeviceLost(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
     return structured(error, "compute")

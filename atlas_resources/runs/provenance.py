@@ -12,7 +12,7 @@ from pathlib import Path
 from atlas_resources.files.project import PROJECT_ROOT
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.devices import describe_accelerator
-from atlas_resources.plates.run_contracts import CodeVersion, Environment
+from atlas_resources.plates.run_contracts import CodeVersion, Environment, ServerRecord
 
 PACKAGES_THAT_TOUCH_NUMBERS = (
     "torch",
@@ -33,6 +33,7 @@ PACKAGES_THAT_TOUCH_NUMBERS = (
     "pycocotools",
 )
 CPU_FILE = Path("/proc/cpuinfo")
+PACKAGES_OF_CLIENTS = ("openai", "httpx2", "tritonclient")
 PACKAGES_OF_CUDA = ("nvidia-cublas", "nvidia-cudnn-cu13", "nvidia-cuda-runtime", "triton")
 
 
@@ -67,10 +68,14 @@ def code_version() -> CodeVersion:
     )
 
 
-def environment(spec: Spec) -> Environment:
+def environment(spec: Spec, server: ServerRecord | None = None) -> Environment:
     """The software of this process, and the accelerator of an instrument that is declared for one.
 
     Versions are read from package metadata, without an import.
+
+    Args:
+        spec: the instrument.
+        server: the server that answers for its model; its own record says what software it is.
 
     Raises:
         ValueError: the spec declares no numeric mode.
@@ -79,9 +84,10 @@ def environment(spec: Spec) -> Environment:
         raise ValueError(
             f"{spec.key}: numeric is not declared. Fix: `atlas models check` shows what the spec is missing"
         )
-    on_cuda = spec.numeric.device == "cuda"
+    on_cuda = spec.numeric.device == "cuda" and spec.served is None
+    own = PACKAGES_OF_CLIENTS if spec.served else PACKAGES_OF_CUDA if on_cuda else ()
     packages = {}
-    for name in (*PACKAGES_THAT_TOUCH_NUMBERS, *(PACKAGES_OF_CUDA if on_cuda else ())):
+    for name in (*PACKAGES_THAT_TOUCH_NUMBERS, *own):
         try:
             packages[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -92,7 +98,8 @@ def environment(spec: Spec) -> Environment:
         device=spec.numeric.device,
         dtype=spec.numeric.dtype,
         packages=packages,
-        accelerator=describe_accelerator(spec),
+        accelerator=None if spec.served else describe_accelerator(spec),
         cpu=_cpu_model(),
         threads=torch.get_num_threads() if (torch := sys.modules.get("torch")) else None,
+        server=server,
     )

@@ -36,6 +36,7 @@ from atlas_resources.plates.run_contracts import (
     RunConfig,
     RunManifest,
     RunReport,
+    ServerRecord,
     StructuredError,
 )
 from atlas_resources.runs.claims import sweep_dead
@@ -104,13 +105,20 @@ class _HiddenFolder:
 class Run:
     """One execution of one instrument: seals each plate separately, then writes a report. Made by `open_run`."""
 
-    def __init__(self, dataset: Dataset, instrument: Instrument, run_id: str, dagster_run_id: str | None):
+    def __init__(
+        self,
+        dataset: Dataset,
+        instrument: Instrument,
+        run_id: str,
+        dagster_run_id: str | None,
+        server: ServerRecord | None = None,
+    ):
         self.dataset = dataset
         self.instrument = instrument
         self.run_id = run_id
         self.dagster_run_id = dagster_run_id
         self.started_at = datetime.now(UTC)
-        self.environment = environment(instrument.spec)
+        self.environment = environment(instrument.spec, server)
         self.config_sha256 = ""
 
     @property
@@ -236,9 +244,14 @@ def _reserve_run_id(dataset: Dataset, fingerprint: str) -> str:
 
 
 @contextmanager
-def open_run(dataset: Dataset, instrument: Instrument, dagster_run_id: str | None = None) -> Iterator[Run]:
+def open_run(
+    dataset: Dataset,
+    instrument: Instrument,
+    dagster_run_id: str | None = None,
+    server: ServerRecord | None = None,
+) -> Iterator[Run]:
     """Reserves a run id and holds the run's lock while the block runs. The kernel releases it if the process dies."""
-    run = Run(dataset, instrument, _reserve_run_id(dataset, instrument.identity.fingerprint), dagster_run_id)
+    run = Run(dataset, instrument, _reserve_run_id(dataset, instrument.identity.fingerprint), dagster_run_id, server)
     lock_path = run.folder / ".lock"
     with lock_path.open("w+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

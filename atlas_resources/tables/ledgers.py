@@ -26,9 +26,10 @@ from atlas_resources.tables.table import (
 
 COST_NULL = "Null: the plate failed, or was sealed before this was kept."
 ACCELERATOR_NULL = "Null: computed on the CPU, or sealed before this was kept."
+SERVER_NULL = "Null: the model was loaded in the run's own process."
 NODE_KINDS = (
     "source, origin, index, file, run (of an instrument on a plate, or the plate's groundwork), instrument, model, "
-    "weights, weights_set, configuration, preprocessing, prompt_set, prompt, environment or code."
+    "weights, weights_set, configuration, preprocessing, prompt_set, prompt, environment, server or code."
 )
 NODES = (
     "A file or run by its path from plates_structured/, or <plate>/groundwork; an instrument by its fingerprint; the "
@@ -93,6 +94,8 @@ RUNS = Table(
         Column("cuda", pl.String, "Version of CUDA that torch is built for. " + ACCELERATOR_NULL),
         Column("cudnn", pl.Int64, "Version of cuDNN as one number, 92400 for 9.24.0. " + ACCELERATOR_NULL),
         Column("modes", pl.String, "Switches of torch and cuBLAS that were pinned, JSON. " + ACCELERATOR_NULL),
+        Column("server_sha256", pl.String, "Digest of the record of the server that answered; null in process."),
+        Column("server", pl.String, "That record, JSON: see the view servers. " + SERVER_NULL),
         CODE_GIT_SHA,
         Column("code_is_dirty", pl.Boolean, "Whether the code differed from that commit."),
         DAGSTER_RUN_ID,

@@ -70,8 +70,18 @@ ANSWER = (
     Column("prompt_token_count", pl.Int32, "Tokens of the whole prompt, those of the image included."),
     Column("output_token_count", pl.Int32, "Tokens that the model wrote."),
     Column("answer_seconds", pl.Float64, "Time from the question to the answer, seconds."),
-    Column("peak_memory_bytes", pl.Int64, "Most memory while it answered: of the GPU, or of the process on the CPU."),
+    Column(
+        "peak_memory_bytes",
+        pl.Int64,
+        "Most memory while it answered: of the GPU, or of the process on the CPU; null of a server.",
+    ),
     Column("server_sha256", pl.String, "Digest of the record of the server that answered; null in process."),
     Column("attested_by", pl.String, "Who vouches for a server that was started elsewhere; null otherwise."),
+    Column(
+        "request_count",
+        pl.Int32,
+        "Requests that the answer took: 1, and one for each that was repeated after an error of the server or the "
+        "connection; null in process.",
+    ),
 )
 """Of a text that was asked for; all null for one that was read. A region of an answer has the first three only."""

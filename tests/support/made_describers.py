@@ -57,6 +57,7 @@ from support.made_checkpoints import SEED, TOWER, sha256_of, snapshot_folder, sp
 from support.made_specs import project_spec
 
 SIDE_PX = 48
+FAR_ABOVE = 8  # scale of the letters' scores: no other token is drawn
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}"
@@ -98,12 +99,16 @@ def seeded(kind: Any, config: Any, deviation: float = 0.4) -> Any:
 def place(
     key: str, folder: Path, patch: pytest.MonkeyPatch, network: Any, processor: Any, **parameters: Any
 ) -> MadeDescriber:
-    """Saves network and processor in the place of the spec's snapshot. The spec pins every file that was saved."""
+    """Saves network and processor in the place of the spec's snapshot. The spec pins every file that was saved.
+
+    What is there already is left as it is: a server may be reading it.
+    """
     spec = project_spec(key)
     patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
     where = snapshot_folder(spec, folder)
-    network.save_pretrained(where)
-    processor.save_pretrained(where)
+    if not where.exists():
+        network.save_pretrained(where)
+        processor.save_pretrained(where)
     weights: Any = spec.weights
     formats = {".safetensors": "safetensors", ".json": "json"}
     files = [
@@ -226,12 +231,13 @@ def qwen_words(image: str) -> tuple[Any, str]:
     return tokenizer, CHATML.replace("IMAGE", image)
 
 
-def qwen_text(tokenizer: Any) -> dict[str, Any]:
+def qwen_text(tokenizer: Any, head_dim: int = 8) -> dict[str, Any]:
     return {
-        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "vocab_size": len(tokenizer), "hidden_size": 4 * head_dim, "intermediate_size": 64, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 4096, "bos_token_id": 0,
         "eos_token_id": 2, "pad_token_id": 0,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]},
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
+                            "mrope_section": [head_dim // 8, head_dim // 8, head_dim // 4]},
     }  # fmt: skip
 
 
@@ -241,14 +247,39 @@ def qwen_ids(tokenizer: Any) -> dict[str, Any]:
     return {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
 
 
-def made_qwen2_vl(folder: Path, patch: pytest.MonkeyPatch, **parameters: Any) -> MadeDescriber:
+def made_qwen2_vl(
+    folder: Path, patch: pytest.MonkeyPatch, *, head_dim: int = 8, is_plain: bool = False, **parameters: Any
+) -> MadeDescriber:
+    """A tiny Qwen2-VL.
+
+    Args:
+        folder: a hub's cache.
+        patch: sets that cache.
+        head_dim: of the attention; vLLM's kernels for the CPU have 32 and more.
+        is_plain: whether it writes letters only, and ends by itself before long.
+        parameters: of the spec.
+    """
     tokenizer, template = qwen_words("<|vision_start|><|image_pad|><|vision_end|>")
     processor = Qwen2VLProcessor(Qwen2VLImageProcessorPil(), tokenizer, Qwen2VLVideoProcessor(), chat_template=template)
-    vision: dict[str, Any] = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4}
-    parts: dict[str, Any] = {"text_config": qwen_text(tokenizer), "vision_config": vision, **qwen_ids(tokenizer)}
-    config = Qwen2VLConfig(**parts)  # fmt: skip
-    return chat("qwen2_vl_2b", folder, patch, seeded(Qwen2VLForConditionalGeneration, config), processor,
-                min_pixels=3136, max_pixels=12544, **parameters)  # fmt: skip
+    vision: dict[str, Any] = {"depth": 2, "embed_dim": 32, "hidden_size": 4 * head_dim, "num_heads": 4}
+    parts: dict[str, Any] = {
+        "text_config": qwen_text(tokenizer, head_dim), "vision_config": vision, **qwen_ids(tokenizer)
+    }  # fmt: skip
+    network = seeded(Qwen2VLForConditionalGeneration, Qwen2VLConfig(**parts))
+    if is_plain:
+        only_letters(network, tokenizer)
+    return chat("qwen2_vl_2b", folder, patch, network, processor, min_pixels=3136, max_pixels=12544, **parameters)
+
+
+def only_letters(network: Any, tokenizer: Any) -> None:
+    """Leaves a network letters and the end token to write: the scores of all others are 0."""
+    letters = [tokenizer.convert_tokens_to_ids(letter) for letter in "abcdefghijklmnopqrstuvwxyz"]
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    with torch.no_grad():
+        weight = network.get_output_embeddings().weight
+        kept = torch.zeros(weight.shape[0], 1)
+        kept[[*letters, end]] = FAR_ABOVE
+        weight.mul_(kept)
 
 
 def made_qwen2_5_vl(folder: Path, patch: pytest.MonkeyPatch, **parameters: Any) -> MadeDescriber:

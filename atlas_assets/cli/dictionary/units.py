@@ -73,7 +73,8 @@ PATTERNS = (
     (("luminance_mean", "luminance_std", "luminance_p01", "luminance_p99"), "luma, 0..255"),
     (("lab", "_lab", "lab_mean", "l_range", "a_range", "b_range"), "Lab"),
     (("_count", "attempts", "vector_dim", "lab_bins", "bins", "batch_size"), "count"),
-    (("attempt", "rank", "_number", "_page", "_version", "_index", "index", "class_id", "cudnn"), "number"),
+    (("attempt", "rank", "_number", "_page", "_version", "_index", "index"), "number"),
+    (("class_id", "process_id", "cudnn"), "number"),
 )
 """Units by the end of the name; the first that fits."""
 

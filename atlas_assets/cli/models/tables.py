@@ -7,9 +7,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.pins import model_sha
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.servers.records import start_command
+from atlas_resources.models.servers.running import why_without_server
+from atlas_resources.models.weights import without_weights
 
 WIDE_COLUMNS = 140
 """Terminal width from which all facts fit side by side."""
@@ -32,7 +36,20 @@ def _status(registry: Registry, spec: Spec) -> str:
     words = f"[{COLOURS[status.name]}]{status.name}[/]"
     words += ", active" if spec.key in registry.active else ""
     words += f", a variant of {spec.variant_of}" if spec.variant_of else ""
-    return words if status.name == "admitted" else f"{words}: {escape(status.reason)}"
+    if status.name != "admitted":
+        return f"{words}: {escape(status.reason)}"
+    waits = waits_for(registry.instruments[spec.key])
+    return f"{words}; waits for {escape(waits)}" if waits else words
+
+
+def waits_for(instrument: Instrument) -> str:
+    """What an admitted instrument waits for on this machine, with the commands; empty if it can run."""
+    words = []
+    if keys := without_weights(instrument):
+        words.append(f"weights: `atlas models pull {' '.join(keys)}`")
+    if why_without_server(instrument.spec):
+        words.append(f"its server: `{start_command(instrument.spec)}`")
+    return "; ".join(words)
 
 
 def _wide_table(registry: Registry, specs: Sequence[Spec]) -> Table:

@@ -46,7 +46,7 @@ def reproduce(
     """
     from atlas_assets.reproduction.repetition import Models, Repetition
     from atlas_resources.instruments.registry import read_registry
-    from atlas_resources.models.memory import DeviceLost
+    from atlas_resources.models.memory import ModelLost
 
     if (run is None) == (sample is None):
         raise fail("Give the id of a RUN, or --sample N: exactly one of the two.")
@@ -56,8 +56,8 @@ def reproduce(
         repetition = Repetition(dataset, sealed, registry.prompts, models)
         try:
             _repeat(repetition, is_quiet=is_json)
-        except DeviceLost as error:
-            raise fail(f"{error} Nothing is written of {sealed.run_id}. Fix: run it again in a new process") from None
+        except ModelLost as error:
+            raise fail(f"{error} Nothing is written of {sealed.run_id}. {error.fix}") from None
         result, path = repetition.write()
         results.append(result)
         if not is_json:

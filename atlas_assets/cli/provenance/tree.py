@@ -10,7 +10,7 @@ from rich.tree import Tree
 
 from atlas_assets.cli.provenance.answers import Row, short
 
-ORDER = ("run", "file", "source", "instrument", "preprocessing", "environment", "code")
+ORDER = ("run", "file", "source", "instrument", "preprocessing", "environment", "server", "code")
 """Kinds of nodes in the order that a run's are shown in; others come last."""
 
 

@@ -14,6 +14,7 @@ from atlas_assets.ui.regions import RegionCard, region_sheet
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.protocols import TextLine
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import ServerRecord
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
@@ -47,6 +48,11 @@ class RegionAnnotationWork:
         segments: PlateSegments = self._regions.prepare(plate, upstream, stopwatch)
         cuts = list(cut_segments(segments, self._crop))
         return SegmentsToDescribe(cuts, [card_of(cut) for cut in cuts])
+
+    @property
+    def server(self) -> ServerRecord | None:
+        """The server that answers for the loaded model; None for a model of this process."""
+        return getattr(self._interview.model, "server", None)
 
     def measure(self, batch: list[SegmentsToDescribe]) -> list[Measurement]:
         """A row per segment, question and attempt. Regions that a model finds on a crop are not placed on the plate."""

@@ -6,6 +6,7 @@ decoding would give the same again, and the rows say what was written.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,9 @@ from atlas_resources.instruments.prompts import AskedPrompt, prompt_columns
 from atlas_resources.instruments.spec.output import TextOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.texts.json_schemas import sha256_of
-from atlas_resources.models.protocols import Answer, Describer, Question, TextLine
+from atlas_resources.models.protocols import Answer, AnswerRefused, Describer, Question, TextLine
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.run_contracts import ServerRecord
 from atlas_resources.runs.sealing import Measurement
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
@@ -193,7 +195,7 @@ class PlateToDescribe:
 
 
 class AnsweringWork:
-    """Asks a model about a plate, one plate and one question at a time."""
+    """Asks a model about plates, one question at a time about each."""
 
     def __init__(self, spec: Spec, load: Callable[[], Any]):
         self.spec = spec
@@ -209,9 +211,32 @@ class AnsweringWork:
         earlier = earlier_answers(self.spec, plate, upstream) if self.spec.upstream else {}
         return PlateToDescribe(np.asarray(source), shrink(source, PREVIEW_PX), earlier)
 
-    def measure(self, batch: list[PlateToDescribe]) -> list[Measurement]:
-        """A row per question and attempt, in the order asked, each followed by its regions."""
-        return [self._measure_one(plate) for plate in batch]
+    @property
+    def server(self) -> ServerRecord | None:
+        """The server that answers for the loaded model; None for a model of this process."""
+        return getattr(self._interview.model, "server", None)
+
+    def measure(self, batch: list[PlateToDescribe]) -> list[Measurement | AnswerRefused]:
+        """A row per question and attempt, in the order asked, each followed by its regions.
+
+        Where the model allows it, several plates are asked about at once, and no plate's rows depend on the others'
+        order. A plate whose question is refused has the error in its place.
+        """
+        at_once = min(len(batch), getattr(self._interview.model, "concurrency", 1))
+        if at_once <= 1:
+            return [self._try_one(plate) for plate in batch]
+        with ThreadPoolExecutor(at_once, thread_name_prefix="ask") as pool:
+            try:
+                return list(pool.map(self._try_one, batch))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # what is not asked yet is not asked any more
+                raise
+
+    def _try_one(self, plate: PlateToDescribe) -> Measurement | AnswerRefused:
+        try:
+            return self._measure_one(plate)
+        except AnswerRefused as error:
+            return error
 
     def _measure_one(self, plate: PlateToDescribe) -> Measurement:
         attempts = self._interview.ask(plate.pixels, plate.earlier)

@@ -74,3 +74,44 @@ class ChatParameters(Decoding):
         if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
             raise ValueError(f"min_pixels is at most max_pixels, found {self.min_pixels} of {self.max_pixels}")
         return self
+
+
+class ServedChatParameters(Decoding):
+    """Parameters of `openai_chat`: a model that a server answers for.
+
+    The picture is made ready here, so that its size as sent is known: to a number of pixels between `min_pixels` and
+    `max_pixels`, and to sides that are multiples of `multiple_px`, bicubic.
+    """
+
+    no_repeat_ngram_size: int = Field(default=0, ge=0, le=0, description="0: no server takes it.")
+    chat_template_sha256: Sha256 | None = Field(
+        default=None, description="Of the snapshot's chat template, UTF-8. Required for admission."
+    )
+    min_pixels: int | None = Field(
+        default=None, gt=0, description="Fewest pixels of the picture as sent. Null: a small one is not enlarged."
+    )
+    max_pixels: int = Field(gt=0, description="Most pixels of the picture as sent.")
+    multiple_px: int = Field(
+        default=1,
+        ge=1,
+        description="Each side of the picture as sent is a multiple of it: a network whose own is the same, such as "
+        "Qwen2-VL with 28, does not resize the picture again.",
+    )
+    is_constrained: bool = Field(
+        default=True,
+        description="Whether the server is asked to keep an answer to its JSON Schema. A server that was found to "
+        "ignore schemas is refused. If not, an answer is validated and asked again.",
+    )
+    concurrency: int = Field(
+        default=4, ge=1, le=64, description="Plates of a batch that are asked about at once; 1 for strict repetition."
+    )
+    timeout_seconds: float = Field(default=300, gt=0, description="Limit of one request.")
+    retries: int = Field(
+        default=4, ge=0, le=10, description="Repetitions of a request after an error of the server or the connection."
+    )
+
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> "ServedChatParameters":
+        if self.min_pixels and self.min_pixels > self.max_pixels:
+            raise ValueError(f"min_pixels is at most max_pixels, found {self.min_pixels} of {self.max_pixels}")
+        return self

@@ -10,6 +10,7 @@ from atlas_resources.instruments.spec.weights import (
     GitWeights,
     HubWeights,
     LibraryWeights,
+    RepositoryWeights,
     SystemWeights,
     WeightFile,
     WheelWeights,
@@ -48,6 +49,8 @@ def model_sha(spec: Spec) -> str | None:
             return f"{spec.weights.library}=={spec.weights.version}"
         case WheelWeights():
             return spec.weights.requirement
+        case RepositoryWeights(repository=repository, model=model, version=version):
+            return f"{repository}:{model}/{version}"
     return None
 
 

@@ -12,6 +12,7 @@ from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem
 from atlas_resources.instruments.spec.numeric import Numeric, mode_of
 from atlas_resources.instruments.spec.output import TextOutput
+from atlas_resources.instruments.spec.served import Served
 from atlas_resources.instruments.spec.spec import Key, PromptPin, Spec
 
 KEPT = "kept"  # part of the instrument that all others of a segmenter read
@@ -20,7 +21,8 @@ KEPT = "kept"  # part of the instrument that all others of a segmenter read
 class Variant(Contract):
     """The file. What it leaves out is as in the other instrument; a mode that it states replaces the other's whole.
 
-    Parameters, output and prompts can be stated for a model that writes: each question is an instrument of its own.
+    Parameters, output and prompts can be stated for a model that writes: each question is an instrument of its own. So
+    is each program that serves it: `loader` and `served` are stated together, and the parameters then whole.
     """
 
     key: Key
@@ -29,8 +31,11 @@ class Variant(Contract):
     description: str | None = None
     numeric: Numeric | None = None
     upstream: str | None = None
+    loader: str | None = None
+    served: Served | None = None
     parameters: dict[str, int | float | str | bool] | None = Field(
-        default=None, description="Those that differ; the others are as in the other instrument."
+        default=None,
+        description="Those that differ; the others are as in the other instrument. With another loader, all of them.",
     )
     output: TextOutput | None = None
     prompts: list[PromptPin] | None = None
@@ -60,16 +65,20 @@ def resolve_variant(variant: Variant, base: Spec) -> Spec | list[FileProblem]:
     file, numeric, upstream = f"{variant.key}.yaml", variant.numeric or base.numeric, variant.upstream or base.upstream
     if variant.upstream and base.upstream is None:
         return [FileProblem(file, "upstream", repr(variant.upstream), f"none: {base.key} reads pixels")]
-    asked = asked_otherwise(base, variant.parameters, variant.output, variant.prompts)
+    served = _served_otherwise(base, variant)
+    own = base.model_copy(update={"parameters": {}}) if "loader" in served else base
+    asked = asked_otherwise(own, variant.parameters, variant.output, variant.prompts) | served
     if asked and base.role != "text":
         return [FileProblem(file, ", ".join(asked), "stated", f"none: {base.key} does not write text")]
     if mode_of(numeric) == mode_of(base.numeric) and upstream == base.upstream and not asked:
-        also = ", `parameters`, `prompts`" if base.role == "text" else ""
+        also = ", `parameters`, `prompts`, `served`" if base.role == "text" else ""
         expected = f"`numeric`{also} or `upstream` other than those of {base.key}"
         return [FileProblem(file, "(file)", "nothing that changes a result", expected)]
     differs = [f"in {mode_words(numeric)}"] if numeric and mode_of(numeric) != mode_of(base.numeric) else []
     differs += [f"from {upstream}"] if upstream and upstream != base.upstream else []
-    differs += [f"with other {' and '.join(asked)}"] if asked else []
+    differs += [f"by {served['served'].program} {served['served'].version}"] if "served" in served else []
+    others = [name for name in asked if name not in served] if "loader" not in served else []
+    differs += [f"with other {' and '.join(others)}"] if others else []
     words = ", ".join(differs)
     changed: dict[str, Any] = {
         "key": variant.key,
@@ -90,6 +99,12 @@ def resolve_variant(variant: Variant, base: Spec) -> Spec | list[FileProblem]:
             return [FileProblem(file, "key", repr(variant.key), expected)]
         changed["region"] = base.region.model_copy(update={"segmenter": segmenter, "part": part})
     return base.model_copy(update=changed)
+
+
+def _served_otherwise(base: Spec, variant: Variant) -> dict[str, Any]:
+    """The loader and the program that serves, where they are not those of `base`, by name."""
+    stated = {"loader": variant.loader, "served": variant.served}
+    return {name: value for name, value in stated.items() if value is not None and value != getattr(base, name)}
 
 
 def asked_otherwise(

@@ -17,8 +17,9 @@ class WeightFile(Contract):
     """One file of a model. Admission requires a digest only of weights; a digest that is given is always checked."""
 
     path: str
-    format: Literal["safetensors", "pickle", "onnx", "traineddata", "json", "text"] = Field(
-        description="json and text hold no weights: configuration, tokenizer, template."
+    format: Literal["safetensors", "pickle", "onnx", "traineddata", "gguf", "json", "text", "served"] = Field(
+        description="json and text hold no weights: configuration, tokenizer, template. `served` is whatever a server "
+        "reads and this project does not: its configuration, code and weights."
     )
     sha256: Sha256 | None = None
     size_bytes: int | None = None
@@ -108,6 +109,45 @@ class SystemWeights(Contract):
     files: list[WeightFile]
 
 
+class RepositoryWeights(Contract):
+    """One version of a model in a model repository of Triton, pinned by the digest of every file.
+
+    The server may run code that is in it, and reads its configuration there, so no file is without a digest. On disk it
+    is next to the hub's snapshots. A file without a url has to be put there by a person.
+    """
+
+    kind: Literal["repository"]
+    repository: str = Field(
+        pattern=REPOSITORY_PATTERN, description="Whose repository it is: owner/name, as people say."
+    )
+    model: str = Field(pattern=r"^\w[\w.-]{0,95}$", description="Name of the model: of its folder in the repository.")
+    version: int = Field(gt=0, description="Version of the model: the number that its folder has for a name.")
+    files: list[WeightFile] = Field(description="By their paths in the repository, which begin with the model's name.")
+
+    @property
+    def configuration(self) -> str:
+        """The path of the model's configuration."""
+        return f"{self.model}/config.pbtxt"
+
+    @model_validator(mode="after")
+    def _one_version_with_its_configuration(self) -> "RepositoryWeights":
+        paths = [file.path for file in self.files]
+        if self.configuration not in paths or not any(path.startswith(self._folder) for path in paths):
+            raise ValueError(f"expected {self.configuration} and the files in {self._folder}, found {', '.join(paths)}")
+        for file in self.files:
+            parts = file.path.split("/")
+            is_of_another = len(parts) > 2 and parts[1].isdigit() and not file.path.startswith(self._folder)
+            if parts[0] != self.model or {"", ".", ".."} & set(parts) or is_of_another:
+                raise ValueError(f"{file.path}: expected a file in {self.model}/ or {self._folder}")
+            if file.format != "served":
+                raise ValueError(f"{file.path}: expected format `served`, as only the server reads it")
+        return self
+
+    @property
+    def _folder(self) -> str:
+        return f"{self.model}/{self.version}/"
+
+
 class Algorithm(Contract):
     """No weights: an algorithm, pinned by the exact version of the library that computes it."""
 
@@ -116,7 +156,7 @@ class Algorithm(Contract):
     version: str
 
 
-FileWeights = HubWeights | LibraryWeights | GitWeights | WheelWeights | SystemWeights
+FileWeights = HubWeights | LibraryWeights | GitWeights | WheelWeights | SystemWeights | RepositoryWeights
 """Weights that are files on disk."""
 
 Weights = Annotated[FileWeights | Algorithm, Field(discriminator="kind")]

@@ -89,7 +89,8 @@ def edges_of_runs(runs: pl.DataFrame) -> pl.DataFrame:
     instrument = _Node("instrument", pl.col("fingerprint"), pl.col("fingerprint"), pl.col("instrument"))
     digest = pl.col("environment_sha256")
     environment = _Node("environment", digest, digest, pl.coalesce("accelerator", "device"))
-    by = runs.drop_nulls("code_git_sha")
+    by, served = runs.drop_nulls("code_git_sha"), _with_server_names(runs)
+    server = _Node("server", pl.col("server_sha256"), pl.col("server_sha256"), pl.col("server_name"))
     return pl.concat(
         [
             *(_edges(rows, RUN, "used", node) for rows, node in _inputs(read)),
@@ -98,6 +99,7 @@ def edges_of_runs(runs: pl.DataFrame) -> pl.DataFrame:
             _edges(runs, RUN, "used", instrument),
             _edges(runs, RUN, "used", _Node("preprocessing", pl.col("preprocess_tag"))),
             _edges(runs, RUN, "used", environment),
+            _edges(served, RUN, "used", server),
             _edges(by, RUN, "wasAssociatedWith", _Node("code", pl.col("code_git_sha"))),
         ]
     )
@@ -110,6 +112,12 @@ def _with_environments(runs: pl.DataFrame) -> pl.DataFrame:
     digests = [hashlib.sha256(value.encode()).hexdigest() for value in values]
     known = known.with_columns(pl.Series("environment_sha256", digests, pl.String))
     return runs.join(known, on=ENVIRONMENT, how="left", nulls_equal=True)
+
+
+def _with_server_names(runs: pl.DataFrame) -> pl.DataFrame:
+    """The runs for which a server answered, with its program, version and address."""
+    facts = [pl.col("server").str.json_path_match(f"$.{name}") for name in ("program", "version", "endpoint")]
+    return runs.drop_nulls("server_sha256").with_columns(server_name=pl.concat_str(facts, separator=" "))
 
 
 def _exploded(rows: pl.DataFrame, column: str, side: str) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Servers that answer for models: which of them an instrument may ask, and their clients.
+"""Servers that answer for models: their records, which of them an instrument may ask, and their clients.
 
 Programs are started in `serving`, never here.
 """

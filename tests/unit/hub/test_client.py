@@ -1,4 +1,4 @@
-"""Only three modules import what makes requests: the clients of the hub, of scans and of Dagster's web server."""
+"""Only few modules import what makes requests: the clients of the hub, of scans, of servers, and of Dagster's."""
 
 import ast
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from atlas_resources.files.project import PROJECT_ROOT
 
-TALKING = {"httpx2", "httpx", "requests", "aiohttp", "urllib3", "ftplib"}
+TALKING = {"httpx2", "httpx", "requests", "aiohttp", "urllib3", "ftplib", "tritonclient"}
 TALKING_MODULES = ("urllib.request", "http.client")
 HARMLESS = {
     "httpx2.SyncByteStream",
@@ -17,11 +17,13 @@ HARMLESS = {
     "huggingface_hub.errors",
     "huggingface_hub.file_download.repo_folder_name",
     "huggingface_hub.utils.WeakFileLock",
+    "tritonclient.grpc.model_config_pb2.ModelConfig",
 }
 CLIENTS = [
     PROJECT_ROOT / "atlas_assets" / "automation" / "server.py",
     PROJECT_ROOT / "atlas_resources" / "downloads" / "client.py",
     PROJECT_ROOT / "atlas_resources" / "hub" / "client.py",
+    PROJECT_ROOT / "atlas_resources" / "models" / "servers" / "triton_client.py",
 ]
 MODULES = [
     path

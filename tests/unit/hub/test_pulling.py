@@ -1,6 +1,7 @@
 """`atlas models pull` fetches exactly the pinned files, verifies them before a loader can find them, and resumes."""
 
 import os
+import re
 from pathlib import Path
 
 import huggingface_hub
@@ -21,6 +22,7 @@ from support.made_hubs import (
     spec_content,
 )
 from support.made_specs import content_of, with_field, write_spec
+from support.made_triton import triton_content
 
 from atlas_resources.hub.client import Hub
 from atlas_resources.models.weights import hub_offline
@@ -365,6 +367,24 @@ def test_weights_that_no_hub_has_are_reported_without_a_request(
     )
     assert f"there: {path}" in by_hand.stderr
     assert by_hand.exit_code == 1
+    assert bench.fake.requests == []
+
+
+def test_a_repository_of_triton_is_put_there_by_hand_unless_its_files_have_addresses(bench: Bench):
+    content = triton_content()
+    for file in content["weights"]["files"]:
+        file["sha256"] = "0" * 64
+    write_spec(bench.specs, content)
+    by_hand = bench.atlas("pull", "museum_encoder")
+    assert by_hand.exit_code == 1
+    assert (
+        "the spec gives no address to fetch plate_encoder/3/model.py from. Put the file of sha256 000" in by_hand.stderr
+    )
+    assert "/repository--museum--encoders/snapshots/plate_encoder-3/plate_encoder/3/model.py" in by_hand.stderr
+    content["weights"]["files"][1]["url"] = "https://example.org/model.py"
+    write_spec(bench.specs, content)
+    planned = bench.atlas("pull", "museum_encoder", "--dry-run")
+    assert re.search(r"to fetch .*museum_encoder: plate_encoder/3/model\.py", planned.stdout)
     assert bench.fake.requests == []
 
 

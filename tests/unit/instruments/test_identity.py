@@ -45,6 +45,7 @@ READER = "aesthetics_improved_clip_vit_large_patch14"
 REFUSED, OPEN_CLIP, PROCESSED = "eva_clip_8b", "clip_vit_huge_patch14_laion2b", "dinov2_base_518px"
 ONNX, FACES = "u2netp", "mtcnn_faces"
 LINES, BANDS = "ppocr_v6_small", "tesseract"
+SERVED = "qwen2_5_vl_7b_awq"
 OTHER_SHA256 = "0" * 64
 PINNED_JSON = {"path": "config.json", "format": "json", "sha256": OTHER_SHA256}
 
@@ -62,6 +63,7 @@ OTSU_TEXT = (
 )
 OTSU_FINGERPRINT = "4f172392e175392a9302936d634b162bf9a02086ff22d110c2f7c8a91e166bfc"
 
+THEIRS = {"endpoint": "https://gpu.example", "model_name": "qwen", "attested_by": "the computing centre"}
 CHANGES: list[tuple[str, FieldPath, object]] = [
     (HUB, ("model_id",), "openai/clip-vit-base-patch16"),
     (HUB, ("loader",), "dinov2"),
@@ -182,6 +184,20 @@ CHANGES: list[tuple[str, FieldPath, object]] = [
     ("trocr_base_printed", ("parameters", "lines_at_once"), 4),
     (TILED_SAM, ("preprocessing", "tiling", "overlap_px"), 128),
     (TILED_SAM, ("preprocessing", "tiling", "merge_iou"), 0.6),
+    (SERVED, ("served", "program"), "lmdeploy"),
+    (SERVED, ("served", "version"), "0.33.1"),
+    (SERVED, ("served", "flags", "seed"), 1),
+    (SERVED, ("served", "flags", "max-model-len"), 4096),
+    (SERVED, ("served", "flags", "limit-mm-per-prompt"), "{}"),
+    (SERVED, ("served", "flags", "mm-processor-kwargs"), "{}"),
+    (SERVED, ("served", "flags", "no-enable-prefix-caching"), "yes"),
+    (SERVED, ("served", "flags", "structured-outputs-config"), "{}"),
+    (SERVED, ("served",), {"program": "vllm", "version": "0.33.0", **THEIRS}),
+    (SERVED, ("parameters", "max_new_tokens"), 513),
+    (SERVED, ("parameters", "min_pixels"), 3137),
+    (SERVED, ("parameters", "max_pixels"), 1003521),
+    (SERVED, ("parameters", "multiple_px"), 14),
+    (SERVED, ("parameters", "concurrency"), 1),
 ]
 NO_CHANGES: list[tuple[str, FieldPath, object]] = [
     (BANDS, ("weights", "folder"), "/usr/share/tessdata"),
@@ -400,3 +416,15 @@ def test_a_preprocessing_tag_names_the_reference_before_the_digits_of_the_steps(
     assert (head, reference) == ("shortest_side224.bicubic.crop224", "transformers_pillow")
     unnamed = read(tmp_path, with_field(content_of(HUB), ("preprocessing", "reference"), None))
     assert preprocess_tag(unnamed) == f"{head}.{digits}"
+
+
+def test_where_somebody_elses_server_is_changes_nothing_and_who_vouches_for_it_does():
+    def digest(**changes: str) -> str:
+        content = with_field(
+            content_of(SERVED), ("served",), {"program": "vllm", "version": "0.33.0", **THEIRS, **changes}
+        )
+        return fingerprint(Spec.model_validate(content), 1)
+
+    assert digest(endpoint="http://10.0.0.7:8000") == digest()
+    assert digest(model_name="other") != digest()
+    assert digest(attested_by="somebody") != digest()

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "efficientnet_lite2": "test_efficientnet_lite.py",
     "aesthetic_head": "test_aesthetic_heads.py",
     "clip_prompts": "../catalogue/test_search.py",
+    "triton": "test_triton.py",
 }
 
 

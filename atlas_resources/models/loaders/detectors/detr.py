@@ -7,7 +7,7 @@ import torch
 from transformers import DetrForObjectDetection
 from transformers.image_transforms import center_to_corners_format
 
-from atlas_resources.instruments.loader_table import DetrParameters
+from atlas_resources.instruments.parameters.detecting import DetrParameters
 from atlas_resources.instruments.spec.output import OF_CONFIGURATION, BoxesOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._snapshots import load_whole

@@ -7,7 +7,7 @@ import torch
 from transformers import BertTokenizer, GroundingDinoForObjectDetection
 from transformers.image_transforms import center_to_corners_format
 
-from atlas_resources.instruments.loader_table import GroundingDinoParameters
+from atlas_resources.instruments.parameters.detecting import GroundingDinoParameters
 from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.output import BoxesOutput
 from atlas_resources.instruments.spec.spec import Spec

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 from torchvision.ops import nms
 
-from atlas_resources.instruments.loader_table import MtcnnParameters
+from atlas_resources.instruments.parameters.detecting import MtcnnParameters
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._state_dicts import build_empty, fill, read_tensors
 from atlas_resources.models.protocols import Detection
