@@ -134,6 +134,11 @@ MODELS = Table(
         Column("dtype", pl.String, "Declared numeric type."),
         Column("loader", pl.String, "Loader family and version."),
         Column("upstream", pl.String, "Instrument whose sealed results it reads; null if it reads pixels."),
+        Column(
+            "vectors_of",
+            pl.String,
+            "Embedding whose sealed vectors it reads besides; null unless it ranks keywords.",
+        ),
         Column("fingerprint", pl.String, "Present fingerprint; null unless admitted."),
         Column("failure_modes", pl.List(pl.String), "Known failure modes."),
         Column("sources", pl.List(pl.String), "Sources of what its spec states."),

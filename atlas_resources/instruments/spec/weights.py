@@ -17,8 +17,8 @@ class WeightFile(Contract):
     """One file of a model. Admission requires a digest only of weights; a digest that is given is always checked."""
 
     path: str
-    format: Literal["safetensors", "pickle", "onnx", "traineddata", "json", "text"] = Field(
-        description="json and text hold no weights: configuration, tokenizer, template."
+    format: Literal["safetensors", "pickle", "onnx", "traineddata", "sentencepiece", "json", "text"] = Field(
+        description="sentencepiece, json and text hold no weights: configuration, tokenizer, template."
     )
     sha256: Sha256 | None = None
     size_bytes: int | None = None

@@ -28,6 +28,8 @@ ELSEWHERE = {
     "efficientnet_lite2": "test_efficientnet_lite.py",
     "aesthetic_head": "test_aesthetic_heads.py",
     "clip_prompts": "../catalogue/test_search.py",
+    "siglip_prompts": "test_text_towers.py",
+    "open_clip_prompts": "test_text_towers.py",
 }
 
 
