@@ -129,6 +129,17 @@ class TextEmbedder(Protocol):
 
 
 @runtime_checkable
+class TemplateEmbedder(TextEmbedder, Protocol):
+    """A text tower with the templates that a keyword is put into.
+
+    Attributes:
+        templates: prompts of the kind `templates`, in order.
+    """
+
+    templates: Sequence[AskedPrompt]
+
+
+@runtime_checkable
 class TextScorer(Scorer, TextEmbedder, Protocol):
     """A scorer whose labels are texts. Its logits are the cosines of images and texts, scaled and shifted."""
 

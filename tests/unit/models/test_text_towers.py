@@ -16,7 +16,7 @@ from transformers import SiglipImageProcessorPil, pipeline
 from atlas_resources.instruments.prompts import read_prompts
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loading import load_model
-from atlas_resources.models.protocols import TextEmbedder, TextScorer
+from atlas_resources.models.protocols import TemplateEmbedder, TextScorer
 from atlas_resources.models.weights import WeightsMismatch
 
 TOLERANCE = 1e-5
@@ -160,8 +160,13 @@ def test_a_tower_that_ranks_has_no_prompts_of_its_own(siglip: MadeTower):
     pins = [pin for pin in siglip.spec.prompts or []][:1]
     spec = siglip.spec.model_copy(update=ranking_fields(siglip.spec, None, pins))
     model = load_model(spec, read_prompts().asked(pins))
-    assert isinstance(model, TextEmbedder)
+    assert isinstance(model, TemplateEmbedder)
     assert not isinstance(model, TextScorer)
+    assert [template.text for template in model.templates] == [
+        "an engraving",
+        "a photograph",
+        "a scan of a printed page",
+    ]
     np.testing.assert_allclose(model.embed_text(TEXTS), scorer(siglip.spec).embed_text(TEXTS), atol=TOLERANCE)
 
 

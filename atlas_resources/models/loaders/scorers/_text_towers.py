@@ -64,6 +64,18 @@ class PromptScorer:
         return logits.numpy(), scores.numpy()
 
 
+class TemplateTower:
+    """A text tower with the templates that its instrument pins."""
+
+    def __init__(self, tower: TextEmbedder, templates: Sequence[AskedPrompt]):
+        self.tower = tower
+        self.templates = list(templates)
+
+    def embed_text(self, texts: list[str]) -> np.ndarray:
+        """Returns the tower's text embeddings, not normalised: float32 [N, dim]."""
+        return self.tower.embed_text(texts)
+
+
 def tower_or_scorer(
     spec: Spec,
     tower: TextEmbedder,
@@ -72,14 +84,14 @@ def tower_or_scorer(
     scale: float,
     bias: float = 0.0,
     activation: str = PER_SET,
-) -> TextEmbedder | PromptScorer:
-    """The tower alone for an instrument that ranks texts of another one; a scorer of the prompts for a probe.
+) -> TemplateTower | PromptScorer:
+    """The tower with its templates for an instrument that ranks keywords; a scorer of the prompts for a probe.
 
     Raises:
         ValueError: the number of prompts or the activation is not the declared one.
     """
     if not isinstance(spec.output, ScoresOutput):
-        return tower
+        return TemplateTower(tower, prompts)
     if len(prompts) != spec.output.count:
         raise ValueError(f"{spec.key}: expected {spec.output.count} prompts, found {len(prompts)} in its sets")
     if spec.output.activation != activation:
