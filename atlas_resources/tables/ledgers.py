@@ -5,6 +5,7 @@ import polars as pl
 from atlas_resources.tables.completeness import COMPLETENESS
 from atlas_resources.tables.groundwork import FACTS, GROUNDWORK_FAILURES, HISTOGRAMS
 from atlas_resources.tables.intake import MANIFEST_COLUMNS, REFUSED_SCANS
+from atlas_resources.tables.records.benchmarks import BENCHMARKS
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.records.snapshots import SNAPSHOT_RUNS, SNAPSHOTS
 from atlas_resources.tables.records.withdrawals import WITHDRAWALS, WITHDRAWN_BY
@@ -212,6 +213,7 @@ LEDGERS: dict[str, Table] = {
         SNAPSHOTS,
         SNAPSHOT_RUNS,
         REPRODUCTIONS,
+        BENCHMARKS,
         WITHDRAWALS,
     )
 }
