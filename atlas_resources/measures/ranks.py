@@ -1,6 +1,7 @@
 """Ranks of things that several judges scored, and how stable they are when other judges are drawn."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import kendalltau, rankdata
@@ -18,7 +19,7 @@ class RankedScores:
         rank_low, rank_high: ranks between which the declared share of the draws is, int [N]; low is the better one.
         top_ratio: share of the draws in which the rank is among the top, 0..1, float64 [N].
         agreement: Kendall's tau-b of the ranks and those by each judge alone, -1..1, the mean over the judges; nan for
-            fewer than two things, or if all scores are equal.
+            fewer than two things, or if a judge scores all things equal.
     """
 
     score: np.ndarray
@@ -78,4 +79,5 @@ def _drawn_ranks(scores: np.ndarray, draws: int, seed: int) -> np.ndarray:
 def _agreement(ranks: np.ndarray, scores: np.ndarray) -> float:
     if len(ranks) < 2:
         return float("nan")
-    return float(np.mean([kendalltau(ranks, ranks_of(judge)).statistic for judge in scores]))
+    found: list[Any] = [kendalltau(ranks, ranks_of(judge)) for judge in scores]
+    return float(np.mean([one.statistic for one in found]))

@@ -80,7 +80,7 @@ def _text_tower(
     text, path = configuration["text_cfg"], weights.only_file()
     kept = {name: value for name, value in tensors.items() if name != COMPUTED}
     try:
-        config = bert_config(parameters, {name: tuple(value.shape) for name, value in kept.items()})
+        config: Any = bert_config(parameters, {name: tuple(value.shape) for name, value in kept.items()})
     except (KeyError, ValueError) as error:
         raise WeightsMismatch(
             f"{spec.key}: {path}: expected the weights of a BERT under {TOWER}transformer, found none named {error}. "
