@@ -71,14 +71,13 @@ def _entry(spec: Spec) -> LoaderEntry | None:
 def _missing_words(spec: Spec) -> list[str]:
     """A model that reads words has a tokenizer, a template and rules in files, all of which change what it writes."""
     entry, weights = _entry(spec), spec.weights
-    if entry is None or not entry.reads_words or not isinstance(weights, HubWeights):
+    if entry is None or not (entry.is_asked or entry.reads_words) or not isinstance(weights, HubWeights):
         return []
     files = [file for file in weights.files if file.format in WITHOUT_WEIGHTS and file.path != "config.json"]
     without = [file.path for file in files if file.sha256 is None]
     missing = [f"weights: no sha256 of {', '.join(without)}"] if without else []
     if not any(file.path.startswith("tokenizer") for file in weights.files):
         missing.append("weights: no file of the tokenizer")
-    missing += [] if spec.prompts or spec.ranking is None else ["prompts: no templates"]
     if "chat_template_sha256" in entry.parameters.__annotations__:
         missing += [] if "chat_template_sha256" in spec.parameters else ["parameters: no chat_template_sha256"]
         missing += [] if spec.prompts else ["prompts: no question"]
@@ -169,6 +168,7 @@ def missing_of_itself(spec: Spec) -> list[str]:
         *_missing_pins(spec),
         *_missing_configuration(spec),
         *_missing_words(spec),
+        *(["prompts: no templates"] if spec.ranking and not spec.prompts else []),
         *([] if spec.licence else ["licence: neither an SPDX id nor `unknown`"]),
         *_missing_output(spec),
         *_missing_labels(spec),

@@ -69,9 +69,9 @@ class LoaderEntry:
         reads: role of the upstream instrument whose sealed results it takes; None if it takes pixels.
         may_read: role of an upstream instrument whose sealed results it can take besides the pixels.
         has_own_steps: whether it computes the preprocessing of the model's own processor.
-        is_asked: whether its model answers questions (a `Describer`).
-        reads_words: whether it reads words with a tokenizer, and possibly rules of decoding, so that every file that
-            the spec names must have a digest.
+        is_asked: whether its model answers questions (a `Describer`). It reads a tokenizer and rules of decoding, so
+            every file that the spec names must have a digest.
+        reads_words: whether it reads words without answering; its tokenizer's files must have digests likewise.
         can_rank: whether its text tower can also rank the keywords of another instrument: role text, with `ranking`.
         has_attention: whether a declared attention kernel reaches its network.
         can_compile: whether its network can be compiled, in one piece.
@@ -113,7 +113,7 @@ def _tower(feature: PooledFeature) -> LoaderEntry:
     return LoaderEntry(module, 1, EMBEDDING, NoParameters, features, has_attention=True, can_compile=True)
 
 
-_describer = partial(LoaderEntry, version=1, roles=TEXT, may_read="text", is_asked=True, reads_words=True)
+_describer = partial(LoaderEntry, version=1, roles=TEXT, may_read="text", is_asked=True)
 _text_tower = partial(LoaderEntry, version=1, roles=frozenset({"probe", "text"}), reads="embedding", can_rank=True)
 
 

@@ -58,6 +58,10 @@ def test_it_is_admitted_with_both_that_it_reads_and_waits_for_either():
     assert missing_for_admission(ranking(), {**SPECS, VECTORS: idea}) == [f"ranking.vectors: {VECTORS} is not admitted"]
 
 
+def test_it_waits_for_templates():
+    assert missing_for_admission(ranking(prompts=[]), SPECS) == ["prompts: no templates"]
+
+
 def test_an_instrument_that_reads_itself_is_found_on_either_way():
     circle = KEYWORDS.model_copy(update={"upstream": "made_ranking"})
     assert missing_for_admission(ranking(), {**SPECS, "made_keywords": circle, "made_ranking": ranking()}) == [
