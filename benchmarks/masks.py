@@ -15,7 +15,7 @@ from PIL import Image
 from segment_anything import sam_model_registry
 
 from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster
-from atlas_resources.instruments.loader_table import SamParameters
+from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenerator, enlarged
 from atlas_resources.models.loaders.segmenters.point_prompts import fitted_size, point_grid

@@ -54,14 +54,14 @@ class Standing:
         version: what the results depend on besides the plate.
         plates_per_run: the most plates that one run should make.
         plates: the standing of each plate.
-        upstream: the asset whose results this one reads.
+        upstream: the assets whose results this one reads.
     """
 
     keys: tuple[dg.AssetKey, ...]
     version: str
     plates_per_run: int
     plates: tuple[PlateStanding, ...]
-    upstream: dg.AssetKey | None = None
+    upstream: tuple[dg.AssetKey, ...] = ()
 
     def pending(self, most_attempts: int | None) -> list[str]:
         """Missing plates that have failed fewer times than `most_attempts`; all missing plates if None."""
@@ -75,7 +75,7 @@ class Standing:
 
     @property
     def waiting(self) -> frozenset[str]:
-        """Plates that wait for the result of the asset that this one reads."""
+        """Plates that wait for the result of an asset that this one reads."""
         return frozenset(plate.plate_id for plate in self.plates if plate.is_waiting)
 
     def without(self, plate_ids: Set[str]) -> "Standing":
@@ -101,7 +101,7 @@ def _standing_of(plate: PlateState) -> PlateStanding:
 
 
 def read_standings(dataset: Dataset, instruments: Iterable[Instrument]) -> list[Standing]:
-    """The groundwork's standing, then each instrument's, after that of the one it reads; over every registered plate.
+    """The groundwork's standing, then each instrument's, after those of the ones it reads; over every registered plate.
 
     What is read, and how a plate's state is decided, is in `ledgers.completeness`.
     """
@@ -121,7 +121,7 @@ def _instrument_standing(instrument: Instrument, states: AssetStates) -> Standin
         instrument.identity.fingerprint,
         instrument.spec.max_partitions_per_run,
         _plates(states),
-        asset_key(instrument.upstream) if instrument.upstream else None,
+        tuple(asset_key(one) for one in instrument.reads),
     )
 
 

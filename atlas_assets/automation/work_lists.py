@@ -14,6 +14,8 @@ AUTOMATION_TAG = "atlas/automation"  # the sensor or schedule that requested a r
 BACKFILL_TAG = "atlas/backfill"  # the selection by which `atlas backfill` requested a run
 
 Lists = dict[dg.AssetKey, tuple[str, ...]]
+Undone = Mapping[dg.AssetKey, frozenset[str]]
+"""The plates of each asset that are not done."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class WorkList:
     """One run to request: the plates of each asset.
 
     Attributes:
-        plates: the plates that the run makes of each asset. An asset comes after the one that it reads.
+        plates: the plates that the run makes of each asset. An asset comes after those that it reads.
         first: a plate that all assets have. It is the partition that Dagster sees.
     """
 
@@ -52,36 +54,51 @@ def work_lists(standings: Sequence[Standing], most_attempts: int | None) -> list
     Assets without a plate in common have runs of their own.
 
     Args:
-        standings: of each asset; an asset comes after the one that it reads.
+        standings: of each asset; an asset comes after those that it reads.
         most_attempts: plates that failed as often are left out. None leaves out none.
     """
+    undone = {key: _not_done(standing) for standing in standings for key in standing.keys}
     runs: list[Lists] = []
     for standing in standings:
-        for number, chunk in enumerate(_chunks(standing, most_attempts, runs)):
+        for number, chunk in enumerate(_chunks(standing, most_attempts, runs, undone)):
             if number == len(runs):
                 runs.append({})
             if chunk:
                 runs[number].update(dict.fromkeys(standing.keys, chunk))
-    upstream = {key: standing.upstream for standing in standings for key in standing.keys if standing.upstream}
-    waiting = {standing.keys[0]: standing.waiting for standing in standings}
-    return [work for lists in runs for work in _with_a_plate_in_common(lists, upstream, waiting)]
+    by_key = {key: standing for standing in standings for key in standing.keys}
+    return [work for lists in runs for work in _with_a_plate_in_common(lists, by_key, undone)]
 
 
-def _chunks(standing: Standing, most_attempts: int | None, runs: Sequence[Lists]) -> list[tuple[str, ...]]:
+def _not_done(standing: Standing) -> frozenset[str]:
+    return frozenset(plate.plate_id for plate in standing.plates if not plate.is_done)
+
+
+def _chunks(
+    standing: Standing, most_attempts: int | None, runs: Sequence[Lists], undone: Undone
+) -> list[tuple[str, ...]]:
     """What each run has of an asset."""
     ready, size = standing.pending(most_attempts), standing.plates_per_run
     chunks = [ready[start : start + size] for start in range(0, len(ready), size)]
-    made = [lists.get(standing.upstream, ()) if standing.upstream else () for lists in runs]
+    made = [_made_for(standing, lists, undone) for lists in runs]
     count = max(len(chunks), len(made))
     chunks += [[] for _ in range(count - len(chunks))]
     for number, plate_ids in enumerate(made):
-        chunks[number] = [*chunks[number], *(plate_id for plate_id in plate_ids if plate_id in standing.waiting)]
+        chunks[number] = [*chunks[number], *plate_ids]
     return [tuple(chunk) for chunk in chunks]
 
 
-def _with_a_plate_in_common(
-    lists: Lists, upstream: Mapping[dg.AssetKey, dg.AssetKey], waiting: Mapping[dg.AssetKey, frozenset[str]]
-) -> list[WorkList]:
+def _made_for(standing: Standing, lists: Lists, undone: Undone) -> list[str]:
+    """The waiting plates of an asset for which a run makes all that is not done of what the asset reads."""
+    made = dict.fromkeys(plate_id for key in standing.upstream for plate_id in lists.get(key, ()))
+    return [
+        plate_id
+        for plate_id in made
+        if plate_id in standing.waiting
+        and all(plate_id in lists.get(key, ()) or plate_id not in undone.get(key, ()) for key in standing.upstream)
+    ]
+
+
+def _with_a_plate_in_common(lists: Lists, standings: Mapping[dg.AssetKey, Standing], undone: Undone) -> list[WorkList]:
     """Divides a run so that the assets of each part have a plate in common.
 
     Dagster knows one plate of a work list (see `tags_of`). If an asset did not make it, and the run failed, the UI
@@ -93,9 +110,9 @@ def _with_a_plate_in_common(
         first = max(counts, key=lambda plate_id: counts[plate_id])
         part: Lists = {}
         for key in [key for key, plate_ids in lists.items() if first in plate_ids]:
-            plate_ids = lists.pop(key)
-            if upstream.get(key) not in part:  # what it waits for is not made by this run
-                plate_ids = tuple(plate_id for plate_id in plate_ids if plate_id not in waiting.get(key, ()))
+            # Of what it waits for it keeps what this part makes: the other parts are other runs.
+            waiting, made = standings[key].waiting, _made_for(standings[key], part, undone)
+            plate_ids = tuple(one for one in lists.pop(key) if one not in waiting or one in made)
             if first in plate_ids:
                 part[key] = plate_ids
         if part:

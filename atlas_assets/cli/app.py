@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from atlas_assets.cli.backfill import backfill, selections
+from atlas_assets.cli.benchmarks.command import models_bench
 from atlas_assets.cli.demo import demo
 from atlas_assets.cli.dictionary.command import dictionary
 from atlas_assets.cli.export import export, export_prov, export_regions, export_sqlite
@@ -111,6 +112,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (models_app, "serve", models_serve),
     (models_app, "servers", models_servers),
     (models_app, "probe", models_probe),
+    (models_app, "bench", models_bench),
     (models_app, "docs", models_docs),
     (snapshot_app, "create", snapshot_create),
     (snapshot_app, "list", snapshot_list),

@@ -88,7 +88,7 @@ def _build_without_weights(instrument: Instrument, reason: str) -> dg.AssetSpec:
     """The node of an instrument that has to wait for weights. Of its edges it has those to other instruments."""
     return dg.AssetSpec(
         asset_key(instrument),
-        deps=[asset_key(instrument.upstream)] if instrument.upstream else [],
+        deps=[asset_key(one) for one in instrument.reads],
         partitions_def=PLATES,
         group_name=WITHOUT_WEIGHTS,
         description=f"**Cannot run here: {reason}**, then reload the code location.\n\n{describe(instrument)}",
@@ -102,7 +102,7 @@ def _build_without_weights(instrument: Instrument, reason: str) -> dg.AssetSpec:
 
 def _build_measuring(instrument: Instrument) -> dg.AssetsDefinition:
     spec, identity, key = instrument.spec, instrument.identity, asset_key(instrument)
-    inputs = [asset_key(instrument.upstream) if instrument.upstream else MANIFEST_KEY]
+    inputs = [asset_key(one) for one in instrument.reads] or [MANIFEST_KEY]
     # Dagster puts assets of equal policy into one run, where a plate that fails upstream holds back the whole step.
     plates_per_run = spec.max_partitions_per_run + instrument.depth
 

@@ -39,6 +39,7 @@ from atlas_resources.tables.ledgers import (
     RUNS,
     SEGMENT_SETS,
 )
+from atlas_resources.tables.records.benchmarks import BENCHMARKS
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.records.snapshots import SNAPSHOT_RUNS, SNAPSHOTS
 from atlas_resources.tables.records.withdrawals import WITHDRAWALS
@@ -210,6 +211,7 @@ def _ledgers_of_runs() -> list[_Ledger]:
         _Ledger(SNAPSHOTS, OF_RUNS, Origin({}, otherwise="`snapshots/`")),
         _Ledger(SNAPSHOT_RUNS, OF_RUNS, Origin({}, otherwise="`snapshots/`")),
         _Ledger(REPRODUCTIONS, OF_RUNS, Origin({}, otherwise="`reproductions/`")),
+        _Ledger(BENCHMARKS, OF_RUNS, Origin({}, otherwise="`benchmarks/`")),
     ]
 
 

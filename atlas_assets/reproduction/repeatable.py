@@ -3,7 +3,7 @@
 import hashlib
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -51,11 +51,13 @@ def require_repeatable(plate: Plate, run_id: str, spec: Spec) -> Repeatable:
     """
     try:
         manifest = read_manifest(plate, run_id)
-        upstream = _read_upstream(plate, manifest) if spec.upstream else None
+        upstream = _read_results(plate, manifest, spec) if spec.upstream else None
         _require_source(plate, manifest)
     except (OSError, LookupError, DatasetBroken) as error:
         raise NotRepeatable(str(error)) from error
-    if reason := why_other_fingerprint(spec, manifest.instrument, upstream and upstream.manifest.instrument):
+    vectors = upstream and upstream.vectors
+    read = (one and one.manifest.instrument for one in (upstream, vectors))
+    if reason := why_other_fingerprint(spec, manifest.instrument, *read):
         raise NotRepeatable(f"{reason}. {code_that_can(manifest.code)}")
     return Repeatable(plate, manifest, upstream)
 
@@ -70,15 +72,21 @@ def _require_source(plate: Plate, manifest: RunManifest) -> None:
         raise NotRepeatable(f"{change}. Fix: restore the registered file from a copy")
 
 
-def _read_upstream(plate: Plate, manifest: RunManifest) -> SealedResult:
-    """The upstream result that the manifest names among its inputs, not the plate's present one."""
+def _read_results(plate: Plate, manifest: RunManifest, spec: Spec) -> SealedResult:
+    """The results that the manifest names among its inputs, as one, not the plate's present ones."""
+    results = []
     for file in manifest.inputs[1:]:
         if match := UPSTREAM_PATH.fullmatch(file.path):
             sealed = read_manifest(plate, match[1])
             if match[2] == FILE_OF_ROLE[sealed.instrument.role]:
-                return SealedResult(sealed, file, _read_rows(plate, file))
-    found = ", ".join(file.path for file in manifest.inputs) or "none"
-    raise NotRepeatable(f"its manifest names no result of another instrument among its inputs, found {found}")
+                results.append(SealedResult(sealed, file, _read_rows(plate, file)))
+    if len(results) != len(spec.reads):
+        found = ", ".join(file.path for file in manifest.inputs) or "none"
+        raise NotRepeatable(
+            f"its manifest names {len(results) or 'no'} result{'s' if len(results) > 1 else ''} of another instrument "
+            f"among its inputs, found {found}"
+        )
+    return replace(results[0], vectors=results[1]) if spec.ranking else results[0]
 
 
 def _read_rows(plate: Plate, file: FileDigest) -> pl.DataFrame:
@@ -93,20 +101,26 @@ def _read_rows(plate: Plate, file: FileDigest) -> pl.DataFrame:
     return pl.read_parquet(io.BytesIO(content))
 
 
-def why_other_fingerprint(spec: Spec, sealed: InstrumentIdentity, upstream: InstrumentIdentity | None) -> str | None:
+def why_other_fingerprint(
+    spec: Spec,
+    sealed: InstrumentIdentity,
+    upstream: InstrumentIdentity | None,
+    vectors: InstrumentIdentity | None = None,
+) -> str | None:
     """Which part of the fingerprint is another with this code; None if the fingerprint is that of the sealed run.
 
     Args:
         spec: as the run recorded it.
         sealed: the identity that the run recorded.
         upstream: the identity of the instrument whose sealed result the run read.
+        vectors: that of the embedding whose sealed vectors it read besides.
     """
     entry = LOADERS.get(spec.loader or "")
     if entry is None:
         return f"loader: this code has none that is named {spec.loader!r}"
-    if fingerprint(spec, entry.version, upstream) == sealed.fingerprint:
+    if fingerprint(spec, entry.version, upstream, vectors) == sealed.fingerprint:
         return None
-    is_version_alone = fingerprint(spec, sealed.loader_version, upstream) == sealed.fingerprint
+    is_version_alone = fingerprint(spec, sealed.loader_version, upstream, vectors) == sealed.fingerprint
     pairs = {
         f"version of the loader {spec.loader}": (sealed.loader_version, entry.version),
         "loader": (sealed.loader, spec.loader),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from atlas_assets.roles.declared import ContractBroken, declared_preprocessing, sealed_rows, source_pixels
@@ -35,7 +36,7 @@ class TensorWork:
     def prepare(self, plate: Plate, upstream: SealedResult | None, stopwatch: Stopwatch) -> Any:
         """float32 [3, H, W] from the pixels, or float32 [dim], the raw vector of the whole plate."""
         if self._preprocess is None:
-            return _plate_vector(self.spec, plate, upstream)
+            return vector_input(plate_vector(self.spec, self.spec.upstream, plate, upstream))
         return self._preprocess(source_pixels(plate, stopwatch))
 
     def stack(self, batch: list[Any]) -> Any:
@@ -43,10 +44,19 @@ class TensorWork:
         return stack_inputs(batch)
 
 
-def _plate_vector(spec: Spec, plate: Plate, upstream: SealedResult | None) -> Any:
-    vectors = sealed_rows(spec, plate, upstream).filter(pl.col("scope") == "plate")["vector"]
+def plate_vector(spec: Spec, key: str | None, plate: Plate, sealed: SealedResult | None) -> np.ndarray:
+    """The raw vector of the whole plate, float32 [dim], from another instrument's sealed result.
+
+    Args:
+        spec: the instrument that reads it.
+        key: of the instrument that sealed it.
+        plate: the plate.
+        sealed: that instrument's result.
+
+    Raises:
+        ContractBroken: there is no result, or not one vector of the plate in it.
+    """
+    vectors = sealed_rows(spec, plate, sealed).filter(pl.col("scope") == "plate")["vector"]
     if len(vectors) != 1:
-        raise ContractBroken(
-            f"{spec.key}: expected one vector of {plate.id} from {spec.upstream}, found {len(vectors)}"
-        )
-    return vector_input(vectors[0].to_numpy())
+        raise ContractBroken(f"{spec.key}: expected one vector of {plate.id} from {key}, found {len(vectors)}")
+    return vectors[0].to_numpy()

@@ -32,6 +32,7 @@ WORKS = {
 CROPS_WORKS = {"embedding": "regions.embedding.RegionEmbeddingWork", "text": "regions.annotation.RegionAnnotationWork"}
 """The class of each role that can be shown segments."""
 ANSWERING_WORK = "text.answering.AnsweringWork"
+RANKING_WORK = "text.ranking.RankingWork"
 
 
 def build_work(instrument: Instrument, load: Callable[[], Any]) -> Work:
@@ -50,6 +51,8 @@ def work_path(spec: Spec) -> str:
     """Module and name of the work. Of a model that is asked, even lettering is an answer."""
     if spec.region and spec.region.crop:
         return CROPS_WORKS[spec.role]
+    if spec.ranking:
+        return RANKING_WORK
     return ANSWERING_WORK if LOADERS[spec.loader or ""].is_asked else WORKS[spec.role]
 
 

@@ -1,4 +1,4 @@
-"""A plate with the lines that were read on it, or beside what was answered, as a small JPEG; and texts as a table.
+"""A plate with the lines that were read on it, or beside what was written, as a small JPEG; and texts as a table.
 
 What a model read or wrote is data: in Markdown it is escaped, so that it is shown as it is.
 """
@@ -24,7 +24,7 @@ SHOWN = 16
 """Lines that a preview and a table show at most."""
 SHOWN_CHARACTERS = 1000
 """Characters of a text in a table at most."""
-PANEL_PX, LINE_PX = 260, 16
+PANEL_PX, SCALE_PX, LINE_PX = 260, 120, 16
 PAPER, INK = (255, 255, 255), (30, 30, 30)
 
 
@@ -89,11 +89,76 @@ def answers_card(image: Image.Image, answers: Sequence[tuple[str, str]]) -> byte
     return jpeg_within(picture)
 
 
+@dataclass(frozen=True)
+class RankedKeyword:
+    """A keyword with its cosine, its rank, and the interval of the rank."""
+
+    text: str
+    cosine: float
+    rank: int
+    rank_low: int
+    rank_high: int
+
+
+def ranking_card(image: Image.Image | None, keywords: Sequence[RankedKeyword]) -> bytes:
+    """The plate, and beside it its first keywords with their cosines, and the interval of each rank as a line.
+
+    Args:
+        image: RGB, sRGB; None leaves the plate out.
+        keywords: by rank.
+    """
+    plate = shrink(image, PREVIEW_PX) if image else Image.new("RGB", (0, 0))
+    shown, last = keywords[:SHOWN], max((one.rank_high for one in keywords), default=1)
+    height = max(plate.height, (len(shown) + 2) * LINE_PX)
+    picture = Image.new("RGB", (plate.width + PANEL_PX + SCALE_PX, height), PAPER)
+    picture.paste(plate, (0, 0))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=11)
+    left, right = plate.width + PANEL_PX, plate.width + PANEL_PX + SCALE_PX - 12
+
+    def at(rank: int) -> float:
+        return left + (right - left) * (rank - 1) / max(1, last - 1)
+
+    for place, text in ((1, "1"), (last, str(last))):
+        draw.text((at(place), 2), text, fill=FAINT, font=font, anchor="ma")
+    draw.text((plate.width + 6, 2), "rank  keyword, cosine; interval of the rank", fill=FAINT, font=font)
+    for number, one in enumerate(shown, start=1):
+        top, colour = number * LINE_PX + 2, SEGMENT_COLOURS[(number - 1) % len(SEGMENT_COLOURS)]
+        cosine = f" {one.cosine:.3f}"
+        words = fit_text(" ".join(one.text.split()), font, PANEL_PX - 40 - font.getlength(cosine))
+        draw.text((plate.width + 6, top), str(one.rank), fill=colour, font=font)
+        draw.text((plate.width + 28, top), words + cosine, fill=INK, font=font)
+        middle = top + LINE_PX / 2 - 1
+        draw.line([(at(one.rank_low), middle), (at(one.rank_high), middle)], fill=colour, width=2)
+        draw.ellipse([at(one.rank) - 3, middle - 3, at(one.rank) + 3, middle + 3], fill=colour)
+    if len(keywords) > SHOWN:
+        draw.text(
+            (plate.width + 6, (len(shown) + 1) * LINE_PX + 2), f"and {len(keywords) - SHOWN} more", fill=INK, font=font
+        )
+    return jpeg_within(picture)
+
+
 def text_metadata(plate: Plate, manifest: RunManifest) -> dict[str, Any]:
-    """The texts of a sealed run as a table, those with the best scores, in the order of their ids."""
+    """The texts of a sealed run as a table: those with the best scores, in the order of their ids; keywords by rank."""
+    rows = pl.read_parquet(result_path(plate, manifest))
+    if rows.height and rows["form"][0] == "ranking":
+        return {"keywords": Markdown(ranking_table(rows))}
     columns = ["text_id", "text", "score", "is_above_threshold", "status"]
-    rows = pl.read_parquet(result_path(plate, manifest), columns=columns)
-    return {"lines": Markdown(text_table(rows))} if rows.height else {}
+    return {"lines": Markdown(text_table(rows.select(columns)))} if rows.height else {}
+
+
+def ranking_table(rows: pl.DataFrame) -> str:
+    """Ranked keywords as a Markdown table, by rank, up to SHOWN.
+
+    Args:
+        rows: text, cosine, rank, rank_low, rank_high and top_ratio.
+    """
+    columns = ("rank", "text", "cosine", "rank_low", "rank_high", "top_ratio")
+    lines = ["| rank | keyword | cosine | interval of the rank | among the top |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {rank} | {escaped(text)} | {cosine:.3f} | {low} to {high} | {top:.0%} |"
+        for rank, text, cosine, low, high, top in rows.sort("rank", "text_id").head(SHOWN).select(columns).iter_rows()
+    ]
+    return "\n".join(lines) + (f"\n\n{rows.height - SHOWN} more" if rows.height > SHOWN else "")
 
 
 def text_table(rows: pl.DataFrame) -> str:

@@ -16,7 +16,9 @@ from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
 from atlas_resources.catalogue.plate_index import index_columns, plate_index
 from atlas_resources.catalogue.run_views import FAILURES, LATEST_REPRODUCTIONS, SECONDS, SERVERS
 from atlas_resources.catalogue.segment_flags import SEGMENT_SET_FLAGS
-from atlas_resources.catalogue.texts import TITLE_CONFLICTS
+from atlas_resources.catalogue.texts import stages
+from atlas_resources.catalogue.texts.candidates import STAGE_CANDIDATES
+from atlas_resources.catalogue.texts.titles import TITLE_CONFLICTS
 from atlas_resources.catalogue.views import HISTOGRAM_BINS, REGIONS, instrument_views
 from atlas_resources.files.durable import sweep_leftovers, sync_folder
 from atlas_resources.files.stated_digests import state_digest
@@ -47,6 +49,7 @@ def views_of(registry: Registry) -> Iterator[View]:
     yield from instrument_views(registry)
     yield from commercial_views()
     yield from (SEGMENT_SET_FLAGS, detections.COUNTS, detections.RELATIONS, TITLE_CONFLICTS)
+    yield from (*stages.VIEWS, STAGE_CANDIDATES)
 
 
 def _fill(connection: "duckdb.DuckDBPyConnection", tables: Iterable[View], index: View, registry: Registry) -> None:

@@ -71,7 +71,7 @@ def _entry(spec: Spec) -> LoaderEntry | None:
 def _missing_words(spec: Spec) -> list[str]:
     """A model that reads words has a tokenizer, a template and rules in files, all of which change what it writes."""
     entry, weights = _entry(spec), spec.weights
-    if entry is None or not entry.is_asked or not isinstance(weights, HubWeights):
+    if entry is None or not (entry.is_asked or entry.reads_words) or not isinstance(weights, HubWeights):
         return []
     words = [file for file in weights.files if file.format in WITHOUT_WEIGHTS]
     # What a server reads of config.json is not compared with `configuration`.
@@ -142,18 +142,24 @@ def _misplaced_tiles(spec: Spec) -> list[str]:
 
 
 def _missing_upstream(spec: Spec, others: Mapping[str, Spec]) -> list[str]:
-    """Why the instrument that this one reads may not run."""
-    seen, key = [spec.key], spec.upstream
-    while key is not None:
-        if key not in others:
-            return [f"upstream: there is no instrument {key!r}"]
-        if key in seen:
-            return [f"upstream: {' reads '.join([*seen, key])}"]
-        seen.append(key)
-        key = others[key].upstream
-    if spec.upstream is None or not missing_for_admission(others[spec.upstream], others):
-        return []
-    return [f"upstream: {spec.upstream} is not admitted"]
+    """Why the instruments that this one reads may not run."""
+    missing = []
+    for key in spec.reads:
+        field = "upstream" if key == spec.upstream else "ranking.vectors"
+        if broken := _broken_chain((spec.key,), key, others):
+            missing.append(f"{field}: {broken}")
+        elif missing_for_admission(others[key], others):
+            missing.append(f"{field}: {key} is not admitted")
+    return missing
+
+
+def _broken_chain(readers: tuple[str, ...], key: str, others: Mapping[str, Spec]) -> str:
+    """Which instrument is missing, or read by itself, among a read one and all that it reads; empty if none is."""
+    if key not in others:
+        return f"there is no instrument {key!r}"
+    if key in readers:
+        return " reads ".join([*readers, key])
+    return next(filter(None, (_broken_chain((*readers, key), one, others) for one in others[key].reads)), "")
 
 
 def missing_of_itself(spec: Spec) -> list[str]:
@@ -164,6 +170,7 @@ def missing_of_itself(spec: Spec) -> list[str]:
         *_missing_pins(spec),
         *_missing_configuration(spec),
         *_missing_words(spec),
+        *(["prompts: no templates"] if spec.ranking and not spec.prompts else []),
         *([] if spec.licence else ["licence: neither an SPDX id nor `unknown`"]),
         *_missing_output(spec),
         *_missing_labels(spec),

@@ -1,4 +1,4 @@
-"""An instrument: its spec, the identity that every result carries, the instrument it reads and the prompts it asks."""
+"""An instrument: its spec, the identity that every result carries, the instruments it reads and the prompts it asks."""
 
 import hashlib
 import json
@@ -29,9 +29,9 @@ class InstrumentIdentity(Contract):
     loader: str = Field(description="Family of the code that loads the model.")
     loader_version: int = Field(description="Version of that code; raised when its numbers change.")
     fingerprint: Sha256 = Field(description="sha256 over everything in the instrument that can change a result.")
-    licence: str = Field(description="SPDX id, or unknown; includes the licence of the instrument that it reads.")
+    licence: str = Field(description="SPDX id, or unknown; includes the licences of the instruments that it reads.")
     commercial_use: Literal["yes", "no", "unknown"] = Field(
-        description="Whether the licence allows commercial use: the stricter of its own and of the instrument it reads."
+        description="Whether the licence allows commercial use: the strictest of its own and those it reads."
     )
 
 
@@ -44,12 +44,19 @@ class Instrument:
         identity: what it is known by; part of every sealed run and ledger row.
         upstream: the instrument whose sealed results it reads; None if it reads pixels only.
         prompts: the prompts that its spec pins, in order.
+        vectors: the embedding whose sealed vectors it reads besides; None unless it ranks keywords.
     """
 
     spec: Spec
     identity: InstrumentIdentity
     upstream: Optional["Instrument"] = None
     prompts: tuple[AskedPrompt, ...] = ()
+    vectors: Optional["Instrument"] = None
+
+    @property
+    def reads(self) -> tuple["Instrument", ...]:
+        """The instruments whose sealed results it reads, upstream first; empty if it reads pixels only."""
+        return tuple(one for one in (self.upstream, self.vectors) if one is not None)
 
     @property
     def key(self) -> str:
@@ -63,8 +70,8 @@ class Instrument:
 
     @property
     def depth(self) -> int:
-        """How many instruments are between this one and the pixels."""
-        return 0 if self.upstream is None else 1 + self.upstream.depth
+        """How many instruments are between this one and the pixels, at most."""
+        return max((1 + one.depth for one in self.reads), default=0)
 
     @property
     def is_gpu(self) -> bool:
@@ -73,13 +80,19 @@ class Instrument:
         return spec.served is None and spec.numeric is not None and spec.numeric.device == "cuda"
 
 
-def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | None = None) -> str:
+def fingerprint(
+    spec: Spec,
+    loader_version: int,
+    upstream: InstrumentIdentity | None = None,
+    vectors: InstrumentIdentity | None = None,
+) -> str:
     """sha256 over everything that can change a result. Prose, licence and batch size are not part of it.
 
     Args:
         spec: the instrument.
         loader_version: version of the loader's code, from the registry.
         upstream: the instrument that it reads.
+        vectors: the embedding that it reads besides, if it ranks keywords.
     """
     weights = [] if spec.weights is None or isinstance(spec.weights, Algorithm) else spec.weights.files
     payload = {
@@ -101,6 +114,8 @@ def fingerprint(spec: Spec, loader_version: int, upstream: InstrumentIdentity | 
         payload["own_preprocessing"] = spec.own_preprocessing.model_dump()
     if spec.upstream:
         payload["upstream"] = [spec.upstream, upstream and upstream.fingerprint]
+    if spec.ranking:
+        payload["ranking"] = [spec.ranking.model_dump(), vectors and vectors.fingerprint]
     if spec.region and spec.region.crop:
         payload["crop"] = spec.region.crop.model_dump()
     if spec.prompts:
@@ -129,26 +144,33 @@ def preprocess_tag(spec: Spec) -> str:
     return f"{cut}{resize}.{steps.interpolation}.{crop}.{reference}{digest}"
 
 
-def _terms(licence: Licence, upstream: InstrumentIdentity | None) -> Licence:
-    """The terms of what is made from another instrument's rows: both licences hold, the narrower use counts."""
-    if upstream is None:
-        return licence
-    both = sorted({licence.spdx, *upstream.licence.split(" AND ")})
-    uses = (licence.commercial_use, upstream.commercial_use)
-    narrower = next(use for use in ("no", "unknown", "yes") if use in uses)
-    return licence.model_copy(update={"spdx": " AND ".join(both), "commercial_use": narrower})
+def _terms(licence: Licence, *read: InstrumentIdentity | None) -> Licence:
+    """The terms of what is made from other instruments' rows: all licences hold, the narrowest use counts."""
+    for one in read:
+        if one is not None:
+            both = sorted({*licence.spdx.split(" AND "), *one.licence.split(" AND ")})
+            uses = (licence.commercial_use, one.commercial_use)
+            narrower = next(use for use in ("no", "unknown", "yes") if use in uses)
+            licence = licence.model_copy(update={"spdx": " AND ".join(both), "commercial_use": narrower})
+    return licence
 
 
-def identity(spec: Spec, loader_version: int, upstream: InstrumentIdentity | None = None) -> InstrumentIdentity:
+def identity(
+    spec: Spec,
+    loader_version: int,
+    upstream: InstrumentIdentity | None = None,
+    vectors: InstrumentIdentity | None = None,
+) -> InstrumentIdentity:
     """The part of the spec that every sealed run and ledger row carries.
 
     Args:
         spec: the instrument.
         loader_version: version of the loader's code, from the registry.
         upstream: the instrument that it reads.
+        vectors: the embedding that it reads besides, if it ranks keywords.
 
     Raises:
-        ValueError: the spec is not admitted, or `upstream` is not the instrument it declares.
+        ValueError: the spec is not admitted, or `upstream` or `vectors` is not the instrument it declares.
     """
     missing = missing_of_itself(spec)
     sha = model_sha(spec)
@@ -156,9 +178,11 @@ def identity(spec: Spec, loader_version: int, upstream: InstrumentIdentity | Non
         status = status_of(spec)
         what = "refused" if status.name == "refused" else "an idea, not an instrument"
         raise ValueError(f"{spec.key} is {what}: {status.reason}. {status.fix(spec.variant_of or spec.key)}")
-    if (upstream and upstream.key) != spec.upstream:
-        raise ValueError(f"{spec.key}: expected the identity of {spec.upstream}, found {upstream and upstream.key}")
-    terms = _terms(spec.licence, upstream)
+    ranked_by = spec.ranking and spec.ranking.vectors
+    for given, declared in ((upstream, spec.upstream), (vectors, ranked_by)):
+        if (given and given.key) != declared:
+            raise ValueError(f"{spec.key}: expected the identity of {declared}, found {given and given.key}")
+    terms = _terms(spec.licence, upstream, vectors)
     return InstrumentIdentity(
         key=spec.key,
         role=spec.role,
@@ -168,7 +192,7 @@ def identity(spec: Spec, loader_version: int, upstream: InstrumentIdentity | Non
         preprocess_tag=preprocess_tag(spec),
         loader=spec.loader,
         loader_version=loader_version,
-        fingerprint=fingerprint(spec, loader_version, upstream),
+        fingerprint=fingerprint(spec, loader_version, upstream, vectors),
         licence=terms.spdx,
         commercial_use=terms.commercial_use,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem, problems_of
@@ -18,7 +18,9 @@ from atlas_resources.instruments.parameters.detecting import (
     MtcnnParameters,
 )
 from atlas_resources.instruments.parameters.onnx import OnnxParameters
+from atlas_resources.instruments.parameters.open_clip import OpenClipParameters, OpenClipTextParameters
 from atlas_resources.instruments.parameters.reading import PpocrParameters, TesseractParameters, TrocrParameters
+from atlas_resources.instruments.parameters.segmenting import OtsuParameters, SamParameters, U2NetParameters
 from atlas_resources.instruments.parameters.tensors import TritonParameters
 from atlas_resources.instruments.parameters.writing import (
     CaptionerParameters,
@@ -31,73 +33,15 @@ from atlas_resources.instruments.spec.output import PooledFeature, VectorOutput
 from atlas_resources.instruments.spec.spec import Role, Spec
 from atlas_resources.measures.masks.pruning import PruningRules
 
-OPEN_CLIP_SNAPSHOT = "snapshot"  # instead of the name of an architecture
-
 
 class NoParameters(Contract):
     """A loader without parameters."""
-
-
-class OtsuParameters(Contract):
-    """Parameters of `otsu_luma`. Ratios are of the working raster's area."""
-
-    min_area_ratio: float = Field(gt=0, lt=1)
-    max_regions: int = Field(gt=0)
-
-
-class SamParameters(Contract):
-    """Parameters of automatic mask generation, by the names and with the defaults of segment-anything 1.0."""
-
-    points_per_side: int = Field(gt=0)
-    points_per_batch: int = Field(gt=0)
-    pred_iou_thresh: float = Field(ge=0, le=1)
-    stability_score_thresh: float = Field(ge=0, le=1)
-    stability_score_offset: float = Field(
-        default=1.0, gt=0, description="By how much the logits' threshold is raised and lowered."
-    )
-    box_nms_thresh: float = Field(ge=0, le=1)
-    crop_n_layers: int = Field(default=0, ge=0, le=4)
-    crop_overlap_ratio: float = Field(default=512 / 1500, gt=0, lt=1)
-    crop_n_points_downscale_factor: int = Field(default=1, gt=0)
-    crop_nms_thresh: float = Field(default=0.7, ge=0, le=1)
-    crop_nms_order: Literal["smaller_crops_first", "predicted_iou"] = Field(
-        default="smaller_crops_first",
-        description="Which of two similar masks is kept; transformers' pipeline keeps by predicted IoU.",
-    )
-    min_mask_region_area: int = Field(default=0, ge=0, description="Pixels of the working raster.")
-
-    @model_validator(mode="after")
-    def _every_layer_has_points(self) -> "SamParameters":
-        factor = self.crop_n_points_downscale_factor**self.crop_n_layers
-        if self.points_per_side < factor:
-            raise ValueError(
-                f"points_per_side must be at least {factor}, found {self.points_per_side}: no point would be left"
-            )
-        return self
-
-
-class U2NetParameters(Contract):
-    """Parameters of `u2net`."""
-
-    saliency_threshold: float = Field(
-        gt=0, lt=1, description="Of saliency rescaled from its minimum and maximum to 0..1."
-    )
 
 
 class HeadParameters(Contract):
     """The network that reads the embedding: one linear layer, or the five of the improved aesthetic predictor."""
 
     head: Literal["linear", "perceptron"]
-
-
-class OpenClipParameters(Contract):
-    """Parameters of `open_clip`: its architecture, and the weights whose preprocessing is compared."""
-
-    architecture: str = Field(
-        pattern=r"^[\w-]+$",
-        description="A name of open_clip's own configurations, or `snapshot`: the pinned open_clip_config.json.",
-    )
-    pretrained_tag: str | None = Field(default=None, description="The library's name of the weights.")
 
 
 @dataclass(frozen=True)
@@ -115,6 +59,8 @@ class LoaderEntry:
         has_own_steps: whether it computes the preprocessing of the model's own processor.
         is_asked: whether its model answers questions (a `Describer`). It reads a tokenizer and rules of decoding, so
             every file that the spec names must have a digest.
+        reads_words: whether it reads words without answering; its tokenizer's files must have digests likewise.
+        can_rank: whether its text tower can also rank the keywords of another instrument: role text, with `ranking`.
         has_attention: whether a declared attention kernel reaches its network.
         can_compile: whether its network can be compiled, in one piece.
         is_cpu_only: whether it computes in float32 on the CPU, whatever is declared.
@@ -130,6 +76,8 @@ class LoaderEntry:
     may_read: Role | None = None
     has_own_steps: bool = False
     is_asked: bool = False
+    reads_words: bool = False
+    can_rank: bool = False
     has_attention: bool = False
     can_compile: bool = False
     is_cpu_only: bool = False
@@ -156,6 +104,7 @@ def _tower(feature: PooledFeature) -> LoaderEntry:
 
 
 _describer = partial(LoaderEntry, version=1, roles=TEXT, may_read="text", is_asked=True)
+_text_tower = partial(LoaderEntry, version=1, roles=frozenset({"probe", "text"}), reads="embedding", can_rank=True)
 
 
 LOADERS: dict[str, LoaderEntry] = {
@@ -190,8 +139,10 @@ LOADERS: dict[str, LoaderEntry] = {
     "aesthetic_head": LoaderEntry(
         f"{ROOM}.scorers.aesthetic_head", 1, frozenset({"probe"}), HeadParameters, reads="embedding"
     ),
-    "clip_prompts": LoaderEntry(
-        f"{ROOM}.scorers.clip_prompts", 1, frozenset({"probe"}), NoParameters, reads="embedding"
+    "clip_prompts": _text_tower(module=f"{ROOM}.scorers.clip_prompts", parameters=NoParameters),
+    "siglip_prompts": _text_tower(module=f"{ROOM}.scorers.siglip_prompts", parameters=NoParameters, reads_words=True),
+    "open_clip_prompts": _text_tower(
+        module=f"{ROOM}.scorers.open_clip_prompts", parameters=OpenClipTextParameters, reads_words=True
     ),
     "detr": LoaderEntry(f"{ROOM}.detectors.detr", 1, frozenset({"detection"}), DetrParameters),
     "grounding_dino": LoaderEntry(
@@ -250,6 +201,9 @@ def _unserved(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProblem]:
     if entry.is_served != (spec.served is not None):
         expected = "the program that serves the model" if entry.is_served else f"null: {spec.loader} loads the model"
         problems.append(FileProblem(file, "served", "stated" if spec.served else "null", expected))
+    if (spec.ranking is not None) != (entry.can_rank and spec.role == "text"):
+        expected = f"how {spec.loader} ranks keywords" if spec.ranking is None else f"null: {spec.loader} ranks none"
+        problems.append(FileProblem(file, "ranking", "stated" if spec.ranking else "null", expected))
     features = entry.pooled_features
     if isinstance(spec.output, VectorOutput) and features and spec.output.pooled_feature not in features:
         expected = f"{' or '.join(sorted(features))} for {spec.loader}"

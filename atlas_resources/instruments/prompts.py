@@ -26,6 +26,8 @@ RECORD_COMMAND = "`atlas models prompts record`"
 
 PromptName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 LONGEST_LABEL = 200  # characters of a prompt that is no question
+KEYWORD = "{}"
+"""Where a template takes a keyword."""
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -55,11 +57,12 @@ class PromptSet(Contract):
 
     `alternatives` compete: a score says which of them a picture is nearer to. `objects` are searched for one by one.
     `questions` are put to a model that writes, one by one; `{caption}` in one stands for what that stage answered.
+    `templates` each stand around a keyword, whose place is `{}`.
     """
 
     set: PromptName
     version: int = Field(ge=1)
-    kind: Literal["alternatives", "objects", "questions"]
+    kind: Literal["alternatives", "objects", "questions", "templates"]
     description: str
     prompts: list[Prompt] = Field(min_length=1)
     json_schema: SchemaPin | None = Field(
@@ -72,8 +75,10 @@ class PromptSet(Contract):
             values = [getattr(prompt, name) for prompt in self.prompts]
             if len(set(values)) != len(values):
                 raise ValueError(f"each {name} must be unique in a set")
-        if self.kind == "alternatives" and len(self.prompts) < 2:
-            raise ValueError("alternatives must be at least two")
+        if self.kind in ("alternatives", "templates") and len(self.prompts) < 2:
+            raise ValueError(f"{self.kind} must be at least two")
+        if self.kind == "templates" and any(one.text.count(KEYWORD) != 1 for one in self.prompts):
+            raise ValueError(f"each of the templates must have {KEYWORD} once")
         return self
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from atlas_resources.instruments.roster import ROSTER_NAME, Roster, read_roster,
 from atlas_resources.instruments.spec.output import TextOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.variant import Variant, resolve_variants, schema_of
+from atlas_resources.instruments.texts.rankings import problems_with_ranking
 from atlas_resources.instruments.texts.stage_plans import read_stage_plans
 
 NOT_SPECS = (ROSTER_NAME, ALIASES_NAME)
@@ -55,11 +56,14 @@ class Registry:
         return [instrument for key, instrument in self.instruments.items() if key in self.active]
 
     def _make(self, spec: Spec, made: dict[str, Instrument]) -> Instrument:
-        """The instrument of an admitted spec, and before it the one that it reads."""
+        """The instrument of an admitted spec, and before it those that it reads."""
         if spec.key not in made:
             upstream = self._make(self.specs[spec.upstream], made) if spec.upstream else None
-            known = identity(spec, loader_version(spec), upstream and upstream.identity)
-            made[spec.key] = Instrument(spec, known, upstream, tuple(self.prompts.asked(spec.prompts or [])))
+            vectors = self._make(self.specs[spec.ranking.vectors], made) if spec.ranking else None
+            read = (one and one.identity for one in (upstream, vectors))
+            known = identity(spec, loader_version(spec), *read)
+            asked = tuple(self.prompts.asked(spec.prompts or []))
+            made[spec.key] = Instrument(spec, known, upstream, asked, vectors)
         return made[spec.key]
 
     def status(self, key: str) -> Status:
@@ -129,6 +133,7 @@ def _check_prompts(spec: Spec, prompts: PromptSets) -> list[FileProblem]:
         pins = ", ".join(f"{pin.set} version {pin.version} {pin.sha256}" for pin in spec.prompts or [])
         return [FileProblem(f"{spec.key}.yaml", "prompts", pins, str(error))]
     kinds = ("questions",) if spec.role == "text" else ("alternatives", "objects")
+    kinds = ("templates",) if spec.ranking else kinds
     wrong = ", ".join(f"{one.name}, {one.kind}" for one in sets if one.kind not in kinds)
     return [FileProblem(f"{spec.key}.yaml", "prompts", wrong, f"sets of {' or '.join(kinds)}")] if wrong else []
 
@@ -139,9 +144,11 @@ def _check_upstreams(specs: dict[str, Spec]) -> list[FileProblem]:
     for spec in specs.values():
         entry, upstream = LOADERS.get(spec.loader or ""), specs.get(spec.upstream or "")
         reads = "pruning" if spec.region and spec.region.crop else entry and (entry.reads or entry.may_read)
+        reads = "text" if spec.ranking else reads
         if entry and upstream and upstream.role != reads:
             expected = f"an instrument of role {reads!r}"
             problems.append(FileProblem(f"{spec.key}.yaml", "upstream", f"{upstream.key!r}, {upstream.role}", expected))
+        problems += problems_with_ranking(spec, specs)
     return problems
 
 

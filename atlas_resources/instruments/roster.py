@@ -88,11 +88,12 @@ def read_roster(
         FileProblem(
             ROSTER_NAME,
             "active",
-            f"{key!r} without {specs[key].upstream!r}",
+            f"{key!r} without {read!r}",
             "the instrument it reads to be active too",
         )
         for key in roster.active
-        if key in specs and specs[key].upstream not in (None, *roster.active)
+        for read in (specs[key].reads if key in specs else ())
+        if read not in roster.active
     ]
     active = frozenset() if problems else frozenset(roster.active)
     for name, one in roster.sets.items():

@@ -6,6 +6,7 @@ from functools import partial
 import polars as pl
 
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.benchmarks.build import build_benchmarks
 from atlas_resources.ledgers.completeness.ledger import build_completeness
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.ledgers.intake import build_refused_scans
@@ -38,6 +39,7 @@ BUILDERS: dict[str, Builder] = {
     "runs": lambda dataset, registry, most_attempts: build_runs(dataset),
     "lineage": lambda dataset, registry, most_attempts: build_lineage(dataset),
     "reproductions": lambda dataset, registry, most_attempts: build_reproductions(dataset),
+    "benchmarks": lambda dataset, registry, most_attempts: build_benchmarks(dataset),
     "models": lambda dataset, registry, most_attempts: build_models(dataset, registry),
     "completeness": build_completeness,
     "snapshots": lambda dataset, registry, most_attempts: build_snapshots(dataset),

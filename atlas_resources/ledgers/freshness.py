@@ -8,6 +8,7 @@ import polars as pl
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.files.stated_digests import stated_digest_problem
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.benchmarks.build import changed_benchmarks
 from atlas_resources.ledgers.completeness.ledger import changed_completeness
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.ledgers.intake import changed_by_intake
@@ -79,6 +80,7 @@ def _reasons_behind(dataset: Dataset, registry: Registry, most_attempts: int) ->
     yield from _changed_groundwork(dataset, plate_ids)
     yield from changed_snapshots(dataset)
     yield from changed_reproductions(dataset)
+    yield from changed_benchmarks(dataset)
     present = {instrument.identity.fingerprint for instrument in registry.instruments.values()}
     if set(read_ledger(dataset, MODELS)["fingerprint"].drop_nulls()) != present:
         yield f"instruments changed: {', '.join(sorted(fingerprint[:8] for fingerprint in present))}"

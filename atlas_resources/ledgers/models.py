@@ -58,6 +58,7 @@ def _row(spec: Spec, identity: InstrumentIdentity | None) -> dict[str, Any]:
         "dtype": spec.numeric and spec.numeric.dtype,
         "loader": f"{identity.loader} {identity.loader_version}" if identity else _loader(spec),
         "upstream": spec.upstream,
+        "vectors_of": spec.ranking and spec.ranking.vectors,
         "fingerprint": identity.fingerprint if identity else None,
         "failure_modes": [f"{mode.fact} ({mode.source})" for mode in spec.failure_modes],
         "sources": spec.sources,

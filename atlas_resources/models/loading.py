@@ -11,11 +11,20 @@ from atlas_resources.instruments.spec.weights import HubWeights
 from atlas_resources.models._departures import require_snapshots_steps
 from atlas_resources.models._numeric_modes import in_mode, numeric_mode
 from atlas_resources.models.devices import require_device, start_on
-from atlas_resources.models.protocols import Describer, Detector, Embedder, LineReader, PageReader, Scorer, Segmenter
+from atlas_resources.models.protocols import (
+    Describer,
+    Detector,
+    Embedder,
+    LineReader,
+    PageReader,
+    Scorer,
+    Segmenter,
+    TextEmbedder,
+)
 from atlas_resources.models.servers.running import require_server
 from atlas_resources.models.weights import hub_offline, require_weights
 
-Model = Embedder | Scorer | Segmenter | Detector | PageReader | LineReader | Describer
+Model = Embedder | Scorer | TextEmbedder | Segmenter | Detector | PageReader | LineReader | Describer
 """A loaded model, with the method of its role."""
 
 

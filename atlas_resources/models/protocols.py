@@ -120,12 +120,28 @@ class Scorer(Protocol):
 
 
 @runtime_checkable
-class TextScorer(Scorer, Protocol):
-    """A scorer whose labels are texts. Its logits are the cosines of images and texts, times a constant."""
+class TextEmbedder(Protocol):
+    """Turns texts into vectors of the space that its model shares with images."""
 
     def embed_text(self, texts: list[str]) -> np.ndarray:
-        """Returns float32 [N, dim], not normalised, in the space of the upstream instrument's image vectors."""
+        """Returns float32 [N, dim], not normalised, in the space of the image vectors that its instrument reads."""
         ...
+
+
+@runtime_checkable
+class TemplateEmbedder(TextEmbedder, Protocol):
+    """A text tower with the templates that a keyword is put into.
+
+    Attributes:
+        templates: prompts of the kind `templates`, in order.
+    """
+
+    templates: Sequence[AskedPrompt]
+
+
+@runtime_checkable
+class TextScorer(Scorer, TextEmbedder, Protocol):
+    """A scorer whose labels are texts. Its logits are the cosines of images and texts, scaled and shifted."""
 
     def cosines(self, batch: ModelInput) -> np.ndarray:
         """Returns float32 [N, prompts], -1..1, for raw image vectors float32 [N, dim]."""

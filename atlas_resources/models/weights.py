@@ -176,8 +176,8 @@ def without_weights(instrument: Instrument) -> list[str]:
 
     Only looks whether the files exist, which is quick enough for the code location. `require_weights` checks digests.
     """
-    read = without_weights(instrument.upstream) if instrument.upstream else []
-    return read if is_on_disk(instrument.spec) else [*read, instrument.key]
+    read = [key for one in instrument.reads for key in without_weights(one)]
+    return list(dict.fromkeys(read if is_on_disk(instrument.spec) else [*read, instrument.key]))
 
 
 def has_weights(instrument: Instrument) -> bool:
@@ -191,11 +191,12 @@ def why_without_weights(instrument: Instrument) -> str:
     if not keys:
         return ""
     whose = ["its weights" if key == instrument.key else f"the weights of {key}, which it reads," for key in keys]
-    commands, one = dict[str, str](), instrument
-    while one is not None:
+    commands, unseen = dict[str, str](), [instrument]
+    while unseen:
+        one = unseen.pop()
         if isinstance(one.spec.weights, SystemWeights):
             commands[one.key] = _fix(one.spec)
-        one = one.upstream
+        unseen += one.reads
     pulled = [key for key in keys if key not in commands]
     fixes = ([f"`atlas models pull {' '.join(pulled)}`"] if pulled else []) + [
         f"`{commands[key]}`" for key in keys if key in commands

@@ -53,6 +53,11 @@ class Dataset:
         return self.root / "reproductions"
 
     @property
+    def benchmarks_dir(self) -> Path:
+        """One folder for each instrument that was timed, with a file for each benchmark."""
+        return self.root / "benchmarks"
+
+    @property
     def locks_dir(self) -> Path:
         """Empty files that running processes hold kernel locks on; safe to delete when nothing runs."""
         return self.root / ".locks"

@@ -17,6 +17,7 @@ from atlas_resources.plates.contracts import (
     PlateManifest,
     RefusedScans,
 )
+from atlas_resources.plates.records.benchmark import Benchmark
 from atlas_resources.plates.records.reproduction import Reproduction
 from atlas_resources.plates.records.snapshot import Snapshot
 from atlas_resources.plates.records.withdrawal import LastEntry, Withdrawal
@@ -51,6 +52,7 @@ CONTRACTS: dict[str, type[FileContract]] = {
     "report": RunReport,
     "snapshot": Snapshot,
     "reproduction": Reproduction,
+    "benchmark": Benchmark,
     "withdrawal": Withdrawal,
     "last": LastEntry,
 }
@@ -130,6 +132,8 @@ def fix_for(path: Path) -> str:
         return f"restore it from a copy; or delete {path.with_suffix('')}.* and create a snapshot of another name"
     if path.parents[1].name == "reproductions":
         return f"delete it; atlas reproduce {path.parent.name} writes another"
+    if path.parents[1].name == "benchmarks":
+        return f"delete it; atlas models bench {path.parent.name} writes another"
     is_of_run = path.parents[1].name == "runs"
     return FIXES.get(path.name) or (run_fix(path.parent) if is_of_run else "restore it from a copy")
 

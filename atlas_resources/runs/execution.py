@@ -20,7 +20,7 @@ from atlas_resources.runs.measuring import Measurer, Work, structured
 from atlas_resources.runs.sealed import find_done, withdrawn_of
 from atlas_resources.runs.sealing import Measurement, Run, open_run
 from atlas_resources.runs.stages import Stopwatch
-from atlas_resources.runs.upstream import UpstreamMissing, require_sealed
+from atlas_resources.runs.upstream import UpstreamMissing, require_read
 from atlas_resources.withdrawals.in_force import PlateWithdrawn, Withdrawn, read_withdrawn, require_not_withdrawn
 
 LOG = logging.getLogger(__name__)
@@ -52,9 +52,9 @@ class _SealedRun:
     def prepare(self, plate: Plate, stopwatch: Stopwatch) -> _Input:
         require_not_withdrawn(plate, withdrawn_of(plate))  # it may have been withdrawn since the run began
         with stopwatch.stage("decode"):
-            source, upstream = plate.source_digest(), self._instrument.upstream
-            sealed = require_sealed(plate, upstream) if upstream else None
-        return _Input((source, sealed.file) if sealed else (source,), self._work.prepare(plate, sealed, stopwatch))
+            source, sealed = plate.source_digest(), require_read(plate, self._instrument)
+        files = (source, *(sealed.files if sealed else ()))
+        return _Input(files, self._work.prepare(plate, sealed, stopwatch))
 
     def measure(self, prepared: list[_Input]) -> list[Measurement | StructuredError]:
         return self._measurer.measure([one.payload for one in prepared])

@@ -25,6 +25,7 @@ PACKAGES_THAT_TOUCH_NUMBERS = (
     "rapidocr",
     "tesserocr",
     "segment-anything",
+    "sentencepiece",
     "numpy",
     "pillow",
     "scikit-image",

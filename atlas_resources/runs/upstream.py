@@ -1,7 +1,7 @@
-"""Reading another instrument's sealed result of the same plate."""
+"""Reading other instruments' sealed results of the same plate."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -24,11 +24,30 @@ class SealedResult:
         manifest: the manifest of the run that sealed it.
         file: its Parquet file; path relative to the plate's folder.
         rows: the rows of the file, in its order.
+        vectors: the sealed vectors that are read besides, by an instrument that ranks keywords.
     """
 
     manifest: RunManifest
     file: FileDigest
     rows: pl.DataFrame
+    vectors: "SealedResult | None" = None
+
+    @property
+    def files(self) -> tuple[FileDigest, ...]:
+        """The files that are read, in the order in which the reader's manifest names them."""
+        return (self.file, *(self.vectors.files if self.vectors else ()))
+
+
+def require_read(plate: Plate, instrument: Instrument) -> SealedResult | None:
+    """The sealed results that an instrument reads of a plate, as one; None if it reads pixels only.
+
+    Raises:
+        UpstreamMissing, DatasetBroken: see `require_sealed`.
+    """
+    if instrument.upstream is None:
+        return None
+    found = require_sealed(plate, instrument.upstream)
+    return replace(found, vectors=require_sealed(plate, instrument.vectors)) if instrument.vectors else found
 
 
 def require_sealed(plate: Plate, upstream: Instrument) -> SealedResult:

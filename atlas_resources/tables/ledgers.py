@@ -5,6 +5,7 @@ import polars as pl
 from atlas_resources.tables.completeness import COMPLETENESS
 from atlas_resources.tables.groundwork import FACTS, GROUNDWORK_FAILURES, HISTOGRAMS
 from atlas_resources.tables.intake import MANIFEST_COLUMNS, REFUSED_SCANS
+from atlas_resources.tables.records.benchmarks import BENCHMARKS
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.records.snapshots import SNAPSHOT_RUNS, SNAPSHOTS
 from atlas_resources.tables.records.withdrawals import WITHDRAWALS, WITHDRAWN_BY
@@ -137,6 +138,11 @@ MODELS = Table(
         Column("dtype", pl.String, "Declared numeric type."),
         Column("loader", pl.String, "Loader family and version."),
         Column("upstream", pl.String, "Instrument whose sealed results it reads; null if it reads pixels."),
+        Column(
+            "vectors_of",
+            pl.String,
+            "Embedding whose sealed vectors it reads besides; null unless it ranks keywords.",
+        ),
         Column("fingerprint", pl.String, "Present fingerprint; null unless admitted."),
         Column("failure_modes", pl.List(pl.String), "Known failure modes."),
         Column("sources", pl.List(pl.String), "Sources of what its spec states."),
@@ -210,6 +216,7 @@ LEDGERS: dict[str, Table] = {
         SNAPSHOTS,
         SNAPSHOT_RUNS,
         REPRODUCTIONS,
+        BENCHMARKS,
         WITHDRAWALS,
     )
 }

@@ -113,9 +113,12 @@ def unsound_boxes(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
         )
 
 
+COSINE_TOLERANCE = 1e-5  # of a mean of float32
+
+
 def unsound_texts(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
     """Finds texts that are not marked as machine-made, scores outside 0..1, boxes that are not around the quadrilateral
-    or wholly outside the plate, and a threshold without a score.
+    or wholly outside the plate, a threshold without a score, and ranked keywords without a cosine or a rank.
 
     Args:
         rows: of `text_columns.TEXT`, with plate_id and instrument.
@@ -139,13 +142,26 @@ def unsound_texts(rows: pl.DataFrame, plates: pl.DataFrame) -> Iterator[str]:
         pl.col("is_above_threshold").is_not_null() & pl.col("score").is_null(),
         is_misplaced,
         is_beyond,
+        *([_is_misranked()] if "rank" in rows.columns else []),  # files of earlier versions have no ranks
     )
     wrong = sides.filter(is_wrong.fill_null(False)).select("plate_id", "instrument", "text_id", "score")
     for plate_id, key, name, score in wrong.iter_rows():
         yield (
             f"{plate_id} {key} {name}: not marked as machine-made, no text, a box that is not around its corners or is "
-            f"outside the plate, or score {score}"
+            f"outside the plate, score {score}, or a rank without a cosine in -1..1 or an interval"
         )
+
+
+def _is_misranked() -> pl.Expr:
+    """Whether a row of a ranking lacks its cosine, rank or interval, or a row of another form has a rank."""
+    is_sound = pl.all_horizontal(
+        pl.col("cosine").is_between(-1 - COSINE_TOLERANCE, 1 + COSINE_TOLERANCE),
+        pl.col("rank") >= 1,
+        pl.col("rank_low") >= 1,
+        pl.col("rank_low") <= pl.col("rank_high"),
+        pl.col("top_ratio").is_between(0, 1),
+    ).fill_null(False)
+    return pl.when(pl.col("form") == "ranking").then(~is_sound).otherwise(pl.col("rank").is_not_null())
 
 
 def unsound_groundwork(image: InputImage, histograms: ColorHistograms) -> Iterator[str]:

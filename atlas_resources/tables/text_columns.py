@@ -5,15 +5,41 @@ import polars as pl
 from atlas_resources.tables.result_columns import PROMPT
 from atlas_resources.tables.table import Column
 
+RANKING = (
+    Column(
+        "cosine",
+        pl.Float32,
+        "Of a ranked keyword: cosine of its text with the plate's image vector, -1..1, the mean over the prompt "
+        "templates; null for other forms.",
+    ),
+    Column("rank", pl.Int32, "Rank of the cosine among the plate's keywords, 1 for the highest; null for other forms."),
+    Column(
+        "rank_low",
+        pl.Int32,
+        "Better end of the rank's interval: over seeded draws of the templates, with replacement, the declared share "
+        "of ranks is not outside it.",
+    ),
+    Column("rank_high", pl.Int32, "Worse end of the rank's interval."),
+    Column("top_ratio", pl.Float64, "Share of these draws in which the keyword is among the declared top, 0..1."),
+    Column(
+        "rank_agreement",
+        pl.Float64,
+        "Kendall's tau-b of the ranks and those by one template alone, the mean over the templates, -1..1; the same "
+        "for all keywords of a plate. Null for one keyword.",
+    ),
+    Column("ranked_text_id", pl.String, "Text of the instrument that it reads, by its text_id, that has the keyword."),
+)
+"""Of a keyword that was ranked; null for every other form. A weak signal: cosines of two models are on other scales."""
+
 TEXT = (
     Column(
         "text_id",
         pl.String,
-        "line-0001 ... in reading order; answer-0001 ... in the order asked. A further attempt, a region of an answer "
-        "and an answer on a segment have that in their id.",
+        "line-0001 ... in reading order; answer-0001 ... in the order asked; keyword-0001 ... as they were written. A "
+        "further attempt, a region of an answer and an answer on a segment have that in their id.",
     ),
     Column("machine_made", pl.Boolean, "Always true: a model read or wrote it. It never changes a plate's identity."),
-    Column("form", pl.String, "transcription, caption, keywords, description, regions or answer."),
+    Column("form", pl.String, "transcription, caption, keywords, ranking, description, regions or answer."),
     Column("scope", pl.String, "What the model was shown: plate, segment or line."),
     Column("segment_id", pl.String, "Segment that was shown; null unless the scope is segment."),
     Column("text", pl.String, "What was read or written, as the model gave it, without what it says of its form."),
@@ -36,8 +62,9 @@ TEXT = (
     Column("x_max", pl.Float64, "Right edge, source pixels; null without a place."),
     Column("y_max", pl.Float64, "Bottom edge, source pixels; null without a place."),
     *PROMPT,
+    *RANKING,
 )
-"""Of every text. A text that was not asked for has no prompt."""
+"""Of every text. A text that was not asked for has no prompt; a ranked keyword has the set of its templates."""
 
 ANSWER = (
     Column(

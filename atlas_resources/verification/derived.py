@@ -19,7 +19,15 @@ from atlas_resources.verification.reading import Reader
 
 BUILD = """atlas run 'key:"ledger/*" or key:"catalogue"'"""
 UPDATE = "atlas run"
-TRUTH = ("plates_structured", "reports", "withdrawals", "snapshots", "reproductions", "refused_scans.json")
+TRUTH = (
+    "plates_structured",
+    "reports",
+    "withdrawals",
+    "snapshots",
+    "reproductions",
+    "benchmarks",
+    "refused_scans.json",
+)
 """What ledgers are built from, by its name in the dataset's root."""
 
 

@@ -37,7 +37,7 @@ class Withdrawn:
     def of_instrument(self, instrument: Instrument) -> Withdrawal | None:
         """The first entry that withdraws an instrument, its weights, or those of an instrument that it reads."""
         own = self._first({"model": instrument.key, "weights": instrument.identity.weights_sha256})
-        return own or (self.of_instrument(instrument.upstream) if instrument.upstream else None)
+        return own or next(filter(None, map(self.of_instrument, instrument.reads)), None)
 
     def of_run(
         self, run_id: str, plate_id: str, key: str, weights_sha256: str | None, source_sha256: str

@@ -48,6 +48,7 @@ from support.made_describers import (
 from support.made_instruments import MINIATURES
 from support.made_segmenters import mask2former_spec, pinned_spec, tiny_mask2former
 from support.made_specs import project_spec
+from support.made_text_towers import biomedclip_tower, siglip_tower
 
 CPU_ONLY = {"mtcnn", "onnx", "otsu_luma", "ppocr", "tesseract", "pruning", "palette", "outline"}
 """Loaders that compute on the CPU whatever is declared, or refuse another device."""
@@ -126,7 +127,8 @@ def of_vectors(model: Any, spec: Spec) -> list[np.ndarray]:
 
 def of_texts(model: Any, spec: Spec) -> list[np.ndarray]:
     """Vectors of words, and scores of vectors by the pinned prompts."""
-    return [model.embed_text(["a bird", "an egg in a nest"]), *model.score(torch.eye(24)[:4])]
+    words = model.embed_text(["a bird", "an egg in a nest"])
+    return [words, *model.score(torch.eye(words.shape[1])[:4])]
 
 
 @torch.inference_mode()
@@ -267,6 +269,8 @@ CASES: dict[str, Case] = {
     "efficientnet_lite2, probe": Case(partial(_packaged, "efficientnet_lite2_imagenet"), of_images),
     "aesthetic_head": Case(_head, of_vectors),
     "clip_prompts": Case(_text_tower, of_texts),
+    "siglip_prompts": Case(lambda folder, patch: siglip_tower(folder, patch).spec, of_texts),
+    "open_clip_prompts": Case(lambda folder, patch: biomedclip_tower(folder, patch).spec, of_texts),
     "detr": Case(partial(_detector, "detr_resnet50", made_detectors.detr, {"threshold": 0.0}), of_boxes, DEEP),
     "grounding_dino": Case(
         partial(_detector, "grounding_dino_base", made_detectors.grounding_dino, WORDS), of_boxes, DEEP

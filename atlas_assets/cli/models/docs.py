@@ -77,7 +77,7 @@ def _input(spec: Spec) -> str:
         return cut + _fixed_input(spec.preprocessing)
     if spec.own_preprocessing:
         return f"the model's own: {spec.own_preprocessing.form}"
-    return f"the sealed result of {spec.upstream}" if spec.upstream else "-"
+    return f"the sealed result{'s' if len(spec.reads) > 1 else ''} of {' and '.join(spec.reads)}" if spec.reads else "-"
 
 
 def _row(registry: Registry, spec: Spec) -> str:

@@ -98,8 +98,8 @@ def _of_states(found: Sequence[AssetStates]) -> Iterator[AssetOnDisk]:
                 yield AssetOnDisk(key, [MANIFEST_KEY], versions, unreadable)
         else:
             versions = {plate_id: _version(result, result.version[:16]) for plate_id, result in results.items()}
-            upstream = asset_key(instrument.upstream) if instrument.upstream else MANIFEST_KEY
-            yield AssetOnDisk(asset_key(instrument), [upstream], versions, unreadable)
+            upstream = [asset_key(one) for one in instrument.reads] or [MANIFEST_KEY]
+            yield AssetOnDisk(asset_key(instrument), upstream, versions, unreadable)
 
 
 def _version(result: Result, version: str) -> Version:

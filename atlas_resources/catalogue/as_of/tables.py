@@ -148,6 +148,7 @@ RULES: dict[str, Rule] = {
     "snapshots": _snapshots,
     "snapshot_runs": _snapshot_runs,
     "reproductions": _recorded,
+    "benchmarks": _recorded,
     "withdrawals": _withdrawals,
 }
 """By the ledger's name. A ledger without a rule is not in the catalogue as then."""

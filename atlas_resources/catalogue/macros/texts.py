@@ -13,9 +13,11 @@ NEAR_WORD = 0.85
 """Jaro-Winkler similarity, 0..1, from which a word that was read counts as the word asked for: `snow` and `snon` have
 0.88, `american` and `amencan` 0.91, `ruby` and `rubyahrated` 0.87; other words such as `bird` and `birch` 0.848,
 `grouse` and `house` 0.82. `hawk` and `hank` have 0.87 too, so that short words find others."""
-IS_SHOWN = "is_current AND coalesce(is_above_threshold, true) AND coalesce(status, 'done') = 'done'"
+IS_SHOWN = (
+    "is_current AND coalesce(is_above_threshold, true) AND coalesce(status, 'done') = 'done' AND form <> 'ranking'"
+)
 """SQL: which texts count. What was read with a score below its instrument's threshold is mostly noise; an answer that
-is cut off or invalid is none."""
+is cut off or invalid is none; a ranking has the keywords of another instrument again."""
 
 
 def words_of(text: str) -> str:

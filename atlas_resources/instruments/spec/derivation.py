@@ -121,7 +121,7 @@ def _downstream_of(specs: Mapping[str, Spec], key: str) -> list[Spec]:
         last = len(found)
         for name, spec in sorted(specs.items()):
             reads = spec.upstream in {key, *found} or _is_shown_to(spec, key)
-            if reads and name not in found:
+            if reads and name not in found and spec.ranking is None:  # a stage makes it, and it reads another one too
                 found[name] = spec
     return list(found.values())
 

@@ -131,8 +131,11 @@ class TextOutput(Contract):
     """Text that the model reads or writes."""
 
     kind: Literal["text"]
-    form: Literal["transcription", "caption", "keywords", "description", "regions", "caption_and_regions", "answer"] = (
-        Field(description="What its texts are; `caption_and_regions` for a model whose task is not chosen yet.")
+    form: Literal[
+        "transcription", "caption", "keywords", "ranking", "description", "regions", "caption_and_regions", "answer"
+    ] = Field(
+        description="What its texts are: `ranking` for keywords of another instrument in order; `caption_and_regions` "
+        "for a model whose task is not chosen yet."
     )
     score_threshold: float | None = Field(
         default=None,

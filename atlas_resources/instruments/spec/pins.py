@@ -16,7 +16,7 @@ from atlas_resources.instruments.spec.weights import (
     WheelWeights,
 )
 
-WITHOUT_WEIGHTS = ("json", "text")
+WITHOUT_WEIGHTS = ("sentencepiece", "json", "text")
 """Formats of configuration, tokenizers and templates."""
 
 

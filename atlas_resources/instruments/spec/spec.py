@@ -15,6 +15,7 @@ from atlas_resources.instruments.spec.input import (
 )
 from atlas_resources.instruments.spec.numeric import Numeric
 from atlas_resources.instruments.spec.output import Output
+from atlas_resources.instruments.spec.ranking import Ranking
 from atlas_resources.instruments.spec.served import Served
 from atlas_resources.instruments.spec.weights import Weights
 
@@ -129,6 +130,11 @@ class Spec(Contract):
     prompts: list[PromptPin] | None = Field(
         default=None, exclude_if=is_null, description="Prompt sets of model_specs/prompts/, in order."
     )
+    ranking: Ranking | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="Only for an instrument that ranks the keywords of its upstream by sealed vectors.",
+    )
     numeric: Numeric | None = Field(default=None, description="Of a served model: how its server computes.")
     served: Served | None = Field(
         default=None,
@@ -140,6 +146,12 @@ class Spec(Contract):
     sources: list[str] = Field(default_factory=list)
     batch_size: int = Field(default=8, gt=0)
     max_partitions_per_run: int = Field(default=200, gt=0)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Keys of the instruments whose sealed results it reads: upstream first, then the vectors of a ranking."""
+        vectors = self.ranking.vectors if self.ranking else None
+        return tuple(key for key in (self.upstream, vectors) if key)
 
     @property
     def inputs_per_plate(self) -> int:

@@ -17,9 +17,11 @@ class WeightFile(Contract):
     """One file of a model. Admission requires a digest only of weights; a digest that is given is always checked."""
 
     path: str
-    format: Literal["safetensors", "pickle", "onnx", "traineddata", "gguf", "json", "text", "served"] = Field(
-        description="json and text hold no weights: configuration, tokenizer, template. `served` is whatever a server "
-        "reads and this project does not: its configuration, code and weights."
+    format: Literal[
+        "safetensors", "pickle", "onnx", "traineddata", "gguf", "sentencepiece", "json", "text", "served"
+    ] = Field(
+        description="sentencepiece, json and text hold no weights: configuration, tokenizer, template. `served` is "
+        "whatever a server reads and this project does not: its configuration, code and weights."
     )
     sha256: Sha256 | None = None
     size_bytes: int | None = None

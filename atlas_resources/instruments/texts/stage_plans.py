@@ -1,7 +1,8 @@
 """Stages of describing a plate, as `model_specs/stages/NAME.yaml` declares them, made into specs.
 
 A stage is the instrument that serves it, or one made of it, `NAME_<form>`: with the stage's own prompts and parameters,
-reading the sealed result of the stage before. To serve a stage by another model, change one line.
+reading the sealed result of the stage before. A ranking reads the keywords and the plate's image vector. To serve a
+stage by another model, change one line.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +15,10 @@ from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem, read_folder
 from atlas_resources.instruments.region_plans import ReadPlans
 from atlas_resources.instruments.spec.output import TextOutput
+from atlas_resources.instruments.spec.ranking import RankingSettings
 from atlas_resources.instruments.spec.spec import PromptPin, Spec
 from atlas_resources.instruments.spec.variant import asked_otherwise
+from atlas_resources.instruments.texts.rankings import can_rank, ranking_fields
 
 STAGES_FOLDER = "stages"
 
@@ -23,10 +26,13 @@ STAGES_FOLDER = "stages"
 class Stage(Contract):
     """One stage: what it gives, and which instrument serves it. What it leaves out is as in that instrument."""
 
-    form: Literal["transcription", "caption", "keywords", "description", "answer"]
-    instrument: str
+    form: Literal["transcription", "caption", "keywords", "ranking", "description", "answer"]
+    instrument: str = Field(
+        description="What serves it; for a ranking, a probe whose text tower compares the keywords."
+    )
     prompts: list[PromptPin] | None = None
     parameters: dict[str, int | float | str | bool] | None = None
+    ranking: RankingSettings | None = Field(default=None, description="Only for a ranking: how stable ranks are.")
 
 
 class StagePlan(Contract):
@@ -40,6 +46,11 @@ class StagePlan(Contract):
         forms = [stage.form for stage in self.stages]
         if len(set(forms)) != len(forms):
             raise ValueError("each form must be given once")
+        for number, form in enumerate(forms):
+            if form == "ranking" and "keywords" not in forms[:number]:
+                raise ValueError("a ranking must come after the keywords")
+        if any(stage.ranking and stage.form != "ranking" for stage in self.stages):
+            raise ValueError("only a stage of the form ranking has `ranking`")
         return self
 
 
@@ -53,7 +64,10 @@ def stage_spec(plan: str, title: str, stage: Stage, served_by: Spec, upstream: s
         served_by: the instrument that it names.
         upstream: key of the stage before; None for the first.
     """
-    asked = asked_otherwise(served_by, stage.parameters, TextOutput(kind="text", form=stage.form), stage.prompts)
+    if stage.form == "ranking":
+        asked = ranking_fields(served_by, stage.ranking, stage.prompts)
+    else:
+        asked = asked_otherwise(served_by, stage.parameters, TextOutput(kind="text", form=stage.form), stage.prompts)
     if not asked and upstream is None:
         return served_by
     reads = f", reading {upstream}" if upstream else ""
@@ -69,12 +83,14 @@ def stage_spec(plan: str, title: str, stage: Stage, served_by: Spec, upstream: s
 
 
 def derive_stages(name: str, plan: StagePlan, specs: Mapping[str, Spec]) -> Sequence[Spec]:
-    """The instruments of a plan's stages, in order."""
-    made: list[Spec] = []
+    """The instruments of a plan's stages, in order. A ranking reads the keywords, and no stage reads a ranking."""
+    made: dict[str, Spec] = {}
+    before = None
     for stage in plan.stages:
-        before = made[-1].key if made else None
-        made.append(stage_spec(name, plan.title, stage, specs[stage.instrument], before))
-    return made
+        reads = made["keywords"].key if stage.form == "ranking" else before
+        made[stage.form] = stage_spec(name, plan.title, stage, specs[stage.instrument], reads)
+        before = before if stage.form == "ranking" else made[stage.form].key
+    return list(made.values())
 
 
 def read_stage_plans(folder: Path, specs: Mapping[str, Spec], unreadable: set[str]) -> ReadPlans:
@@ -108,9 +124,14 @@ def read_stage_plans(folder: Path, specs: Mapping[str, Spec], unreadable: set[st
 
 
 def _wrong_names(file: str, plan: StagePlan, specs: Mapping[str, Spec]) -> list[FileProblem]:
-    """Stages whose instrument is not there, or does not write."""
-    return [
-        FileProblem(file, f"stages.{index}.instrument", repr(stage.instrument), "an instrument of role 'text'")
-        for index, stage in enumerate(plan.stages)
-        if stage.instrument not in specs or specs[stage.instrument].role != "text"
-    ]
+    """Stages whose instrument is not there, or does not write, or for a ranking compares no texts with vectors."""
+    problems = []
+    for index, stage in enumerate(plan.stages):
+        served_by, expected = specs.get(stage.instrument), "an instrument of role 'text'"
+        is_served = served_by is not None and served_by.role == "text"
+        if stage.form == "ranking":
+            expected = "a probe that compares prompts with the vectors of an embedding"
+            is_served = can_rank(served_by)
+        if not is_served:
+            problems.append(FileProblem(file, f"stages.{index}.instrument", repr(stage.instrument), expected))
+    return problems

@@ -32,11 +32,6 @@ class KnownRun:
     read_run_ids: tuple[str, ...]
     error: str
 
-    @property
-    def upstream_run_id(self) -> str | None:
-        """The first run whose result it read; None if it read the source alone."""
-        return self.read_run_ids[0] if self.read_run_ids else None
-
 
 _KNOWN: Unchanged[KnownRun] = Unchanged()
 _IDENTITIES: dict[InstrumentIdentity, InstrumentIdentity] = {}

@@ -28,6 +28,7 @@ SPEC_FIELDS = {
     "prompts": "prompts",
     "tiles": "tiles",
     "upstream": "upstream",
+    "ranking": "ranking",
     "region": "crop",
 }
 """Fields of a spec that are part of the fingerprint, likewise."""
@@ -46,7 +47,7 @@ class Changes:
 
     def __init__(self, dataset: Dataset):
         self._dataset = dataset
-        self._found: dict[tuple[str, str, str | None], tuple[str, ...]] = {}
+        self._found: dict[tuple[str, str, tuple[str, ...]], tuple[str, ...]] = {}
 
     def since(self, run: KnownRun, instrument: Instrument, source_sha256: str) -> str:
         """What of a plate's run is not of the present, such as `parameters.gain 1.0 -> 2.0`; parts separated by `; `.
@@ -59,7 +60,7 @@ class Changes:
         source = [_change("source", run.source_sha256, source_sha256)] if run.source_sha256 != source_sha256 else []
         if run.instrument.fingerprint == instrument.identity.fingerprint:
             return "; ".join(source)
-        same = (run.run_id, instrument.key, run.upstream_run_id)
+        same = (run.run_id, instrument.key, run.read_run_ids)
         if same not in self._found:
             spec = self._sealed_spec(run.run_id)
             found = tuple(dict.fromkeys(_of_instrument(run, instrument, spec)))
@@ -79,10 +80,10 @@ def _of_instrument(run: KnownRun, instrument: Instrument, sealed_spec: dict[str,
         before, now = getattr(run.instrument, field), getattr(instrument.identity, field)
         if before != now:
             yield _change(name, before, now)
-    if upstream := instrument.upstream:
-        read, present = (run.upstream_run_id or "")[-8:], upstream.identity.fingerprint[:8]
-        if read and read != present:
-            yield _change(f"version of {upstream.key}", read, present)
+    for one, run_id in zip(instrument.reads, run.read_run_ids, strict=False):  # it may have read fewer, or others
+        read, present = run_id[-8:], one.identity.fingerprint[:8]
+        if read != present:
+            yield _change(f"version of {one.key}", read, present)
     if sealed_spec is not None:
         present_spec = instrument.spec.model_dump(mode="json")
         for field, name in SPEC_FIELDS.items():

@@ -30,7 +30,7 @@ UNREADABLE = (OSError, ValueError, LookupError)
 def read_completeness(
     dataset: Dataset, instruments: Iterable[Instrument], most_attempts: int = MOST_ATTEMPTS
 ) -> list[AssetStates]:
-    """The states of the groundwork, then of each instrument after that of the one it reads, over every plate.
+    """The states of the groundwork, then of each instrument after those of the ones it reads, over every plate.
 
     Reads one folder listing per plate and a small file per plate and asset; of a plate that is not done, also the
     manifests of its failed and earlier runs.
@@ -149,17 +149,17 @@ def _measured_state(files: _PlateFiles, instrument: Instrument, most_attempts: i
         done, failures = files.present(instrument.identity)
         if done:
             return PlateState(plate_id, "done", result=_result_of(done))
-        above = instrument.upstream
-        is_waiting = above is not None and files.present(above.identity)[0] is None
+        missing = [one for one in instrument.reads if files.present(one.identity)[0] is None]
     except UNREADABLE as error:
         return broken(plate_id, str(error))
-    if files.broken and not is_waiting:
+    if files.broken and not missing:
         return broken(plate_id, files.broken)
     older = files.newest_complete(instrument.key)
     changed = files.library.changes.since(older, instrument, files.source_sha256) if older else ""
     result = _result_of(older) if older else None
-    if above and is_waiting:
-        reason = f"{asset_name(above.spec)} is not done"
+    if missing:
+        names = " and ".join(asset_name(one.spec) for one in missing)
+        reason = f"{names} {'is' if len(missing) == 1 else 'are'} not done"
         return PlateState(plate_id, "waiting", reason, result=result, what_changed=changed)
     if failures:
         last = failures[0]

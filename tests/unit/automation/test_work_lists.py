@@ -86,7 +86,7 @@ KEPT = dg.AssetKey(["regions", SEGMENTER, "kept"])
 
 def reading(size: int, *plates: PlateStanding) -> Standing:
     """The standing of an asset that reads the segments."""
-    return Standing((KEPT,), "v1", size, plates, upstream=SEGMENTS)
+    return Standing((KEPT,), "v1", size, plates, upstream=(SEGMENTS,))
 
 
 def waiting(*plate_ids: str) -> list[PlateStanding]:

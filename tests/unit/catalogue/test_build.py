@@ -184,6 +184,11 @@ class TestDocumentation:
             "seconds",
             "segment_set_flags",
             "title_conflicts",
+            "captions",
+            "keywords",
+            "descriptions",
+            "keyword_ranks",
+            "stage_candidates",
         }
         assert all(comment for _, comment in rows)
 

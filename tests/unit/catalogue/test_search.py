@@ -11,6 +11,7 @@ from support.made_datasets import make_dataset
 from support.made_detectors import drawn
 from support.made_results import GivenVectors, build_ledgers, measure
 from support.made_specs import PROJECT, project_spec
+from support.made_text_towers import siglip_tower
 from transformers import CLIPImageProcessorPil, pipeline
 from typer.testing import CliRunner
 
@@ -99,6 +100,31 @@ def test_words_find_the_nearest_plate(tower, tmp_path: Path, monkeypatch: pytest
     assert found[0][0] == "plate-002"
     assert found[0][2] == pytest.approx(1, abs=1e-5)
     assert len(found) == 2
+
+
+def test_words_find_the_nearest_plate_by_siglips_tower_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    siglip, spec = "siglip_so400m_patch14_384", siglip_tower(tmp_path / "hub", monkeypatch).spec
+    assert text_tower_of(PROJECT, siglip).key == spec.key
+    model = scorer(spec)
+    words = np.pad(model.embed_text(["a heron by the water", "an egg"]), ((0, 0), (0, 1152 - 32)))
+    dataset = make_dataset(tmp_path, "red", "blue")
+    given = {"plate-001": words[1].tolist(), "plate-002": (words[0] * 3).tolist()}
+    measure(dataset, PROJECT, siglip, GivenVectors(given))
+    build_ledgers(dataset, PROJECT)
+    build_catalogue(dataset, PROJECT)
+
+    class Padded:
+        """The tiny tower's vectors, as long as the real ones."""
+
+        labels = model.labels
+        score, cosines = model.score, model.cosines
+
+        def embed_text(self, texts: list[str]) -> np.ndarray:
+            return np.pad(model.embed_text(texts), ((0, 0), (0, 1152 - 32)))
+
+    monkeypatch.setattr(text_search, "load_model", lambda spec, prompts: Padded())
+    found = search_plates(dataset, PROJECT, "A HERON, by the water!", siglip, 2)
+    assert (found[0][0], found[0][2]) == ("plate-002", pytest.approx(1, abs=1e-5))
 
 
 def test_without_a_vector_it_names_the_command_that_measures_them(tmp_path: Path):

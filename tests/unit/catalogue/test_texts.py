@@ -5,7 +5,7 @@ import pytest
 from support.made_catalogue import made_catalogue
 
 from atlas_resources.catalogue._view import create
-from atlas_resources.catalogue.texts import TITLE_CONFLICTS
+from atlas_resources.catalogue.texts.titles import TITLE_CONFLICTS
 
 PLATES = [
     {"plate_id": "plate-001", "title": "Ruby Throated Humming Bird"},

@@ -90,6 +90,7 @@ def test_these_instruments_of_the_project_are_admitted():
         "u2netp_efficientnet_lite0",
         "u2netp_efficientnet_lite2",
         "siglip_so400m_patch14_384",
+        "siglip_so400m_patch14_384_prompts",
         "tesseract",
         "trocr_base_printed",
         "trocr_large_printed",

@@ -40,8 +40,9 @@ def test_the_project_ships_the_sets_it_speaks_of():
     assert set(read.sets) == {
         f"{name}_v1"
         for name in (
-            "absence", "arousal", "atmosphere", "dominance", "medium", "plate_caption", "plate_description",
-            "plate_description_of_keywords", "plate_keywords", "plate_objects", "stability", "valence",
+            "absence", "arousal", "atmosphere", "dominance", "keyword_templates", "medium", "plate_caption",
+            "plate_description", "plate_description_of_keywords", "plate_keywords", "plate_objects", "stability",
+            "valence",
         )
     }  # fmt: skip
     assert [prompt.id for prompt in MEDIUM.prompts] == ["engraving", "photograph", "scan"]
@@ -158,7 +159,8 @@ def test_a_spec_whose_prompts_were_edited_is_broken_and_the_others_load(tmp_path
     assert read_registry(folder).problems == ()
     edit(folder / "prompts", "medium_v1", "text: an engraving", "text: an etching")
     registry = read_registry(folder)
-    asking = {"grounding_dino_base", "clip_vit_base_patch32_prompts", "clip_vit_large_patch14_prompts"}
+    towers = ("clip_vit_base_patch32", "clip_vit_large_patch14", "siglip_so400m_patch14_384", "biomedclip")
+    asking = {"grounding_dino_base", *(f"{key}_prompts" for key in towers)}
     assert {problem.file for problem in registry.problems} == {
         "prompts/medium_v1.yaml",
         *(f"{key}.yaml" for key in asking),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from support.made_answers import PROMPTS, pins_of, text_spec
 from support.made_specs import PROJECT, copy_of_project, write_spec
@@ -12,6 +13,7 @@ from atlas_resources.instruments.registry import read_registry
 from atlas_resources.instruments.texts.stage_plans import StagePlan, derive_stages
 
 STAGES = ["blip_image_captioning_base", "plate_text_keywords", "plate_text_description"]
+RANKING = "plate_text_ranking"
 
 
 def plan_of(caption_tokens: int = 8, keyword_tokens: int = 8) -> StagePlan:
@@ -53,6 +55,15 @@ def test_the_projects_stages_read_each_other():
     assert PROJECT.problems == ()
 
 
+def test_the_projects_ranking_reads_the_keywords_and_vectors_of_its_own_model_and_no_stage_reads_it():
+    spec = PROJECT.specs[RANKING]
+    assert spec.reads == ("plate_text_keywords", "siglip_so400m_patch14_384")
+    assert (spec.role, spec.output and spec.output.model_dump()["form"]) == ("text", "ranking")
+    assert spec.variant_of == "siglip_so400m_patch14_384_prompts"
+    assert all("{}" in prompt.text for prompt in PROMPTS.asked(spec.prompts or []))
+    assert [one.key for one in PROJECT.specs.values() if RANKING in one.reads] == []
+
+
 def test_a_changed_stage_changes_those_after_it_and_nothing_else():
     before = fingerprints(plan_of())
     assert len(set(before)) == 3
@@ -75,6 +86,28 @@ def test_a_stage_must_be_served_by_what_writes(tmp_path: Path):
         "stages/plate_text.yaml: stages.0.instrument: found 'dinov2_large', expected an instrument of role 'text'",
         "stages/plate_text.yaml: stages.1.instrument: found 'nothing', expected an instrument of role 'text'",
     ]
+
+
+KEYWORDS = {"form": "keywords", "instrument": "florence_2_base"}
+
+
+@pytest.mark.parametrize("instrument", ["dinov2_large", "siglip_so400m_patch14_384", "qwen2_vl_2b", "nothing"])
+def test_a_ranking_must_be_served_by_a_probe_with_a_text_tower(instrument: str, tmp_path: Path):
+    stages = [KEYWORDS, {"form": "ranking", "instrument": instrument}]
+    assert problems_with(tmp_path, stages=stages) == [
+        f"stages/plate_text.yaml: stages.1.instrument: found {instrument!r}, expected a probe that compares prompts "
+        f"with the vectors of an embedding"
+    ]
+
+
+def test_a_ranking_comes_after_the_keywords(tmp_path: Path):
+    stages = [{"form": "ranking", "instrument": "clip_vit_base_patch32_prompts"}, KEYWORDS]
+    assert any("a ranking must come after the keywords" in one for one in problems_with(tmp_path, stages=stages))
+
+
+def test_only_a_ranking_has_settings_of_one(tmp_path: Path):
+    stages = [{**KEYWORDS, "ranking": {"draws": 10}}]
+    assert any("only a stage of the form ranking has" in one for one in problems_with(tmp_path, stages=stages))
 
 
 def test_a_question_must_be_given_what_it_takes_in(tmp_path: Path):

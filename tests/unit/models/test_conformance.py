@@ -29,6 +29,8 @@ ELSEWHERE = {
     "aesthetic_head": "test_aesthetic_heads.py",
     "clip_prompts": "../catalogue/test_search.py",
     "triton": "test_triton.py",
+    "siglip_prompts": "test_text_towers.py",
+    "open_clip_prompts": "test_text_towers.py",
 }
 
 

@@ -14,7 +14,7 @@ from transformers import (
     Mask2FormerImageProcessor,
 )
 
-from atlas_resources.instruments.loader_table import U2NetParameters
+from atlas_resources.instruments.parameters.segmenting import U2NetParameters
 from atlas_resources.instruments.spec.output import MasksOutput, labels_sha256
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders.segmenters.mask2former import Mask2Former, class_map

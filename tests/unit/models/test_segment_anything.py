@@ -17,7 +17,7 @@ from segment_anything.utils import amg
 from support.made_checkpoints import put_in_torch_hub, spread, tiny_sam, use_tiny_sam
 from support.made_specs import content_of, project_spec, write_spec
 
-from atlas_resources.instruments.loader_table import SamParameters
+from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.instruments.registry import read_spec
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders.segmenters import mask_generation

@@ -8,9 +8,11 @@ import pytest
 from pydantic import ValidationError
 from support import fake_instruments
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
+from support.made_answers import Says, loads, said, text_registry, text_spec
 from support.made_datasets import Graph, alter_source, make_dataset
 from support.made_reproductions import run_of, write_repetition
 
+from atlas_assets.roles.text.benchmarking import measure_benchmark, write_benchmark
 from atlas_resources.plates.intake.corrections import update_plates
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.json_files import CONTRACTS
@@ -29,6 +31,7 @@ PLACES = {
     "report": "reports/*/report.json",
     "refused_scans": "refused_scans.json",
     "reproduction": "reproductions/*/*.json",
+    "benchmark": "benchmarks/*/*.json",
     "withdrawal": "withdrawals/0*.json",
     "last": "withdrawals/last.json",
     "snapshot": "snapshots/*.json",
@@ -59,6 +62,10 @@ def made(tmp_path_factory):
         graph.materialize(f"embeddings/{EMBEDDER}")
         graph.materialize(f"segments/{SEGMENTER}")
         write_repetition(dataset, run_of(dataset, EMBEDDER))
+        captioner = text_registry(text_spec("captioner")).instruments["captioner"]
+        write_benchmark(
+            dataset, measure_benchmark(dataset, captioner, ["plate-001"], [1, 2], loads(Says(said("a heron"))))
+        )
         withdraw(dataset, Target("plate", "plate-002"), "rights", "a claim", Person("A. Person", "option"))
         create_snapshot(dataset, registry, "first")
         yield dataset
@@ -111,7 +118,9 @@ def test_an_unknown_field_is_refused_by_schema_and_contract_alike(made, name):
 def test_a_missing_field_is_refused_by_schema_and_contract_alike(made, name):
     content = json.loads(next(made.root.glob(PLACES[name])).read_text())
     required = next(
-        field for field in ("plate_id", "run_id", "refused_scans", "reason", "name", "number") if field in content
+        field
+        for field in ("plate_id", "run_id", "refused_scans", "reason", "name", "number", "plate_ids")
+        if field in content
     )
     del content[required]
     with pytest.raises(jsonschema.ValidationError, match=required):

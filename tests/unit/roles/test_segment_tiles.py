@@ -12,7 +12,7 @@ from support.made_specs import project_spec
 
 from atlas_assets.roles.segment_tiles import lay_tiles, segment_tiles
 from atlas_assets.roles.segmentation import SegmentationWork
-from atlas_resources.instruments.loader_table import SamParameters
+from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.instruments.spec.input import Resize, Tiling
 from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenerator
 from atlas_resources.models.loaders.segmenters.point_prompts import fitted_size

@@ -1,7 +1,4 @@
-"""Vision towers of open_clip with their projection, for weights that are not in the layout of transformers.
-
-The text tower is not built, as BiomedCLIP's needs files of a second repository.
-"""
+"""Vision towers of open_clip with their projection, for weights that are not in the layout of transformers."""
 
 import json
 from typing import Any
@@ -10,7 +7,7 @@ import open_clip
 import torch
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
-from atlas_resources.instruments.loader_table import OPEN_CLIP_SNAPSHOT, OpenClipParameters
+from atlas_resources.instruments.parameters.open_clip import OPEN_CLIP_SNAPSHOT, OpenClipParameters
 from atlas_resources.instruments.spec.pins import is_pinned
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models._departures import require_same_steps
@@ -30,7 +27,8 @@ def configuration_of(spec: Spec, weights: LocatedWeights) -> tuple[dict[str, Any
     Raises:
         WeightsMismatch: the snapshot's configuration is not pinned by a digest, or the library has no such name.
     """
-    parameters = OpenClipParameters.model_validate(spec.parameters)
+    stated = {name: spec.parameters[name] for name in OpenClipParameters.model_fields if name in spec.parameters}
+    parameters = OpenClipParameters.model_validate(stated)  # loaders of text towers have further ones
     name, tag = parameters.architecture, parameters.pretrained_tag
     if name != OPEN_CLIP_SNAPSHOT:
         sizes = open_clip.get_model_config(name)

@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import interpolate
 from torchvision.ops import nms
 
-from atlas_resources.instruments.loader_table import SamParameters
+from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.models.loaders.segmenters._small_regions import without_small_regions
 from atlas_resources.models.loaders.segmenters.point_prompts import (

@@ -3,7 +3,7 @@
 import numpy as np
 from skimage.measure import label, regionprops
 
-from atlas_resources.instruments.loader_table import OtsuParameters
+from atlas_resources.instruments.parameters.segmenting import OtsuParameters
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.measures.colour.levels import otsu_threshold
 from atlas_resources.measures.colour.luma import luma

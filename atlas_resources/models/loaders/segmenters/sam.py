@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from transformers import SamHQModel, SamModel
 
-from atlas_resources.instruments.loader_table import SamParameters
+from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._snapshots import load_whole

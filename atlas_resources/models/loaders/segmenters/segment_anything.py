@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from segment_anything import sam_model_registry
 
-from atlas_resources.instruments.loader_table import SamParameters
+from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._state_dicts import fill, read_tensors

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 from torch.nn.functional import interpolate
 
-from atlas_resources.instruments.loader_table import U2NetParameters
+from atlas_resources.instruments.parameters.segmenting import U2NetParameters
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._state_dicts import build_empty, fill, read_tensors

@@ -1,0 +1,1 @@
+"""`atlas models bench`: measuring how fast an instrument answers."""

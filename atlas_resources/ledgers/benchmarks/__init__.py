@@ -1,0 +1,1 @@
+"""The ledger of benchmarks: what `benchmarks/` says of each instrument."""
