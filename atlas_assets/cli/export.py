@@ -116,7 +116,12 @@ def export_sqlite(
     except (FileNotFoundError, ValueError, duckdb.Error) as error:
         raise fail(str(error)) from None
     rows = sum(count for _, count in counts)
-    console.print(f"{path}: {len(counts)} tables, {rows} rows", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{path}: {counted(len(counts), 'table')}, {counted(rows, 'row')}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
     command = f"datasette {shlex.quote(str(path))} --metadata {shlex.quote(f'{path}.metadata.json')}"
     console.print(f"browse it: {command}", markup=False, highlight=False, soft_wrap=True)
 
@@ -138,4 +143,4 @@ def export_prov(
         edges_count = write_prov(Dataset(dataset_root()), file, plate_id=plate, run_id=run)
     except (LookupError, OSError, ValueError) as error:
         raise fail(str(error)) from None
-    console.print(f"{file}: {edges_count} relations", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{file}: {counted(edges_count, 'relation')}", markup=False, highlight=False, soft_wrap=True)
