@@ -143,4 +143,5 @@ def test_a_session_for_inputs_of_many_sizes_computes_the_same(tmp_path: Path):
     for value in (1, 2):
         x = np.full(SHAPE, value, np.float32)
         (y,) = session.run(None, {"x": x})
+        assert isinstance(y, np.ndarray)
         assert np.array_equal(y, 2 * x)
