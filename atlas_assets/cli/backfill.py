@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from atlas_assets.cli.output import cell, console, fail, open_dataset
+from atlas_assets.cli.output import cell, console, counted, fail, open_dataset
 
 if TYPE_CHECKING:
     from atlas_assets.automation.backfills import Backfill
@@ -69,7 +69,9 @@ def backfill(
         server.require_dataset(dataset.root)
         under_way = runs_under_way(server, planned.name)
         if under_way:
-            console.print(f"{len(under_way)} runs of {planned.name} are in progress already; nothing new is asked for")
+            console.print(
+                f"already in progress: {counted(len(under_way), 'run')} of {planned.name}; nothing new is asked for"
+            )
         else:
             _launch(server, dataset, planned)
         if follow and not _follow(server, registry, dataset, planned):
@@ -83,7 +85,7 @@ def _describe(planned: "Backfill") -> None:
         console.print(f"{planned.name}: nothing is missing")
     for work in planned.works:
         names = ", ".join(key.to_user_string() for key in work.keys)
-        of_plates = f"{len(work.plate_ids)} plates, {work.plate_ids[0]} first: " if work.plate_ids else ""
+        of_plates = f"{counted(len(work.plate_ids), 'plate')}, {work.plate_ids[0]} first: " if work.plate_ids else ""
         console.print(f"one run: {of_plates}{names}", soft_wrap=True)
 
 
@@ -95,7 +97,7 @@ def _launch(server: "DagsterServer", dataset: "Dataset", planned: "Backfill") ->
     with open_instance(dataset) as instance:
         report_registered(instance, dataset)
     for run_id, work in zip(launch_backfill(server, planned), planned.works, strict=True):
-        of_plates = f"{len(work.plate_ids)} plates" if work.plate_ids else f"{len(work.keys)} assets"
+        of_plates = counted(len(work.plate_ids), "plate") if work.plate_ids else counted(len(work.keys), "asset")
         console.print(f"asked for {of_plates}: {server.url}/runs/{run_id}", soft_wrap=True)
     if not server.has_daemon():
         console.print(

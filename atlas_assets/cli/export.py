@@ -2,12 +2,17 @@
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atlas_assets.cli.output import console, fail
+from atlas_assets.cli.output import console, counted, fail, warn
+
+if TYPE_CHECKING:
+    from atlas_resources.export.ledgers import LeftOutPlate
+    from atlas_resources.export.left_out import LeftOut
 
 
 def export(
@@ -32,20 +37,26 @@ def export(
     except (FileNotFoundError, ValueError) as error:
         raise fail(str(error)) from None
     for file in written:
-        console.print(f"{file.path}: {file.rows} rows", markup=False, highlight=False, soft_wrap=True)
-    for rows in left_out:
-        line = f"left out of {rows.table}: {rows.rows} rows of {rows.instrument}: {rows.reason}"
-        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    reasons = Counter(plate.reason for plate in plates)
-    for reason, count in reasons.most_common():
-        line = f"left out {count} plates with all their rows: {reason}"
-        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{file.path}: {counted(file.rows, 'row')}", markup=False, highlight=False, soft_wrap=True)
+    say_left_out(left_out, plates)
     if plates:
         path = folder / LICENCES_NAME
         line = f"{path} names each plate that was left out, and why. Correct a licence: atlas plates update FILE"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if commercial and not left_out and not plates:
         console.print("nothing was left out: every row's licence allows commercial use", highlight=False)
+
+
+def say_left_out(left_out: "Sequence[LeftOut]", plates: "Sequence[LeftOutPlate]") -> None:
+    """Prints what an export for commercial use has not, and why: rows by the terms of models, and whole plates."""
+    lines = [
+        f"left out of {rows.table}: {counted(rows.rows, 'row')} of {rows.instrument}: {rows.reason}"
+        for rows in left_out
+    ]
+    for reason, count in Counter(plate.reason for plate in plates).most_common():
+        lines.append(f"left out {counted(count, 'plate')} with all rows: {reason}")
+    for line in lines:
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def export_regions(
@@ -58,22 +69,30 @@ def export_regions(
         bool, typer.Option("--commercial", help="Leave out regions whose licences do not clearly allow commercial use.")
     ] = False,
 ) -> None:
-    """Write plates with their regions for viewers: GeoJSON, W3C Web Annotations and a IIIF manifest per plate.
+    """Write plates with regions and texts for viewers: GeoJSON, W3C Web Annotations and a IIIF manifest per plate.
 
-    Lines of text that were read on them are a second page of annotations, marked as machine-made. Coordinates are
-    pixels of the upright source: x right, y down. Polygons must exist first:
-    atlas run 'key:"regions/otsu_luma/polygons"', then atlas run @ledgers
+    Lines that models read on them, and captions, keywords and descriptions that models wrote, are further pages of
+    annotations, marked as machine-made. Coordinates are pixels of the upright source: x right, y down. Plates without
+    polygons have their texts alone; to make polygons: atlas run 'key:"regions/otsu_luma/polygons"', then
+    atlas run @ledgers
     """
+    from atlas_resources.export.ledgers import plates_left_out
     from atlas_resources.export.regions import export_regions as write_regions
+    from atlas_resources.export.regions import find_publishable, no_polygons
     from atlas_resources.plates.dataset import Dataset, dataset_root
 
     try:
-        for plate in write_regions(Dataset(dataset_root()), folder, segmenter, base_url, commercial=commercial):
-            lines = f", {plate.lines_count} lines of text" if plate.lines_count else ""
-            line = f"{plate.manifest}: {plate.regions_count} regions{lines}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        dataset = Dataset(dataset_root())
+        found = find_publishable(dataset, segmenter, commercial=commercial)
+        for plate in write_regions(dataset, folder, found, base_url):
+            counts = {"region": plate.regions_count, "line of text": plate.lines_count, "answer": plate.answers_count}
+            said = ", ".join(counted(count, one) for one, count in counts.items() if count)
+            console.print(f"{plate.manifest}: {said}", markup=False, highlight=False, soft_wrap=True)
     except (FileNotFoundError, ValueError) as error:
         raise fail(str(error)) from None
+    if not found.has_polygons:
+        warn(no_polygons(dataset, segmenter))
+    say_left_out(found.left_out, plates_left_out(dataset) if commercial else [])
 
 
 def export_sqlite(
@@ -97,7 +116,12 @@ def export_sqlite(
     except (FileNotFoundError, ValueError, duckdb.Error) as error:
         raise fail(str(error)) from None
     rows = sum(count for _, count in counts)
-    console.print(f"{path}: {len(counts)} tables, {rows} rows", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{path}: {counted(len(counts), 'table')}, {counted(rows, 'row')}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
     command = f"datasette {shlex.quote(str(path))} --metadata {shlex.quote(f'{path}.metadata.json')}"
     console.print(f"browse it: {command}", markup=False, highlight=False, soft_wrap=True)
 
@@ -119,4 +143,4 @@ def export_prov(
         edges_count = write_prov(Dataset(dataset_root()), file, plate_id=plate, run_id=run)
     except (LookupError, OSError, ValueError) as error:
         raise fail(str(error)) from None
-    console.print(f"{file}: {edges_count} relations", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{file}: {counted(edges_count, 'relation')}", markup=False, highlight=False, soft_wrap=True)

@@ -46,6 +46,17 @@ def warn(message: str) -> None:
     Console(stderr=True, emoji=False).print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
+def counted(count: int, one: str) -> str:
+    """A number with its noun: `1 plate`, `2 plates`, `2 lines of text`.
+
+    Args:
+        count: the number.
+        one: the noun for one thing, whose first word takes the s.
+    """
+    noun, space, rest = one.partition(" ")
+    return f"{count} {noun}{'' if count == 1 else 's'}{space}{rest}"
+
+
 def cell(value: object, width: int = 80) -> str:
     """A value as text for a table: floats to six digits, long text cut, markup escaped."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from atlas_assets.cli.output import cell, console, fail, open_dataset, warn
+from atlas_assets.cli.output import cell, console, counted, fail, open_dataset, warn
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,7 +42,7 @@ def query(
         table.add_row(*(cell(value) for value in row))
     console.print(table)
     if len(rows) > limit:
-        console.print(f"the first {limit} rows; more with --limit")
+        console.print(f"the first {counted(limit, 'row')}; more with --limit")
 
 
 def _connect(snapshot: str | None) -> "duckdb.DuckDBPyConnection":

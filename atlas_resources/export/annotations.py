@@ -14,6 +14,7 @@ MEDIA_FRAGMENTS = "http://www.w3.org/TR/media-frags/"
 # Of every IIIF file that is served by itself, https://iiif.io/api/presentation/3.0/#46-linked-data-context-and-extensions;
 # it has the terms of the Web Annotation data model.
 IIIF_CONTEXT = "http://iiif.io/api/presentation/3/context.json"
+REGIONS_NAME = "annotations.json"
 PIXELS = "pixels of the upright source: x right, y down, pixel (0, 0) covering 0..1; not longitude and latitude"
 
 
@@ -54,12 +55,14 @@ class PublishedRegion:
         polygons: the rings of each polygon, closed, the exterior first; x, y in pixels.
         box: x_min, y_min, x_max, y_max; the last two exclusive.
         facts: instrument, digests, measures and licence, by name.
+        generator: the model that drew it, and its revision.
     """
 
     segment_id: str
     polygons: Sequence[Sequence[Sequence[Sequence[float]]]]
     box: tuple[int, int, int, int]
     facts: dict[str, Any]
+    generator: str
 
 
 def feature_collection(page: PlatePage, regions: Sequence[PublishedRegion]) -> dict[str, Any]:
@@ -85,7 +88,7 @@ def annotation_page(page: PlatePage, regions: Sequence[PublishedRegion]) -> dict
     """A IIIF annotation page: an annotation per region, with outline and box as target, name and facts as bodies."""
     return {
         "@context": IIIF_CONTEXT,
-        "id": f"{page.url}/annotations.json",
+        "id": f"{page.url}/{REGIONS_NAME}",
         "type": "AnnotationPage",
         "label": {"en": ["Regions"]},
         "items": [_annotation(page, region) for region in regions],
@@ -93,12 +96,12 @@ def annotation_page(page: PlatePage, regions: Sequence[PublishedRegion]) -> dict
 
 
 def _annotation(page: PlatePage, region: PublishedRegion) -> dict[str, Any]:
-    x_min, y_min, x_max, y_max = region.box
     facts = "\n".join(f"{name}: {_text(value)}" for name, value in region.facts.items() if value is not None)
     return {
-        "id": f"{page.url}/annotations.json#{region.segment_id}",
+        "id": f"{page.url}/{REGIONS_NAME}#{region.segment_id}",
         "type": "Annotation",
         "motivation": "tagging",
+        "generator": {"type": "Software", "name": region.generator},
         "body": [
             {"type": "TextualBody", "purpose": "tagging", "format": "text/plain", "value": region.segment_id},
             {"type": "TextualBody", "purpose": "describing", "format": "text/plain", "value": facts},
@@ -106,14 +109,7 @@ def _annotation(page: PlatePage, region: PublishedRegion) -> dict[str, Any]:
         "target": {
             "type": "SpecificResource",
             "source": page.canvas,
-            "selector": [
-                {"type": "SvgSelector", "value": svg(page, region)},
-                {
-                    "type": "FragmentSelector",
-                    "conformsTo": MEDIA_FRAGMENTS,
-                    "value": f"xywh={x_min},{y_min},{x_max - x_min},{y_max - y_min}",
-                },
-            ],
+            "selector": [svg_selector(page, outline(region.polygons)), box_selector(*region.box)],
         },
     }
 
@@ -122,14 +118,22 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def svg(page: PlatePage, region: PublishedRegion) -> str:
-    """The region's outline as one SVG path over the whole canvas; the even-odd rule makes the holes."""
-    rings = (ring for polygon in region.polygons for ring in polygon)
-    path = " ".join(_closed(ring) for ring in rings)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {page.width_px} {page.height_px}">'
-        f'<path fill-rule="evenodd" d="{path}"/></svg>'
-    )
+def box_selector(x_min: float, y_min: float, x_max: float, y_max: float) -> dict[str, str]:
+    """A box on the canvas, pixels; the last two exclusive."""
+    sides = ",".join(f"{side:.10g}" for side in (x_min, y_min, x_max - x_min, y_max - y_min))
+    return {"type": "FragmentSelector", "conformsTo": MEDIA_FRAGMENTS, "value": f"xywh={sides}"}
+
+
+def svg_selector(page: PlatePage, shape: str) -> dict[str, str]:
+    """An element of SVG over the whole canvas."""
+    view = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {page.width_px} {page.height_px}">'
+    return {"type": "SvgSelector", "value": f"{view}{shape}</svg>"}
+
+
+def outline(polygons: Sequence[Sequence[Sequence[Sequence[float]]]]) -> str:
+    """Polygons as one SVG path; the even-odd rule makes the holes."""
+    path = " ".join(_closed(ring) for polygon in polygons for ring in polygon)
+    return f'<path fill-rule="evenodd" d="{path}"/>'
 
 
 def _closed(ring: Sequence[Sequence[float]]) -> str:

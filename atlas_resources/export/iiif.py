@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from atlas_resources.export.annotations import IIIF_CONTEXT, PlatePage
@@ -17,15 +17,15 @@ BREAKS = frozenset({"br", "div", "li", "ol", "p", "ul"})
 ENTITY = re.compile(r"&(?:[a-z]+[0-9]*|#[0-9]+|#x[0-9a-f]+);", re.IGNORECASE)
 
 
-def iiif_manifest(page: PlatePage, more_annotations: Sequence[str] = ()) -> dict[str, Any]:
-    """One canvas with the plate's image, its regions as annotations, and its index data.
+def iiif_manifest(page: PlatePage, annotations: Mapping[str, Any]) -> dict[str, Any]:
+    """One canvas with the plate's image, references to pages of annotations, and its index data.
 
     `rights` is the URI of the licence, if the licence is one of Creative Commons or RightsStatements.org; a licence in
     any other words is the required statement.
 
     Args:
         page: the plate.
-        more_annotations: names of files with further annotations, beside those of its regions.
+        annotations: names of the files with pages of annotations, each with its label as a language map.
     """
     image = {
         "id": f"{page.url}/image.jpg",
@@ -41,17 +41,19 @@ def iiif_manifest(page: PlatePage, more_annotations: Sequence[str] = ()) -> dict
         "body": image,
         "target": page.canvas,
     }
-    canvas = {
+    canvas: dict[str, Any] = {
         "id": page.canvas,
         "type": "Canvas",
         "label": {"none": [plain(page.title) or page.plate_id]},
         "width": page.width_px,
         "height": page.height_px,
         "items": [{"id": f"{page.canvas}/page", "type": "AnnotationPage", "items": [painting]}],
-        "annotations": [
-            {"id": f"{page.url}/{name}", "type": "AnnotationPage"} for name in ("annotations.json", *more_annotations)
-        ],
     }
+    if annotations:
+        canvas["annotations"] = [
+            {"id": f"{page.url}/{name}", "type": "AnnotationPage", "label": label}
+            for name, label in annotations.items()
+        ]
     return {
         "@context": IIIF_CONTEXT,
         "id": f"{page.url}/manifest.json",

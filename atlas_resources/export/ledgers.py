@@ -7,10 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from atlas_resources.export._destination import require_outside
+from atlas_resources.export.left_out import LeftOut, count_left_out
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.lineage.closure import made_from
 from atlas_resources.ledgers.parquet import ledger_path
-from atlas_resources.ledgers.terms import TABLES, allowed_rows, why_not, why_not_plate, withheld_plates, withheld_rows
+from atlas_resources.ledgers.terms import TABLES, allowed_rows, why_not_plate, withheld_plates, withheld_rows
 from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import parquet_bytes
@@ -32,16 +33,6 @@ class Written:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """Rows of an instrument that were left out of a table, and why."""
-
-    table: str
-    instrument: str
-    rows: int
-    reason: str
-
-
-@dataclass(frozen=True)
 class LeftOutPlate:
     """A plate of which no row is exported for commercial use, and why."""
 
@@ -55,17 +46,6 @@ def _require_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a ledger, found none. Build it: atlas run")
     return pl.read_parquet(path)
-
-
-def _left_out(name: str, rows: pl.DataFrame, models: pl.DataFrame) -> list[LeftOut]:
-    present = {row["instrument"]: row for row in models.select("instrument", "licence", "commercial_use").to_dicts()}
-    groups = rows.group_by("instrument", "licence", "commercial_use").len().sort("instrument", "licence")
-    found = []
-    for instrument, licence, terms, count in groups.iter_rows():
-        now = present.get(instrument, {})
-        reason = why_not(licence, terms, now.get("licence"), now.get("commercial_use"))
-        found.append(LeftOut(name, instrument, count, reason))
-    return found
 
 
 def plates_left_out(dataset: Dataset) -> list[LeftOutPlate]:
@@ -96,7 +76,7 @@ def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.
     for name in (*TABLES, RUNS.name):
         rows = ledgers[name]
         kept[name] = allowed_rows(rows, models, plates)
-        left_out += _left_out(name, withheld_rows(rows, models, plates), models)
+        left_out += count_left_out(name, withheld_rows(rows, models, plates), models)
     runs = kept[RUNS.name].select("run_id", "plate_id")
     kept[REPRODUCTIONS.name] = ledgers[REPRODUCTIONS.name].join(runs, on=runs.columns, how="semi")
     kept[LINEAGE.name] = _allowed_lineage(ledgers[LINEAGE.name], runs)

@@ -1,4 +1,4 @@
-"""Export for viewers: a folder per plate with its image, regions and lines of text, and a IIIF manifest."""
+"""Export for viewers: a folder per plate with its image, regions and texts, and a IIIF manifest."""
 
 import io
 import json
@@ -11,6 +11,7 @@ import polars as pl
 
 from atlas_resources.export._destination import require_outside
 from atlas_resources.export.annotations import (
+    REGIONS_NAME,
     PlatePage,
     PublishedRegion,
     annotation_page,
@@ -18,10 +19,11 @@ from atlas_resources.export.annotations import (
 )
 from atlas_resources.export.iiif import iiif_manifest
 from atlas_resources.export.ledgers import require_present_withdrawals
-from atlas_resources.export.texts import LINES_NAME, current_lines, text_page
+from atlas_resources.export.left_out import LeftOut, count_left_out
+from atlas_resources.export.texts import LABELS, is_published, text_pages, with_outlines
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import read_ledger
-from atlas_resources.ledgers.terms import allowed_rows
+from atlas_resources.ledgers.terms import allowed_rows, withheld_plates, withheld_rows
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode_source
 from atlas_resources.tables.ledgers import MODELS, PLATES
@@ -34,37 +36,80 @@ FACTS = (
     "tolerance_px", "reprojected_iou", "licence", "commercial_use", "run_id",
 )  # fmt: skip
 KEYS = ["plate_id", "segmenter", "segment_id", "mask_sha256"]
+GEOJSON_NAME = "regions.geojson"
 
 
 @dataclass(frozen=True)
 class WrittenPlate:
-    """A plate whose regions, and lines of text if any were read, were written."""
+    """A plate that was written, with how many regions, lines that were read and answers of models it has."""
 
     plate_id: str
     manifest: Path
     regions_count: int
     lines_count: int
+    answers_count: int
+
+
+@dataclass(frozen=True)
+class Publishable:
+    """What an export may have of every plate.
+
+    Attributes:
+        regions: current outlines of the segmenter, with verdicts and colours, by plate and rank.
+        texts: current usable texts, by plate, instrument and order.
+        left_out: rows that were left out by the terms of models; empty unless the export is for commercial use.
+        has_polygons: whether the segmenter has polygons, be they left out or not.
+    """
+
+    regions: pl.DataFrame
+    texts: pl.DataFrame
+    left_out: list[LeftOut]
+    has_polygons: bool
 
 
 def _current(dataset: Dataset, role: str) -> pl.DataFrame:
     return read_ledger(dataset, INSTRUMENT_TABLES[role]).filter(IS_CURRENT.name)
 
 
-def _rows(dataset: Dataset, segmenter: str, commercial: bool) -> pl.DataFrame:
-    """Current outlines of a segmenter's kept segments, joined with verdicts and colours, sorted by plate and rank."""
-    outlines = _current(dataset, "outline").filter(pl.col("segmenter") == segmenter)
-    if outlines.is_empty():
-        raise FileNotFoundError(
-            f"{dataset.ledger_dir}: no polygons of {segmenter}. Make them: "
-            f"atlas run 'key:\"regions/{segmenter}/polygons\"', then atlas run @ledgers"
-        )
+def find_publishable(dataset: Dataset, segmenter: str, *, commercial: bool = False) -> Publishable:
+    """Reads the regions and texts that may be published from the ledgers.
+
+    Args:
+        dataset: the dataset.
+        segmenter: instrument whose kept segments are exported.
+        commercial: leave out rows that are not known to allow commercial use.
+
+    Raises:
+        FileNotFoundError: the ledgers have no polygons of the segmenter, and no text; or it is no segmenter.
+    """
+    models, plates = read_ledger(dataset, MODELS), read_ledger(dataset, PLATES)
+    outlines, texts = _current(dataset, "outline"), _current(dataset, "text").filter(is_published())
+    chosen = outlines.filter(pl.col("segmenter") == segmenter)
+    segmenters = models.filter(pl.col("role") == "segmentation")["instrument"]
+    has_polygons = not chosen.is_empty()
+    if not has_polygons and (texts.is_empty() or segmenter not in segmenters):
+        raise FileNotFoundError(no_polygons(dataset, segmenter))
+    left_out: list[LeftOut] = []
     if commercial:
-        outlines = allowed_rows(outlines, read_ledger(dataset, MODELS), read_ledger(dataset, PLATES))
+        for name, rows in (("regions", chosen), ("texts", texts)):
+            of_usable = rows.join(withheld_plates(plates), on="plate_id", how="anti")
+            left_out += count_left_out(name, withheld_rows(of_usable, models, plates), models)
+        chosen, outlines, texts = (allowed_rows(rows, models, plates) for rows in (chosen, outlines, texts))
     kept = _current(dataset, "pruning").select(
-        *KEYS, "rank", "area_px", "area_ratio", "x_min", "y_min", "x_max", "y_max", "width_px", "height_px"
+        *KEYS, "rank", "area_px", "area_ratio", "x_min", "y_min", "x_max", "y_max"
     )
     colours = _current(dataset, "palette").select(*KEYS, "palette", "luminance_mean", "paper_difference")
-    return outlines.join(kept, on=KEYS).join(colours, on=KEYS, how="left").sort("plate_id", "rank")
+    regions = chosen.join(kept, on=KEYS).join(colours, on=KEYS, how="left").sort("plate_id", "rank")
+    texts = with_outlines(texts, outlines, models).sort("plate_id", "instrument", "text_id")
+    return Publishable(regions, texts, left_out, has_polygons)
+
+
+def no_polygons(dataset: Dataset, segmenter: str) -> str:
+    """Says that the ledgers have no polygons of a segmenter, and how to make them."""
+    return (
+        f"{dataset.ledger_dir}: no polygons of {segmenter}. Make them: "
+        f"atlas run 'key:\"regions/{segmenter}/polygons\"', then atlas run @ledgers"
+    )
 
 
 def _published(row: dict[str, Any]) -> PublishedRegion:
@@ -75,35 +120,23 @@ def _published(row: dict[str, Any]) -> PublishedRegion:
         polygons=json.loads(row["multipolygon"])["coordinates"],
         box=(row["x_min"], row["y_min"], row["x_max"], row["y_max"]),
         facts=facts,
+        generator=f"{row['model_id']} at {row['model_sha']} ({row['instrument']})",
     )
 
 
-def _jpeg(dataset: Dataset, plate_id: str) -> bytes:
-    """The plate's upright pixels at full size, which the coordinates refer to."""
-    plate = dataset.plate(plate_id)
-    image = decode_source(plate).image
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return buffer.getvalue()
-
-
-def export_regions(
-    dataset: Dataset, folder: Path, segmenter: str, base_url: str, *, commercial: bool = False
-) -> Iterator[WrittenPlate]:
-    """Writes `<folder>/<plate_id>/` for every plate with current polygons, each file atomically.
+def export_regions(dataset: Dataset, folder: Path, found: Publishable, base_url: str) -> Iterator[WrittenPlate]:
+    """Writes `<folder>/<plate_id>/` for every plate with regions or texts, each file atomically.
 
     Args:
         dataset: the dataset.
         folder: folder to write to; created if missing.
-        segmenter: instrument whose kept segments are exported.
+        found: what is exported.
         base_url: address that the folder will be served under; IIIF identifies everything by address.
-        commercial: leave out regions that are not known to allow commercial use.
 
     Yields:
         Each plate once its files are written.
 
     Raises:
-        FileNotFoundError: the ledgers have no polygons of the segmenter.
         ValueError: the folder is inside the dataset, the address is not http or https, or the ledgers are behind the
             withdrawals.
     """
@@ -111,29 +144,37 @@ def export_regions(
     require_present_withdrawals(dataset)
     if not base_url.startswith(("http://", "https://")):
         raise ValueError(f"base address: expected one that starts with http:// or https://, found {base_url!r}")
-    lines = current_lines(dataset, commercial)
-    for (plate_id,), rows in _rows(dataset, segmenter, commercial).group_by("plate_id", maintain_order=True):
-        regions = [_published(row) for row in rows.iter_rows(named=True)]
-        manifest = dataset.plate(str(plate_id)).manifest()
-        page = PlatePage(
-            plate_id=manifest.plate_id,
-            title=manifest.title,
-            width_px=rows["width_px"][0],
-            height_px=rows["height_px"][0],
-            url=f"{base_url.rstrip('/')}/{manifest.plate_id}",
-            licence=manifest.license,
-            plate_number=manifest.plate_number,
-            extra=manifest.extra,
-        )
-        here = folder / manifest.plate_id
-        write_bytes_atomically(here / "image.jpg", _jpeg(dataset, manifest.plate_id))
-        read = lines.filter(pl.col("plate_id") == manifest.plate_id)
-        texts = {LINES_NAME: text_page(page, read)} if read.height else {}
-        for name, content in (
-            ("regions.geojson", feature_collection(page, regions)),
-            ("annotations.json", annotation_page(page, regions)),
-            *texts.items(),
-            ("manifest.json", iiif_manifest(page, tuple(texts))),
-        ):
-            write_bytes_atomically(here / name, json.dumps(content, ensure_ascii=False, indent=1).encode())
-        yield WrittenPlate(manifest.plate_id, here / "manifest.json", len(regions), read.height)
+    for plate_id in sorted({*found.regions["plate_id"], *found.texts["plate_id"]}):
+        regions, texts = (rows.filter(pl.col("plate_id") == plate_id) for rows in (found.regions, found.texts))
+        yield _write_plate(dataset, folder / plate_id, f"{base_url.rstrip('/')}/{plate_id}", regions, texts)
+
+
+def _write_plate(dataset: Dataset, here: Path, url: str, regions: pl.DataFrame, texts: pl.DataFrame) -> WrittenPlate:
+    """Writes a plate's folder. Removes pages that an earlier export wrote there and this one has not."""
+    plate = dataset.plate(here.name)
+    manifest = plate.manifest()
+    image = decode_source(plate).image  # upright, at full size, which the coordinates refer to
+    page = PlatePage(
+        plate_id=manifest.plate_id,
+        title=manifest.title,
+        width_px=image.width,
+        height_px=image.height,
+        url=url,
+        licence=manifest.license,
+        plate_number=manifest.plate_number,
+        extra=manifest.extra,
+    )
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    write_bytes_atomically(here / "image.jpg", buffer.getvalue())
+    published = [_published(row) for row in regions.iter_rows(named=True)]
+    pages = {REGIONS_NAME: annotation_page(page, published)} if published else {}
+    pages |= text_pages(page, texts)
+    files = {GEOJSON_NAME: feature_collection(page, published)} if published else {}
+    files |= {**pages, "manifest.json": iiif_manifest(page, {name: one["label"] for name, one in pages.items()})}
+    for name, content in files.items():
+        write_bytes_atomically(here / name, json.dumps(content, ensure_ascii=False, indent=1).encode())
+    for name in {GEOJSON_NAME, REGIONS_NAME, *LABELS} - set(files):
+        (here / name).unlink(missing_ok=True)
+    lines_count = texts.filter(pl.col("form") == "transcription").height
+    return WrittenPlate(here.name, here / "manifest.json", len(published), lines_count, texts.height - lines_count)

@@ -1,87 +1,153 @@
-"""Lines that were read on a plate as Web Annotations on its IIIF canvas. Nothing is written here.
+"""What models read or wrote about a plate as Web Annotations on its IIIF canvas. Nothing is written here.
 
-Each says that a machine made it, which model at which revision, and under which licence. No line is the plate's title.
+Each annotation says that a machine made it, and its generator names model, revision, prompts, run and licence. Only
+usable texts are published: no answer that was cut off, is empty or breaks its schema, no line below its instrument's
+threshold. Texts are data: bodies are `text/plain`, which viewers must not take for markup, and hold the text as it is.
 """
 
+import json
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
-from atlas_resources.export.annotations import IIIF_CONTEXT, MEDIA_FRAGMENTS, PlatePage
-from atlas_resources.ledgers.parquet import read_ledger
-from atlas_resources.ledgers.terms import allowed_rows
-from atlas_resources.plates.dataset import Dataset
-from atlas_resources.tables.ledgers import MODELS, PLATES
-from atlas_resources.tables.results import INSTRUMENT_TABLES
-from atlas_resources.tables.table import IS_CURRENT
+from atlas_resources.export.annotations import IIIF_CONTEXT, PlatePage, box_selector, outline, svg_selector
+from atlas_resources.instruments.texts.keywords import keywords_of
 
-LINES_NAME = "lines.json"
+MOTIVATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "transcription": "supplementing",
+        "caption": "describing",
+        "keywords": "tagging",
+        "description": "describing",
+        "regions": "describing",
+        "caption_and_regions": "describing",
+        "answer": "commenting",
+    }
+)
+"""Why there is an annotation, by the form of its text.
+
+`supplementing` is IIIF's own, for content that is taken from the canvas itself, such as the text on a page
+(https://iiif.io/api/presentation/3.0/#values-for-motivation). What a model says about the canvas is not in it, so that
+it has one of the motivations of https://www.w3.org/TR/annotation-vocab/#named-motivations: `describing` describes the
+target, `tagging` associates a tag with it, and `commenting` comments about it, as an answer to a question does. The
+texts of `regions` are captions of parts of the plate.
+"""
+LINES_NAME, ANSWERS_NAME = "lines.json", "answers.json"
+LABELS: Mapping[str, str] = MappingProxyType(
+    {LINES_NAME: "Text, read by a machine", ANSWERS_NAME: "Captions, keywords and descriptions, written by a machine"}
+)
+"""The pages of texts, by the name of their file."""
 FACTS = (
-    "machine_made", "instrument", "model_id", "model_sha", "weights_sha256", "score", "script", "licence",
+    "machine_made", "instrument", "model_id", "model_sha", "weights_sha256", "prompt_set", "prompt_version",
+    "prompt_id", "prompt_sha256", "score", "script", "attempt", "server_sha256", "attested_by", "licence",
     "commercial_use", "run_id",
 )  # fmt: skip
+OUTLINE = "outline"
+"""Column with the polygons of the segment that was shown, GeoJSON; null if there are none."""
 
 
-def current_lines(dataset: Dataset, commercial: bool) -> pl.DataFrame:
-    """Current lines with a place that are not below their instrument's threshold, by plate, instrument and order.
+def is_published() -> pl.Expr:
+    """True of a row of `texts` that is usable and has words. An answer whose words have places is read at these."""
+    part_of = pl.col("text_id").str.replace(r"-region-\d+$", "")
+    has_parts = (pl.col("text_id") != part_of).any().over("instrument", "plate_id", "run_id", part_of)
+    is_whole = pl.col("text_id") == part_of
+    return (
+        (pl.col("status").fill_null("done") == "done")
+        & pl.col("is_above_threshold").fill_null(True)
+        & (pl.col("text").str.strip_chars() != "")
+        & ~(is_whole & has_parts)
+    )
+
+
+def with_outlines(texts: pl.DataFrame, outlines: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
+    """The texts with the polygons of the segments that were shown: of the same kept segments, by their instrument.
 
     Args:
-        dataset: the dataset.
-        commercial: leave out lines that are not known to allow commercial use.
+        texts: current rows of `texts`.
+        outlines: current rows of `region_outlines`.
+        models: the ledger, which says what each instrument reads.
     """
-    rows = read_ledger(dataset, INSTRUMENT_TABLES["text"]).filter(
-        pl.col(IS_CURRENT.name)
-        & (pl.col("form") == "transcription")
-        & pl.col("quadrilateral").is_not_null()
-        & pl.col("is_above_threshold").fill_null(True)
-    )
-    if commercial:
-        rows = allowed_rows(rows, read_ledger(dataset, MODELS), read_ledger(dataset, PLATES))
-    return rows.sort("plate_id", "instrument", "text_id")
+    reads = models.select("instrument", pl.col("upstream").alias("kept"))
+    keys = ["kept", "plate_id", "segment_id"]
+    shapes = outlines.join(reads, on="instrument").select(*keys, pl.col("multipolygon").alias(OUTLINE))
+    return texts.join(reads, on="instrument", how="left").join(shapes.unique(keys), on=keys, how="left")
 
 
-def text_page(page: PlatePage, lines: pl.DataFrame) -> dict[str, Any]:
-    """A IIIF annotation page: an annotation per line, with outline and box as target, text and facts as bodies.
+def text_pages(page: PlatePage, texts: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """IIIF annotation pages by the name of their file: of what was read and of what was written, if there is any.
 
     Args:
         page: the plate.
-        lines: its rows of `texts`.
+        texts: its rows that are published, of `with_outlines`.
     """
+    is_read = pl.col("form") == "transcription"
+    pages = {LINES_NAME: texts.filter(is_read), ANSWERS_NAME: texts.filter(~is_read)}
+    return {name: _page(page, name, rows) for name, rows in pages.items() if rows.height}
+
+
+def _page(page: PlatePage, name: str, rows: pl.DataFrame) -> dict[str, Any]:
     return {
         "@context": IIIF_CONTEXT,
-        "id": f"{page.url}/{LINES_NAME}",
+        "id": f"{page.url}/{name}",
         "type": "AnnotationPage",
-        "label": {"en": ["Text, read by a machine"]},
-        "items": [_annotation(page, line) for line in lines.iter_rows(named=True)],
+        "label": {"en": [LABELS[name]]},
+        "items": [found for row in rows.iter_rows(named=True) for found in _annotations(page, name, row)],
     }
 
 
-def _annotation(page: PlatePage, line: dict[str, Any]) -> dict[str, Any]:
-    facts = "\n".join(f"{name}: {line[name]}" for name in FACTS if line[name] is not None)
-    text = {"type": "TextualBody", "purpose": "supplementing", "format": "text/plain", "value": line["text"]}
-    return {
-        "id": f"{page.url}/{LINES_NAME}#{line['instrument']}-{line['text_id']}",
-        "type": "Annotation",
-        "motivation": "supplementing",
-        "generator": {"type": "Software", "name": f"{line['model_id']} at {line['model_sha']} ({line['instrument']})"},
-        "body": [
-            text | ({"language": line["language"]} if line["language"] else {}),
-            {"type": "TextualBody", "purpose": "describing", "format": "text/plain", "value": facts},
-        ],
-        "target": {"type": "SpecificResource", "source": page.canvas, "selector": _selectors(page, line)},
-    }
+def _annotations(page: PlatePage, name: str, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """An annotation for the text, or for each keyword. The first body is the text, the second the facts about it."""
+    motivation, own = MOTIVATIONS[row["form"]], f"{page.url}/{name}#{row['instrument']}-{row['text_id']}"
+    language = {"language": row["language"]} if row["language"] else {}
+    facts = "\n".join(f"{fact}: {row[fact]}" for fact in FACTS if row[fact] is not None)
+    for part, text in _texts(row):
+        body = {"type": "TextualBody", "purpose": motivation, "format": "text/plain", "value": text, **language}
+        yield {
+            "id": f"{own}{part}",
+            "type": "Annotation",
+            "motivation": motivation,
+            "generator": {"type": "Software", "name": _generator(row)},
+            "body": [body, {"type": "TextualBody", "purpose": "describing", "format": "text/plain", "value": facts}],
+            "target": _target(page, row),
+        }
 
 
-def _selectors(page: PlatePage, line: dict[str, Any]) -> list[dict[str, str]]:
-    numbers = line["quadrilateral"]
-    corners = " ".join(f"{x:g},{y:g}" for x, y in zip(numbers[::2], numbers[1::2], strict=True))
-    sides = line["x_min"], line["y_min"], line["x_max"] - line["x_min"], line["y_max"] - line["y_min"]
-    view = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {page.width_px} {page.height_px}">'
-    return [
-        {"type": "SvgSelector", "value": f'{view}<polygon points="{corners}"/></svg>'},
-        {
-            "type": "FragmentSelector",
-            "conformsTo": MEDIA_FRAGMENTS,
-            "value": f"xywh={','.join(f'{side:g}' for side in sides)}",
-        },
-    ]
+def _texts(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """The texts of an answer, each with the end of its id: its keywords, or the fields of its object line by line."""
+    if row["form"] == "keywords":
+        keywords = keywords_of(row["text"], row["parsed_json"])
+        return [(f"-keyword-{number:02d}", keyword) for number, keyword in enumerate(keywords, start=1)]
+    if row["parsed_json"] is None:
+        return [("", row["text"])]
+    fields = json.loads(row["parsed_json"]).items()
+    return [("", "\n".join(f"{name}: {_words(value)}" for name, value in fields))]
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list):
+        return "; ".join(_words(one) for one in value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _generator(row: dict[str, Any]) -> str:
+    prompts = f"; prompts {row['prompt_set']} v{row['prompt_version']}" if row["prompt_set"] else ""
+    return (
+        f"{row['model_id']} at {row['model_sha']} ({row['instrument']}){prompts}; run {row['run_id']}; "
+        f"licence {row['licence']}; machine-made"
+    )
+
+
+def _target(page: PlatePage, row: dict[str, Any]) -> str | dict[str, Any]:
+    """The canvas, or a part of it: the segment's polygons or the text's quadrilateral, and the box around it."""
+    numbers = row["quadrilateral"]
+    if numbers is None:
+        return page.canvas
+    if row[OUTLINE] is not None:
+        shape = outline(json.loads(row[OUTLINE])["coordinates"])
+    else:
+        corners = " ".join(f"{x:g},{y:g}" for x, y in zip(numbers[::2], numbers[1::2], strict=True))
+        shape = f'<polygon points="{corners}"/>'
+    box = box_selector(row["x_min"], row["y_min"], row["x_max"], row["y_max"])
+    return {"type": "SpecificResource", "source": page.canvas, "selector": [svg_selector(page, shape), box]}

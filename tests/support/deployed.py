@@ -17,7 +17,7 @@ from atlas_resources.files.project import SPECS_FOLDER
 from atlas_resources.instruments.registry import Registry, read_registry
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.plates.dataset import Dataset
-from support.served import BIN, LOCATION, Server, free_port, program, web_server
+from support.served import BIN, LOCATION, Server, free_port, program, wait_for_port, web_server
 
 SETTLE_SECONDS = 240  # a time limit, not a measure of speed: two busy cores have taken half of it
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
@@ -164,6 +164,7 @@ def deployment(dataset: Dataset, folder: Path, *active: str) -> Iterator[Deploym
             add_missing_partitions(instance, dataset)
         code = ("code-server", "start", "-h", "127.0.0.1", "-p", str(port), "-f", definitions)
         programs.enter_context(program(dataset, BIN / "dagster", *code))
+        wait_for_port(port)  # a web server that finds no code server makes it load everything again
         server = programs.enter_context(web_server(dataset, workspace))
         running = Deployment(dataset, specs, workspace, server)
         running.wait_until(lambda: is_loaded(server), "the code location")

@@ -113,6 +113,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def wait_for_port(port: int) -> None:
+    """Waits until a program listens on a port of this machine."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline, f"nothing listens on port {port}"
+        time.sleep(0.1)
+
+
 @contextmanager
 def program(home: Dataset, *command: str | Path) -> Iterator[subprocess.Popen]:
     """Runs a program, and ends it and its children with the block. Its output is in `<dataset>/<its name>.log`."""

@@ -1,7 +1,6 @@
-"""One of several processes that write to a dataset at once: `python -m support.writer FOLDER NUMBER`."""
+"""What one of several processes does that write to a dataset at once."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -20,9 +19,8 @@ def registry() -> Registry:
     return fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
 
 
-def write() -> None:
+def write(dataset: Dataset, number: int) -> None:
     """Does every step on every plate, with a withdrawal and a snapshot of its own, once a line is on its input."""
-    dataset, number = Dataset(Path(sys.argv[1])), int(sys.argv[2])
     install(pytest.MonkeyPatch())
     instruments = registry()
     print("ready", flush=True)
@@ -35,7 +33,3 @@ def write() -> None:
     build_ledgers(dataset, instruments)
     build_catalogue(dataset, instruments)
     create_snapshot(dataset, instruments, f"writer-{number}")
-
-
-if __name__ == "__main__":
-    write()

@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder of `support`
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import dagster as dg
 import pytest
-from interrupted import slow_down_the_disk
+from support.interrupted import slow_down_the_disk
 from support.made_datasets import Graph
 from support.made_stages import STAGES, served_registry, stage_registry
 

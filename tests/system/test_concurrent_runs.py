@@ -2,14 +2,14 @@
 
 import hashlib
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from pathlib import Path
+from subprocess import TimeoutExpired
 
 import pytest
+from support.forked import Forked, begin
 from support.made_datasets import make_dataset
+from support.sharing import measure_all
 
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import read_json
@@ -18,7 +18,6 @@ from atlas_resources.runs.sealed import MANIFEST_NAME
 
 pytestmark = pytest.mark.system
 
-PROGRAM = Path(__file__).with_name("sharing.py")
 NAMES = ["red", "green", "blue", "ochre", "teal", "brown", "rose", "ink", "plum", "olive", "slate", "gold"]
 END_SECONDS = 60
 
@@ -28,28 +27,11 @@ def twelve_plates(tmp_path):
     return make_dataset(tmp_path, *NAMES)
 
 
-def start(dataset: Dataset, order: str) -> subprocess.Popen:
-    """Starts the program, which waits for a signal to begin."""
-    process = subprocess.Popen(
-        [sys.executable, PROGRAM, dataset.root, order], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
-def begin(*processes: subprocess.Popen) -> None:
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-
-
-def outcomes(process: subprocess.Popen) -> dict[str, str]:
+def outcomes(process: Forked) -> dict[str, str]:
     """The status of each plate that the process printed. A process that does not end fails the test."""
     try:
-        said, _ = process.communicate(timeout=END_SECONDS)
-    except subprocess.TimeoutExpired:
+        said = process.communicate(timeout=END_SECONDS)
+    except TimeoutExpired:
         process.kill()
         process.communicate()
         pytest.fail("a run waits for ever")
@@ -79,7 +61,10 @@ def reports(dataset: Dataset) -> list[RunReport]:
 
 def test_every_plate_is_sealed_once_and_reused_by_the_other(twelve_plates):
     plates = twelve_plates.plate_ids()
-    forwards, backwards = start(twelve_plates, "forwards"), start(twelve_plates, "backwards")
+    forwards, backwards = (
+        Forked(measure_all, twelve_plates, "forwards"),
+        Forked(measure_all, twelve_plates, "backwards"),
+    )
     begin(forwards, backwards)
     first, second = outcomes(forwards), outcomes(backwards)
 
@@ -95,7 +80,7 @@ def test_every_plate_is_sealed_once_and_reused_by_the_other(twelve_plates):
 
 
 def test_the_reports_say_what_each_did_and_what_it_reused(twelve_plates):
-    processes = start(twelve_plates, "forwards"), start(twelve_plates, "backwards")
+    processes = Forked(measure_all, twelve_plates, "forwards"), Forked(measure_all, twelve_plates, "backwards")
     begin(*processes)
     for process in processes:
         outcomes(process)
@@ -110,7 +95,7 @@ def test_the_reports_say_what_each_did_and_what_it_reused(twelve_plates):
 
 
 def test_in_the_same_order_they_share_all_the_same(twelve_plates):
-    processes = start(twelve_plates, "forwards"), start(twelve_plates, "forwards")
+    processes = Forked(measure_all, twelve_plates, "forwards"), Forked(measure_all, twelve_plates, "forwards")
     begin(*processes)
     first, second = (outcomes(process) for process in processes)
     assert {first[plate_id] + second[plate_id] for plate_id in twelve_plates.plate_ids()} <= {
@@ -122,7 +107,7 @@ def test_in_the_same_order_they_share_all_the_same(twelve_plates):
 
 @pytest.mark.parametrize("victim", ["forwards", "backwards"])
 def test_when_one_is_killed_in_the_middle_the_other_finishes_all(twelve_plates, victim):
-    processes = {order: start(twelve_plates, order) for order in ("forwards", "backwards")}
+    processes = {order: Forked(measure_all, twelve_plates, order) for order in ("forwards", "backwards")}
     begin(*processes.values())
     killed = processes.pop(victim)
     (survivor,) = processes.values()

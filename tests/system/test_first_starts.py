@@ -10,59 +10,23 @@ import time
 from pathlib import Path
 
 import pytest
+from support.forked import Forked, begin
 from support.made_datasets import make_dataset
+from support.opening import open_and_add
+
+from atlas_resources.plates.dataset import Dataset
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(500)]
 
 PROCESSES = 4
-OPEN = """
-import sys
-from pathlib import Path
-from atlas_assets.in_process.instance import open_instance
-from atlas_resources.plates.dataset import Dataset
-print("ready", flush=True)
-sys.stdin.readline()
-with open_instance(Dataset(Path(sys.argv[1]))) as instance:
-    instance.add_dynamic_partitions("plates", [sys.argv[2]])
-    print(instance.get_runs_count(), flush=True)
-"""
-
-
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
-
-
-def start(root: Path, name: str) -> subprocess.Popen:
-    """Starts a process that imports everything and then waits for a line to open the dataset."""
-    return subprocess.Popen(
-        [sys.executable, "-c", OPEN, str(root), name],
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def begin(*processes: subprocess.Popen) -> None:
-    """Waits until all have imported everything, then lets them open the dataset."""
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
 
 
 def open_at_once(root: Path) -> list[str]:
-    """What four processes print that open the dataset at once; what one of them failed with instead."""
-    processes = [start(root, f"plate-{number}") for number in range(PROCESSES)]
+    """What four processes print that open the dataset at once."""
+    processes = [Forked(open_and_add, Dataset(root), f"plate-{number}") for number in range(PROCESSES)]
     begin(*processes)
-    said = []
-    for process in processes:
-        printed, errors = process.communicate(timeout=120)
-        said.append(printed if process.returncode == 0 else errors.splitlines()[-1])
+    said = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * PROCESSES
     return said
 
 
@@ -73,6 +37,12 @@ def heads(root: Path) -> list[int]:
         with sqlite3.connect(path) as database:
             counts += database.execute("SELECT count(*) FROM alembic_version").fetchone()
     return counts
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster's databases are those of the dataset."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
 
 
 def test_four_processes_open_a_new_dataset_at_once_in_every_round(tmp_path: Path):
@@ -87,7 +57,7 @@ def test_a_process_killed_while_it_creates_the_databases_leaves_a_dataset_that_o
     root = make_dataset(tmp_path, "red").root
     for delay_seconds in (0.05, 0.3):
         shutil.rmtree(root / ".dagster", ignore_errors=True)
-        killed = start(root, "plate-0")
+        killed = Forked(open_and_add, Dataset(root), "plate-0")
         begin(killed)
         time.sleep(delay_seconds)
         killed.send_signal(signal.SIGKILL)
@@ -98,7 +68,7 @@ def test_a_process_killed_while_it_creates_the_databases_leaves_a_dataset_that_o
 def test_four_atlas_runs_start_at_once_on_a_new_dataset(tmp_path: Path):
     root = make_dataset(tmp_path, "red", "green").root
     command = [sys.executable, "-m", "atlas_assets.cli.app", "run", "group:groundwork"]
-    here = {**environment(), "ATLAS_HOME": str(root)}
+    here = {**os.environ, "ATLAS_HOME": str(root)}
     runs = [
         subprocess.Popen(command, env=here, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(PROCESSES)

@@ -3,8 +3,6 @@
 import hashlib
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,6 +11,8 @@ import polars as pl
 import pytest
 from support import fake_instruments
 from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
+from support.forked import Forked, ready
+from support.interrupted import work
 from support.made_datasets import Graph, make_dataset, source_digests
 from support.made_results import build_ledgers
 
@@ -27,10 +27,9 @@ from atlas_resources.tables.ledgers import LEDGERS
 
 pytestmark = pytest.mark.system
 
-PROGRAM = Path(__file__).with_name("interrupted.py")
 NAMES = ["red", "green", "blue", "ochre", "teal", "brown", "rose", "ink", "plum", "olive", "slate", "gold"]
 SEGMENTS = f"segments/{SEGMENTER}"
-SPEC = {"delay_seconds": 0.01}  # as in interrupted.py: one fingerprint
+SPEC = {"delay_seconds": 0.01}  # as in support/interrupted.py: one fingerprint
 
 
 @pytest.fixture
@@ -38,21 +37,17 @@ def twelve_plates(tmp_path):
     return make_dataset(tmp_path, *NAMES)
 
 
-def start(work: str, dataset: Dataset) -> subprocess.Popen:
-    """Starts the program and waits until it works."""
-    process = subprocess.Popen(
-        [sys.executable, PROGRAM, work, dataset.root], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+def start(what: str, dataset: Dataset) -> Forked:
+    """Starts a process that works, and waits until it does."""
+    process = Forked(work, what, dataset)
+    ready(process)
     return process
 
 
-def kill(process: subprocess.Popen) -> None:
+def kill(process: Forked) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=10)
-    if process.stdout is not None:
-        process.stdout.close()
+    process.close()
     assert process.returncode == -signal.SIGKILL
 
 
@@ -64,7 +59,7 @@ def partials(dataset: Dataset) -> list[Path]:
     return sorted(dataset.plates_dir.glob("*/runs/.run-*"))
 
 
-def wait_until_sealed(dataset: Dataset, count: int, process: subprocess.Popen) -> None:
+def wait_until_sealed(dataset: Dataset, count: int, process: Forked) -> None:
     deadline = time.monotonic() + 60
     while len(sealed(dataset)) < count:
         assert process.poll() is None, "ended before it was killed"
@@ -149,8 +144,7 @@ def test_the_partial_folder_of_a_live_run_is_not_removed(twelve_plates, monkeypa
     graph = Graph(dataset, fake_registry(fake_spec(SEGMENTER, **SPEC)), instance)
     assert graph.materialize(SEGMENTS).success
     assert process.wait(timeout=60) == 0
-    if process.stdout is not None:
-        process.stdout.close()
+    process.close()
     assert {require_whole(dataset, folder) for folder in sealed(dataset)} == set(dataset.plate_ids())
     assert partials(dataset) == []
     for report in dataset.reports_dir.glob("*/report.json"):

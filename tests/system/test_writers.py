@@ -1,18 +1,15 @@
 """Four processes write to one dataset at once: they register, measure, withdraw, build ledgers and take snapshots."""
 
-import os
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
 from support.fake_instruments import EMBEDDER, SEGMENTER
+from support.forked import Forked, begin
 from support.made_datasets import draw_scans
 from support.made_results import build_ledgers
-from support.writer import registry
+from support.writer import registry, write
 
 from atlas_resources.catalogue.build import build_catalogue
-from atlas_resources.files.project import PROJECT_ROOT
 from atlas_resources.ledgers.parquet import read_ledger, sealed_runs
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealed import read_manifest
@@ -34,30 +31,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, list[str
     draw_scans(folder / "scans", *PLATES)
     dataset = Dataset(folder / "atlas")
     dataset.ensure()
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "support.writer", str(dataset.root), str(number)],
-            cwd=PROJECT_ROOT / "tests",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        for number in range(1, WRITERS + 1)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n", process.communicate()[1]
-    printed = []
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in processes:
-        output, errors = process.communicate()
-        assert process.returncode == 0, errors
-        printed.append(output)
+    processes = [Forked(write, dataset, number) for number in range(1, WRITERS + 1)]
+    begin(*processes)
+    printed = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0] * WRITERS
     return dataset, printed
 
 

@@ -19,7 +19,7 @@ from atlas_assets.cli.models.chosen import (
     registry_in,
     write_new,
 )
-from atlas_assets.cli.output import console, fail
+from atlas_assets.cli.output import console, counted, fail
 
 if TYPE_CHECKING:
     from atlas_resources.hub.client import Hub
@@ -116,7 +116,9 @@ def models_pull(
     total = _size(sum(step.size_bytes or 0 for step in to_fetch))
     failed = [step for step in steps if step.state == "failed"]
     done = "to fetch" if is_dry_run else "were to fetch"
-    console.print(f"{len(steps)} files of {len(chosen)} instruments; {len(to_fetch)} {done}, {total}.")
+    console.print(
+        f"{counted(len(steps), 'file')} of {counted(len(chosen), 'instrument')}; {len(to_fetch)} {done}, {total}."
+    )
     for step in failed:
         fail(f"{step.key}: {step.detail}")
     if failed:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atlas_assets.cli.models.chosen import registry_in
-from atlas_assets.cli.output import console, fail
+from atlas_assets.cli.output import console, counted, fail
 
 CARD_WIDTH = 110
 
@@ -57,7 +57,8 @@ def models_check(
     for problem in registry.problems:
         console.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
     console.print(
-        f"{len(registry.specs)} specs read, {len(registry.instruments)} admitted, {len(registry.problems)} problems"
+        f"{counted(len(registry.specs), 'spec')} read, {len(registry.instruments)} admitted, "
+        f"{counted(len(registry.problems), 'problem')}"
     )
     if registry.problems or not registry.specs:
         raise typer.Exit(1)

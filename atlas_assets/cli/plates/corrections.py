@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from atlas_assets.cli.output import fail, open_dataset
+from atlas_assets.cli.output import counted, fail, open_dataset
 from atlas_assets.cli.plates.lines import DryRun, show
 
 
@@ -29,7 +29,7 @@ def plates_export(
     if file.exists() and not force:
         raise fail(f"{file}: exists already. Fix: name another file, or replace it with --force")
     write_bytes_atomically(file, build_template(dataset))
-    show(f"{file}: {count} plates. Correct it, then: atlas plates update {file} --dry-run")
+    show(f"{file}: {counted(count, 'plate')}. Correct it, then: atlas plates update {file} --dry-run")
 
 
 def plates_update(
@@ -44,7 +44,6 @@ def plates_update(
     plate.
     """
     from atlas_resources.plates.intake.corrections import update_plates
-    from atlas_resources.plates.intake.index.choice import counted
     from atlas_resources.plates.intake.index.table import IndexBroken
     from atlas_resources.plates.json_files import DatasetBroken
 

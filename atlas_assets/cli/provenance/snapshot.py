@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from atlas_assets.cli.output import cell, console, fail, open_dataset
+from atlas_assets.cli.output import cell, console, counted, fail, open_dataset
 from atlas_assets.cli.provenance.snapshot_lines import difference_lines
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def snapshot_create(
                 f"create {name} --force"
             )
         snapshot = create_snapshot(dataset, registry, name, note, key=key, fault_count=len(faults))
-    _say(f"snapshot {name}: {len(snapshot.plates)} plates, {snapshot.run_count} current results")
+    _say(f"snapshot {name}: {counted(len(snapshot.plates), 'plate')}, {snapshot.run_count} current results")
     _say(f"state of the library: {snapshot.root_sha256}")
     _say(f"The catalogue has it after the next refresh: {REFRESH}")
 
@@ -195,7 +195,7 @@ def snapshot_verify(
         by = f"signed by {signed_by}" + ("" if key else " (whose key that is, only --key tells)")
         verdict = f"{len(findings)} files are not as they were" if findings else "as it was"
         signature = "" if findings else f"; {by if signed_by else 'not signed'}"
-        _say(f"snapshot {name}: {verdict} ({reader.file_count} files looked at){signature}")
+        _say(f"snapshot {name}: {verdict} ({counted(reader.file_count, 'file')} looked at){signature}")
     if findings:
         raise typer.Exit(1)
 

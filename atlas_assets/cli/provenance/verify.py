@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from atlas_assets.cli.output import console, fail
+from atlas_assets.cli.output import console, counted, fail
 
 if TYPE_CHECKING:
     from atlas_resources.plates.dataset import Dataset
@@ -22,7 +22,7 @@ def _print(verification: "Verification") -> None:
         _show(str(finding), "red" if finding.is_fault else "yellow")
     kinds = Counter(finding.kind for finding in verification.findings)
     found = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "nothing wrong"
-    counts = f"{verification.plate_count} plates, {verification.file_count} files"
+    counts = f"{counted(verification.plate_count, 'plate')}, {counted(verification.file_count, 'file')}"
     hashed = f"{verification.hashed_bytes / MEGABYTE:.1f} MB hashed in {verification.seconds:.1f} s"
     _show(f"{verification.level} verification: {found} ({counts}, {hashed})")
     if verification.root_sha256:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from atlas_assets.cli.output import console, fail, open_dataset
+from atlas_assets.cli.output import console, counted, fail, open_dataset
 
 if TYPE_CHECKING:
     from atlas_resources.ledgers.withdrawals.touched import Touched
@@ -41,7 +41,7 @@ def _show_touched(touched: "Touched") -> None:
     for name, runs in (("sealed results", touched.direct), ("made from them", touched.dependents)):
         if runs:
             by_instrument = ", ".join(f"{count} of {key}" for key, count in sorted(Counter(runs.values()).items()))
-            _show(f"  {name}: {by_instrument}, on {len({plate_id for _, plate_id in runs})} plates")
+            _show(f"  {name}: {by_instrument}, on {counted(len({plate_id for _, plate_id in runs}), 'plate')}")
     rows = ", ".join(f"{count} of {table}" for table, count in touched.rows.items())
     _show(f"  rows in the ledgers: {rows or 'none'}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atlas_assets.cli.output import console, open_dataset, print_problems
+from atlas_assets.cli.output import console, counted, open_dataset, print_problems
 
 if TYPE_CHECKING:
     from atlas_resources.instruments.registry import Registry
@@ -104,7 +104,7 @@ def _source_change(plate: "Plate") -> str | None:
 def _show(dataset: "Dataset", registry: "Registry", library: _Library) -> None:
     from atlas_assets.cli.state.matrix import count_table, failure_lines, reason_lines, state_table
 
-    console.print(count_table(library.found, f"{len(library.found[0].plates)} plates in {dataset.root}"))
+    console.print(count_table(library.found, f"{counted(len(library.found[0].plates), 'plate')} in {dataset.root}"))
     if matrix := state_table(library.found):
         console.print(matrix)
     _print_lines(failure_lines(library.found), "red")

@@ -15,6 +15,7 @@ from PIL import Image
 
 from atlas_assets.roles.declared import ContractBroken, source_pixels
 from atlas_assets.roles.text.earlier import earlier_answers, filled_in
+from atlas_assets.roles.text.places import place_columns
 from atlas_assets.roles.text.scripts import script_of
 from atlas_assets.roles.text.verdicts import Verdict, verdict_on
 from atlas_assets.ui.encoding import shrink
@@ -151,13 +152,6 @@ class Interview:
             for number, region in enumerate(answer.regions, start=1)
         ]
         return [whole, *parts]
-
-
-def place_columns(line: TextLine) -> dict[str, Any]:
-    """The columns of a place: corners clockwise, and the box around them, source pixels."""
-    (x_min, y_min), (x_max, y_max) = line.corners.min(axis=0).tolist(), line.corners.max(axis=0).tolist()
-    box = {"x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max}
-    return {"quadrilateral": line.corners.flatten().tolist(), **box}
 
 
 def metrics_of(attempts: Sequence[Asked]) -> dict[str, float | int | str | bool | None]:

@@ -12,6 +12,7 @@ import polars as pl
 from PIL import Image
 
 from atlas_assets.roles.declared import ContractBroken, sealed_rows, source_pixels
+from atlas_assets.roles.text.places import place_columns
 from atlas_assets.roles.text.scripts import script_of
 from atlas_assets.ui.encoding import shrink
 from atlas_assets.ui.texts import PREVIEW_PX, ShownLine, lines_overlay
@@ -160,7 +161,6 @@ def _require_line(spec: Spec, line: TextLine) -> TextLine:
 
 
 def _row(text_id: str, line: TextLine, scope: str, threshold: float | None) -> dict[str, Any]:
-    (x_min, y_min), (x_max, y_max) = line.corners.min(axis=0).tolist(), line.corners.max(axis=0).tolist()
     is_above = None if line.score is None or threshold is None else line.score >= threshold
     return {
         "text_id": text_id,
@@ -172,9 +172,5 @@ def _row(text_id: str, line: TextLine, scope: str, threshold: float | None) -> d
         "is_above_threshold": is_above,
         "language": line.language,
         "script": script_of(line.text),
-        "quadrilateral": line.corners.flatten().tolist(),
-        "x_min": x_min,
-        "y_min": y_min,
-        "x_max": x_max,
-        "y_max": y_max,
+        **place_columns(line),
     }

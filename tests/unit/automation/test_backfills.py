@@ -123,7 +123,7 @@ def test_a_dry_run_lists_the_runs_and_requests_none(graph, server):
 def test_nothing_is_requested_while_its_runs_are_under_way(graph, server):
     server.before = [ServerRun("some-run", "STARTED", {"atlas/backfill": SEGMENTER})]
     result = atlas("backfill", SEGMENTER)
-    assert "1 runs of fake_segmenter are in progress already" in result.output
+    assert "already in progress: 1 run of fake_segmenter" in result.output
     assert server.launched == []
 
 

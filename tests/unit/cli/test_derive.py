@@ -129,7 +129,7 @@ def test_a_variant_needs_no_weights_of_its_own(bench: Bench):
     bench.fake.requests.clear()
     result = bench.atlas("pull", "varied")
     assert (result.exit_code, bench.fake.requests) == (0, [])
-    assert "2 files of 1 instruments; 0 were to fetch, 0 B." in result.stdout
+    assert "2 files of 1 instrument; 0 were to fetch, 0 B." in result.stdout
 
 
 def test_a_variant_is_listed_with_the_instrument_it_varies(monkeypatch: pytest.MonkeyPatch):

@@ -40,7 +40,7 @@ def test_a_broken_spec_is_printed_and_the_exit_code_is_1(tmp_path: Path):
     result = atlas("check", folder)
     assert result.stdout.splitlines() == [
         "dinov2_base.yaml: weights.hub.revision: found 'main', expected string should match pattern '^[0-9a-f]{40}$'",
-        f"{len(PROJECT.specs) - 1} specs read, {len(ADMITTED) - 1} admitted, 1 problems",
+        f"{len(PROJECT.specs) - 1} specs read, {len(ADMITTED) - 1} admitted, 1 problem",
     ]
     assert result.exit_code == 1
 
@@ -53,7 +53,7 @@ def test_brackets_of_a_broken_spec_are_printed_unchanged(tmp_path: Path):
 def test_an_idea_is_not_an_error(tmp_path: Path):
     write_spec(tmp_path, without_field(content_of("otsu_luma"), "licence"))
     result = atlas("check", tmp_path)
-    assert result.stdout == "1 specs read, 0 admitted, 0 problems\n"
+    assert result.stdout == "1 spec read, 0 admitted, 0 problems\n"
     assert result.exit_code == 0
 
 

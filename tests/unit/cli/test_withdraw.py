@@ -36,7 +36,7 @@ def test_it_shows_what_it_touches_and_asks(dataset, registry):
     assert code == 1
     assert "withdraws plate plate-001, by A. Person (as stated):" in output
     assert "plates: plate-001" in output
-    assert f"sealed results: 1 of {EMBEDDER}, on 1 plates" in output
+    assert f"sealed results: 1 of {EMBEDDER}, on 1 plate" in output
     assert "rows in the ledgers: 1 of embeddings, 1 of runs" in output
     assert read_log(dataset.root) == ()
     code, output = atlas(*arguments, answer="y\n")

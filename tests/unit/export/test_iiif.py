@@ -10,6 +10,7 @@ from atlas_resources.export.iiif import iiif_manifest, plain, value
 from atlas_resources.plates.rights.uris import rights_uri
 
 PAGE = PlatePage("plate-001", "A ring", 90, 60, "https://example.org/plates/plate-001")
+PAGES = {"lines.json": {"en": ["Lines"]}, "answers.json": {"en": ["Answers"]}}
 CONTEXT = "http://iiif.io/api/presentation/3/context.json"
 
 # https://iiif.io/api/presentation/3.0/, sections 3 and A: what a resource must have, and what a manifest may have.
@@ -75,7 +76,7 @@ FULL = replace(
 
 @pytest.mark.parametrize("page", [PAGE, FULL, replace(PAGE, licence="CC0"), replace(PAGE, title="<br>")])
 def test_a_manifest_follows_the_rules(page):
-    assert faults(iiif_manifest(page)) == []
+    assert faults(iiif_manifest(page, PAGES)) == []
 
 
 @pytest.mark.parametrize(
@@ -90,11 +91,13 @@ def test_a_manifest_follows_the_rules(page):
     ],
 )
 def test_a_manifest_against_the_rules_is_found(change):
-    assert faults({**iiif_manifest(FULL), **change})
+    assert faults({**iiif_manifest(FULL, {}), **change})
 
 
 def test_index_data_are_metadata_under_their_own_names():
-    shown = [(next(iter(pair["label"].values())), pair["value"]["none"]) for pair in iiif_manifest(FULL)["metadata"]]
+    shown = [
+        (next(iter(pair["label"].values())), pair["value"]["none"]) for pair in iiif_manifest(FULL, {})["metadata"]
+    ]
     assert shown == [
         (["Title"], ["Corvus corax & young"]),
         (["Plate"], ["plate-001"]),
@@ -107,19 +110,19 @@ def test_index_data_are_metadata_under_their_own_names():
 
 
 def test_a_licence_in_words_is_the_required_statement_and_a_uri_beside_it_the_rights():
-    manifest = iiif_manifest(FULL)
+    manifest = iiif_manifest(FULL, {})
     assert manifest["rights"] == "http://creativecommons.org/licenses/by/4.0/"
     assert manifest["requiredStatement"]["value"] == {"none": ["© The Museum, all rights reserved"]}
 
 
 def test_a_licence_that_is_a_name_of_a_uri_needs_no_statement():
-    manifest = iiif_manifest(replace(PAGE, licence="Public domain"))
+    manifest = iiif_manifest(replace(PAGE, licence="Public domain"), {})
     assert manifest["rights"] == "http://creativecommons.org/publicdomain/mark/1.0/"
     assert "requiredStatement" not in manifest
 
 
 def test_without_a_licence_there_is_neither():
-    assert not {"rights", "requiredStatement"} & set(iiif_manifest(PAGE))
+    assert not {"rights", "requiredStatement"} & set(iiif_manifest(PAGE, {}))
 
 
 def test_an_annotation_page_has_iiif_s_own_context_and_a_label():

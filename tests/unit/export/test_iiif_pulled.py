@@ -19,7 +19,7 @@ def read_nothing(address: str) -> bytes:
 @pytest.mark.parametrize(("licence", "rights", "attribution"), [(CC0, "zero", None), ("Ask us", None, "Ask us")])
 def test_an_exported_manifest_is_read_again(licence: str, rights: str | None, attribution: str | None):
     page = PlatePage("plate-001", "Heron", 4, 3, URL, licence, plate_number=1, extra={"artist": "Ada", "year": 1827})
-    found = walk(f"{URL}/manifest.json", json.dumps(iiif_manifest(page)).encode(), read_nothing)
+    found = walk(f"{URL}/manifest.json", json.dumps(iiif_manifest(page, {})).encode(), read_nothing)
     assert [(one.url, one.name) for one in found.scans] == [(f"{URL}/image.jpg", "image.jpg")]
     (row,) = found.scans[0].rows
     assert row.title == "Heron"

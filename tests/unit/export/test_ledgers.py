@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from atlas_assets.cli.export import export
 from atlas_resources.catalogue.build import build_catalogue, connect
-from atlas_resources.export.ledgers import LeftOut, export_ledgers, plates_left_out
+from atlas_resources.export.ledgers import export_ledgers, plates_left_out
+from atlas_resources.export.left_out import LeftOut
 from atlas_resources.instruments.spec.spec import Licence
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.tables.ledgers import LEDGERS, MODELS
@@ -258,5 +259,5 @@ def test_the_command_says_loudly_which_plates_are_left_out(mixed, tmp_path, monk
     app.command()(export)
     monkeypatch.setenv("ATLAS_HOME", str(mixed.root))
     output = CliRunner().invoke(app, [str(tmp_path / "out"), "--commercial"]).stdout
-    assert "left out 1 plates with all their rows: tagged no-AI (no_ai: yes)" in output
+    assert "left out 1 plate with all rows: tagged no-AI (no_ai: yes)" in output
     assert f"{tmp_path / 'out' / 'LICENCES.txt'} names each plate that was left out" in output

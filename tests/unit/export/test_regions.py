@@ -18,10 +18,11 @@ from atlas_resources.export.annotations import (
     PublishedRegion,
     annotation_page,
     feature_collection,
-    svg,
+    outline,
+    svg_selector,
 )
 from atlas_resources.export.iiif import iiif_manifest
-from atlas_resources.export.regions import export_regions
+from atlas_resources.export.regions import export_regions, find_publishable
 from atlas_resources.measures.masks.outlines import fill_outline, trace_outline
 
 PAGE = PlatePage("plate-001", "A ring", 90, 60, "https://example.org/plates/plate-001", "Public domain")
@@ -38,7 +39,9 @@ def ring_mask() -> np.ndarray:
 def ring_region() -> PublishedRegion:
     outline = trace_outline(ring_mask(), 0.5)
     coordinates = json.loads(shapely.to_geojson(outline.shape))["coordinates"]
-    return PublishedRegion("mask-0001", coordinates, (43, 3, 78, 38), {"segmenter": "ring", "area_px": 800})
+    return PublishedRegion(
+        "mask-0001", coordinates, (43, 3, 78, 38), {"segmenter": "ring", "area_px": 800}, "ring at 1"
+    )
 
 
 class TestGeoJson:
@@ -74,7 +77,8 @@ class TestWebAnnotations:
         (annotation,) = page["items"]
         assert annotation["type"] == "Annotation"
         assert annotation["id"] == "https://example.org/plates/plate-001/annotations.json#mask-0001"
-        assert annotation["target"]["source"] == iiif_manifest(PAGE)["items"][0]["id"]
+        assert annotation["target"]["source"] == iiif_manifest(PAGE, {})["items"][0]["id"]
+        assert annotation["generator"] == {"type": "Software", "name": "ring at 1"}
         assert annotation["body"][0]["value"] == "mask-0001"
         assert annotation["body"][1]["value"] == "segmenter: ring\narea_px: 800"
 
@@ -85,7 +89,8 @@ class TestWebAnnotations:
         assert fragment["value"] == "xywh=43,3,35,35"
 
     def test_the_outline_is_an_svg_path_over_the_canvas(self):
-        root = ElementTree.fromstring(svg(PAGE, ring_region()))  # noqa: S314 - made here
+        selector = svg_selector(PAGE, outline(ring_region().polygons))
+        root = ElementTree.fromstring(selector["value"])  # noqa: S314 - made here
         assert root.attrib["viewBox"] == "0 0 90 60"
         (path,) = root
         assert path.attrib["fill-rule"] == "evenodd"
@@ -98,7 +103,7 @@ class TestWebAnnotations:
         assert polygon.equals(shapely.MultiPolygon([shapely.Polygon(*_rings(ring_region()))]))
 
     def test_the_canvas_is_painted_with_the_plate_and_annotated_with_its_regions(self):
-        manifest = iiif_manifest(PAGE)
+        manifest = iiif_manifest(PAGE, {"annotations.json": {"en": ["Regions"]}})
         (canvas,) = manifest["items"]
         assert (canvas["width"], canvas["height"]) == (90, 60)
         painting = canvas["items"][0]["items"][0]
@@ -124,7 +129,7 @@ class TestExport:
         return dataset
 
     def test_each_plate_has_its_image_and_its_regions(self, dataset, tmp_path):
-        written = list(export_regions(dataset, tmp_path / "out", SEGMENTER, f"{BASE}/"))
+        written = list(export_regions(dataset, tmp_path / "out", find_publishable(dataset, SEGMENTER), f"{BASE}/"))
         assert [(plate.plate_id, plate.regions_count) for plate in written] == [("plate-001", 1), ("plate-002", 1)]
         here = tmp_path / "out" / "plate-001"
         manifest = json.loads((here / "manifest.json").read_text())
@@ -138,12 +143,12 @@ class TestExport:
 
     def test_it_never_writes_into_the_dataset(self, dataset):
         with pytest.raises(ValueError, match="expected a folder outside the dataset"):
-            list(export_regions(dataset, dataset.root / "out", SEGMENTER, BASE))
+            list(export_regions(dataset, dataset.root / "out", find_publishable(dataset, SEGMENTER), BASE))
 
-    def test_without_polygons_it_names_the_command_that_makes_them(self, dataset, tmp_path):
+    def test_without_polygons_and_texts_it_names_the_command_that_makes_them(self, dataset):
         with pytest.raises(FileNotFoundError, match="atlas run 'key:\"regions/sam_vit_base/polygons\"'"):
-            list(export_regions(dataset, tmp_path / "out", "sam_vit_base", BASE))
+            find_publishable(dataset, "sam_vit_base")
 
     def test_an_address_that_is_not_http_is_refused(self, dataset, tmp_path):
         with pytest.raises(ValueError, match="starts with http"):
-            list(export_regions(dataset, tmp_path / "out", SEGMENTER, "plates"))
+            list(export_regions(dataset, tmp_path / "out", find_publishable(dataset, SEGMENTER), "plates"))

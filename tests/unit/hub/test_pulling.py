@@ -60,7 +60,7 @@ def test_a_dry_run_prints_sizes_and_fetches_nothing(bench: Bench):
     assert result.stdout.splitlines() == [
         "to fetch          16.4 kB  tiny_clip: model.safetensors",
         "to fetch            100 B  tiny_clip: config.json",
-        "2 files of 1 instruments; 2 to fetch, 16.5 kB.",
+        "2 files of 1 instrument; 2 to fetch, 16.5 kB.",
     ]
     assert bench.fake.asked("GET", "") == []
     assert not bench.storage.exists()

@@ -134,3 +134,14 @@ def test_another_device_or_type_than_it_computes_on_is_refused(tmp_path: Path, c
     spec = SPEC.model_copy(update={"numeric": SPEC.numeric.model_copy(update=changes)})
     with pytest.raises(ValueError, match="the loader `onnx` computes float32 on the CPU"):
         open_session(spec, tmp_path / "unread.onnx", PARAMETERS)
+
+
+def test_a_session_for_inputs_of_many_sizes_computes_the_same(tmp_path: Path):
+    path = tmp_path / "doubling.onnx"
+    path.write_bytes(doubling().SerializeToString())
+    session = open_session(SPEC, path, PARAMETERS, is_of_one_size=False)
+    for value in (1, 2):
+        x = np.full(SHAPE, value, np.float32)
+        (y,) = session.run(None, {"x": x})
+        assert isinstance(y, np.ndarray)
+        assert np.array_equal(y, 2 * x)

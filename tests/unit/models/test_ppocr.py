@@ -14,7 +14,7 @@ from atlas_resources.instruments.registry import read_spec
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders.readers.ppocr import Ppocr
 from atlas_resources.models.loading import load_model
-from atlas_resources.models.protocols import PageReader
+from atlas_resources.models.protocols import PageReader, TextLine
 from atlas_resources.models.weights import WeightsMismatch, require_weights
 
 SPEC = project_spec("ppocr_v6_small")
@@ -96,12 +96,22 @@ class TestPlaces:
 
 
 @pytest.mark.system
-def test_small_lettering_of_a_plate_of_20_megapixels_is_read_once_by_tiles(model: Ppocr):
-    """At 4 px on the reduced plate nothing of it is legible. The second line crosses the edge of the first tile."""
+def test_small_lettering_of_a_plate_of_20_megapixels_is_read_once_by_tiles(model: Ppocr, monkeypatch):
+    """At 3 px on the reduced plate nothing of it is legible. The second line crosses the edge of the first tile."""
     small = ("Drawn from Nature", (2600, 900)), ("Printed and Coloured", (1420, 1500))
-    plate = lettered(10000, 2000, *((text, 26, at) for text, at in small), ("FLAMINGO", 300, (5200, 300)))
-    assert "Drawn from Nature" not in [line.text for line in model.read_image(plate)]
+    plate = lettered(12500, 1600, *((text, 26, at) for text, at in small), ("FLAMINGO", 300, (5200, 300)))
+    readings, read_image = [], Ppocr.read_image
+
+    def recording(self: Ppocr, pixels: np.ndarray) -> list[TextLine]:
+        readings.append((pixels.shape, read_image(self, pixels)))
+        return readings[-1][1]
+
+    monkeypatch.setattr(Ppocr, "read_image", recording)
     found = [line for line in model.read_page(plate) if line.score and line.score >= 0.8]
+    (shape, whole), *tiles = readings
+    assert shape == plate.shape
+    assert "Drawn from Nature" not in [line.text for line in whole]
+    assert len(tiles) == 10  # by hand: one row of tiles of 1600 px, 1280 px apart, the last one at 12500 - 1600
     assert [line.text for line in found] == ["FLAMINGO", *(text for text, _ in small)]
     for line, (_, at) in zip(found[1:], small, strict=True):
         np.testing.assert_allclose(line.corners[0], at, atol=16)

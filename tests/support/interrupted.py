@@ -1,21 +1,17 @@
-"""A program that works on a dataset, with slow disk flushes, until it is killed. Prints `ready` first."""
+"""Work on a dataset with slow disk flushes, to be done in a process that is killed. Prints `ready` first."""
 
 import os
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder of `support`
 
 import dagster as dg
 import pytest
+
+from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.plates.dataset import Dataset
 from support import fake_instruments
 from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import Graph
 from support.made_results import build_ledgers
-
-from atlas_resources.catalogue.build import build_catalogue
-from atlas_resources.plates.dataset import Dataset
 
 FLUSH_SECONDS = 0.01
 
@@ -46,9 +42,10 @@ def rebuild_for_ever(dataset: Dataset) -> None:
         build_catalogue(dataset, registry)
 
 
-if __name__ == "__main__":
+def work(what: str, dataset: Dataset) -> None:
+    """Says `ready`, and does what is asked: `measure` or `rebuild`."""
     with pytest.MonkeyPatch.context() as patch:
         fake_instruments.install(patch)
         slow_down_the_disk()
         print("ready", flush=True)
-        {"measure": measure_plates, "rebuild": rebuild_for_ever}[sys.argv[1]](Dataset(Path(sys.argv[2])))
+        {"measure": measure_plates, "rebuild": rebuild_for_ever}[what](dataset)
