@@ -1,7 +1,7 @@
 """The ledgers and the catalogue as assets: unpartitioned, and rebuilt from the plates' own files."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -10,14 +10,14 @@ import polars as pl
 from atlas_assets.graph._metadata import column_schema, table_columns
 from atlas_assets.graph.ledger_origins import Ledger, ledger_key, ledgers_of
 from atlas_assets.ui.metadata import markdown_list
-from atlas_assets.ui.neighbours import neighbour_pictures
-from atlas_assets.ui.plots import data_uri_markdown
+from atlas_assets.ui.neighbours import disagreement_pictures, neighbour_pictures
+from atlas_assets.ui.plots import data_uri_markdown, scores_plot
 from atlas_resources.catalogue.build import MACROS, build_catalogue
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.builders import BUILDERS
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, STATES
 from atlas_resources.ledgers.left_out import find_left_out
-from atlas_resources.ledgers.parquet import ledger_path
+from atlas_resources.ledgers.parquet import ledger_path, read_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource
 from atlas_resources.runs.faults import SealedFault
@@ -28,9 +28,12 @@ from atlas_resources.tables.ledgers import (
     RUNS,
 )
 from atlas_resources.tables.table import IS_CURRENT, Table
+from atlas_resources.tables.topology.agreement import ADDITIONS, PLATE_AGREEMENT
+from atlas_resources.tables.topology.spaces import NEIGHBOURS
 
 CATALOGUE_KEY = dg.AssetKey("catalogue")
 SHOWN = 20  # rows of a ledger on its page
+DISPUTED_SHOWN = 3
 
 LEDGER_KEYS = (*(ledger_key(table) for table in LEDGERS.values()), CATALOGUE_KEY)
 
@@ -80,12 +83,30 @@ def _metadata(dataset: Dataset, table: Table, rows: pl.DataFrame) -> dict[str, A
         metadata["instruments"] = dg.MetadataValue.md(
             "| instrument | rows | current |\n|---|---|---|\n" + "\n".join(lines)
         )
-    if table.name == "embeddings":
-        current = rows.filter(pl.col("is_current"))
-        for shown in neighbour_pictures(current, lambda plate_id: dataset.plate(plate_id).thumbnail()):
-            name = f"nearest to {shown.plate_id} ({shown.instrument})"
-            metadata[name] = dg.MetadataValue.md(data_uri_markdown(shown.picture, name))
+    for name, picture in _pictures(dataset, table, rows):
+        metadata[name] = dg.MetadataValue.md(data_uri_markdown(picture, name))
     return metadata
+
+
+def _pictures(dataset: Dataset, table: Table, rows: pl.DataFrame) -> Iterator[tuple[str, bytes]]:
+    """What a ledger of topology shows, by name: neighbours, the plates that spaces disagree on, what was added."""
+
+    def thumbnail(plate_id: str) -> bytes | None:
+        return dataset.plate(plate_id).thumbnail()
+
+    if table == NEIGHBOURS:
+        for shown in neighbour_pictures(rows, thumbnail):
+            yield f"nearest to {shown.plate_id} ({shown.space})", shown.picture
+    elif table == PLATE_AGREEMENT:
+        disputed = rows.filter(pl.col("disagreement") > 0).sort("disagreement_rank", "plate_id").head(DISPUTED_SHOWN)
+        near = read_ledger(dataset, NEIGHBOURS)
+        for shown in disagreement_pictures(near, disputed["plate_id"].to_list(), thumbnail):
+            yield f"disputed: {shown.plate_id} ({shown.space})", shown.picture
+    elif table == ADDITIONS:
+        added = rows.filter(pl.col("changed_ratio").is_not_null(), kind="in_order").sort("position")
+        if added.height:
+            plot = scores_plot(added["instrument"].to_list(), added["changed_ratio"].to_list(), added.height)
+            yield "share of neighbours changed by each addition", plot
 
 
 def _left_out_metadata(faults: Sequence[SealedFault]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-BLOCK_ROWS = 1024
-SPARE = 16
+BLOCK_ROWS = 512
+SPARE = 4
 """So many more than k are taken by float32 products and then ordered by float64 cosines, which decide."""
 
 

@@ -15,7 +15,8 @@ from atlas_resources.measures.spaces.chance import SEED
 LEFT_OUT = -1
 """Label of a plate that is in no cluster."""
 CLUSTER_DIMS = 50
-RESAMPLES = 20
+RESAMPLES, RESAMPLES_OF_MANY, MANY = 20, 5, 2000
+"""How often the clusters of a part of the plates are found: HDBSCAN takes time by the square of the plates."""
 RESAMPLED_SHARE = 0.8
 DISCARDED_SHARE = 0.1
 
@@ -72,7 +73,8 @@ def find_clusters(unit: np.ndarray, least: int = 5, seed: int = SEED) -> Cluster
     labels = _by_size(labels)
     exemplars = [_exemplar(unit, np.flatnonzero(labels == number)) for number in range(labels.max(initial=-1) + 1)]
     drawing, scores = np.random.default_rng(seed), []
-    for _ in range(RESAMPLES if exemplars else 0):
+    resamples = RESAMPLES if len(unit) <= MANY else RESAMPLES_OF_MANY
+    for _ in range(resamples if exemplars else 0):
         some = np.sort(drawing.permutation(len(unit))[: int(RESAMPLED_SHARE * len(unit))])
         scores.append(adjusted_rand_score(labels[some], _hdbscan(axes[some], least)[0]))
     found = np.array(scores) if scores else np.array([np.nan])
