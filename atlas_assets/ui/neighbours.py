@@ -1,62 +1,71 @@
-"""Pictures of nearest neighbours for the ledger of embeddings: which plates each instrument finds similar.
+"""Pictures of nearest neighbours: which plates each space finds similar, and where spaces disagree about a plate."""
 
-They are shown with the ledger, because a plate is embedded before its neighbours are.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from atlas_assets.ui.plots import neighbours_strip
 
-PLATES_SHOWN = 2  # per instrument
+PLATES_SHOWN = 2  # per space
 NEIGHBOURS_SHOWN = 4
 MOST_PICTURES = 12  # the UI stores each picture twice, up to 20 kB
+
+Thumbnail = Callable[[str], bytes | None]
 
 
 @dataclass(frozen=True)
 class NeighboursPicture:
-    """One plate's neighbours by one instrument, as a JPEG."""
+    """One plate's neighbours in one space, as a JPEG."""
 
-    instrument: str
+    space: str
     plate_id: str
     picture: bytes
 
 
-def neighbour_pictures(rows: pl.DataFrame, thumbnail: Callable[[str], bytes | None]) -> Iterator[NeighboursPicture]:
-    """Yields a few plates per instrument, spread over the library, with their nearest plates by cosine similarity.
+def neighbour_pictures(neighbours: pl.DataFrame, thumbnail: Thumbnail) -> Iterator[NeighboursPicture]:
+    """Yields a few plates of each space, spread over the library, with their nearest plates.
 
     Args:
-        rows: current rows of the ledger `embeddings`. Only those of whole plates are used.
+        neighbours: rows of the ledger `neighbours`.
         thumbnail: returns a plate's thumbnail, or None. A plate without one is left out.
     """
-    whole = rows.filter(pl.col("scope") == "plate").sort("instrument", "plate_id")
-    pictures = 0
-    for (instrument,), of_instrument in whole.group_by("instrument", maintain_order=True):
-        plate_ids = [plate_id for plate_id in of_instrument["plate_id"] if thumbnail(plate_id) is not None]
-        if len(plate_ids) < 2:
-            continue
-        shown = of_instrument.filter(pl.col("plate_id").is_in(plate_ids))
-        units = _unit(np.array(shown["vector"].to_list(), dtype=np.float64))
-        for number in range(min(PLATES_SHOWN, len(plate_ids))):
-            if pictures == MOST_PICTURES:
-                return
-            index = (2 * number + 1) * len(plate_ids) // (2 * PLATES_SHOWN)
-            pictures += 1
-            yield NeighboursPicture(str(instrument), plate_ids[index], _strip(index, plate_ids, units, thumbnail))
+    asked = []
+    for (space,), rows in neighbours.sort("space").group_by("space", maintain_order=True):
+        plate_ids = [one for one in rows["plate_id"].unique().sort() if thumbnail(one) is not None]
+        places = {(2 * number + 1) * len(plate_ids) // (2 * PLATES_SHOWN) for number in range(PLATES_SHOWN)}
+        asked += [(str(space), plate_ids[place]) for place in sorted(places) if place < len(plate_ids)]
+    yield from _pictures(neighbours, asked, thumbnail)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors scaled to an L2 norm of 1, float64 [N, dim]. A vector of zeros is unchanged."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+def disagreement_pictures(
+    neighbours: pl.DataFrame, plate_ids: Sequence[str], thumbnail: Thumbnail
+) -> Iterator[NeighboursPicture]:
+    """Yields each plate with its nearest plates in every space, one space after the other.
+
+    Args:
+        neighbours: rows of the ledger `neighbours`.
+        plate_ids: the plates, in the order that they are shown in.
+        thumbnail: as of `neighbour_pictures`.
+    """
+    spaces = neighbours["space"].unique().sort().to_list()
+    yield from _pictures(neighbours, [(space, plate_id) for plate_id in plate_ids for space in spaces], thumbnail)
 
 
-def _strip(index: int, plate_ids: list[str], units: np.ndarray, thumbnail: Callable[[str], bytes | None]) -> bytes:
-    cosines = units @ units[index]
-    cosines[index] = -np.inf
-    nearest = np.argsort(-cosines, kind="stable")[: min(NEIGHBOURS_SHOWN, len(plate_ids) - 1)]
-    captions = [(index, plate_ids[index]), *((near, f"{plate_ids[near]}  {cosines[near]:.3f}") for near in nearest)]
-    pictures = [(thumbnail(plate_ids[position]), caption) for position, caption in captions]
-    return neighbours_strip([(picture, caption) for picture, caption in pictures if picture is not None])
+def _pictures(
+    neighbours: pl.DataFrame, asked: Sequence[tuple[str, str]], thumbnail: Thumbnail
+) -> Iterator[NeighboursPicture]:
+    """At most MOST_PICTURES, of the plates that have a thumbnail and a neighbour that has one."""
+    made = 0
+    for space, plate_id in asked:
+        rows = neighbours.filter(space=space, plate_id=plate_id).sort("rank")
+        near = [(thumbnail(one), f"{one}  {cosine:.3f}") for one, cosine in _named(rows)]
+        shown = [(picture, caption) for picture, caption in near if picture is not None][:NEIGHBOURS_SHOWN]
+        own = thumbnail(plate_id)
+        if own is not None and shown and made < MOST_PICTURES:
+            made += 1
+            yield NeighboursPicture(space, plate_id, neighbours_strip([(own, plate_id), *shown]))
+
+
+def _named(rows: pl.DataFrame) -> Iterator[tuple[str, float]]:
+    return rows.select("neighbour_id", "cosine").iter_rows()

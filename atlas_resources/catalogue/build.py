@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from atlas_resources.catalogue import detections
 from atlas_resources.catalogue._view import View, create, create_macro, identifier, literal, meanings
 from atlas_resources.catalogue.commercial import commercial_views
-from atlas_resources.catalogue.macros import colours, lineage, neighbours, texts
+from atlas_resources.catalogue.macros import colours, lineage, neighbours, texts, topology
 from atlas_resources.catalogue.macros.as_of import AS_OF
 from atlas_resources.catalogue.macros.provenance import WHY
 from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 STORAGE_VERSION = "v1.2.0"
 """Version of DuckDB's storage format that the file is written in: DuckDB 1.2 and later open it. The SQL of views and
 macros must be in the dialect of that version too."""
-MACROS = (DID_YOU_MEAN, *neighbours.MACROS, WHY, *lineage.MACROS, *colours.MACROS, *texts.MACROS, AS_OF)
+MACROS = (
+    DID_YOU_MEAN,
+    *neighbours.MACROS,
+    WHY,
+    *lineage.MACROS,
+    *colours.MACROS,
+    *texts.MACROS,
+    *topology.MACROS,
+    AS_OF,
+)
 """Every macro; one that calls another comes after it."""
 
 
@@ -78,7 +87,7 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
 
     missing = [name for name, table in LEDGERS.items() if not ledger_path(dataset, table).is_file()]
     if missing:
-        fix = """atlas run 'key:"ledger/*" or key:"catalogue"'"""
+        fix = "atlas run @ledgers"
         raise FileNotFoundError(f"{dataset.ledger_dir}: no ledger yet of {', '.join(missing)}. Build them: {fix}")
     path = dataset.catalogue_path
     sweep_leftovers(path.parent)

@@ -1,5 +1,6 @@
 """The function that builds each ledger, and building all of them."""
 
+import importlib
 from collections.abc import Callable
 from functools import partial
 
@@ -29,6 +30,12 @@ def _build_results(role: str, dataset: Dataset, registry: Registry, most_attempt
     return build_results(dataset, registry, role)
 
 
+def _build_topology(path: str, dataset: Dataset, registry: Registry, most_attempts: int) -> pl.DataFrame:
+    """Builds a ledger of topology by the module and name of its function: SciPy and scikit-learn load slowly."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(f"atlas_resources.ledgers.topology.{module}"), name)(dataset, registry)
+
+
 BUILDERS: dict[str, Builder] = {
     "plates": lambda dataset, registry, most_attempts: build_plates(dataset),
     "histograms": lambda dataset, registry, most_attempts: build_histograms(dataset),
@@ -45,6 +52,13 @@ BUILDERS: dict[str, Builder] = {
     "snapshots": lambda dataset, registry, most_attempts: build_snapshots(dataset),
     "snapshot_runs": lambda dataset, registry, most_attempts: build_snapshot_runs(dataset),
     "withdrawals": lambda dataset, registry, most_attempts: build_withdrawals(dataset),
+    "neighbours": partial(_build_topology, "neighbours.build_neighbours"),
+    "spaces": partial(_build_topology, "shapes.build_spaces"),
+    "plate_spaces": partial(_build_topology, "shapes.build_plate_spaces"),
+    "agreement": partial(_build_topology, "agreement.build_agreement"),
+    "plate_agreement": partial(_build_topology, "agreement.build_plate_agreement"),
+    "near_duplicates": partial(_build_topology, "copies.build_near_duplicates"),
+    "additions": partial(_build_topology, "additions.build_additions"),
 }
 """By the ledger's name. Each comes after the ledgers that it reads."""
 

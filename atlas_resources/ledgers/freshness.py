@@ -24,6 +24,7 @@ from atlas_resources.ledgers.parquet import (
 from atlas_resources.ledgers.reproductions.build import changed_reproductions
 from atlas_resources.ledgers.segment_sets import current_segmentations
 from atlas_resources.ledgers.snapshots.build import changed_snapshots
+from atlas_resources.ledgers.topology.spaces import present_inputs
 from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import MEASURE_VERSION, measured_files
@@ -37,6 +38,7 @@ from atlas_resources.tables.ledgers import (
     RUNS,
     SEGMENT_SETS,
 )
+from atlas_resources.tables.topology.spaces import SPACES
 
 DIGEST_COLUMNS = (
     (PLATES, "input_image_sha256"),
@@ -87,7 +89,15 @@ def _reasons_behind(dataset: Dataset, registry: Registry, most_attempts: int) ->
     compared = runs_in(read_ledger(dataset, SEGMENT_SETS))
     if differing := compared ^ runs_in(current_segmentations(dataset)):
         yield f"segment_sets is behind segments by {len(differing)} sets; the newest is {max(differing)[0]}"
+    yield from _changed_topology(dataset, registry)
     yield from changed_completeness(dataset, registry, most_attempts)
+
+
+def _changed_topology(dataset: Dataset, registry: Registry) -> Iterator[str]:
+    """Spaces of which vectors came, went or changed since their neighbours were found."""
+    present, known = present_inputs(dataset, registry), read_ledger(dataset, SPACES, ("space", "inputs_sha256"))
+    if differing := {name for name, _ in present.items() ^ set(known.iter_rows())}:
+        yield f"topology is behind the vectors of {', '.join(sorted(differing))}"
 
 
 def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]:

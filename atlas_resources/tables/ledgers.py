@@ -24,6 +24,8 @@ from atlas_resources.tables.table import (
     Column,
     Table,
 )
+from atlas_resources.tables.topology.agreement import ADDITIONS, AGREEMENT, NEAR_DUPLICATES, PLATE_AGREEMENT
+from atlas_resources.tables.topology.spaces import NEIGHBOURS, PLATE_SPACES, SPACES
 
 COST_NULL = "Null: the plate failed, or was sealed before this was kept."
 ACCELERATOR_NULL = "Null: computed on the CPU, or sealed before this was kept."
@@ -200,6 +202,8 @@ SEGMENT_SETS = Table(
     ),
     ("instrument", "plate_id", "foreground_instrument"),
 )
+TOPOLOGY = (NEIGHBOURS, SPACES, PLATE_SPACES, AGREEMENT, PLATE_AGREEMENT, NEAR_DUPLICATES, ADDITIONS)
+"""Derived from the current vectors, whole, whenever these change."""
 LEDGERS: dict[str, Table] = {
     table.name: table
     for table in (
@@ -218,5 +222,6 @@ LEDGERS: dict[str, Table] = {
         REPRODUCTIONS,
         BENCHMARKS,
         WITHDRAWALS,
+        *TOPOLOGY,
     )
 }

@@ -17,7 +17,7 @@ from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.verification.findings import Finding, Place
 from atlas_resources.verification.reading import Reader
 
-BUILD = """atlas run 'key:"ledger/*" or key:"catalogue"'"""
+BUILD = "atlas run @ledgers"
 UPDATE = "atlas run"
 TRUTH = (
     "plates_structured",

@@ -9,6 +9,7 @@ import dagster as dg
 from PIL import Image, ImageDraw
 
 from atlas_assets.definitions import build_definitions
+from atlas_assets.graph.ledgers import LEDGER_KEYS
 from atlas_assets.graph.partitions import add_missing_partitions
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
@@ -82,6 +83,10 @@ def run_folders(dataset: Dataset, plate_id: str) -> list[str]:
     """The names of all entries of a plate's `runs/`, including hidden leftovers."""
     runs = dataset.plate(plate_id).runs_folder
     return sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
+
+
+LEDGER_ASSETS = tuple(key.to_user_string() for key in LEDGER_KEYS)
+"""The asset of every ledger, and the catalogue."""
 
 
 @dataclass

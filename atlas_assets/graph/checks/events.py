@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from atlas_assets.graph.checks.finding import finding_metadata
-from atlas_assets.graph.ledgers import ledger_key
+from atlas_assets.graph.ledger_origins import ledger_key
 from atlas_assets.graph.recorded.differences import FIX, find_differences
 from atlas_assets.ui.metadata import summary
 from atlas_resources.instruments.registry import Registry

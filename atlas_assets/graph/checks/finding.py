@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from atlas_assets.graph.ledgers import ledger_key
+from atlas_assets.graph.ledger_origins import ledger_key
 from atlas_assets.ui.metadata import markdown_list, summary
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.plates.dataset import Dataset

@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from atlas_assets.graph.checks.finding import Finding, build_check, current_rows, finding_metadata
-from atlas_assets.graph.ledgers import ledger_key
+from atlas_assets.graph.ledger_origins import ledger_key
 from atlas_assets.ui.metadata import summary
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.left_out import find_left_out

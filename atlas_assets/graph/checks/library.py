@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from atlas_assets.graph.checks.finding import Finding, build_check, current_rows
-from atlas_assets.graph.ledgers import ledger_key
+from atlas_assets.graph.ledger_origins import ledger_key
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.reproductions.files import list_reproductions, read_reproductions

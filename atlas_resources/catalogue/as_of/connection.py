@@ -7,6 +7,7 @@ from atlas_resources.catalogue._view import View, create, create_macro, meanings
 from atlas_resources.catalogue.as_of.tables import tables_then
 from atlas_resources.catalogue.as_of.then import KEPT, NOW, Then
 from atlas_resources.catalogue.build import MACROS, connect, views_of
+from atlas_resources.catalogue.macros import topology
 from atlas_resources.catalogue.plate_index import plate_index
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
@@ -16,7 +17,7 @@ from atlas_resources.snapshots.files import read_snapshot, read_snapshot_tree
 if TYPE_CHECKING:
     import duckdb
 
-BUILD = """atlas run 'key:"ledger/*" or key:"catalogue"'"""
+BUILD = "atlas run @ledgers"
 SHOWN = 5
 
 
@@ -64,7 +65,8 @@ def _fill(then: Then, registry: Registry) -> None:
     for view in (plate_index([json.loads(text) for (text,) in extras]), *views_of(registry)):
         create(connection, view)
     for macro in MACROS:
-        create_macro(connection, macro)
+        if macro not in topology.MACROS:  # a snapshot keeps no topology
+            create_macro(connection, macro)
 
 
 def _warn_of_missing_runs(then: Then) -> None:

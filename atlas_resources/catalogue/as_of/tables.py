@@ -11,7 +11,7 @@ from atlas_resources.ledgers.lineage.closure import made_from
 from atlas_resources.ledgers.segment_sets import compare_sets
 from atlas_resources.plates.groundwork import COST_NAME, HISTOGRAMS_NAME
 from atlas_resources.snapshots.tree import PLATES as PLATES_FOLDER
-from atlas_resources.tables.ledgers import LEDGERS, SEGMENT_SETS
+from atlas_resources.tables.ledgers import LEDGERS, SEGMENT_SETS, TOPOLOGY
 from atlas_resources.tables.records.withdrawals import WITHDRAWN_BY
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import Table
@@ -150,6 +150,7 @@ RULES: dict[str, Rule] = {
     "reproductions": _recorded,
     "benchmarks": _recorded,
     "withdrawals": _withdrawals,
+    **{table.name: _absent for table in TOPOLOGY},
 }
 """By the ledger's name. A ledger without a rule is not in the catalogue as then."""
 

@@ -20,10 +20,11 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.snapshots.creating import create_snapshot
 from atlas_resources.snapshots.files import SnapshotUnknown, read_snapshot
-from atlas_resources.tables.ledgers import LEDGERS
+from atlas_resources.tables.ledgers import LEDGERS, TOPOLOGY
 from atlas_resources.withdrawals.entering import Person, Target, withdraw
 
-ABSENT = {"completeness"}  # a snapshot does not keep why a plate is not done
+ABSENT = {"completeness", *(table.name for table in TOPOLOGY)}
+"""A snapshot does not keep why a plate is not done, and topology is of the present vectors."""
 LATER = {"plate-001": (0.0, 1.0, 0.0), "plate-002": (0.0, 1.0, 0.1), "plate-003": (1.0, 2.0, 0.1)}
 VECTORS = {"plate-001": (1.0, 2.0, 0.0), "plate-002": (2.0, 1.0, 0.0)}
 

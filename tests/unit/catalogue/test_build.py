@@ -197,9 +197,9 @@ class TestDocumentation:
             "SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal ORDER BY ALL"
         ).fetchall()
         macros = [
-            *("affected_by", "as_of", "cosines", "delta_e", "did_you_mean", "hex_lab", "histogram_nearest"),
-            *("lineage_of", "nearest", "nearest_regions", "nearest_tiles", "text_contains", "text_nearest"),
-            *("text_search", "why"),
+            *("affected_by", "as_of", "clusters", "cosines", "delta_e", "did_you_mean", "duplicates"),
+            *("ensemble_nearest", "hex_lab", "histogram_nearest", "lineage_of", "nearest", "nearest_regions"),
+            *("nearest_tiles", "outliers", "text_contains", "text_nearest", "text_search", "why"),
         ]
         assert [name for name, _ in rows] == macros
         assert all(comment for _, comment in rows)

@@ -8,11 +8,10 @@ import dagster as dg
 import pytest
 from support import fake_instruments
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
-from support.made_datasets import Graph, make_dataset
+from support.made_datasets import LEDGER_ASSETS, Graph, make_dataset
 
 from atlas_resources.files import digests
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.tables.ledgers import LEDGERS
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
         graph = Graph(dataset, fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER)), instance)
         graph.materialize("plate/manifest", "plate/input_image", "plate/input_color_histograms")
         graph.materialize("embeddings/fake_embedder", "segments/fake_segmenter")
-        assert graph.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+        assert graph.materialize(*LEDGER_ASSETS).success
         yield graph
 
 

@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 import pytest
 from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
-from support.made_datasets import Graph, alter_source
+from support.made_datasets import LEDGER_ASSETS, Graph, alter_source
 
 from atlas_assets.graph.checks.ledgers import build_ledger_checks
 from atlas_assets.graph.checks.library import build_library_checks
@@ -118,7 +118,7 @@ def test_a_changed_source_is_named_and_the_catalogue_is_still_built(made):
     assert not result.passed
     assert result.severity == dg.AssetCheckSeverity.WARN
     assert "plate-003" in str(result.metadata["first"].value)
-    assert made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+    assert made.materialize(*LEDGER_ASSETS).success
 
 
 def test_an_instrument_of_which_many_answers_cannot_be_used_is_named(made):
@@ -185,7 +185,7 @@ def test_a_file_altered_after_its_rows_were_taken_is_named_and_the_sealed_rows_s
     """The ledger has the rows that were sealed, so the catalogue is built."""
     before = read_ledger(made.dataset, EMBEDDINGS)
     path = altered_vectors(made, "plate-002")
-    assert made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+    assert made.materialize(*LEDGER_ASSETS).success
     assert read_ledger(made.dataset, EMBEDDINGS).equals(before)
     result = result_of(made, "embeddings:sealed_files_are_whole")
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.ERROR)
@@ -196,7 +196,7 @@ def test_a_file_altered_after_its_rows_were_taken_is_named_and_the_sealed_rows_s
 def test_an_altered_ledger_is_built_again_from_the_sealed_files(made):
     before = read_ledger(made.dataset, EMBEDDINGS)
     change(made, EMBEDDINGS, l2_norm=pl.lit(0.5))
-    assert made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+    assert made.materialize(*LEDGER_ASSETS).success
     assert read_ledger(made.dataset, EMBEDDINGS).equals(before)
 
 
@@ -205,7 +205,7 @@ def test_a_row_altered_together_with_the_ledgers_digest_prevents_a_rebuild_of_th
     change(made, EMBEDDINGS, l2_norm=pl.lit(0.5))
     state_digest(ledger_path(made.dataset, EMBEDDINGS))
     before = made.dataset.catalogue_path.read_bytes()
-    assert not made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+    assert not made.materialize(*LEDGER_ASSETS).success
     assert made.dataset.catalogue_path.read_bytes() == before
 
 
@@ -214,7 +214,7 @@ def test_a_rebuild_from_nothing_names_an_altered_file_and_builds_the_rest(made):
     for table in LEDGERS.values():
         ledger_path(made.dataset, table).unlink()
     made.dataset.catalogue_path.unlink()
-    assert made.materialize(*(f"ledger/{name}" for name in LEDGERS), "catalogue").success
+    assert made.materialize(*LEDGER_ASSETS).success
     assert read_ledger(made.dataset, EMBEDDINGS)["plate_id"].to_list() == [
         "plate-001", "plate-003", "plate-004", "plate-005",
     ]  # fmt: skip

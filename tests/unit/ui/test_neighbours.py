@@ -1,4 +1,4 @@
-"""The ledger of embeddings shows the nearest plates of a few plates per instrument."""
+"""The ledger of neighbours shows the nearest plates of a few plates per space; disputed plates are shown too."""
 
 import io
 
@@ -11,16 +11,21 @@ from support.made_datasets import Graph
 
 from atlas_assets.ui import neighbours as module
 from atlas_assets.ui.encoding import MAX_PICTURE_BYTES
-from atlas_assets.ui.neighbours import MOST_PICTURES, neighbour_pictures
+from atlas_assets.ui.neighbours import MOST_PICTURES, disagreement_pictures, neighbour_pictures
+from atlas_resources.measures.spaces.neighbour_graphs import nearest, unit_rows
+from atlas_resources.tables.topology.spaces import NEIGHBOURS
 
 
-def rows(vectors: dict[str, list[float]], instrument: str = "one", scope: str = "plate") -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            {"instrument": instrument, "plate_id": plate_id, "scope": scope, "vector": vector}
-            for plate_id, vector in vectors.items()
-        ]
-    )
+def rows(vectors: dict[str, list[float]], space: str = "one") -> pl.DataFrame:
+    """Rows of the ledger of neighbours."""
+    names = list(vectors)
+    graph, cosines = nearest(unit_rows(np.array(list(vectors.values()))), 20)
+    found = [
+        {"space": space, "plate_id": name, "neighbour_id": names[other], "rank": rank, "cosine": cosine}
+        for name, others, near in zip(names, graph, cosines, strict=True)
+        for rank, (other, cosine) in enumerate(zip(others, near, strict=True), start=1)
+    ]
+    return NEIGHBOURS.frame(found)
 
 
 def noise(plate_id: str) -> bytes:
@@ -50,15 +55,21 @@ PLANE = {"a": [1.0, 0.0], "b": [30.0, 40.0], "c": [0.0, 1.0], "d": [4.0, 3.0]}
 
 def test_each_strip_begins_with_its_plate_and_continues_in_order_of_cosine(captions):
     found = list(neighbour_pictures(rows(PLANE), noise))
-    assert [(picture.instrument, picture.plate_id) for picture in found] == [("one", "b"), ("one", "d")]
+    assert [(picture.space, picture.plate_id) for picture in found] == [("one", "b"), ("one", "d")]
     assert captions == [["b", "d  0.960", "c  0.800", "a  0.600"], ["d", "b  0.960", "a  0.800", "c  0.600"]]
 
 
-def test_plates_without_a_thumbnail_and_tiles_are_left_out(captions):
-    tiles = rows({"a": [1.0, 0.0], "b": [1.0, 1.0], "c": [0.0, 1.0]}, "tiler", "tile")
-    found = list(neighbour_pictures(pl.concat([rows(PLANE), tiles]), lambda name: None if name == "d" else noise(name)))
-    assert [picture.instrument for picture in found] == ["one", "one"]
+def test_plates_without_a_thumbnail_are_left_out(captions):
+    found = list(neighbour_pictures(rows(PLANE), lambda name: None if name == "d" else noise(name)))
+    assert [picture.space for picture in found] == ["one", "one"]
     assert captions == [["a", "b  0.600", "c  0.000"], ["c", "b  0.800", "a  0.000"]]
+
+
+def test_a_disputed_plate_is_shown_in_every_space(captions):
+    other = {**PLANE, "b": [1.0, 0.0]}
+    found = list(disagreement_pictures(pl.concat([rows(PLANE), rows(other, "two")]), ["b"], noise))
+    assert [(picture.space, picture.plate_id) for picture in found] == [("one", "b"), ("two", "b")]
+    assert captions == [["b", "d  0.960", "c  0.800", "a  0.600"], ["b", "a  1.000", "d  0.800", "c  0.000"]]
 
 
 def test_a_single_plate_has_no_neighbours():
@@ -66,7 +77,7 @@ def test_a_single_plate_has_no_neighbours():
 
 
 def test_the_number_and_the_size_of_the_pictures_are_limited():
-    many = pl.concat([rows(PLANE, f"instrument_{number:02d}") for number in range(8)])
+    many = pl.concat([rows(PLANE, f"space_{number:02d}") for number in range(8)])
     found = list(neighbour_pictures(many, noise))
     assert len(found) == MOST_PICTURES
     assert all(len(picture.picture) <= MAX_PICTURE_BYTES for picture in found)
@@ -75,8 +86,8 @@ def test_the_number_and_the_size_of_the_pictures_are_limited():
 def test_the_ledger_shows_the_pictures(graph: Graph):
     graph.materialize("plate/input_image", "plate/input_color_histograms")
     graph.materialize(f"embeddings/{EMBEDDER}")
-    assert graph.materialize("ledger/runs", "ledger/embeddings").success
-    ((_, event),) = graph.events("ledger/embeddings")
+    assert graph.materialize("ledger/runs", "ledger/embeddings", "topology/neighbours").success
+    ((_, event),) = graph.events("topology/neighbours")
     shown = {name: entry for name, entry in event.metadata.items() if name.startswith("nearest")}
     assert set(shown) == {f"nearest to plate-002 ({EMBEDDER})", f"nearest to plate-004 ({EMBEDDER})"}
     assert all(str(entry.value).startswith("![") for entry in shown.values())

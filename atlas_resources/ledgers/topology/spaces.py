@@ -1,0 +1,101 @@
+"""The spaces of a dataset: current whole-plate vectors of the active embedding instruments, and colour histograms."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.parquet import read_ledger
+from atlas_resources.measures.spaces.neighbour_graphs import unit_rows
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.tables.ledgers import HISTOGRAMS
+from atlas_resources.tables.results import INSTRUMENT_TABLES
+from atlas_resources.tables.table import IS_CURRENT
+
+VERSION = 1
+"""Of the code that computes the ledgers of topology; raised when its numbers change."""
+COLOUR = "colour_histogram"
+EMBEDDINGS = INSTRUMENT_TABLES["embedding"]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The vectors of a space.
+
+    Attributes:
+        name: key of the instrument, or COLOUR.
+        plate_ids: sorted.
+        unit: float64 [plates, dim], rows of length 1, in the order of `plate_ids`.
+        run_ids: of the vectors, in the same order; empty of colour.
+        inputs_sha256: see `inputs_of`.
+    """
+
+    name: str
+    plate_ids: tuple[str, ...]
+    unit: np.ndarray
+    run_ids: tuple[str, ...]
+    inputs_sha256: str
+
+    @property
+    def is_embedding(self) -> bool:
+        """Whether an instrument made it: such spaces are the ensemble."""
+        return self.name != COLOUR
+
+
+def inputs_of(name: str, made_of: pl.DataFrame) -> str:
+    """sha256 over a space's name, each plate with what its vector is of, and VERSION.
+
+    Args:
+        name: of the space.
+        made_of: two columns, the plate and its sealed run or the digest of its groundwork's file.
+    """
+    lines = [f"{plate_id} {made}\n" for plate_id, made in sorted(made_of.iter_rows())]
+    return hashlib.sha256(f"{VERSION} {name}\n{''.join(lines)}".encode()).hexdigest()
+
+
+def joint_inputs(*inputs: str) -> str:
+    """sha256 over those of several spaces."""
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+
+
+def _has_direction() -> pl.Expr:
+    return pl.col("l2_norm").is_finite() & (pl.col("l2_norm") > 0)
+
+
+def _current_vectors(dataset: Dataset, registry: Registry, *columns: str) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The rows of each active instrument's current whole-plate vectors, by its key; plates sorted."""
+    rows = read_ledger(dataset, EMBEDDINGS, ("instrument", "scope", "plate_id", "run_id", "l2_norm", IS_CURRENT.name))
+    rows = rows.with_row_index().filter(IS_CURRENT.name, _has_direction(), scope="plate")
+    active = [key for key, one in registry.instruments.items() if key in registry.active and one.spec.region is None]
+    for key in sorted(set(active) & set(rows["instrument"])):
+        yield key, rows.filter(instrument=key).sort("plate_id")
+
+
+def present_inputs(dataset: Dataset, registry: Registry) -> dict[str, str]:
+    """The digest of what each space is made of, by name. Reads no vectors."""
+    found = {
+        key: inputs_of(key, rows.select("plate_id", "run_id")) for key, rows in _current_vectors(dataset, registry)
+    }
+    colours = read_ledger(dataset, HISTOGRAMS, ("plate_id", "file_sha256", "is_current")).filter("is_current")
+    return {**found, **({COLOUR: inputs_of(COLOUR, colours.select("plate_id", "file_sha256"))} if len(colours) else {})}
+
+
+def read_spaces(dataset: Dataset, registry: Registry) -> list[Space]:
+    """The spaces of at least one plate, in order of name; colour last."""
+    vectors = read_ledger(dataset, EMBEDDINGS, ("vector",))["vector"]
+    spaces = []
+    for key, rows in _current_vectors(dataset, registry):
+        unit = unit_rows(np.stack(vectors.gather(rows["index"]).to_list()))
+        made_of = rows.select("plate_id", "run_id")
+        spaces.append(Space(key, tuple(rows["plate_id"]), unit, tuple(rows["run_id"]), inputs_of(key, made_of)))
+    colours = read_ledger(dataset, HISTOGRAMS, ("plate_id", "file_sha256", "is_current", "lab"))
+    colours = colours.filter("is_current").sort("plate_id")
+    if len(colours):
+        # The cosine of the roots of two histograms is Bhattacharyya's coefficient: it orders as Hellinger's distance.
+        unit = unit_rows(np.sqrt(np.stack(colours["lab"].to_list())))
+        made_of = colours.select("plate_id", "file_sha256")
+        spaces.append(Space(COLOUR, tuple(colours["plate_id"]), unit, (), inputs_of(COLOUR, made_of)))
+    return spaces

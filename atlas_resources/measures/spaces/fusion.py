@@ -1,0 +1,41 @@
+"""Several graphs of neighbours as one: reciprocal rank fusion, and what each graph adds to the others."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from atlas_resources.measures.spaces.neighbour_graphs import shared
+
+RANK_OFFSET = 60
+"""Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual rank learning methods"
+(2009): ranks are counted from so many, which keeps the first rank of one space from deciding alone."""
+
+
+def votes(graph: np.ndarray) -> csr_array:
+    """What a graph gives each plate's neighbours, [N, N]: 1 / (RANK_OFFSET + rank), ranks from 1; 0 for the others."""
+    count, k = graph.shape
+    given = np.tile(1.0 / (RANK_OFFSET + np.arange(1, k + 1)), count)
+    return csr_array((given, graph.ravel(), np.arange(count + 1) * k), shape=(count, count))
+
+
+def fuse(graphs: Sequence[np.ndarray], k: int) -> np.ndarray:
+    """The k neighbours of each plate with the most votes, int64 [N, k]; of equal ones, the earlier plate first.
+
+    Args:
+        graphs: int64 [N, at least k] each.
+        k: how many.
+    """
+    total = csr_array(sum((votes(graph) for graph in graphs), start=csr_array((len(graphs[0]), len(graphs[0])))))
+    total.sort_indices()
+    best = np.empty((len(graphs[0]), k), dtype=np.int64)
+    for row in range(len(best)):
+        columns = total.indices[total.indptr[row] : total.indptr[row + 1]]
+        given = total.data[total.indptr[row] : total.indptr[row + 1]]
+        best[row] = columns[np.lexsort((columns, -np.round(given, 12)))[:k]]
+    return best
+
+
+def change(before: Sequence[np.ndarray], after: Sequence[np.ndarray], k: int) -> np.ndarray:
+    """The share of each plate's k fused neighbours that differ between two sets of graphs, float64 [N], 0..1."""
+    return 1 - shared(fuse(before, k), fuse(after, k))

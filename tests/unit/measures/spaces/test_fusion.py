@@ -1,0 +1,32 @@
+"""Several graphs of neighbours as one, by hand."""
+
+import numpy as np
+import pytest
+
+from atlas_resources.measures.spaces.fusion import change, fuse, votes
+
+FIRST = np.array([[1, 2], [0, 2], [3, 1], [2, 1]])
+SECOND = np.array([[2, 3], [2, 3], [3, 0], [2, 0]])
+
+
+def test_a_vote_is_one_over_sixty_and_the_rank():
+    assert votes(FIRST).toarray()[0] == pytest.approx([0, 1 / 61, 1 / 62, 0])
+
+
+def test_a_neighbour_of_both_spaces_comes_first():
+    """Of plate 0: 2 has 1/62 + 1/61, 1 has 1/61, 3 has 1/62."""
+    assert fuse([FIRST, SECOND], 2)[0].tolist() == [2, 1]
+
+
+def test_of_equal_votes_the_earlier_plate_comes_first():
+    """Of plate 3: 2 has 1/61 twice; 0 and 1 have 1/62 each."""
+    assert fuse([FIRST, SECOND], 2)[3].tolist() == [2, 0]
+
+
+def test_one_space_alone_keeps_its_order():
+    assert (fuse([FIRST], 2) == FIRST).all()
+
+
+def test_what_a_space_changes_is_the_share_of_other_neighbours():
+    assert change([FIRST], [FIRST, FIRST], 2).tolist() == [0, 0, 0, 0]
+    assert change([FIRST], [SECOND], 2).tolist() == [0.5, 0.5, 0.5, 0.5]
