@@ -1,5 +1,6 @@
 """`atlas models serve` and `atlas models probe`: start the server of an instrument, or ask one what it honours."""
 
+import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from atlas_resources.instruments.registry import Registry
     from atlas_resources.instruments.spec.spec import Spec
     from atlas_resources.serving.starting import Started
+
+ENDED_BY_REQUEST = (0, -signal.SIGTERM)
+"""Exit codes of a server that was asked to end, such as by `atlas models servers --stop`."""
 
 
 def models_serve(
@@ -64,9 +68,6 @@ def models_serve(
 
 def _wait_for_end(started: "Started") -> int | None:
     """The exit code of a server that ends by itself; None if a person ends it, or another command does."""
-    import signal
-
-    from atlas_resources.models.servers.records import read_records
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -78,7 +79,7 @@ def _wait_for_end(started: "Started") -> int | None:
         return None
     finally:
         signal.signal(signal.SIGTERM, before)
-    return code if started.key in read_records() else None
+    return None if code in ENDED_BY_REQUEST else code
 
 
 def models_probe(

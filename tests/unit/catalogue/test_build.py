@@ -183,6 +183,7 @@ class TestDocumentation:
             "plates_not_for_commercial_use",
             "seconds",
             "segment_set_flags",
+            "servers",
             "title_conflicts",
             "captions",
             "keywords",

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 import yaml
 from rich.console import Console
@@ -78,7 +79,7 @@ def row_of(key: str, output: str) -> list[str]:
             "MIT",
             "clip",
             "CPU",
-            "admitted",
+            "admitted; waits for weights: `atlas models pull clip_vit_base_patch32`",
         ],
         [
             "efficientnet_lite0",
@@ -103,7 +104,10 @@ def row_of(key: str, output: str) -> list[str]:
     ],
     ids=lambda row: row[0],
 )
-def test_each_is_listed_with_role_revision_licence_loader_device_and_status(row: list[str]):
+def test_each_is_listed_with_role_revision_licence_loader_device_and_status(
+    row: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))  # no weights of hubs
     result = atlas("list")
     assert row_of(row[0], result.stdout) == row
     assert result.exit_code == 0

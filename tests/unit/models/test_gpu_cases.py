@@ -13,7 +13,8 @@ from atlas_resources.instruments.loader_table import LOADERS
 
 
 def test_every_loader_that_a_gpu_can_run_is_among_the_cases():
-    assert {name.partition(",")[0] for name in CASES} | CPU_ONLY == set(LOADERS)
+    here = {name for name, entry in LOADERS.items() if not entry.is_served}
+    assert {name.partition(",")[0] for name in CASES} | CPU_ONLY == here
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -2,6 +2,9 @@
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -304,3 +307,28 @@ def test_several_images_are_asked_about_at_once_on_threads(load: Load, behaviour
     assert behaviour.most_at_once > 1
     assert {one.request_count for one in found} == {1}  # counted for each thread apart
     assert threading.active_count() < 20
+
+
+RUN = """
+import json, sys
+import numpy as np
+from atlas_resources.instruments.prompts import AskedPrompt
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loading import load_model
+from atlas_resources.models.protocols import Question
+import atlas_assets.roles.text.answering
+spec = Spec.model_validate_json(sys.argv[1])
+model = load_model(spec)
+(answer,) = model.describe(np.zeros((300, 400, 3), np.uint8), [Question(None, "Describe this picture.")])
+print(answer.finish_reason, [name for name in ("torch", "transformers") if name in sys.modules])
+"""
+
+
+def test_a_run_that_asks_a_server_imports_no_torch(made: MadeDescriber, address: str):
+    spec = served(made).model_copy(update={"prompts": None})
+    write_record(spec.key, record_of(spec, address))
+    variables = {**os.environ, "HF_HUB_CACHE": str(made.folder.parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, spec.model_dump_json()], capture_output=True, text=True, env=variables, check=False
+    )
+    assert done.stdout == "stop []\n", done.stderr

@@ -22,7 +22,7 @@ def probed(made: MadeDescriber, behaviour: Behaviour, **parameters) -> dict[str,
     return honoured
 
 
-def changed(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict, dict], None]) -> None:
+def changed(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict, dict], object]) -> None:
     """Lets the fake server change its answers: `change(body of the request, answer)`."""
     whole = fake.completion
 
