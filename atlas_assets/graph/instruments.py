@@ -62,6 +62,8 @@ def _metadata(instrument: Instrument) -> dict[str, Any]:
 
 
 def _kinds(instrument: Instrument) -> set[str]:
+    if served := instrument.spec.served:
+        return {served.program}
     return {"torch" if instrument.identity.weights_sha256 else "python", "gpu" if instrument.is_gpu else "cpu"}
 
 

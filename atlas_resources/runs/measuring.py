@@ -74,7 +74,9 @@ class Measurer:
         return results
 
     def _whole(self, batch: list[Any]) -> list[Measurement | StructuredError]:
-        measured = [_failure(one) if isinstance(one, AnswerRefused) else one for one in self.work.measure(batch)]
+        measured = [
+            structured(one, "compute") if isinstance(one, AnswerRefused) else one for one in self.work.measure(batch)
+        ]
         if len(measured) != len(batch):
             raise ValueError(f"expected one result for each of {len(batch)} plates, found {len(measured)}")
         return measured
