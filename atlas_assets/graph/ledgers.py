@@ -100,8 +100,8 @@ def _pictures(dataset: Dataset, table: Table, rows: pl.DataFrame) -> Iterator[tu
     elif table == PLATE_AGREEMENT:
         disputed = rows.filter(pl.col("disagreement") > 0).sort("disagreement_rank", "plate_id").head(DISPUTED_SHOWN)
         near = read_ledger(dataset, NEIGHBOURS)
-        for shown in disagreement_pictures(near, disputed["plate_id"].to_list(), thumbnail):
-            yield f"disputed: {shown.plate_id} ({shown.space})", shown.picture
+        for plate_id, picture in disagreement_pictures(near, disputed["plate_id"].to_list(), thumbnail):
+            yield f"disputed: {plate_id}", picture
     elif table == ADDITIONS:
         added = rows.filter(pl.col("changed_ratio").is_not_null(), kind="in_order").sort("position")
         if added.height:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from atlas_assets.ui.plots import neighbours_strip
+from atlas_assets.ui.plots import neighbours_strip, stacked
 
 PLATES_SHOWN = 2  # per space
 NEIGHBOURS_SHOWN = 4
+SPACES_SHOWN = 5  # in one picture
 MOST_PICTURES = 12  # the UI stores each picture twice, up to 20 kB
 
 Thumbnail = Callable[[str], bytes | None]
@@ -40,16 +41,19 @@ def neighbour_pictures(neighbours: pl.DataFrame, thumbnail: Thumbnail) -> Iterat
 
 def disagreement_pictures(
     neighbours: pl.DataFrame, plate_ids: Sequence[str], thumbnail: Thumbnail
-) -> Iterator[NeighboursPicture]:
-    """Yields each plate with its nearest plates in every space, one space after the other.
+) -> Iterator[tuple[str, bytes]]:
+    """Yields each plate's id with a JPEG: its nearest plates in each of the first spaces, a row for a space.
 
     Args:
         neighbours: rows of the ledger `neighbours`.
         plate_ids: the plates, in the order that they are shown in.
         thumbnail: as of `neighbour_pictures`.
     """
-    spaces = neighbours["space"].unique().sort().to_list()
-    yield from _pictures(neighbours, [(space, plate_id) for plate_id in plate_ids for space in spaces], thumbnail)
+    spaces = neighbours["space"].unique().sort().to_list()[:SPACES_SHOWN]
+    for plate_id in plate_ids:
+        strips = [(space, _strip(neighbours, space, plate_id, thumbnail)) for space in spaces]
+        if shown := [(space, strip) for space, strip in strips if strip is not None]:
+            yield plate_id, stacked(shown)
 
 
 def _pictures(
@@ -58,14 +62,16 @@ def _pictures(
     """At most MOST_PICTURES, of the plates that have a thumbnail and a neighbour that has one."""
     made = 0
     for space, plate_id in asked:
-        rows = neighbours.filter(space=space, plate_id=plate_id).sort("rank")
-        near = [(thumbnail(one), f"{one}  {cosine:.3f}") for one, cosine in _named(rows)]
-        shown = [(picture, caption) for picture, caption in near if picture is not None][:NEIGHBOURS_SHOWN]
-        own = thumbnail(plate_id)
-        if own is not None and shown and made < MOST_PICTURES:
+        strip = _strip(neighbours, space, plate_id, thumbnail) if made < MOST_PICTURES else None
+        if strip is not None:
             made += 1
-            yield NeighboursPicture(space, plate_id, neighbours_strip([(own, plate_id), *shown]))
+            yield NeighboursPicture(space, plate_id, strip)
 
 
-def _named(rows: pl.DataFrame) -> Iterator[tuple[str, float]]:
-    return rows.select("neighbour_id", "cosine").iter_rows()
+def _strip(neighbours: pl.DataFrame, space: str, plate_id: str, thumbnail: Thumbnail) -> bytes | None:
+    """A plate with its nearest plates in a space; None if it, or each of them, has no thumbnail."""
+    rows = neighbours.filter(space=space, plate_id=plate_id).sort("rank").select("neighbour_id", "cosine")
+    near = [(thumbnail(one), f"{one}  {cosine:.3f}") for one, cosine in rows.iter_rows()]
+    shown = [(picture, caption) for picture, caption in near if picture is not None][:NEIGHBOURS_SHOWN]
+    own = thumbnail(plate_id)
+    return neighbours_strip([(own, plate_id), *shown]) if own is not None and shown else None

@@ -122,6 +122,25 @@ def neighbours_strip(items: Sequence[tuple[bytes, str]]) -> bytes:
     return jpeg_within(strip)
 
 
+def stacked(pictures: Sequence[tuple[str, bytes]]) -> bytes:
+    """Pictures one below the other, each under its heading, as a JPEG.
+
+    Args:
+        pictures: (heading, JPEG or PNG bytes).
+    """
+    opened = [(heading, open_picture(picture)) for heading, picture in pictures]
+    head = 20
+    height = sum(head + image.height for _, image in opened)
+    sheet = Image.new("RGB", (max(image.width for _, image in opened), height), CARD)
+    draw, top = ImageDraw.Draw(sheet), 0
+    font = ImageFont.load_default(size=12)
+    for heading, image in opened:
+        draw.text((8, top + 5), fit_text(heading, font, sheet.width - 16), fill=TEXT, font=font)
+        sheet.paste(image, (0, top + head))
+        top += head + image.height
+    return jpeg_within(sheet)
+
+
 def scores_plot(labels: Sequence[str], values: Sequence[float], top: int = 5) -> bytes:
     """The highest scores of a probe as horizontal bars, longest first, a PNG 360 px wide.
 

@@ -46,6 +46,7 @@ def captions(monkeypatch):
         return b"strip"
 
     monkeypatch.setattr(module, "neighbours_strip", note)
+    monkeypatch.setattr(module, "stacked", lambda pictures: pictures)
     return drawn
 
 
@@ -67,9 +68,18 @@ def test_plates_without_a_thumbnail_are_left_out(captions):
 
 def test_a_disputed_plate_is_shown_in_every_space(captions):
     other = {**PLANE, "b": [1.0, 0.0]}
-    found = list(disagreement_pictures(pl.concat([rows(PLANE), rows(other, "two")]), ["b"], noise))
-    assert [(picture.space, picture.plate_id) for picture in found] == [("one", "b"), ("two", "b")]
+    both = pl.concat([rows(PLANE), rows(other, "two")])
+    assert list(disagreement_pictures(both, ["b"], noise)) == [("b", [("one", b"strip"), ("two", b"strip")])]
     assert captions == [["b", "d  0.960", "c  0.800", "a  0.600"], ["b", "a  1.000", "d  0.800", "c  0.000"]]
+
+
+def test_spaces_are_rows_of_one_picture_under_their_names():
+    ((_, picture),) = disagreement_pictures(pl.concat([rows(PLANE), rows(PLANE, "two")]), ["b"], noise)
+    assert len(picture) <= MAX_PICTURE_BYTES
+    alone, both = (
+        Image.open(io.BytesIO(one)) for one in (next(neighbour_pictures(rows(PLANE), noise)).picture, picture)
+    )
+    assert both.height / both.width == pytest.approx(2 * (alone.height + 20) / alone.width, rel=0.2)
 
 
 def test_a_single_plate_has_no_neighbours():
