@@ -57,6 +57,7 @@ def is_published() -> pl.Expr:
         (pl.col("status").fill_null("done") == "done")
         & pl.col("is_above_threshold").fill_null(True)
         & (pl.col("text").str.strip_chars() != "")
+        & pl.col("form").is_in(list(MOTIVATIONS))  # a ranking orders keywords that are tags already
         & ~(is_whole & has_parts)
     )
 

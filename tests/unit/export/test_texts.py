@@ -124,7 +124,9 @@ class TestAnswer:
         assert all("by a machine" in label for label in LABELS.values())
 
     def test_every_form_of_text_has_a_motivation(self):
-        assert set(MOTIVATIONS) == set(TextOutput.model_fields["form"].annotation.__args__)  # type: ignore[union-attr] # a Literal
+        """A ranking orders keywords that are tags already."""
+        forms: Any = TextOutput.model_fields["form"].annotation
+        assert set(MOTIVATIONS) == set(forms.__args__) - {"ranking"}
 
 
 class TestPublished:
@@ -144,6 +146,9 @@ class TestPublished:
     def test_a_line_below_the_threshold_is_not_published_and_one_without_a_threshold_is(self):
         rows = [{**LINE, "text_id": f"line-{one}", "is_above_threshold": one} for one in (True, False, None)]
         assert self.ids(*rows) == ["line-True", "line-None"]
+
+    def test_a_ranking_is_not_published(self):
+        assert self.ids(ANSWER, {**ANSWER, "form": "ranking"}) == ["answer-0001"]
 
     def test_an_answer_whose_words_have_places_is_published_at_these_alone(self):
         whole = {**ANSWER, "form": "regions"}

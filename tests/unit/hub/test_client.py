@@ -23,7 +23,10 @@ CLIENTS = [
     PROJECT_ROOT / "atlas_assets" / "automation" / "server.py",
     PROJECT_ROOT / "atlas_resources" / "downloads" / "client.py",
     PROJECT_ROOT / "atlas_resources" / "hub" / "client.py",
+    PROJECT_ROOT / "atlas_resources" / "models" / "servers" / "connections.py",
+    PROJECT_ROOT / "atlas_resources" / "models" / "servers" / "running.py",
     PROJECT_ROOT / "atlas_resources" / "models" / "servers" / "triton_client.py",
+    PROJECT_ROOT / "atlas_resources" / "serving" / "starting.py",
 ]
 MODULES = [
     path

@@ -19,7 +19,6 @@ from atlas_assets.roles.works import make_groundwork
 from atlas_resources.catalogue.build import build_catalogue, connect
 from atlas_resources.files.contract import FileContract
 from atlas_resources.files.digests import sha256_of
-from atlas_resources.ledgers.completeness.ledger import build_completeness
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
 from atlas_resources.plates.contracts import ColorHistograms, ColourPolicy, InputImage, JpegFacts, LabHistogram
@@ -170,7 +169,7 @@ class TestIsCurrent:
         )
         for rows in (build_plates(measured), build_histograms(measured)):
             assert rows.filter(~pl.col("is_current"))["plate_id"].to_list() == ["plate-002"]
-        build_completeness(measured, registry)
+        build_ledgers(measured, registry)
         build_catalogue(measured, registry)
         assert why_behind(measured, registry) == ""
         with connect(measured) as connection:

@@ -14,7 +14,7 @@ from atlas_resources.serving.ending import stop
 from atlas_resources.serving.starting import Started, Wanted, start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeDescriber]:
     with pytest.MonkeyPatch.context() as patch:
         yield made_qwen2_vl(tmp_path_factory.mktemp("hub"), patch)
