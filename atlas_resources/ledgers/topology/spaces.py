@@ -1,7 +1,7 @@
 """The spaces of a dataset: current whole-plate vectors of the active embedding instruments, and colour histograms."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,12 +85,7 @@ def present_inputs(dataset: Dataset, registry: Registry) -> dict[str, str]:
 
 def read_spaces(dataset: Dataset, registry: Registry) -> list[Space]:
     """The spaces of at least one plate, in order of name; colour last."""
-    vectors = read_ledger(dataset, EMBEDDINGS, ("vector",))["vector"]
-    spaces = []
-    for key, rows in _current_vectors(dataset, registry):
-        unit = unit_rows(np.stack(vectors.gather(rows["index"]).to_list()))
-        made_of = rows.select("plate_id", "run_id")
-        spaces.append(Space(key, tuple(rows["plate_id"]), unit, tuple(rows["run_id"]), inputs_of(key, made_of)))
+    spaces = read_embedding_spaces(dataset, registry)
     colours = read_ledger(dataset, HISTOGRAMS, ("plate_id", "file_sha256", "is_current", "lab"))
     colours = colours.filter("is_current").sort("plate_id")
     if len(colours):
@@ -98,4 +93,16 @@ def read_spaces(dataset: Dataset, registry: Registry) -> list[Space]:
         unit = unit_rows(np.sqrt(np.stack(colours["lab"].to_list())))
         made_of = colours.select("plate_id", "file_sha256")
         spaces.append(Space(COLOUR, tuple(colours["plate_id"]), unit, (), inputs_of(COLOUR, made_of)))
+    return spaces
+
+
+def read_embedding_spaces(dataset: Dataset, registry: Registry, names: Collection[str] | None = None) -> list[Space]:
+    """The spaces of embedding instruments with a current vector, in order of name: of these names, or all."""
+    vectors = read_ledger(dataset, EMBEDDINGS, ("vector",))["vector"]
+    spaces = []
+    for key, rows in _current_vectors(dataset, registry):
+        if names is None or key in names:
+            unit = unit_rows(np.stack(vectors.gather(rows["index"]).to_list()))
+            made_of = rows.select("plate_id", "run_id")
+            spaces.append(Space(key, tuple(rows["plate_id"]), unit, tuple(rows["run_id"]), inputs_of(key, made_of)))
     return spaces
