@@ -7,6 +7,7 @@ import typer
 
 from atlas_assets.cli.backfill import backfill, selections
 from atlas_assets.cli.benchmarks.command import models_bench
+from atlas_assets.cli.comparison.compare import compare
 from atlas_assets.cli.comparison.similar import similar
 from atlas_assets.cli.demo import demo
 from atlas_assets.cli.dictionary.command import dictionary
@@ -87,6 +88,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "query", query),
     (app, "search", search),
     (app, "similar", similar),
+    (app, "compare", compare),
     (app, "why", why),
     (app, "affected-by", affected_by),
     (app, "export", export),

@@ -1,6 +1,6 @@
 """Embeddings: a vector per plate, and one per tile where the spec declares a grid."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -105,11 +105,11 @@ class EmbeddingWork(TensorWork):
             return PreparedParts([WHOLE_PLATE], [super().prepare(plate, upstream, stopwatch)])
         return prepare_parts(self.spec, source_pixels(plate, stopwatch), self._preprocess)
 
-    def embed_pictures(self, images: Sequence[Image.Image]) -> list[np.ndarray]:
+    def embed_pictures(self, images: Iterable[Image.Image]) -> list[np.ndarray]:
         """The raw vector of each whole picture, float32 [dim], preprocessed and checked as that of a plate.
 
         Args:
-            images: 8-bit sRGB, as `plates.decode` gives them. They need not be of a plate.
+            images: 8-bit sRGB, as `plates.decode` gives them. Only the model's inputs are kept in memory.
 
         Raises:
             ContractBroken: the instrument reads no pixels, or its model breaks the declared output.

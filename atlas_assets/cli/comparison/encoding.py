@@ -1,6 +1,6 @@
 """Vectors of pictures by embedding instruments, through the code that measures plates. Nothing is registered or sealed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -58,6 +58,6 @@ def loaded(instrument: Instrument) -> Iterator[EmbeddingWork]:
         release_cached_memory()
 
 
-def unit_vectors(work: EmbeddingWork, images: Sequence[Image.Image]) -> np.ndarray:
+def unit_vectors(work: EmbeddingWork, images: Iterable[Image.Image]) -> np.ndarray:
     """The vectors of whole pictures, float64 [pictures, dim], of length 1. Raises ContractBroken, or ValueError for 0."""
     return unit_rows(np.stack(work.embed_pictures(images)))
