@@ -1,4 +1,4 @@
-"""Vectors of pictures by embedding instruments, through the code that measures plates. Nothing is registered or sealed."""
+"""Vectors of pictures by embedding instruments, through the code that measures plates. Nothing is sealed."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ from atlas_resources.models.memory import release_cached_memory
 
 
 def encoders_of(registry: Registry) -> list[Instrument]:
-    """The active instruments whose whole-plate vectors are the ensemble, by key."""
-    return [one for one in registry.active_instruments if one.spec.role == "embedding" and one.spec.region is None]
+    """The admitted instruments that embed whole plates, by key."""
+    return [one for one in registry.instruments.values() if one.spec.role == "embedding" and one.spec.region is None]
 
 
 def require_encoder(registry: Registry, name: str) -> Instrument:
-    """The active embedding instrument of a name.
+    """The admitted instrument of a name that embeds whole plates, active or not.
 
     Args:
         registry: every instrument.
@@ -28,15 +28,15 @@ def require_encoder(registry: Registry, name: str) -> Instrument:
 
     Raises:
         KeyError: there is no such instrument.
-        ValueError: it embeds no whole plates, or it is not active; the message names those that do.
+        ValueError: it is not admitted, or embeds no whole plates.
     """
     key = registry.require(name).key
     encoders = {one.key: one for one in encoders_of(registry)}
     if key not in encoders:
-        known = ", ".join(encoders) or "none"
         raise ValueError(
-            f"{key}: expected an active instrument that embeds whole plates; those are: {known}. "
-            f"`atlas models show {key}` says what it is, and whether the roster has it active."
+            f"{key}: expected an admitted instrument that embeds whole plates, found one of role "
+            f"{registry.specs[key].role} that {'may' if key in registry.instruments else 'may not'} run. "
+            f"`atlas models list --role embedding` lists them."
         )
     return encoders[key]
 
@@ -59,5 +59,10 @@ def loaded(instrument: Instrument) -> Iterator[EmbeddingWork]:
 
 
 def unit_vectors(work: EmbeddingWork, images: Iterable[Image.Image]) -> np.ndarray:
-    """The vectors of whole pictures, float64 [pictures, dim], of length 1. Raises ContractBroken, or ValueError for 0."""
+    """The vectors of whole pictures, float64 [pictures, dim], of length 1.
+
+    Raises:
+        ContractBroken: see `EmbeddingWork.embed_pictures`.
+        ValueError: a vector has no direction.
+    """
     return unit_rows(np.stack(work.embed_pictures(images)))

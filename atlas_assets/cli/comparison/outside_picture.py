@@ -1,6 +1,6 @@
 """The plates nearest to a picture from outside the library, by each encoder and by all together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.topology.neighbours import MOST_NEIGHBOURS
-from atlas_resources.ledgers.topology.spaces import Space, present_inputs, read_embedding_spaces
+from atlas_resources.ledgers.topology.spaces import Space, read_embedding_spaces
 from atlas_resources.measures.spaces.fusion import fuse_rankings
 from atlas_resources.models.weights import why_without_weights
 from atlas_resources.plates.dataset import Dataset
@@ -70,7 +70,7 @@ def find_similar(dataset: Dataset, registry: Registry, path: Path, by: str | Non
         dataset: the library.
         registry: every instrument.
         path: the picture.
-        by: the one encoder to ask; None asks every active one whose weights are on disk.
+        by: the one encoder to ask, active or not; None asks every active one whose weights are on disk.
         k: how many plates.
 
     Raises:
@@ -78,13 +78,15 @@ def find_similar(dataset: Dataset, registry: Registry, path: Path, by: str | Non
         KeyError, ValueError: see `require_encoder`.
         NothingToCompare: no encoder could answer.
     """
-    asked = encoders_of(registry) if by is None else [require_encoder(registry, by)]
-    reasons = _why_not(dataset, registry, asked)
+    active = [one for one in encoders_of(registry) if one.key in registry.active]
+    asked = active if by is None else [require_encoder(registry, by)]
     decoded = decode(path)
-    ready = [one for one in asked if one.key not in reasons]
-    spaces = {one.name: one for one in read_embedding_spaces(dataset, registry, [one.key for one in ready])}
+    spaces = {one.name: one for one in read_embedding_spaces(dataset, registry, [one.key for one in asked])}
+    reasons = _why_not(asked, spaces)
     near: dict[str, list[Near]] = {}
-    for instrument in ready:
+    for instrument in asked:
+        if instrument.key in reasons:
+            continue
         try:
             near[instrument.key] = _nearest(spaces[instrument.key], instrument, decoded.image, max(k, MOST_NEIGHBOURS))
         except (OSError, ValueError, RuntimeError) as error:  # an encoder that cannot run here, such as without a GPU
@@ -98,12 +100,11 @@ def find_similar(dataset: Dataset, registry: Registry, path: Path, by: str | Non
     return Similar(decoded.facts.source_sha256, tuple(same), shown, _fuse(near, k), reasons)
 
 
-def _why_not(dataset: Dataset, registry: Registry, asked: Iterable[Instrument]) -> dict[str, str]:
+def _why_not(asked: Iterable[Instrument], spaces: Container[str]) -> dict[str, str]:
     """Why encoders cannot be asked, before anything is loaded, by key."""
-    measured = present_inputs(dataset, registry)
     reasons = {}
     for one in asked:
-        if one.key not in measured:
+        if one.key not in spaces:
             reasons[one.key] = f"no plate has a current vector of it. Fix: {measure_with(one.key)}"
         elif one.spec.upstream:
             reasons[one.key] = f"it reads the vectors of {one.spec.upstream}, not pixels"

@@ -211,7 +211,7 @@ def most_moved(first: Graph, second: Graph, count: int) -> list[Moved]:
     k = min(MOVED_BY, first.indices.shape[1])
     common = shared(first.indices[:, :k], second.indices[:, :k])
     return [
-        Moved(first.plate_ids[row], round(common[row] * k), k, _shown(first, row), _shown(second, row))
+        Moved(first.plate_ids[row], round(float(common[row]) * k), k, _shown(first, row), _shown(second, row))
         for row in np.argsort(common, kind="stable")[:count].tolist()
         if common[row] < 1
     ]
@@ -228,8 +228,8 @@ def retrieve(pair: Pair, labels: Mapping[str, str]) -> Retrieval:
     first, second = (rank_same_label(space.unit[rows], numbers) for space in (pair.first, pair.second))
     if not len(first.queries):
         raise ValueError(
-            f"expected two plates of a label, both with vectors of {pair.first.name} and {pair.second.name}; found none "
-            f"among {len(rows)} plates"
+            f"expected two plates of a label, both with vectors of {pair.first.name} and {pair.second.name}; "
+            f"found none among {len(rows)} plates"
         )
     return Retrieval(
         labelled=len(rows),

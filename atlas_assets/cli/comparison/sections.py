@@ -32,14 +32,19 @@ def sections_of(found: Comparison, recovered: Sequence[Recovered] = ()) -> list[
     return [*made, _moved(found)]
 
 
+def _seconds(one: Facts) -> str:
+    return UNKNOWN if one.seconds_per_plate is None else f"{one.seconds_per_plate:.3g} on {one.device or 'a server'}"
+
+
 FACTS: dict[str, Callable[[Facts], str]] = {
-    "model": lambda one: f"{one.model_id} at {one.revision}",
+    "model": lambda one: one.model_id,
+    "revision": lambda one: one.revision,
     "plates measured": lambda one: str(one.plates),
     "dimension": lambda one: str(one.dim),
     "vector bytes per plate": lambda one: f"{one.vector_bytes:,}",
     "numbers in the weight files": lambda one: _count(one.weight_numbers),
     "weight files": lambda one: _bytes(one.weights_bytes),
-    "seconds per plate in the model, median": lambda one: _seconds(one),
+    "seconds per plate in the model, median": _seconds,
     "peak memory of the process": lambda one: _bytes(one.peak_memory_bytes),
     "peak memory on the accelerator": lambda one: _bytes(one.peak_device_memory_bytes),
     "licence": lambda one: f"{one.licence}; commercial use: {one.commercial_use}",
@@ -148,7 +153,3 @@ def _bytes(count: int | None) -> str:
 
 def _count(count: int | None) -> str:
     return UNKNOWN if count is None else f"{count / 1e6:,.1f} million"
-
-
-def _seconds(one: Facts) -> str:
-    return UNKNOWN if one.seconds_per_plate is None else f"{one.seconds_per_plate:.3g} on {one.device or 'a server'}"

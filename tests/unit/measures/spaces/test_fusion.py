@@ -36,7 +36,12 @@ def test_a_query_that_is_no_plate_is_fused_as_a_plate_is():
     for plate in range(4):
         indices, scores = fuse_rankings([FIRST[plate], SECOND[plate]], 2)
         assert indices.tolist() == fuse([FIRST, SECOND], 2)[plate].tolist()
-    assert scores.tolist() == pytest.approx([2 / 61, 1 / 62])  # of plate 3: 2 twice first, then 0 before 1
+        assert scores.tolist() == sorted(scores, reverse=True)
+
+
+def test_the_score_of_a_query_is_the_sum_of_its_votes():
+    """Of plate 3: 2 is first twice, then 0 comes before 1."""
+    assert fuse_rankings([FIRST[3], SECOND[3]], 2)[1].tolist() == pytest.approx([2 / 61, 1 / 62])
 
 
 def test_rankings_may_differ_in_length_and_k_may_be_more_than_all():
