@@ -1,6 +1,6 @@
 """Embeddings: a vector per plate, and one per tile where the spec declares a grid."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -105,19 +105,19 @@ class EmbeddingWork(TensorWork):
             return PreparedParts([WHOLE_PLATE], [super().prepare(plate, upstream, stopwatch)])
         return prepare_parts(self.spec, source_pixels(plate, stopwatch), self._preprocess)
 
-    def embed_pictures(self, images: Iterable[Image.Image]) -> list[np.ndarray]:
-        """The raw vector of each whole picture, float32 [dim], preprocessed and checked as that of a plate.
+    def embed_picture(self, image: Image.Image) -> np.ndarray:
+        """The raw vector of a whole picture, float32 [dim], preprocessed and checked as that of a plate.
 
         Args:
-            images: 8-bit sRGB, as `plates.decode` gives them. Only the model's inputs are kept in memory.
+            image: 8-bit sRGB, as `plates.decode` gives it. It need not be of a plate.
 
         Raises:
             ContractBroken: the instrument reads no pixels, or its model breaks the declared output.
         """
         if self._preprocess is None:
             raise ContractBroken(f"{self.spec.key}: expected an instrument that reads pixels, not {self.spec.upstream}")
-        prepared = [PreparedParts([WHOLE_PLATE], [self._preprocess(image)]) for image in images]
-        return [vector for (vector,) in self.vectors_of(prepared)]
+        ((vector,),) = self.vectors_of([PreparedParts([WHOLE_PLATE], [self._preprocess(image)])])
+        return vector
 
     def measure(self, batch: list[PreparedParts]) -> list[Measurement]:
         """One row per part: its raw vector and L2 norm."""

@@ -54,15 +54,18 @@ def loaded(instrument: Instrument) -> Iterator[EmbeddingWork]:
         work.load()
         yield work
     finally:
-        del work
+        if hasattr(work, "model"):  # the caller still holds the work
+            del work.model
         release_cached_memory()
 
 
 def unit_vectors(work: EmbeddingWork, images: Iterable[Image.Image]) -> np.ndarray:
     """The vectors of whole pictures, float64 [pictures, dim], of length 1.
 
+    Pictures go through the model one by one, since their inputs may differ in shape; one is in memory at a time.
+
     Raises:
-        ContractBroken: see `EmbeddingWork.embed_pictures`.
+        ContractBroken: see `EmbeddingWork.embed_picture`.
         ValueError: a vector has no direction.
     """
-    return unit_rows(np.stack(work.embed_pictures(images)))
+    return unit_rows(np.stack([work.embed_picture(image) for image in images]))
