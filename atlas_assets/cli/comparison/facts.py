@@ -7,7 +7,7 @@ import polars as pl
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.spec.pins import weight_files
 from atlas_resources.ledgers.parquet import read_runs_of
-from atlas_resources.models.weight_counts import count_numbers
+from atlas_resources.models.checkpoints.counts import count_numbers
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.table import IS_CURRENT
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest, hypergeom
 
+BLOCK_ROWS = 512
 DECIMALS = 12
 """Cosines are compared to so many decimals: those of equal vectors differ in the last bits of a product."""
 
@@ -82,14 +83,18 @@ def rank_same_label(unit: np.ndarray, labels: np.ndarray) -> Rankings:
     """
     queries = queries_of(labels)
     first_hit, precision = np.empty(len(queries), dtype=np.int64), np.empty(len(queries))
-    for number, row in enumerate(queries.tolist()):
-        others = np.delete(np.arange(len(unit)), row)
-        is_same = labels[others] == labels[row]
-        cosines = np.round(unit[others] @ unit[row], DECIMALS)
-        ranks = 1 + np.flatnonzero(is_same[np.lexsort((is_same, -cosines))])
-        first_hit[number] = ranks[0]
-        precision[number] = np.mean(np.arange(1, len(ranks) + 1) / ranks)
+    for start in range(0, len(queries), BLOCK_ROWS):
+        some = queries[start : start + BLOCK_ROWS]
+        for number, (row, cosines) in enumerate(zip(some, unit[some] @ unit.T, strict=True), start):
+            ranks = _ranks_of(np.delete(labels == labels[row], row), np.delete(cosines, row))
+            first_hit[number] = ranks[0]
+            precision[number] = np.mean(np.arange(1, len(ranks) + 1) / ranks)
     return Rankings(queries, first_hit, precision)
+
+
+def _ranks_of(is_wanted: np.ndarray, cosines: np.ndarray) -> np.ndarray:
+    """The ranks of the wanted rows, from 1 and ascending; rows as near that are not wanted come before them."""
+    return 1 + np.flatnonzero(is_wanted[np.lexsort((is_wanted, -np.round(cosines, DECIMALS)))])
 
 
 def rank_of_own(queries: np.ndarray, unit: np.ndarray, own: np.ndarray) -> np.ndarray:

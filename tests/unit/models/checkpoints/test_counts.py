@@ -9,7 +9,7 @@ from support.made_checkpoints import clip_of_letters, put_in_hub_cache
 from support.made_specs import project_spec
 from support.made_weights import use_caches
 
-from atlas_resources.models.weight_counts import count_numbers
+from atlas_resources.models.checkpoints.counts import count_numbers
 from atlas_resources.models.weights import require_weights
 
 
