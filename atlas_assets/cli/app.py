@@ -7,6 +7,8 @@ import typer
 
 from atlas_assets.cli.backfill import backfill, selections
 from atlas_assets.cli.benchmarks.command import models_bench
+from atlas_assets.cli.comparison.compare import compare
+from atlas_assets.cli.comparison.similar import similar
 from atlas_assets.cli.demo import demo
 from atlas_assets.cli.dictionary.command import dictionary
 from atlas_assets.cli.export import export, export_prov, export_regions, export_sqlite
@@ -85,6 +87,8 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "selections", selections),
     (app, "query", query),
     (app, "search", search),
+    (app, "similar", similar),
+    (app, "compare", compare),
     (app, "why", why),
     (app, "affected-by", affected_by),
     (app, "export", export),

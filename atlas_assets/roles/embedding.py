@@ -105,6 +105,20 @@ class EmbeddingWork(TensorWork):
             return PreparedParts([WHOLE_PLATE], [super().prepare(plate, upstream, stopwatch)])
         return prepare_parts(self.spec, source_pixels(plate, stopwatch), self._preprocess)
 
+    def embed_picture(self, image: Image.Image) -> np.ndarray:
+        """The raw vector of a whole picture, float32 [dim], preprocessed and checked as that of a plate.
+
+        Args:
+            image: 8-bit sRGB, as `plates.decode` gives it. It need not be of a plate.
+
+        Raises:
+            ContractBroken: the instrument reads no pixels, or its model breaks the declared output.
+        """
+        if self._preprocess is None:
+            raise ContractBroken(f"{self.spec.key}: expected an instrument that reads pixels, not {self.spec.upstream}")
+        ((vector,),) = self.vectors_of([PreparedParts([WHOLE_PLATE], [self._preprocess(image)])])
+        return vector
+
     def measure(self, batch: list[PreparedParts]) -> list[Measurement]:
         """One row per part: its raw vector and L2 norm."""
         vectors = self.vectors_of(batch)

@@ -1,7 +1,7 @@
 """The spaces of a dataset: current whole-plate vectors of the active embedding instruments, and colour histograms."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,12 +65,15 @@ def _has_direction() -> pl.Expr:
     return pl.col("l2_norm").is_finite() & (pl.col("l2_norm") > 0)
 
 
-def _current_vectors(dataset: Dataset, registry: Registry, *columns: str) -> Iterator[tuple[str, pl.DataFrame]]:
-    """The rows of each active instrument's current whole-plate vectors, by its key; plates sorted."""
+def _current_vectors(
+    dataset: Dataset, registry: Registry, names: Collection[str] | None = None
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The rows of current whole-plate vectors by key: of these instruments, or of the active ones; plates sorted."""
     rows = read_ledger(dataset, EMBEDDINGS, ("instrument", "scope", "plate_id", "run_id", "l2_norm", IS_CURRENT.name))
     rows = rows.with_row_index().filter(IS_CURRENT.name, _has_direction(), scope="plate")
-    active = [key for key, one in registry.instruments.items() if key in registry.active and one.spec.region is None]
-    for key in sorted(set(active) & set(rows["instrument"])):
+    asked = registry.active if names is None else names
+    whole = [key for key, one in registry.instruments.items() if key in asked and one.spec.region is None]
+    for key in sorted(set(whole) & set(rows["instrument"])):
         yield key, rows.filter(instrument=key).sort("plate_id")
 
 
@@ -85,12 +88,7 @@ def present_inputs(dataset: Dataset, registry: Registry) -> dict[str, str]:
 
 def read_spaces(dataset: Dataset, registry: Registry) -> list[Space]:
     """The spaces of at least one plate, in order of name; colour last."""
-    vectors = read_ledger(dataset, EMBEDDINGS, ("vector",))["vector"]
-    spaces = []
-    for key, rows in _current_vectors(dataset, registry):
-        unit = unit_rows(np.stack(vectors.gather(rows["index"]).to_list()))
-        made_of = rows.select("plate_id", "run_id")
-        spaces.append(Space(key, tuple(rows["plate_id"]), unit, tuple(rows["run_id"]), inputs_of(key, made_of)))
+    spaces = read_embedding_spaces(dataset, registry)
     colours = read_ledger(dataset, HISTOGRAMS, ("plate_id", "file_sha256", "is_current", "lab"))
     colours = colours.filter("is_current").sort("plate_id")
     if len(colours):
@@ -98,4 +96,21 @@ def read_spaces(dataset: Dataset, registry: Registry) -> list[Space]:
         unit = unit_rows(np.sqrt(np.stack(colours["lab"].to_list())))
         made_of = colours.select("plate_id", "file_sha256")
         spaces.append(Space(COLOUR, tuple(colours["plate_id"]), unit, (), inputs_of(COLOUR, made_of)))
+    return spaces
+
+
+def read_embedding_spaces(dataset: Dataset, registry: Registry, names: Collection[str] | None = None) -> list[Space]:
+    """The spaces of embedding instruments with a current vector, in order of name.
+
+    Args:
+        dataset: the library.
+        registry: every instrument.
+        names: keys of admitted instruments, active or not; None is all active ones.
+    """
+    vectors = read_ledger(dataset, EMBEDDINGS, ("vector",))["vector"]
+    spaces = []
+    for key, rows in _current_vectors(dataset, registry, names):
+        unit = unit_rows(np.stack(vectors.gather(rows["index"]).to_list()))
+        made_of = rows.select("plate_id", "run_id")
+        spaces.append(Space(key, tuple(rows["plate_id"]), unit, tuple(rows["run_id"]), inputs_of(key, made_of)))
     return spaces

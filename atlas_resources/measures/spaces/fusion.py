@@ -36,6 +36,24 @@ def fuse(graphs: Sequence[np.ndarray], k: int) -> np.ndarray:
     return best
 
 
+def fuse_rankings(rankings: Sequence[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k plates with the most votes of several rankings of one query, which need not be a plate; ordered as `fuse`.
+
+    Args:
+        rankings: of each space, distinct indices of plates, int64 [at most N], the nearest first.
+        k: how many; at most as many as are ranked are returned.
+
+    Returns:
+        Indices int64 [at most k], and the sum of votes of each, float64.
+    """
+    ranked = np.concatenate([np.empty(0, dtype=np.int64), *rankings])
+    given = np.concatenate([np.empty(0), *(1.0 / (RANK_OFFSET + np.arange(1, len(one) + 1)) for one in rankings)])
+    plates, place = np.unique(ranked, return_inverse=True)
+    scores = np.bincount(place, weights=given, minlength=len(plates))
+    best = np.lexsort((plates, -np.round(scores, 12)))[:k]
+    return plates[best], scores[best]
+
+
 def change(before: Sequence[np.ndarray], after: Sequence[np.ndarray], k: int) -> np.ndarray:
     """The share of each plate's k fused neighbours that differ between two sets of graphs, float64 [N], 0..1."""
     return 1 - shared(fuse(before, k), fuse(after, k))

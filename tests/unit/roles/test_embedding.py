@@ -172,3 +172,12 @@ class TestSpec:
         )
         assert isinstance(larger, Spec)
         assert (larger.inputs_per_plate, larger.plates_at_once) == (21, 3)
+
+
+def test_a_picture_that_is_no_plate_has_the_vector_that_the_plate_has(dataset, registry):
+    """Whether the instrument has tiles or not: a picture is measured as a whole."""
+    rows = rows_of(dataset, registry, "plate-001").filter(scope="plate")
+    one = work(dataset)
+    one.load()
+    vector = one.embed_picture(decode(dataset.plate("plate-001").source_path()).image)
+    assert vector.tolist() == rows["vector"][0].to_list()

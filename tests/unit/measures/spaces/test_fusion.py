@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atlas_resources.measures.spaces.fusion import change, fuse, votes
+from atlas_resources.measures.spaces.fusion import change, fuse, fuse_rankings, votes
 
 FIRST = np.array([[1, 2], [0, 2], [3, 1], [2, 1]])
 SECOND = np.array([[2, 3], [2, 3], [3, 0], [2, 0]])
@@ -30,3 +30,21 @@ def test_one_space_alone_keeps_its_order():
 def test_what_a_space_changes_is_the_share_of_other_neighbours():
     assert change([FIRST], [FIRST, FIRST], 2).tolist() == [0, 0, 0, 0]
     assert change([FIRST], [SECOND], 2).tolist() == [0.5, 0.5, 0.5, 0.5]
+
+
+def test_a_query_that_is_no_plate_is_fused_as_a_plate_is():
+    for plate in range(4):
+        indices, scores = fuse_rankings([FIRST[plate], SECOND[plate]], 2)
+        assert indices.tolist() == fuse([FIRST, SECOND], 2)[plate].tolist()
+        assert scores.tolist() == sorted(scores, reverse=True)
+
+
+def test_the_score_of_a_query_is_the_sum_of_its_votes():
+    """Of plate 3: 2 is first twice, then 0 comes before 1."""
+    assert fuse_rankings([FIRST[3], SECOND[3]], 2)[1].tolist() == pytest.approx([2 / 61, 1 / 62])
+
+
+def test_rankings_may_differ_in_length_and_k_may_be_more_than_all():
+    indices, scores = fuse_rankings([np.array([4]), np.array([2, 4, 1])], 9)
+    assert indices.tolist() == [4, 2, 1]
+    assert scores.tolist() == pytest.approx([1 / 61 + 1 / 62, 1 / 61, 1 / 63])

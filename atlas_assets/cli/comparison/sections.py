@@ -1,0 +1,155 @@
+"""A comparison as tables of text, which the terminal and the page show alike."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from atlas_assets.cli.comparison.facts import Facts
+from atlas_assets.cli.comparison.label_free import Recovered
+from atlas_assets.cli.comparison.report import Comparison, Mean, Retrieval
+from atlas_resources.ledgers.topology.agreement import LEAST_PLATES
+from atlas_resources.measures.spaces.retrieval import McNemar, Proportion
+
+UNKNOWN = "-"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table with what to know when reading it."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+
+def sections_of(found: Comparison, recovered: Sequence[Recovered] = ()) -> list[Section]:
+    """Every table of a comparison, the plates that moved last."""
+    made = [_cost(found), _agreement(found)]
+    if found.retrieval is not None:
+        made.append(_retrieval(found, found.retrieval))
+    if recovered:
+        made.append(_recovered(found, recovered))
+    return [*made, _moved(found)]
+
+
+def _seconds(one: Facts) -> str:
+    return UNKNOWN if one.seconds_per_plate is None else f"{one.seconds_per_plate:.3g} on {one.device or 'a server'}"
+
+
+FACTS: dict[str, Callable[[Facts], str]] = {
+    "model": lambda one: one.model_id,
+    "revision": lambda one: one.revision,
+    "plates measured": lambda one: str(one.plates),
+    "dimension": lambda one: str(one.dim),
+    "vector bytes per plate": lambda one: f"{one.vector_bytes:,}",
+    "numbers in the weight files": lambda one: _count(one.weight_numbers),
+    "weight files": lambda one: _bytes(one.weights_bytes),
+    "seconds per plate in the model, median": _seconds,
+    "peak memory of the process": lambda one: _bytes(one.peak_memory_bytes),
+    "peak memory on the accelerator": lambda one: _bytes(one.peak_device_memory_bytes),
+    "licence": lambda one: f"{one.licence}; commercial use: {one.commercial_use}",
+}
+
+
+def _cost(found: Comparison) -> Section:
+    rows = [(name, show(found.first), show(found.second)) for name, show in FACTS.items()]
+    notes = (
+        "Seconds and memory are of the runs that sealed the current vectors; the process may have measured other "
+        "things too. Weight files may hold more than images need, such as a text tower.",
+    )
+    return Section("Cost and terms", ("", found.first.key, found.second.key), rows, notes)
+
+
+def _agreement(found: Comparison) -> Section:
+    rows = [
+        (
+            _measure(row["measure"]),
+            _number(row["value"]),
+            _interval(row["low"], row["high"]),
+            _number(row["null_mean"]),
+            _number(row["calibrated"]),
+            _number(row["p_value"]),
+        )
+        for row in found.agreement
+    ]
+    notes = ("calibrated: 0 where permuted plates agree as much, 1 for equal spaces. Intervals are of 95 %.",)
+    if not rows:
+        notes = (f"Not computed: {found.plate_count} plates in common, and at least {LEAST_PLATES} are needed.",)
+    header = ("measure", "value", "interval", "by chance", "calibrated", "p")
+    return Section(f"Agreement over {found.plate_count} plates", header, rows, notes)
+
+
+def _measure(name: str) -> str:
+    return "debiased CKA" if name == "cka" else f"shared of {name.removeprefix('neighbours_')} nearest"
+
+
+def _retrieval(found: Comparison, retrieval: Retrieval) -> Section:
+    rows = [
+        (f"recall@{one.k}", _proportion(one.first), _proportion(one.second), _number(one.chance), _test(one.test))
+        for one in retrieval.recalls
+    ]
+    gain = f"second - first: {_mean(retrieval.gain, '+.3f')}"
+    rows.append(("mean average precision", _mean(retrieval.first), _mean(retrieval.second), UNKNOWN, gain))
+    title = f"Retrieval: {retrieval.queries} queries among {retrieval.labelled} labelled plates"
+    notes = [
+        "A query finds another plate of its label among the nearest. Recall: Wilson's interval; precision: bootstrap "
+        "over queries. Both take queries as independent. The test is McNemar's exact one."
+    ]
+    if alone := retrieval.labelled - retrieval.queries:
+        notes.append(f"Not asked, since no other plate has the label: {alone}.")
+    if retrieval.left_out:
+        notes.append(f"Left out, with a label and without both vectors: {retrieval.left_out}.")
+    return Section(title, ("", found.first.key, found.second.key, "by chance", "test"), rows, tuple(notes))
+
+
+def _recovered(found: Comparison, recovered: Sequence[Recovered]) -> Section:
+    rows = [(one.alteration, _proportion(one.first), _proportion(one.second), _test(one.test)) for one in recovered]
+    title = f"Altered plates that find their original first: {recovered[0].first.of} among {found.plate_count}"
+    notes = (
+        "Recall@1 with Wilson's interval. Plates are altered in memory; one as near as the original counts first.",
+    )
+    return Section(title, ("altered", found.first.key, found.second.key, "test"), rows, notes)
+
+
+def _moved(found: Comparison) -> Section:
+    rows = [
+        (
+            one.plate_id,
+            found.titles.get(one.plate_id) or "",
+            f"{one.shared_count} of {one.k}",
+            ", ".join(one.first),
+            ", ".join(one.second),
+        )
+        for one in found.moved
+    ]
+    header = ("plate_id", "title", "shared", f"nearest by {found.first.key}", f"nearest by {found.second.key}")
+    notes = () if rows else ("None: both name the same nearest plates of every plate.",)
+    return Section("The plates that moved most", header, rows, notes)
+
+
+def _number(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.3f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return UNKNOWN if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
+def _proportion(one: Proportion) -> str:
+    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
+
+
+def _mean(one: Mean, form: str = ".3f") -> str:
+    return f"{one.value:{form}} ({one.low:{form}} to {one.high:{form}})"
+
+
+def _test(one: McNemar) -> str:
+    return f"only first {one.only_first}, only second {one.only_second}: p {one.p_value:.3g}"
+
+
+def _bytes(count: int | None) -> str:
+    return UNKNOWN if count is None else f"{count / 1e6:,.1f} MB"
+
+
+def _count(count: int | None) -> str:
+    return UNKNOWN if count is None else f"{count / 1e6:,.1f} million"

@@ -1,0 +1,1 @@
+"""What weight files hold, read without building a network. Finding and verifying them is in `weights`."""
