@@ -58,22 +58,22 @@ def models_serve(
     if is_detached:
         _say(f"serves {record.model_name} at {record.endpoint}. It ends by `atlas models servers --stop {spec.key}`")
         return
-    _say(f"serves {record.model_name} at {record.endpoint}; Ctrl-C ends it")
-    code = _wait_for_end(started)
+    code = _serve_until_end(started)
     stop(spec.key)
     if code is not None:
         raise fail(f"{record.program} ended with exit code {code}. Its log: {started.log}")
     _say("ended")
 
 
-def _wait_for_end(started: "Started") -> int | None:
-    """The exit code of a server that ends by itself; None if a person ends it, or another command does."""
+def _serve_until_end(started: "Started") -> int | None:
+    """Says that it serves and waits. The exit code of a server that ends by itself; None if somebody ends it."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
+        _say(f"serves {started.record.model_name} at {started.record.endpoint}; Ctrl-C ends it")
         code = started.process.wait()
     except KeyboardInterrupt:
         return None

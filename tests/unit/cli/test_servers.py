@@ -138,10 +138,10 @@ def wait_until_gone(process_id: int) -> None:
 
 
 def foreground(program: Path, made: MadeDescriber) -> subprocess.Popen:
-    """The command as a person runs it, until it serves: SIGINT is not ignored, as it is in a shell's background."""
+    """The command as a person runs it, until it serves."""
     process = subprocess.Popen(
         command("serve", KEY, "--program", program), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env=environment(made), preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env=environment(made),
     )  # fmt: skip
     assert process.stdout is not None
     while line := process.stdout.readline():
