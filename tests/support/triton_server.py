@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from subprocess import Popen
+from subprocess import Popen, run
 
 import pytest
 
@@ -16,9 +16,19 @@ from atlas_resources.serving.starting import Wanted, start
 
 PROGRAM = PROJECT_ROOT / "build" / "triton" / "tritonserver"
 WAIT_SECONDS = 60
-wants_triton = pytest.mark.skipif(
-    not PROGRAM.with_name(".installed").is_file(), reason="no Triton server in build/triton: make triton"
-)
+
+
+def _why_absent() -> str:
+    """Why there is no server to ask; empty if there is one. A server that lacks a library of the system says so."""
+    if not PROGRAM.with_name(".installed").is_file():
+        return "no Triton server in build/triton: make triton"
+    shown = run([PROGRAM, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    words = (shown.stderr or shown.stdout).strip()
+    return "" if "model-repository" in shown.stdout + shown.stderr else f"{PROGRAM} does not start: {words[-300:]}"
+
+
+WHY_ABSENT = _why_absent()
+wants_triton = pytest.mark.skipif(bool(WHY_ABSENT), reason=WHY_ABSENT)
 
 
 @dataclass(frozen=True)
