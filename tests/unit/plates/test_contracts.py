@@ -13,11 +13,12 @@ from support.made_datasets import Graph, alter_source, make_dataset
 from support.made_reproductions import run_of, write_repetition
 
 from atlas_assets.roles.text.benchmarking import measure_benchmark, write_benchmark
+from atlas_resources.chains.person import Person
 from atlas_resources.plates.intake.corrections import update_plates
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.json_files import CONTRACTS
 from atlas_resources.snapshots.creating import create_snapshot
-from atlas_resources.withdrawals.entering import Person, Target, withdraw
+from atlas_resources.withdrawals.entering import Target, withdraw
 
 PLACES = {
     "manifest": "plates_structured/*/manifest.json",
