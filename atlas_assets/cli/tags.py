@@ -24,7 +24,7 @@ RunId = Annotated[
 
 def _show(line: str, style: str | None = None) -> None:
     """Prints a line of people's words as they are, without what a terminal would obey."""
-    printable = " ".join("".join(letter if letter.isprintable() else " " for letter in line).split())
+    printable = "".join(letter if letter.isprintable() else " " for letter in line)
     console.print(printable, style=style, markup=False, highlight=False, soft_wrap=True)
 
 

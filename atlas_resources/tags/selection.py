@@ -127,26 +127,23 @@ def _wanted_of(cells: Mapping[str, str], where: str) -> Wanted:
 def _target(cells: Mapping[str, str]) -> tuple[TargetTable, str | None]:
     """The table that the cells name, and the row's id in it."""
     ids = [name for name in ID_COLUMNS if name in cells]
-    named = [
-        *(f"{name} {cells[name]}" for name in ids),
-        *(f"space {cells['space']}" for _ in ("space",) if "space" in cells),
-    ]
+    named = [f"{name} {cells[name]!r}" for name in (*ID_COLUMNS, "row_id", "space") if name in cells]
     if len(named) > 1:
         raise TagRefused(f"expected one row, found {' and '.join(named)}")
     implied: TargetTable = ID_COLUMNS[ids[0]] if ids else "plate_spaces" if "space" in cells else "plates"
     table: TargetTable = _word("table", cells.get("table", implied), TargetTable)
-    if named and table != implied:
+    if implied != "plates" and table != implied:
         raise TagRefused(f"table: expected {implied}, which has {named[0]}, found {table}")
     row_id = cells[ids[0]] if ids else cells.get("row_id")
     if (table in ROW_TABLES) != (row_id is not None):
         expected = f"row_id: expected the id of a row of {table}, found none"
-        raise TagRefused(expected if row_id is None else f"row_id: expected none for {table}, found {row_id}")
+        raise TagRefused(expected if row_id is None else f"row_id: expected none for {table}, found {row_id!r}")
     if table == "plate_spaces" and "space" not in cells:
         raise TagRefused("space: expected the space of the cluster, found none")
     if table != "plate_spaces" and "cluster" in cells:
-        raise TagRefused(f"cluster: expected none for {table}, found {cells['cluster']}")
+        raise TagRefused(f"cluster: expected none for {table}, found {cells['cluster']!r}")
     if table == "plates" and "run_id" in cells:
-        raise TagRefused(f"run_id: expected none for a plate, found {cells['run_id']}")
+        raise TagRefused(f"run_id: expected none for a plate, found {cells['run_id']!r}")
     return table, row_id
 
 
@@ -187,7 +184,7 @@ def _read_csv(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             if header is None:
                 header = [name.strip() for name in row]
                 if len(set(header)) < len(header):
-                    raise TagRefused(f"{where}: a column is named twice: {', '.join(header)}")
+                    raise TagRefused(f"{where}: a column is named twice: {', '.join(map(repr, header))}")
                 continue
             if len(row) != len(header):
                 raise TagRefused(f"{where}: expected {len(header)} cells, found {len(row)}")

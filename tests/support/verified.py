@@ -18,6 +18,7 @@ from atlas_resources.withdrawals.entering import Target, restore, withdraw
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import make_dataset
 from support.made_results import GivenVectors, build_ledgers, measure, measure_groundwork, run_instrument
+from support.made_tags import tagged
 
 VECTORS = {"plate-001": (1.0, 2.0, 0.0)}  # plate-002 has none, so that it fails
 
@@ -35,6 +36,7 @@ def make_verified(folder: Path) -> tuple[Dataset, Registry]:
     measure_groundwork(dataset)
     entry = withdraw(dataset, Target("plate", "plate-001"), "rights", "a claim", Person("A. Person", "option"))
     restore(dataset, entry.content.number, "settled", Person("A. Person", "option"))
+    tagged(dataset, "plate-001", "torn")
     measure(dataset, registry, EMBEDDER, GivenVectors(VECTORS))
     run_instrument(dataset, registry, SEGMENTER)
     create_snapshot(dataset, registry, "first", key=Ed25519PrivateKey.generate())
