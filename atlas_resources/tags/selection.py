@@ -132,7 +132,7 @@ def _target(cells: Mapping[str, str]) -> tuple[TargetTable, str | None]:
         raise TagRefused(f"expected one row, found {' and '.join(named)}")
     implied: TargetTable = ID_COLUMNS[ids[0]] if ids else "plate_spaces" if "space" in cells else "plates"
     table: TargetTable = _word("table", cells.get("table", implied), TargetTable)
-    if implied != "plates" and table != implied:
+    if implied not in ("plates", table):
         raise TagRefused(f"table: expected {implied}, which has {named[0]}, found {table}")
     row_id = cells[ids[0]] if ids else cells.get("row_id")
     if (table in ROW_TABLES) != (row_id is not None):
