@@ -1,4 +1,4 @@
-"""`atlas verify` finds a deleted, added or changed entry of the log of withdrawals, and what a killed process left."""
+"""`atlas verify` finds a deleted, added or changed entry of the logs of people, and what a killed process left."""
 
 import pytest
 from support import fake_instruments
@@ -7,6 +7,7 @@ from support.verified import findings_in, make_verified
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.files.durable import write_json_atomically
 from atlas_resources.plates.records.withdrawal import LastEntry
+from atlas_resources.tags.log import LOG as TAG_LOG
 from atlas_resources.withdrawals.log import LOG
 
 
@@ -43,3 +44,14 @@ def test_an_entry_whose_writer_was_killed_is_unfinished_and_a_stray_file_an_orph
     (folder / "notes.txt").write_text("x")
     found = {(finding.kind, finding.path) for finding in findings_in(dataset, registry, "quick")}
     assert found == {("unfinished", "withdrawals/last.json"), ("orphan", "withdrawals/notes.txt")}
+
+
+def test_a_deleted_tag_is_found_also_if_the_record_of_the_last_is_gone(verified):
+    dataset, registry = verified
+    (path,) = TAG_LOG.paths(dataset.root)
+    path.unlink()
+    found = [(one.kind, one.path) for one in findings_in(dataset, registry, "quick") if one.is_fault]
+    assert found[0] == ("missing", "tags/000001-*.json")
+    (dataset.root / "tags" / "last.json").unlink()
+    found = [(one.kind, one.path) for one in findings_in(dataset, registry, "quick") if one.is_fault]
+    assert ("missing", "tags/000001-*.json") in found
