@@ -41,6 +41,7 @@ from atlas_assets.cli.servers.listing import models_servers
 from atlas_assets.cli.servers.serve import models_probe, models_serve
 from atlas_assets.cli.state.repair_events import repair_events
 from atlas_assets.cli.state.status import status
+from atlas_assets.cli.tags import tags_add, tags_import, tags_list
 from atlas_assets.cli.ui import ui
 
 DISTRIBUTION = "atlas-plates"
@@ -66,12 +67,14 @@ models_app = typer.Typer(no_args_is_help=True, help="List, check and fetch the i
 snapshot_app = typer.Typer(
     no_args_is_help=True, help="Freeze named states of the library, compare, verify and cite them."
 )
+tags_app = typer.Typer(no_args_is_help=True, help="Tag plates, and accept, reject or correct what machines made.")
 prompts_app = typer.Typer(no_args_is_help=True, help="List and record the prompt sets of model_specs/prompts/.")
 
 GROUPS: tuple[tuple[typer.Typer, str, typer.Typer], ...] = (
     (app, "plates", plates_app),
     (app, "models", models_app),
     (app, "snapshot", snapshot_app),
+    (app, "tags", tags_app),
     (models_app, "prompts", prompts_app),
 )
 COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
@@ -123,6 +126,9 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (snapshot_app, "show", snapshot_show),
     (snapshot_app, "diff", snapshot_diff),
     (snapshot_app, "verify", snapshot_verify),
+    (tags_app, "add", tags_add),
+    (tags_app, "import", tags_import),
+    (tags_app, "list", tags_list),
     (prompts_app, "list", prompts_list),
     (prompts_app, "record", prompts_record),
 )

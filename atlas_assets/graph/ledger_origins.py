@@ -27,6 +27,7 @@ from atlas_resources.tables.ledgers import (
 from atlas_resources.tables.records.benchmarks import BENCHMARKS
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.records.snapshots import SNAPSHOT_RUNS, SNAPSHOTS
+from atlas_resources.tables.records.tags import TAGS
 from atlas_resources.tables.records.withdrawals import WITHDRAWALS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT, Table
@@ -160,6 +161,17 @@ def _ledgers_of_topology() -> list[Ledger]:
     return [Ledger(table, OF_TOPOLOGY, origin) for table, origin in found.items()]
 
 
+def _tags() -> Ledger:
+    """What people say; whether it is current follows from the plates, runs and clusters that there are."""
+    reads = {
+        ledger_key(PLATES): ("plate_id", "withdrawn_by"),
+        ledger_key(RUNS): ("plate_id", "run_id", "is_current"),
+        ledger_key(PLATE_SPACES): ("space", "cluster", "inputs_sha256"),
+    }
+    made_of = {"is_current": ("plate_id", "withdrawn_by", "run_id", "is_current", "cluster", "inputs_sha256")}
+    return Ledger(TAGS, OF_RUNS, Origin(reads, made_of, otherwise="`tags/`"))
+
+
 def ledgers_of(registry: Registry) -> list[Ledger]:
     """Every ledger, with what it is made of.
 
@@ -173,4 +185,5 @@ def ledgers_of(registry: Registry) -> list[Ledger]:
         _completeness(),
         Ledger(WITHDRAWALS, OF_RUNS, Origin({}, otherwise="`withdrawals/`")),
         *_ledgers_of_topology(),
+        _tags(),
     ]

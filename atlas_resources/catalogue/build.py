@@ -16,6 +16,7 @@ from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
 from atlas_resources.catalogue.plate_index import index_columns, plate_index
 from atlas_resources.catalogue.run_views import FAILURES, LATEST_REPRODUCTIONS, SECONDS, SERVERS
 from atlas_resources.catalogue.segment_flags import SEGMENT_SET_FLAGS
+from atlas_resources.catalogue.tags import TAGGED_CLUSTERS, tag_views
 from atlas_resources.catalogue.texts import stages
 from atlas_resources.catalogue.texts.candidates import STAGE_CANDIDATES
 from atlas_resources.catalogue.texts.titles import TITLE_CONFLICTS
@@ -53,19 +54,20 @@ def _tables(dataset: Dataset) -> Iterator[View]:
 
 
 def views_of(registry: Registry) -> Iterator[View]:
-    """Every view but `plate_index`, which depends on the rows."""
+    """Every view but `plate_index`, which depends on the rows, and those over topology, which a snapshot lacks."""
     yield from (FAILURES, SECONDS, SERVERS, LATEST_REPRODUCTIONS, HISTOGRAM_BINS, REGIONS)
     yield from instrument_views(registry)
     yield from commercial_views()
     yield from (SEGMENT_SET_FLAGS, detections.COUNTS, detections.RELATIONS, TITLE_CONFLICTS)
     yield from (*stages.VIEWS, STAGE_CANDIDATES)
+    yield from tag_views()
 
 
 def _fill(connection: "duckdb.DuckDBPyConnection", tables: Iterable[View], index: View, registry: Registry) -> None:
     connection.execute("BEGIN")  # a commit per comment would take longer than the comments
     for table in tables:
         create(connection, table, "TABLE")
-    for view in (index, *views_of(registry)):
+    for view in (index, *views_of(registry), TAGGED_CLUSTERS):
         create(connection, view)
     for macro in MACROS:
         create_macro(connection, macro)

@@ -11,14 +11,17 @@ from atlas_resources.export.left_out import LeftOut, count_left_out
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.lineage.closure import made_from
 from atlas_resources.ledgers.parquet import ledger_path
+from atlas_resources.ledgers.tags.ledger import changed_tags
 from atlas_resources.ledgers.terms import TABLES, allowed_rows, why_not_plate, withheld_plates, withheld_rows
 from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import parquet_bytes
 from atlas_resources.tables.ledgers import LEDGERS, LINEAGE, MODELS, PLATES, RUNS, SEGMENT_SETS
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
+from atlas_resources.tables.records.tags import TAGS
 from atlas_resources.tables.records.withdrawals import WITHDRAWN_BY
 from atlas_resources.tables.table import Table
+from atlas_resources.tags.log import FOLDER as TAGS_FOLDER
 from atlas_resources.withdrawals.log import FOLDER
 
 LICENCES_NAME = "LICENCES.txt"
@@ -62,9 +65,9 @@ def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.
     """The ledgers without the rows that may not be used commercially, and what was left out of them.
 
     No table has a row of a plate whose scan may not be used commercially. Tables of results and `runs` go by their own
-    terms too, `reproductions` and `segment_sets` by the runs they come from: for a set, its own and its foreground's.
-    `lineage` keeps what the kept runs and the groundwork were made from. `models` and what has no row of a plate are
-    kept whole.
+    terms too, `reproductions`, `segment_sets` and `tags` of rows by the runs they come from: for a set, its own and its
+    foreground's. `lineage` keeps what the kept runs and the groundwork were made from. `models` and what has no row of
+    a plate are kept whole.
     """
     withheld = withheld_plates(ledgers[PLATES.name]).select("plate_id")
     ledgers = {
@@ -79,6 +82,9 @@ def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.
         left_out += count_left_out(name, withheld_rows(rows, models, plates), models)
     runs = kept[RUNS.name].select("run_id", "plate_id")
     kept[REPRODUCTIONS.name] = ledgers[REPRODUCTIONS.name].join(runs, on=runs.columns, how="semi")
+    tags = ledgers[TAGS.name]
+    of_runs = tags.join(runs, on=runs.columns, how="semi")
+    kept[TAGS.name] = TAGS.conform(pl.concat([tags.filter(pl.col("run_id").is_null()), of_runs]))
     kept[LINEAGE.name] = _allowed_lineage(ledgers[LINEAGE.name], runs)
     none = pl.lit(None, pl.String).alias("run_id")  # of a set without a foreground
     foregrounds = pl.concat([runs, runs.with_columns(none)]).rename({"run_id": "foreground_run_id"})
@@ -115,10 +121,13 @@ def _withdrawn(rows: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
     return rows.filter(pl.col("withdrawn_by").is_not_null()).select(columns)
 
 
-def require_present_withdrawals(dataset: Dataset) -> None:
-    """Raises ValueError if the ledgers do not know what is withdrawn by now: they would be exported with its rows."""
-    if reason := next(changed_withdrawals(dataset), None):
-        raise ValueError(f"{dataset.ledger_dir} is behind {dataset.root / FOLDER}: {reason}. Fix: atlas run @ledgers")
+def require_present_entries(dataset: Dataset) -> None:
+    """Raises ValueError if the ledgers do not know what is withdrawn or judged by now: they would be exported so."""
+    for folder, changed in ((FOLDER, changed_withdrawals), (TAGS_FOLDER, changed_tags)):
+        if reason := next(changed(dataset), None):
+            raise ValueError(
+                f"{dataset.ledger_dir} is behind {dataset.root / folder}: {reason}. Fix: atlas run @ledgers"
+            )
 
 
 def licences_text(
@@ -161,11 +170,11 @@ def export_ledgers(dataset: Dataset, folder: Path, commercial: bool = False) -> 
 
     Raises:
         FileNotFoundError: a ledger is missing.
-        ValueError: the folder is inside the dataset, or the ledgers are behind the withdrawals.
+        ValueError: the folder is inside the dataset, or the ledgers are behind the withdrawals or tags.
     """
     require_outside(dataset, folder)
     ledgers = {name: _require_ledger(dataset, table) for name, table in LEDGERS.items()}
-    require_present_withdrawals(dataset)
+    require_present_entries(dataset)
     ledgers = without_withdrawn(ledgers)
     left_out: list[LeftOut] = []
     if commercial:

@@ -18,15 +18,16 @@ from atlas_resources.export.annotations import (
     feature_collection,
 )
 from atlas_resources.export.iiif import iiif_manifest
-from atlas_resources.export.ledgers import require_present_withdrawals
+from atlas_resources.export.ledgers import require_present_entries
 from atlas_resources.export.left_out import LeftOut, count_left_out
-from atlas_resources.export.texts import LABELS, is_published, text_pages, with_outlines
+from atlas_resources.export.texts import LABELS, is_published, text_pages, with_outlines, with_people
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.terms import allowed_rows, withheld_plates, withheld_rows
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode_source
 from atlas_resources.tables.ledgers import MODELS, PLATES
+from atlas_resources.tables.records.tags import TAGS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
@@ -56,7 +57,7 @@ class Publishable:
 
     Attributes:
         regions: current outlines of the segmenter, with verdicts and colours, by plate and rank.
-        texts: current usable texts, by plate, instrument and order.
+        texts: current usable texts that people did not reject, by plate, instrument and order.
         left_out: rows that were left out by the terms of models; empty unless the export is for commercial use.
         has_polygons: whether the segmenter has polygons, be they left out or not.
     """
@@ -83,7 +84,10 @@ def find_publishable(dataset: Dataset, segmenter: str, *, commercial: bool = Fal
         FileNotFoundError: the ledgers have no polygons of the segmenter, and no text; or it is no segmenter.
     """
     models, plates = read_ledger(dataset, MODELS), read_ledger(dataset, PLATES)
-    outlines, texts = _current(dataset, "outline"), _current(dataset, "text").filter(is_published())
+    outlines, texts = (
+        _current(dataset, "outline"),
+        with_people(_current(dataset, "text").filter(is_published()), read_ledger(dataset, TAGS)),
+    )
     chosen = outlines.filter(pl.col("segmenter") == segmenter)
     segmenters = models.filter(pl.col("role") == "segmentation")["instrument"]
     has_polygons = not chosen.is_empty()
@@ -138,10 +142,10 @@ def export_regions(dataset: Dataset, folder: Path, found: Publishable, base_url:
 
     Raises:
         ValueError: the folder is inside the dataset, the address is not http or https, or the ledgers are behind the
-            withdrawals.
+            withdrawals or tags.
     """
     require_outside(dataset, folder)
-    require_present_withdrawals(dataset)
+    require_present_entries(dataset)
     if not base_url.startswith(("http://", "https://")):
         raise ValueError(f"base address: expected one that starts with http:// or https://, found {base_url!r}")
     for plate_id in sorted({*found.regions["plate_id"], *found.texts["plate_id"]}):

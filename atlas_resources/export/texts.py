@@ -44,13 +44,15 @@ FACTS = (
     "prompt_id", "prompt_sha256", "score", "script", "attempt", "server_sha256", "attested_by", "licence",
     "commercial_use", "run_id",
 )  # fmt: skip
+PART = r"-region-\d+$"
+"""End of the id of a part of an answer."""
 OUTLINE = "outline"
 """Column with the polygons of the segment that was shown, GeoJSON; null if there are none."""
 
 
 def is_published() -> pl.Expr:
     """True of a row of `texts` that is usable and has words. An answer whose words have places is read at these."""
-    part_of = pl.col("text_id").str.replace(r"-region-\d+$", "")
+    part_of = pl.col("text_id").str.replace(PART, "")
     has_parts = (pl.col("text_id") != part_of).any().over("instrument", "plate_id", "run_id", part_of)
     is_whole = pl.col("text_id") == part_of
     return (
@@ -60,6 +62,34 @@ def is_published() -> pl.Expr:
         & pl.col("form").is_in(list(MOTIVATIONS))  # a ranking orders keywords that are tags already
         & ~(is_whole & has_parts)
     )
+
+
+def with_people(texts: pl.DataFrame, tags: pl.DataFrame) -> pl.DataFrame:
+    """The texts without those that people rejected, with what they corrected: `corrected` and `judged_by`, else null.
+
+    The newest judgement of a text counts, by whomever. Parts of a rejected text are left out too.
+
+    Args:
+        texts: rows of `texts` that are published.
+        tags: the ledger of people's judgements.
+    """
+    keys = ["plate_id", "run_id", "text_id"]
+    is_verdict = pl.col("is_latest") & (pl.col("target_table") == "texts") & (pl.col("judgement") != "tag")
+    newest = (
+        tags.filter(is_verdict)
+        .sort("number", "position")
+        .select("plate_id", "run_id", pl.col("row_id").alias("text_id"), "judgement", "corrected", "person")
+        .unique(keys, keep="last")
+    )
+    rejected = newest.filter(judgement="rejected").select(keys)
+    whole = texts.with_columns(pl.col("text_id").str.replace(PART, "").alias("whole"))
+    kept = (
+        whole.join(rejected, left_on=["plate_id", "run_id", "whole"], right_on=keys, how="anti")
+        .drop("whole")
+        .join(rejected, on=keys, how="anti")
+    )
+    corrected = newest.filter(judgement="corrected").select(*keys, "corrected", pl.col("person").alias("judged_by"))
+    return kept.join(corrected, on=keys, how="left")
 
 
 def with_outlines(texts: pl.DataFrame, outlines: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
@@ -99,10 +129,12 @@ def _page(page: PlatePage, name: str, rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def _annotations(page: PlatePage, name: str, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """An annotation for the text, or for each keyword. The first body is the text, the second the facts about it."""
+    """An annotation for the text, or for each keyword: the text, the facts about it, and what a person corrected."""
     motivation, own = MOTIVATIONS[row["form"]], f"{page.url}/{name}#{row['instrument']}-{row['text_id']}"
     language = {"language": row["language"]} if row["language"] else {}
     facts = "\n".join(f"{fact}: {row[fact]}" for fact in FACTS if row[fact] is not None)
+    bodies = [{"type": "TextualBody", "purpose": "describing", "format": "text/plain", "value": facts}]
+    bodies += _corrections(row, motivation)
     for part, text in _texts(row):
         body = {"type": "TextualBody", "purpose": motivation, "format": "text/plain", "value": text, **language}
         yield {
@@ -110,9 +142,18 @@ def _annotations(page: PlatePage, name: str, row: dict[str, Any]) -> Iterator[di
             "type": "Annotation",
             "motivation": motivation,
             "generator": {"type": "Software", "name": _generator(row)},
-            "body": [body, {"type": "TextualBody", "purpose": "describing", "format": "text/plain", "value": facts}],
+            "body": [body, *bodies],
             "target": _target(page, row),
         }
+
+
+def _corrections(row: dict[str, Any], motivation: str) -> list[dict[str, Any]]:
+    """What a person says the text is, beside the machine's, with the person as its creator."""
+    if row.get("corrected") is None:
+        return []
+    creator = {"type": "Person", "name": row["judged_by"]}
+    body = {"type": "TextualBody", "purpose": motivation, "format": "text/plain", "value": row["corrected"]}
+    return [{**body, "creator": creator}]
 
 
 def _texts(row: dict[str, Any]) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from atlas_resources.ledgers.reproductions.build import build_reproductions
 from atlas_resources.ledgers.runs import build_results, build_runs
 from atlas_resources.ledgers.segment_sets import build_segment_sets
 from atlas_resources.ledgers.snapshots.build import build_snapshot_runs, build_snapshots
+from atlas_resources.ledgers.tags.ledger import build_tags
 from atlas_resources.ledgers.withdrawals.ledger import build_withdrawals
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.results import INSTRUMENT_TABLES
@@ -59,6 +60,7 @@ BUILDERS: dict[str, Builder] = {
     "plate_agreement": partial(_build_topology, "agreement.build_plate_agreement"),
     "near_duplicates": partial(_build_topology, "copies.build_near_duplicates"),
     "additions": partial(_build_topology, "additions.build_additions"),
+    "tags": lambda dataset, registry, most_attempts: build_tags(dataset),
 }
 """By the ledger's name. Each comes after the ledgers that it reads."""
 

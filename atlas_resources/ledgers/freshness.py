@@ -24,6 +24,7 @@ from atlas_resources.ledgers.parquet import (
 from atlas_resources.ledgers.reproductions.build import changed_reproductions
 from atlas_resources.ledgers.segment_sets import current_segmentations
 from atlas_resources.ledgers.snapshots.build import changed_snapshots
+from atlas_resources.ledgers.tags.ledger import changed_tags
 from atlas_resources.ledgers.topology.spaces import present_inputs
 from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
 from atlas_resources.plates.dataset import Dataset
@@ -78,6 +79,7 @@ def _reasons_behind(dataset: Dataset, registry: Registry, most_attempts: int) ->
     if set(read_ledger(dataset, PLATES)["plate_id"]) != set(plate_ids):
         yield f"plates were added or removed; there are now {len(plate_ids)}"
     yield from changed_withdrawals(dataset)
+    yield from changed_tags(dataset)
     yield from changed_by_intake(dataset)
     yield from _changed_groundwork(dataset, plate_ids)
     yield from changed_snapshots(dataset)

@@ -20,6 +20,7 @@ from atlas_resources.plates.contracts import (
 from atlas_resources.plates.records.benchmark import Benchmark
 from atlas_resources.plates.records.reproduction import Reproduction
 from atlas_resources.plates.records.snapshot import Snapshot
+from atlas_resources.plates.records.tag import TagEntry
 from atlas_resources.plates.records.withdrawal import LastEntry, Withdrawal
 from atlas_resources.plates.run_contracts import Metrics, RunConfig, RunManifest, RunReport
 
@@ -54,6 +55,7 @@ CONTRACTS: dict[str, type[FileContract]] = {
     "reproduction": Reproduction,
     "benchmark": Benchmark,
     "withdrawal": Withdrawal,
+    "tags": TagEntry,
     "last": LastEntry,
 }
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from atlas_resources.plates.dataset import Dataset
 
-RECORDS = ("reports", "withdrawals", "reproductions", "benchmarks")
+RECORDS = ("reports", "withdrawals", "reproductions", "benchmarks", "tags")
 """Folders of the dataset whose JSON files are part of its state, besides the plates."""
 PLATES = "plates_structured/"
 RUN_MANIFEST = "run.manifest.json"

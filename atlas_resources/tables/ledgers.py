@@ -8,6 +8,7 @@ from atlas_resources.tables.intake import MANIFEST_COLUMNS, REFUSED_SCANS
 from atlas_resources.tables.records.benchmarks import BENCHMARKS
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.records.snapshots import SNAPSHOT_RUNS, SNAPSHOTS
+from atlas_resources.tables.records.tags import TAGS
 from atlas_resources.tables.records.withdrawals import WITHDRAWALS, WITHDRAWN_BY
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import (
@@ -223,5 +224,6 @@ LEDGERS: dict[str, Table] = {
         BENCHMARKS,
         WITHDRAWALS,
         *TOPOLOGY,
+        TAGS,
     )
 }

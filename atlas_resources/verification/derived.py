@@ -23,6 +23,7 @@ TRUTH = (
     "plates_structured",
     "reports",
     "withdrawals",
+    "tags",
     "snapshots",
     "reproductions",
     "benchmarks",
@@ -52,7 +53,7 @@ def verify_derived(dataset: Dataset, registry: Registry, reader: Reader, most_at
         return
     try:
         reason = why_behind(dataset, registry, most_attempts)
-    except DatasetBroken:  # the list of refused scans or the log of withdrawals, which has a finding of its own
+    except DatasetBroken:  # the list of refused scans or a log of people's entries, which has a finding of its own
         return
     if not reason and reader.is_deep:
         yield from _verify_rows(dataset, registry, place, most_attempts)

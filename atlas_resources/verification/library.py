@@ -13,13 +13,13 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.placing import GATE_NAME, INCOMING
 from atlas_resources.plates.refused_scans import read_refused_scans
 from atlas_resources.snapshots.tree import read_tree
+from atlas_resources.verification.chains import verify_chains
 from atlas_resources.verification.derived import verify_derived
 from atlas_resources.verification.findings import Finding, Place
 from atlas_resources.verification.plates import stray, verify_plate
 from atlas_resources.verification.reading import THREADS, Level, Reader
 from atlas_resources.verification.runs import verify_reports
 from atlas_resources.verification.snapshots import verify_snapshots
-from atlas_resources.verification.withdrawals import verify_withdrawals
 
 TEMPORARY = (".atlas.duckdb.", ".refused_scans.json.", ".staged_scans.json.")
 
@@ -96,7 +96,7 @@ def verify(
         findings += _verify_folders(dataset, {plate.id for plate in plates})
         findings += verify_reports(dataset, reader)
         findings += verify_snapshots(dataset, reader)
-        findings += verify_withdrawals(dataset, reader)
+        findings += verify_chains(dataset, reader)
         findings += verify_derived(dataset, registry, reader, most_attempts)
         root = read_tree(dataset).root_sha256
         reader.save()

@@ -1,25 +1,22 @@
 """Entering withdrawals and restorations: what a person names, who they are, and what is refused."""
 
-import getpass
 import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import get_args
 
+from atlas_resources.chains.person import Person
 from atlas_resources.files.contract import SHA256_PATTERN
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.records.withdrawal import Category, PersonFrom, TargetKind, Withdrawal
+from atlas_resources.plates.records.withdrawal import Category, TargetKind, Withdrawal
 from atlas_resources.plates.run_contracts import RUN_ID_PATTERN
 from atlas_resources.withdrawals.in_force import in_force
-from atlas_resources.withdrawals.log import Entry, append, read_log, withdrawals_in
+from atlas_resources.withdrawals.log import LOG, Entry, read_log, withdrawals_in
 
 KINDS: tuple[TargetKind, ...] = get_args(TargetKind)
-FROM: dict[PersonFrom, str] = {"option": "as stated", "git": "git's user.name", "system": "user of this machine"}
-"""Where a person's name is from, in words."""
 NOTHING_SEALED: Mapping[TargetKind, set[str]] = {}
 
 
@@ -33,26 +30,6 @@ class Target:
 
     kind: TargetKind
     name: str
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who enters something, and where the name is from."""
-
-    name: str
-    source: PersonFrom
-
-
-def this_person(stated: str | None) -> Person:
-    """The person that is named, or else git's user.name, or else the user of the operating system."""
-    if stated and stated.strip():
-        return Person(stated.strip(), "option")
-    try:
-        git = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, timeout=10, check=False)
-        name = git.stdout.strip()
-    except OSError:
-        name = ""
-    return Person(name, "git") if name else Person(getpass.getuser(), "system")
 
 
 def find_target(
@@ -120,7 +97,7 @@ def withdraw(dataset: Dataset, target: Target, category: Category, reason: str, 
                 raise WithdrawalRefused(f"{target.kind} {target.name} is withdrawn already, by entry {one.number}")
         return planned(target, category, reason, person)
 
-    return append(dataset, make)
+    return LOG.append(dataset, make)
 
 
 def planned(target: Target, category: Category, reason: str, person: Person) -> Withdrawal:
@@ -143,7 +120,7 @@ def restore(dataset: Dataset, number: int, reason: str, person: Person) -> Entry
         target = Target(ended.target_kind, ended.target)
         return _entry(target, ended.category, reason, person, restores=number)
 
-    return append(dataset, make)
+    return LOG.append(dataset, make)
 
 
 def withdrawal_in_force(entries: tuple[Entry, ...], number: int) -> Withdrawal:

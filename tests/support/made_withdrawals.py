@@ -1,8 +1,9 @@
 """Entries in `withdrawals/`, as `atlas withdraw` and `atlas restore` make them."""
 
+from atlas_resources.chains.person import Person
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.records.withdrawal import TargetKind
-from atlas_resources.withdrawals.entering import Person, Target, restore, withdraw
+from atlas_resources.withdrawals.entering import Target, restore, withdraw
 from atlas_resources.withdrawals.log import Entry
 
 PERSON = Person("A. Person", "option")

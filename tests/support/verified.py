@@ -6,6 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from atlas_resources.catalogue.build import build_catalogue
+from atlas_resources.chains.person import Person
 from atlas_resources.files.durable import write_json_atomically
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
@@ -13,10 +14,11 @@ from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.snapshots.creating import create_snapshot
 from atlas_resources.verification.findings import Finding
 from atlas_resources.verification.library import Level, verify
-from atlas_resources.withdrawals.entering import Person, Target, restore, withdraw
+from atlas_resources.withdrawals.entering import Target, restore, withdraw
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import make_dataset
 from support.made_results import GivenVectors, build_ledgers, measure, measure_groundwork, run_instrument
+from support.made_tags import tagged
 
 VECTORS = {"plate-001": (1.0, 2.0, 0.0)}  # plate-002 has none, so that it fails
 
@@ -34,6 +36,7 @@ def make_verified(folder: Path) -> tuple[Dataset, Registry]:
     measure_groundwork(dataset)
     entry = withdraw(dataset, Target("plate", "plate-001"), "rights", "a claim", Person("A. Person", "option"))
     restore(dataset, entry.content.number, "settled", Person("A. Person", "option"))
+    tagged(dataset, "plate-001", "torn")
     measure(dataset, registry, EMBEDDER, GivenVectors(VECTORS))
     run_instrument(dataset, registry, SEGMENTER)
     create_snapshot(dataset, registry, "first", key=Ed25519PrivateKey.generate())

@@ -78,6 +78,7 @@ def withdraw(
     """
     from dataclasses import replace
 
+    from atlas_resources.chains.person import FROM, this_person
     from atlas_resources.instruments.registry import read_registry
     from atlas_resources.ledgers.withdrawals.touched import find_touched, sealed_names
     from atlas_resources.plates.json_files import DatasetBroken
@@ -87,11 +88,11 @@ def withdraw(
     dataset = open_dataset()
     try:
         sealed = sealed_names(dataset)
-        wanted, person = entering.find_target(dataset, read_registry(), target, sealed), entering.this_person(by)
+        wanted, person = entering.find_target(dataset, read_registry(), target, sealed), this_person(by)
         before = read_withdrawn(dataset.root)
         planned = entering.planned(wanted, category, reason, person)
         touched = find_touched(dataset, before, replace(before, entries=(*before.entries, planned)))
-        _show(f"withdraws {wanted.kind} {wanted.name}, by {person.name} ({entering.FROM[person.source]}):")
+        _show(f"withdraws {wanted.kind} {wanted.name}, by {person.name} ({FROM[person.source]}):")
         _show_touched(touched)
         _confirm("Withdraw it?", yes=yes)
         entry = entering.withdraw(dataset, wanted, category, reason, person)
@@ -115,6 +116,7 @@ def restore(
     """
     from dataclasses import replace
 
+    from atlas_resources.chains.person import FROM, this_person
     from atlas_resources.ledgers.withdrawals.touched import find_touched
     from atlas_resources.plates.json_files import DatasetBroken
     from atlas_resources.withdrawals import entering
@@ -122,10 +124,10 @@ def restore(
 
     dataset = open_dataset()
     try:
-        entries, person = entering.read_entries(dataset), entering.this_person(by)
+        entries, person = entering.read_entries(dataset), this_person(by)
         ended, before = entering.withdrawal_in_force(entries, number), in_force(entries)
         after = replace(before, entries=tuple(one for one in before.entries if one.number != number))
-        _show(f"restores {ended.target_kind} {ended.target}, by {person.name} ({entering.FROM[person.source]}):")
+        _show(f"restores {ended.target_kind} {ended.target}, by {person.name} ({FROM[person.source]}):")
         _show_touched(find_touched(dataset, before, after))
         _confirm("Restore it?", yes=yes)
         entry = entering.restore(dataset, number, reason, person)

@@ -9,12 +9,15 @@ from atlas_resources.catalogue.as_of.plates import models_then, plates_then
 from atlas_resources.catalogue.as_of.then import KEPT, NOW, Then
 from atlas_resources.ledgers.lineage.closure import made_from
 from atlas_resources.ledgers.segment_sets import compare_sets
+from atlas_resources.ledgers.tags.ledger import mark_standing
 from atlas_resources.plates.groundwork import COST_NAME, HISTOGRAMS_NAME
 from atlas_resources.snapshots.tree import PLATES as PLATES_FOLDER
-from atlas_resources.tables.ledgers import LEDGERS, SEGMENT_SETS, TOPOLOGY
+from atlas_resources.tables.ledgers import LEDGERS, PLATES, SEGMENT_SETS, TOPOLOGY
 from atlas_resources.tables.records.withdrawals import WITHDRAWN_BY
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import Table
+from atlas_resources.tables.topology.spaces import PLATE_SPACES
+from atlas_resources.tags.log import FOLDER as TAGS_FOLDER
 
 Rule = Callable[[Then, Table], str | pl.DataFrame | None]
 _IS_CURRENT = f"(plate_id, run_id) IN (SELECT plate_id, run_id FROM {KEPT}.current_runs)"
@@ -120,6 +123,18 @@ def _segment_sets(then: Then, table: Table) -> pl.DataFrame:
     return known if is_same else compare_sets(current, then.now(segments, _IS_CURRENT), known)
 
 
+def _tags(then: Then, table: Table) -> pl.DataFrame:
+    """Judgements that had been entered by then, with what stood. Those of clusters are not current: none are kept."""
+    files = f"SELECT sha256 FROM {KEPT}.files WHERE path LIKE {literal(f'{TAGS_FOLDER}/%')}"
+    current = then.rows(f"SELECT plate_id, run_id FROM {KEPT}.current_runs")
+    schema = {"plate_id": pl.String, "run_id": pl.String}
+    is_in_force = f"{WITHDRAWN_BY.name} IN ({then.entries})"
+    plates = then.now(PLATES, f"NOT coalesce({is_in_force}, false)")
+    plates = plates.filter(pl.col("plate_id").is_in([plate.plate_id for plate in then.snapshot.plates]))
+    runs = pl.DataFrame(current, schema=schema, orient="row")
+    return mark_standing(then.now(table, f"file_sha256 IN ({files})"), plates, runs, PLATE_SPACES.schema.to_frame())
+
+
 def _recorded(then: Then, table: Table) -> str:
     """Rows of files of records that were there."""
     return f"FROM {_now(table)} WHERE file IN (SELECT path FROM {KEPT}.files)"
@@ -151,6 +166,7 @@ RULES: dict[str, Rule] = {
     "benchmarks": _recorded,
     "withdrawals": _withdrawals,
     **{table.name: _absent for table in TOPOLOGY},
+    "tags": _tags,
 }
 """By the ledger's name. A ledger without a rule is not in the catalogue as then."""
 

@@ -44,7 +44,7 @@ class Withdrawal(FileContract):
 
 
 class LastEntry(FileContract):
-    """`withdrawals/last.json`: the newest entry, so that a deleted one is missed."""
+    """`withdrawals/last.json`, `tags/last.json`: the newest entry, so that a deleted one is missed."""
 
     number: int = Field(ge=1, description="Number of the entry.")
     sha256: Sha256 = Field(description="sha256 of the file of that entry.")

@@ -15,13 +15,14 @@ from support.verified import make_verified
 from atlas_resources.catalogue.as_of.connection import connect_as_of
 from atlas_resources.catalogue.as_of.tables import RULES
 from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.chains.person import Person
 from atlas_resources.files.durable import write_json_atomically
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.snapshots.creating import create_snapshot
 from atlas_resources.snapshots.files import SnapshotUnknown, read_snapshot
 from atlas_resources.tables.ledgers import LEDGERS, TOPOLOGY
-from atlas_resources.withdrawals.entering import Person, Target, withdraw
+from atlas_resources.withdrawals.entering import Target, withdraw
 
 ABSENT = {"completeness", *(table.name for table in TOPOLOGY)}
 """A snapshot does not keep why a plate is not done, and topology is of the present vectors."""

@@ -87,6 +87,7 @@ def test_vectors_masks_and_histograms_are_left_out_and_nothing_else(measured, co
         "region_outlines": {"multipolygon"},
         "regions": {"mask_rle", "multipolygon"},
         "segments": {"mask_rle"},
+        "tagged_segments": {"mask_rle"},
     }
 
 

@@ -11,13 +11,15 @@ from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_sp
 from support.made_answers import Says, loads, said, text_registry, text_spec
 from support.made_datasets import Graph, alter_source, make_dataset
 from support.made_reproductions import run_of, write_repetition
+from support.made_tags import tagged
 
 from atlas_assets.roles.text.benchmarking import measure_benchmark, write_benchmark
+from atlas_resources.chains.person import Person
 from atlas_resources.plates.intake.corrections import update_plates
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.json_files import CONTRACTS
 from atlas_resources.snapshots.creating import create_snapshot
-from atlas_resources.withdrawals.entering import Person, Target, withdraw
+from atlas_resources.withdrawals.entering import Target, withdraw
 
 PLACES = {
     "manifest": "plates_structured/*/manifest.json",
@@ -34,9 +36,11 @@ PLACES = {
     "benchmark": "benchmarks/*/*.json",
     "withdrawal": "withdrawals/0*.json",
     "last": "withdrawals/last.json",
+    "tags": "tags/0*.json",
     "snapshot": "snapshots/*.json",
 }
 REQUIRED = ("plate_id", "run_id", "refused_scans", "reason", "name", "number")
+LAST_OF_TAGS = "tags/last.json"
 MANIFEST_VERSIONS = "plates_structured/*/manifests/*.json"
 
 
@@ -67,6 +71,7 @@ def made(tmp_path_factory):
             dataset, measure_benchmark(dataset, captioner, ["plate-001"], [1, 2], loads(Says(said("a heron"))))
         )
         withdraw(dataset, Target("plate", "plate-002"), "rights", "a claim", Person("A. Person", "option"))
+        tagged(dataset, "plate-001", "torn")
         create_snapshot(dataset, registry, "first")
         yield dataset
 
@@ -85,7 +90,7 @@ def test_every_contract_has_a_valid_schema(dataset):
 
 def test_every_json_file_of_a_dataset_validates(made):
     found = set()
-    for name, pattern in [*PLACES.items(), ("manifest", MANIFEST_VERSIONS)]:
+    for name, pattern in [*PLACES.items(), ("manifest", MANIFEST_VERSIONS), ("last", LAST_OF_TAGS)]:
         validator = jsonschema.Draft202012Validator(schema_of(made, name))
         paths = list(made.root.glob(pattern))
         assert paths, name

@@ -30,6 +30,8 @@ KINDS = {
     "signature of a snapshot": "snapshots/*.sig",
     "withdrawal": "withdrawals/0*.json",
     "last withdrawal": "withdrawals/last.json",
+    "tag": "tags/0*.json",
+    "last tag": "tags/last.json",
     "refused scans": "refused_scans.json",
     "schema": "schemas/*.json",
     "ledger": "ledger/*.parquet",

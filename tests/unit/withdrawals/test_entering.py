@@ -8,8 +8,9 @@ from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
 from support.made_results import GivenVectors, measure
 from support.made_withdrawals import PERSON, restored, withdrawn
 
+from atlas_resources.chains.person import Person, this_person
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.withdrawals.entering import Person, Target, WithdrawalRefused, find_target, this_person, withdraw
+from atlas_resources.withdrawals.entering import Target, WithdrawalRefused, find_target, withdraw
 
 
 @pytest.fixture

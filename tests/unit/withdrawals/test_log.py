@@ -16,13 +16,14 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.withdrawals import log
 from atlas_resources.withdrawals.in_force import in_force, read_withdrawn
-from atlas_resources.withdrawals.log import entry_paths, is_last_recorded, read_log
+from atlas_resources.withdrawals.log import LOG, read_log
 
 WRITER = """
 import sys
 from pathlib import Path
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.withdrawals.entering import Person, Target, withdraw
+from atlas_resources.chains.person import Person
+from atlas_resources.withdrawals.entering import Target, withdraw
 
 for name in sys.argv[2].split(","):
     withdraw(Dataset(Path(sys.argv[1])), Target("plate", name), "error", "a test", Person("A. Person", "option"))
@@ -33,8 +34,8 @@ os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
 """
 KILLED_AFTER_ENTRY = """
 import os, signal
-from atlas_resources.withdrawals import log
-log.write_json_atomically = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+from atlas_resources.chains import chain
+chain.write_json_atomically = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -55,7 +56,7 @@ def test_entries_are_numbered_and_each_states_the_digest_of_the_one_before(three
     assert [entry.content.number for entry in entries] == [1, 2, 3]
     assert entries[0].content.previous_sha256 is None
     assert [two.content.previous_sha256 for _, two in pairwise(entries)] == [one.sha256 for one, _ in pairwise(entries)]
-    assert is_last_recorded(three.root, entries)
+    assert LOG.is_last_recorded(three.root, entries)
 
 
 def test_a_restoration_ends_its_withdrawal_and_both_stay_in_the_log(three):
@@ -73,27 +74,27 @@ def test_a_process_that_reads_again_sees_a_new_entry(three):
 
 
 def test_an_edited_entry_is_found(three):
-    path = entry_paths(three.root)[1]
+    path = LOG.paths(three.root)[1]
     path.write_text(path.read_text().replace("taken down", "taken up  "))
     with pytest.raises(DatasetBroken, match=r"000002-.*changed since it was written"):
         read_log(three.root)
 
 
 def test_an_edited_entry_with_a_right_digest_of_itself_breaks_the_chain(three):
-    rewrite_json(entry_paths(three.root)[1], reason="another")
+    rewrite_json(LOG.paths(three.root)[1], reason="another")
     with pytest.raises(DatasetBroken, match=r"000003-.*previous_sha256: expected [0-9a-f]{64}, found [0-9a-f]{64}"):
         read_log(three.root)
 
 
 def test_an_edited_last_entry_with_a_right_digest_of_itself_is_found(three):
-    rewrite_json(entry_paths(three.root)[2], reason="another")
+    rewrite_json(LOG.paths(three.root)[2], reason="another")
     with pytest.raises(DatasetBroken, match=r"last\.json: expected the record of entry 3"):
         read_log(three.root)
 
 
 @pytest.mark.parametrize(("index", "named"), [(0, "000002-"), (1, "000003-"), (2, "000003-")])
 def test_a_deleted_entry_is_found(three, index, named):
-    entry_paths(three.root)[index].unlink()
+    LOG.paths(three.root)[index].unlink()
     with pytest.raises(DatasetBroken, match=named) as caught:
         read_log(three.root)
     assert caught.value.kind == "missing"
@@ -106,7 +107,7 @@ def test_a_deleted_record_of_the_last_entry_is_found(three):
 
 
 def test_a_broken_log_takes_no_entry(three):
-    entry_paths(three.root)[0].unlink()
+    LOG.paths(three.root)[0].unlink()
     before = sorted(path.name for path in (three.root / "withdrawals").iterdir())
     with pytest.raises(DatasetBroken):
         withdrawn(three, "plate", "plate-005")
@@ -123,9 +124,9 @@ def test_a_writer_killed_after_its_entry_leaves_a_whole_entry(three):
     assert writer(three, "plate-004", KILLED_AFTER_ENTRY).wait(120) == -signal.SIGKILL
     entries = read_log(three.root)
     assert [entry.content.target for entry in entries][3:] == ["plate-004"]
-    assert not is_last_recorded(three.root, entries)
+    assert not LOG.is_last_recorded(three.root, entries)
     assert withdrawn(three, "plate", "plate-005").content.number == 5
-    assert is_last_recorded(three.root, read_log(three.root))
+    assert LOG.is_last_recorded(three.root, read_log(three.root))
 
 
 def test_two_writers_take_turns(dataset):
@@ -137,7 +138,7 @@ def test_two_writers_take_turns(dataset):
 
 
 def test_a_restoration_of_nothing_is_not_a_log(three):
-    path = entry_paths(three.root)[2]
+    path = LOG.paths(three.root)[2]
     changed = json.loads(path.read_text()) | {"kind": "restore", "restores": 7}
     rewrite_json(path, **{name: changed[name] for name in ("kind", "restores")})
     with pytest.raises(DatasetBroken, match="restores: expected the number of a withdrawal in force, found 7"):
