@@ -190,6 +190,11 @@ class TestDocumentation:
             "descriptions",
             "keyword_ranks",
             "stage_candidates",
+            "plate_tags",
+            "tagged_detections",
+            "tagged_plate_spaces",
+            "tagged_segments",
+            "tagged_texts",
         }
         assert all(comment for _, comment in rows)
 
