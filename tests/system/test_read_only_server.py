@@ -175,7 +175,7 @@ class TestReadOnly:
     def test_events_from_outside_a_run_are_refused(self, server):
         request = json_post(f"{server.url}/report_asset_materialization/catalogue", {})
         with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(request, timeout=60)  # noqa: S310
+            urllib.request.urlopen(request, timeout=60)  # noqa: S310 - loopback
 
     def test_the_ui_offers_no_materialisation(self, server, page):
         page.goto(server.url + SEGMENTS)

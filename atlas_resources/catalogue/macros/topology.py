@@ -12,9 +12,7 @@ from atlas_resources.catalogue.macros.refusals import (
     refusing,
     unknown_name,
 )
-
-RANK_OFFSET = 60
-"""As in `measures.spaces.fusion`: reciprocal rank fusion counts ranks from so many."""
+from atlas_resources.measures.spaces.neighbour_graphs import RANK_OFFSET
 
 _ENSEMBLE = ("plate_id", "title", "score", "mean_z", "space_count", "votes")
 ENSEMBLE_NEAREST = Macro(

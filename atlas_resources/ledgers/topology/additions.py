@@ -9,7 +9,7 @@ import polars as pl
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_as_built, read_runs_of, write_ledger
 from atlas_resources.ledgers.topology.neighbours import Graph, read_graphs
-from atlas_resources.ledgers.topology.spaces import COLOUR, joint_inputs, present_inputs
+from atlas_resources.ledgers.topology.spaces import COLOUR, DECIMALS, joint_inputs, present_inputs
 from atlas_resources.measures.spaces.chance import bootstrap_of_mean
 from atlas_resources.measures.spaces.fusion import change
 from atlas_resources.plates.dataset import Dataset
@@ -20,7 +20,6 @@ FUSED = 10
 """Neighbours that are compared."""
 THRESHOLD = 0.05
 """An instrument that changes less, at the upper end of its interval, is not worth its time."""
-DECIMALS = 9
 
 
 def build_additions(dataset: Dataset, registry: Registry) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import polars as pl
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_as_built, read_ledger, write_ledger
 from atlas_resources.ledgers.topology.neighbours import Graph, read_graphs
-from atlas_resources.ledgers.topology.spaces import COLOUR, Space, joint_inputs, present_inputs, read_spaces
+from atlas_resources.ledgers.topology.spaces import COLOUR, DECIMALS, Space, joint_inputs, present_inputs, read_spaces
 from atlas_resources.measures.spaces.agreement import (
     debiased_cka,
     distance_ranks,
@@ -38,7 +38,6 @@ PLATE_SIZE = 10
 LEAST_PLATES = 8
 MOST_COMPARED = 1000
 """Measures of all pairs of plates take time and memory by the square: they are of so many plates at most."""
-DECIMALS = 9
 
 
 def build_agreement(dataset: Dataset, registry: Registry) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import polars as pl
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_as_built, read_ledger, write_ledger
 from atlas_resources.ledgers.topology.neighbours import Graph, read_graphs
-from atlas_resources.ledgers.topology.spaces import Space, present_inputs, read_spaces
+from atlas_resources.ledgers.topology.spaces import DECIMALS, Space, present_inputs, read_spaces
 from atlas_resources.measures.spaces.structure import (
     LEFT_OUT,
     Clusters,
@@ -21,8 +21,6 @@ from atlas_resources.tables.topology.spaces import PLATE_SPACES, SPACES
 
 OUTLIER_FACTOR = 1.5
 """A plate whose surroundings are half as dense again as its own is by itself; within a group, factors are near 1."""
-DECIMALS = 9
-"""A rebuild on other threads sums in another order, which changes the last digits of a number."""
 
 
 def build_spaces(dataset: Dataset, registry: Registry) -> pl.DataFrame:

@@ -17,6 +17,8 @@ from atlas_resources.tables.table import IS_CURRENT
 
 VERSION = 1
 """Of the code that computes the ledgers of topology; raised when its numbers change."""
+DECIMALS = 9
+"""A rebuild on other threads sums in another order, which changes the last digits of a number."""
 COLOUR = "colour_histogram"
 EMBEDDINGS = INSTRUMENT_TABLES["embedding"]
 

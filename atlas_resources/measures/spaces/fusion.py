@@ -5,11 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_array
 
-from atlas_resources.measures.spaces.neighbour_graphs import shared
-
-RANK_OFFSET = 60
-"""Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual rank learning methods"
-(2009): ranks are counted from so many, which keeps the first rank of one space from deciding alone."""
+from atlas_resources.measures.spaces.neighbour_graphs import RANK_OFFSET, shared
 
 
 def votes(graph: np.ndarray) -> csr_array:

@@ -5,6 +5,9 @@ import numpy as np
 BLOCK_ROWS = 512
 SPARE = 4
 """So many more than k are taken by float32 products and then ordered by float64 cosines, which decide."""
+RANK_OFFSET = 60
+"""Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual rank learning methods"
+(2009): ranks are counted from so many, which keeps the first rank of one space from deciding alone."""
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:

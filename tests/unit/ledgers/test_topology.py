@@ -16,7 +16,8 @@ from atlas_resources.tables.topology.agreement import AGREEMENT
 
 pytestmark = pytest.mark.usefixtures("fakes")
 
-CIRCLE = {name: (math.cos(a), math.sin(a)) for name, a in zip(plate_names(5), np.deg2rad([0, 10, 30, 60, 180]))}  # noqa: B905
+ANGLES = np.deg2rad([0, 10, 30, 60, 180])
+CIRCLE = {name: (math.cos(a), math.sin(a)) for name, a in zip(plate_names(5), ANGLES, strict=True)}
 FORTY = drawn_vectors(40, 8, seed=1)
 OTHER = drawn_vectors(40, 16, seed=2)
 
@@ -171,7 +172,7 @@ class TestPlates:
 
 
 class TestCopies:
-    HASHES = {"plate-001": "00" * 8, "plate-002": "00" * 7 + "03", "plate-003": "ff" * 8, "plate-004": "0f" * 8}  # noqa: RUF012
+    HASHES = {"plate-001": "00" * 8, "plate-002": "00" * 7 + "03", "plate-003": "ff" * 8, "plate-004": "0f" * 8}  # noqa: RUF012 - no test changes it
 
     def test_pairs_are_found_by_file_by_hash_and_by_vectors(self, tmp_path: Path):
         vectors = {"plate-001": [1.0, 0, 0], "plate-002": [0.0, 1, 0], "plate-003": [0.0, 0, 1],

@@ -36,7 +36,7 @@ def spec() -> Spec:
     """Qwen2-VL with a digest of every file, served by vLLM."""
     base = project_spec("qwen2_vl_2b")
     files = [file.model_copy(update={"sha256": file.sha256 or "1" * 64}) for file in base.weights.files]  # type: ignore[union-attr] # it has some
-    weights = base.weights.model_copy(update={"files": files})  # type: ignore[union-attr]
+    weights = base.weights.model_copy(update={"files": files})  # type: ignore[union-attr] # it has some
     parameters = {**base.parameters, "chat_template_sha256": "2" * 64}
     return served_spec(base.model_copy(update={"weights": weights, "parameters": parameters}), by_vllm(seed=0))
 

@@ -60,7 +60,7 @@ def test_the_interval_of_the_alignment_covers_its_true_value_nineteen_times_in_t
     def pair(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         drawing = np.random.default_rng(seed)
         common = drawing.normal(size=(count, 6))
-        return tuple(gram(unit_rows(common + drawing.normal(size=(count, 6)))) for _ in range(2))  # type: ignore[return-value] # two
+        return tuple(gram(unit_rows(common + drawing.normal(size=(count, 6)))) for _ in range(2))  # type: ignore[return-value] # a tuple of two
 
     true = debiased_cka(*pair(3000, 0))
     covered = 0

@@ -1,0 +1,113 @@
+"""What the neighbours of 10,000 plates cost, beside the products alone, and how long SQL takes over their ledgers.
+
+    python -m benchmarks.topology [--plates 10000] [--dim 1024] [--repeats 5]
+
+The floor is the float32 product of all vectors with each other and the selection of the largest, in the same blocks and
+process, in turn; seconds are of the processor. Vectors are drawn. The SQL is asked of a catalogue in memory with the
+rows of two encoders and of colour; its times are of the clock.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from atlas_resources.catalogue.build import empty_catalogue
+from atlas_resources.instruments.registry import read_registry
+from atlas_resources.ledgers.topology.neighbours import MOST_NEIGHBOURS
+from atlas_resources.measures.spaces.neighbour_graphs import BLOCK_ROWS, nearest, unit_rows
+from atlas_resources.tables.ledgers import LEDGERS
+
+SPACES = {"first": "embedding", "second": "embedding", "colour_histogram": "colour"}
+QUERIES = (
+    "FROM ensemble_nearest('plate-00042', 10)",
+    "FROM duplicates()",
+    "FROM outliers()",
+    "FROM clusters('first')",
+    "FROM agreement",
+)
+
+
+def floor(unit: np.ndarray) -> None:
+    """The products of all rows, and the selection of the largest of each."""
+    narrow = unit.astype(np.float32)
+    for start in range(0, len(narrow), BLOCK_ROWS):
+        np.argpartition(narrow[start : start + BLOCK_ROWS] @ narrow.T, -MOST_NEIGHBOURS, axis=1)
+
+
+def ledgers(count: int) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Rows of the ledgers that the queries read, by name: drawn neighbours, ten clusters, one outlier in a hundred."""
+    names = np.array([f"plate-{number:05d}" for number in range(count)], dtype=object)
+    drawing = np.random.default_rng(0)
+    yield "plates", pl.DataFrame({"plate_id": names.tolist(), "title": names.tolist()})
+    yield "spaces", pl.DataFrame({"space": list(SPACES), "kind": list(SPACES.values())})
+    for space in SPACES:
+        near = drawing.integers(0, count, count * MOST_NEIGHBOURS)
+        rank = np.tile(np.arange(1, MOST_NEIGHBOURS + 1), count)
+        of_plate = {"space": space, "plate_id": names.repeat(MOST_NEIGHBOURS).tolist()}
+        cosine = 1 - rank / 100
+        yield (
+            "neighbours",
+            pl.DataFrame({**of_plate, "neighbour_id": names[near].tolist(), "rank": rank, "cosine": cosine}),
+        )
+        number = np.arange(count)
+        placed = {"mean_cosine": 0.5, "std_cosine": 0.1, "is_exemplar": number < 10, "cluster": number % 10}
+        alone = {"is_outlier": number % 100 == 0, "outlier_factor": 1 + drawing.random(count)}
+        yield "plate_spaces", pl.DataFrame({"space": space, "plate_id": names.tolist(), **placed, **alone})
+    yield "plate_agreement", pl.DataFrame({"plate_id": names.tolist(), "is_outlier_everywhere": False})
+    pairs = {"first_plate": names[:100].tolist(), "second_plate": names[100:200].tolist()}
+    yield "near_duplicates", pl.DataFrame({**pairs, "group_number": np.arange(100)})
+    yield "agreement", pl.DataFrame({"first_space": "first", "second_space": "second", "measure": ["cka"]})
+
+
+def filled(count: int) -> duckdb.DuckDBPyConnection:
+    """A catalogue in memory with these rows; every other column is null."""
+    connection = empty_catalogue(read_registry())
+    for name, rows in ledgers(count):
+        schema = LEDGERS[name].schema
+        cast = rows.cast({column: schema[column] for column in rows.columns})
+        whole = pl.concat([schema.to_frame(), cast], how="diagonal")
+        connection.register("given", whole.to_arrow())
+        connection.execute(f"INSERT INTO {name} FROM given")
+        connection.unregister("given")
+    return connection
+
+
+def seconds_of(what: Callable[[], object], clock: Callable[[], float], repeats: int) -> list[float]:
+    """The seconds of each repetition."""
+    found = []
+    for _ in range(repeats):
+        started = clock()
+        what()
+        found.append(clock() - started)
+    return found
+
+
+def main() -> None:
+    """Prints both times and their ratio, then a line for each query."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plates", type=int, default=10_000)
+    parser.add_argument("--dim", type=int, default=1024)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    unit = unit_rows(np.random.default_rng(0).normal(size=(options.plates, options.dim)))
+    both: dict[str, list[float]] = {"floor": [], "nearest": []}
+    for _ in range(options.repeats):
+        both["floor"] += seconds_of(lambda: floor(unit), time.process_time, 1)
+        both["nearest"] += seconds_of(lambda: nearest(unit, MOST_NEIGHBOURS), time.process_time, 1)
+    for name, found in both.items():
+        print(f"{name}: {min(found):.2f} / {statistics.median(found):.2f} / {max(found):.2f} s (min, median, max)")
+    ratio = statistics.median(both["nearest"]) / statistics.median(both["floor"])
+    print(f"{options.plates} x {options.dim}: {ratio:.2f} times the floor")
+    with filled(options.plates) as connection:
+        for query in QUERIES:
+            found = seconds_of(lambda asked=query: connection.execute(asked).fetchall(), time.perf_counter, 9)
+            print(f"{query}: {1000 * statistics.median(found):.1f} ms, at most {1000 * max(found):.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
