@@ -1,7 +1,7 @@
 """What the page's files hold: the contract between what writes them and what draws them.
 
-`web/src/contract.ts` is generated from the models of `library` and `plate`. A file's content is a call, `receiveAtlas(name, value)`, since a
-page opened from disk may load scripts and pictures, but fetch nothing:
+`web/src/contract.ts` is generated from the models of `library` and `plate`. A file's content is a call,
+`receiveAtlas(name, value)`, since a page opened from disk may load scripts and pictures, but fetch nothing:
 
     data/library.js             "library", a Library
     data/sprites/<number>.js    "sprites/<number>", a data URL of one sheet of thumbnails
