@@ -77,7 +77,8 @@ def find_shown(catalogue: "duckdb.DuckDBPyConnection", is_commercial: bool = Fal
     )
     spaces = query(
         catalogue,
-        "SELECT space, kind, commercial_use = 'yes' IS TRUE AS is_allowed FROM spaces ORDER BY kind <> 'embedding', space",
+        "SELECT space, kind, coalesce(commercial_use = 'yes', false) AS is_allowed FROM spaces "
+        "ORDER BY kind <> 'embedding', space",
     )
     allowed = [row for row in spaces if row["is_allowed"] or not is_commercial]
     return Shown(

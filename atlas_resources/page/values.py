@@ -15,7 +15,7 @@ FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/:'\"`]+/){2,}(?=[^\s/])")
 
 
 def number(value: float | None) -> float | None:
-    """A number with DIGITS significant digits; None if there is none or it is not finite, which JSON has no form for."""
+    """A number with DIGITS significant digits; None if there is none, or it is not finite, which JSON cannot say."""
     if value is None or not math.isfinite(value):
         return None
     return float(f"{value:.{DIGITS}g}")

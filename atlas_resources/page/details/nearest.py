@@ -23,8 +23,8 @@ def nearest_sql(plate_id: str, embedder: str) -> str:
     """The query of the nearest segments of all of a plate's segments."""
     return (
         "SELECT own.segment_id, near.plate_id AS near_plate, near.segment_id AS near_segment, near.cosine\n"
-        f"FROM embeddings_{embedder} AS own, nearest_regions(own.plate_id, own.segment_id, {literal(embedder)}, {LISTED})"
-        " AS near\n"
+        f"FROM embeddings_{embedder} AS own,\n"
+        f"     nearest_regions(own.plate_id, own.segment_id, {literal(embedder)}, {LISTED}) AS near\n"
         f"WHERE own.plate_id = {literal(plate_id)} AND own.scope = 'segment' AND own.l2_norm > 0\n"
         "ORDER BY own.segment_id, near.cosine DESC, near.plate_id"
     )
@@ -55,9 +55,10 @@ class NearestSegments:
         row = self.rows.get((plate_id, segment_id))
         if row is None:
             return []
-        found = [(self.names[one], cosine) for one, cosine in zip(self.near[row], self.cosines[row]) if one >= 0]
+        pairs = zip(self.near[row], self.cosines[row], strict=True)
+        found = [(self.names[one], float(cosine)) for one, cosine in pairs if one >= 0]
         return [
-            NearSegment(plate=self.index[plate], segment_id=segment, cosine=number(float(cosine)) or 0.0)
+            NearSegment(plate=self.index[plate], segment_id=segment, cosine=number(cosine) or 0.0)
             for (plate, segment), cosine in found
         ]
 
@@ -91,7 +92,8 @@ def find_nearest(shown: Shown, embedder: str) -> NearestSegments:
         plates = np.array([shown.index[plate] for plate, _ in names])
         starts = np.flatnonzero(np.diff(plates, prepend=-1))
         for rows, found, exact in _blocks(vectors, starts, np.append(starts[1:], len(names))):
-            near[rows, : found.shape[1]], cosines[rows, : found.shape[1]] = found, exact
+            near[rows, : found.shape[1]] = found
+            cosines[rows, : found.shape[1]] = exact
     rows_of = {name: row for row, name in enumerate(names)}
     return NearestSegments(embedder, rows_of, names, near, cosines, shown.index)
 
@@ -100,10 +102,10 @@ def _read(shown: Shown, embedder: str) -> tuple[list[tuple[str, str]], np.ndarra
     """Plate and segment of each vector, in order of plates, and the vectors float32 [N, dim] as they were sealed."""
     names: list[tuple[str, str]] = []
     parts: list[np.ndarray] = []
-    result = shown.catalogue.cursor().execute(
-        "SELECT plate_id, segment_id, run_id, vector FROM embeddings WHERE instrument = ? AND is_current "
+    result = shown.catalogue.cursor().sql(
+        "SELECT plate_id, segment_id, run_id, vector FROM embeddings WHERE instrument = $1 AND is_current "
         "AND scope = 'segment' AND l2_norm > 0 AND isfinite(l2_norm)",
-        [embedder],
+        params=[embedder],
     )
     for batch in result.to_arrow_reader(ROWS_AT_ONCE):
         plates, segments, runs = (batch.column(place).to_pylist() for place in range(3))
@@ -131,7 +133,7 @@ def _blocks(
         best = np.maximum.reduceat(narrow[rows] @ narrow.T, starts, axis=1)
         best[np.arange(len(rows)), plate_of[rows]] = -np.inf
         others = np.argpartition(best, -taken, axis=1)[:, -taken:]
-        found = [_exact(vectors, row, sorted(near), starts, ends) for row, near in zip(rows, others, strict=True)]
+        found = [_exact(vectors, int(row), sorted(near), starts, ends) for row, near in zip(rows, others, strict=True)]
         width = min(LISTED, taken)
         yield rows, np.array([one[0][:width] for one in found]), np.array([one[1][:width] for one in found])
 

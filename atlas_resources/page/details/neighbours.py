@@ -31,8 +31,7 @@ def ensemble_sql(shown: Shown, plate_id: str) -> str:
     if not shown.is_commercial:
         votes = f"len([vote FOR vote IN votes IF vote.rank <= {LISTED}])"
         return (
-            f"SELECT plate_id AS neighbour_id, {votes} AS votes\n"
-            f"FROM ensemble_nearest({literal(plate_id)}, {LISTED})"
+            f"SELECT plate_id AS neighbour_id, {votes} AS votes\nFROM ensemble_nearest({literal(plate_id)}, {LISTED})"
         )
     return _fused(shown, f"near.plate_id = {literal(plate_id)}")
 

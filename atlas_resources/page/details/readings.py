@@ -66,7 +66,8 @@ def _probes_sql(condition: str) -> str:
     """The highest scores. Two classes may share a label, so the id is shown where they do."""
     return (
         "SELECT plate_id, instrument, run_id, score, calibration, label_count,\n"
-        "       split_part(label, ',', 1) || CASE WHEN low_id <> high_id THEN ' (' || label_id || ')' ELSE '' END AS label\n"
+        "       split_part(label, ',', 1)\n"
+        "           || CASE WHEN low_id <> high_id THEN ' (' || label_id || ')' ELSE '' END AS label\n"
         "FROM (\n"
         "    SELECT *, count(*) OVER of_plate AS label_count, min(label_id) OVER same AS low_id,\n"
         "           max(label_id) OVER same AS high_id,\n"
@@ -102,7 +103,8 @@ def _probe(plate_id: str, rows: list[Row]) -> Probe:
 def _detections_sql(condition: str) -> str:
     return (
         f"SELECT plate_id, instrument, run_id, detection_id, label, score, {_BOX}, {JUDGEMENT}\n"
-        f"FROM tagged_detections WHERE is_current AND {condition}\nORDER BY plate_id, instrument, score DESC, detection_id"
+        f"FROM tagged_detections WHERE is_current AND {condition}\n"
+        "ORDER BY plate_id, instrument, score DESC, detection_id"
     )
 
 
