@@ -1,6 +1,5 @@
 """Making the page of a dataset: from its catalogue to a folder of files that opens from disk."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from atlas_resources.catalogue.build import connect
 from atlas_resources.export.ledgers import require_present_entries
-from atlas_resources.files.stated_digests import stated_digest_path
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.page.contract.library import Library
 from atlas_resources.page.details.nearest import NearestSegments, find_embedders, find_nearest
 from atlas_resources.page.details.plate import PLATES_AT_ONCE, DetailReader
 from atlas_resources.page.details.segments import OldPath, SegmentReader
-from atlas_resources.page.folder.files import RECORD, PageFolder, open_folder, require_page_folder
+from atlas_resources.page.folder.files import PageFolder, open_folder, require_page_folder
 from atlas_resources.page.folder.pictures import Pictures, make_pictures, wanted_pictures
 from atlas_resources.page.folder.sprites import make_sheets
 from atlas_resources.page.library.whole import About, made_by_this, read_library
 from atlas_resources.page.shown import Shown, find_shown
+from atlas_resources.page.state import RECORD, is_for_commercial_use, record_bytes
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.records.tags import TAGS
 from atlas_resources.tables.records.withdrawals import WITHDRAWALS
@@ -44,7 +43,7 @@ class MadePage:
 
     Attributes:
         folder: its folder.
-        plate_count: plates on it.
+        plate_ids: plates on it, in order.
         picture_count: pictures that were made now.
         written_count: files that were written now.
         removed_count: files of an earlier page that were removed.
@@ -53,12 +52,17 @@ class MadePage:
     """
 
     folder: Path
-    plate_count: int
+    plate_ids: tuple[str, ...]
     picture_count: int
     written_count: int
     removed_count: int
     size_bytes: int
     notices: tuple[str, ...]
+
+    @property
+    def plate_count(self) -> int:
+        """Number of plates on it."""
+        return len(self.plate_ids)
 
     @property
     def index(self) -> Path:
@@ -71,7 +75,7 @@ def make_page(
     folder: Path | None = None,
     *,
     title: str | None = None,
-    is_commercial: bool = False,
+    is_commercial: bool | None = False,
     on_step: OnStep = lambda what, done, total: None,
     built: Path = BUILT,
 ) -> MadePage:
@@ -84,7 +88,8 @@ def make_page(
         dataset: the dataset, with its catalogue.
         folder: where to; by default `page` in the dataset.
         title: shown at its top; by default that of the page that is there, or `Atlas`.
-        is_commercial: leave out what may not be used commercially, as `atlas export --commercial` does.
+        is_commercial: leave out what may not be used commercially, as `atlas export --commercial` does. None: as on
+            the page that is there.
         on_step: told of the progress.
         built: what draws the page.
 
@@ -98,7 +103,8 @@ def make_page(
             f"{folder}: expected a folder outside the dataset {dataset.root}, or its own {dataset.page_dir.name}/, "
             "found another one in it"
         )
-    require_page_folder(folder)
+    is_commercial = is_for_commercial_use(folder) if is_commercial is None else is_commercial
+    require_page_folder(folder, is_commercial)
     if not (built / INDEX).is_file():
         raise FileNotFoundError(
             f"{built / INDEX}: expected what draws the page. Fix: make page, in the source of Atlas"
@@ -108,7 +114,7 @@ def make_page(
         shown = find_shown(catalogue, is_commercial)
         if not shown.index:
             raise ValueError(" ".join(("no plate to show.", *shown.notices, "Fix: atlas plates add PATH; atlas run")))
-        with open_folder(folder) as opened:
+        with open_folder(folder, is_commercial) as opened:
             return _write(dataset, shown, opened, title=title, on_step=on_step, built=built)
 
 
@@ -148,7 +154,7 @@ def _write(
     removed = _finish(dataset, folder, library, old, built)
     return MadePage(
         folder=folder.path,
-        plate_count=len(ids),
+        plate_ids=tuple(ids),
         picture_count=pictures.made_count,
         written_count=folder.written_count,
         removed_count=removed,
@@ -169,14 +175,8 @@ def _finish(dataset: Dataset, folder: PageFolder, library: Library, old: Any, bu
     folder.write_value("library", value)
     folder.write(INDEX, index.read_bytes())
     removed = folder.remove_others()
-    folder.write(RECORD, (json.dumps({"catalogue_sha256": catalogue_digest(dataset)}) + "\n").encode())
+    folder.write(RECORD, record_bytes(dataset))
     return removed
-
-
-def catalogue_digest(dataset: Dataset) -> str | None:
-    """The digest that is stated of the catalogue; None if none is."""
-    path = stated_digest_path(dataset.catalogue_path)
-    return path.read_text(encoding="ascii").split()[0] if path.is_file() else None
 
 
 def _nearest(shown: Shown, on_step: OnStep) -> dict[str, NearestSegments]:

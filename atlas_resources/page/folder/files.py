@@ -11,11 +11,8 @@ from typing import Any
 
 from atlas_resources.files.durable import make_folder
 from atlas_resources.files.locking import locked
+from atlas_resources.page.state import FOR_COMMERCIAL_USE, MARK, RECORD, is_for_commercial_use
 
-MARK = ".atlas-page"
-"""An empty file: its folder is a page that Atlas writes. Also the lock on it."""
-RECORD = "data/made.json"
-"""What the page was made from. Missing while a page is being written, or was and the process was killed."""
 OWN_FOLDERS = ("data/plates", "data/sprites", "pictures", "assets")
 """Folders in which every file is the page's: what it does not have any more is removed."""
 
@@ -101,20 +98,31 @@ class PageFolder:
 
 
 @contextmanager
-def open_folder(path: Path) -> Iterator[PageFolder]:
+def open_folder(path: Path, is_commercial: bool) -> Iterator[PageFolder]:
     """The folder of a page, which no other process writes to meanwhile. It is created if missing.
 
     Raises:
-        ValueError: it is not empty and not a page of Atlas, or leads elsewhere.
+        ValueError: as `require_page_folder`.
     """
-    require_page_folder(path)
+    require_page_folder(path, is_commercial)
     make_folder(path)
     with locked(path / MARK):
+        if is_commercial:
+            (path / MARK).write_bytes(FOR_COMMERCIAL_USE)
         yield PageFolder(path)
 
 
-def require_page_folder(path: Path) -> None:
-    """Raises ValueError for a folder that is not empty and not a page of Atlas, and for one that leads elsewhere."""
+def require_page_folder(path: Path, is_commercial: bool) -> None:
+    """Raises ValueError for a folder that a page may not be written to.
+
+    That is one that is not empty and not a page of Atlas, one that leads elsewhere, and one with a page for commercial
+    use, if this one is not: it may be published, and would then show what its licence does not allow.
+    """
+    if not is_commercial and is_for_commercial_use(path):
+        raise ValueError(
+            f"{path}: expected a page of everything, found one for commercial use. Fix: add --commercial, or name "
+            "another folder with --to"
+        )
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path}: expected a folder, found a file. Fix: name another folder with --to")
     if path.is_dir() and not (path / MARK).is_file() and any(path.iterdir()):
