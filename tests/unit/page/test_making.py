@@ -1,6 +1,5 @@
 """The page shows what SQL says, only writes what changed, and never shows what was withdrawn."""
 
-import json
 import re
 import subprocess
 import sys
@@ -66,7 +65,7 @@ class TestWhatItShows:
         assert [one.instrument for one in detail.probes] == [READER]
         assert [one.space for one in detail.neighbours] == [None, EMBEDDER, OTHER_EMBEDDER, "colour_histogram"]
         assert all(len(one.nearest) == 10 for one in detail.neighbours)
-        assert len(detail.provenance) == 8
+        assert len(detail.provenance) == 9
         assert detail.paper
         assert detail.colours
 
@@ -122,11 +121,8 @@ class TestWhatItShows:
         first = read_plate(folder, "plate-001")
         text = first.texts[0].texts[0]
         assert text.judgement
-        assert (text.text, text.judgement.corrected, text.judgement.person) == (
-            "Snow Bunting",
-            "Snow Bunding",
-            "A. Person",
-        )
+        assert text.text == "Snow Bunting"
+        assert (text.judgement.corrected, text.judgement.person) == ("Snow Bunding", "A. Person")
         said = first.segmentations[0].segments[0].judgement
         assert said
         assert said.judgement == "accepted"
@@ -142,9 +138,7 @@ class TestWhatItShows:
         build(dataset, registry)
         (segment,) = read_plate(make_page(dataset).folder, "plate-001").segmentations[0].segments
         # Marching squares cut each corner by half a pixel.
-        assert segment.path in {"M199.5 300L0.5 300L0 299.5L0 0.5L0.5 0L199.5 0L200 0.5L200 299.5Z"} or (
-            set(re.findall(r"[\d.]+", segment.path)) <= {"0", "0.5", "199.5", "200", "299.5", "300"}
-        )
+        assert set(re.findall(r"[\d.]+", segment.path)) == {"0", "0.5", "199.5", "200", "299.5", "300"}
 
 
 class TestWhatItLeavesOut:
@@ -244,7 +238,7 @@ class TestPlatesThatLackSomething:
         dataset = Dataset(tmp_path)
         dataset.ensure()
         build(dataset, make_library(tmp_path / "other", 1)[1])
-        with pytest.raises(ValueError, match="no plate to show. Fix: atlas plates add PATH"):
+        with pytest.raises(ValueError, match=r"no plate to show\. Fix: atlas plates add PATH"):
             make_page(dataset)
         assert not dataset.page_dir.exists()
 
@@ -279,7 +273,7 @@ class TestTheFolder:
     @pytest.mark.parametrize("name", ["notes.txt", "index.html"])
     def test_a_folder_of_somebody_else_is_refused_and_stays_as_it_is(self, library, tmp_path, name):
         (tmp_path / name).write_text("mine")
-        with pytest.raises(ValueError, match="expected an empty folder or a page of Atlas.*--to"):
+        with pytest.raises(ValueError, match=r"expected an empty folder or a page of Atlas.*--to"):
             make_page(library, tmp_path)
         assert files_of(tmp_path) == {name: b"mine"}
 
@@ -293,12 +287,12 @@ class TestTheFolder:
         with pytest.raises(ValueError, match="expected a folder of the page, found a link"):
             make_page(library, tmp_path / "page")
 
-    @pytest.mark.parametrize("writes", [0, 3, 11, 14, 20, 29, 31])
+    @pytest.mark.parametrize("writes", [0, 11, 20, 29])
     def test_a_killed_page_is_completed_by_the_next(self, library, page, tmp_path, writes):
-        """28 files, and the record: twelve pictures and twelve plates, a sheet, what draws it, and the library."""
+        """Of 31 files: twelve pictures, a sheet, twelve plates, four that draw the page, the library and the record."""
         folder = tmp_path / "page"
         command = [sys.executable, "-c", KILLED, str(library.root), str(folder), str(writes)]
-        assert subprocess.run(command, cwd=PROJECT_ROOT, check=False).returncode == -9 or writes > 29
+        assert subprocess.run(command, cwd=PROJECT_ROOT, check=False).returncode == -9
         has_index = (folder / "index.html").is_file()
         assert not has_index or read_library(folder).plates.plate_id == library.plate_ids()
         make_page(library, folder)
@@ -337,12 +331,6 @@ class TestTheFolder:
 def without_time(files: dict[str, bytes]) -> dict[str, bytes]:
     """The files without the time that the page was made at."""
     return {name: re.sub(rb'"made_at":"[^"]*"', b"", content) for name, content in files.items()}
-
-
-def test_values_are_json_without_a_number_that_json_lacks(page):
-    for path in (page / "data").rglob("*.js"):
-        text = path.read_text(encoding="ascii")
-        json.loads(f"[{text[len('receiveAtlas(') : -3]}]", parse_constant=lambda name: pytest.fail(f"{path}: {name}"))
 
 
 def test_groundwork_alone_gives_a_page_by_colour(tmp_path, fakes):
