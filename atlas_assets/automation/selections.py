@@ -48,7 +48,7 @@ def _selections(registry: Registry) -> Iterator[SavedSelection]:
     yield SavedSelection("page", _of(PAGE_KEY), "The page, from the catalogue as it is.")
     for key, instrument in registry.instruments.items():
         # With every ledger, not only those that read it: the catalogue needs them all, even in a new dataset.
-        text = f"{_of(asset_key(instrument))}+ or {_of(*LEDGER_KEYS)}"
+        text = f"({_of(asset_key(instrument))}+ or {_of(*LEDGER_KEYS)}) and not {_of(PAGE_KEY)}"
         meaning = f"{instrument.spec.title}, the instruments that read it, and every ledger."
         yield SavedSelection(key, text, meaning, is_job=key in registry.active and has_weights(instrument))
 
