@@ -8,9 +8,10 @@ import pytest
 from polars.testing import assert_frame_equal
 from support.made_spaces import MadeSpaces, drawn_vectors, plate_names
 
-from atlas_resources.ledgers.parquet import read_ledger
-from atlas_resources.ledgers.topology import neighbours, shapes
+from atlas_resources.ledgers.parquet import ledger_path, read_ledger, write_ledger
+from atlas_resources.ledgers.topology import coordinates, neighbours, shapes
 from atlas_resources.ledgers.topology.spaces import COLOUR
+from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.topology.agreement import AGREEMENT
 
@@ -74,7 +75,7 @@ class TestNeighbours:
 class TestWhatIsKept:
     def test_spaces_that_have_not_changed_are_not_computed_again(self, three: MadeSpaces, monkeypatch):
         before = three.build()
-        for module in (neighbours, shapes):
+        for module in (neighbours, shapes, coordinates):
             monkeypatch.setattr(module, "read_spaces", lambda *_: pytest.fail("vectors were read"))
         for name, rows in three.build().items():
             assert_frame_equal(rows, before[name])
@@ -86,6 +87,22 @@ class TestWhatIsKept:
                 path.unlink()
         for name, rows in three.build().items():
             assert_frame_equal(rows, before[name])
+
+    @pytest.mark.parametrize("names", [("plate_spaces", "spaces"), ("spaces", "plate_spaces")])
+    def test_each_table_is_written_once_by_its_own_builder(self, three: MadeSpaces, monkeypatch, names):
+        """In either order of building, the rows are the same."""
+        whole = three.build()
+        for name in names:
+            ledger_path(three.dataset, LEDGERS[name]).unlink()
+        written = []
+        monkeypatch.setattr(
+            shapes,
+            "write_ledger",
+            lambda dataset, table, rows: [written.append(table.name), write_ledger(dataset, table, rows)][1],
+        )
+        for name in names:
+            assert_frame_equal(three.build(name)[name], whole[name])
+        assert written == list(names)
 
     def test_only_the_space_that_changed_is_computed_again(self, three: MadeSpaces):
         before = three.build()
