@@ -95,11 +95,12 @@ class TestWhatIsKept:
         for name in names:
             ledger_path(three.dataset, LEDGERS[name]).unlink()
         written = []
-        monkeypatch.setattr(
-            shapes,
-            "write_ledger",
-            lambda dataset, table, rows: [written.append(table.name), write_ledger(dataset, table, rows)][1],
-        )
+
+        def write(dataset, table, rows):
+            written.append(table.name)
+            return write_ledger(dataset, table, rows)
+
+        monkeypatch.setattr(shapes, "write_ledger", write)
         for name in names:
             assert_frame_equal(three.build(name)[name], whole[name])
         assert written == list(names)
