@@ -1,5 +1,7 @@
 """The ledgers of single spaces: each plate's place in a space, and the shape of the space."""
 
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from atlas_resources.ledgers.topology.neighbours import Graph, read_graphs
 from atlas_resources.ledgers.topology.spaces import DECIMALS, Space, present_inputs, read_spaces
 from atlas_resources.measures.spaces.structure import (
     LEFT_OUT,
+    MANY,
+    RESAMPLES_OF_MANY,
     clusters_of_resamples,
     find_clusters,
     intrinsic_dimension,
@@ -20,6 +24,7 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.table import Table
 from atlas_resources.tables.topology.spaces import PLATE_SPACES, SPACES
 
+LOG = logging.getLogger(__name__)
 OUTLIER_FACTOR = 1.5
 """A plate whose surroundings are half as dense again as its own is by itself; within a group, factors are near 1."""
 
@@ -70,6 +75,8 @@ def _cosines_to_others(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _plates_of(space: Space, graph: Graph | None) -> list[dict[str, Any]]:
     """The rows of `plate_spaces`. A space of one plate has no graph."""
+    if len(space.plate_ids) > MANY:
+        LOG.info(f"{space.name}: finding clusters among {len(space.plate_ids)} plates")
     clusters = find_clusters(space.unit)
     rows: list[dict[str, Any]] = [
         {
@@ -109,7 +116,7 @@ def _shape_of(space: Space, graph: Graph | None, own: pl.DataFrame, registry: Re
     identity = registry.instruments[space.name].identity if space.is_embedding else None
     dimension = intrinsic_dimension(graph.cosines) if graph else float("nan")
     labels = own["cluster"].fill_null(LEFT_OUT).to_numpy()
-    stability = np.array([*clusters_of_resamples(space.unit, labels)] or [np.nan])
+    stability = np.array([*_stability_of(space, labels)] or [np.nan])
     return {
         "space": space.name,
         "kind": "embedding" if space.is_embedding else "colour",
@@ -128,6 +135,14 @@ def _shape_of(space: Space, graph: Graph | None, own: pl.DataFrame, registry: Re
         "commercial_use": identity.commercial_use if identity else "yes",
         "inputs_sha256": space.inputs_sha256,
     }
+
+
+def _stability_of(space: Space, labels: np.ndarray) -> Iterator[float]:
+    """The indices of `clusters_of_resamples`, with a line about each where it takes long."""
+    for number, index in enumerate(clusters_of_resamples(space.unit, labels), start=1):
+        if len(labels) > MANY:
+            LOG.info(f"{space.name}: clusters of resample {number} of {RESAMPLES_OF_MANY} found")
+        yield index
 
 
 def _known(value: float | np.floating) -> float | None:

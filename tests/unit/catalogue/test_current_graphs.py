@@ -71,6 +71,10 @@ def behind():
         yield connection
 
 
+def largest_cosine(connection: duckdb.DuckDBPyConnection, k: int) -> float:
+    return connection.sql(f"SELECT max(cosine) FROM nearest('plate-001', 'embedder', {k})").fetchall()[0][0]
+
+
 def current(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [space for (space,) in connection.execute("FROM current_graphs").fetchall()]
 
@@ -94,12 +98,11 @@ def test_rows_and_the_order_of_copies_are_those_of_comparing_all(stored, behind,
 
 def test_the_graph_is_read_up_to_its_length_and_only_where_it_is_current():
     """Cosines of these graphs are 2 too small, so that it is seen which are read."""
-    most = "SELECT max(cosine) FROM nearest('plate-001', 'embedder', {})"
     with made(shift=2) as connection:
-        assert connection.execute(most.format(MOST_NEIGHBOURS)).fetchone()[0] == pytest.approx(-1)
-        assert connection.execute(most.format(MOST_NEIGHBOURS + 1)).fetchone()[0] == pytest.approx(1)
+        assert largest_cosine(connection, MOST_NEIGHBOURS) == pytest.approx(-1)
+        assert largest_cosine(connection, MOST_NEIGHBOURS + 1) == pytest.approx(1)
     with made(shift=2, newer_runs=("plate-040",)) as connection:
-        assert connection.execute(most.format(MOST_NEIGHBOURS)).fetchone()[0] == pytest.approx(1)
+        assert largest_cosine(connection, MOST_NEIGHBOURS) == pytest.approx(1)
 
 
 def test_arguments_may_come_from_another_table(stored, behind):

@@ -1,5 +1,6 @@
 """What the ledgers of topology say of given vectors, and when they are built anew."""
 
+import logging
 import math
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 from polars.testing import assert_frame_equal
 from support.made_spaces import MadeSpaces, drawn_vectors, plate_names
 
+from atlas_assets.graph.ledgers import told_by_ledgers
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger, write_ledger
 from atlas_resources.ledgers.topology import coordinates, neighbours, shapes
 from atlas_resources.ledgers.topology.spaces import COLOUR
+from atlas_resources.measures.spaces import structure
 from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.topology.agreement import AGREEMENT
@@ -187,6 +190,22 @@ class TestPlates:
         assert space["cluster_stability"] == pytest.approx(1)
         exemplars = built["plate_spaces"].filter("is_exemplar")
         assert exemplars["cluster"].sort().to_list() == [0, 1]
+
+    def test_a_long_search_for_clusters_says_how_far_it_is(self, tmp_path: Path, monkeypatch):
+        for module in (shapes, structure):
+            monkeypatch.setattr(module, "MANY", 31)
+        drawing = np.random.default_rng(4)
+        rows = {name: [float(number < 20), float(number >= 20), *(0.05 * drawing.normal(size=4))]
+                for number, name in enumerate(plate_names(32))}  # fmt: skip
+        told: list[tuple[int, str]] = []
+        with told_by_ledgers(lambda level, text: told.append((level, text))):
+            MadeSpaces(tmp_path, {"one": rows}).build("neighbours", "plate_spaces", "spaces")
+        assert [text for _, text in told] == [
+            "one: finding clusters among 32 plates",
+            *(f"one: clusters of resample {number} of 5 found" for number in range(1, 6)),
+        ]
+        assert {level for level, _ in told} == {logging.INFO}
+        assert not logging.getLogger("atlas_resources.ledgers").isEnabledFor(logging.INFO)
 
 
 class TestCopies:
