@@ -23,7 +23,7 @@ from atlas_assets.graph.dagster_internals import (
 )
 from atlas_assets.graph.groundwork import KEYS
 from atlas_assets.graph.instruments import asset_key, weights_missing
-from atlas_assets.graph.ledgers import LEDGER_KEYS
+from atlas_assets.graph.ledgers import LEDGER_KEYS, told_by_ledgers
 from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
 from atlas_assets.graph.plate_step.checks import CHECK_NAME as PLATE_CHECK
 from atlas_assets.graph.plates import MANIFEST_KEY, report_registered
@@ -143,7 +143,7 @@ def materialize(
         ValueError: the selection is invalid or matches no asset, a plate is unknown, or there are no plates.
     """
     wanted = _require_plates(dataset, instance, plate_ids)
-    with TerminalProgress(console) as progress:
+    with TerminalProgress(console) as progress, told_by_ledgers(progress.tell):
         handler = _ProgressHandler(progress, len(wanted))
         job, graph = _job(registry, dataset, handler)
         selected = _select(registry, graph, selection)
