@@ -8,7 +8,7 @@ from support.made_reproductions import edit_rows, result_path, run_of, write_rep
 from support.made_results import build_ledgers, reseal, run_instrument
 
 from atlas_resources.catalogue.build import build_catalogue, connect
-from atlas_resources.export.ledgers import export_ledgers
+from atlas_resources.export.tables.ledgers import export_ledgers
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.reproductions.build import build_reproductions

@@ -11,7 +11,7 @@ from support.fake_instruments import EMBEDDER, READER, fake_registry, fake_spec,
 from support.made_datasets import draw_scan
 from support.made_results import GivenRows, GivenVectors, build_ledgers, measure, measure_groundwork
 
-from atlas_resources.export.prov import ENDS, PREFIXES, export_prov, prov_document
+from atlas_resources.export.provenance.prov import ENDS, PREFIXES, export_prov, prov_document
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans

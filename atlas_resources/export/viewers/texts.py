@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from atlas_resources.export.annotations import IIIF_CONTEXT, PlatePage, box_selector, outline, svg_selector
+from atlas_resources.export.viewers.annotations import IIIF_CONTEXT, PlatePage, box_selector, outline, svg_selector
 from atlas_resources.instruments.texts.keywords import keywords_of
 
 MOTIVATIONS: Mapping[str, str] = MappingProxyType(

@@ -11,8 +11,8 @@ import typer
 from atlas_assets.cli.output import console, counted, fail, warn
 
 if TYPE_CHECKING:
-    from atlas_resources.export.ledgers import LeftOutPlate
     from atlas_resources.export.left_out import LeftOut
+    from atlas_resources.export.tables.ledgers import LeftOutPlate
 
 
 def export(
@@ -27,7 +27,7 @@ def export(
     that of the scan: a plate is left out whose licence forbids commercial use, does not say, or is not stated, or that
     is tagged no-AI. What is left out is reported with the reason, and in LICENCES.txt per plate.
     """
-    from atlas_resources.export.ledgers import LICENCES_NAME, export_ledgers, plates_left_out
+    from atlas_resources.export.tables.ledgers import LICENCES_NAME, export_ledgers, plates_left_out
     from atlas_resources.plates.dataset import Dataset, dataset_root
 
     try:
@@ -76,9 +76,9 @@ def export_regions(
     polygons have their texts alone; to make polygons: atlas run 'key:"regions/otsu_luma/polygons"', then
     atlas run @ledgers
     """
-    from atlas_resources.export.ledgers import plates_left_out
-    from atlas_resources.export.regions import export_regions as write_regions
-    from atlas_resources.export.regions import find_publishable, no_polygons
+    from atlas_resources.export.tables.ledgers import plates_left_out
+    from atlas_resources.export.viewers.regions import export_regions as write_regions
+    from atlas_resources.export.viewers.regions import find_publishable, no_polygons
     from atlas_resources.plates.dataset import Dataset, dataset_root
 
     try:
@@ -106,7 +106,7 @@ def export_sqlite(
     import duckdb
 
     from atlas_resources.catalogue.build import connect
-    from atlas_resources.export.sqlite import export_sqlite as write_sqlite
+    from atlas_resources.export.tables.sqlite import export_sqlite as write_sqlite
     from atlas_resources.plates.dataset import Dataset, dataset_root
 
     dataset = Dataset(dataset_root())
@@ -136,7 +136,7 @@ def export_prov(
     Back from the sealed files to scans, weights, prompts, environments and the commit of the code, with the digests
     that were recorded. Give one of --plate and --run.
     """
-    from atlas_resources.export.prov import export_prov as write_prov
+    from atlas_resources.export.provenance.prov import export_prov as write_prov
     from atlas_resources.plates.dataset import Dataset, dataset_root
 
     try:

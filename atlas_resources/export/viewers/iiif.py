@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from atlas_resources.export.annotations import IIIF_CONTEXT, PlatePage
+from atlas_resources.export.viewers.annotations import IIIF_CONTEXT, PlatePage
 from atlas_resources.plates.rights.uris import rights_uri
 
 RIGHTS_WORDS = ("licen", "rights", "copyright")

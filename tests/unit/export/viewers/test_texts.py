@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from support.annotation_rules import faults
 
-from atlas_resources.export.annotations import PlatePage
-from atlas_resources.export.texts import LABELS, MOTIVATIONS, OUTLINE, is_published, text_pages, with_outlines
+from atlas_resources.export.viewers.annotations import PlatePage
+from atlas_resources.export.viewers.texts import LABELS, MOTIVATIONS, OUTLINE, is_published, text_pages, with_outlines
 from atlas_resources.instruments.spec.output import TextOutput
 from atlas_resources.tables.ledgers import MODELS
 from atlas_resources.tables.results import INSTRUMENT_TABLES

@@ -13,7 +13,7 @@ from support.fake_regions import KEPT, PALETTE, POLYGONS, region_registry
 from support.made_datasets import make_dataset
 from support.made_results import build_ledgers, run_instrument
 
-from atlas_resources.export.annotations import (
+from atlas_resources.export.viewers.annotations import (
     PlatePage,
     PublishedRegion,
     annotation_page,
@@ -21,8 +21,8 @@ from atlas_resources.export.annotations import (
     outline,
     svg_selector,
 )
-from atlas_resources.export.iiif import iiif_manifest
-from atlas_resources.export.regions import export_regions, find_publishable
+from atlas_resources.export.viewers.iiif import iiif_manifest
+from atlas_resources.export.viewers.regions import export_regions, find_publishable
 from atlas_resources.measures.masks.outlines import fill_outline, trace_outline
 
 PAGE = PlatePage("plate-001", "A ring", 90, 60, "https://example.org/plates/plate-001", "Public domain")

@@ -9,10 +9,10 @@ from support.licensed import license_plates
 from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
 from typer.testing import CliRunner
 
-from atlas_assets.cli.export import export
+from atlas_assets.cli.exports.commands import export
 from atlas_resources.catalogue.build import build_catalogue, connect
-from atlas_resources.export.ledgers import export_ledgers, plates_left_out
 from atlas_resources.export.left_out import LeftOut
+from atlas_resources.export.tables.ledgers import export_ledgers, plates_left_out
 from atlas_resources.instruments.spec.spec import Licence
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.tables.ledgers import LEDGERS, MODELS

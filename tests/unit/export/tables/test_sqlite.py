@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from atlas_assets.cli.app import app
 from atlas_resources.catalogue.build import build_catalogue, connect
-from atlas_resources.export.sqlite import export_sqlite
+from atlas_resources.export.tables.sqlite import export_sqlite
 from atlas_resources.plates.dataset import Dataset
 
 

@@ -10,17 +10,17 @@ from typing import Any
 import polars as pl
 
 from atlas_resources.export._destination import require_outside
-from atlas_resources.export.annotations import (
+from atlas_resources.export.left_out import LeftOut, count_left_out
+from atlas_resources.export.tables.ledgers import require_present_entries
+from atlas_resources.export.viewers.annotations import (
     REGIONS_NAME,
     PlatePage,
     PublishedRegion,
     annotation_page,
     feature_collection,
 )
-from atlas_resources.export.iiif import iiif_manifest
-from atlas_resources.export.ledgers import require_present_entries
-from atlas_resources.export.left_out import LeftOut, count_left_out
-from atlas_resources.export.texts import LABELS, is_published, text_pages, with_outlines, with_people
+from atlas_resources.export.viewers.iiif import iiif_manifest
+from atlas_resources.export.viewers.texts import LABELS, is_published, text_pages, with_outlines, with_people
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.terms import allowed_rows, withheld_plates, withheld_rows
