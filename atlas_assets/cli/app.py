@@ -11,7 +11,9 @@ from atlas_assets.cli.comparison.compare import compare
 from atlas_assets.cli.comparison.similar import similar
 from atlas_assets.cli.demo import demo
 from atlas_assets.cli.dictionary.command import dictionary
-from atlas_assets.cli.exports.commands import export, export_prov, export_regions, export_sqlite
+from atlas_assets.cli.exports.provenance import export_prov
+from atlas_assets.cli.exports.tables import export, export_sqlite
+from atlas_assets.cli.exports.viewers import export_regions
 from atlas_assets.cli.init import init
 from atlas_assets.cli.models.derive import models_derive
 from atlas_assets.cli.models.golden import models_golden

@@ -10,8 +10,7 @@ from typing import Any
 import polars as pl
 
 from atlas_resources.export._destination import require_outside
-from atlas_resources.export.left_out import LeftOut, count_left_out
-from atlas_resources.export.tables.ledgers import require_present_entries
+from atlas_resources.export.left_out import LeftOut, count_left_out, require_present_entries
 from atlas_resources.export.viewers.annotations import (
     REGIONS_NAME,
     PlatePage,

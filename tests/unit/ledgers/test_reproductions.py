@@ -110,7 +110,7 @@ def test_a_commercial_export_has_only_reproductions_of_runs_that_may_be_used(rep
     license_plates(reproduced, "CC0")
     license_plates(reproduced, "CC BY-NC 4.0", "plate-001")
     rebuild(reproduced, registry)
-    written, _ = export_ledgers(reproduced, tmp_path / "out", commercial=True)
+    written = export_ledgers(reproduced, tmp_path / "out", commercial=True).files
     assert {one.path.stem for one in written} == LEDGERS.keys()
     exported = pl.read_parquet(tmp_path / "out" / "reproductions.parquet")
     assert exported["plate_id"].to_list() == ["plate-002", "plate-002", "plate-003", "plate-004", "plate-005"]

@@ -17,7 +17,7 @@ from support.made_results import build_ledgers, measure, run_instrument
 from support.made_specs import project_spec
 from typer.testing import CliRunner
 
-from atlas_assets.cli.exports.commands import export_regions as export_command
+from atlas_assets.cli.exports.viewers import export_regions as export_command
 from atlas_assets.roles.text.answering import AnsweringWork
 from atlas_assets.roles.text.reading import ReadingWork
 from atlas_resources.export.viewers.regions import WrittenPlate, export_regions, find_publishable
