@@ -8,7 +8,8 @@ CONTEXT = "http://iiif.io/api/presentation/3/context.json"
 TERMS: dict[str, tuple[set[str], set[str]]] = {
     "AnnotationPage": ({"@context", "id", "type", "items"}, {"label"}),
     "Annotation": ({"id", "type", "target"}, {"motivation", "generator", "body"}),
-    "TextualBody": ({"type", "value"}, {"purpose", "format", "language"}),
+    "TextualBody": ({"type", "value"}, {"purpose", "format", "language", "creator"}),
+    "Person": ({"type", "name"}, set()),
     "Software": ({"type", "name"}, set()),
     "SpecificResource": ({"type", "source"}, {"selector"}),
     "SvgSelector": ({"type", "value"}, set()),

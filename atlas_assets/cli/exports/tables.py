@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from atlas_assets.cli.exports.saying import say_all_left_out
+from atlas_assets.cli.exports.saying import say_left_out
 from atlas_assets.cli.output import console, counted, fail
 
 
@@ -39,12 +39,12 @@ def export(
     for file in done.files:
         console.print(f"{file.path}: {counted(file.rows, 'row')}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"{folder / CROISSANT_NAME}: what they are", markup=False, highlight=False, soft_wrap=True)
-    say_all_left_out(done.withdrawn, done.left_out, done.plates)
+    say_left_out(done.sentences)
     if done.plates:
         path = folder / LICENCES_NAME
         line = f"{path} names each plate that was left out, and why. Correct a licence: atlas plates update FILE"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if commercial and not done.left_out and not done.plates:
+    if commercial and not done.sentences:
         console.print("nothing was left out: every row's licence allows commercial use", highlight=False)
 
 

@@ -25,10 +25,12 @@ def export_regions(
     annotations, marked as machine-made. Coordinates are pixels of the upright source: x right, y down. Plates without
     polygons have their texts alone; to make polygons: atlas run 'key:"regions/otsu_luma/polygons"', then
     atlas run @ledgers
+
+    What people rejected is left out, and what they corrected is shown beside the machine's words, with their name.
+    collection.json is a IIIF collection of all plates, which says what was left out.
     """
-    from atlas_resources.export.tables.ledgers import plates_left_out
+    from atlas_resources.export.viewers.regions import earlier_plates, find_publishable, no_polygons
     from atlas_resources.export.viewers.regions import export_regions as write_regions
-    from atlas_resources.export.viewers.regions import find_publishable, no_polygons
     from atlas_resources.plates.dataset import Dataset, dataset_root
 
     try:
@@ -42,4 +44,6 @@ def export_regions(
         raise fail(str(error)) from None
     if not found.has_polygons:
         warn(no_polygons(dataset, segmenter))
-    say_left_out(found.left_out, plates_left_out(dataset) if commercial else [])
+    for earlier in earlier_plates(folder, found):
+        warn(f"{earlier}: of an earlier export, and not in this one. Remove it if it is no longer to be served")
+    say_left_out(found.sentences)

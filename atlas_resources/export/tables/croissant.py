@@ -117,8 +117,8 @@ def croissant_document(files: Sequence[DescribedFile], about: About, unit_of: Un
         "description": "Measurements of scanned plates by pinned models, a Parquet file per table. Every row names the "
         f"sealed run that it comes from. {gone}",
         "url": f"urn:sha256:{digest}",
-        "citeAs": f"Atlas ledgers of {kept[PLATES.name].height} plates, exported {about.exported_at:%Y-%m-%d} with Atlas "
-        f"{about.project_version}. urn:sha256:{digest}",
+        "citeAs": f"Atlas ledgers of {kept[PLATES.name].height} plates, exported {about.exported_at:%Y-%m-%d} "
+        f"with Atlas {about.project_version}. urn:sha256:{digest}",
         "version": f"{about.project_version}+{digest[:12]}",
         "license": licences(kept),
         "creator": {"@type": "sc:Person", "name": about.creator},

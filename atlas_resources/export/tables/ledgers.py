@@ -68,6 +68,12 @@ class Exported:
     plates: list[LeftOutPlate]
     withdrawn: Withdrawn
 
+    @property
+    def sentences(self) -> list[str]:
+        """What is left out, and why, a line each."""
+        by_terms = (one.sentence for one in self.left_out)
+        return [*self.withdrawn.sentences, *plate_sentences(self.plates), *by_terms]
+
 
 def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame], list[LeftOut]]:
     """The ledgers without the rows that may not be used commercially, and what was left out of them.
@@ -174,18 +180,17 @@ def export_ledgers(
     else:
         (folder / LICENCES_NAME).unlink(missing_ok=True)  # of an earlier export, which had other rows
     files = [_write(folder, LEDGERS[name], rows) for name, rows in ledgers.items()]
-    said = [*withdrawn.sentences, *plate_sentences(plates), *(one.sentence for one in left_out)]
+    exported = Exported([Written(folder / file.name, file.rows.height) for file in files], left_out, plates, withdrawn)
     about = About(
         creator=creator or this_person(None).name,
         exported_at=datetime.now(UTC),
         project_version=importlib.metadata.version("atlas-plates"),
-        left_out=said,
+        left_out=exported.sentences,
         notices=notices,
     )
-    described = croissant_document(files, about, unit_of)
-    content = json.dumps(described, ensure_ascii=False, indent=1) + "\n"
-    write_bytes_atomically(folder / CROISSANT_NAME, content.encode())
-    return Exported([Written(folder / file.name, file.rows.height) for file in files], left_out, plates, withdrawn)
+    described = json.dumps(croissant_document(files, about, unit_of), ensure_ascii=False, indent=1) + "\n"
+    write_bytes_atomically(folder / CROISSANT_NAME, described.encode())
+    return exported
 
 
 def _write(folder: Path, table: Table, rows: pl.DataFrame) -> DescribedFile:

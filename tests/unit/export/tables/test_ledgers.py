@@ -174,7 +174,7 @@ def test_the_command_prints_what_it_wrote_and_left_out(ledgers, tmp_path, monkey
     assert result.exit_code == 0
     assert f"{tmp_path / 'out' / 'embeddings.parquet'}: 5 rows" in result.stdout
     assert (
-        "left out of embeddings: 5 rows of embedder_nc: its licence, CC-BY-NC-4.0, forbids commercial use"
+        "left out 5 rows of embedder_nc in embeddings: its licence, CC-BY-NC-4.0, forbids commercial use"
         in result.stdout
     )
 

@@ -78,9 +78,9 @@ class TestWebAnnotations:
         assert annotation["type"] == "Annotation"
         assert annotation["id"] == "https://example.org/plates/plate-001/annotations.json#mask-0001"
         assert annotation["target"]["source"] == iiif_manifest(PAGE, {})["items"][0]["id"]
-        assert annotation["generator"] == {"type": "Software", "name": "ring at 1"}
+        assert annotation["generator"] == {"type": "Software", "name": "ring at 1; machine-made"}
         assert annotation["body"][0]["value"] == "mask-0001"
-        assert annotation["body"][1]["value"] == "segmenter: ring\narea_px: 800"
+        assert annotation["body"][1]["value"] == "machine_made: true\nsegmenter: ring\narea_px: 800"
 
     def test_the_box_is_a_media_fragment_in_pixels(self):
         (annotation,) = annotation_page(PAGE, [ring_region()])["items"]

@@ -122,7 +122,7 @@ def test_the_command_says_what_it_wrote_what_has_no_polygons_and_what_it_left_ou
     assert f"{tmp_path / 'out' / 'plate-001' / 'manifest.json'}: 1 line of text, 1 answer\n" in found.stdout
     assert f"no polygons of {SEGMENTER}. Make them: atlas run" in found.stderr
     found = CliRunner().invoke(app, [str(tmp_path / "out"), "--segmenter", SEGMENTER, "--commercial"])
-    assert "left out of texts: 1 row of tagger: its licence, CC-BY-NC-4.0, forbids commercial use" in found.stdout
+    assert "left out 1 row of tagger in texts: its licence, CC-BY-NC-4.0, forbids commercial use" in found.stdout
 
 
 def test_a_segmenter_that_is_none_is_refused_in_spite_of_texts(dataset):
