@@ -83,11 +83,15 @@ def test_a_corrected_class_names_the_person_beside_the_machines(dataset, tmp_pat
     assert (person["value"], person["format"], person["purpose"]) == ("<b>moth</b>", "text/plain", "tagging")
     assert person["creator"] == {"type": "Person", "name": "Ada"}
     assert facts["value"].startswith("machine_made: true\n")
-    assert "class_name: bird" in facts["value"]
+    assert "class_name: printed" in facts["value"]
     assert facts["value"].endswith("corrected_class: <b>moth</b>\ncorrected_by: Ada")
     (feature,) = json.loads((tmp_path / "out" / "plate-001" / "regions.geojson").read_text())["features"]
     stated = feature["properties"]
-    assert (stated["class_name"], stated["corrected_class"], stated["corrected_by"]) == ("bird", "<b>moth</b>", "Ada")
+    assert (stated["class_name"], stated["corrected_class"], stated["corrected_by"]) == (
+        "printed",
+        "<b>moth</b>",
+        "Ada",
+    )
     (other,) = json.loads((tmp_path / "out" / "plate-002" / "regions.geojson").read_text())["features"]
     assert "corrected_class" not in other["properties"]
 
