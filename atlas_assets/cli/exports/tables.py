@@ -87,3 +87,34 @@ def export_sqlite(
     )
     command = f"datasette {shlex.quote(str(path))} --metadata {shlex.quote(f'{path}.metadata.json')}"
     console.print(f"browse it: {command}", markup=False, highlight=False, soft_wrap=True)
+
+
+def export_embeddings(
+    instrument: Annotated[str, typer.Argument(help="Embedding instrument, such as efficientnet_lite0.")],
+    file: Annotated[Path, typer.Argument(help="Parquet file to write, outside the dataset.")],
+    method: Annotated[
+        str | None, typer.Option(help="Method of the coordinates x and y; by default umap, or else the first by name.")
+    ] = None,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Leave out rows whose licence does not clearly allow commercial use.")
+    ] = False,
+) -> None:
+    """Write an instrument's vectors as a Parquet file that tools for vectors open: a row per plate.
+
+    With title, year, licence and vector, and where the dataset has them, coordinates and neighbours. Only current
+    vectors of whole plates are written, none that is withdrawn. What is left out is reported with the reason.
+    """
+    from atlas_resources.export.tables.embeddings import export_embeddings as write_embeddings
+    from atlas_resources.plates.dataset import Dataset, dataset_root
+
+    try:
+        done = write_embeddings(Dataset(dataset_root()), file, instrument, method=method, commercial=commercial)
+    except (LookupError, OSError, ValueError) as error:
+        raise fail(str(error)) from None
+    line = f"{file}: {counted(done.rows_count, 'plate')}, vectors of {done.vector_dim} numbers"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    say_left_out(done.left_out)
+    command = f"embedding-atlas {shlex.quote(str(file))} --text title --vector vector"
+    command += " --x x --y y" if done.method else ""
+    command += " --neighbors neighbors" if done.has_neighbours else ""
+    console.print(f"look at it: {command}", markup=False, highlight=False, soft_wrap=True)

@@ -4,7 +4,6 @@ https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html. Loaders such 
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from atlas_resources.export._licences import spdx_address
 from atlas_resources.tables.ledgers import MODELS, PLATES, RUNS
 from atlas_resources.tables.table import Column, Table
 
@@ -60,7 +60,6 @@ REFERENCES = {
     "foreground_instrument": (MODELS.name, "instrument"),
 }
 """The table and column that values of a column are from, if all of them are there."""
-SPDX_ID = re.compile(r"(?!LicenseRef-)[A-Za-z0-9.+-]+")
 
 UnitOf = Callable[[str, str], str | None]
 """The unit of a table's column, or of a field of it, such as `palette[].share`; None if it has none."""
@@ -142,8 +141,8 @@ def licences(tables: Mapping[str, pl.DataFrame]) -> list[str | dict[str, str]]:
 def _licence(text: str, whose: str) -> str | dict[str, str]:
     if text.startswith(("http://", "https://")):
         return text
-    if whose == "models" and text != "unknown" and SPDX_ID.fullmatch(text):
-        return f"https://spdx.org/licenses/{text}.html"
+    if whose == "models" and (address := spdx_address(text)):
+        return address
     return {"@type": "sc:CreativeWork", "name": text, "description": f"Licence of {whose}, as stated: {text}"}
 
 
@@ -177,7 +176,12 @@ def _record_set(file: DescribedFile, kept: Mapping[str, pl.DataFrame], unit_of: 
         if target := _reference(table, column, kept):
             field["references"] = {"field": {"@id": target}}
         fields.append(field)
-    found = {"@type": "cr:RecordSet", "@id": table.name, "name": table.name, "description": table.meaning}
+    found: dict[str, Any] = {
+        "@type": "cr:RecordSet",
+        "@id": table.name,
+        "name": table.name,
+        "description": table.meaning,
+    }
     if names_each_row(file.rows, table.order_by):
         found["key"] = [{"@id": f"{table.name}/{name}"} for name in table.order_by]
     return {**found, "field": fields}

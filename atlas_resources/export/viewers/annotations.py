@@ -112,7 +112,7 @@ def _annotation(page: PlatePage, region: PublishedRegion) -> dict[str, Any]:
     return {
         "id": f"{page.url}/{REGIONS_NAME}#{region.segment_id}",
         "type": "Annotation",
-        "motivation": "tagging",
+        "motivation": ["tagging", "describing"],
         "generator": {"type": "Software", "name": f"{region.generator}; machine-made"},
         "body": [
             {"type": "TextualBody", "purpose": "tagging", "format": "text/plain", "value": region.segment_id},
