@@ -32,6 +32,7 @@ def export_prov(
 def export_crate(
     run: Annotated[str, typer.Argument(help="Run, such as run-20261129-125127Z-4dcff775.")],
     path: Annotated[Path, typer.Argument(help="New folder, or file ending with .zip, outside the dataset.")],
+    *,
     scans: Annotated[bool, typer.Option("--scans", help="Copy the scans into the crate too.")] = False,
     commercial: Annotated[
         bool, typer.Option("--commercial", help="Leave out results whose licence does not clearly allow it.")

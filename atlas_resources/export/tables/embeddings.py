@@ -150,7 +150,7 @@ def _coordinates(dataset: Dataset, instrument: str, method: str | None) -> tuple
 
 
 def _neighbours(plate_ids: pl.Series, neighbours: pl.DataFrame) -> pl.Series | None:
-    """The neighbours of each plate that are in the file: their row numbers from 0, and 1 - cosine, the nearest first."""
+    """The neighbours of each plate that are in the file, the nearest first: row numbers from 0, and 1 - cosine."""
     if neighbours.is_empty():
         return None
     numbers = pl.DataFrame({"neighbour_id": plate_ids, "number": range(plate_ids.len())})
