@@ -13,20 +13,24 @@ def export_prov(
     file: Annotated[Path, typer.Argument(help="File to write, outside the dataset, such as plate-001.prov.json.")],
     plate: Annotated[str | None, typer.Option(help="Plate: its groundwork and every run of it.")] = None,
     run: Annotated[str | None, typer.Option(help="Run: what it sealed of every plate.")] = None,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Leave out results whose licence does not clearly allow it.")
+    ] = False,
 ) -> None:
     """Write what a plate or a run was made from as PROV-JSON, the W3C's form of provenance.
 
     Back from the sealed files to scans, weights, prompts, environments and the commit of the code, with the digests
-    that were recorded. Give one of --plate and --run.
+    that were recorded. Give one of --plate and --run. Withdrawn plates and results are left out.
     """
     from atlas_resources.export.provenance.prov import export_prov as write_prov
     from atlas_resources.plates.dataset import Dataset, dataset_root
 
     try:
-        edges_count = write_prov(Dataset(dataset_root()), file, plate_id=plate, run_id=run)
+        done = write_prov(Dataset(dataset_root()), file, plate_id=plate, run_id=run, commercial=commercial)
     except (LookupError, OSError, ValueError) as error:
         raise fail(str(error)) from None
-    console.print(f"{file}: {counted(edges_count, 'relation')}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{file}: {counted(done.edges_count, 'relation')}", markup=False, highlight=False, soft_wrap=True)
+    say_left_out(done.left_out)
 
 
 def export_crate(

@@ -64,18 +64,23 @@ def export_sqlite(
     """Copy the catalogue into a SQLite file, to be browsed without SQL and without a network.
 
     Tables and views become tables, linked by plate. Vectors, masks and histograms are left out; nested values are JSON.
+    So are rows of withdrawn plates and runs. No licence is looked at: see the columns `commercial_use`.
     `FILE.metadata.json`, written next to it, has the meaning of every table and column for Datasette.
     """
     import duckdb
 
     from atlas_resources.catalogue.build import connect
+    from atlas_resources.export.left_out import withdrawn_from
     from atlas_resources.export.tables.sqlite import export_sqlite as write_sqlite
+    from atlas_resources.ledgers.parquet import read_ledger
     from atlas_resources.plates.dataset import Dataset, dataset_root
+    from atlas_resources.tables.ledgers import PLATES, RUNS
 
     dataset = Dataset(dataset_root())
     try:
         with connect(dataset) as catalogue:
             counts = write_sqlite(dataset, catalogue, path)
+        gone = withdrawn_from({table.name: read_ledger(dataset, table) for table in (PLATES, RUNS)})
     except (FileNotFoundError, ValueError, duckdb.Error) as error:
         raise fail(str(error)) from None
     rows = sum(count for _, count in counts)
@@ -85,6 +90,7 @@ def export_sqlite(
         highlight=False,
         soft_wrap=True,
     )
+    say_left_out(gone.sentences)
     command = f"datasette {shlex.quote(str(path))} --metadata {shlex.quote(f'{path}.metadata.json')}"
     console.print(f"browse it: {command}", markup=False, highlight=False, soft_wrap=True)
 
