@@ -11,7 +11,9 @@ from atlas_assets.cli.comparison.compare import compare
 from atlas_assets.cli.comparison.similar import similar
 from atlas_assets.cli.demo import demo
 from atlas_assets.cli.dictionary.command import dictionary
-from atlas_assets.cli.export import export, export_prov, export_regions, export_sqlite
+from atlas_assets.cli.exports.provenance import export_crate, export_openlineage, export_prov
+from atlas_assets.cli.exports.tables import export, export_embeddings, export_sqlite
+from atlas_assets.cli.exports.viewers import export_regions
 from atlas_assets.cli.init import init
 from atlas_assets.cli.models.derive import models_derive
 from atlas_assets.cli.models.golden import models_golden
@@ -97,7 +99,10 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "export", export),
     (app, "export-regions", export_regions),
     (app, "export-sqlite", export_sqlite),
+    (app, "export-embeddings", export_embeddings),
     (app, "export-prov", export_prov),
+    (app, "export-crate", export_crate),
+    (app, "export-openlineage", export_openlineage),
     (app, "ui", ui),
     (app, "init", init),
     (app, "demo", demo),

@@ -17,10 +17,10 @@ from support.made_results import build_ledgers, measure, run_instrument
 from support.made_specs import project_spec
 from typer.testing import CliRunner
 
-from atlas_assets.cli.export import export_regions as export_command
+from atlas_assets.cli.exports.viewers import export_regions as export_command
 from atlas_assets.roles.text.answering import AnsweringWork
 from atlas_assets.roles.text.reading import ReadingWork
-from atlas_resources.export.regions import WrittenPlate, export_regions, find_publishable
+from atlas_resources.export.viewers.regions import WrittenPlate, export_regions, find_publishable
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.spec import Licence
 from atlas_resources.models.protocols import TextLine
@@ -122,7 +122,7 @@ def test_the_command_says_what_it_wrote_what_has_no_polygons_and_what_it_left_ou
     assert f"{tmp_path / 'out' / 'plate-001' / 'manifest.json'}: 1 line of text, 1 answer\n" in found.stdout
     assert f"no polygons of {SEGMENTER}. Make them: atlas run" in found.stderr
     found = CliRunner().invoke(app, [str(tmp_path / "out"), "--segmenter", SEGMENTER, "--commercial"])
-    assert "left out of texts: 1 row of tagger: its licence, CC-BY-NC-4.0, forbids commercial use" in found.stdout
+    assert "left out 1 row of tagger in texts: its licence, CC-BY-NC-4.0, forbids commercial use" in found.stdout
 
 
 def test_a_segmenter_that_is_none_is_refused_in_spite_of_texts(dataset):

@@ -5,6 +5,7 @@ The form is that of the W3C Member Submission "The PROV-JSON Serialization", 24 
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,11 +13,18 @@ from urllib.parse import quote
 import polars as pl
 
 from atlas_resources.export._destination import require_outside
+from atlas_resources.export.left_out import (
+    count_left_out,
+    require_present_entries,
+    withdrawn_from,
+    without_withdrawn,
+)
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.lineage.closure import made_from
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger
+from atlas_resources.ledgers.terms import withheld_plates, withheld_rows
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.tables.ledgers import LINEAGE, PLATES, RUNS
+from atlas_resources.tables.ledgers import LINEAGE, MODELS, PLATES, RUNS
 
 Attributes = dict[str, Any]
 
@@ -34,7 +42,22 @@ ENDS = {
 COLLECTIONS = {"weights_set", "prompt_set"}
 
 
-def export_prov(dataset: Dataset, path: Path, *, plate_id: str | None = None, run_id: str | None = None) -> int:
+@dataclass(frozen=True)
+class WrittenProv:
+    """How many edges were written, and what was left out, a line each."""
+
+    edges_count: int
+    left_out: list[str]
+
+
+def export_prov(
+    dataset: Dataset,
+    path: Path,
+    *,
+    plate_id: str | None = None,
+    run_id: str | None = None,
+    commercial: bool = False,
+) -> WrittenProv:
     """Writes the provenance of a plate or of a run to a file, atomically.
 
     Args:
@@ -42,29 +65,54 @@ def export_prov(dataset: Dataset, path: Path, *, plate_id: str | None = None, ru
         path: the file, outside the dataset.
         plate_id: the plate; all its groundwork and runs, failed and older ones too.
         run_id: the run; what it sealed of every plate.
-
-    Returns:
-        How many edges were written.
+        commercial: leave out results that are not known to allow commercial use.
 
     Raises:
         FileNotFoundError: there is no ledger of lineage.
-        LookupError: the ledger has no such plate or run, or not one of the two is given.
-        ValueError: the file is inside the dataset.
+        LookupError: the ledger has no such plate or run, or nothing of it may leave, or not one of the two is given.
+        ValueError: the file is inside the dataset, or the ledgers are behind the withdrawals or tags.
     """
     require_outside(dataset, path)
     if not ledger_path(dataset, LINEAGE).is_file():
         raise FileNotFoundError(f"{ledger_path(dataset, LINEAGE)}: expected a ledger, found none. Build it: atlas run")
     if (plate_id is None) == (run_id is None):
         raise LookupError("expected a plate or a run, and not both")
+    require_present_entries(dataset)
     lineage = read_ledger(dataset, LINEAGE)
     own = lineage.filter(plate_id=plate_id) if plate_id else lineage.filter(run_id=run_id)
     if own.is_empty():
         what = f"plate {plate_id}" if plate_id else f"run {run_id}"
         raise LookupError(f"{dataset.ledger_dir}: no provenance of {what}. Fix: atlas run @ledgers, if it was measured")
-    edges = made_from(own, lineage)
-    document = prov_document(edges, read_ledger(dataset, RUNS), read_ledger(dataset, PLATES))
+    runs, plates = read_ledger(dataset, RUNS), read_ledger(dataset, PLATES)
+    kept, left_out = _leaving(own, runs, plates, read_ledger(dataset, MODELS) if commercial else None)
+    if kept.is_empty():
+        raise LookupError(f"nothing of {plate_id or run_id} may leave. Left out: {'; '.join(left_out)}")
+    edges = made_from(kept, lineage)
+    document = prov_document(edges, runs, plates)
     write_bytes_atomically(path, (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
-    return edges.height
+    return WrittenProv(edges.height, left_out)
+
+
+def _leaving(
+    own: pl.DataFrame, runs: pl.DataFrame, plates: pl.DataFrame, models: pl.DataFrame | None
+) -> tuple[pl.DataFrame, list[str]]:
+    """The edges that may leave, and what is left out. Without models, no terms are looked at."""
+    of_own = own.select("run_id", "plate_id").unique()
+    asked = {
+        PLATES.name: plates.join(of_own, on="plate_id", how="semi"),
+        RUNS.name: runs.join(of_own, on=["run_id", "plate_id"], how="semi"),
+    }
+    present = without_withdrawn({**asked, LINEAGE.name: own})
+    left_out, kept = withdrawn_from(asked).sentences, present[LINEAGE.name]
+    if models is not None:
+        withheld = withheld_plates(present[PLATES.name])
+        if withheld.height:
+            left_out.append(f"{withheld.height} plates by the licences of their scans")
+        usable = present[RUNS.name].join(withheld, on="plate_id", how="anti")
+        gone = withheld_rows(usable, models, plates)
+        left_out += [one.sentence for one in count_left_out(RUNS.name, gone, models)]
+        kept = kept.join(withheld, on="plate_id", how="anti").join(gone, on=["run_id", "plate_id"], how="anti")
+    return kept, left_out
 
 
 def prov_document(edges: pl.DataFrame, runs: pl.DataFrame, plates: pl.DataFrame) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from atlas_resources.export.annotations import IIIF_CONTEXT, PlatePage, box_selector, outline, svg_selector
+from atlas_resources.export.viewers.annotations import IIIF_CONTEXT, PlatePage, box_selector, outline, svg_selector
+from atlas_resources.export.viewers.people import PART
 from atlas_resources.instruments.texts.keywords import keywords_of
 
 MOTIVATIONS: Mapping[str, str] = MappingProxyType(
@@ -44,8 +45,6 @@ FACTS = (
     "prompt_id", "prompt_sha256", "score", "script", "attempt", "server_sha256", "attested_by", "licence",
     "commercial_use", "run_id",
 )  # fmt: skip
-PART = r"-region-\d+$"
-"""End of the id of a part of an answer."""
 OUTLINE = "outline"
 """Column with the polygons of the segment that was shown, GeoJSON; null if there are none."""
 
@@ -62,34 +61,6 @@ def is_published() -> pl.Expr:
         & pl.col("form").is_in(list(MOTIVATIONS))  # a ranking orders keywords that are tags already
         & ~(is_whole & has_parts)
     )
-
-
-def with_people(texts: pl.DataFrame, tags: pl.DataFrame) -> pl.DataFrame:
-    """The texts without those that people rejected, with what they corrected: `corrected` and `judged_by`, else null.
-
-    The newest judgement of a text counts, by whomever. Parts of a rejected text are left out too.
-
-    Args:
-        texts: rows of `texts` that are published.
-        tags: the ledger of people's judgements.
-    """
-    keys = ["plate_id", "run_id", "text_id"]
-    is_verdict = pl.col("is_latest") & (pl.col("target_table") == "texts") & (pl.col("judgement") != "tag")
-    newest = (
-        tags.filter(is_verdict)
-        .sort("number", "position")
-        .select("plate_id", "run_id", pl.col("row_id").alias("text_id"), "judgement", "corrected", "person")
-        .unique(keys, keep="last")
-    )
-    rejected = newest.filter(judgement="rejected").select(keys)
-    whole = texts.with_columns(pl.col("text_id").str.replace(PART, "").alias("whole"))
-    kept = (
-        whole.join(rejected, left_on=["plate_id", "run_id", "whole"], right_on=keys, how="anti")
-        .drop("whole")
-        .join(rejected, on=keys, how="anti")
-    )
-    corrected = newest.filter(judgement="corrected").select(*keys, "corrected", pl.col("person").alias("judged_by"))
-    return kept.join(corrected, on=keys, how="left")
 
 
 def with_outlines(texts: pl.DataFrame, outlines: pl.DataFrame, models: pl.DataFrame) -> pl.DataFrame:
@@ -189,7 +160,7 @@ def _target(page: PlatePage, row: dict[str, Any]) -> str | dict[str, Any]:
     if row[OUTLINE] is not None:
         shape = outline(json.loads(row[OUTLINE])["coordinates"])
     else:
-        corners = " ".join(f"{x:g},{y:g}" for x, y in zip(numbers[::2], numbers[1::2], strict=True))
-        shape = f'<polygon points="{corners}"/>'
+        corners = list(zip(numbers[::2], numbers[1::2], strict=True))
+        shape = outline([[[*corners, corners[0]]]])  # a path, since Mirador draws no other element
     box = box_selector(row["x_min"], row["y_min"], row["x_max"], row["y_max"])
     return {"type": "SpecificResource", "source": page.canvas, "selector": [svg_selector(page, shape), box]}

@@ -14,7 +14,7 @@ MEDIA_FRAGMENTS = "http://www.w3.org/TR/media-frags/"
 # Of every IIIF file that is served by itself, https://iiif.io/api/presentation/3.0/#46-linked-data-context-and-extensions;
 # it has the terms of the Web Annotation data model.
 IIIF_CONTEXT = "http://iiif.io/api/presentation/3/context.json"
-REGIONS_NAME = "annotations.json"
+REGIONS_NAME, REGIONS_LABEL = "annotations.json", "Regions, drawn by a machine"
 PIXELS = "pixels of the upright source: x right, y down, pixel (0, 0) covering 0..1; not longitude and latitude"
 
 
@@ -56,6 +56,8 @@ class PublishedRegion:
         box: x_min, y_min, x_max, y_max; the last two exclusive.
         facts: instrument, digests, measures and licence, by name.
         generator: the model that drew it, and its revision.
+        corrected_class: the right class of it, by a person; None unless somebody corrected it.
+        corrected_by: who did.
     """
 
     segment_id: str
@@ -63,6 +65,16 @@ class PublishedRegion:
     box: tuple[int, int, int, int]
     facts: dict[str, Any]
     generator: str
+    corrected_class: str | None = None
+    corrected_by: str | None = None
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The facts, that a machine made it, and what a person corrected."""
+        stated = {"machine_made": True, **self.facts}
+        if self.corrected_class is not None:
+            stated |= {"corrected_class": self.corrected_class, "corrected_by": self.corrected_by}
+        return stated
 
 
 def feature_collection(page: PlatePage, regions: Sequence[PublishedRegion]) -> dict[str, Any]:
@@ -77,7 +89,7 @@ def feature_collection(page: PlatePage, regions: Sequence[PublishedRegion]) -> d
                 "id": f"{page.plate_id}/{region.segment_id}",
                 "bbox": list(region.box),
                 "geometry": {"type": "MultiPolygon", "coordinates": region.polygons},
-                "properties": {"segment_id": region.segment_id, **region.facts},
+                "properties": {"segment_id": region.segment_id, "generator": region.generator, **region.stated},
             }
             for region in regions
         ],
@@ -90,21 +102,22 @@ def annotation_page(page: PlatePage, regions: Sequence[PublishedRegion]) -> dict
         "@context": IIIF_CONTEXT,
         "id": f"{page.url}/{REGIONS_NAME}",
         "type": "AnnotationPage",
-        "label": {"en": ["Regions"]},
+        "label": {"en": [REGIONS_LABEL]},
         "items": [_annotation(page, region) for region in regions],
     }
 
 
 def _annotation(page: PlatePage, region: PublishedRegion) -> dict[str, Any]:
-    facts = "\n".join(f"{name}: {_text(value)}" for name, value in region.facts.items() if value is not None)
+    facts = "\n".join(f"{name}: {_text(value)}" for name, value in region.stated.items() if value is not None)
     return {
         "id": f"{page.url}/{REGIONS_NAME}#{region.segment_id}",
         "type": "Annotation",
-        "motivation": "tagging",
-        "generator": {"type": "Software", "name": region.generator},
+        "motivation": ["tagging", "describing"],
+        "generator": {"type": "Software", "name": f"{region.generator}; machine-made"},
         "body": [
             {"type": "TextualBody", "purpose": "tagging", "format": "text/plain", "value": region.segment_id},
             {"type": "TextualBody", "purpose": "describing", "format": "text/plain", "value": facts},
+            *_correction(region),
         ],
         "target": {
             "type": "SpecificResource",
@@ -112,6 +125,14 @@ def _annotation(page: PlatePage, region: PublishedRegion) -> dict[str, Any]:
             "selector": [svg_selector(page, outline(region.polygons)), box_selector(*region.box)],
         },
     }
+
+
+def _correction(region: PublishedRegion) -> list[dict[str, Any]]:
+    """The class that a person says is right, with the person as its creator."""
+    if region.corrected_class is None:
+        return []
+    body = {"type": "TextualBody", "purpose": "tagging", "format": "text/plain", "value": region.corrected_class}
+    return [{**body, "creator": {"type": "Person", "name": region.corrected_by}}]
 
 
 def _text(value: object) -> str:

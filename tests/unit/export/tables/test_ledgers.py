@@ -9,10 +9,10 @@ from support.licensed import license_plates
 from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
 from typer.testing import CliRunner
 
-from atlas_assets.cli.export import export
+from atlas_assets.cli.exports.tables import export
 from atlas_resources.catalogue.build import build_catalogue, connect
-from atlas_resources.export.ledgers import export_ledgers, plates_left_out
-from atlas_resources.export.left_out import LeftOut
+from atlas_resources.export.left_out import LeftOut, plates_left_out
+from atlas_resources.export.tables.ledgers import export_ledgers
 from atlas_resources.instruments.spec.spec import Licence
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.tables.ledgers import LEDGERS, MODELS
@@ -49,7 +49,8 @@ def exported(folder: Path, name: str) -> pl.DataFrame:
 
 
 def test_all_ledgers_are_written_as_they_are(ledgers, tmp_path):
-    written, left_out = export_ledgers(ledgers, tmp_path / "out")
+    done = export_ledgers(ledgers, tmp_path / "out")
+    written, left_out = done.files, done.left_out
     assert left_out == []
     assert {file.path.stem: file.rows for file in written} == {
         name: pl.read_parquet(ledger_path(ledgers, table)).height for name, table in LEDGERS.items()
@@ -107,7 +108,7 @@ def test_what_describes_free_plates_and_models_stays_whole(ledgers, tmp_path):
 
 
 def test_what_is_left_out_is_named_with_the_reason(ledgers, tmp_path):
-    _, left_out = export_ledgers(ledgers, tmp_path, commercial=True)
+    left_out = export_ledgers(ledgers, tmp_path, commercial=True).left_out
     assert [one for one in left_out if one.table != "runs"] == [
         LeftOut("embeddings", "embedder_nc", 5, "its licence, CC-BY-NC-4.0, forbids commercial use"),
         LeftOut("segments", "segmenter_unknown", 10, "its licence, unknown, is not known to allow commercial use"),
@@ -116,7 +117,7 @@ def test_what_is_left_out_is_named_with_the_reason(ledgers, tmp_path):
 
 def test_a_licence_corrected_later_holds_for_rows_sealed_before(ledgers, tmp_path):
     build_ledgers(ledgers, registry_with(free=NC))
-    _, left_out = export_ledgers(ledgers, tmp_path, commercial=True)
+    left_out = export_ledgers(ledgers, tmp_path, commercial=True).left_out
     assert exported(tmp_path, "embeddings").height == 0
     assert left_out[0] == LeftOut(
         "embeddings", "embedder_free", 5, "its licence, CC-BY-NC-4.0, forbids commercial use, as its spec says now"
@@ -128,7 +129,7 @@ def test_the_views_give_the_same_rows_as_the_export(ledgers, tmp_path):
         build_ledgers(ledgers, registry)
         build_catalogue(ledgers, registry)
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
-        _, left_out = export_ledgers(ledgers, folder, commercial=True)
+        left_out = export_ledgers(ledgers, folder, commercial=True).left_out
         with connect(ledgers) as connection:
             for name in ("embeddings", "segments", "probes"):
                 query = f"SELECT count(*) FROM commercial_{name}"
@@ -173,7 +174,7 @@ def test_the_command_prints_what_it_wrote_and_left_out(ledgers, tmp_path, monkey
     assert result.exit_code == 0
     assert f"{tmp_path / 'out' / 'embeddings.parquet'}: 5 rows" in result.stdout
     assert (
-        "left out of embeddings: 5 rows of embedder_nc: its licence, CC-BY-NC-4.0, forbids commercial use"
+        "left out 5 rows of embedder_nc in embeddings: its licence, CC-BY-NC-4.0, forbids commercial use"
         in result.stdout
     )
 

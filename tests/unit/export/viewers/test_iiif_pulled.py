@@ -5,8 +5,8 @@ import json
 import pytest
 
 from atlas_resources.acquisition.iiif import walk
-from atlas_resources.export.annotations import PlatePage
-from atlas_resources.export.iiif import iiif_manifest
+from atlas_resources.export.viewers.annotations import PlatePage
+from atlas_resources.export.viewers.iiif import iiif_manifest
 
 URL = "https://atlas.example/plate-001"
 CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"

@@ -1,13 +1,14 @@
-"""A plate as a IIIF manifest (Presentation API 3.0), with its index data as metadata and rights. Nothing is written."""
+"""Plates as IIIF manifests with index data and rights, and as a collection (Presentation API 3.0). None is written."""
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from atlas_resources.export.annotations import IIIF_CONTEXT, PlatePage
+from atlas_resources.export.viewers.annotations import IIIF_CONTEXT, PlatePage
 from atlas_resources.plates.rights.uris import rights_uri
 
+COLLECTION_NAME = "collection.json"
 RIGHTS_WORDS = ("licen", "rights", "copyright")
 """A further column whose name has one of these may have the URI of the licence."""
 # Elements that titles from web pages have. Anything else in angle brackets is text.
@@ -44,7 +45,7 @@ def iiif_manifest(page: PlatePage, annotations: Mapping[str, Any]) -> dict[str, 
     canvas: dict[str, Any] = {
         "id": page.canvas,
         "type": "Canvas",
-        "label": {"none": [plain(page.title) or page.plate_id]},
+        "label": _label(page),
         "width": page.width_px,
         "height": page.height_px,
         "items": [{"id": f"{page.canvas}/page", "type": "AnnotationPage", "items": [painting]}],
@@ -58,11 +59,35 @@ def iiif_manifest(page: PlatePage, annotations: Mapping[str, Any]) -> dict[str, 
         "@context": IIIF_CONTEXT,
         "id": f"{page.url}/manifest.json",
         "type": "Manifest",
-        "label": {"none": [plain(page.title) or page.plate_id]},
+        "label": _label(page),
         "metadata": metadata(page),
         **terms(page),
         "items": [canvas],
     }
+
+
+def iiif_collection(url: str, pages: Sequence[PlatePage], left_out: Sequence[str]) -> dict[str, Any]:
+    """A collection (section 5.1) of the manifests of exported plates, which says what was left out.
+
+    Args:
+        url: address that the folder of all plates is served under, without a trailing slash.
+        pages: the plates, in order.
+        left_out: what was left out, and why, a line each.
+    """
+    items = [{"id": f"{page.url}/manifest.json", "type": "Manifest", "label": _label(page)} for page in pages]
+    made: dict[str, Any] = {
+        "@context": IIIF_CONTEXT,
+        "id": f"{url}/{COLLECTION_NAME}",
+        "type": "Collection",
+        "label": {"en": [f"Atlas: {len(pages)} {'plate' if len(pages) == 1 else 'plates'}"]},
+    }
+    if left_out:
+        made["metadata"] = [{"label": {"en": ["Left out"]}, "value": {"en": [value(line) for line in left_out]}}]
+    return {**made, "items": items}
+
+
+def _label(page: PlatePage) -> dict[str, list[str]]:
+    return {"none": [plain(page.title) or page.plate_id]}
 
 
 def metadata(page: PlatePage) -> list[dict[str, Any]]:

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, measure, measure_groundwork
+from support.made_withdrawals import withdrawn
 from typer.testing import CliRunner
 
 from atlas_assets.cli.app import app
 from atlas_resources.catalogue.build import build_catalogue, connect
-from atlas_resources.export.sqlite import export_sqlite
+from atlas_resources.export.tables.sqlite import export_sqlite
+from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.tables.ledgers import RUNS
 
 
 def copy(dataset: Dataset, path: Path) -> None:
@@ -131,3 +134,22 @@ def test_a_file_in_the_dataset_is_refused(measured, monkeypatch):
     result = CliRunner().invoke(app, ["export-sqlite", str(measured.root / "atlas.sqlite")])
     assert (result.exit_code, list(measured.root.glob("*.sqlite*"))) == (1, [])
     assert "expected a folder outside the dataset" in result.output
+
+
+def test_rows_of_withdrawn_plates_and_runs_are_left_out(measured, tmp_path):
+    registry = fake_registry(fake_spec(EMBEDDER), fake_spec(SEGMENTER))
+    withdrawn(measured, "plate", "plate-002")
+    (segmented,) = set(read_ledger(measured, RUNS).filter(instrument=SEGMENTER)["run_id"])
+    withdrawn(measured, "run", segmented)
+    build_ledgers(measured, registry)
+    build_catalogue(measured, registry)
+    copy(measured, tmp_path / "out.sqlite")
+    with sqlite3.connect(tmp_path / "out.sqlite") as connection:
+        found = {
+            table: [row[0] for row in connection.execute(f"SELECT plate_id FROM {table} ORDER BY 1")]
+            for table in ("plates", "segments", "embeddings")
+        }
+        entries = connection.execute("SELECT count(*) FROM withdrawals").fetchone()
+    kept = ["plate-001", "plate-003", "plate-004", "plate-005"]
+    assert found == {"plates": kept, "segments": [], "embeddings": kept}
+    assert entries == (2,)

@@ -42,6 +42,8 @@ class _Column:
 def export_sqlite(dataset: Dataset, catalogue: "duckdb.DuckDBPyConnection", path: Path) -> list[tuple[str, int]]:
     """Copies the catalogue's tables and views, and writes `<path>.metadata.json` with what they mean, for Datasette.
 
+    Rows of withdrawn plates and runs are left out.
+
     Args:
         dataset: the dataset.
         catalogue: its catalogue, open.
@@ -97,7 +99,8 @@ def _tables(catalogue: "duckdb.DuckDBPyConnection") -> dict[str, tuple[str, list
 def _copy(catalogue: "duckdb.DuckDBPyConnection", copy: sqlite3.Connection, name: str, columns: list[_Column]) -> int:
     declared = ", ".join(_declared(name, column) for column in columns)
     copy.execute(f"CREATE TABLE {_quoted(name)} ({declared})")
-    result = catalogue.execute(f"SELECT {', '.join(_selected(column) for column in columns)} FROM {_quoted(name)}")
+    chosen = ", ".join(_selected(column) for column in columns)
+    result = catalogue.execute(f"SELECT {chosen} FROM {_quoted(name)} WHERE {_present({one.name for one in columns})}")
     places, count = ", ".join("?" for _ in columns), 0
     while rows := result.fetchmany(ROWS_AT_ONCE):
         copy.executemany(f"INSERT INTO {_quoted(name)} VALUES ({places})", rows)
@@ -106,6 +109,17 @@ def _copy(catalogue: "duckdb.DuckDBPyConnection", copy: sqlite3.Connection, name
         if column.name in ("plate_id", "instrument") and name != PLATES:
             copy.execute(f"CREATE INDEX {_quoted(f'{name} by {column.name}')} ON {_quoted(name)} ({column.name})")
     return count
+
+
+def _present(columns: set[str]) -> str:
+    """SQL that is true of rows whose plate and run are not withdrawn, as far as the columns name them."""
+    conditions = ["true"]
+    if "plate_id" in columns:
+        conditions.append("(plate_id IS NULL OR plate_id NOT IN (SELECT plate_id FROM plates WHERE withdrawn_by > 0))")
+    if {"plate_id", "run_id"} <= columns:
+        gone = "SELECT plate_id || '/' || run_id FROM runs WHERE withdrawn_by > 0"
+        conditions.append(f"(run_id IS NULL OR plate_id || '/' || run_id NOT IN ({gone}))")
+    return " AND ".join(conditions)
 
 
 def _declared(table: str, column: _Column) -> str:

@@ -13,7 +13,7 @@ from support.fake_regions import KEPT, PALETTE, POLYGONS, region_registry
 from support.made_datasets import make_dataset
 from support.made_results import build_ledgers, run_instrument
 
-from atlas_resources.export.annotations import (
+from atlas_resources.export.viewers.annotations import (
     PlatePage,
     PublishedRegion,
     annotation_page,
@@ -21,8 +21,8 @@ from atlas_resources.export.annotations import (
     outline,
     svg_selector,
 )
-from atlas_resources.export.iiif import iiif_manifest
-from atlas_resources.export.regions import export_regions, find_publishable
+from atlas_resources.export.viewers.iiif import iiif_manifest
+from atlas_resources.export.viewers.regions import export_regions, find_publishable
 from atlas_resources.measures.masks.outlines import fill_outline, trace_outline
 
 PAGE = PlatePage("plate-001", "A ring", 90, 60, "https://example.org/plates/plate-001", "Public domain")
@@ -78,9 +78,9 @@ class TestWebAnnotations:
         assert annotation["type"] == "Annotation"
         assert annotation["id"] == "https://example.org/plates/plate-001/annotations.json#mask-0001"
         assert annotation["target"]["source"] == iiif_manifest(PAGE, {})["items"][0]["id"]
-        assert annotation["generator"] == {"type": "Software", "name": "ring at 1"}
+        assert annotation["generator"] == {"type": "Software", "name": "ring at 1; machine-made"}
         assert annotation["body"][0]["value"] == "mask-0001"
-        assert annotation["body"][1]["value"] == "segmenter: ring\narea_px: 800"
+        assert annotation["body"][1]["value"] == "machine_made: true\nsegmenter: ring\narea_px: 800"
 
     def test_the_box_is_a_media_fragment_in_pixels(self):
         (annotation,) = annotation_page(PAGE, [ring_region()])["items"]

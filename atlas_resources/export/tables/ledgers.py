@@ -1,28 +1,45 @@
 """Export of the ledgers as Parquet files, optionally without rows that may not be used commercially."""
 
+import hashlib
+import importlib.metadata
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
+from atlas_resources.chains.person import this_person
 from atlas_resources.export._destination import require_outside
-from atlas_resources.export.left_out import LeftOut, count_left_out
+from atlas_resources.export.left_out import (
+    LeftOut,
+    LeftOutPlate,
+    Withdrawn,
+    count_left_out,
+    plate_sentences,
+    plates_left_out,
+    require_ledger,
+    require_present_entries,
+    withdrawn_from,
+    without_withdrawn,
+)
+from atlas_resources.export.tables.croissant import (
+    CROISSANT_NAME,
+    About,
+    DescribedFile,
+    UnitOf,
+    croissant_document,
+)
 from atlas_resources.files.durable import write_bytes_atomically
 from atlas_resources.ledgers.lineage.closure import made_from
-from atlas_resources.ledgers.parquet import ledger_path
-from atlas_resources.ledgers.tags.ledger import changed_tags
-from atlas_resources.ledgers.terms import TABLES, allowed_rows, why_not_plate, withheld_plates, withheld_rows
-from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
+from atlas_resources.ledgers.terms import TABLES, allowed_rows, withheld_plates, withheld_rows
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.sealing import parquet_bytes
 from atlas_resources.tables.ledgers import LEDGERS, LINEAGE, MODELS, PLATES, RUNS, SEGMENT_SETS
 from atlas_resources.tables.records.reproductions import REPRODUCTIONS
 from atlas_resources.tables.records.tags import TAGS
-from atlas_resources.tables.records.withdrawals import WITHDRAWN_BY
 from atlas_resources.tables.table import Table
-from atlas_resources.tags.log import FOLDER as TAGS_FOLDER
-from atlas_resources.withdrawals.log import FOLDER
 
 LICENCES_NAME = "LICENCES.txt"
 
@@ -36,29 +53,26 @@ class Written:
 
 
 @dataclass(frozen=True)
-class LeftOutPlate:
-    """A plate of which no row is exported for commercial use, and why."""
+class Exported:
+    """What an export has, and what it has not.
 
-    plate_id: str
-    title: str
-    reason: str
+    Attributes:
+        files: the Parquet files.
+        left_out: rows that were left out by the terms of models.
+        plates: plates of which no row is there, by the terms of their scans.
+        withdrawn: what is left out since it is withdrawn.
+    """
 
+    files: list[Written]
+    left_out: list[LeftOut]
+    plates: list[LeftOutPlate]
+    withdrawn: Withdrawn
 
-def _require_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
-    path = ledger_path(dataset, table)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected a ledger, found none. Build it: atlas run")
-    return pl.read_parquet(path)
-
-
-def plates_left_out(dataset: Dataset) -> list[LeftOutPlate]:
-    """The plates whose scans may not be used commercially, with the reason. Withdrawn plates are not among them."""
-    plates = _require_ledger(dataset, PLATES).filter(pl.col(WITHDRAWN_BY.name).is_null())
-    columns = ("plate_id", "title", "licence", "rights_uri", "commercial_use", "no_ai")
-    return [
-        LeftOutPlate(plate_id, title, why_not_plate(licence or uri, terms, no_ai))
-        for plate_id, title, licence, uri, terms, no_ai in withheld_plates(plates).select(columns).iter_rows()
-    ]
+    @property
+    def sentences(self) -> list[str]:
+        """What is left out, and why, a line each."""
+        by_terms = (one.sentence for one in self.left_out)
+        return [*self.withdrawn.sentences, *plate_sentences(self.plates), *by_terms]
 
 
 def _for_commercial_use(ledgers: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame], list[LeftOut]]:
@@ -101,35 +115,6 @@ def _allowed_lineage(lineage: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
     return made_from(pl.concat([of_runs, of_none]), lineage.filter(is_shared))
 
 
-def without_withdrawn(ledgers: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """The ledgers without rows of withdrawn plates and runs. `withdrawals` and `models` are kept whole.
-
-    Rows of a run go by `runs`, those of a plate by `plates`; a segment set also by the run of its foreground.
-    """
-    plates = _withdrawn(ledgers[PLATES.name], ["plate_id"])
-    runs = _withdrawn(ledgers[RUNS.name], ["run_id", "plate_id"])
-    foregrounds = runs.rename({"run_id": "foreground_run_id"})
-    kept = dict(ledgers)
-    for name, rows in ledgers.items():
-        for gone in (plates, runs, foregrounds):
-            if set(gone.columns) <= set(rows.columns):
-                kept[name] = kept[name].join(gone, on=gone.columns, how="anti")
-    return kept
-
-
-def _withdrawn(rows: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    return rows.filter(pl.col("withdrawn_by").is_not_null()).select(columns)
-
-
-def require_present_entries(dataset: Dataset) -> None:
-    """Raises ValueError if the ledgers do not know what is withdrawn or judged by now: they would be exported so."""
-    for folder, changed in ((FOLDER, changed_withdrawals), (TAGS_FOLDER, changed_tags)):
-        if reason := next(changed(dataset), None):
-            raise ValueError(
-                f"{dataset.ledger_dir} is behind {dataset.root / folder}: {reason}. Fix: atlas run @ledgers"
-            )
-
-
 def licences_text(
     ledgers: Mapping[str, pl.DataFrame], left_out: Sequence[LeftOut], plates: Sequence[LeftOutPlate]
 ) -> str:
@@ -154,38 +139,62 @@ def _line(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-def export_ledgers(dataset: Dataset, folder: Path, commercial: bool = False) -> tuple[list[Written], list[LeftOut]]:
+def export_ledgers(
+    dataset: Dataset,
+    folder: Path,
+    commercial: bool = False,
+    *,
+    creator: str | None = None,
+    unit_of: UnitOf = lambda table, path: None,
+) -> Exported:
     """Writes every ledger to `<folder>/<table>.parquet`. Replaces files of an earlier export, each atomically.
 
-    Rows of withdrawn plates and runs are left out.
+    Rows of withdrawn plates and runs are left out. `croissant.json` describes the files that were written.
 
     Args:
         dataset: the dataset.
         folder: folder to write to; created if missing.
         commercial: leave out rows that are not known to allow commercial use, by the terms of the model and of the
             plate; `LICENCES.txt` names what was left out.
-
-    Returns:
-        The files written, and the rows left out by the terms of models. `plates_left_out` has the plates.
+        creator: who exports, for the description; by default git's user.name, or the user of the machine.
+        unit_of: the unit of a number, for the description.
 
     Raises:
         FileNotFoundError: a ledger is missing.
         ValueError: the folder is inside the dataset, or the ledgers are behind the withdrawals or tags.
     """
     require_outside(dataset, folder)
-    ledgers = {name: _require_ledger(dataset, table) for name, table in LEDGERS.items()}
+    ledgers = {name: require_ledger(dataset, table) for name, table in LEDGERS.items()}
     require_present_entries(dataset)
+    withdrawn = withdrawn_from(ledgers)
     ledgers = without_withdrawn(ledgers)
     left_out: list[LeftOut] = []
+    plates: list[LeftOutPlate] = []
+    notices = []
     if commercial:
         ledgers, left_out = _for_commercial_use(ledgers)
-        notice = licences_text(ledgers, left_out, plates_left_out(dataset))
-        write_bytes_atomically(folder / LICENCES_NAME, notice.encode())
+        plates = plates_left_out(dataset)
+        notice = licences_text(ledgers, left_out, plates).encode()
+        write_bytes_atomically(folder / LICENCES_NAME, notice)
+        notices.append((LICENCES_NAME, hashlib.sha256(notice).hexdigest(), len(notice)))
     else:
         (folder / LICENCES_NAME).unlink(missing_ok=True)  # of an earlier export, which had other rows
-    written = []
-    for name, rows in ledgers.items():
-        path = folder / f"{name}.parquet"
-        write_bytes_atomically(path, parquet_bytes(rows))
-        written.append(Written(path, rows.height))
-    return written, left_out
+    files = [_write(folder, LEDGERS[name], rows) for name, rows in ledgers.items()]
+    exported = Exported([Written(folder / file.name, file.rows.height) for file in files], left_out, plates, withdrawn)
+    about = About(
+        creator=creator or this_person(None).name,
+        exported_at=datetime.now(UTC),
+        project_version=importlib.metadata.version("atlas-plates"),
+        left_out=exported.sentences,
+        notices=notices,
+    )
+    described = json.dumps(croissant_document(files, about, unit_of), ensure_ascii=False, indent=1) + "\n"
+    write_bytes_atomically(folder / CROISSANT_NAME, described.encode())
+    return exported
+
+
+def _write(folder: Path, table: Table, rows: pl.DataFrame) -> DescribedFile:
+    content = parquet_bytes(rows)
+    name = f"{table.name}.parquet"
+    write_bytes_atomically(folder / name, content)
+    return DescribedFile(table, rows, name, hashlib.sha256(content).hexdigest(), len(content))

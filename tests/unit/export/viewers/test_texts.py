@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from support.annotation_rules import faults
 
-from atlas_resources.export.annotations import PlatePage
-from atlas_resources.export.texts import LABELS, MOTIVATIONS, OUTLINE, is_published, text_pages, with_outlines
+from atlas_resources.export.viewers.annotations import PlatePage
+from atlas_resources.export.viewers.texts import LABELS, MOTIVATIONS, OUTLINE, is_published, text_pages, with_outlines
 from atlas_resources.instruments.spec.output import TextOutput
 from atlas_resources.tables.ledgers import MODELS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
@@ -67,7 +67,7 @@ class TestLine:
         svg, box = annotations(LINE)[0]["target"]["selector"]
         assert svg["value"] == (
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 60">'
-            '<polygon points="10,5 50,6 49.5,16 9.5,15"/></svg>'
+            '<path fill-rule="evenodd" d="M10,5 L50,6 L49.5,16 L9.5,15 Z"/></svg>'
         )
         assert box["value"] == "xywh=9.5,5,40.5,11"
 
@@ -109,7 +109,7 @@ class TestAnswer:
         ring = '{"type": "MultiPolygon", "coordinates": [[[[1, 1], [19, 1], [19, 29], [1, 1]]]]}'
         for outline, shape in (
             (ring, '<path fill-rule="evenodd" d="M1,1 L19,1 L19,29 Z"/>'),
-            (None, '<polygon points="0,0 20,0 20,30 0,30"/>'),
+            (None, '<path fill-rule="evenodd" d="M0,0 L20,0 L20,30 L0,30 Z"/>'),
         ):
             (found,) = pages_of(row, outline=outline)["answers.json"]["items"]
             svg, place = found["target"]["selector"]

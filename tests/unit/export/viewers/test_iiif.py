@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from atlas_resources.export.annotations import PlatePage, annotation_page
-from atlas_resources.export.iiif import iiif_manifest, plain, value
+from atlas_resources.export.viewers.annotations import PlatePage, annotation_page
+from atlas_resources.export.viewers.iiif import iiif_manifest, plain, value
 from atlas_resources.plates.rights.uris import rights_uri
 
 PAGE = PlatePage("plate-001", "A ring", 90, 60, "https://example.org/plates/plate-001")

@@ -8,10 +8,12 @@ import polars as pl
 import prov.model
 import pytest
 from support.fake_instruments import EMBEDDER, READER, fake_registry, fake_spec, reader_spec
+from support.licensed import license_plates
 from support.made_datasets import draw_scan
 from support.made_results import GivenRows, GivenVectors, build_ledgers, measure, measure_groundwork
+from support.made_withdrawals import withdrawn
 
-from atlas_resources.export.prov import ENDS, PREFIXES, export_prov, prov_document
+from atlas_resources.export.provenance.prov import ENDS, PREFIXES, export_prov, prov_document
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
@@ -125,3 +127,34 @@ def test_a_file_in_the_dataset_and_an_unknown_plate_are_refused(measured, tmp_pa
         export_prov(measured, measured.root / "out.json", plate_id="plate-001")
     with pytest.raises(LookupError, match="no provenance of run run-1"):
         export_prov(measured, tmp_path / "out.json", run_id="run-1")
+
+
+def rebuilt(dataset: Dataset) -> Dataset:
+    build_ledgers(dataset, fake_registry(fake_spec(EMBEDDER), reader_spec()))
+    return dataset
+
+
+def test_a_withdrawn_run_and_what_has_read_it_do_not_leave(measured, tmp_path):
+    (run_id,) = set(pl.read_parquet(ledger_path(measured, RUNS)).filter(instrument=EMBEDDER)["run_id"])
+    withdrawn(measured, "run", run_id)
+    done = export_prov(rebuilt(measured), tmp_path / "out.json", plate_id="plate-001")
+    assert done.left_out == ["2 results of plates: the run, or one that it has read, is withdrawn"]
+    assert set(json.loads((tmp_path / "out.json").read_bytes())["activity"]) == {"plate:plate-001/groundwork"}
+    with pytest.raises(LookupError, match="nothing of run-.* may leave"):
+        export_prov(measured, tmp_path / "run.json", run_id=run_id)
+
+
+def test_a_withdrawn_plate_does_not_leave_with_a_run(measured, tmp_path):
+    (run_id,) = set(pl.read_parquet(ledger_path(measured, RUNS)).filter(instrument=READER)["run_id"])
+    withdrawn(measured, "plate", "plate-002")
+    done = export_prov(rebuilt(measured), tmp_path / "out.json", run_id=run_id)
+    assert done.left_out == ["1 plate with all rows: withdrawn"]
+    assert "plate-002" not in (tmp_path / "out.json").read_text()
+
+
+def test_for_commercial_use_terms_are_looked_at(measured, tmp_path):
+    with pytest.raises(LookupError, match="Left out: 1 plates by the licences of their scans"):
+        export_prov(measured, tmp_path / "out.json", plate_id="plate-001", commercial=True)
+    license_plates(measured, "CC0")
+    whole = export_prov(rebuilt(measured), tmp_path / "all.json", plate_id="plate-001")
+    assert export_prov(measured, tmp_path / "out.json", plate_id="plate-001", commercial=True) == whole
