@@ -15,11 +15,11 @@ from support.made_spaces import MadeSpaces, drawn_vectors, plate_names
 from typer.testing import CliRunner, Result
 
 from atlas_assets.cli import app as cli
-from atlas_assets.cli.comparison.label_free import cropped, darker, grey, recover_originals, rotated
-from atlas_assets.cli.comparison.labels import LabelsRefused, read_labels
-from atlas_assets.cli.comparison.page import page_of
-from atlas_assets.cli.comparison.report import Comparison, NotComparable, compare_encoders, read_pair, retrieve
-from atlas_assets.cli.comparison.sections import sections_of
+from atlas_assets.comparison.label_free import cropped, darker, grey, recover_originals, rotated
+from atlas_assets.comparison.labels import LabelsRefused, read_labels
+from atlas_assets.comparison.page import page_of
+from atlas_assets.comparison.report import Comparison, NotComparable, compare_encoders, read_pair, retrieve
+from atlas_assets.comparison.sections import sections_of
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 

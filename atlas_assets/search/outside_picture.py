@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from atlas_assets.cli.comparison.encoding import encoders_of, loaded, measure_with, require_encoder, unit_vectors
+from atlas_assets.search.encoding import encoders_of, loaded, measure_with, require_encoder, unit_vectors
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_ledger

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from atlas_assets.cli.comparison.encoding import loaded, unit_vectors
-from atlas_assets.cli.comparison.report import Pair
+from atlas_assets.comparison.report import Pair
+from atlas_assets.search.encoding import loaded, unit_vectors
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.topology.spaces import Space
 from atlas_resources.measures.spaces.chance import SEED

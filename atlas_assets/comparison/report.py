@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from atlas_assets.cli.comparison.encoding import measure_with, require_encoder
-from atlas_assets.cli.comparison.facts import Facts, facts_of
+from atlas_assets.comparison.facts import Facts, facts_of
+from atlas_assets.search.encoding import measure_with, require_encoder
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_as_built, read_ledger
 from atlas_resources.ledgers.topology.agreement import SIZES, compare

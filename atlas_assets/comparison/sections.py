@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from atlas_assets.cli.comparison.facts import Facts
-from atlas_assets.cli.comparison.label_free import Recovered
-from atlas_assets.cli.comparison.report import Comparison, Mean, Retrieval
+from atlas_assets.comparison.facts import Facts
+from atlas_assets.comparison.label_free import Recovered
+from atlas_assets.comparison.report import Comparison, Mean, Retrieval
 from atlas_resources.ledgers.topology.agreement import LEAST_PLATES
 from atlas_resources.measures.spaces.retrieval import McNemar, Proportion
 

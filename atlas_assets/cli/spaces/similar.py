@@ -10,7 +10,7 @@ from rich.table import Table
 from atlas_assets.cli.output import cell, console, fail, open_dataset, warn
 
 if TYPE_CHECKING:
-    from atlas_assets.cli.comparison.outside_picture import Near, Similar
+    from atlas_assets.search.outside_picture import Near, Similar
 
 Titles = dict[str, str | None]
 
@@ -27,7 +27,7 @@ def similar(
     It is decoded, prepared and embedded as a plate is, by every active encoder whose weights are on disk. The first
     table is of all encoders together, by reciprocal rank fusion, with the rank and cosine that each gives.
     """
-    from atlas_assets.cli.comparison.outside_picture import find_similar
+    from atlas_assets.search.outside_picture import find_similar
     from atlas_resources.instruments.registry import read_registry
     from atlas_resources.ledgers.parquet import read_ledger
     from atlas_resources.tables.ledgers import PLATES
