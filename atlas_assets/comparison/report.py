@@ -1,60 +1,29 @@
 """One encoder beside another, over the plates that both have measured: agreement, what moved, retrieval, cost."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from atlas_assets.comparison.facts import Facts, facts_of
-from atlas_assets.search.encoding import measure_with, require_encoder
+from atlas_assets.comparison.pairs import Pair
+from atlas_assets.comparison.retrieval import Retrieval, retrieve
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_as_built, read_ledger
 from atlas_resources.ledgers.topology.agreement import SIZES, compare
 from atlas_resources.ledgers.topology.neighbours import Graph
-from atlas_resources.ledgers.topology.spaces import Space, joint_inputs, read_embedding_spaces
-from atlas_resources.measures.spaces.chance import bootstrap_of_mean
+from atlas_resources.ledgers.topology.spaces import joint_inputs
 from atlas_resources.measures.spaces.neighbour_graphs import nearest, shared
-from atlas_resources.measures.spaces.retrieval import (
-    McNemar,
-    Proportion,
-    Rankings,
-    mcnemar,
-    proportion,
-    rank_same_label,
-    recall_by_chance,
-)
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import PLATES
 from atlas_resources.tables.topology.agreement import AGREEMENT
 
 MEASURES = (*(f"neighbours_{k}" for k in SIZES), "cka")
-RECALLED = (1, 5)
 MOVED_BY = 10
 """A plate has moved as far as it shares few of so many neighbours."""
 NEIGHBOURS_SHOWN = 5
-
-
-class NotComparable(ValueError):
-    """Two instruments without current vectors in common plates; the message names the command that makes them."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The current vectors of two encoders over the same plates, in the order that was asked for.
-
-    `measured` is how many plates each has a current vector of.
-    """
-
-    first: Space
-    second: Space
-    measured: tuple[int, int]
-
-    @property
-    def plate_ids(self) -> tuple[str, ...]:
-        """The plates, sorted."""
-        return self.first.plate_ids
 
 
 @dataclass(frozen=True)
@@ -76,48 +45,6 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Recall:
-    """Recall@k by both encoders on the same queries, what chance gives, and McNemar's test between them."""
-
-    k: int
-    first: Proportion
-    second: Proportion
-    chance: float
-    test: McNemar
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean over queries with the 95 % interval of the bootstrap over them."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Retrieval:
-    """Retrieval on a labelled set.
-
-    Attributes:
-        labelled: plates with a label and both vectors.
-        left_out: labelled plates without both vectors.
-        queries: labelled plates with another one of their label.
-        recalls: for each k of RECALLED.
-        first, second: mean average precision by each encoder.
-        gain: the second's average precision less the first's, query by query.
-    """
-
-    labelled: int
-    left_out: int
-    queries: int
-    recalls: tuple[Recall, ...]
-    first: Mean
-    second: Mean
-    gain: Mean
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Everything that is said of two encoders; `agreement` has rows of the ledger of that name."""
 
@@ -128,40 +55,6 @@ class Comparison:
     moved: tuple[Moved, ...]
     retrieval: Retrieval | None
     titles: Mapping[str, str | None]
-
-
-def read_pair(dataset: Dataset, registry: Registry, names: Sequence[str]) -> Pair:
-    """The vectors of two encoders over the plates that both have measured.
-
-    Args:
-        dataset: the library.
-        registry: every instrument.
-        names: two keys, model ids or aliases.
-
-    Raises:
-        KeyError, ValueError: see `require_encoder`; or both names are of one instrument.
-        NotComparable: one has no current vectors, or they have no plates in common.
-    """
-    first, second = (require_encoder(registry, name).key for name in names)
-    if first == second:
-        raise ValueError(f"expected two instruments, found {first} twice. `atlas models list --role embedding`")
-    spaces = {one.name: one for one in read_embedding_spaces(dataset, registry, (first, second))}
-    for key in (first, second):
-        if key not in spaces:
-            raise NotComparable(f"no plate has a current vector of {key}. Fix: {measure_with(key)}")
-    common = sorted(set(spaces[first].plate_ids) & set(spaces[second].plate_ids))
-    if len(common) < 2:
-        fixes = f"{measure_with(first)}; {measure_with(second)}"
-        raise NotComparable(f"{first} and {second} have {len(common)} plates in common; expected 2. Fix: {fixes}")
-    measured = len(spaces[first].plate_ids), len(spaces[second].plate_ids)
-    return Pair(_over(spaces[first], common), _over(spaces[second], common), measured)
-
-
-def _over(space: Space, plate_ids: Sequence[str]) -> Space:
-    rows = {plate_id: number for number, plate_id in enumerate(space.plate_ids)}
-    numbers = [rows[plate_id] for plate_id in plate_ids]
-    runs = tuple(space.run_ids[number] for number in numbers)
-    return replace(space, plate_ids=tuple(plate_ids), unit=space.unit[numbers], run_ids=runs)
 
 
 def compare_encoders(
@@ -219,33 +112,3 @@ def most_moved(first: Graph, second: Graph, count: int) -> list[Moved]:
 
 def _shown(graph: Graph, row: int) -> tuple[str, ...]:
     return tuple(graph.plate_ids[number] for number in graph.indices[row, :NEIGHBOURS_SHOWN].tolist())
-
-
-def retrieve(pair: Pair, labels: Mapping[str, str]) -> Retrieval:
-    """Retrieval of plates of the same label among labelled plates. Raises ValueError if no label has two plates."""
-    rows = [number for number, plate_id in enumerate(pair.plate_ids) if plate_id in labels]
-    _, numbers = np.unique([labels[pair.plate_ids[row]] for row in rows], return_inverse=True)
-    first, second = (rank_same_label(space.unit[rows], numbers) for space in (pair.first, pair.second))
-    if not len(first.queries):
-        raise ValueError(
-            f"expected two plates of a label, both with vectors of {pair.first.name} and {pair.second.name}; "
-            f"found none among {len(rows)} plates"
-        )
-    return Retrieval(
-        labelled=len(rows),
-        left_out=len(labels) - len(rows),
-        queries=len(first.queries),
-        recalls=tuple(_recall(k, first, second, recall_by_chance(numbers, k)) for k in RECALLED),
-        first=_mean(first.average_precision),
-        second=_mean(second.average_precision),
-        gain=_mean(second.average_precision - first.average_precision),
-    )
-
-
-def _recall(k: int, first: Rankings, second: Rankings, chance: float) -> Recall:
-    found = first.is_found(k), second.is_found(k)
-    return Recall(k, proportion(found[0]), proportion(found[1]), chance, mcnemar(*found))
-
-
-def _mean(values: np.ndarray) -> Mean:
-    return Mean(float(values.mean()), *bootstrap_of_mean(values))

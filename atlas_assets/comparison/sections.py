@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 from atlas_assets.comparison.facts import Facts
 from atlas_assets.comparison.label_free import Recovered
-from atlas_assets.comparison.report import Comparison, Mean, Retrieval
+from atlas_assets.comparison.report import Comparison
+from atlas_assets.comparison.retrieval import ByLabel, Interval, Retrieval
 from atlas_resources.ledgers.topology.agreement import LEAST_PLATES
 from atlas_resources.measures.spaces.retrieval import McNemar, Proportion
 
 UNKNOWN = "-"
+FEW_LABELS = 30
+"""Below about as many groups, what is drawn from them says too little: Cameron, Gelbach and Miller, "Bootstrap-based
+improvements for inference with clustered errors" (Review of Economics and Statistics 90, 2008)."""
 
 
 @dataclass(frozen=True)
@@ -84,22 +88,37 @@ def _measure(name: str) -> str:
 
 
 def _retrieval(found: Comparison, retrieval: Retrieval) -> Section:
-    rows = [
-        (f"recall@{one.k}", _proportion(one.first), _proportion(one.second), _number(one.chance), _test(one.test))
-        for one in retrieval.recalls
-    ]
-    gain = f"second - first: {_mean(retrieval.gain, '+.3f')}"
-    rows.append(("mean average precision", _mean(retrieval.first), _mean(retrieval.second), UNKNOWN, gain))
-    title = f"Retrieval: {retrieval.queries} queries among {retrieval.labelled} labelled plates"
+    rows = []
+    for one in retrieval.recalls:
+        name = f"recall@{one.k}"
+        rows.append((name, _proportion(one.first), _proportion(one.second), _number(one.chance), _test(one.test)))
+        rows.append(_by_label(name, one.by_label))
+    rows.append(
+        ("mean average precision", _mean(retrieval.first), _mean(retrieval.second), UNKNOWN, _gain(retrieval.gain))
+    )
+    rows.append(_by_label("mean average precision", retrieval.by_label))
+    title = f"Retrieval among {retrieval.labelled} labelled plates (queries: {retrieval.queries}, labels: {retrieval.labels})"
     notes = [
         "A query finds another plate of its label among the nearest. Recall: Wilson's interval; precision: bootstrap "
-        "over queries. Both take queries as independent. The test is McNemar's exact one."
+        "over queries; the test is McNemar's exact one. These take queries as independent, which plates of one label "
+        "are not. By label: the bootstrap draws labels, each with all its plates; where it is wider, it counts."
     ]
+    if retrieval.labels < FEW_LABELS:
+        notes.append(f"With fewer than {FEW_LABELS} labels, intervals by label are too short as well.")
     if alone := retrieval.labelled - retrieval.queries:
         notes.append(f"Not asked, since no other plate has the label: {alone}.")
     if retrieval.left_out:
         notes.append(f"Left out, with a label and without both vectors: {retrieval.left_out}.")
     return Section(title, ("", found.first.key, found.second.key, "by chance", "test"), rows, tuple(notes))
+
+
+def _by_label(name: str, one: ByLabel) -> tuple[str, ...]:
+    shown = (_interval(figure.low, figure.high) for figure in (one.first, one.second))
+    return (f"{name}, by label", *shown, UNKNOWN, _gain(one.gain))
+
+
+def _gain(one: Interval) -> str:
+    return f"second - first: {_mean(one, '+.3f')}"
 
 
 def _recovered(found: Comparison, recovered: Sequence[Recovered]) -> Section:
@@ -139,7 +158,7 @@ def _proportion(one: Proportion) -> str:
     return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
 
 
-def _mean(one: Mean, form: str = ".3f") -> str:
+def _mean(one: Interval, form: str = ".3f") -> str:
     return f"{one.value:{form}} ({one.low:{form}} to {one.high:{form}})"
 
 

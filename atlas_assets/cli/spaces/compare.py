@@ -40,7 +40,8 @@ def compare(
     from atlas_assets.comparison.label_free import recover_originals
     from atlas_assets.comparison.labels import read_labels
     from atlas_assets.comparison.page import page_of
-    from atlas_assets.comparison.report import compare_encoders, read_pair
+    from atlas_assets.comparison.pairs import read_pair
+    from atlas_assets.comparison.report import compare_encoders
     from atlas_assets.comparison.sections import sections_of
     from atlas_resources.files.durable import write_bytes_atomically
     from atlas_resources.instruments.registry import read_registry
