@@ -11,6 +11,7 @@ from atlas_resources.ledgers.topology.agreement import LEAST_PLATES
 from atlas_resources.measures.spaces.retrieval import McNemar, Proportion
 
 UNKNOWN = "-"
+ALTERED = "Altered plates that find their original first"
 FEW_LABELS = 30
 """Below about as many groups, what is drawn from them says too little: Cameron, Gelbach and Miller, "Bootstrap-based
 improvements for inference with clustered errors" (Review of Economics and Statistics 90, 2008)."""
@@ -18,21 +19,30 @@ improvements for inference with clustered errors" (Review of Economics and Stati
 
 @dataclass(frozen=True)
 class Section:
-    """A table with what to know when reading it."""
+    """A table with what to know when reading it; `name` is the same in every report."""
 
+    name: str
     title: str
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
     notes: tuple[str, ...] = ()
 
 
-def sections_of(found: Comparison, recovered: Sequence[Recovered] = ()) -> list[Section]:
-    """Every table of a comparison, the plates that moved last."""
+def sections_of(found: Comparison, recovered: Sequence[Recovered] = (), why_not: str = "") -> list[Section]:
+    """Every table of a comparison, the plates that moved last.
+
+    Args:
+        found: the comparison.
+        recovered: how many altered plates found their original, if that was asked.
+        why_not: why that could not be asked, if it could not.
+    """
     made = [_cost(found), _agreement(found)]
     if found.retrieval is not None:
         made.append(_retrieval(found, found.retrieval))
     if recovered:
         made.append(_recovered(found, recovered))
+    elif why_not:
+        made.append(Section("altered_plates", ALTERED, (), [], (f"Not asked: {why_not}",)))
     return [*made, _moved(found)]
 
 
@@ -61,7 +71,7 @@ def _cost(found: Comparison) -> Section:
         "Seconds and memory are of the runs that sealed the current vectors; the process may have measured other "
         "things too. Weight files may hold more than images need, such as a text tower.",
     )
-    return Section("Cost and terms", ("", found.first.key, found.second.key), rows, notes)
+    return Section("cost", "Cost and terms", ("", found.first.key, found.second.key), rows, notes)
 
 
 def _agreement(found: Comparison) -> Section:
@@ -80,7 +90,7 @@ def _agreement(found: Comparison) -> Section:
     if not rows:
         notes = (f"Not computed: {found.plate_count} plates in common, and at least {LEAST_PLATES} are needed.",)
     header = ("measure", "value", "interval", "by chance", "calibrated", "p")
-    return Section(f"Agreement over {found.plate_count} plates", header, rows, notes)
+    return Section("agreement", f"Agreement over {found.plate_count} plates", header, rows, notes)
 
 
 def _measure(name: str) -> str:
@@ -97,7 +107,8 @@ def _retrieval(found: Comparison, retrieval: Retrieval) -> Section:
         ("mean average precision", _mean(retrieval.first), _mean(retrieval.second), UNKNOWN, _gain(retrieval.gain))
     )
     rows.append(_by_label("mean average precision", retrieval.by_label))
-    title = f"Retrieval among {retrieval.labelled} labelled plates (queries: {retrieval.queries}, labels: {retrieval.labels})"
+    counts = f"queries: {retrieval.queries}, labels: {retrieval.labels}"
+    title = f"Retrieval among {retrieval.labelled} labelled plates ({counts})"
     notes = [
         "A query finds another plate of its label among the nearest. Recall: Wilson's interval; precision: bootstrap "
         "over queries; the test is McNemar's exact one. These take queries as independent, which plates of one label "
@@ -109,7 +120,7 @@ def _retrieval(found: Comparison, retrieval: Retrieval) -> Section:
         notes.append(f"Not asked, since no other plate has the label: {alone}.")
     if retrieval.left_out:
         notes.append(f"Left out, with a label and without both vectors: {retrieval.left_out}.")
-    return Section(title, ("", found.first.key, found.second.key, "by chance", "test"), rows, tuple(notes))
+    return Section("retrieval", title, ("", found.first.key, found.second.key, "by chance", "test"), rows, tuple(notes))
 
 
 def _by_label(name: str, one: ByLabel) -> tuple[str, ...]:
@@ -123,11 +134,11 @@ def _gain(one: Interval) -> str:
 
 def _recovered(found: Comparison, recovered: Sequence[Recovered]) -> Section:
     rows = [(one.alteration, _proportion(one.first), _proportion(one.second), _test(one.test)) for one in recovered]
-    title = f"Altered plates that find their original first: {recovered[0].first.of} among {found.plate_count}"
+    title = f"{ALTERED}: {recovered[0].first.of} among {found.plate_count}"
     notes = (
         "Recall@1 with Wilson's interval. Plates are altered in memory; one as near as the original counts first.",
     )
-    return Section(title, ("altered", found.first.key, found.second.key, "test"), rows, notes)
+    return Section("altered_plates", title, ("altered", found.first.key, found.second.key, "test"), rows, notes)
 
 
 def _moved(found: Comparison) -> Section:
@@ -143,7 +154,7 @@ def _moved(found: Comparison) -> Section:
     ]
     header = ("plate_id", "title", "shared", f"nearest by {found.first.key}", f"nearest by {found.second.key}")
     notes = () if rows else ("None: both name the same nearest plates of every plate.",)
-    return Section("The plates that moved most", header, rows, notes)
+    return Section("moved", "The plates that moved most", header, rows, notes)
 
 
 def _number(value: float | None) -> str:
