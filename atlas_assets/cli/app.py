@@ -33,11 +33,12 @@ from atlas_assets.cli.provenance.snapshot import (
 from atlas_assets.cli.provenance.verify import verify
 from atlas_assets.cli.provenance.why import why
 from atlas_assets.cli.provenance.withdraw import restore, withdraw, withdrawals
-from atlas_assets.cli.query import query, search
+from atlas_assets.cli.query import query
 from atlas_assets.cli.run import run
 from atlas_assets.cli.servers.listing import models_servers
 from atlas_assets.cli.servers.serve import models_probe, models_serve
 from atlas_assets.cli.spaces.compare import compare
+from atlas_assets.cli.spaces.search import search
 from atlas_assets.cli.spaces.similar import similar
 from atlas_assets.cli.state.repair_events import repair_events
 from atlas_assets.cli.state.status import status
