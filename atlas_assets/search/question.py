@@ -118,9 +118,9 @@ def ask(dataset: Dataset, registry: Registry, question: Question, by: str | None
     else:
         chosen, reasons = first_that_answers(dataset, registry, is_picture)
     if chosen is None and is_picture:
-        whys = "; ".join(f"{key}: {reason}" for key, reason in reasons.items()) or "no instrument has a text tower"
+        why = next((f"{key}: {reason}" for key, reason in reasons.items()), "no instrument has a text tower")
         hint = f"Without words: atlas similar {question.picture}"
-        raise QuestionRefused(f"no image-text instrument can be asked. {whys}. {hint}")
+        raise QuestionRefused(f"no image-text instrument can be asked here. {why}. {hint}")
     seen = [] if chosen is None else see(dataset, registry, chosen, question, k)
     key = None if chosen is None else chosen.key
     if is_picture:

@@ -64,9 +64,7 @@ def search(
 
 def _print(question: "Question", found: "Answer", titles: "Titles") -> None:
     if found.instrument is None:
-        warn("Pictures are not searched, since no image-text instrument can be asked here:")
-        for key, reason in found.left_out.items():
-            warn(f"  {key}: {reason}")
+        warn(f"What plates show is not searched, since no image-text instrument can be asked here. {_whys(found)}")
     else:
         _print_seen(question, found, titles)
     if question.picture is not None:
@@ -80,6 +78,13 @@ def _print(question: "Question", found: "Answer", titles: "Titles") -> None:
     texts = [(one.plate_id, one.title or "", one.text, one.instrument, f"{one.similarity:.2f}") for one in found.texts]
     header = ("plate_id", "title", "text", "read or written by", "similarity")
     _print_table("Texts on plates with the words, as machines read or wrote them", header, texts)
+
+
+def _whys(found: "Answer") -> str:
+    """Why the first instrument cannot be asked, with the command, and the names of the others."""
+    (key, reason), *others = found.left_out.items() or {"": "The roster's instruments have no text tower"}.items()
+    named = f"; others: {', '.join(name for name, _ in others)} (--by KEY)" if others else ""
+    return f"{key}: {reason}{named}" if key else reason
 
 
 def _print_seen(question: "Question", found: "Answer", titles: "Titles") -> None:

@@ -154,7 +154,7 @@ def search(*arguments: object) -> Result:
 def test_without_a_model_words_are_found_as_words_and_the_command_that_fetches_one_is_shown(without_weights: Dataset):
     result = search("ochre", "--k", 3)
     assert result.exit_code == 0
-    assert "Pictures are not searched" in result.stderr
+    assert "What plates show is not searched" in result.stderr
     pull = "atlas models pull clip_vit_base_patch32 clip_vit_base_patch32_prompts && atlas run"
     assert f"clip_vit_base_patch32: its weights are not on disk. Fix: {pull}" in result.stderr
     titles, _, texts = result.stdout.partition("Texts on plates with the words")
