@@ -82,7 +82,7 @@ def _print(question: "Question", found: "Answer", titles: "Titles") -> None:
 
 def _whys(found: "Answer") -> str:
     """Why the first instrument cannot be asked, with the command, and the names of the others."""
-    (key, reason), *others = found.left_out.items() or {"": "The roster's instruments have no text tower"}.items()
+    (key, reason), *others = found.left_out.items() or {"": "no admitted instrument has a text tower"}.items()
     named = f"; others: {', '.join(name for name, _ in others)} (--by KEY)" if others else ""
     return f"{key}: {reason}{named}" if key else reason
 
