@@ -15,6 +15,7 @@ from atlas_assets.automation.selections import expand
 from atlas_assets.automation.standings import read_standings
 from atlas_assets.automation.work_lists import WorkList, run_config_of, tags_of
 from atlas_assets.definitions import build_definitions
+from atlas_assets.graph.comparisons.assets import comparison_keys
 from atlas_assets.graph.dagster_internals import (
     MAX_RETRIES_TAG,
     BaseAssetGraph,
@@ -134,7 +135,7 @@ def materialize(
         dataset: the dataset.
         instance: where runs and events are recorded.
         selection: in Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`, with saved
-            selections as `@name`. None selects everything except instruments that are not active.
+            selections as `@name`. None selects everything except instruments that are not active, and comparisons.
         plate_ids: the plates; None means all registered plates.
         which: for each asset, all of these plates, those that are missing, or those that failed.
         console: where progress is shown.
@@ -224,6 +225,7 @@ def _stages(
     """The selected assets of each layer, in order. Instruments that read other instruments' results come last."""
     depths = {asset_key(instrument): instrument.depth for instrument in registry.instruments.values()}
     layers = {**BEFORE_INSTRUMENTS, "instruments": tuple(depths), **AFTER_INSTRUMENTS}
+    layers["comparisons"] = tuple(comparison_keys(registry))
     chosen = {key for key in selected if graph.get(key).is_executable}
     for name, all_keys in layers.items():
         keys = [key for key in all_keys if key in chosen]
@@ -253,10 +255,14 @@ def _works(
 
 
 def _select(registry: Registry, graph: BaseAssetGraph, text: str | None) -> set[dg.AssetKey]:
-    """The selected assets; for None everything except instruments that are not active. Raises ValueError."""
+    """The selected assets. Raises ValueError.
+
+    None selects everything except instruments that are not active, and comparisons, which are made when asked for.
+    """
     if text is None:
+        left_out = set(comparison_keys(registry))
         inactive = {asset_key(one) for key, one in registry.instruments.items() if key not in registry.active}
-        return set(graph.get_all_asset_keys()) - inactive
+        return set(graph.get_all_asset_keys()) - inactive - left_out
     # A plain word that is no asset's whole key is meant as a saved name: `atlas run otsu_luma`.
     is_name = re.fullmatch(r"[\w.-]+", text) and not graph.has(dg.AssetKey([text]))
     try:

@@ -10,9 +10,8 @@ from rich.table import Table
 from atlas_assets.cli.output import cell, console, fail, open_dataset, warn
 
 if TYPE_CHECKING:
-    from atlas_assets.cli.comparison.outside_picture import Near, Similar
-
-Titles = dict[str, str | None]
+    from atlas_assets.search.outside_picture import Similar
+    from atlas_assets.search.ranking import Near, Titles
 
 
 def similar(
@@ -27,10 +26,9 @@ def similar(
     It is decoded, prepared and embedded as a plate is, by every active encoder whose weights are on disk. The first
     table is of all encoders together, by reciprocal rank fusion, with the rank and cosine that each gives.
     """
-    from atlas_assets.cli.comparison.outside_picture import find_similar
+    from atlas_assets.search.outside_picture import find_similar
+    from atlas_assets.search.ranking import read_titles
     from atlas_resources.instruments.registry import read_registry
-    from atlas_resources.ledgers.parquet import read_ledger
-    from atlas_resources.tables.ledgers import PLATES
 
     dataset = open_dataset()
     try:
@@ -39,7 +37,7 @@ def similar(
         raise fail(str(error.args[0])) from None
     except (ValueError, OSError) as error:
         raise fail(str(error)) from None
-    titles: Titles = dict(read_ledger(dataset, PLATES, ("plate_id", "title")).iter_rows())
+    titles = read_titles(dataset)
     for key, reason in found.left_out.items():
         warn(f"without {key}: {reason}")
     if as_json:
@@ -48,7 +46,7 @@ def similar(
         _print(found, titles)
 
 
-def _print(found: "Similar", titles: Titles) -> None:
+def _print(found: "Similar", titles: "Titles") -> None:
     if found.same_file:
         console.print(f"the picture is the source of {', '.join(found.same_file)}", markup=False, soft_wrap=True)
     if len(found.by) > 1:
@@ -68,7 +66,7 @@ def _vote(near: "Near | None") -> str:
     return "-" if near is None else f"{near.rank}, {near.cosine:.4f}"
 
 
-def _as_json(file: Path, found: "Similar", titles: Titles) -> dict[str, object]:
+def _as_json(file: Path, found: "Similar", titles: "Titles") -> dict[str, object]:
     def named(near: "Near") -> dict[str, object]:
         return {"plate_id": near.plate_id, "title": titles.get(near.plate_id), "rank": near.rank, "cosine": near.cosine}
 

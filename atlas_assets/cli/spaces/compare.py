@@ -10,7 +10,7 @@ from rich.table import Table
 from atlas_assets.cli.output import cell, console, counted, fail, open_dataset
 
 if TYPE_CHECKING:
-    from atlas_assets.cli.comparison.sections import Section
+    from atlas_assets.comparison.sections import Section
     from atlas_resources.plates.dataset import Dataset
 
 HTML_NAMES = (".html", ".htm")
@@ -37,11 +37,12 @@ def compare(
     what each costs. Needs current vectors of both, and nothing else but for `--label-free`, which loads both models.
     The dataset does not change.
     """
-    from atlas_assets.cli.comparison.label_free import recover_originals
-    from atlas_assets.cli.comparison.labels import read_labels
-    from atlas_assets.cli.comparison.page import page_of
-    from atlas_assets.cli.comparison.report import compare_encoders, read_pair
-    from atlas_assets.cli.comparison.sections import sections_of
+    from atlas_assets.comparison.label_free import recover_originals
+    from atlas_assets.comparison.labels import read_labels
+    from atlas_assets.comparison.page import page_of
+    from atlas_assets.comparison.pairs import read_pair
+    from atlas_assets.comparison.report import compare_encoders
+    from atlas_assets.comparison.sections import sections_of
     from atlas_resources.files.durable import write_bytes_atomically
     from atlas_resources.instruments.registry import read_registry
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from atlas_assets.cli.comparison.encoding import loaded, unit_vectors
-from atlas_assets.cli.comparison.report import Pair
+from atlas_assets.comparison.pairs import Pair
+from atlas_assets.search.encoding import loaded, unit_vectors
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.topology.spaces import Space
 from atlas_resources.measures.spaces.chance import SEED
@@ -77,7 +77,7 @@ def recover_originals(dataset: Dataset, registry: Registry, pair: Pair, count: i
     Args:
         dataset: the library.
         registry: every instrument.
-        pair: the encoders' current vectors, see `report.read_pair`.
+        pair: the encoders' current vectors, see `pairs.read_pair`.
         count: how many plates are drawn, the same ones each time; at most all.
 
     Raises:

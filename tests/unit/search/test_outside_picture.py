@@ -14,7 +14,7 @@ from support.made_weights import use_caches
 from typer.testing import CliRunner, Result
 
 from atlas_assets.cli import app as cli
-from atlas_assets.cli.comparison.outside_picture import find_similar
+from atlas_assets.search.outside_picture import find_similar
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 

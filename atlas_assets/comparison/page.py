@@ -4,8 +4,8 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-from atlas_assets.cli.comparison.report import Comparison, Moved
-from atlas_assets.cli.comparison.sections import Section
+from atlas_assets.comparison.report import Comparison, Moved
+from atlas_assets.comparison.sections import Section
 from atlas_resources.plates.dataset import Dataset
 
 NO_REQUESTS = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

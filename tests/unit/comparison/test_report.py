@@ -15,11 +15,13 @@ from support.made_spaces import MadeSpaces, drawn_vectors, plate_names
 from typer.testing import CliRunner, Result
 
 from atlas_assets.cli import app as cli
-from atlas_assets.cli.comparison.label_free import cropped, darker, grey, recover_originals, rotated
-from atlas_assets.cli.comparison.labels import LabelsRefused, read_labels
-from atlas_assets.cli.comparison.page import page_of
-from atlas_assets.cli.comparison.report import Comparison, NotComparable, compare_encoders, read_pair, retrieve
-from atlas_assets.cli.comparison.sections import sections_of
+from atlas_assets.comparison.label_free import cropped, darker, grey, recover_originals, rotated
+from atlas_assets.comparison.labels import LabelsRefused, read_labels
+from atlas_assets.comparison.page import page_of
+from atlas_assets.comparison.pairs import NotComparable, read_pair
+from atlas_assets.comparison.report import Comparison, compare_encoders
+from atlas_assets.comparison.retrieval import retrieve
+from atlas_assets.comparison.sections import sections_of
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 
@@ -87,6 +89,32 @@ class TestRetrieval:
         assert (fifth.first.value, fifth.second.value, fifth.chance) == (1, 1, 1)
         assert (found.first.value, found.second.value, found.gain.value) == pytest.approx((0.375, 1, 0.625))
         assert (first.test.only_first, first.test.only_second, first.test.p_value) == (0, 4, 2 * 0.5**4)
+
+    def test_labels_are_drawn_whole(self, tmp_path: Path):
+        """Two labels of two plates each, one found wholly and one not: draws of a label give 0, 1/2 or 1."""
+        vectors = [(1, 0), (0, 1), (0, 1), (1, 0)]
+        labels = dict(zip(plate_names(4), "aabb", strict=True))
+        old = dict(zip(plate_names(4), [(1, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)], strict=True))
+        new = {name: (*vector, 0) for name, vector in zip(plate_names(4), vectors, strict=True)}
+        found = retrieve(pair_of(two(tmp_path, old, new)), labels)
+        first = found.recalls[0].by_label
+        assert found.labels == 2
+        assert (first.first.value, first.first.low, first.first.high) == (0.5, 0, 1)
+        assert (first.second.value, first.second.low, first.second.high) == (0, 0, 0)
+        assert (first.gain.value, first.gain.low, first.gain.high) == (-0.5, -1, 0)
+
+    def test_the_report_says_both_intervals_and_that_few_labels_are_few(self, tmp_path: Path):
+        (shown,) = [one for one in sections_of(compared(two(tmp_path, CIRCLE, BY_LABEL), LABELS)) if "recall@1" in
+                    [row[0] for row in one.rows]]  # fmt: skip
+        assert [row[0] for row in shown.rows] == [
+            "recall@1",
+            "recall@1, by label",
+            "recall@5",
+            "recall@5, by label",
+            "mean average precision",
+            "mean average precision, by label",
+        ]
+        assert any("fewer than 30 labels" in note for note in shown.notes)
 
     def test_labelled_plates_without_both_vectors_are_counted(self, tmp_path: Path):
         fewer = {name: CIRCLE[name] for name in plate_names(4)}
@@ -217,7 +245,7 @@ def test_the_command_prints_tables_writes_a_page_and_leaves_the_dataset_alone(li
         "Agreement over 9 plates",
         "debiased CKA",
         "recall@1",
-        "2 queries among 3",
+        "among 3 labelled plates (queries: 2, labels: 1)",
         "grey",
         "MIT",
         "moved most",

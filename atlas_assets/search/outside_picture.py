@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from atlas_assets.cli.comparison.encoding import encoders_of, loaded, measure_with, require_encoder, unit_vectors
+from atlas_assets.search.encoding import encoders_of, loaded, measure_with, require_encoder, unit_vectors
+from atlas_assets.search.ranking import Near, nearest_plates
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_ledger
@@ -22,15 +23,6 @@ from atlas_resources.tables.ledgers import PLATES
 
 class NothingToCompare(ValueError):
     """No encoder can place the picture among plates; the message says why of each."""
-
-
-@dataclass(frozen=True)
-class Near:
-    """A plate near the picture in one space; rank from 1."""
-
-    plate_id: str
-    rank: int
-    cosine: float
 
 
 @dataclass(frozen=True)
@@ -116,9 +108,7 @@ def _why_not(asked: Iterable[Instrument], spaces: Container[str]) -> dict[str, s
 def _nearest(space: Space, instrument: Instrument, image: Image.Image, count: int) -> list[Near]:
     with loaded(instrument) as work:
         (vector,) = unit_vectors(work, [image])
-    cosines = np.clip(space.unit @ vector, -1.0, 1.0)
-    order = np.argsort(-cosines, kind="stable")[:count]
-    return [Near(space.plate_ids[i], rank, float(cosines[i])) for rank, i in enumerate(order.tolist(), start=1)]
+    return nearest_plates(space, vector, count)
 
 
 def _fuse(near: Mapping[str, list[Near]], k: int) -> list[Fused]:
