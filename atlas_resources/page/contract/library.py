@@ -155,3 +155,7 @@ class Library(Part):
     failures: list[Failure]
     refused_scans: list[RefusedScan]
     duplicates: list[DuplicatePair]
+    plates_sql: str
+    """The plates, in the order of the columns."""
+    agreement_sql: str
+    failures_sql: str

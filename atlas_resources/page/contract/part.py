@@ -10,4 +10,4 @@ Index = int
 class Part(BaseModel):
     """A frozen part of the page's data, without unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

@@ -84,6 +84,8 @@ class Segmentation(Part):
     """Instrument that `Segment.nearest` is by."""
     segments: list[Segment]
     sql: str
+    nearest_sql: str | None
+    """Gives `Segment.nearest` of all segments; null without an embedder."""
 
 
 class Box(Part):
@@ -207,6 +209,7 @@ class PlateDetail(Part):
     picture: Picture | None
     source: Source
     facts: list[PlateFact]
+    facts_sql: str
     paper: Colour | None
     """Colour of the paper and its share."""
     colours: list[Colour]
@@ -220,5 +223,8 @@ class PlateDetail(Part):
     """The ensemble first, then each space."""
     disagreement: float | None
     disagreement_sql: str
+    duplicates_sql: str
+    """Pairs that this plate is in; the pairs themselves are in `Library.duplicates`."""
     tags: list[str]
+    tags_sql: str
     provenance: list[Provenance]

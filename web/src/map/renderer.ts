@@ -1,0 +1,156 @@
+/** Draws all plates as thumbnails with WebGL2: one quad each, taken from an array of sheets. Knows nothing of the page. */
+import * as twgl from "twgl.js";
+import type { Sprites } from "../contract.ts";
+import { FRAGMENT, VERTEX } from "./shaders.ts";
+
+export const SELECTED = 1;
+export const DIM = 2;
+export const RAISED = 4;
+export const COLOURED = 8;
+
+/** Memory that sheets may take on the card before they are drawn smaller: 256 MiB. */
+const MOST_TEXELS = 64 * 1024 * 1024;
+const MOST_LOD = 4;
+
+export type Rgb = readonly [number, number, number];
+
+export interface Frame {
+  /** Pixels per unit of the arrangement. */
+  scale: number;
+  /** The middle of the arrangement in pixels of the canvas. */
+  x: number;
+  y: number;
+  progress: number;
+  sizePx: number;
+  framePx: number;
+  ground: Rgb;
+  line: Rgb;
+  accent: Rgb;
+}
+
+export class Renderer {
+  readonly gl: WebGL2RenderingContext;
+  private readonly program: twgl.ProgramInfo;
+  private readonly buffers: twgl.BufferInfo;
+  private readonly vertices: twgl.VertexArrayInfo;
+  private readonly texture: WebGLTexture;
+  private readonly sheetPx: number;
+  private readonly shrink: number;
+  private readonly cellPx: number;
+  private readonly columns: number;
+  private readonly each: number;
+  private readonly count: number;
+
+  constructor(canvas: HTMLCanvasElement, sprites: Sprites, widths: readonly number[], heights: readonly number[]) {
+    const gl = canvas.getContext("webgl2", { antialias: false, alpha: false, depth: true });
+    if (!gl) throw new Error("WebGL2 is missing");
+    this.gl = gl;
+    this.program = twgl.createProgramInfo(gl, [VERTEX, FRAGMENT]);
+    const count = widths.length;
+    const largest = Math.min(2048, gl.getParameter(gl.MAX_TEXTURE_SIZE) as number);
+    const side = Math.max(sprites.columns, sprites.rows) * sprites.cell_px;
+    const fits = Math.sqrt(MOST_TEXELS / (Math.max(1, sprites.sheet_count) * side * side));
+    this.shrink = Math.min(1, largest / side, fits);
+    this.sheetPx = Math.max(1, Math.floor(side * this.shrink));
+    const each = (attribute: object) => ({ divisor: 1, ...attribute });
+    const thumbnails = new Float32Array(count * 2);
+    for (let i = 0; i < count; i++) {
+      thumbnails[i * 2] = (widths[i] ?? 0) * this.shrink;
+      thumbnails[i * 2 + 1] = (heights[i] ?? 0) * this.shrink;
+    }
+    this.buffers = twgl.createBufferInfoFromArrays(gl, {
+      corner: { numComponents: 2, data: [0, 0, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1] },
+      start: each({ numComponents: 2, data: new Float32Array(count * 2), drawType: gl.DYNAMIC_DRAW }),
+      end: each({ numComponents: 2, data: new Float32Array(count * 2), drawType: gl.DYNAMIC_DRAW }),
+      thumbnail: each({ numComponents: 2, data: thumbnails }),
+      look: each({ numComponents: 4, data: new Uint8Array(count * 4), normalize: false, drawType: gl.DYNAMIC_DRAW }),
+      number: each({ numComponents: 1, data: Float32Array.from({ length: count }, (_, i) => i) }),
+    });
+    this.vertices = twgl.createVertexArrayInfo(gl, this.program, this.buffers);
+    this.cellPx = sprites.cell_px * this.shrink;
+    this.columns = sprites.columns;
+    this.each = sprites.columns * sprites.rows;
+    this.count = count;
+    this.texture = this.makeTexture(Math.max(1, sprites.sheet_count));
+  }
+
+  private makeTexture(layers: number): WebGLTexture {
+    const { gl } = this;
+    const texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
+    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, MOST_LOD + 1, gl.RGBA8, this.sheetPx, this.sheetPx, layers);
+    gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_LINEAR);
+    gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
+    gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
+    gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
+    return texture;
+  }
+
+  /** Puts a sheet onto the card, smaller if all sheets together would take too much of it. */
+  async setSheet(layer: number, blob: Blob): Promise<void> {
+    const whole = await createImageBitmap(blob);
+    const [width, height] = [whole.width, whole.height].map((side) => Math.max(1, Math.floor(side * this.shrink)));
+    const options = { resizeWidth: width ?? 1, resizeHeight: height ?? 1, resizeQuality: "high" } as const;
+    const image = this.shrink < 1 ? await createImageBitmap(whole, options) : whole;
+    const { gl } = this;
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.texture);
+    gl.texSubImage3D(
+      gl.TEXTURE_2D_ARRAY, 0, 0, 0, layer, image.width, image.height, 1, gl.RGBA, gl.UNSIGNED_BYTE, image,
+    ); // prettier-ignore
+    image.close();
+    whole.close();
+  }
+
+  /** Makes the smaller copies of all sheets. Until then small thumbnails are drawn as blank paper. */
+  finishSheets(): void {
+    this.gl.bindTexture(this.gl.TEXTURE_2D_ARRAY, this.texture);
+    this.gl.generateMipmap(this.gl.TEXTURE_2D_ARRAY);
+  }
+
+  /** Where plates go from, and to: pairs of x and y. */
+  setPlaces(start: Float32Array, end: Float32Array): void {
+    this.write("start", start);
+    this.write("end", end);
+  }
+
+  /** Frame and state of each plate: red, green, blue, and the sum of its flags. */
+  setLooks(looks: Uint8Array): void {
+    this.write("look", looks);
+  }
+
+  private write(name: string, data: Float32Array | Uint8Array): void {
+    const attribute = this.buffers.attribs?.[name];
+    if (attribute) twgl.setAttribInfoBufferFromArray(this.gl, attribute, data);
+  }
+
+  draw(frame: Frame): void {
+    const { gl } = this;
+    gl.viewport(0, 0, gl.canvas.width, gl.canvas.height);
+    gl.clearColor(...frame.ground, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    gl.enable(gl.DEPTH_TEST);
+    gl.depthFunc(gl.LEQUAL);
+    gl.useProgram(this.program.program);
+    gl.bindVertexArray(this.vertices.vertexArrayObject ?? null);
+    twgl.setUniforms(this.program, {
+      viewport: [gl.canvas.width, gl.canvas.height],
+      view: [frame.scale, frame.x, frame.y],
+      progress: frame.progress,
+      sizePx: frame.sizePx,
+      framePx: frame.framePx,
+      sheet: [this.cellPx, this.columns, this.each, this.sheetPx],
+      mostLod: Math.min(MOST_LOD, Math.log2(this.cellPx) - 2),
+      sheets: this.texture,
+      ground: frame.ground,
+      line: frame.line,
+      accent: frame.accent,
+    });
+    gl.drawArraysInstanced(gl.TRIANGLES, 0, 6, this.count);
+    gl.bindVertexArray(null);
+  }
+
+  destroy(): void {
+    this.gl.deleteTexture(this.texture);
+    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+}

@@ -1,0 +1,6 @@
+/** The question in SQL that the numbers beside it answer. */
+import { CopyText } from "./CopyText.tsx";
+
+export function CopySql({ sql, what }: { sql: string; what: string }) {
+  return <CopyText text={sql} button="Copy SQL" label={`SQL of ${what}`} />;
+}
