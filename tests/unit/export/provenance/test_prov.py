@@ -140,7 +140,7 @@ def test_a_withdrawn_run_and_what_has_read_it_do_not_leave(measured, tmp_path):
     done = export_prov(rebuilt(measured), tmp_path / "out.json", plate_id="plate-001")
     assert done.left_out == ["2 results of plates: the run, or one that it has read, is withdrawn"]
     assert set(json.loads((tmp_path / "out.json").read_bytes())["activity"]) == {"plate:plate-001/groundwork"}
-    with pytest.raises(LookupError, match="nothing of run-.* may leave"):
+    with pytest.raises(LookupError, match=r"nothing of run-.* may leave"):
         export_prov(measured, tmp_path / "run.json", run_id=run_id)
 
 
