@@ -42,8 +42,7 @@ def test_an_instrument_that_is_not_active_has_a_name_and_no_job():
 def test_names_are_expanded_within_selections_and_may_be_model_ids(fakes):
     registry = fake_registry(fake_spec(EMBEDDER))
     embedding = saved_selections(registry)[EMBEDDER].text
-    assert embedding.startswith(f'(key:"embeddings/{EMBEDDER}"+ or key:"ledger/')
-    assert embedding.endswith(') and not key:"page"')
+    assert embedding.startswith(f'key:"embeddings/{EMBEDDER}" or key:"ledger/')
     assert expand(registry, f"@{EMBEDDER}") == f"({embedding})"
     assert expand(registry, f"@tests/{EMBEDDER} and not group:plate") == f"({embedding}) and not group:plate"
     assert expand(registry, "group:embeddings") == "group:embeddings"
