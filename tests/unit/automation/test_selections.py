@@ -17,7 +17,7 @@ def keys_of(graph: Graph, text: str) -> set[str]:
 
 def test_each_selection_has_its_assets(graph):
     saved = saved_selections(graph.registry)
-    assert set(saved) == {"plates", "groundwork", "embeddings", "segments", "ledgers", EMBEDDER, SEGMENTER}
+    assert set(saved) == {"plates", "groundwork", "embeddings", "segments", "ledgers", "page", EMBEDDER, SEGMENTER}
     assert keys_of(graph, saved["groundwork"].text) == {"plate/input_image", "plate/input_color_histograms"}
     assert keys_of(graph, saved["embeddings"].text) == {f"embeddings/{EMBEDDER}"}
     fed = keys_of(graph, saved[EMBEDDER].text)
