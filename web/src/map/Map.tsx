@@ -1,7 +1,7 @@
 /** The map of plates: canvas, pointer and keys, and what lies over it. */
 import { useEffect, useRef } from "preact/hooks";
 import { library, titleOf } from "../data/library.ts";
-import { announce, arrangement, clearSelection, openPlate, select, selection, space, toggleSelected } from "../state/state.ts";
+import { announce, arrangement, openPlate, select, selection, space, toggleSelected } from "../state/state.ts";
 import { clusterName, plural } from "../words.ts";
 import { Controls } from "./Controls.tsx";
 import { HoverCard } from "./HoverCard.tsx";
@@ -182,13 +182,8 @@ export function MapView() {
           The list shows the same plates as a table.
         </p>
         <Legend />
-        <Explanation />
-        {selection.value.size === 0 ? null : (
-          <button type="button" class="for-readers" onClick={clearSelection}>
-            Clear the selection
-          </button>
-        )}
       </div>
+      <Explanation />
     </div>
   );
 }

@@ -10,7 +10,7 @@ export interface OnScreen {
   shape(index: number): [number, number];
 }
 
-/** The uppermost plate at a point: the last one drawn. Null if there is none. */
+/** The uppermost plate at a point: the first one. Null if there is none. */
 export function plateAt(plates: OnScreen, x: number, y: number, raised: number | null): number | null {
   const covers = (index: number) => {
     const [width, height] = plates.shape(index);
@@ -21,7 +21,7 @@ export function plateAt(plates: OnScreen, x: number, y: number, raised: number |
   };
   if (raised !== null && covers(raised)) return raised;
   const half = plates.size / 2;
-  for (let index = plates.x.length - 1; index >= 0; index--) {
+  for (let index = 0; index < plates.x.length; index++) {
     if (Math.abs((plates.x[index] ?? 0) - x) <= half && covers(index)) return index;
   }
   return null;

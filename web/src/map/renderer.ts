@@ -59,7 +59,7 @@ export class Renderer {
       thumbnails[i * 2 + 1] = (heights[i] ?? 0) * this.shrink;
     }
     this.buffers = twgl.createBufferInfoFromArrays(gl, {
-      corner: { numComponents: 2, data: [0, 0, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1] },
+      corner: { numComponents: 2, data: [0, 0, 1, 0, 0, 1, 1, 1] },
       start: each({ numComponents: 2, data: new Float32Array(count * 2), drawType: gl.DYNAMIC_DRAW }),
       end: each({ numComponents: 2, data: new Float32Array(count * 2), drawType: gl.DYNAMIC_DRAW }),
       thumbnail: each({ numComponents: 2, data: thumbnails }),
@@ -79,7 +79,7 @@ export class Renderer {
     const texture = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
     gl.texStorage3D(gl.TEXTURE_2D_ARRAY, MOST_LOD + 1, gl.RGBA8, this.sheetPx, this.sheetPx, layers);
-    gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_LINEAR);
+    gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_NEAREST);
     gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
     gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
     gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
@@ -88,23 +88,25 @@ export class Renderer {
 
   /** Puts a sheet onto the card, smaller if all sheets together would take too much of it. */
   async setSheet(layer: number, blob: Blob): Promise<void> {
-    const whole = await createImageBitmap(blob);
-    const [width, height] = [whole.width, whole.height].map((side) => Math.max(1, Math.floor(side * this.shrink)));
-    const options = { resizeWidth: width ?? 1, resizeHeight: height ?? 1, resizeQuality: "high" } as const;
-    const image = this.shrink < 1 ? await createImageBitmap(whole, options) : whole;
     const { gl } = this;
-    gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.texture);
-    gl.texSubImage3D(
-      gl.TEXTURE_2D_ARRAY, 0, 0, 0, layer, image.width, image.height, 1, gl.RGBA, gl.UNSIGNED_BYTE, image,
-    ); // prettier-ignore
+    let image = await createImageBitmap(blob);
+    const [wholeWidth, wholeHeight] = [image.width, image.height];
+    // The browser makes the smaller copies beside the page's own thread; generateMipmap would make those of all sheets.
+    for (let level = 0; level <= MOST_LOD; level++) {
+      const [width, height] = [wholeWidth, wholeHeight].map((side) => Math.floor((side * this.shrink) / 2 ** level));
+      if (!width || !height) break;
+      if (width !== image.width || height !== image.height) {
+        const options = { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" } as const;
+        const smaller = await createImageBitmap(image, options);
+        image.close();
+        image = smaller;
+      }
+      gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.texture);
+      gl.texSubImage3D(
+        gl.TEXTURE_2D_ARRAY, level, 0, 0, layer, width, height, 1, gl.RGBA, gl.UNSIGNED_BYTE, image,
+      ); // prettier-ignore
+    }
     image.close();
-    whole.close();
-  }
-
-  /** Makes the smaller copies of all sheets. Until then small thumbnails are drawn as blank paper. */
-  finishSheets(): void {
-    this.gl.bindTexture(this.gl.TEXTURE_2D_ARRAY, this.texture);
-    this.gl.generateMipmap(this.gl.TEXTURE_2D_ARRAY);
   }
 
   /** Where plates go from, and to: pairs of x and y. */
@@ -140,12 +142,13 @@ export class Renderer {
       framePx: frame.framePx,
       sheet: [this.cellPx, this.columns, this.each, this.sheetPx],
       mostLod: Math.min(MOST_LOD, Math.log2(this.cellPx) - 2),
+      count: this.count,
       sheets: this.texture,
       ground: frame.ground,
       line: frame.line,
       accent: frame.accent,
     });
-    gl.drawArraysInstanced(gl.TRIANGLES, 0, 6, this.count);
+    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.count);
     gl.bindVertexArray(null);
   }
 

@@ -104,8 +104,8 @@ export function Panel({ index }: { index: number }) {
     <aside class={`panel${isWide.value ? " is-wide" : ""}`} ref={panel} aria-label="Plate" data-plate={plateId(index)}>
       <Tools index={index} />
       <header class="panel-head">
-        <h2 ref={heading} tabIndex={-1} dir="auto">
-          {titleOf(index)}
+        <h2 ref={heading} tabIndex={-1}>
+          <bdi>{titleOf(index)}</bdi>
         </h2>
         <p>{facts.join(" · ")}</p>
       </header>

@@ -78,8 +78,7 @@ export function AgreementView() {
       )}
       <h3>The most disputed plates</h3>
       <p class="explain">
-        Here the models differ most about which plates are alike. Often a plate shows two things at once, and each model
-        follows another.
+        Here the models differ most about which plates are alike. Open one to see the plates that each of them names.
       </p>
       <div class="gallery">
         {disputed.map(({ index, value }) => (
