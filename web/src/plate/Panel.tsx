@@ -9,7 +9,7 @@ import { linkToThis } from "../state/address.ts";
 import { announce, isWide, openPlate, selection, toggleSelected } from "../state/state.ts";
 import { NeighboursPart } from "./Neighbours.tsx";
 import { Palette } from "./Palette.tsx";
-import { PicturePart, pointed } from "./Picture.tsx";
+import { PicturePart, pointedRegion, pointedRow } from "./Picture.tsx";
 import { DetectionsPart, ProbesPart, TextsPart } from "./Readings.tsx";
 import { FactsPart, OddPart, ProvenancePart, TagsPart } from "./Record.tsx";
 import { Section } from "./Section.tsx";
@@ -20,7 +20,8 @@ function useDetail(index: number): Loaded | null {
   const [found, setFound] = useState<Loaded | null>(null);
   useEffect(() => {
     let isWanted = true;
-    pointed.value = null;
+    pointedRegion.value = null;
+    pointedRow.value = null;
     loadPlate(plateId(index)).then(
       (detail) => isWanted && setFound({ index, detail }),
       (error: unknown) => isWanted && setFound({ index, problem: error instanceof Error ? error.message : String(error) }),

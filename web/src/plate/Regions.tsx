@@ -6,12 +6,12 @@ import { PlateButton } from "../parts/PlateButton.tsx";
 import { decimals, percent } from "../words.ts";
 import { Judge } from "./Judge.tsx";
 import { Palette } from "./Palette.tsx";
-import { pointed } from "./Picture.tsx";
+import { pointedRegion } from "./Picture.tsx";
 
 export function RegionCard({ detail, instrument }: { detail: PlateDetail; instrument: string }) {
   const found = detail.segmentations.find((one) => one.instrument === instrument);
   if (!found) return null;
-  const segment = found.segments.find(({ segment_id: id }) => id === pointed.value);
+  const segment = found.segments.find(({ segment_id: id }) => id === pointedRegion.value);
   if (!segment) {
     return (
       <p class="explain">

@@ -3,7 +3,7 @@ import { batch, effect } from "@preact/signals";
 import { indexOf, plateId } from "../data/library.ts";
 import { decodeState, encodeState, type PageState } from "./hash.ts";
 import {
-  arrangement, camera, colourBy, isWide, openPlate, selection, space, spaceKey, view, wantedArrangement,
+  arrangement, camera, colourBy, fromAddress, isWide, openPlate, selection, space, spaceKey, view, wantedArrangement,
 } from "./state.ts"; // prettier-ignore
 
 const QUIET_MS = 250;
@@ -22,6 +22,7 @@ function present(): PageState {
 }
 
 function apply(state: PageState): void {
+  fromAddress.isNow = true;
   batch(() => {
     view.value = state.view;
     spaceKey.value = state.space;
@@ -33,6 +34,7 @@ function apply(state: PageState): void {
     if (found.length > 0 || selection.value.size <= state.selected.length) selection.value = new Set(found);
     camera.value = state.camera;
   });
+  fromAddress.isNow = false;
 }
 
 /** The address of another view, with everything else as it is. */

@@ -14,6 +14,8 @@ export const selection = signal<ReadonlySet<number>>(new Set());
 /** Whether the list has the selected plates only. */
 export const onlySelected = signal(false);
 export const camera = signal<Camera | null>(null);
+/** Whether the state is being set from an address, which says itself what is in sight. */
+export const fromAddress = { isNow: false };
 /** Said to readers of the screen by the live region. */
 export const announcement = signal("");
 

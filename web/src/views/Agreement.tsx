@@ -3,7 +3,7 @@ import type { Agreement } from "../contract.ts";
 import { library, nameOf, titleOf } from "../data/library.ts";
 import { CopySql } from "../parts/CopySql.tsx";
 import { PlateButton } from "../parts/PlateButton.tsx";
-import { decimals, percent } from "../words.ts";
+import { decimals } from "../words.ts";
 
 const MOST_DISPUTED = 24;
 
@@ -82,7 +82,7 @@ export function AgreementView() {
       </p>
       <div class="gallery">
         {disputed.map(({ index, value }) => (
-          <PlateButton key={index} index={index} size={112} note={`disagreement ${percent(value)}`}>
+          <PlateButton key={index} index={index} size={112} note={`${decimals(value)} of 1`} isNamed>
             <span class="gallery-title">{titleOf(index)}</span>
             <small>{decimals(value)}</small>
           </PlateButton>
