@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 from atlas_assets.automation.conditions import with_policies
+from atlas_assets.automation.schedules.page import build_page_schedule
 from atlas_assets.automation.schedules.reproduction import build_reproduction_schedule
 from atlas_assets.automation.schedules.verification import build_verify_job, build_verify_schedules
 from atlas_assets.automation.selections import build_jobs
@@ -19,6 +20,7 @@ from atlas_assets.graph.groundwork import groundwork
 from atlas_assets.graph.instruments import build_broken_spec_assets, build_instrument_asset
 from atlas_assets.graph.ledgers import build_ledger_assets
 from atlas_assets.graph.plates import plate_manifest
+from atlas_assets.graph.published.page import build_page_asset
 from atlas_assets.graph.reproduction import build_reproduction_job
 from atlas_resources.instruments.registry import Registry, read_registry
 from atlas_resources.plates.dataset import dataset_root
@@ -37,7 +39,7 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
     ledgers = build_ledger_assets(registry, settings.most_attempts)
     sensors, schedules = build_automation(registry, settings, [assets.key for assets in ledgers])
     reproduction = build_reproduction_job(registry)
-    assets = [plate_manifest, groundwork, *map(build_instrument_asset, instruments), *ledgers]
+    assets = [plate_manifest, groundwork, *map(build_instrument_asset, instruments), *ledgers, build_page_asset()]
     return dg.Definitions(
         assets=[*with_policies(assets, registry, settings), *build_broken_spec_assets(registry)],
         resources={
@@ -57,6 +59,7 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
             *schedules,
             *build_verify_schedules(settings),
             build_reproduction_schedule(reproduction, settings),
+            build_page_schedule(settings),
         ],
         executor=steps_executor,
     )

@@ -11,6 +11,7 @@ from atlas_assets.graph.groundwork import KEYS
 from atlas_assets.graph.instruments import GROUPS, asset_key
 from atlas_assets.graph.ledgers import LEDGER_KEYS
 from atlas_assets.graph.plates import MANIFEST_KEY
+from atlas_assets.graph.published.page import PAGE_KEY
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.models.weights import has_weights
 
@@ -44,6 +45,7 @@ def _selections(registry: Registry) -> Iterator[SavedSelection]:
             is_job = any(map(has_weights, active))
             yield SavedSelection(group, _of(*map(asset_key, active)), f"The active {group}: {titles}.", is_job)
     yield SavedSelection("ledgers", _of(*LEDGER_KEYS), "Every ledger with its checks, and the catalogue.")
+    yield SavedSelection("page", _of(PAGE_KEY), "The page, from the catalogue as it is.")
     for key, instrument in registry.instruments.items():
         # With every ledger, not only those that read it: the catalogue needs them all, even in a new dataset.
         text = f"{_of(asset_key(instrument))}+ or {_of(*LEDGER_KEYS)}"

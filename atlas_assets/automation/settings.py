@@ -54,6 +54,22 @@ class NightlyReproduction(Contract):
         return DefaultScheduleStatus.RUNNING if self.is_on else DefaultScheduleStatus.STOPPED
 
 
+class NightlyPage(Contract):
+    """When the page is made again.
+
+    Attributes:
+        is_on: whether the schedule is on unless the UI says otherwise.
+        cron: when; the time zone is that of the nightly schedule.
+    """
+
+    is_on: bool = False
+    cron: str = "30 5 * * *"
+
+    def schedule_status(self) -> DefaultScheduleStatus:
+        """Whether the schedule is on."""
+        return DefaultScheduleStatus.RUNNING if self.is_on else DefaultScheduleStatus.STOPPED
+
+
 class AutomationSettings(Contract):
     """`automation.yaml`.
 
@@ -64,6 +80,7 @@ class AutomationSettings(Contract):
         verification: when the dataset is verified.
         rebuild_ledgers_hours: ledgers are rebuilt when they are older, also if nothing seems to have changed.
         reproduction: the sample of sealed results that is repeated and compared.
+        page: the page that is made again.
     """
 
     switch: Literal["off", "sensors", "conditions"] = "off"
@@ -72,6 +89,7 @@ class AutomationSettings(Contract):
     verification: VerificationTimes = VerificationTimes()
     rebuild_ledgers_hours: int = Field(default=24, gt=0)
     reproduction: NightlyReproduction = NightlyReproduction()
+    page: NightlyPage = NightlyPage()
 
     def sensor_status(self, *switches: str) -> DefaultSensorStatus:
         """Whether a sensor is on at these positions of the switch."""

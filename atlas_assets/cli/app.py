@@ -19,6 +19,7 @@ from atlas_assets.cli.models.hub import models_pin, models_pull, models_verify
 from atlas_assets.cli.models.listing import models_check, models_docs, models_list, models_show
 from atlas_assets.cli.models.prompts import prompts_list, prompts_record
 from atlas_assets.cli.output import console, fail
+from atlas_assets.cli.page.command import page
 from atlas_assets.cli.plates.add import plates_add
 from atlas_assets.cli.plates.corrections import plates_export, plates_update
 from atlas_assets.cli.plates.listing import plates_list, plates_show
@@ -94,6 +95,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "compare", compare),
     (app, "why", why),
     (app, "affected-by", affected_by),
+    (app, "page", page),
     (app, "export", export),
     (app, "export-regions", export_regions),
     (app, "export-sqlite", export_sqlite),

@@ -27,7 +27,7 @@ def run(
         bool, typer.Option("--paranoid", help="Hash weights again, ignoring remembered digests.")
     ] = False,
 ) -> None:
-    """Materialise assets in this process, through Dagster, with progress.
+    """Materialise assets in this process, through Dagster, with progress. The page is made only if it is named.
 
     Examples: `atlas run`, `atlas run @embeddings`, `atlas run 'key:"ledger/*" or key:"catalogue"'`,
     `atlas run 'key:"segments/otsu_luma"' --plates plate-001,plate-007`, `atlas run --failed`. Plates that are done

@@ -54,10 +54,11 @@ def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
     is_whole = _register(dataset, scans or dataset.staging_dir, console)
     registry = read_registry()
     with open_instance(dataset) as instance:
-        for layer in materialize(registry, dataset, instance, console=console):
-            is_whole &= layer.is_success
-            for failure in layer.failures:
-                console.print(failure, style="red", markup=False, soft_wrap=True)
+        for selection in (None, "@page"):
+            for layer in materialize(registry, dataset, instance, selection=selection, console=console):
+                is_whole &= layer.is_success
+                for failure in layer.failures:
+                    console.print(failure, style="red", markup=False, soft_wrap=True)
     with connect(dataset) as connection:
         _report(connection, dataset, console)
         truth_folder = dataset.root / TRUTH_FOLDER
@@ -70,9 +71,10 @@ def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
         contact_sheet(_sheet_rows(connection, dataset, scores, neighbours), "Atlas").save(sheet_path, quality=90)
     console.print(f"\nin {time.monotonic() - started:.0f} s, {dataset.root}:", soft_wrap=True)
     console.print(f"  catalogue      {dataset.catalogue_path}\n  contact sheet  {sheet_path}", soft_wrap=True)
+    console.print(f"  page           {(dataset.page_dir / 'index.html').as_uri()}", soft_wrap=True, highlight=False)
     atlas = _command()
     console.print(
-        f'next: `{atlas} ui` opens the Dagster UI; `{atlas} query "SHOW TABLES"` asks the catalogue in SQL',
+        f'next: open the page; `{atlas} ui` opens the Dagster UI; `{atlas} query "SHOW TABLES"` asks the catalogue in SQL',
         soft_wrap=True,
     )
     return is_whole

@@ -32,6 +32,7 @@ from atlas_resources.tables.records.withdrawals import WITHDRAWALS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT, Table
 from atlas_resources.tables.topology.agreement import ADDITIONS, AGREEMENT, NEAR_DUPLICATES, PLATE_AGREEMENT
+from atlas_resources.tables.topology.coordinates import COORDINATES
 from atlas_resources.tables.topology.spaces import NEIGHBOURS, PLATE_SPACES, SPACES
 
 OF_PLATES, OF_RESULTS, OF_RUNS, OF_TOPOLOGY = "ledger_plates", "ledger_results", "ledger_runs", "topology"
@@ -143,6 +144,7 @@ def _ledgers_of_topology() -> list[Ledger]:
             {**vectors, **near, ledger_key(SPACES): ()},
             {"cluster": ("vector", "lab"), "outlier_factor": ("cosine",), "nearest_cosine": ("cosine",)},
         ),
+        COORDINATES: Origin({**vectors, **near}, {"x": ("vector", "lab", "cosine"), "y": ("vector", "lab", "cosine")}),
         AGREEMENT: Origin({**vectors, **near}, {"value": ("vector", "lab", "neighbour_id")}),
         PLATE_AGREEMENT: Origin(
             {**near, ledger_key(PLATE_SPACES): ("is_outlier", "uniqueness")},

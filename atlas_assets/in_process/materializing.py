@@ -27,6 +27,7 @@ from atlas_assets.graph.ledgers import LEDGER_KEYS
 from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
 from atlas_assets.graph.plate_step.checks import CHECK_NAME as PLATE_CHECK
 from atlas_assets.graph.plates import MANIFEST_KEY, report_registered
+from atlas_assets.graph.published.page import PAGE_KEY
 from atlas_assets.in_process.progress import TerminalProgress
 from atlas_assets.ui.metadata import plain_list
 from atlas_resources.instruments.registry import Registry
@@ -37,7 +38,7 @@ from atlas_resources.withdrawals.in_force import InstrumentWithdrawn, read_withd
 
 # Each layer is a separate run, so that a plate that fails in one does not stop the others from reaching the next.
 BEFORE_INSTRUMENTS = {"plates": (MANIFEST_KEY,), "groundwork": KEYS}
-AFTER_INSTRUMENTS = {"ledgers": LEDGER_KEYS}
+AFTER_INSTRUMENTS = {"ledgers": LEDGER_KEYS, "page": (PAGE_KEY,)}
 
 # A killed `atlas run` is shown as failed. The daemon did not launch it and must not restart it.
 OWN_PROCESS_TAGS = {HOST_TAG: platform.node(), MAX_RETRIES_TAG: "0"}
@@ -134,7 +135,7 @@ def materialize(
         dataset: the dataset.
         instance: where runs and events are recorded.
         selection: in Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`, with saved
-            selections as `@name`. None selects everything except instruments that are not active.
+            selections as `@name`. None selects everything except instruments that are not active, and the page.
         plate_ids: the plates; None means all registered plates.
         which: for each asset, all of these plates, those that are missing, or those that failed.
         console: where progress is shown.
@@ -253,10 +254,10 @@ def _works(
 
 
 def _select(registry: Registry, graph: BaseAssetGraph, text: str | None) -> set[dg.AssetKey]:
-    """The selected assets; for None everything except instruments that are not active. Raises ValueError."""
+    """The selected assets; for None everything but instruments that are not active, and the page. Raises ValueError."""
     if text is None:
         inactive = {asset_key(one) for key, one in registry.instruments.items() if key not in registry.active}
-        return set(graph.get_all_asset_keys()) - inactive
+        return set(graph.get_all_asset_keys()) - inactive - {PAGE_KEY}
     # A plain word that is no asset's whole key is meant as a saved name: `atlas run otsu_luma`.
     is_name = re.fullmatch(r"[\w.-]+", text) and not graph.has(dg.AssetKey([text]))
     try:

@@ -56,6 +56,7 @@ BUILDERS: dict[str, Builder] = {
     "neighbours": partial(_build_topology, "neighbours.build_neighbours"),
     "spaces": partial(_build_topology, "shapes.build_spaces"),
     "plate_spaces": partial(_build_topology, "shapes.build_plate_spaces"),
+    "coordinates": partial(_build_topology, "coordinates.build_coordinates"),
     "agreement": partial(_build_topology, "agreement.build_agreement"),
     "plate_agreement": partial(_build_topology, "agreement.build_plate_agreement"),
     "near_duplicates": partial(_build_topology, "copies.build_near_duplicates"),

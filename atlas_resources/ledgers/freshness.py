@@ -25,6 +25,7 @@ from atlas_resources.ledgers.reproductions.build import changed_reproductions
 from atlas_resources.ledgers.segment_sets import current_segmentations
 from atlas_resources.ledgers.snapshots.build import changed_snapshots
 from atlas_resources.ledgers.tags.ledger import changed_tags
+from atlas_resources.ledgers.topology.coordinates import expected_coordinates
 from atlas_resources.ledgers.topology.spaces import present_inputs
 from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
 from atlas_resources.plates.dataset import Dataset
@@ -39,6 +40,7 @@ from atlas_resources.tables.ledgers import (
     RUNS,
     SEGMENT_SETS,
 )
+from atlas_resources.tables.topology.coordinates import COORDINATES
 from atlas_resources.tables.topology.spaces import SPACES
 
 DIGEST_COLUMNS = (
@@ -100,6 +102,10 @@ def _changed_topology(dataset: Dataset, registry: Registry) -> Iterator[str]:
     present, known = present_inputs(dataset, registry), read_ledger(dataset, SPACES, ("space", "inputs_sha256"))
     if differing := {name for name, _ in present.items() ^ set(known.iter_rows())}:
         yield f"topology is behind the vectors of {', '.join(sorted(differing))}"
+    drawn = read_ledger(dataset, COORDINATES, ("space", "method", "inputs_sha256")).unique()
+    found = {((space, method), digest) for space, method, digest in drawn.iter_rows()}
+    if differing := {name for (name, _), _ in expected_coordinates(dataset, registry).items() ^ found}:
+        yield f"coordinates are behind the vectors, or the method, of {', '.join(sorted(differing))}"
 
 
 def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]:

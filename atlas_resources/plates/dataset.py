@@ -77,6 +77,11 @@ class Dataset:
         """The DuckDB file."""
         return self.root / "atlas.duckdb"
 
+    @property
+    def page_dir(self) -> Path:
+        """The page: files that are made from the catalogue, and can be made again."""
+        return self.root / "page"
+
     def plate(self, plate_id: str) -> Plate:
         """A plate by its id, registered or not. Raises PlateIdRefused for an id that is not a slug."""
         require_plate_id(plate_id)

@@ -26,6 +26,7 @@ from atlas_resources.tables.table import (
     Table,
 )
 from atlas_resources.tables.topology.agreement import ADDITIONS, AGREEMENT, NEAR_DUPLICATES, PLATE_AGREEMENT
+from atlas_resources.tables.topology.coordinates import COORDINATES
 from atlas_resources.tables.topology.spaces import NEIGHBOURS, PLATE_SPACES, SPACES
 
 COST_NULL = "Null: the plate failed, or was sealed before this was kept."
@@ -203,7 +204,7 @@ SEGMENT_SETS = Table(
     ),
     ("instrument", "plate_id", "foreground_instrument"),
 )
-TOPOLOGY = (NEIGHBOURS, SPACES, PLATE_SPACES, AGREEMENT, PLATE_AGREEMENT, NEAR_DUPLICATES, ADDITIONS)
+TOPOLOGY = (NEIGHBOURS, SPACES, PLATE_SPACES, COORDINATES, AGREEMENT, PLATE_AGREEMENT, NEAR_DUPLICATES, ADDITIONS)
 """Derived from the current vectors, whole, whenever these change."""
 LEDGERS: dict[str, Table] = {
     table.name: table

@@ -11,6 +11,8 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.builders import build_all
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.parquet import built_ledgers, read_ledger
+from atlas_resources.page.state import MAKE
+from atlas_resources.page.state import why_behind as why_page_behind
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import CONTRACTS, DatasetBroken
 from atlas_resources.tables.ledgers import LEDGERS
@@ -35,12 +37,15 @@ TRUTH = (
 def verify_derived(dataset: Dataset, registry: Registry, reader: Reader, most_attempts: int) -> Iterator[Finding]:
     """Everything that is wrong in `ledger/`, `schemas/` and `atlas.duckdb`.
 
-    A ledger that is only behind, since plates were measured after it was built, is not wrong, but is noted.
+    A ledger that is only behind, since plates were measured after it was built, is not wrong, but is noted. The same
+    holds for the page. Its files are not looked at: making it compares each with what it should be.
     """
     place = Place(dataset.root)
     yield from _verify_schemas(dataset, place, reader)
     if not dataset.ledger_dir.is_dir() or not any(dataset.ledger_dir.glob("*.parquet")):
         return  # nothing is built yet
+    if reason := why_page_behind(dataset):
+        yield place.finding("unfinished", dataset.page_dir, f"the page is behind: {reason}", MAKE)
     built = [*built_ledgers(dataset), dataset.catalogue_path]
     known = {*built, *map(stated_digest_path, built), dataset.ledger_dir / "runs_by_role"}
     for folder in (dataset.ledger_dir, dataset.ledger_dir / "runs_by_role"):

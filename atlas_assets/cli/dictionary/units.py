@@ -81,6 +81,8 @@ EXACT = {
     "changed_ratio_per_second": "1/s",
     "seconds_per_plate": "s",
     "p_value": "ratio",
+    "coordinates.x": "the method's own",
+    "coordinates.y": "the method's own",
     "agreement.value": "as its measure",
     "agreement.low": "as its measure",
     "agreement.high": "as its measure",

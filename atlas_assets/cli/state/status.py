@@ -25,6 +25,7 @@ class _Library:
         found: the states of plates, by asset.
         sources: how sources differ from the registered ones, a line each.
         behind: why the ledgers are behind; empty if they are not.
+        page_behind: why the page is behind; empty if it is not, or if there is none.
         left_out: what the ledgers leave out, a line each.
         weights: which instruments have no weights on disk, a line each.
         problems: what is wrong in the roster and the specs, a line each.
@@ -34,6 +35,7 @@ class _Library:
     found: "Sequence[AssetStates]"
     sources: list[str]
     behind: str
+    page_behind: str
     left_out: list[str]
     weights: list[str]
     problems: list[str]
@@ -80,6 +82,7 @@ def _read(dataset: "Dataset", registry: "Registry", *, is_all: bool) -> _Library
     from atlas_resources.ledgers.completeness.reading import read_completeness
     from atlas_resources.ledgers.freshness import why_behind
     from atlas_resources.ledgers.left_out import find_left_out
+    from atlas_resources.page.state import why_behind as why_page_behind
 
     most_attempts = read_settings().most_attempts
     instruments = list(registry.instruments.values()) if is_all else registry.active_instruments
@@ -87,6 +90,7 @@ def _read(dataset: "Dataset", registry: "Registry", *, is_all: bool) -> _Library
         found=read_completeness(dataset, instruments, most_attempts),
         sources=[change for plate in dataset.plates() if (change := _source_change(plate))],
         behind=why_behind(dataset, registry, most_attempts),
+        page_behind=why_page_behind(dataset),
         left_out=[str(fault) for fault in find_left_out(dataset)],
         weights=weights_missing(instruments),
         problems=[str(problem) for problem in registry.problems],
@@ -103,6 +107,7 @@ def _source_change(plate: "Plate") -> str | None:
 
 def _show(dataset: "Dataset", registry: "Registry", library: _Library) -> None:
     from atlas_assets.cli.state.matrix import count_table, failure_lines, reason_lines, state_table
+    from atlas_resources.page.state import MAKE
 
     console.print(count_table(library.found, f"{counted(len(library.found[0].plates), 'plate')} in {dataset.root}"))
     if matrix := state_table(library.found):
@@ -112,6 +117,8 @@ def _show(dataset: "Dataset", registry: "Registry", library: _Library) -> None:
     _print_lines(library.weights, "yellow")
     _print_lines(library.sources, "red")
     console.print(f"ledgers: {library.behind or 'up to date'}", markup=False, soft_wrap=True)
+    if library.page_behind:
+        console.print(f"page: {library.page_behind}; to make it: {MAKE}", markup=False, soft_wrap=True)
     _print_lines((f"left out of the ledgers: {fault}" for fault in library.left_out), "red")
     print_problems(registry)
 
@@ -138,6 +145,7 @@ def _as_json(dataset: "Dataset", registry: "Registry", library: _Library) -> dic
         ],
         "plates": [row for states in library.found for row in rows_of(states, is_active=is_active(states))],
         "ledgers_behind": library.behind or None,
+        "page_behind": library.page_behind or None,
         "left_out": library.left_out,
         "weights_missing": library.weights,
         "sources_changed": library.sources,

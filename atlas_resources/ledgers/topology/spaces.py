@@ -79,13 +79,21 @@ def _current_vectors(
         yield key, rows.filter(instrument=key).sort("plate_id")
 
 
+def _made_of(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:
+    """Of each space, by name, its plates and what their vectors are of, as `inputs_of` takes them."""
+    found = {key: rows.select("plate_id", "run_id") for key, rows in _current_vectors(dataset, registry)}
+    colours = read_ledger(dataset, HISTOGRAMS, ("plate_id", "file_sha256", "is_current")).filter("is_current")
+    return {**found, **({COLOUR: colours.select("plate_id", "file_sha256")} if len(colours) else {})}
+
+
 def present_inputs(dataset: Dataset, registry: Registry) -> dict[str, str]:
     """The digest of what each space is made of, by name. Reads no vectors."""
-    found = {
-        key: inputs_of(key, rows.select("plate_id", "run_id")) for key, rows in _current_vectors(dataset, registry)
-    }
-    colours = read_ledger(dataset, HISTOGRAMS, ("plate_id", "file_sha256", "is_current")).filter("is_current")
-    return {**found, **({COLOUR: inputs_of(COLOUR, colours.select("plate_id", "file_sha256"))} if len(colours) else {})}
+    return {name: inputs_of(name, made_of) for name, made_of in _made_of(dataset, registry).items()}
+
+
+def present_inputs_and_plates(dataset: Dataset, registry: Registry) -> dict[str, tuple[str, int]]:
+    """The same with the number of plates of each space."""
+    return {name: (inputs_of(name, rows), rows.height) for name, rows in _made_of(dataset, registry).items()}
 
 
 def read_spaces(dataset: Dataset, registry: Registry) -> list[Space]:

@@ -115,6 +115,43 @@ class _Traced:
         )
 
 
+def trace_rings(mask: Mask, tolerance_px: float, min_ring_area_px: float = 0.0) -> NDArray[np.object_]:
+    """The contours of a mask for a screen, each simplified on its own: many times as quick as `trace_outline`.
+
+    Contours are those of `trace_outline`. Rings that are simplified apart may cross, so they are no polygons; drawn
+    together by the even-odd rule, holes are those of the mask.
+
+    Args:
+        mask: bool [H, W], at least one pixel.
+        tolerance_px: greatest distance from the contour.
+        min_ring_area_px: smaller rings are left out, but never the largest.
+
+    Returns:
+        LinearRings of shapely, [N].
+    """
+    rows, columns = bounding_box(mask)
+    padded = np.pad(mask[rows, columns], 1).astype(np.float32)
+    contours = find_contours(padded, 0.5, fully_connected="high")
+    corner = np.array([rows.start - 0.5, columns.start - 0.5])  # the crop has a border of one pixel
+    points = np.concatenate([contour + corner for contour in contours])[:, ::-1]
+    of_ring = np.repeat(np.arange(len(contours)), [len(contour) for contour in contours])
+    return simplify_rings(np.asarray(shapely.linearrings(points, indices=of_ring)), tolerance_px, min_ring_area_px)
+
+
+def simplify_rings(
+    rings: NDArray[np.object_], tolerance_px: float, min_ring_area_px: float = 0.0
+) -> NDArray[np.object_]:
+    """Rings simplified each on its own by the method of Douglas and Peucker, without those that are too small.
+
+    Args:
+        rings: LinearRings of shapely, [N], N > 0.
+        tolerance_px, min_ring_area_px: as of `trace_rings`.
+    """
+    areas = np.asarray(shapely.area(shapely.polygons(rings)))
+    kept = rings[areas >= min(min_ring_area_px, areas.max())]
+    return np.asarray(shapely.simplify(kept, tolerance_px, preserve_topology=False))
+
+
 def fill_outline(shape: shapely.MultiPolygon, height: int, width: int) -> Mask:
     """The pixels whose centres are in the polygons, bool [height, width].
 

@@ -84,6 +84,8 @@ class Segmentation(Part):
     """Instrument that `Segment.nearest` is by."""
     segments: list[Segment]
     sql: str
+    nearest_sql: str | None
+    """Gives `Segment.nearest` of all segments; null without an embedder."""
 
 
 class Box(Part):

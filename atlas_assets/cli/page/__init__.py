@@ -1,0 +1,1 @@
+"""`atlas page`: the atlas as files that a curator opens from disk."""
