@@ -111,9 +111,10 @@ def _segmentations(made: "Made", index: int, drawn: "Drawn", sql: str) -> list[S
     alone = [_segment(made, index, 1, drawn.body, drawn.colours[0], "foreground").model_copy(update={"nearest": []})]
     return [
         Segmentation(instrument="sam_vit_b", run_id=RUN, embedder="dinov2_base", segments=both,
-                     sql=f"SELECT * FROM segments {sql} AND instrument = 'sam_vit_b'"),
+                     sql=f"SELECT * FROM segments {sql} AND instrument = 'sam_vit_b'",
+                     nearest_sql=f"SELECT * FROM nearest_segments {sql}"),
         Segmentation(instrument="otsu_luma", run_id=RUN, embedder=None, segments=alone,
-                     sql=f"SELECT * FROM segments {sql} AND instrument = 'otsu_luma'"),
+                     sql=f"SELECT * FROM segments {sql} AND instrument = 'otsu_luma'", nearest_sql=None),
     ]  # fmt: skip
 
 

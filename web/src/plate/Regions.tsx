@@ -36,7 +36,10 @@ export function RegionCard({ detail, instrument }: { detail: PlateDetail; instru
       <Palette colours={palette} isSmall />
       {nearest.length > 0 ? (
         <>
-          <p class="explain">Most like it on other plates, to {nameOf(found.embedder ?? "")}:</p>
+          <p class="explain">
+            Most like it on other plates, to {nameOf(found.embedder ?? "")}:{" "}
+            {found.nearest_sql && <CopySql sql={found.nearest_sql} what="the nearest regions" />}
+          </p>
           <div class="strip">
             {nearest.map(({ plate, segment_id: other, cosine }) => (
               <PlateButton key={`${plate} ${other}`} index={plate} size={64} note={`region ${other}, cosine ${decimals(cosine)}`}>
