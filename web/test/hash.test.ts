@@ -6,6 +6,7 @@ const FULL: PageState = {
   view: "map",
   space: "dinov2_base",
   arrangement: "umap",
+  isExact: true,
   colour: "cluster",
   plate: "plate-012",
   isWide: true,
@@ -21,7 +22,7 @@ test("a state is the same after a way through the address", () => {
 test("the address is short and can be read", () => {
   assert.equal(
     encodeState(FULL),
-    "#map?space=dinov2_base&layout=umap&colour=cluster&plate=plate-012&full=1&selected=plate-001,plate-2.b_c&at=2.50,-0.1250,0.2500",
+    "#map?space=dinov2_base&layout=umap&exact=1&colour=cluster&plate=plate-012&full=1&selected=plate-001,plate-2.b_c&at=2.50,-0.1250,0.2500",
   );
 });
 

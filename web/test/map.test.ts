@@ -4,6 +4,7 @@ import { colouringOf } from "../src/colour/groups.ts";
 import { looksOf } from "../src/map/looks.ts";
 import { nextPlate, plateAt, platesInside } from "../src/map/picking.ts";
 import { place, yearStep } from "../src/map/placement.ts";
+import { spread } from "../src/map/spread.ts";
 import { COLOURED, DIM, RAISED, SELECTED } from "../src/map/renderer.ts";
 import { madeLibrary, madeSpace } from "./made.ts";
 
@@ -34,7 +35,7 @@ test("arrows go to the nearest plate ahead", () => {
 });
 
 test("a layout keeps its proportions, and plates without a vector stand aside", () => {
-  const { x, y, aside, asideLabel, height } = place(madeLibrary(), madeSpace(), "pca", 1.6);
+  const { x, y, aside, asideLabel, height } = place(madeLibrary(), madeSpace(), "pca", 1.6, true);
   const [dx, dy] = [(x[1] ?? 0) - (x[0] ?? 0), (y[1] ?? 0) - (y[0] ?? 0)];
   assert.ok(Math.abs(dx / -dy - 2) < 1e-5, `${dx} ${dy}`);
   assert.deepEqual(aside, [2]);
@@ -42,15 +43,26 @@ test("a layout keeps its proportions, and plates without a vector stand aside", 
   assert.ok((y[2] ?? 0) > 0.5 && height > 1);
 });
 
+test("plates that would hide each other are moved apart, each the same way every time", () => {
+  const heap: [number, number][] = Array.from({ length: 60 }, (_, i) => [0.001 * (i % 7), 0.001 * (i % 5)]);
+  const size = 0.05;
+  const moved = spread(heap, size);
+  assert.deepEqual(spread(heap, size), moved);
+  const gaps = moved.map(([x, y], i) => Math.min(...moved.map(([u, v], j) => (i === j ? 1 : Math.hypot(x - u, y - v)))));
+  assert.ok(Math.min(...gaps) > size * 0.7, `${Math.min(...gaps)}`);
+  const alone = spread([[0, 0], [1, 0]], size); // prettier-ignore
+  assert.ok(Math.abs((alone[1]?.[0] ?? 0) - 1) < 1e-9, "who hides nobody stays");
+});
+
 test("a grid has every plate in its own cell, row by row", () => {
-  const { x, y, size } = place(madeLibrary(), null, "grid", 1.6);
+  const { x, y, size } = place(madeLibrary(), null, "grid", 1.6, false);
   const cells = new Set(Array.from(x, (value, i) => `${value.toFixed(3)} ${y[i]?.toFixed(3)}`));
   assert.equal(cells.size, 4);
   assert.ok((x[1] ?? 0) > (x[0] ?? 0) && y[1] === y[0] && size > 0);
 });
 
 test("the timeline has years from left to right, and plates without one aside", () => {
-  const { x, labels, aside } = place(madeLibrary(), null, "timeline", 1.6);
+  const { x, labels, aside } = place(madeLibrary(), null, "timeline", 1.6, false);
   assert.deepEqual(labels.map(({ text }) => text), ["1827", "1828", "1829", "1830"]);
   assert.ok((x[2] ?? 0) < (x[0] ?? 0));
   assert.deepEqual(aside, [1]);
@@ -66,6 +78,9 @@ test("groups have the plates of their range, and unstable clusters are called so
   const library = madeLibrary();
   const found = colouringOf("disagreement", library, madeSpace());
   assert.deepEqual(found?.groups.map(({ label, plates }) => [label, plates]), [["0.0 to 0.2", [0]], ["0.4 to 0.6", [3]], ["0.8 to 1.0", [1]]]);
+  const none = colouringOf("cluster", library, madeSpace({ cluster: [0, null, null, 0] }));
+  assert.deepEqual(none?.groups.at(-1)?.plates, [1], "a plate without a vector is in none for another reason");
+  assert.deepEqual(none?.colourOf, ["#cc6677", null, null, "#cc6677"]);
   assert.match(colouringOf("cluster", library, madeSpace())?.note ?? "", /not stable/);
   assert.deepEqual(colouringOf("cluster", library, madeSpace())?.groups[0]?.plates, [0, 3]);
   assert.equal(colouringOf("outliers", library, madeSpace())?.groups.at(-1)?.label, "in 5 spaces at most");

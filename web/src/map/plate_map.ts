@@ -193,7 +193,7 @@ export class PlateMap {
       y: y * ratio,
       progress,
       sizePx: size * ratio,
-      framePx: Math.max(1, Math.round(Math.min(6, size * 0.055) * ratio)),
+      framePx: Math.max(1, Math.round(Math.min(4, size * 0.05) * ratio)),
       ...this.colours,
     });
     if (progress < 1) this.ask();

@@ -2,7 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import { colouringOf } from "../colour/groups.ts";
 import { library } from "../data/library.ts";
-import { arrangement, colourBy, space } from "../state/state.ts";
+import { arrangement, colourBy, isExact, space } from "../state/state.ts";
 import type { Projection } from "./camera.ts";
 import { place, type Placement } from "./placement.ts";
 
@@ -21,7 +21,9 @@ export function followWindow(): void {
   window.addEventListener("resize", follow);
 }
 
-export const placement = computed<Placement>(() => place(library, space.value, arrangement.value, aspect.value));
+export const placement = computed<Placement>(() => 
+  place(library, space.value, arrangement.value, aspect.value, isExact.value),
+);
 export const colouring = computed(() => colouringOf(colourBy.value, library, space.value));
 export const projection = signal<Projection | null>(null);
 /** Longer side of thumbnails, pixels. */

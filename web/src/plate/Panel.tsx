@@ -100,7 +100,7 @@ export function Panel({ index }: { index: number }) {
     announce(`${titleOf(index)} opened`);
   }, [index]);
   const year = library.plates.year[index];
-  const facts = [plateId(index), year ?? null, library.plates.licence[index] ?? null].filter((fact) => fact !== null);
+  const facts = [plateId(index), year ?? null].filter((fact) => fact !== null);
   return (
     <aside class={`panel${isWide.value ? " is-wide" : ""}`} ref={panel} aria-label="Plate" data-plate={plateId(index)}>
       <Tools index={index} />

@@ -83,7 +83,7 @@ export function PicturePart({ detail, index }: { detail: PlateDetail; index: num
       <div class="picture-stage" onPointerLeave={() => (pointedRow.value = null)}>
         <img src={picture.path} width={picture.width_px} height={picture.height_px} alt={`Plate: ${titleOf(index)}`} />
         {shapes.length > 0 && (
-          <svg viewBox={`0 0 ${picture.width_px} ${picture.height_px}`} class={isRegions ? "is-regions" : "is-boxes"}>
+          <svg viewBox={`0 0 ${picture.width_px} ${picture.height_px}`} class={`${isRegions ? "is-regions" : "is-boxes"}${chosen.value === null ? " is-resting" : ""}`}>
             {shapes.map((shape) => (
               <Drawn key={shape.id} shape={shape} isButton={isRegions} />
             ))}

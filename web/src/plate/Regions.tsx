@@ -15,8 +15,8 @@ export function RegionCard({ detail, instrument }: { detail: PlateDetail; instru
   if (!segment) {
     return (
       <p class="explain">
-        Outlines are regions that {nameOf(instrument)} separated. Point at one, or reach it with the Tab key, to see its
-        colours and its like on other plates. <CopySql sql={found.sql} what="regions" />
+        Point at the picture to see the regions that {nameOf(instrument)} separated, or reach them with the Tab key. Each
+        has its colours and its like on other plates. <CopySql sql={found.sql} what="regions" />
       </p>
     );
   }

@@ -3,7 +3,7 @@ import { batch, effect } from "@preact/signals";
 import { indexOf, plateId } from "../data/library.ts";
 import { decodeState, encodeState, type PageState } from "./hash.ts";
 import {
-  arrangement, camera, colourBy, fromAddress, isWide, openPlate, selection, space, spaceKey, view, wantedArrangement,
+  arrangement, camera, colourBy, fromAddress, isExact, isWide, openPlate, selection, space, spaceKey, view, wantedArrangement,
 } from "./state.ts"; // prettier-ignore
 
 const QUIET_MS = 250;
@@ -13,6 +13,7 @@ function present(): PageState {
     view: view.value,
     space: space.value?.key ?? null,
     arrangement: arrangement.value,
+    isExact: isExact.value,
     colour: colourBy.value,
     plate: openPlate.value === null ? null : plateId(openPlate.value),
     isWide: isWide.value,
@@ -27,6 +28,7 @@ function apply(state: PageState): void {
     view.value = state.view;
     spaceKey.value = state.space;
     wantedArrangement.value = state.arrangement;
+    isExact.value = state.isExact;
     colourBy.value = state.colour;
     openPlate.value = state.plate === null ? null : indexOf(state.plate);
     isWide.value = state.isWide;

@@ -7,6 +7,8 @@ import type { Arrangement, Camera, ColourBy, View } from "./hash.ts";
 export const view = signal<View>("map");
 export const spaceKey = signal<string | null>(null);
 export const wantedArrangement = signal<Arrangement | null>(null);
+/** Whether plates have the exact places of a layout, where some hide others. */
+export const isExact = signal(false);
 export const colourBy = signal<ColourBy>("nothing");
 export const openPlate = signal<number | null>(null);
 export const isWide = signal(false);
