@@ -34,7 +34,9 @@ def test_the_types_are_those_of_the_contract():
     schema = subprocess.run(
         [sys.executable, WEB / "tools" / "schema.py"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
     )
-    assert run_node("tools/contract.mjs", text=schema.stdout) == (WEB / "src" / "contract.ts").read_text(), "Fix: make web"
+    assert run_node("tools/contract.mjs", text=schema.stdout) == (WEB / "src" / "contract.ts").read_text(), (
+        "Fix: make web"
+    )
 
 
 @pytest.mark.usefixtures("_packages")
@@ -60,7 +62,11 @@ def test_no_markup_is_made_of_texts():
     found = {
         path.name: words
         for path in (WEB / "src").rglob("*.ts*")
-        if (words := re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", path.read_text()))
+        if (
+            words := re.findall(
+                r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", path.read_text()
+            )
+        )
     }
     assert found == {}
 
@@ -72,7 +78,9 @@ def test_packages_are_pinned_exactly_and_no_registry_is_named():
     lock = json.loads((WEB / "package-lock.json").read_text(encoding="utf-8"))
     assert [name for name, entry in lock["packages"].items() if "resolved" in entry] == []
     bundled = (BUILT / "licences.txt").read_text(encoding="utf-8")
-    assert [name for name in package["dependencies"] if not re.search(rf"^{re.escape(name)} \d", bundled, re.MULTILINE)] == []
+    assert [
+        name for name in package["dependencies"] if not re.search(rf"^{re.escape(name)} \d", bundled, re.MULTILINE)
+    ] == []
 
 
 def test_modules_are_short_and_say_what_they_are():

@@ -6,10 +6,10 @@ import { arrangement, colourBy, isExact, space } from "../state/state.ts";
 import type { Projection } from "./camera.ts";
 import { place, type Placement } from "./placement.ts";
 
-/** Width of the plates' area for its height 1: a few shapes only, so that a cited view fits screens of a kind. */
+/** Width of the plates' area for its height 1: two shapes only, so that a cited view fits screens of a kind. */
 function shapeOfWindow(): number {
   const shape = window.innerWidth / window.innerHeight;
-  return shape > 1.15 ? 1.6 : shape > 0.8 ? 1 : 0.66;
+  return shape > 1.15 ? 1.6 : 1;
 }
 
 export const aspect = signal(1.6);

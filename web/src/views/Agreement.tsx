@@ -23,7 +23,7 @@ function Cell({ row, column }: { row: string; column: string }) {
   return (
     <td style={{ backgroundColor: `color-mix(in srgb, var(--accent) ${strength}%, var(--ground))` }} class={strength > 38 ? "is-strong" : ""}>
       <strong>{decimals(value)}</strong>
-      {found.calibrated === null && <small>not calibrated</small>}
+      <small>{found.calibrated === null ? "not calibrated" : `overlap ${decimals(found.overlap)}`}</small>
       {interval && <small>{interval}</small>}
     </td>
   );
@@ -44,7 +44,8 @@ export function AgreementView() {
         <h2>Agreement</h2>
         <p>
           Do two models see the same plates as alike? Each number compares the {k ?? ""} nearest plates by one model with those
-          by another: 0 is what chance gives, 1 is the same plates everywhere. Below it is the interval that it lies in.{" "}
+          by another: 0 is what chance gives, 1 is the same plates everywhere. Below it is the share of plates in common before
+          chance is taken off, and the interval of that share.{" "}
           <CopySql sql={library.agreement_sql} what="agreement" />
         </p>
       </header>
