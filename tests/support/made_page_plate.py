@@ -184,5 +184,6 @@ def _provenance(key: str, index: int) -> Provenance:
         instrument=key, table="embeddings", run_id=RUN, sealed_at="2026-03-13T22:00:00+00:00", model_id=f"made/{key}",
         model_sha="0123456789abcdef" * 2 + "01234567", weights_sha256="f" * 64, source_sha256=f"{index:064x}",
         fingerprint="a" * 64, preprocess_tag="resize256-crop224", code_git_sha="1a1606b" * 5,
-        code_is_dirty=key == "rapidocr", device="cpu", dtype="float32", licence="Apache-2.0", sql=f"SELECT * FROM lineage WHERE instrument = '{key}'",
+        code_is_dirty=key == "rapidocr", device="cpu", dtype="float32", licence="Apache-2.0",
+        sql=f"SELECT * FROM lineage WHERE instrument = '{key}'",
     )  # fmt: skip
