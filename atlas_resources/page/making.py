@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atlas_resources.catalogue.build import connect
-from atlas_resources.export.ledgers import require_present_entries
+from atlas_resources.export.left_out import require_present_entries
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.page.contract.library import Library
 from atlas_resources.page.details.nearest import NearestSegments, find_embedders, find_nearest
