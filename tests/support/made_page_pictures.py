@@ -95,7 +95,7 @@ def _given(number: int, path: Path) -> Drawn:
     colours = [_hexadecimal(c) for _, c in sorted(few, reverse=True)]  # pyright: ignore[reportArgumentType]
     body = _ellipse(width * 0.5, height * 0.5, width * 0.25, height * 0.2, 0.3)
     head = _ellipse(width * 0.7, height * 0.3, width * 0.1, height * 0.08, 0)
-    lightness = round(100 * float(np.mean(image.resize((1, 1)).getpixel((0, 0)))) / 255, 1)
+    lightness = round(100 * float(np.asarray(image).mean()) / 255, 1)
     return Drawn(f"{number:064x}.jpg", image, body, head, colours[0], lightness, (colours[0], colours[-1]))
 
 

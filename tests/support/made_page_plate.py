@@ -1,7 +1,7 @@
 """The details of a plate of a made page: segments, texts, probes, boxes, neighbours, provenance."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -49,7 +49,8 @@ def made_detail(made: "Made", index: int, embedders: Sequence[str]) -> PlateDeta
         ),
         source=Source(name=f"{made.ids[index]}.tif", sha256=f"{index:064x}", width_px=4000, height_px=5000,
                       origin="https://example.org/<scan>" if index % 2 else None),
-        facts=[PlateFact(name="Artist", text="John James Audubon"), PlateFact(name="Note <i>", text="a <b>bold</b> claim")],
+        facts=[PlateFact(name="Artist", text="John James Audubon"),
+               PlateFact(name="Note <i>", text="a <b>bold</b> claim")],
         facts_sql=f"SELECT * FROM plate_facts {sql}",
         paper=None if is_bare else Colour(colour=drawn.paper, share=0.71),
         colours=[] if is_bare else [Colour(colour=drawn.paper, share=0.64), Colour(colour=drawn.colours[0], share=0.22),
@@ -66,9 +67,8 @@ def made_detail(made: "Made", index: int, embedders: Sequence[str]) -> PlateDeta
         detections=[] if is_bare else [
             Detections(instrument="owlv2", run_id=RUN, sql=f"SELECT * FROM detections {sql}", detections=[
                 Detection(detection_id="det-001", label="bird", score=0.83, box=_box(drawn.body), judgement=None),
-                Detection(detection_id="det-002", label="head <x>", score=0.41, box=_box(drawn.head), judgement=Judgement(
-                    judgement="corrected", corrected="beak", person="Ada", judged_at="2026-03-10T10:00:00+00:00",
-                    is_disputed=True)),
+                Detection(detection_id="det-002", label="head <x>", score=0.41, box=_box(drawn.head),
+                          judgement=_judged("corrected", "Ada", corrected="beak", is_disputed=True)),
             ])
         ],
         neighbours=_neighbours(made, index, embedders, sql),
@@ -90,30 +90,46 @@ def _path(points: "Points") -> str:
     return "M" + "L".join(f"{x:g},{y:g}" for x, y in points) + "Z"
 
 
-def _segment(made: "Made", index: int, number: int, points: "Points", colour: str, name: str | None) -> Segment:
+def _judged(
+    judgement: Literal["accepted", "rejected", "corrected"],
+    person: str,
+    *,
+    corrected: str | None = None,
+    is_disputed: bool = False,
+) -> Judgement:
+    day = "2026-03-10T10:00:00+00:00"
+    return Judgement(judgement=judgement, corrected=corrected, person=person, judged_at=day, is_disputed=is_disputed)
+
+
+def _segment(made: "Made", index: int, number: int, *, points: "Points", colour: str, name: str | None) -> Segment:
     box = _box(points)
     near = [(index + step) % made.count for step in (12, 24, 36, 48)]
     return Segment(
         segment_id=f"seg-{number:03d}", path=_path(points), x_min=box.x_min, y_min=box.y_min, x_max=box.x_max,
         y_max=box.y_max, area_ratio=0.18 / number, class_name=name,
         palette=[Colour(colour=colour, share=0.8), Colour(colour="#28241f", share=0.2)],
-        nearest=[NearSegment(plate=plate, segment_id="seg-001", cosine=0.93 - 0.04 * rank) for rank, plate in enumerate(near)],
-        judgement=Judgement(judgement="accepted", corrected=None, person="Ada <a>", judged_at="2026-03-10T10:00:00+00:00",
-                            is_disputed=False) if number == 2 else None,
+        nearest=[NearSegment(plate=plate, segment_id="seg-001", cosine=0.93 - 0.04 * rank)
+                 for rank, plate in enumerate(near)],
+        judgement=_judged("accepted", "Ada <a>") if number == 2 else None,
     )  # fmt: skip
 
 
 def _segmentations(made: "Made", index: int, drawn: "Drawn", sql: str) -> list[Segmentation]:
     both = [
-        _segment(made, index, 1, drawn.body, drawn.colours[0], None),
-        _segment(made, index, 2, drawn.head, drawn.colours[1], "head"),
+        _segment(made, index, 1, points=drawn.body, colour=drawn.colours[0], name=None),
+        _segment(made, index, 2, points=drawn.head, colour=drawn.colours[1], name="head"),
     ]
-    alone = [_segment(made, index, 1, drawn.body, drawn.colours[0], "foreground").model_copy(update={"nearest": []})]
+    alone = [
+        _segment(made, index, 1, points=drawn.body, colour=drawn.colours[0], name="foreground").model_copy(
+            update={"nearest": []}
+        )
+    ]
     return [
         Segmentation(instrument="sam_vit_b", run_id=RUN, embedder="dinov2_base", segments=both,
-                     sql=f"SELECT * FROM segments {sql} AND instrument = 'sam_vit_b'"),
+                     sql=f"SELECT * FROM segments {sql} AND instrument = 'sam_vit_b'",
+                     nearest_sql=f"SELECT * FROM nearest_segments {sql}"),
         Segmentation(instrument="otsu_luma", run_id=RUN, embedder=None, segments=alone,
-                     sql=f"SELECT * FROM segments {sql} AND instrument = 'otsu_luma'"),
+                     sql=f"SELECT * FROM segments {sql} AND instrument = 'otsu_luma'", nearest_sql=None),
     ]  # fmt: skip
 
 
@@ -123,12 +139,12 @@ def _texts(made: "Made", index: int, sql: str) -> list[Texts]:
     return [
         Texts(instrument="rapidocr", run_id=RUN, sql=f"SELECT * FROM texts {sql}", texts=[
             Text(text_id="text-001", stage="lines", text=HOSTILE_TEXT, score=0.97, box=box, judgement=None),
-            Text(text_id="text-002", stage="lines", text=made.titles[index].upper(), score=0.88, box=None, judgement=None),
+            Text(text_id="text-002", stage="lines", text=made.titles[index].upper(), score=0.88, box=None,
+                 judgement=None),
         ]),
         Texts(instrument="captioner", run_id=RUN, sql=f"SELECT * FROM texts {sql}", texts=[
-            Text(text_id="text-003", stage="caption", text="a coloured drawing of a bird on a branch", score=None, box=None,
-                 judgement=Judgement(judgement="rejected", corrected=None, person="Bo",
-                                     judged_at="2026-03-11T10:00:00+00:00", is_disputed=False)),
+            Text(text_id="text-003", stage="caption", text="a coloured drawing of a bird on a branch", score=None,
+                 box=None, judgement=_judged("rejected", "Bo")),
         ]),
     ]  # fmt: skip
 
@@ -167,6 +183,7 @@ def _provenance(key: str, index: int) -> Provenance:
     return Provenance(
         instrument=key, table="embeddings", run_id=RUN, sealed_at="2026-03-13T22:00:00+00:00", model_id=f"made/{key}",
         model_sha="0123456789abcdef" * 2 + "01234567", weights_sha256="f" * 64, source_sha256=f"{index:064x}",
-        fingerprint="a" * 64, preprocess_tag="resize256-crop224", code_git_sha="1a1606b" * 5, code_is_dirty=key == "rapidocr",
-        device="cpu", dtype="float32", licence="Apache-2.0", sql=f"SELECT * FROM lineage WHERE instrument = '{key}'",
+        fingerprint="a" * 64, preprocess_tag="resize256-crop224", code_git_sha="1a1606b" * 5,
+        code_is_dirty=key == "rapidocr", device="cpu", dtype="float32", licence="Apache-2.0",
+        sql=f"SELECT * FROM lineage WHERE instrument = '{key}'",
     )  # fmt: skip

@@ -33,6 +33,12 @@ def test_nothing_of_the_checkout_is_used(packages: Path, tmp_path: Path):
     assert not (packages / "tests").exists()
 
 
+def test_what_draws_the_page_is_in_it_and_its_source_is_not(packages: Path):
+    built = packages / "atlas_resources" / "page" / "built"
+    assert sorted(path.name for path in built.iterdir()) == ["atlas.css", "atlas.js", "index.html", "licences.txt"]
+    assert not (packages / "web").exists()
+
+
 def test_the_packaged_specs_are_whole(packages: Path, tmp_path: Path):
     assert "0 problems" in atlas(packages, tmp_path, "models", "check")
 

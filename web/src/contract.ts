@@ -280,6 +280,10 @@ export interface Segmentation {
   embedder: string | null;
   segments: Segment[];
   sql: string;
+  /**
+   * Gives `Segment.nearest` of all segments; null without an embedder.
+   */
+  nearest_sql: string | null;
 }
 /**
  * A mask that a segmenter kept. Coordinates are pixels of `PlateDetail.picture`, x right, y down.

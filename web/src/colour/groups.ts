@@ -21,13 +21,16 @@ export interface Colouring {
   colourOf: (string | null)[];
 }
 
+/** Colour of a group whose plates have no coloured frame. */
+export const NO_FRAME = "transparent";
+
 function members(count: number, test: (index: number) => boolean): number[] {
   return Array.from({ length: count }, (_, index) => index).filter(test);
 }
 
 function finish(title: string, note: string, groups: Group[], count: number): Colouring {
   const colourOf = new Array<string | null>(count).fill(null);
-  for (const { colour, plates } of [...groups].reverse()) for (const plate of plates) colourOf[plate] = colour;
+  for (const { colour, plates } of [...groups].reverse()) for (const plate of plates) if (colour !== NO_FRAME) colourOf[plate] = colour;
   return { title, note, groups: groups.filter(({ plates }) => plates.length > 0), colourOf };
 }
 
@@ -44,6 +47,8 @@ function byCluster(library: Library, space: Space | null): Colouring {
     plates: byNumber.get(number) ?? [],
     exemplar: space?.is_exemplar.find((plate) => space.cluster[plate] === number) ?? null,
   })); // prettier-ignore
+  const alone = members(count, (plate) => space?.cluster[plate] === null && space.outlier_factor[plate] !== null);
+  if (groups.length) groups.push({ key: "no-cluster", label: "in no cluster", colour: NO_FRAME, plates: alone, exemplar: null });
   const note = groups.length
     ? `Groups of plates that ${space?.title ?? ""} holds alike, found without names. ${stabilityWords(space?.cluster_stability ?? null)}.`
     : "No clusters were found in this space.";

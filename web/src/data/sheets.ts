@@ -9,7 +9,9 @@ const urls = new Map<number, Signal<string | null>>();
 export function blobOf(dataUrl: string): Blob {
   const comma = dataUrl.indexOf(",");
   const kind = dataUrl.slice("data:".length, dataUrl.indexOf(";"));
-  const bytes = Uint8Array.from(atob(dataUrl.slice(comma + 1)), (letter) => letter.charCodeAt(0));
+  const letters = atob(dataUrl.slice(comma + 1));
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
   return new Blob([bytes], { type: kind });
 }
 

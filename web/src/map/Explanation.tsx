@@ -1,7 +1,8 @@
 /** A sentence below the map that says what nearness means in it, and where its numbers are from. */
-import { library } from "../data/library.ts";
+import { library, plateCount } from "../data/library.ts";
 import { CopySql } from "../parts/CopySql.tsx";
-import { arrangement, space } from "../state/state.ts";
+import { announce, arrangement, isExact, space } from "../state/state.ts";
+import { canSpread } from "./placement.ts";
 
 export function Explanation() {
   const found = space.value;
@@ -15,6 +16,21 @@ export function Explanation() {
   return (
     <div class="explanation">
       <p>{sentence}</p>
+      {canSpread(arrangement.value, plateCount()) && (
+        <span>
+          {isExact.value ? "Pictures lie where the layout has them." : "Pictures are moved apart, so that each can be seen."}{" "}
+          <button
+            type="button"
+            class="word"
+            onClick={() => {
+              isExact.value = !isExact.value;
+              announce(isExact.value ? "Exact places" : "Pictures moved apart");
+            }}
+          >
+            {isExact.value ? "Move them apart" : "Show exact places"}
+          </button>
+        </span>
+      )}
       <details>
         <summary>About this map</summary>
         <div class="explanation-more">

@@ -1,17 +1,18 @@
 /** What the frames' colours mean. Pointing at a group shows its plates alone; a click keeps it so. */
 import { useState } from "preact/hooks";
 import { Thumb } from "../parts/Thumb.tsx";
-import { select } from "../state/state.ts";
+import { openPlate, select } from "../state/state.ts";
 import { plural } from "../words.ts";
 import { colouring, heldGroup, pointedGroup } from "./shown.ts";
 
 export function Legend() {
-  const [isOpen, setOpen] = useState(() => window.innerWidth > 700);
+  const [wanted, setOpen] = useState<boolean | null>(null);
+  const isOpen = wanted ?? (openPlate.value === null && window.innerWidth > 860);
   const found = colouring.value;
   if (!found) return null;
   const held = found.groups.find(({ key }) => key === heldGroup.value);
   return (
-    <section class="legend" aria-label={`Colours: ${found.title}`}>
+    <section class={`legend${isOpen ? "" : " is-closed"}`} aria-label={`Colours: ${found.title}`}>
       <button type="button" class="legend-title" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
         {found.title}
       </button>
@@ -31,7 +32,11 @@ export function Legend() {
                   onClick={() => (heldGroup.value = heldGroup.value === key ? null : key)}
                 >
                   <span class="swatch" style={{ backgroundColor: colour }} />
-                  {exemplar !== null && <Thumb index={exemplar} size={30} />}
+                  {exemplar !== null && (
+                    <span class="legend-thumb">
+                      <Thumb index={exemplar} size={30} />
+                    </span>
+                  )}
                   <span class="legend-label">{label}</span>
                   <span class="count">{plates.length.toLocaleString("en-GB")}</span>
                 </button>

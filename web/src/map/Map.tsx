@@ -1,7 +1,7 @@
 /** The map of plates: canvas, pointer and keys, and what lies over it. */
 import { useEffect, useRef } from "preact/hooks";
 import { library, titleOf } from "../data/library.ts";
-import { announce, arrangement, clearSelection, openPlate, select, selection, space, toggleSelected } from "../state/state.ts";
+import { announce, arrangement, camera, fromAddress, openPlate, select, selection, space, toggleSelected } from "../state/state.ts";
 import { clusterName, plural } from "../words.ts";
 import { Controls } from "./Controls.tsx";
 import { HoverCard } from "./HoverCard.tsx";
@@ -138,8 +138,12 @@ export function MapView() {
       mapProblem.value = "the graphics card stopped drawing";
     };
     canvas.current.addEventListener("webglcontextlost", lost);
+    let isNew = true;
     const unsubscribe = openPlate.subscribe((plate) => {
-      if (plate !== null) window.setTimeout(() => made.reveal(plate), 60);
+      const isStated = fromAddress.isNow || (isNew && camera.peek() !== null);
+      isNew = false;
+      // The panel beside the map opens first.
+      if (plate !== null && !isStated) window.setTimeout(() => made.reveal(plate), 60);
     });
     const element = canvas.current;
     return () => {
@@ -182,13 +186,8 @@ export function MapView() {
           The list shows the same plates as a table.
         </p>
         <Legend />
-        <Explanation />
-        {selection.value.size === 0 ? null : (
-          <button type="button" class="for-readers" onClick={clearSelection}>
-            Clear the selection
-          </button>
-        )}
       </div>
+      <Explanation />
     </div>
   );
 }

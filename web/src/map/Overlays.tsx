@@ -8,7 +8,7 @@ import { plural } from "../words.ts";
 import { shapeOf } from "./plate_map.ts";
 import { isMoving, lasso, placement, projection, thumbnailPx } from "./shown.ts";
 
-const MOST_SHARP = 8;
+const MOST_SHARP = 16;
 const NARROW_PX = 44;
 
 export function AxisLabels() {

@@ -10,18 +10,20 @@ export interface OnScreen {
   shape(index: number): [number, number];
 }
 
-/** The uppermost plate at a point: the last one drawn. Null if there is none. */
+/** The uppermost plate at a point: the first one. Null if there is none. */
 export function plateAt(plates: OnScreen, x: number, y: number, raised: number | null): number | null {
+  // Small thumbnails are easier to hit than they are to see.
+  const ease = Math.max(2, 6 - plates.size / 4);
   const covers = (index: number) => {
     const [width, height] = plates.shape(index);
     return (
-      Math.abs((plates.x[index] ?? 0) - x) <= (width * plates.size) / 2 &&
-      Math.abs((plates.y[index] ?? 0) - y) <= (height * plates.size) / 2
+      Math.abs((plates.x[index] ?? 0) - x) <= (width * plates.size) / 2 + ease &&
+      Math.abs((plates.y[index] ?? 0) - y) <= (height * plates.size) / 2 + ease
     );
   };
   if (raised !== null && covers(raised)) return raised;
-  const half = plates.size / 2;
-  for (let index = plates.x.length - 1; index >= 0; index--) {
+  const half = plates.size / 2 + ease;
+  for (let index = 0; index < plates.x.length; index++) {
     if (Math.abs((plates.x[index] ?? 0) - x) <= half && covers(index)) return index;
   }
   return null;

@@ -1,6 +1,7 @@
 /** Where each plate lies in an arrangement. Pure. The plates' area is `aspect` wide and 1 high, its middle at 0, y down. */
 import type { Library, Space } from "../contract.ts";
 import type { Arrangement } from "../state/hash.ts";
+import { MOST_SPREAD, spread } from "./spread.ts";
 
 export interface Label {
   x: number;
@@ -52,26 +53,46 @@ function setAside(placement: Placement, plates: number[], aspect: number, text: 
   placement.height = 1 + ASIDE_GAP + rows * pitch;
 }
 
-function projection(space: Space, method: Arrangement, aspect: number): Placement {
+/** Whether plates of an arrangement are moved apart unless a person wants their exact places. */
+export const canSpread = (arrangement: Arrangement, count: number): boolean =>
+  (arrangement === "umap" || arrangement === "pca") && count <= MOST_SPREAD;
+
+function bounds(places: readonly [number, number][]): { left: number; right: number; top: number; bottom: number } {
+  const found = { left: Infinity, right: -Infinity, top: Infinity, bottom: -Infinity };
+  for (const [x, y] of places) {
+    [found.left, found.right] = [Math.min(found.left, x), Math.max(found.right, x)];
+    [found.top, found.bottom] = [Math.min(found.top, y), Math.max(found.bottom, y)];
+  }
+  return found;
+}
+
+/** Places moved and scaled alike in both directions, so that they fill a width or a height around 0; and the scale. */
+function fit(places: readonly [number, number][], width: number, height: number): [[number, number][], number] {
+  const { left, right, top, bottom } = bounds(places);
+  const scale = Math.min(width / (right - left || 1), height / (bottom - top || 1));
+  return [places.map(([x, y]) => [(x - (left + right) / 2) * scale, (y - (top + bottom) / 2) * scale]), scale];
+}
+
+function projection(space: Space, method: Arrangement, aspect: number, isExact: boolean): Placement {
   const layout = space.layouts.find((one) => one.method === method);
   const count = space.cluster.length;
   const placement = emptyPlacement(count);
   const placed: number[] = [];
   const aside: number[] = [];
   for (let i = 0; i < count; i++) (layout?.x[i] != null && layout.y[i] != null ? placed : aside).push(i);
-  placement.size = Math.min(0.16, 0.9 * Math.sqrt(aspect / Math.max(1, placed.length)));
-  placement.growth = 0.8;
-  let [low_x, high_x, low_y, high_y] = [Infinity, -Infinity, Infinity, -Infinity];
-  for (const i of placed) {
-    const [x, y] = [layout?.x[i] ?? 0, layout?.y[i] ?? 0];
-    [low_x, high_x, low_y, high_y] = [Math.min(low_x, x), Math.max(high_x, x), Math.min(low_y, y), Math.max(high_y, y)];
+  const isSpread = !isExact && canSpread(method, count);
+  placement.size = Math.min(0.15, (isSpread ? 0.72 : 0.8) * Math.sqrt(aspect / Math.max(1, placed.length)));
+  placement.growth = isSpread ? 0.9 : 0.8;
+  const [width, height] = [aspect - placement.size, 1 - placement.size];
+  let [places] = fit(placed.map((i) => [layout?.x[i] ?? 0, -(layout?.y[i] ?? 0)]), width, height);
+  if (isSpread) {
+    let scale = 1;
+    [places, scale] = fit(spread(places, placement.size), width, height);
+    placement.size *= Math.min(1, scale);
   }
-  const inner = 1 - placement.size;
-  const scale = Math.min((aspect - placement.size) / (high_x - low_x || 1), inner / (high_y - low_y || 1));
-  for (const i of placed) {
-    placement.x[i] = ((layout?.x[i] ?? 0) - (low_x + high_x) / 2) * scale;
-    placement.y[i] = ((low_y + high_y) / 2 - (layout?.y[i] ?? 0)) * scale;
-  }
+  placed.forEach((i, number) => {
+    [placement.x[i], placement.y[i]] = places[number] ?? [0, 0];
+  });
   setAside(placement, aside, aspect, "No vector in this space");
   return placement;
 }
@@ -128,9 +149,15 @@ function timeline(library: Library, aspect: number): Placement {
   return placement;
 }
 
-/** The places of all plates. */
-export function place(library: Library, space: Space | null, arrangement: Arrangement, aspect: number): Placement {
+/** The places of all plates: exact, or moved apart where pictures would hide each other. */
+export function place(
+  library: Library,
+  space: Space | null,
+  arrangement: Arrangement,
+  aspect: number,
+  isExact: boolean,
+): Placement {
   if (arrangement === "timeline") return timeline(library, aspect);
   if (arrangement === "grid" || space === null) return grid(library.plates.plate_id.length, aspect);
-  return projection(space, arrangement, aspect);
+  return projection(space, arrangement, aspect, isExact);
 }

@@ -62,7 +62,6 @@ export class PlateMap {
   }
 
   private async loadSheets(): Promise<void> {
-    let finishedAt = performance.now();
     for (let sheet = 0; sheet < library.sprites.sheet_count; sheet++) {
       try {
         await this.renderer.setSheet(sheet, blobOf(await loadSheet(sheet)));
@@ -70,11 +69,7 @@ export class PlateMap {
         console.warn(String(error));
       }
       if (this.isGone) return;
-      if (sheet === 0 || performance.now() - finishedAt > 1000 || sheet === library.sprites.sheet_count - 1) {
-        this.renderer.finishSheets();
-        finishedAt = performance.now();
-        this.ask();
-      }
+      this.ask();
     }
     this.host.dataset["pictures"] = "loaded";
   }
@@ -198,7 +193,7 @@ export class PlateMap {
       y: y * ratio,
       progress,
       sizePx: size * ratio,
-      framePx: Math.round(Math.min(6, Math.max(1.6, size * 0.055)) * ratio),
+      framePx: Math.max(1, Math.round(Math.min(4, size * 0.05) * ratio)),
       ...this.colours,
     });
     if (progress < 1) this.ask();

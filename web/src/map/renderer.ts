@@ -1,4 +1,6 @@
-/** Draws all plates as thumbnails with WebGL2: one quad each, taken from an array of sheets. Knows nothing of the page. */
+/** Draws all plates as thumbnails with WebGL2: one quad each, taken from an array of sheets.
+ * Quads are plain triangles: programs that draw without a graphics card take each instance of a mesh for a drawing of its own.
+ */
 import * as twgl from "twgl.js";
 import type { Sprites } from "../contract.ts";
 import { FRAGMENT, VERTEX } from "./shaders.ts";
@@ -11,6 +13,7 @@ export const COLOURED = 8;
 /** Memory that sheets may take on the card before they are drawn smaller: 256 MiB. */
 const MOST_TEXELS = 64 * 1024 * 1024;
 const MOST_LOD = 4;
+const CORNERS = 4;
 
 export type Rgb = readonly [number, number, number];
 
@@ -26,6 +29,16 @@ export interface Frame {
   ground: Rgb;
   line: Rgb;
   accent: Rgb;
+}
+
+/** Values of plates, the same for the four corners of each. */
+function forCorners<Values extends Float32Array | Uint8Array>(values: Values, components: number): Values {
+  const made = (values instanceof Uint8Array ? new Uint8Array(values.length * CORNERS) : new Float32Array(values.length * CORNERS)) as Values;
+  for (let i = 0; i < values.length; i += components) {
+    const plate = values.subarray(i, i + components);
+    for (let corner = 0; corner < CORNERS; corner++) made.set(plate, i * CORNERS + corner * components);
+  }
+  return made;
 }
 
 export class Renderer {
@@ -52,19 +65,17 @@ export class Renderer {
     const fits = Math.sqrt(MOST_TEXELS / (Math.max(1, sprites.sheet_count) * side * side));
     this.shrink = Math.min(1, largest / side, fits);
     this.sheetPx = Math.max(1, Math.floor(side * this.shrink));
-    const each = (attribute: object) => ({ divisor: 1, ...attribute });
-    const thumbnails = new Float32Array(count * 2);
-    for (let i = 0; i < count; i++) {
-      thumbnails[i * 2] = (widths[i] ?? 0) * this.shrink;
-      thumbnails[i * 2 + 1] = (heights[i] ?? 0) * this.shrink;
-    }
+    const changing = { drawType: gl.DYNAMIC_DRAW };
+    const quad = [0, 1, 2, 2, 1, 3];
+    const ofVertex = (values: readonly number[]) =>
+      Float32Array.from({ length: count * CORNERS }, (_, vertex) => (values[Math.floor(vertex / CORNERS)] ?? 0) * this.shrink);
     this.buffers = twgl.createBufferInfoFromArrays(gl, {
-      corner: { numComponents: 2, data: [0, 0, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1] },
-      start: each({ numComponents: 2, data: new Float32Array(count * 2), drawType: gl.DYNAMIC_DRAW }),
-      end: each({ numComponents: 2, data: new Float32Array(count * 2), drawType: gl.DYNAMIC_DRAW }),
-      thumbnail: each({ numComponents: 2, data: thumbnails }),
-      look: each({ numComponents: 4, data: new Uint8Array(count * 4), normalize: false, drawType: gl.DYNAMIC_DRAW }),
-      number: each({ numComponents: 1, data: Float32Array.from({ length: count }, (_, i) => i) }),
+      start: { numComponents: 2, data: new Float32Array(count * CORNERS * 2), ...changing },
+      end: { numComponents: 2, data: new Float32Array(count * CORNERS * 2), ...changing },
+      look: { numComponents: 4, data: new Uint8Array(count * CORNERS * 4), normalize: false, ...changing },
+      wide: { numComponents: 1, data: ofVertex(widths) },
+      high: { numComponents: 1, data: ofVertex(heights) },
+      indices: Uint32Array.from({ length: count * 6 }, (_, i) => Math.floor(i / 6) * CORNERS + (quad[i % 6] ?? 0)),
     });
     this.vertices = twgl.createVertexArrayInfo(gl, this.program, this.buffers);
     this.cellPx = sprites.cell_px * this.shrink;
@@ -79,7 +90,7 @@ export class Renderer {
     const texture = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
     gl.texStorage3D(gl.TEXTURE_2D_ARRAY, MOST_LOD + 1, gl.RGBA8, this.sheetPx, this.sheetPx, layers);
-    gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_LINEAR);
+    gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_NEAREST);
     gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
     gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
     gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
@@ -88,34 +99,36 @@ export class Renderer {
 
   /** Puts a sheet onto the card, smaller if all sheets together would take too much of it. */
   async setSheet(layer: number, blob: Blob): Promise<void> {
-    const whole = await createImageBitmap(blob);
-    const [width, height] = [whole.width, whole.height].map((side) => Math.max(1, Math.floor(side * this.shrink)));
-    const options = { resizeWidth: width ?? 1, resizeHeight: height ?? 1, resizeQuality: "high" } as const;
-    const image = this.shrink < 1 ? await createImageBitmap(whole, options) : whole;
     const { gl } = this;
-    gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.texture);
-    gl.texSubImage3D(
-      gl.TEXTURE_2D_ARRAY, 0, 0, 0, layer, image.width, image.height, 1, gl.RGBA, gl.UNSIGNED_BYTE, image,
-    ); // prettier-ignore
+    let image = await createImageBitmap(blob);
+    const [wholeWidth, wholeHeight] = [image.width, image.height];
+    // The browser makes the smaller copies beside the page's own thread; generateMipmap would make those of all sheets.
+    for (let level = 0; level <= MOST_LOD; level++) {
+      const [width, height] = [wholeWidth, wholeHeight].map((side) => Math.floor((side * this.shrink) / 2 ** level));
+      if (!width || !height) break;
+      if (width !== image.width || height !== image.height) {
+        const options = { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" } as const;
+        const smaller = await createImageBitmap(image, options);
+        image.close();
+        image = smaller;
+      }
+      gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.texture);
+      gl.texSubImage3D(
+        gl.TEXTURE_2D_ARRAY, level, 0, 0, layer, width, height, 1, gl.RGBA, gl.UNSIGNED_BYTE, image,
+      ); // prettier-ignore
+    }
     image.close();
-    whole.close();
-  }
-
-  /** Makes the smaller copies of all sheets. Until then small thumbnails are drawn as blank paper. */
-  finishSheets(): void {
-    this.gl.bindTexture(this.gl.TEXTURE_2D_ARRAY, this.texture);
-    this.gl.generateMipmap(this.gl.TEXTURE_2D_ARRAY);
   }
 
   /** Where plates go from, and to: pairs of x and y. */
   setPlaces(start: Float32Array, end: Float32Array): void {
-    this.write("start", start);
-    this.write("end", end);
+    this.write("start", forCorners(start, 2));
+    this.write("end", forCorners(end, 2));
   }
 
   /** Frame and state of each plate: red, green, blue, and the sum of its flags. */
   setLooks(looks: Uint8Array): void {
-    this.write("look", looks);
+    this.write("look", forCorners(looks, 4));
   }
 
   private write(name: string, data: Float32Array | Uint8Array): void {
@@ -140,12 +153,14 @@ export class Renderer {
       framePx: frame.framePx,
       sheet: [this.cellPx, this.columns, this.each, this.sheetPx],
       mostLod: Math.min(MOST_LOD, Math.log2(this.cellPx) - 2),
+      count: this.count,
       sheets: this.texture,
       ground: frame.ground,
       line: frame.line,
       accent: frame.accent,
+      blank: frame.ground.map((share, i) => (share + (frame.line[i] ?? 0)) / 2),
     });
-    gl.drawArraysInstanced(gl.TRIANGLES, 0, 6, this.count);
+    gl.drawElements(gl.TRIANGLES, this.count * 6, gl.UNSIGNED_INT, 0);
     gl.bindVertexArray(null);
   }
 

@@ -2,14 +2,14 @@
 import { computed, signal } from "@preact/signals";
 import { colouringOf } from "../colour/groups.ts";
 import { library } from "../data/library.ts";
-import { arrangement, colourBy, space } from "../state/state.ts";
+import { arrangement, colourBy, isExact, space } from "../state/state.ts";
 import type { Projection } from "./camera.ts";
 import { place, type Placement } from "./placement.ts";
 
-/** Width of the plates' area for its height 1: a few shapes only, so that a cited view fits screens of a kind. */
+/** Width of the plates' area for its height 1: two shapes only, so that a cited view fits screens of a kind. */
 function shapeOfWindow(): number {
   const shape = window.innerWidth / window.innerHeight;
-  return shape > 1.15 ? 1.6 : shape > 0.8 ? 1 : 0.66;
+  return shape > 1.15 ? 1.6 : 1;
 }
 
 export const aspect = signal(1.6);
@@ -21,7 +21,9 @@ export function followWindow(): void {
   window.addEventListener("resize", follow);
 }
 
-export const placement = computed<Placement>(() => place(library, space.value, arrangement.value, aspect.value));
+export const placement = computed<Placement>(() => 
+  place(library, space.value, arrangement.value, aspect.value, isExact.value),
+);
 export const colouring = computed(() => colouringOf(colourBy.value, library, space.value));
 export const projection = signal<Projection | null>(null);
 /** Longer side of thumbnails, pixels. */

@@ -2,5 +2,5 @@
 import { CopyText } from "./CopyText.tsx";
 
 export function CopySql({ sql, what }: { sql: string; what: string }) {
-  return <CopyText text={sql} button="Copy SQL" label={`SQL of ${what}`} />;
+  return <CopyText text={sql} button="Copy SQL" look="word" label={`SQL of ${what}`} />;
 }

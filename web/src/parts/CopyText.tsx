@@ -7,9 +7,10 @@ interface Props {
   button: string;
   /** What the text is, for readers of the screen. */
   label: string;
+  look?: "quiet" | "word";
 }
 
-export function CopyText({ text, button, label }: Props) {
+export function CopyText({ text, button, label, look = "quiet" }: Props) {
   const [state, setState] = useState<"idle" | "copied" | "shown">("idle");
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
@@ -35,7 +36,7 @@ export function CopyText({ text, button, label }: Props) {
   };
   return (
     <span class="copy">
-      <button type="button" class="quiet" onClick={copy} title={text} aria-label={`${button}: ${label}`}>
+      <button type="button" class={look} onClick={copy} title={text} aria-label={`${button}: ${label}`}>
         {state === "copied" ? "Copied" : button}
       </button>
       {state === "shown" && (

@@ -10,18 +10,20 @@ interface Props {
   size: number;
   /** More of what is said of the plate, after its title. */
   note?: string;
+  /** Whether the children say the plate's name. */
+  isNamed?: boolean;
   children?: ComponentChildren;
   class?: string;
 }
 
-export function PlateButton({ index, size, note, children, class: name }: Props) {
+export function PlateButton({ index, size, note, isNamed, children, class: name }: Props) {
   const said = note ? `${titleOf(index)}, ${note}` : titleOf(index);
   return (
     <button
       type="button"
       class={`plate-button ${name ?? ""}`}
       title={said}
-      aria-label={said}
+      aria-label={isNamed ? undefined : said}
       onClick={() => (openPlate.value = index)}
       onPointerEnter={() => (hovered.value = index)}
       onPointerLeave={() => (hovered.value = null)}

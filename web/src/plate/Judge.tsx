@@ -58,13 +58,13 @@ export function Judge({ target, what, judgement, right, isRight = () => true }: 
       <Said judgement={judgement} />
       <div role="group" aria-label={`Your judgement of ${what}`}>
         {(["accepted", "rejected"] as const).map((verdict) => (
-          <button type="button" class="quiet" key={verdict} aria-pressed={now?.judgement === verdict} onClick={() => press(verdict)}>
+          <button type="button" class="word" key={verdict} aria-pressed={now?.judgement === verdict} onClick={() => press(verdict)}>
             {verdict === "accepted" ? "Accept" : "Reject"}
           </button>
         ))}
         <button
           type="button"
-          class="quiet"
+          class="word"
           aria-pressed={now?.judgement === "corrected"}
           aria-expanded={draft !== null}
           onClick={() => setDraft(draft === null ? (now?.corrected ?? "") : null)}

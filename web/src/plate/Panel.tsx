@@ -9,7 +9,7 @@ import { linkToThis } from "../state/address.ts";
 import { announce, isWide, openPlate, selection, toggleSelected } from "../state/state.ts";
 import { NeighboursPart } from "./Neighbours.tsx";
 import { Palette } from "./Palette.tsx";
-import { PicturePart, pointed } from "./Picture.tsx";
+import { PicturePart, pointedRegion, pointedRow } from "./Picture.tsx";
 import { DetectionsPart, ProbesPart, TextsPart } from "./Readings.tsx";
 import { FactsPart, OddPart, ProvenancePart, TagsPart } from "./Record.tsx";
 import { Section } from "./Section.tsx";
@@ -20,7 +20,8 @@ function useDetail(index: number): Loaded | null {
   const [found, setFound] = useState<Loaded | null>(null);
   useEffect(() => {
     let isWanted = true;
-    pointed.value = null;
+    pointedRegion.value = null;
+    pointedRow.value = null;
     loadPlate(plateId(index)).then(
       (detail) => isWanted && setFound({ index, detail }),
       (error: unknown) => isWanted && setFound({ index, problem: error instanceof Error ? error.message : String(error) }),
@@ -99,13 +100,13 @@ export function Panel({ index }: { index: number }) {
     announce(`${titleOf(index)} opened`);
   }, [index]);
   const year = library.plates.year[index];
-  const facts = [plateId(index), year ?? null, library.plates.licence[index] ?? null].filter((fact) => fact !== null);
+  const facts = [plateId(index), year ?? null].filter((fact) => fact !== null);
   return (
     <aside class={`panel${isWide.value ? " is-wide" : ""}`} ref={panel} aria-label="Plate" data-plate={plateId(index)}>
       <Tools index={index} />
       <header class="panel-head">
-        <h2 ref={heading} tabIndex={-1} dir="auto">
-          {titleOf(index)}
+        <h2 ref={heading} tabIndex={-1}>
+          <bdi>{titleOf(index)}</bdi>
         </h2>
         <p>{facts.join(" · ")}</p>
       </header>

@@ -7,8 +7,9 @@ import { RegionCard } from "./Regions.tsx";
 
 /** What is drawn over the picture, such as `regions:sam_vit_b`; null before a person chose. */
 const chosen = signal<string | null>(null);
-/** The row that is pointed at or chosen, by its id. */
-export const pointed = signal<string | null>(null);
+/** The region that is pointed at or was last, by its id; and the box or line. */
+export const pointedRegion = signal<string | null>(null);
+export const pointedRow = signal<string | null>(null);
 
 interface Shape {
   id: string;
@@ -49,6 +50,7 @@ function overlaysOf(detail: PlateDetail): Overlay[] {
 
 function Drawn({ shape, isButton }: { shape: Shape; isButton: boolean }) {
   const { id, label, path, box } = shape;
+  const pointed = isButton ? pointedRegion : pointedRow;
   const common = {
     class: pointed.value === id ? "shape is-pointed" : "shape",
     tabIndex: 0,
@@ -78,10 +80,10 @@ export function PicturePart({ detail, index }: { detail: PlateDetail; index: num
   const shapes = [...(overlay?.shapes ?? [])].sort((a, b) => area(b) - area(a));
   return (
     <figure class="picture">
-      <div class="picture-stage" onPointerLeave={() => !isRegions && (pointed.value = null)}>
+      <div class="picture-stage" onPointerLeave={() => (pointedRow.value = null)}>
         <img src={picture.path} width={picture.width_px} height={picture.height_px} alt={`Plate: ${titleOf(index)}`} />
         {shapes.length > 0 && (
-          <svg viewBox={`0 0 ${picture.width_px} ${picture.height_px}`} class={isRegions ? "is-regions" : "is-boxes"}>
+          <svg viewBox={`0 0 ${picture.width_px} ${picture.height_px}`} class={`${isRegions ? "is-regions" : "is-boxes"}${chosen.value === null ? " is-resting" : ""}`}>
             {shapes.map((shape) => (
               <Drawn key={shape.id} shape={shape} isButton={isRegions} />
             ))}
@@ -96,7 +98,8 @@ export function PicturePart({ detail, index }: { detail: PlateDetail; index: num
               value={overlay?.key ?? "nothing"}
               onChange={(event) => {
                 chosen.value = event.currentTarget.value;
-                pointed.value = null;
+                pointedRegion.value = null;
+                pointedRow.value = null;
               }}
             >
               <option value="nothing">Nothing</option>
@@ -108,8 +111,8 @@ export function PicturePart({ detail, index }: { detail: PlateDetail; index: num
             </select>
           </label>
           {isRegions && <RegionCard detail={detail} instrument={overlay?.key.slice("regions:".length) ?? ""} />}
-          {!isRegions && pointed.value && (
-            <p class="pointed">{overlay?.shapes.find(({ id }) => id === pointed.value)?.label ?? ""}</p>
+          {!isRegions && pointedRow.value && (
+            <p class="pointed">{overlay?.shapes.find(({ id }) => id === pointedRow.value)?.label ?? ""}</p>
           )}
         </figcaption>
       )}

@@ -4,7 +4,7 @@ import { instrumentOf, nameOf } from "../data/library.ts";
 import { CopySql } from "../parts/CopySql.tsx";
 import { decimals, percent, plural } from "../words.ts";
 import { Judge } from "./Judge.tsx";
-import { pointed } from "./Picture.tsx";
+import { pointedRow } from "./Picture.tsx";
 import { MachineMade, Section } from "./Section.tsx";
 
 export function KnownToBeWrong({ instrument }: { instrument: string }) {
@@ -34,7 +34,7 @@ export function TextsPart({ detail }: { detail: PlateDetail }) {
           {texts.length === 0 && <p class="empty">It found no text.</p>}
           <ul>
             {texts.map(({ text_id: id, stage, text, score, judgement }) => (
-              <li key={id} onPointerEnter={() => (pointed.value = id)} class={pointed.value === id ? "is-pointed" : ""}>
+              <li key={id} onPointerEnter={() => (pointedRow.value = id)} class={pointedRow.value === id ? "is-pointed" : ""}>
                 <p class="read" dir="auto">
                   {text}
                 </p>
@@ -101,7 +101,7 @@ export function DetectionsPart({ detail }: { detail: PlateDetail }) {
           {detections.length === 0 && <p class="empty">It found nothing.</p>}
           <ul>
             {detections.map(({ detection_id: id, label, score, judgement }) => (
-              <li key={id} onPointerEnter={() => (pointed.value = id)} class={pointed.value === id ? "is-pointed" : ""}>
+              <li key={id} onPointerEnter={() => (pointedRow.value = id)} class={pointedRow.value === id ? "is-pointed" : ""}>
                 <p class="read">{label}</p>
                 <small>score {decimals(score)}</small>
                 <Judge

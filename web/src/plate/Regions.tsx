@@ -6,17 +6,17 @@ import { PlateButton } from "../parts/PlateButton.tsx";
 import { decimals, percent } from "../words.ts";
 import { Judge } from "./Judge.tsx";
 import { Palette } from "./Palette.tsx";
-import { pointed } from "./Picture.tsx";
+import { pointedRegion } from "./Picture.tsx";
 
 export function RegionCard({ detail, instrument }: { detail: PlateDetail; instrument: string }) {
   const found = detail.segmentations.find((one) => one.instrument === instrument);
   if (!found) return null;
-  const segment = found.segments.find(({ segment_id: id }) => id === pointed.value);
+  const segment = found.segments.find(({ segment_id: id }) => id === pointedRegion.value);
   if (!segment) {
     return (
       <p class="explain">
-        Outlines are regions that {nameOf(instrument)} separated. Point at one, or reach it with the Tab key, to see its
-        colours and its like on other plates. <CopySql sql={found.sql} what="regions" />
+        Point at the picture to see the regions that {nameOf(instrument)} separated, or reach them with the Tab key. Each
+        has its colours and its like on other plates. <CopySql sql={found.sql} what="regions" />
       </p>
     );
   }
@@ -36,7 +36,10 @@ export function RegionCard({ detail, instrument }: { detail: PlateDetail; instru
       <Palette colours={palette} isSmall />
       {nearest.length > 0 ? (
         <>
-          <p class="explain">Most like it on other plates, to {nameOf(found.embedder ?? "")}:</p>
+          <p class="explain">
+            Most like it on other plates, to {nameOf(found.embedder ?? "")}:{" "}
+            {found.nearest_sql && <CopySql sql={found.nearest_sql} what="the nearest regions" />}
+          </p>
           <div class="strip">
             {nearest.map(({ plate, segment_id: other, cosine }) => (
               <PlateButton key={`${plate} ${other}`} index={plate} size={64} note={`region ${other}, cosine ${decimals(cosine)}`}>

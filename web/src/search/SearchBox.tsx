@@ -23,16 +23,18 @@ function Found({ hit, id, isActive, onChoose }: { hit: Hit; id: string; isActive
     <li id={id} role="option" aria-selected={isActive} onMouseDown={(event) => event.preventDefault()} onClick={onChoose}>
       <Thumb index={hit.index} size={44} />
       <span>
-        <strong dir="auto">{titleOf(hit.index)}</strong>
+        <strong>
+          <bdi>{titleOf(hit.index)}</bdi>
+        </strong>
         <small>
           {plateId(hit.index)} · {PART_NAMES[hit.part]}
           {!isTitle && ": "}
           {!isTitle && (
-            <span dir="auto">
+            <bdi>
               {hit.before}
               <mark>{hit.matched}</mark>
               {hit.after}
-            </span>
+            </bdi>
           )}
         </small>
       </span>

@@ -3,7 +3,7 @@ import { batch, effect } from "@preact/signals";
 import { indexOf, plateId } from "../data/library.ts";
 import { decodeState, encodeState, type PageState } from "./hash.ts";
 import {
-  arrangement, camera, colourBy, isWide, openPlate, selection, space, spaceKey, view, wantedArrangement,
+  arrangement, camera, colourBy, fromAddress, isExact, isWide, openPlate, selection, space, spaceKey, view, wantedArrangement,
 } from "./state.ts"; // prettier-ignore
 
 const QUIET_MS = 250;
@@ -13,6 +13,7 @@ function present(): PageState {
     view: view.value,
     space: space.value?.key ?? null,
     arrangement: arrangement.value,
+    isExact: isExact.value,
     colour: colourBy.value,
     plate: openPlate.value === null ? null : plateId(openPlate.value),
     isWide: isWide.value,
@@ -22,10 +23,12 @@ function present(): PageState {
 }
 
 function apply(state: PageState): void {
+  fromAddress.isNow = true;
   batch(() => {
     view.value = state.view;
     spaceKey.value = state.space;
     wantedArrangement.value = state.arrangement;
+    isExact.value = state.isExact;
     colourBy.value = state.colour;
     openPlate.value = state.plate === null ? null : indexOf(state.plate);
     isWide.value = state.isWide;
@@ -33,6 +36,7 @@ function apply(state: PageState): void {
     if (found.length > 0 || selection.value.size <= state.selected.length) selection.value = new Set(found);
     camera.value = state.camera;
   });
+  fromAddress.isNow = false;
 }
 
 /** The address of another view, with everything else as it is. */

@@ -17,6 +17,7 @@ export interface PageState {
   view: View;
   space: string | null;
   arrangement: Arrangement | null;
+  isExact: boolean;
   colour: ColourBy;
   plate: string | null;
   isWide: boolean;
@@ -28,6 +29,7 @@ export const NOTHING: PageState = {
   view: "map",
   space: null,
   arrangement: null,
+  isExact: false,
   colour: "nothing",
   plate: null,
   isWide: false,
@@ -46,6 +48,7 @@ export function encodeState(state: PageState): string {
   const parts: [string, string][] = [];
   if (state.space !== null) parts.push(["space", state.space]);
   if (state.arrangement !== null) parts.push(["layout", state.arrangement]);
+  if (state.isExact) parts.push(["exact", "1"]);
   if (state.colour !== "nothing") parts.push(["colour", state.colour]);
   if (state.plate !== null) parts.push(["plate", state.plate]);
   if (state.isWide) parts.push(["full", "1"]);
@@ -76,6 +79,7 @@ export function decodeState(hash: string): PageState {
     space: found.get("space"),
     arrangement: oneOf(ARRANGEMENTS, found.get("layout")),
     colour: oneOf(COLOURINGS, found.get("colour")) ?? NOTHING.colour,
+    isExact: found.get("exact") === "1",
     plate: found.get("plate"),
     isWide: found.get("full") === "1",
     selected: (found.get("selected") ?? "").split(",").filter(Boolean).slice(0, MOST_SELECTED),

@@ -7,6 +7,8 @@ import type { Arrangement, Camera, ColourBy, View } from "./hash.ts";
 export const view = signal<View>("map");
 export const spaceKey = signal<string | null>(null);
 export const wantedArrangement = signal<Arrangement | null>(null);
+/** Whether plates have the exact places of a layout, where some hide others. */
+export const isExact = signal(false);
 export const colourBy = signal<ColourBy>("nothing");
 export const openPlate = signal<number | null>(null);
 export const isWide = signal(false);
@@ -14,6 +16,8 @@ export const selection = signal<ReadonlySet<number>>(new Set());
 /** Whether the list has the selected plates only. */
 export const onlySelected = signal(false);
 export const camera = signal<Camera | null>(null);
+/** Whether the state is being set from an address, which says itself what is in sight. */
+export const fromAddress = { isNow: false };
 /** Said to readers of the screen by the live region. */
 export const announcement = signal("");
 

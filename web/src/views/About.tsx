@@ -12,9 +12,15 @@ const ROLES: Record<string, string> = {
   text: "reads or describes",
 };
 
+/** The address, of which a folder on one's own disk has only the part that others can use. */
+function citable(): string {
+  const link = linkToThis();
+  return link.startsWith("file:") ? link.slice(link.lastIndexOf("/", link.indexOf("#")) + 1) : link;
+}
+
 function citation(): string {
   const { title, made_at: at, made_by: by, catalogue } = library;
-  return `${title}. Atlas of ${plural(plateCount(), "plate")}, made ${time(at)} by ${by} from the catalogue ${catalogue}. ${linkToThis()}`;
+  return `${title}. Atlas of ${plural(plateCount(), "plate")}, made ${time(at)} by ${by} from the catalogue ${catalogue}. ${citable()}`;
 }
 
 export function AboutView() {

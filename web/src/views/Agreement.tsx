@@ -3,7 +3,7 @@ import type { Agreement } from "../contract.ts";
 import { library, nameOf, titleOf } from "../data/library.ts";
 import { CopySql } from "../parts/CopySql.tsx";
 import { PlateButton } from "../parts/PlateButton.tsx";
-import { decimals, percent } from "../words.ts";
+import { decimals } from "../words.ts";
 
 const MOST_DISPUTED = 24;
 
@@ -23,7 +23,7 @@ function Cell({ row, column }: { row: string; column: string }) {
   return (
     <td style={{ backgroundColor: `color-mix(in srgb, var(--accent) ${strength}%, var(--ground))` }} class={strength > 38 ? "is-strong" : ""}>
       <strong>{decimals(value)}</strong>
-      {found.calibrated === null && <small>not calibrated</small>}
+      <small>{found.calibrated === null ? "not calibrated" : `overlap ${decimals(found.overlap)}`}</small>
       {interval && <small>{interval}</small>}
     </td>
   );
@@ -44,7 +44,8 @@ export function AgreementView() {
         <h2>Agreement</h2>
         <p>
           Do two models see the same plates as alike? Each number compares the {k ?? ""} nearest plates by one model with those
-          by another: 0 is what chance gives, 1 is the same plates everywhere. Below it is the interval that it lies in.{" "}
+          by another: 0 is what chance gives, 1 is the same plates everywhere. Below it is the share of plates in common before
+          chance is taken off, and the interval of that share.{" "}
           <CopySql sql={library.agreement_sql} what="agreement" />
         </p>
       </header>
@@ -78,12 +79,11 @@ export function AgreementView() {
       )}
       <h3>The most disputed plates</h3>
       <p class="explain">
-        Here the models differ most about which plates are alike. Often a plate shows two things at once, and each model
-        follows another.
+        Here the models differ most about which plates are alike. Open one to see the plates that each of them names.
       </p>
       <div class="gallery">
         {disputed.map(({ index, value }) => (
-          <PlateButton key={index} index={index} size={112} note={`disagreement ${percent(value)}`}>
+          <PlateButton key={index} index={index} size={112} note={`${decimals(value)} of 1`} isNamed>
             <span class="gallery-title">{titleOf(index)}</span>
             <small>{decimals(value)}</small>
           </PlateButton>

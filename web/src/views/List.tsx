@@ -59,8 +59,8 @@ function Row({ index }: { index: number }) {
         <PlateButton index={index} size={52} note={plateId(index)} />
         <small>{plateId(index)}</small>
       </th>
-      <td class="title" dir="auto">
-        {titleOf(index)}
+      <td class="title">
+        <bdi>{titleOf(index)}</bdi>
         {tagsOf(index).map((tag) => (
           <span class="tag" key={tag}>
             {tag}
