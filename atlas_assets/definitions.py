@@ -15,6 +15,7 @@ from atlas_assets.graph.checks.events import build_events_check
 from atlas_assets.graph.checks.ledgers import build_ledger_checks
 from atlas_assets.graph.checks.library import build_library_checks
 from atlas_assets.graph.checks.verification import build_verification_check
+from atlas_assets.graph.comparisons.assets import build_comparison_assets
 from atlas_assets.graph.executor import steps_executor
 from atlas_assets.graph.groundwork import groundwork
 from atlas_assets.graph.instruments import build_broken_spec_assets, build_instrument_asset
@@ -39,7 +40,8 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
     ledgers = build_ledger_assets(registry, settings.most_attempts)
     sensors, schedules = build_automation(registry, settings, [assets.key for assets in ledgers])
     reproduction = build_reproduction_job(registry)
-    assets = [plate_manifest, groundwork, *map(build_instrument_asset, instruments), *ledgers, build_page_asset()]
+    measured = [plate_manifest, groundwork, *map(build_instrument_asset, instruments)]
+    assets = [*measured, *ledgers, *build_comparison_assets(registry), build_page_asset()]
     return dg.Definitions(
         assets=[*with_policies(assets, registry, settings), *build_broken_spec_assets(registry)],
         resources={

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from atlas_assets.graph.comparisons.assets import COMPARISONS, comparison_keys
 from atlas_assets.graph.groundwork import KEYS
 from atlas_assets.graph.instruments import GROUPS, asset_key
 from atlas_assets.graph.ledgers import LEDGER_KEYS
@@ -45,12 +46,27 @@ def _selections(registry: Registry) -> Iterator[SavedSelection]:
             is_job = any(map(has_weights, active))
             yield SavedSelection(group, _of(*map(asset_key, active)), f"The active {group}: {titles}.", is_job)
     yield SavedSelection("ledgers", _of(*LEDGER_KEYS), "Every ledger with its checks, and the catalogue.")
+    if compared := comparison_keys(registry):
+        yield SavedSelection(COMPARISONS, _of(*compared), "One encoder beside another, for each pair of the roster.")
     yield SavedSelection("page", _of(PAGE_KEY), "The page, from the catalogue as it is.")
     for key, instrument in registry.instruments.items():
         # With every ledger, not only those that read it: the catalogue needs them all, even in a new dataset.
-        text = f"{_of(asset_key(instrument))}+ or {_of(*LEDGER_KEYS)}"
+        text = f"{_of(asset_key(instrument), *_readers(registry, key))} or {_of(*LEDGER_KEYS)}"
         meaning = f"{instrument.spec.title}, the instruments that read it, and every ledger."
         yield SavedSelection(key, text, meaning, is_job=key in registry.active and has_weights(instrument))
+
+
+def _readers(registry: Registry, key: str) -> list[dg.AssetKey]:
+    """The instruments that read an instrument's results, and those that read theirs.
+
+    They are named, since what is downstream in the graph has reports too, which are made when they are asked for.
+    """
+    read, found = {key}, []
+    for one in sorted(registry.instruments.values(), key=lambda one: (one.depth, one.key)):
+        if read.intersection(upstream.key for upstream in one.reads):
+            read.add(one.key)
+            found.append(asset_key(one))
+    return found
 
 
 def _of(*keys: dg.AssetKey) -> str:

@@ -7,11 +7,11 @@ import typer
 
 from atlas_assets.cli.backfill import backfill, selections
 from atlas_assets.cli.benchmarks.command import models_bench
-from atlas_assets.cli.comparison.compare import compare
-from atlas_assets.cli.comparison.similar import similar
 from atlas_assets.cli.demo import demo
 from atlas_assets.cli.dictionary.command import dictionary
-from atlas_assets.cli.export import export, export_prov, export_regions, export_sqlite
+from atlas_assets.cli.exports.provenance import export_crate, export_openlineage, export_prov
+from atlas_assets.cli.exports.tables import export, export_embeddings, export_sqlite
+from atlas_assets.cli.exports.viewers import export_regions
 from atlas_assets.cli.init import init
 from atlas_assets.cli.models.derive import models_derive
 from atlas_assets.cli.models.golden import models_golden
@@ -36,10 +36,13 @@ from atlas_assets.cli.provenance.snapshot import (
 from atlas_assets.cli.provenance.verify import verify
 from atlas_assets.cli.provenance.why import why
 from atlas_assets.cli.provenance.withdraw import restore, withdraw, withdrawals
-from atlas_assets.cli.query import query, search
+from atlas_assets.cli.query import query
 from atlas_assets.cli.run import run
 from atlas_assets.cli.servers.listing import models_servers
 from atlas_assets.cli.servers.serve import models_probe, models_serve
+from atlas_assets.cli.spaces.compare import compare
+from atlas_assets.cli.spaces.search import search
+from atlas_assets.cli.spaces.similar import similar
 from atlas_assets.cli.state.repair_events import repair_events
 from atlas_assets.cli.state.status import status
 from atlas_assets.cli.tags import tags_add, tags_import, tags_list
@@ -99,7 +102,10 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "export", export),
     (app, "export-regions", export_regions),
     (app, "export-sqlite", export_sqlite),
+    (app, "export-embeddings", export_embeddings),
     (app, "export-prov", export_prov),
+    (app, "export-crate", export_crate),
+    (app, "export-openlineage", export_openlineage),
     (app, "ui", ui),
     (app, "init", init),
     (app, "demo", demo),

@@ -1,4 +1,4 @@
-"""`atlas query` and `atlas search`: questions to the catalogue, in SQL and in words."""
+"""`atlas query`: questions to the catalogue in SQL."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,27 +58,3 @@ def _connect(snapshot: str | None) -> "duckdb.DuckDBPyConnection":
     for warning in warnings:
         warn(f"as of {snapshot}: {warning}")
     return connection
-
-
-def search(
-    text: Annotated[str, typer.Argument(help="What to look for, in a few words.")],
-    instrument: Annotated[
-        str, typer.Option(help="An embedding instrument whose model also embeds text.")
-    ] = "clip_vit_large_patch14",
-    k: Annotated[int, typer.Option("-k", min=1, help="Plates to show.")] = 10,
-) -> None:
-    """Find plates by words: cosine similarity of the text's vector to each plate's current vector. A weak signal."""
-    from atlas_resources.catalogue.search import search_plates
-    from atlas_resources.instruments.registry import read_registry
-    from atlas_resources.models.devices import DeviceUnavailable
-    from atlas_resources.models.weights import WeightsMismatch
-    from atlas_resources.plates.dataset import Dataset, dataset_root
-
-    try:
-        rows = search_plates(Dataset(dataset_root()), read_registry(), text, instrument, k)
-    except (KeyError, ValueError, FileNotFoundError, WeightsMismatch, DeviceUnavailable) as error:
-        raise fail(str(error.args[0]) if isinstance(error, KeyError) else str(error)) from None
-    table = Table("plate_id", "title", "cosine")
-    for plate_id, title, cosine in rows:
-        table.add_row(plate_id, cell(title or ""), f"{cosine:.4f}")
-    console.print(table)

@@ -74,7 +74,8 @@ def tour(dataset: Dataset, scans: Path | None, console: Console) -> bool:
     console.print(f"  page           {(dataset.page_dir / 'index.html').as_uri()}", soft_wrap=True, highlight=False)
     atlas = _command()
     console.print(
-        f'next: open the page; `{atlas} ui` opens the Dagster UI; `{atlas} query "SHOW TABLES"` asks the catalogue in SQL',
+        f"next: open the page; `{atlas} ui` opens the Dagster UI; "
+        f'`{atlas} query "SHOW TABLES"` asks the catalogue in SQL',
         soft_wrap=True,
     )
     return is_whole

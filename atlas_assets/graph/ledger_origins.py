@@ -139,10 +139,14 @@ def _ledgers_of_topology() -> list[Ledger]:
     near = {ledger_key(NEIGHBOURS): NEIGHBOURS.schema.names()}
     found: dict[Table, Origin] = {
         NEIGHBOURS: Origin(vectors, {"cosine": ("vector", "lab"), "neighbour_id": ("vector", "lab")}),
-        SPACES: Origin({**vectors, **near}, {"cluster_count": ("vector", "lab"), "intrinsic_dimension": ("cosine",)}),
         PLATE_SPACES: Origin(
-            {**vectors, **near, ledger_key(SPACES): ()},
+            {**vectors, **near},
             {"cluster": ("vector", "lab"), "outlier_factor": ("cosine",), "nearest_cosine": ("cosine",)},
+        ),
+        SPACES: Origin(
+            {**vectors, **near, ledger_key(PLATE_SPACES): ("plate_id", "cluster", "is_outlier", "mean_cosine")},
+            {"cluster_count": ("cluster",), "cluster_stability": ("vector", "lab", "cluster"),
+             "intrinsic_dimension": ("cosine",), "outlier_count": ("is_outlier",), "plate_count": ("plate_id",)},
         ),
         COORDINATES: Origin({**vectors, **near}, {"x": ("vector", "lab", "cosine"), "y": ("vector", "lab", "cosine")}),
         AGREEMENT: Origin({**vectors, **near}, {"value": ("vector", "lab", "neighbour_id")}),

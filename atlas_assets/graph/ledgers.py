@@ -1,7 +1,9 @@
 """The ledgers and the catalogue as assets: unpartitioned, and rebuilt from the plates' own files."""
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -116,6 +118,31 @@ def _left_out_metadata(faults: Sequence[SealedFault]) -> dict[str, Any]:
     return {"left_out_count": len(faults), "left_out": dg.MetadataValue.text("\n".join(map(str, faults)))}
 
 
+class _Forwarding(logging.Handler):
+    """Gives the level and text of each record to a function."""
+
+    def __init__(self, tell: Callable[[int, str], object]):
+        super().__init__(logging.INFO)
+        self.tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.tell(record.levelno, record.getMessage())
+
+
+@contextmanager
+def told_by_ledgers(tell: Callable[[int, str], object]) -> Iterator[None]:
+    """Gives a function what the builders of ledgers log meanwhile, by level and text: how far a long one is."""
+    logger, handler = logging.getLogger("atlas_resources.ledgers"), _Forwarding(tell)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
 def _build_ledger_asset(ledger: Ledger, registry: Registry, most_attempts: int) -> dg.AssetsDefinition:
     table, columns = ledger.table, ledger.table.schema.names()
 
@@ -130,7 +157,8 @@ def _build_ledger_asset(ledger: Ledger, registry: Registry, most_attempts: int) 
     )
     def ledger_asset(context: dg.AssetExecutionContext, dataset: DatasetResource) -> dg.MaterializeResult:
         opened, started = dataset.open(), time.monotonic()
-        rows = BUILDERS[table.name](opened, registry, most_attempts)
+        with told_by_ledgers(context.log.log):
+            rows = BUILDERS[table.name](opened, registry, most_attempts)
         seconds = time.monotonic() - started
         left_out = find_left_out(opened) if table == RUNS else []
         for fault in left_out:

@@ -15,6 +15,7 @@ from atlas_assets.automation.selections import expand
 from atlas_assets.automation.standings import read_standings
 from atlas_assets.automation.work_lists import WorkList, run_config_of, tags_of
 from atlas_assets.definitions import build_definitions
+from atlas_assets.graph.comparisons.assets import comparison_keys
 from atlas_assets.graph.dagster_internals import (
     MAX_RETRIES_TAG,
     BaseAssetGraph,
@@ -23,7 +24,7 @@ from atlas_assets.graph.dagster_internals import (
 )
 from atlas_assets.graph.groundwork import KEYS
 from atlas_assets.graph.instruments import asset_key, weights_missing
-from atlas_assets.graph.ledgers import LEDGER_KEYS
+from atlas_assets.graph.ledgers import LEDGER_KEYS, told_by_ledgers
 from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
 from atlas_assets.graph.plate_step.checks import CHECK_NAME as PLATE_CHECK
 from atlas_assets.graph.plates import MANIFEST_KEY, report_registered
@@ -135,7 +136,8 @@ def materialize(
         dataset: the dataset.
         instance: where runs and events are recorded.
         selection: in Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`, with saved
-            selections as `@name`. None selects everything except instruments that are not active, and the page.
+            selections as `@name`. None selects everything except instruments that are not active, comparisons and the
+            page.
         plate_ids: the plates; None means all registered plates.
         which: for each asset, all of these plates, those that are missing, or those that failed.
         console: where progress is shown.
@@ -144,7 +146,7 @@ def materialize(
         ValueError: the selection is invalid or matches no asset, a plate is unknown, or there are no plates.
     """
     wanted = _require_plates(dataset, instance, plate_ids)
-    with TerminalProgress(console) as progress:
+    with TerminalProgress(console) as progress, told_by_ledgers(progress.tell):
         handler = _ProgressHandler(progress, len(wanted))
         job, graph = _job(registry, dataset, handler)
         selected = _select(registry, graph, selection)
@@ -225,6 +227,7 @@ def _stages(
     """The selected assets of each layer, in order. Instruments that read other instruments' results come last."""
     depths = {asset_key(instrument): instrument.depth for instrument in registry.instruments.values()}
     layers = {**BEFORE_INSTRUMENTS, "instruments": tuple(depths), **AFTER_INSTRUMENTS}
+    layers["comparisons"] = tuple(comparison_keys(registry))
     chosen = {key for key in selected if graph.get(key).is_executable}
     for name, all_keys in layers.items():
         keys = [key for key in all_keys if key in chosen]
@@ -254,10 +257,15 @@ def _works(
 
 
 def _select(registry: Registry, graph: BaseAssetGraph, text: str | None) -> set[dg.AssetKey]:
-    """The selected assets; for None everything but instruments that are not active, and the page. Raises ValueError."""
+    """The selected assets. Raises ValueError.
+
+    None selects everything except instruments that are not active, and comparisons and the page, which are made when
+    asked for.
+    """
     if text is None:
+        left_out = {*comparison_keys(registry), PAGE_KEY}
         inactive = {asset_key(one) for key, one in registry.instruments.items() if key not in registry.active}
-        return set(graph.get_all_asset_keys()) - inactive - {PAGE_KEY}
+        return set(graph.get_all_asset_keys()) - inactive - left_out
     # A plain word that is no asset's whole key is meant as a saved name: `atlas run otsu_luma`.
     is_name = re.fullmatch(r"[\w.-]+", text) and not graph.has(dg.AssetKey([text]))
     try:

@@ -44,6 +44,11 @@ class TerminalProgress(Progress):
         if self.is_plain and task.finished:
             self._print(task)
 
+    def tell(self, level: int, text: str) -> None:
+        """Prints a line about what is being made, whatever its level; in a terminal, above the bars."""
+        self._last_line = time.monotonic()
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def _keep_printing(self) -> None:
         while not self._ended.wait(1):
             if time.monotonic() - self._last_line >= LINE_SECONDS:

@@ -1,6 +1,6 @@
 """Embeddings: a vector per plate, and one per tile where the spec declares a grid."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -89,6 +89,9 @@ def prepare_parts(spec: Spec, image: Image.Image, preprocess: Callable[[Image.Im
     return PreparedParts(parts, [preprocess(image.crop(part.box) if part.box else image) for part in parts])
 
 
+Map = Callable[[Callable[[Image.Image], ModelInput], Iterable[Image.Image]], Iterable[ModelInput]]
+
+
 class EmbeddingWork(TensorWork):
     """One vector per plate, and one per tile."""
 
@@ -114,10 +117,22 @@ class EmbeddingWork(TensorWork):
         Raises:
             ContractBroken: the instrument reads no pixels, or its model breaks the declared output.
         """
+        return self.embed_pictures([image])[0]
+
+    def embed_pictures(self, images: Sequence[Image.Image], each: Map = map) -> np.ndarray:
+        """The raw vectors of whole pictures, float32 [pictures, dim], which go through the model together.
+
+        Args:
+            images: as of `embed_picture`; prepared, they must have one shape if there are several.
+            each: how preprocessing is mapped over them: `map`, or that of a pool of threads.
+
+        Raises:
+            ContractBroken: see `embed_picture`.
+        """
         if self._preprocess is None:
             raise ContractBroken(f"{self.spec.key}: expected an instrument that reads pixels, not {self.spec.upstream}")
-        ((vector,),) = self.vectors_of([PreparedParts([WHOLE_PLATE], [self._preprocess(image)])])
-        return vector
+        prepared = [PreparedParts([WHOLE_PLATE], [one]) for one in each(self._preprocess, images)]
+        return np.stack([vector for (vector,) in self.vectors_of(prepared)])
 
     def measure(self, batch: list[PreparedParts]) -> list[Measurement]:
         """One row per part: its raw vector and L2 norm."""

@@ -22,6 +22,12 @@ def markdown_list(lines: Iterable[str]) -> str:
     return "\n".join(f"- {escaped(line)}" for line in lines)
 
 
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose cells show their texts as they are; an empty cell of the header is a space."""
+    lines = [f"| {' | '.join(escaped(text) or ' ' for text in row)} |" for row in (header, *rows)]
+    return "\n".join([lines[0], f"|{'---|' * len(header)}", *lines[1:]])
+
+
 def escaped(text: str) -> str:
     """A text on one line, as Markdown that shows it as it is."""
     return MARKUP.sub(r"\\\g<0>", " ".join(text.split()))

@@ -11,6 +11,7 @@ from atlas_resources.catalogue._view import View, create, create_macro, identifi
 from atlas_resources.catalogue.commercial import commercial_views
 from atlas_resources.catalogue.macros import colours, lineage, neighbours, texts, topology
 from atlas_resources.catalogue.macros.as_of import AS_OF
+from atlas_resources.catalogue.macros.current_graphs import CURRENT_GRAPHS
 from atlas_resources.catalogue.macros.provenance import WHY
 from atlas_resources.catalogue.macros.refusals import DID_YOU_MEAN
 from atlas_resources.catalogue.plate_index import index_columns, plate_index
@@ -65,7 +66,7 @@ def views_of(registry: Registry) -> Iterator[View]:
 
 def _fill(connection: "duckdb.DuckDBPyConnection", tables: Iterable[View], index: View, registry: Registry) -> None:
     connection.execute("BEGIN")  # a commit per comment would take longer than the comments
-    for table in tables:
+    for table in (*tables, CURRENT_GRAPHS):
         create(connection, table, "TABLE")
     for view in (index, *views_of(registry), TAGGED_CLUSTERS):
         create(connection, view)

@@ -1,49 +1,65 @@
-"""Search of plates by words: the pinned text tower embeds the text, the macro `text_nearest` finds its neighbours."""
+"""Search of plates by words as words: in titles, and in what instruments read or wrote. No model is asked."""
+
+from dataclasses import dataclass
 
 from atlas_resources.catalogue.build import connect
-from atlas_resources.instruments.instrument import Instrument
-from atlas_resources.instruments.registry import Registry
-from atlas_resources.models.loading import load_model
-from atlas_resources.models.protocols import TextScorer
+from atlas_resources.catalogue.macros.texts import is_without_spaces, nearness, words_of
 from atlas_resources.plates.dataset import Dataset
 
+_BEST = "list_max([jaro_winkler_similarity(asked_word, word) FOR word IN title_words])"
+_TITLES = f"""
+    SELECT plate_id, title, similarity
+    FROM (
+        SELECT plate_id, title, list_avg([
+            CASE WHEN {is_without_spaces("asked_word")} AND contains(lower(title), asked_word) THEN 1
+                 ELSE coalesce({nearness(_BEST)}, 0) END
+            FOR asked_word IN asked_words
+        ]) AS similarity
+        FROM (SELECT plate_id, title, {words_of("title")} AS title_words FROM plates WHERE title IS NOT NULL)
+        CROSS JOIN (SELECT {words_of("?::VARCHAR")} AS asked_words)
+    )
+    WHERE similarity > 0
+    ORDER BY similarity DESC, plate_id
+    LIMIT ?
+"""
+"""The similarity is that of the macro `text_search`."""
 
-def text_tower_of(registry: Registry, instrument: str) -> Instrument:
-    """The admitted probe whose text tower embeds texts into the space of an embedding instrument's vectors.
+
+@dataclass(frozen=True)
+class TitleFound:
+    """A plate whose title has the words; similarity 0..1, as of `text_search`."""
+
+    plate_id: str
+    title: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class TextFound:
+    """A plate on which an instrument read or wrote the words, with its best text."""
+
+    plate_id: str
+    title: str | None
+    instrument: str
+    text: str
+    similarity: float
+
+
+def find_words(dataset: Dataset, words: str, k: int) -> tuple[list[TitleFound], list[TextFound]]:
+    """The k plates with the words in their title, and the k plates on which they were read or written, best first.
 
     Raises:
-        KeyError: no such instrument.
-        ValueError: no admitted probe with prompts reads it; the message names the instruments that can be searched.
+        FileNotFoundError: there is no catalogue; the message names the command that builds it.
+        ValueError: no letter or digit is among the words.
     """
-    key = registry.require(instrument).key
-    towers = {
-        tower.upstream.key: tower
-        for tower in registry.instruments.values()
-        if tower.upstream and tower.prompts and tower.spec.role == "probe"
-    }
-    if key not in towers:
-        known = ", ".join(sorted(str(name) for name in towers)) or "none"
-        raise ValueError(f"{key} has no text tower among the admitted instruments; those with one: {known}.")
-    return towers[key]
+    import duckdb
 
-
-def search_plates(
-    dataset: Dataset, registry: Registry, text: str, instrument: str, k: int
-) -> list[tuple[str, str | None, float]]:
-    """plate_id, title and cosine of the k plates nearest to a text, nearest first.
-
-    Raises:
-        KeyError, ValueError: see `text_tower_of`; or no plate has a current vector of the instrument.
-        FileNotFoundError: the weights or the catalogue are not on disk; the message names the command to run.
-    """
-    tower = text_tower_of(registry, instrument)
     with connect(dataset) as connection:
-        key = str(tower.spec.upstream)
-        vectors = "SELECT count(*) FROM embeddings WHERE instrument = ? AND scope = 'plate' AND is_current"
-        if connection.execute(vectors, [key]).fetchall() == [(0,)]:
-            raise ValueError(f"no plate has a vector of {key}. Measure them: atlas run 'key:\"*/{key}\"'")
-        model = load_model(tower.spec, tower.prompts)
-        if not isinstance(model, TextScorer):
-            raise TypeError(f"{tower.key}: expected a model that embeds text, found {type(model).__name__}")
-        vector = model.embed_text([text])[0].tolist()
-        return connection.execute("FROM text_nearest(?::FLOAT[], ?, ?)", [vector, key, k]).fetchall()
+        try:
+            texts = connection.execute(
+                "SELECT plate_id, title, instrument, text, similarity FROM text_search(?, ?)", [words, k]
+            ).fetchall()
+        except duckdb.InvalidInputException as error:  # raised by error() in the macro
+            raise ValueError(str(error).removeprefix("Invalid Input Error: ")) from None
+        titles = connection.execute(_TITLES, [words, k]).fetchall()
+    return [TitleFound(*row) for row in titles], [TextFound(*row) for row in texts]

@@ -1,4 +1,4 @@
-"""What leaves the dataset: ledgers as files, regions and texts as GeoJSON, Web Annotations and IIIF manifests.
+"""What leaves the dataset: tables, what viewers of images open, and provenance, each in a room of its own.
 
-Reads the dataset and writes only outside it.
+Reads the dataset and writes only outside it. Every export leaves out what is withdrawn, and says what it leaves out.
 """

@@ -13,7 +13,7 @@ from atlas_resources.instruments.instrument import Instrument, identity
 from atlas_resources.instruments.loader_table import LOADERS, problems_with_loader
 from atlas_resources.instruments.prompts import PROMPTS_FOLDER, PromptSets, PromptsMismatch, read_prompts
 from atlas_resources.instruments.region_plans import methods_file, read_region_plans
-from atlas_resources.instruments.roster import ROSTER_NAME, Roster, read_roster, roster_file
+from atlas_resources.instruments.roster import ROSTER_NAME, Roster, is_encoder, read_roster, roster_file
 from atlas_resources.instruments.spec.output import TextOutput
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.variant import Variant, resolve_variants, schema_of
@@ -54,6 +54,12 @@ class Registry:
     def active_instruments(self) -> list[Instrument]:
         """The instruments that automation acts on, by key."""
         return [instrument for key, instrument in self.instruments.items() if key in self.active]
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Keys of the pairs of encoders that the roster compares, without those that cannot be compared."""
+        named = [(pair[0], pair[1]) for pair in self.roster.compare if len(set(pair)) == len(pair) == 2]
+        return [pair for pair in dict.fromkeys(named) if all(is_encoder(key, self.specs) for key in pair)]
 
     def _make(self, spec: Spec, made: dict[str, Instrument]) -> Instrument:
         """The instrument of an admitted spec, and before it those that it reads."""

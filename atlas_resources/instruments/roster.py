@@ -31,9 +31,13 @@ class NamedSet(Contract):
 
 
 class Roster(Contract):
-    """The file: the active instruments, all of them admitted, and the named sets."""
+    """The file: the active instruments, all of them admitted, pairs of encoders to compare, and the named sets."""
 
     active: list[str] = Field(default_factory=list)
+    compare: list[list[str]] = Field(
+        default_factory=list,
+        description="Pairs of encoders, the present one and the one that may take its place: each has an asset.",
+    )
     sets: dict[str, NamedSet] = Field(default_factory=dict)
 
 
@@ -54,6 +58,28 @@ def _check_set(name: str, one: NamedSet, specs: dict[str, Spec], unreadable: set
         expected = f"embeddings of {one.min_embedding_objectives} different objectives"
         return [FileProblem(ROSTER_NAME, f"sets.{name}.instruments", found, expected)]
     return []
+
+
+def is_encoder(key: str, specs: dict[str, Spec]) -> bool:
+    """Whether a key is of an admitted instrument that embeds whole plates."""
+    spec = specs.get(key)
+    return spec is not None and spec.role == "embedding" and spec.region is None and is_admitted(spec, specs)
+
+
+def _check_pairs(pairs: list[list[str]], specs: dict[str, Spec], unreadable: set[str]) -> list[FileProblem]:
+    """What is wrong with the pairs to compare: not two, one twice, or no encoders."""
+    problems = []
+    for number, pair in enumerate(pairs):
+        where = f"compare.{number}"
+        if len(pair) != 2 or pair[0] == pair[1] or pair in pairs[:number]:
+            problems.append(FileProblem(ROSTER_NAME, where, repr(pair), "two different encoders, each pair once"))
+            continue
+        problems += [
+            FileProblem(ROSTER_NAME, where, repr(key), "the key of an admitted instrument that embeds whole plates")
+            for key in pair
+            if not is_encoder(key, specs) and key not in unreadable
+        ]
+    return problems
 
 
 def roster_file(*folders: Path) -> Path:
@@ -96,6 +122,7 @@ def read_roster(
         if read not in roster.active
     ]
     active = frozenset() if problems else frozenset(roster.active)
+    problems += _check_pairs(roster.compare, specs, unreadable)
     for name, one in roster.sets.items():
         problems += _check_set(name, one, specs, unreadable)
     return roster, active, problems

@@ -8,7 +8,7 @@ from PIL import Image
 
 from atlas_resources.measures.colour.census import count_colours
 from atlas_resources.measures.colour.extremes import Extremes
-from atlas_resources.measures.colour.luma import luma
+from atlas_resources.measures.colour.luma import luma_of_image
 from atlas_resources.measures.colour.tones import ColourCounts, Tones, measure_colours, measure_tones
 from atlas_resources.measures.hashes import PerceptualHashes, perceptual_hashes
 from atlas_resources.measures.spatial import edge_density, laplacian_variance
@@ -75,7 +75,7 @@ def measure_pixels(image: Image.Image, extremes: Extremes | None = None) -> Pixe
     if image.mode != "RGB":
         raise ValueError(f'measure_pixels needs an image of mode "RGB", found "{image.mode}"')
     rgb = np.asarray(image)
-    levels = luma(rgb)
+    levels = luma_of_image(image)
     census = count_colours(rgb)
     return PixelFacts(
         geometry=measure_geometry(*image.size),

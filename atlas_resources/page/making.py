@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atlas_resources.catalogue.build import connect
-from atlas_resources.export.ledgers import require_present_entries
+from atlas_resources.export.left_out import require_present_entries
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.page.contract.library import Library
 from atlas_resources.page.details.nearest import NearestSegments, find_embedders, find_nearest
@@ -115,7 +115,7 @@ def make_page(
         if not shown.index:
             raise ValueError(" ".join(("no plate to show.", *shown.notices, "Fix: atlas plates add PATH; atlas run")))
         with open_folder(folder, is_commercial) as opened:
-            return _write(dataset, shown, opened, title=title, on_step=on_step, built=built)
+            return write_page(dataset, shown, opened, title=title, on_step=on_step, built=built)
 
 
 def require_present(dataset: Dataset, catalogue: "duckdb.DuckDBPyConnection") -> None:
@@ -134,9 +134,10 @@ def require_present(dataset: Dataset, catalogue: "duckdb.DuckDBPyConnection") ->
             raise ValueError(f"{dataset.catalogue_path} is behind the ledger {table.name}. Fix: {BUILD}")
 
 
-def _write(
+def write_page(
     dataset: Dataset, shown: Shown, folder: PageFolder, *, title: str | None, on_step: OnStep, built: Path
 ) -> MadePage:
+    """Writes what is shown of a catalogue. As `make_page`, which says what the arguments are."""
     old, made_by, ids = folder.read_value("library") or {}, made_by_this(), list(shown.index)
     pictures = make_pictures(dataset, wanted_pictures(shown), folder, lambda *step: on_step("pictures", *step))
     if old.get("plates", {}).get("plate_id") not in (None, ids):

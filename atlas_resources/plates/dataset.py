@@ -58,6 +58,11 @@ class Dataset:
         return self.root / "benchmarks"
 
     @property
+    def comparisons_dir(self) -> Path:
+        """One folder for each pair of encoders, with a page for each comparison and its digest."""
+        return self.root / "comparisons"
+
+    @property
     def locks_dir(self) -> Path:
         """Empty files that running processes hold kernel locks on; safe to delete when nothing runs."""
         return self.root / ".locks"

@@ -9,7 +9,7 @@ from atlas_resources.plates.contracts import ColorHistograms, GroundworkFailure,
 from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.plate import Plate
 
-MEASURE_VERSION = f"2.{POLICY_NAME}"
+MEASURE_VERSION = f"3.{POLICY_NAME}"
 INPUT_IMAGE_NAME = "input_image.json"
 HISTOGRAMS_NAME = "input_color_histograms.json"
 THUMBNAIL_NAME = "thumbnail.jpg"

@@ -204,7 +204,7 @@ SEGMENT_SETS = Table(
     ),
     ("instrument", "plate_id", "foreground_instrument"),
 )
-TOPOLOGY = (NEIGHBOURS, SPACES, PLATE_SPACES, COORDINATES, AGREEMENT, PLATE_AGREEMENT, NEAR_DUPLICATES, ADDITIONS)
+TOPOLOGY = (NEIGHBOURS, PLATE_SPACES, SPACES, COORDINATES, AGREEMENT, PLATE_AGREEMENT, NEAR_DUPLICATES, ADDITIONS)
 """Derived from the current vectors, whole, whenever these change."""
 LEDGERS: dict[str, Table] = {
     table.name: table

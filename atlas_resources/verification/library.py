@@ -14,6 +14,7 @@ from atlas_resources.plates.intake.placing import GATE_NAME, INCOMING
 from atlas_resources.plates.refused_scans import read_refused_scans
 from atlas_resources.snapshots.tree import read_tree
 from atlas_resources.verification.chains import verify_chains
+from atlas_resources.verification.comparisons import verify_comparisons
 from atlas_resources.verification.derived import verify_derived
 from atlas_resources.verification.findings import Finding, Place
 from atlas_resources.verification.plates import stray, verify_plate
@@ -97,6 +98,7 @@ def verify(
         findings += verify_reports(dataset, reader)
         findings += verify_snapshots(dataset, reader)
         findings += verify_chains(dataset, reader)
+        findings += verify_comparisons(dataset, reader)
         findings += verify_derived(dataset, registry, reader, most_attempts)
         root = read_tree(dataset).root_sha256
         reader.save()

@@ -8,7 +8,8 @@ CONTEXT = "http://iiif.io/api/presentation/3/context.json"
 TERMS: dict[str, tuple[set[str], set[str]]] = {
     "AnnotationPage": ({"@context", "id", "type", "items"}, {"label"}),
     "Annotation": ({"id", "type", "target"}, {"motivation", "generator", "body"}),
-    "TextualBody": ({"type", "value"}, {"purpose", "format", "language"}),
+    "TextualBody": ({"type", "value"}, {"purpose", "format", "language", "creator"}),
+    "Person": ({"type", "name"}, set()),
     "Software": ({"type", "name"}, set()),
     "SpecificResource": ({"type", "source"}, {"selector"}),
     "SvgSelector": ({"type", "value"}, set()),
@@ -33,7 +34,8 @@ def faults(page: dict[str, Any]) -> list[str]:
         needed, allowed = TERMS[part["type"]]
         found += [f"{part['type']} without {name}" for name in needed - set(part)]
         found += [f"{part['type']} with {name}" for name in set(part) - needed - allowed]
-        used = {part[name] for name in ("motivation", "purpose") if name in part}
+        stated = [part[name] for name in ("motivation", "purpose") if name in part]
+        used = {word for one in stated for word in (one if isinstance(one, list) else [one])}
         found += [f"motivation {one}" for one in used - MOTIVATIONS]
         ids += [part["id"]] if "id" in part else []
     found += [f"id {one}" for one in ids if not one.startswith(("http://", "https://"))]

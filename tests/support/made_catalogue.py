@@ -5,8 +5,9 @@ from typing import Any
 
 import duckdb
 
-from atlas_resources.catalogue._view import create_macro, identifier
+from atlas_resources.catalogue._view import create, create_macro, identifier
 from atlas_resources.catalogue.build import MACROS
+from atlas_resources.catalogue.macros.current_graphs import CURRENT_GRAPHS
 from atlas_resources.tables.ledgers import LEDGERS
 
 
@@ -18,6 +19,7 @@ def made_catalogue(**rows: Iterable[Mapping[str, Any]]) -> duckdb.DuckDBPyConnec
         connection.register("given", frame)
         connection.execute(f"CREATE TABLE {identifier(name)} AS FROM given")
         connection.unregister("given")
+    create(connection, CURRENT_GRAPHS, "TABLE")
     for macro in MACROS:
         create_macro(connection, macro)
     return connection

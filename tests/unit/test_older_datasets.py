@@ -191,14 +191,15 @@ def test_completeness_says_what_changed_since_a_result_was_made(release, older):
     rows = build_ledgers(older, PROJECT)["completeness"].filter(plate_id="plate-001")
     found = {row["instrument"]: (row["state"], row["what_changed"]) for row in rows.iter_rows(named=True)}
     if release == "version_1":
-        assert {found[key] for key in ("groundwork", "efficientnet_lite0", "otsu_luma")} == {("done", None)}
+        assert {found[key] for key in ("efficientnet_lite0", "otsu_luma")} == {("done", None)}
+        assert found["groundwork"] == ("stale", "measure version 2.srgb8-v2 -> 3.srgb8-v2")
         return
     # As CHANGELOG.md says of these instruments: another colour policy, and another rounding of the centre crop.
     state, changed = found["efficientnet_lite0"]
     assert state == "stale"
     assert "preprocessing.colour_policy srgb8-v1 -> srgb8-v2" in changed
     assert "preprocessing.crop_rounding null -> half_to_even" in changed
-    assert found["groundwork"] == ("stale", "measure version 1.srgb8-v1 -> 2.srgb8-v2")
+    assert found["groundwork"] == ("stale", "measure version 1.srgb8-v1 -> 3.srgb8-v2")
 
 
 def test_done_plates_are_not_measured_again(tmp_path):

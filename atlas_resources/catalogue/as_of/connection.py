@@ -7,7 +7,7 @@ from atlas_resources.catalogue._view import View, create, create_macro, meanings
 from atlas_resources.catalogue.as_of.tables import tables_then
 from atlas_resources.catalogue.as_of.then import KEPT, NOW, Then
 from atlas_resources.catalogue.build import MACROS, connect, views_of
-from atlas_resources.catalogue.macros import topology
+from atlas_resources.catalogue.macros import neighbours, topology
 from atlas_resources.catalogue.plate_index import plate_index
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
@@ -64,9 +64,10 @@ def _fill(then: Then, registry: Registry) -> None:
     extras = connection.execute("SELECT extra FROM plates WHERE extra IS NOT NULL").fetchall()
     for view in (plate_index([json.loads(text) for (text,) in extras]), *views_of(registry)):
         create(connection, view)
+    whole = {macro.name: macro for macro in neighbours.WITHOUT_GRAPH}  # a snapshot keeps no topology
     for macro in MACROS:
-        if macro not in topology.MACROS:  # a snapshot keeps no topology
-            create_macro(connection, macro)
+        if macro not in topology.MACROS:
+            create_macro(connection, whole.get(macro.name, macro))
 
 
 def _warn_of_missing_runs(then: Then) -> None:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from atlas_resources.catalogue._view import Macro, literal
+from atlas_resources.catalogue.macros.current_graphs import with_stored
 from atlas_resources.catalogue.macros.refusals import (
     COUNT,
     INSTRUMENT,
@@ -17,35 +18,37 @@ from atlas_resources.catalogue.macros.refusals import (
     refusing,
     unknown_name,
 )
+from atlas_resources.ledgers.topology.spaces import COLOUR
 
 Scope = Literal["plate", "tile", "segment"]
 
 _HAS_DIRECTION = "is_current AND l2_norm > 0 AND isfinite(l2_norm)"
 
 
-def _vector_asked(condition: str) -> str:
+def _vector_asked(condition: str, asked: str = "asked") -> str:
     """SQL query of the current vector of the plate and instrument asked for that meets a condition, if it has one."""
     return f"""
-        SELECT asked.*, vector AS asked_vector
-        FROM asked JOIN embeddings ON plate_id = asked_plate AND instrument = asked_instrument
+        SELECT {asked}.*, vector AS asked_vector
+        FROM {asked} JOIN embeddings ON plate_id = asked_plate AND instrument = asked_instrument
         WHERE {condition} AND {_HAS_DIRECTION}
     """
 
 
-def _cosines(query: str, scope: Scope | None = None) -> str:
+def _cosines(query: str, scope: Scope | None = None, asked: str = "asked") -> str:
     """SQL query of the cosine between `asked_vector` and each current vector of the instrument asked for.
 
     Args:
         query: SQL query of the arguments with `asked_vector`.
         scope: what the vectors are of; None for all.
+        asked: name of the arguments' query.
     """
     condition = "true" if scope is None else f"scope = {literal(scope)}"
     cosine = "list_cosine_similarity(one_vector.asked_vector::DOUBLE[], vector::DOUBLE[])"
     return f"""
-        SELECT asked.*, others.* EXCLUDE (vector), title,
+        SELECT {asked}.*, others.* EXCLUDE (vector), title,
                CASE WHEN len(one_vector.asked_vector) = len(vector) THEN {cosine} END AS cosine
         FROM (SELECT asked_vector FROM ({query})) AS one_vector
-        CROSS JOIN asked
+        CROSS JOIN {asked}
         JOIN embeddings AS others ON instrument = asked_instrument
         LEFT JOIN (SELECT plate_id, title FROM plates) AS named USING (plate_id)
         WHERE {condition} AND {_HAS_DIRECTION}
@@ -129,25 +132,38 @@ COSINES = Macro(
     "Cosine between a vector and each current vector of an embedding instrument, of plates, segments and tiles. "
     "1 is the same direction. Vectors that are zero or not finite have no direction and are left out.",
 )
-NEAREST = Macro(
-    "nearest",
-    ("plate", "instrument_key", "k"),
-    refusing(
+_NEAREST = ("plate_id", "title", "cosine")
+_ALL_PLATES = f"""
+    SELECT plate_id, title, cosine
+    FROM ({_cosines(_vector_asked("scope = 'plate'", "compared_all"), "plate", "compared_all")})
+    WHERE plate_id <> asked_plate
+"""
+_STORED_PLATES = """
+    SELECT neighbour_id AS plate_id, title, cosine FROM near
+    LEFT JOIN (SELECT plate_id AS neighbour_id, title FROM plates) USING (neighbour_id)
+"""
+
+
+def _nearest(rows: str) -> Macro:
+    return Macro(
         "nearest",
-        ("plate_id", "title", "cosine"),
-        {**PLATE, **INSTRUMENT, **COUNT},
-        f"""
-        SELECT plate_id, title, cosine FROM ({_cosines(_vector_asked("scope = 'plate'"), "plate")})
-        WHERE plate_id <> asked_plate
-        """,
-        UNKNOWN_PLATE,
-        _no_vectors("plate"),
-        NO_COUNT,
+        ("plate", "instrument_key", "k"),
+        refusing(
+            "nearest",
+            _NEAREST,
+            {**PLATE, **INSTRUMENT, **COUNT},
+            rows,
+            UNKNOWN_PLATE,
+            _no_vectors("plate"),
+            NO_COUNT,
+        )
+        + _BY_COSINE,
+        "The k plates nearest to a plate by cosine of an embedding instrument's vectors. No rows for a plate that the "
+        "instrument has not measured.",
     )
-    + _BY_COSINE,
-    "The k plates nearest to a plate by cosine of an embedding instrument's vectors. No rows for a plate that the "
-    "instrument has not measured.",
-)
+
+
+NEAREST = _nearest(with_stored("asked_instrument", _STORED_PLATES, _ALL_PLATES))
 NEAREST_TILES = Macro(
     "nearest_tiles",
     ("plate", "tile", "instrument_key", "k"),
@@ -211,28 +227,43 @@ TEXT_NEAREST = Macro(
     "The k plates nearest to a text's vector by cosine of an embedding instrument of the same space. `atlas search` "
     "computes the vector.",
 )
-HISTOGRAM_NEAREST = Macro(
-    "histogram_nearest",
-    ("plate", "k"),
-    refusing(
+_ALL_COLOURS = """
+    SELECT other.plate_id, title,
+           sqrt(greatest(0.0, 1.0 - list_inner_product(query.root, other.root))) AS hellinger_distance
+    FROM compared_all
+    JOIN (SELECT plate_id, [sqrt(n / pixel_count) FOR n IN lab] AS root FROM histograms WHERE is_current) AS query
+         ON query.plate_id = asked_plate
+    JOIN (SELECT plate_id, [sqrt(n / pixel_count) FOR n IN lab] AS root FROM histograms WHERE is_current) AS other
+         ON other.plate_id <> asked_plate
+    LEFT JOIN plates ON plates.plate_id = other.plate_id
+"""
+_STORED_COLOURS = f"""
+    SELECT plate_id, title, sqrt(greatest(0.0, 1.0 - cosine)) AS hellinger_distance FROM ({_STORED_PLATES})
+"""
+
+
+def _histogram_nearest(rows: str) -> Macro:
+    return Macro(
         "histogram_nearest",
-        ("plate_id", "title", "hellinger_distance"),
-        {**PLATE, **COUNT},
-        """
-        SELECT other.plate_id, title,
-               sqrt(greatest(0.0, 1.0 - list_inner_product(query.root, other.root))) AS hellinger_distance
-        FROM asked
-        JOIN (SELECT plate_id, [sqrt(n / pixel_count) FOR n IN lab] AS root FROM histograms WHERE is_current) AS query
-             ON query.plate_id = asked_plate
-        JOIN (SELECT plate_id, [sqrt(n / pixel_count) FOR n IN lab] AS root FROM histograms WHERE is_current) AS other
-             ON other.plate_id <> asked_plate
-        LEFT JOIN plates ON plates.plate_id = other.plate_id
-        """,
-        UNKNOWN_PLATE,
-        NO_COUNT,
+        ("plate", "k"),
+        refusing(
+            "histogram_nearest",
+            ("plate_id", "title", "hellinger_distance"),
+            {**PLATE, **COUNT},
+            rows,
+            UNKNOWN_PLATE,
+            NO_COUNT,
+        )
+        + f"ORDER BY hellinger_distance, plate_id LIMIT {most()}",
+        "The k plates nearest to a plate by colour: Hellinger distance of their Lab histograms, 0 (equal) to 1 "
+        "(disjoint). No rows for a plate without groundwork of its present source and version.",
     )
-    + f"ORDER BY hellinger_distance, plate_id LIMIT {most()}",
-    "The k plates nearest to a plate by colour: Hellinger distance of their Lab histograms, 0 (equal) to 1 (disjoint). "
-    "No rows for a plate without groundwork of its present source and version.",
-)
+
+
+HISTOGRAM_NEAREST = _histogram_nearest(with_stored(literal(COLOUR), _STORED_COLOURS, _ALL_COLOURS))
 MACROS = (COSINES, NEAREST, NEAREST_TILES, NEAREST_REGIONS, TEXT_NEAREST, HISTOGRAM_NEAREST)
+WITHOUT_GRAPH = tuple(
+    make(f"WITH compared_all AS (FROM asked) {rows}")
+    for make, rows in ((_nearest, _ALL_PLATES), (_histogram_nearest, _ALL_COLOURS))
+)
+"""The macros that read stored graphs, for a catalogue that has none: they compare all."""

@@ -1,6 +1,7 @@
 """The ledger of coordinates: each space as points of a plane, to draw it."""
 
 import json
+import logging
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from atlas_resources.measures.spaces.neighbour_graphs import nearest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.topology.coordinates import COORDINATES, LEAST_PLATES_OF_UMAP
 
+LOG = logging.getLogger(__name__)
 PARAMETERS = {"pca": pca_parameters, "umap": umap_parameters}
 
 
@@ -62,6 +64,7 @@ def _rows(space: Space, graph: Graph | None, method: str, digest: str) -> pl.Dat
     if method == "pca":
         points, share = by_principal_components(space.unit)
     else:
+        LOG.info(f"{space.name}: drawing a map of {len(space.plate_ids)} plates by UMAP")
         points = by_umap(space.unit, *_neighbours(space, graph))
     count = len(points)
     columns: dict[str, Any] = {

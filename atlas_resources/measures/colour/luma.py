@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from atlas_resources.measures.windows import row_strips
 
@@ -10,6 +11,9 @@ RED_WEIGHT, GREEN_WEIGHT, BLUE_WEIGHT, WEIGHT_SUM = (np.uint32(weight) for weigh
 
 # Strips of this size fit a core's cache, which is twice as fast as the whole picture at once.
 STRIP_PIXELS = 1 << 17
+
+
+HALF_UP = 5e-5  # more than float32 is wrong by at 255, 1.5e-5, and less than 1/10000
 
 
 def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -34,3 +38,13 @@ def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         weighted += WEIGHT_SUM // 2
         levels[rows] = weighted // WEIGHT_SUM
     return levels
+
+
+def luma_of_image(image: Image.Image) -> NDArray[np.uint8]:
+    """`luma` of an image of mode "RGB", by Pillow, in a third of the time: uint8 [H, W].
+
+    Pillow computes in float32 and adds a half. A sum of the weights is a multiple of 1/10000, so that the small offset
+    lifts an exact half over rounding errors and no other sum; a test compares all 2 ** 24 colours.
+    """
+    weights = (int(weight) / int(WEIGHT_SUM) for weight in (RED_WEIGHT, GREEN_WEIGHT, BLUE_WEIGHT))
+    return np.asarray(image.convert("L", (*weights, HALF_UP)))

@@ -1,5 +1,6 @@
 """The dominant colours of pixels: k-means in CIE L*a*b*, from their census."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,8 +82,10 @@ def dominant_colours_with_spread(census: ColourCensus) -> tuple[DominantColour, 
     rare = _group(sums[is_rare], weights[is_rare], RARE_GRID.box_of(sums[is_rare] / weights[is_rare, None]))
     sums, weights = np.concatenate([sums[~is_rare], rare[0]]), np.concatenate([weights[~is_rare], rare[1]])
     palettes = []
-    for seed in range(K_MEANS_SEED, K_MEANS_SEED + K_MEANS_REPEATS):
-        labels, variance = _k_means(sums / weights[:, None], weights, MOST_COLOURS, seed)
+    seeds = range(K_MEANS_SEED, K_MEANS_SEED + K_MEANS_REPEATS)
+    for seed, (labels, variance) in zip(
+        seeds, _k_means(sums / weights[:, None], weights, MOST_COLOURS, seeds), strict=True
+    ):
         palettes.append((variance, seed, _palette(*_merge_alike(*_group(sums, weights, labels)))))
     best, *others = (palette for *_, palette in sorted(palettes, key=lambda entry: entry[:2]))
     return tuple(
@@ -109,7 +112,7 @@ def dominant_colours(census: ColourCensus, most: int = MOST_COLOURS) -> tuple[Pa
     """
     _require_pixels(census)
     sums, weights = _group(census.lab * census.counts[:, None], census.counts, CLUSTERING_GRID.box_of(census.lab))
-    labels, _ = _k_means(sums / weights[:, None], weights, most, K_MEANS_SEED)
+    ((labels, _),) = _k_means(sums / weights[:, None], weights, most, [K_MEANS_SEED])
     return _palette(*_merge_alike(*_group(sums, weights, labels)))
 
 
@@ -129,9 +132,9 @@ def _group(
 
 
 def _k_means(
-    points: NDArray[np.float64], weights: NDArray[np.int64], clusters: int, seed: int
-) -> tuple[NDArray[np.int32], float]:
-    """The k-means label of each point [K, 3], weighted by its number of pixels [K], and the variance within clusters.
+    points: NDArray[np.float64], weights: NDArray[np.int64], clusters: int, seeds: Sequence[int]
+) -> list[tuple[NDArray[np.int32], float]]:
+    """By seed, the k-means label of each point [K, 3], weighted by its pixels [K], and the variance within clusters.
 
     The variance is the sum of squared distances in Lab, weighted by pixels.
     """
@@ -139,15 +142,17 @@ def _k_means(
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
 
-    k_means = KMeans(
-        min(clusters, len(points)),
-        init="k-means++",
-        n_init=K_MEANS_STARTS,  # pyright: ignore[reportArgumentType] (inferred as str from the default "auto")
-        random_state=seed,
-    )
-    with threadpool_limits(limits=1):
-        labels = k_means.fit_predict(points, sample_weight=weights)
-    return labels, float(k_means.inertia_ or 0)
+    found = []
+    with threadpool_limits(limits=1):  # which looks for all libraries of the process each time
+        for seed in seeds:
+            k_means = KMeans(
+                min(clusters, len(points)),
+                init="k-means++",
+                n_init=K_MEANS_STARTS,  # pyright: ignore[reportArgumentType] (inferred as str from the default "auto")
+                random_state=seed,
+            )
+            found.append((k_means.fit_predict(points, sample_weight=weights), float(k_means.inertia_ or 0)))
+    return found
 
 
 def _merge_alike(

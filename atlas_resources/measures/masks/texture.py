@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas_resources.measures.spatial import SOBEL_SCALE, laplacian_of, squared_gradient_of
+from atlas_resources.measures.spatial import SOBEL_SCALE, gradient_of, laplacian_of
 from atlas_resources.measures.windows import bounding_box, row_strips
 
 # Strips of this size fit a core's cache.
@@ -53,13 +53,12 @@ def texture(luma: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Texture:
     for rows in row_strips(max(0, luma.shape[0] - 2), luma.shape[1], STRIP_PIXELS):
         with_neighbours = slice(rows.start, rows.stop + 2)
         is_interior = _eroded(mask[with_neighbours])
-        levels = luma[with_neighbours].astype(np.int16)
-        laplacian = laplacian_of(levels)[is_interior].astype(np.int64)
+        levels = luma[with_neighbours]
+        laplacian = laplacian_of(levels)[1:-1, 1:-1][is_interior].astype(np.int64)
         interior_px += len(laplacian)
         total += int(laplacian.sum())
         total_of_squares += int(laplacian @ laplacian)
-        squares = squared_gradient_of(levels)[is_interior]
-        magnitudes += float(np.sqrt(squares, dtype=np.float32).sum(dtype=np.float64))
+        magnitudes += float(gradient_of(levels)[1:-1, 1:-1][is_interior].sum(dtype=np.float64))
     if interior_px == 0:
         return Texture(0, None, None)
     variance = (interior_px * total_of_squares - total * total) / interior_px**2

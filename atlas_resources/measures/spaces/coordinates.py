@@ -127,11 +127,12 @@ def _place_compiled_code() -> TemporaryDirectory | None:
 
     Such a process has a temporary folder, which goes with it, and compiles everything each time.
     """
-    import numba
+    from numba.core import config
 
+    settings: Any = config
     origin = getattr(find_spec("umap"), "origin", None)
-    if numba.config.CACHE_DIR or origin is None or os.access(Path(origin).parent, os.W_OK):
+    if settings.CACHE_DIR or origin is None or os.access(Path(origin).parent, os.W_OK):
         return None
     compiled = TemporaryDirectory(prefix="atlas-numba-")
-    numba.config.CACHE_DIR = compiled.name
+    settings.CACHE_DIR = compiled.name
     return compiled

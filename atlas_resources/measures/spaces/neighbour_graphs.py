@@ -3,8 +3,9 @@
 import numpy as np
 
 BLOCK_ROWS = 512
-SPARE = 4
-"""So many more than k are taken by float32 products and then ordered by float64 cosines, which decide."""
+SPARE, NARROW_ERROR = 4, 1e-5
+"""So many more than k are taken by float32 products and then ordered by float64 cosines, which decide. Where even the
+last of them is within the error of the products, all rows within it are: 30 blank pages are equally near each other."""
 RANK_OFFSET = 60
 """Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual rank learning methods"
 (2009): ranks are counted from so many, which keeps the first rank of one space from deciding alone."""
@@ -40,11 +41,20 @@ def nearest(unit: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         products = narrow[rows] @ narrow.T
         products[np.arange(len(rows)), rows] = -np.inf
         near = np.sort(np.argpartition(products, -taken, axis=1)[:, -taken:], axis=1)
-        exact = np.einsum("rd,rkd->rk", unit[rows], unit[near])
-        order = np.argsort(-exact, axis=1, kind="stable")[:, :k]
-        indices[rows] = np.take_along_axis(near, order, axis=1)
-        cosines[rows] = np.take_along_axis(exact, order, axis=1)
+        taken_products = np.sort(np.take_along_axis(products, near, axis=1), axis=1)
+        indices[rows], cosines[rows] = _nearest_of(unit, rows, near, k)
+        least = taken_products[:, -k] - NARROW_ERROR
+        for row in np.flatnonzero(taken_products[:, 0] >= least) if taken < count - 1 else ():
+            crowd = np.flatnonzero(products[row] >= least[row])
+            (indices[start + row],), (cosines[start + row],) = _nearest_of(unit, rows[[row]], crowd[None], k)
     return indices, np.clip(cosines, -1.0, 1.0)
+
+
+def _nearest_of(unit: np.ndarray, rows: np.ndarray, near: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest among candidates, int64 [rows, m], ascending, by float64 cosines; returned as by `nearest`."""
+    exact = np.einsum("rd,rkd->rk", unit[rows], unit[near])
+    order = np.argsort(-exact, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(near, order, axis=1), np.take_along_axis(exact, order, axis=1)
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:

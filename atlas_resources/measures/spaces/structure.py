@@ -1,5 +1,6 @@
 """The shape of one space: clusters and how stable they are, outliers by density, and its intrinsic dimension."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from atlas_resources.measures.spaces.chance import SEED
 LEFT_OUT = -1
 """Label of a plate that is in no cluster."""
 CLUSTER_DIMS = 50
+LEAST_IN_CLUSTER = 5
 RESAMPLES, RESAMPLES_OF_MANY, MANY = 20, 5, 2000
 """How often the clusters of a part of the plates are found: HDBSCAN takes time by the square of the plates."""
 RESAMPLED_SHARE = 0.8
@@ -29,16 +31,11 @@ class Clusters:
         labels: int64 [N], from 0, ordered by size; LEFT_OUT in no cluster.
         probabilities: float64 [N], how firmly each plate belongs to its cluster; 0 in none.
         exemplars: int64 [clusters], the plate of each cluster that is nearest to all others of it by mean cosine.
-        stability: mean adjusted Rand index to the clusters of RESAMPLED_SHARE of the plates; NaN with too few plates.
-        stability_low, stability_high: its smallest and largest value over the resamples.
     """
 
     labels: np.ndarray
     probabilities: np.ndarray
     exemplars: np.ndarray
-    stability: float
-    stability_low: float
-    stability_high: float
 
 
 def _hdbscan(axes: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,25 +57,36 @@ def _by_size(labels: np.ndarray) -> np.ndarray:
     return renamed
 
 
-def find_clusters(unit: np.ndarray, least: int = 5, seed: int = SEED) -> Clusters:
+def find_clusters(unit: np.ndarray, least: int = LEAST_IN_CLUSTER) -> Clusters:
     """Clusters of at least so many plates, by HDBSCAN over the leading principal components.
 
     Args:
         unit: float64 [N, dim], rows of length 1.
         least: fewest plates of a cluster, and how many neighbours make a plate dense.
-        seed: of the drawing of resamples.
     """
-    axes = principal_axes(unit, CLUSTER_DIMS)
-    labels, probabilities = _hdbscan(axes, least)
+    labels, probabilities = _hdbscan(principal_axes(unit, CLUSTER_DIMS), least)
     labels = _by_size(labels)
     exemplars = [_exemplar(unit, np.flatnonzero(labels == number)) for number in range(labels.max(initial=-1) + 1)]
-    drawing, scores = np.random.default_rng(seed), []
-    resamples = RESAMPLES if len(unit) <= MANY else RESAMPLES_OF_MANY
-    for _ in range(resamples if exemplars else 0):
+    return Clusters(labels, probabilities, np.array(exemplars, dtype=np.int64))
+
+
+def clusters_of_resamples(
+    unit: np.ndarray, labels: np.ndarray, least: int = LEAST_IN_CLUSTER, seed: int = SEED
+) -> Iterator[float]:
+    """How alike clusters are to those of RESAMPLED_SHARE of the plates: an adjusted Rand index for each resample.
+
+    Args:
+        unit: float64 [N, dim], rows of length 1.
+        labels: of `find_clusters` for the same rows and `least`. Without a cluster, nothing is compared.
+        least: as of `find_clusters`.
+        seed: of the drawing of resamples.
+    """
+    if (labels == LEFT_OUT).all():
+        return
+    axes, drawing = principal_axes(unit, CLUSTER_DIMS), np.random.default_rng(seed)
+    for _ in range(RESAMPLES if len(unit) <= MANY else RESAMPLES_OF_MANY):
         some = np.sort(drawing.permutation(len(unit))[: int(RESAMPLED_SHARE * len(unit))])
-        scores.append(adjusted_rand_score(labels[some], _hdbscan(axes[some], least)[0]))
-    found = np.array(scores) if scores else np.array([np.nan])
-    return Clusters(labels, probabilities, np.array(exemplars, dtype=np.int64), found.mean(), found.min(), found.max())
+        yield float(adjusted_rand_score(labels[some], _hdbscan(axes[some], least)[0]))
 
 
 def _exemplar(unit: np.ndarray, members: np.ndarray) -> int:

@@ -1,6 +1,6 @@
 """The outline of a segment as an SVG path in pixels of the plate's picture. Nothing is read here."""
 
-from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 import shapely
@@ -9,6 +9,7 @@ from PIL import Image
 
 from atlas_resources.measures.masks.outlines import simplify_rings, trace_rings
 from atlas_resources.measures.masks.run_lengths import decode
+from atlas_resources.page.folder.pictures import LONGEST_PX
 
 TOLERANCE_PX = 1.0
 """Greatest distance of the simplified outline from the mask's, in pixels of the picture."""
@@ -54,15 +55,21 @@ def _resized(mask: NDArray[np.bool_], picture: tuple[int, int]) -> NDArray[np.bo
     return np.asarray(grey.resize(picture, Image.Resampling.BOX)) >= 128
 
 
-def _path(rings: Iterable[shapely.LinearRing]) -> str:
-    """Rings as one path; by the even-odd rule, rings inside others are holes."""
-    return "".join(_closed(shapely.get_coordinates(ring)[:-1].tolist()) for ring in rings)
+def _path(rings: NDArray[np.object_]) -> str:
+    """Rings as one path, to a tenth of a pixel; by the even-odd rule, rings inside others are holes."""
+    points, of_ring = shapely.get_coordinates(rings, return_index=True)
+    texts = _tenths()
+    shown = [texts[value] for value in np.clip(np.rint(points * 10), 0, len(texts) - 1).astype(int).ravel().tolist()]
+    ends = np.flatnonzero(np.diff(of_ring, append=-1)).tolist()  # of each ring, the corner that repeats the first
+    path, start = [], 0
+    for end in ends:
+        corners = map(" ".join, zip(shown[2 * start : 2 * end : 2], shown[2 * start + 1 : 2 * end : 2], strict=True))
+        path.append(f"M{'L'.join(corners)}Z")
+        start = end + 1
+    return "".join(path)
 
 
-def _closed(points: Sequence[Sequence[float]]) -> str:
-    return "M" + "L".join(f"{_short(x)} {_short(y)}" for x, y in points) + "Z"
-
-
-def _short(value: float) -> str:
-    """A coordinate to a tenth of a pixel, without a needless zero."""
-    return f"{value:.1f}".removesuffix(".0")
+@cache
+def _tenths() -> list[str]:
+    """Every coordinate of a picture as text, by its tenths of a pixel: many times as quick as formatting each."""
+    return [f"{value / 10:g}" for value in range(10 * LONGEST_PX + 1)]

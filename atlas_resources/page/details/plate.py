@@ -13,7 +13,7 @@ from atlas_resources.page.details.segments import SegmentReader
 from atlas_resources.page.shown import Row, Shown
 from atlas_resources.page.values import colours, literal, number, time
 
-PLATES_AT_ONCE = 100
+PLATES_AT_ONCE = 200
 _FACTS = {
     "plate_number": "Plate number",
     "title": "Title",

@@ -17,7 +17,7 @@ def keys_of(graph: Graph, text: str) -> set[str]:
 
 def test_each_selection_has_its_assets(graph):
     saved = saved_selections(graph.registry)
-    assert set(saved) == {"plates", "groundwork", "embeddings", "segments", "ledgers", EMBEDDER, SEGMENTER}
+    assert set(saved) == {"plates", "groundwork", "embeddings", "segments", "ledgers", "page", EMBEDDER, SEGMENTER}
     assert keys_of(graph, saved["groundwork"].text) == {"plate/input_image", "plate/input_color_histograms"}
     assert keys_of(graph, saved["embeddings"].text) == {f"embeddings/{EMBEDDER}"}
     fed = keys_of(graph, saved[EMBEDDER].text)
@@ -42,7 +42,7 @@ def test_an_instrument_that_is_not_active_has_a_name_and_no_job():
 def test_names_are_expanded_within_selections_and_may_be_model_ids(fakes):
     registry = fake_registry(fake_spec(EMBEDDER))
     embedding = saved_selections(registry)[EMBEDDER].text
-    assert embedding.startswith(f'key:"embeddings/{EMBEDDER}"+ or key:"ledger/')
+    assert embedding.startswith(f'key:"embeddings/{EMBEDDER}" or key:"ledger/')
     assert expand(registry, f"@{EMBEDDER}") == f"({embedding})"
     assert expand(registry, f"@tests/{EMBEDDER} and not group:plate") == f"({embedding}) and not group:plate"
     assert expand(registry, "group:embeddings") == "group:embeddings"

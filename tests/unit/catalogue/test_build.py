@@ -14,6 +14,7 @@ from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, meas
 
 from atlas_resources.catalogue import build
 from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.catalogue.macros.current_graphs import CURRENT_GRAPHS
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.terms import TABLES
 from atlas_resources.plates.intake.registration import register_scans
@@ -136,7 +137,8 @@ def leave_a_write_ahead_log(path: Path) -> None:
 class TestDocumentation:
     def test_every_table_has_a_comment(self, connection):
         comments = dict(connection.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall())
-        assert comments == {name: table.meaning for name, table in LEDGERS.items()}
+        ledgers = {name: table.meaning for name, table in LEDGERS.items()}
+        assert comments == {**ledgers, CURRENT_GRAPHS.name: CURRENT_GRAPHS.meaning}
 
     def test_every_column_of_every_table_and_view_has_a_comment(self, connection):
         without = connection.execute(

@@ -51,6 +51,13 @@ def test_work_before_the_first_bar_prints_a_line_too(monkeypatch: pytest.MonkeyP
     assert lines_of(console)[0] == "at work"
 
 
+def test_what_a_step_tells_is_a_line_as_it_is():
+    console = piped()
+    with TerminalProgress(console) as progress:
+        progress.tell(20, "one: finding clusters among [3000] plates")
+    assert lines_of(console) == ["one: finding clusters among [3000] plates"]
+
+
 def test_a_terminal_has_bars():
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     with TerminalProgress(console) as progress:

@@ -321,6 +321,25 @@ def test_a_roster_that_names_no_instrument_is_told(named: str, tmp_path: Path):
     assert sorted(registry.specs) == sorted(PROJECT.specs)
 
 
+@pytest.mark.parametrize(
+    ("pairs", "found", "expected"),
+    [
+        ("[[dinov2_base, otsu_luma]]", "'otsu_luma'", "the key of an admitted instrument that embeds whole plates"),
+        ("[[dinov2_base, gone]]", "'gone'", "the key of an admitted instrument that embeds whole plates"),
+        ("[[dinov2_base]]", "['dinov2_base']", "two different encoders, each pair once"),
+    ],
+)
+def test_a_pair_that_cannot_be_compared_is_told(pairs: str, found: str, expected: str, tmp_path: Path):
+    folder = copy_of_project(tmp_path)
+    (folder / ROSTER_NAME).write_text(f"active: [otsu_luma]\ncompare: {pairs}\n", encoding="utf-8")
+    registry = read_registry(folder)
+    assert [str(problem) for problem in registry.problems] == [
+        f"roster.yaml: compare.0: found {found}, expected {expected}"
+    ]
+    assert registry.pairs == []
+    assert registry.active == {"otsu_luma"}
+
+
 def test_a_roster_that_names_an_idea_is_told(tmp_path: Path):
     folder = copy_of_project(tmp_path)
     write_spec(folder, without_field(content_of("otsu_luma"), "licence"))

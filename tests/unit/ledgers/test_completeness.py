@@ -185,7 +185,7 @@ class TestGroundwork:
         for module in (groundwork, _groundwork):
             monkeypatch.setattr(module, "MEASURE_VERSION", "9")
         plate = states_of(dataset, registry, "groundwork")["plate-001"]
-        assert (plate.state, plate.what_changed) == ("stale", "measure version 2.srgb8-v2 -> 9")
+        assert (plate.state, plate.what_changed) == ("stale", "measure version 3.srgb8-v2 -> 9")
 
     def test_a_plate_of_another_source_is_stale(self, dataset, registry):
         measure_groundwork(dataset)

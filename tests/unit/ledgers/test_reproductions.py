@@ -8,7 +8,7 @@ from support.made_reproductions import edit_rows, result_path, run_of, write_rep
 from support.made_results import build_ledgers, reseal, run_instrument
 
 from atlas_resources.catalogue.build import build_catalogue, connect
-from atlas_resources.export.ledgers import export_ledgers
+from atlas_resources.export.tables.ledgers import export_ledgers
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.ledgers.reproductions.build import build_reproductions
@@ -110,7 +110,7 @@ def test_a_commercial_export_has_only_reproductions_of_runs_that_may_be_used(rep
     license_plates(reproduced, "CC0")
     license_plates(reproduced, "CC BY-NC 4.0", "plate-001")
     rebuild(reproduced, registry)
-    written, _ = export_ledgers(reproduced, tmp_path / "out", commercial=True)
+    written = export_ledgers(reproduced, tmp_path / "out", commercial=True).files
     assert {one.path.stem for one in written} == LEDGERS.keys()
     exported = pl.read_parquet(tmp_path / "out" / "reproductions.parquet")
     assert exported["plate_id"].to_list() == ["plate-002", "plate-002", "plate-003", "plate-004", "plate-005"]

@@ -12,8 +12,8 @@ from support.made_withdrawals import withdrawn
 
 from atlas_resources.catalogue.as_of.connection import connect_as_of
 from atlas_resources.catalogue.build import build_catalogue, connect
-from atlas_resources.export.ledgers import export_ledgers
-from atlas_resources.export.regions import export_regions, find_publishable
+from atlas_resources.export.tables.ledgers import export_ledgers
+from atlas_resources.export.viewers.regions import export_regions, find_publishable
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.snapshots.creating import create_snapshot

@@ -1,5 +1,6 @@
 """What the ledgers of topology say of given vectors, and when they are built anew."""
 
+import logging
 import math
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import pytest
 from polars.testing import assert_frame_equal
 from support.made_spaces import MadeSpaces, drawn_vectors, plate_names
 
-from atlas_resources.ledgers.parquet import read_ledger
-from atlas_resources.ledgers.topology import neighbours, shapes
+from atlas_assets.graph.ledgers import told_by_ledgers
+from atlas_resources.ledgers.parquet import ledger_path, read_ledger, write_ledger
+from atlas_resources.ledgers.topology import coordinates, neighbours, shapes
 from atlas_resources.ledgers.topology.spaces import COLOUR
+from atlas_resources.measures.spaces import structure
+from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.topology.agreement import AGREEMENT
 
@@ -74,7 +78,7 @@ class TestNeighbours:
 class TestWhatIsKept:
     def test_spaces_that_have_not_changed_are_not_computed_again(self, three: MadeSpaces, monkeypatch):
         before = three.build()
-        for module in (neighbours, shapes):
+        for module in (neighbours, shapes, coordinates):
             monkeypatch.setattr(module, "read_spaces", lambda *_: pytest.fail("vectors were read"))
         for name, rows in three.build().items():
             assert_frame_equal(rows, before[name])
@@ -86,6 +90,23 @@ class TestWhatIsKept:
                 path.unlink()
         for name, rows in three.build().items():
             assert_frame_equal(rows, before[name])
+
+    @pytest.mark.parametrize("names", [("plate_spaces", "spaces"), ("spaces", "plate_spaces")])
+    def test_each_table_is_written_once_by_its_own_builder(self, three: MadeSpaces, monkeypatch, names):
+        """In either order of building, the rows are the same."""
+        whole = three.build()
+        for name in names:
+            ledger_path(three.dataset, LEDGERS[name]).unlink()
+        written = []
+
+        def write(dataset, table, rows):
+            written.append(table.name)
+            return write_ledger(dataset, table, rows)
+
+        monkeypatch.setattr(shapes, "write_ledger", write)
+        for name in names:
+            assert_frame_equal(three.build(name)[name], whole[name])
+        assert written == list(names)
 
     def test_only_the_space_that_changed_is_computed_again(self, three: MadeSpaces):
         before = three.build()
@@ -169,6 +190,22 @@ class TestPlates:
         assert space["cluster_stability"] == pytest.approx(1)
         exemplars = built["plate_spaces"].filter("is_exemplar")
         assert exemplars["cluster"].sort().to_list() == [0, 1]
+
+    def test_a_long_search_for_clusters_says_how_far_it_is(self, tmp_path: Path, monkeypatch):
+        for module in (shapes, structure):
+            monkeypatch.setattr(module, "MANY", 31)
+        drawing = np.random.default_rng(4)
+        rows = {name: [float(number < 20), float(number >= 20), *(0.05 * drawing.normal(size=4))]
+                for number, name in enumerate(plate_names(32))}  # fmt: skip
+        told: list[tuple[int, str]] = []
+        with told_by_ledgers(lambda level, text: told.append((level, text))):
+            MadeSpaces(tmp_path, {"one": rows}).build("neighbours", "plate_spaces", "spaces")
+        assert [text for _, text in told] == [
+            "one: finding clusters among 32 plates",
+            *(f"one: clusters of resample {number} of 5 found" for number in range(1, 6)),
+        ]
+        assert {level for level, _ in told} == {logging.INFO}
+        assert not logging.getLogger("atlas_resources.ledgers").isEnabledFor(logging.INFO)
 
 
 class TestCopies:

@@ -17,7 +17,7 @@ from support.made_withdrawals import restored, withdrawn
 from atlas_assets.automation.standings import read_standings
 from atlas_assets.automation.work_lists import work_lists
 from atlas_resources.catalogue.build import build_catalogue, connect
-from atlas_resources.export.ledgers import export_ledgers
+from atlas_resources.export.tables.ledgers import export_ledgers
 from atlas_resources.ledgers.completeness.reading import read_completeness
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.parquet import read_ledger

@@ -36,6 +36,14 @@ def test_hashes_are_those_of_the_library_on_the_colour_picture():
     assert hashes.phash == str(imagehash.phash(picture))
 
 
+def test_of_a_large_picture_they_are_within_two_bits_of_the_librarys():
+    picture = Image.fromarray(data.coffee()).resize((3000, 2000), Image.Resampling.BICUBIC)
+    hashes = perceptual_hashes(picture)
+    assert imagehash.hex_to_hash(hashes.ahash) - imagehash.average_hash(picture) <= 2
+    assert imagehash.hex_to_hash(hashes.dhash) - imagehash.dhash(picture) <= 2
+    assert imagehash.hex_to_hash(hashes.phash) - imagehash.phash(picture) <= 2
+
+
 def test_a_smaller_recompressed_copy_is_near_and_another_picture_far():
     picture = Image.fromarray(data.astronaut())
     file = io.BytesIO()

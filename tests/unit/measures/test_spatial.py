@@ -57,6 +57,13 @@ def test_strips_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch, strip
     assert edge_density(luma) == pytest.approx(whole[1], rel=1e-12)
 
 
+def test_the_squares_of_many_strips_are_counted_exactly():
+    luma = np.random.default_rng(0).integers(0, 256, (1200, 900), np.uint8)  # five strips
+    laplacian = ndimage.convolve(luma.astype(np.int64), np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]]), mode="mirror")
+    total, squares = int(laplacian.sum()), int((laplacian**2).sum())
+    assert laplacian_variance(luma) == (luma.size * squares - total * total) / luma.size**2
+
+
 def test_the_steepest_picture_does_not_overflow():
     checkerboard = (np.indices((6, 6)).sum(axis=0) % 2 * 255).astype(np.uint8)
     # Every Laplacian is +-4 * 255

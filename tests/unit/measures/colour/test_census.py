@@ -58,16 +58,25 @@ def test_every_pixel_is_counted_once(rgb: np.ndarray):
 
 
 @pytest.mark.parametrize("is_masked", [False, True])
-def test_strips_count_as_the_whole_does(monkeypatch: pytest.MonkeyPatch, is_masked: bool):
+@pytest.mark.parametrize("exact_count", [1 << 24, 10])
+def test_the_table_counts_as_sorting_does(monkeypatch: pytest.MonkeyPatch, is_masked: bool, exact_count: int):
     random = np.random.default_rng(0)
     rgb = random.integers(0, 4, (11, 7, 3), np.uint8)
+    rgb[:6], rgb[6:9] = 255, (0, 0, 1)  # 42 and 21 pixels
     mask = random.random((11, 7)) < 0.5 if is_masked else None
-    whole = count_colours(rgb, mask)
-    monkeypatch.setattr(census_module, "STRIP_PIXELS", 20)
-    in_strips = count_colours(rgb, mask)
-    assert in_strips.codes.dtype == np.uint32
-    np.testing.assert_array_equal(in_strips.codes, whole.codes)
-    np.testing.assert_array_equal(in_strips.counts, whole.counts)
+    by_sorting = count_colours(rgb, mask)
+    monkeypatch.setattr(census_module, "TABLE_PIXELS", 0)
+    monkeypatch.setattr(census_module, "EXACT_COUNT", exact_count)  # with 10, two colours are
+    by_table = count_colours(rgb, mask)
+    assert (by_table.codes.dtype, by_table.counts.dtype) == (np.uint32, np.int64)
+    np.testing.assert_array_equal(by_table.codes, by_sorting.codes)
+    np.testing.assert_array_equal(by_table.counts, by_sorting.counts)
+
+
+def test_more_pixels_of_one_colour_than_float32_counts_are_exact():
+    rgb = np.zeros((4097, 4097, 3), np.uint8)  # 16,785,409 pixels; 2 ** 24 is 16,777,216
+    rgb[0, 0] = 7
+    assert count_colours(rgb).counts.tolist() == [16_785_408, 1]
 
 
 def test_arrays_of_another_kind_are_refused():

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from atlas_resources.measures.colour import luma as luma_module
-from atlas_resources.measures.colour.luma import luma
+from atlas_resources.measures.colour.luma import luma, luma_of_image
 
 
 def test_primaries_weigh_as_rec_709_has_them():
@@ -41,6 +42,12 @@ def test_strips_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch, strip
     whole = luma(rgb)
     monkeypatch.setattr(luma_module, "STRIP_PIXELS", strip_pixels)
     np.testing.assert_array_equal(luma(rgb), whole)
+
+
+def test_of_an_image_it_is_the_same_for_every_colour():
+    codes = np.arange(1 << 24, dtype=np.uint32)
+    rgb = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1).astype(np.uint8).reshape(4096, 4096, 3)
+    np.testing.assert_array_equal(luma_of_image(Image.fromarray(rgb)), luma(rgb))
 
 
 def test_what_is_not_8_bit_rgb_is_refused():

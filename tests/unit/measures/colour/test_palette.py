@@ -105,14 +105,15 @@ def test_the_spread_is_the_difference_to_what_the_other_seeds_find(monkeypatch):
     palettes = {}
     k_means = palette_module._k_means
 
-    def of_one_seed(points, weights, clusters, seed):
-        labels, variance = k_means(points, weights, clusters, seed)
-        sums = [points[labels == label] * weights[labels == label, None] for label in range(clusters)]
-        pixels = [weights[labels == label].sum() for label in range(clusters)]
-        palettes[seed] = (variance, np.array([part.sum(axis=0) / n for part, n in zip(sums, pixels, strict=True)]))
-        return labels, variance
+    def by_seed(points, weights, clusters, seeds):
+        found = k_means(points, weights, clusters, seeds)
+        for seed, (labels, variance) in zip(seeds, found, strict=True):
+            sums = [points[labels == label] * weights[labels == label, None] for label in range(clusters)]
+            pixels = [weights[labels == label].sum() for label in range(clusters)]
+            palettes[seed] = (variance, np.array([part.sum(axis=0) / n for part, n in zip(sums, pixels, strict=True)]))
+        return found
 
-    monkeypatch.setattr(palette_module, "_k_means", of_one_seed)
+    monkeypatch.setattr(palette_module, "_k_means", by_seed)
     found = dominant_colours_with_spread(census)
     best = min(palettes, key=lambda seed: palettes[seed][0])
     expected = np.array(sorted(map(tuple, palettes[best][1])))

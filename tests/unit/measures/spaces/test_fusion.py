@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atlas_resources.measures.spaces.fusion import change, fuse, fuse_rankings, votes
+from atlas_resources.measures.spaces.fusion import change, fuse, fuse_rankings, mixed, standardised, votes
 
 FIRST = np.array([[1, 2], [0, 2], [3, 1], [2, 1]])
 SECOND = np.array([[2, 3], [2, 3], [3, 0], [2, 0]])
@@ -48,3 +48,30 @@ def test_rankings_may_differ_in_length_and_k_may_be_more_than_all():
     indices, scores = fuse_rankings([np.array([4]), np.array([2, 4, 1])], 9)
     assert indices.tolist() == [4, 2, 1]
     assert scores.tolist() == pytest.approx([1 / 61 + 1 / 62, 1 / 61, 1 / 63])
+
+
+WORDS, PICTURE = np.array([0.25, 0.20, 0.15, 0.20]), np.array([0.2, 0.9, 0.8, 0.1])
+
+
+def test_standardised_is_in_deviations_from_the_mean():
+    """Mean 0.2; deviation sqrt((0.05^2 + 0.05^2) / 4) = 0.05 / sqrt(2)."""
+    assert standardised(WORDS).tolist() == pytest.approx([2**0.5, 0, -(2**0.5), 0])
+    assert standardised(np.full(3, 0.4)).tolist() == [0, 0, 0]
+
+
+def test_each_part_of_a_mix_counts_by_its_weight_however_far_its_cosines_are_spread():
+    """By hand, of the picture: mean 0.5, deviation sqrt((0.09 + 0.16 + 0.09 + 0.16) / 4) = sqrt(0.125)."""
+    spread = 0.125**0.5
+    expected = [0.5 * 2**0.5 - 0.15 / spread, 0.2 / spread, -0.5 * 2**0.5 + 0.15 / spread, -0.2 / spread]
+    assert mixed(WORDS, PICTURE, 0.5).tolist() == pytest.approx(expected)
+    assert mixed(WORDS, PICTURE, 0.5).tolist() == pytest.approx(mixed(WORDS / 9, PICTURE, 0.5).tolist())
+    assert np.argmax(mixed(WORDS, PICTURE, 0.2)) == 0
+    assert np.argmax(WORDS * 0.8 + PICTURE * 0.2) == 1  # what a sum of cosines, or of unit vectors, would say
+
+
+def test_the_ends_of_a_mix_order_as_one_part_alone():
+    assert np.argsort(mixed(WORDS, PICTURE, 0)).tolist() == np.argsort(WORDS).tolist()
+    assert np.argsort(mixed(WORDS, PICTURE, 1)).tolist() == np.argsort(PICTURE).tolist()
+    for weight in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="expected a weight of 0 to 1"):
+            mixed(WORDS, PICTURE, weight)

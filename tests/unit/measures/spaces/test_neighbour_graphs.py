@@ -71,3 +71,15 @@ def test_relabelling_a_graph_is_the_graph_of_the_relabelled_plates(seed: int):
 
 def test_a_neighbour_is_mutual_if_it_has_the_plate_among_its_own():
     assert is_mutual(nearest(CIRCLE, 2)[0]).tolist() == [[True] * 2] * 3 + [[False] * 2] * 2
+
+
+def test_of_more_copies_than_neighbours_the_earlier_ones_are_taken():
+    """Rows 5 to 64 are copies. Each of them has the first of the others, in order, and so has row 0, which is near."""
+    rows = np.random.default_rng(4).normal(size=(80, 12))
+    rows[5:65] = rows[5]
+    rows[0] = rows[5] + 0.01 * rows[1]
+    indices, cosines = nearest(unit_rows(rows), 6)
+    assert indices[5].tolist() == [6, 7, 8, 9, 10, 11]
+    assert indices[64].tolist() == [5, 6, 7, 8, 9, 10]
+    assert indices[0].tolist() == [5, 6, 7, 8, 9, 10]
+    assert cosines[5] == pytest.approx([1] * 6)

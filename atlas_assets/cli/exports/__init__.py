@@ -1,0 +1,1 @@
+"""`atlas export` and its relatives."""
