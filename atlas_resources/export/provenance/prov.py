@@ -15,8 +15,10 @@ import polars as pl
 from atlas_resources.export._destination import require_outside
 from atlas_resources.export.left_out import (
     count_left_out,
+    plate_sentences,
     require_present_entries,
     withdrawn_from,
+    withheld_with_reasons,
     without_withdrawn,
 )
 from atlas_resources.files.durable import write_bytes_atomically
@@ -106,8 +108,7 @@ def _leaving(
     left_out, kept = withdrawn_from(asked).sentences, present[LINEAGE.name]
     if models is not None:
         withheld = withheld_plates(present[PLATES.name])
-        if withheld.height:
-            left_out.append(f"{withheld.height} plates by the licences of their scans")
+        left_out += plate_sentences(withheld_with_reasons(present[PLATES.name]))
         usable = present[RUNS.name].join(withheld, on="plate_id", how="anti")
         gone = withheld_rows(usable, models, plates)
         left_out += [one.sentence for one in count_left_out(RUNS.name, gone, models)]

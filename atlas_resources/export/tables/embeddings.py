@@ -36,6 +36,8 @@ COORDINATES = ("space", "method", "plate_id", "x", "y")
 """Columns of the ledger of coordinates, a plate's place on a map of a space, if the dataset has one."""
 PREFERRED_METHOD = "umap"
 METADATA_KEY = "atlas"
+YEAR = r"\b([0-9]{4})\b"
+"""The first year that the index's column `year` states, as in 1827-1838."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ def export_embeddings(
 ) -> WrittenEmbeddings:
     """Writes the current whole-plate vectors of an instrument to a Parquet file, atomically.
 
-    Its columns are plate_id, title, year (where the index states one), licence, credit, vector (float32 list of fixed
-    size, raw), and where the dataset has them x and y, and neighbors: row numbers and cosine distances.
+    Its columns are plate_id, title, year (the first that the index states), licence, credit, vector (float32 list of
+    fixed size, raw), and where the dataset has them x and y, and neighbors: row numbers and cosine distances.
 
     Args:
         dataset: the dataset.
@@ -126,7 +128,7 @@ def _withdrawn(dataset: Dataset, plates: pl.DataFrame, instrument: str) -> Withd
 
 def _table(rows: pl.DataFrame, plates: pl.DataFrame, vector_dim: int) -> pl.DataFrame:
     """A row per plate, in the order of the plates."""
-    year = pl.col("extra").str.json_path_match("$.year").cast(pl.Int32, strict=False)
+    year = pl.col("extra").str.json_path_match("$.year").str.extract(YEAR).cast(pl.Int32)
     facts = plates.select(
         "plate_id", "title", year.alias("year"), pl.coalesce("licence", "rights_uri").alias("licence"),
         pl.col("attribution").alias("credit"),

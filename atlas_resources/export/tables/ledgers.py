@@ -174,9 +174,7 @@ def export_ledgers(
     if commercial:
         ledgers, left_out = _for_commercial_use(ledgers)
         plates = plates_left_out(dataset)
-        notice = licences_text(ledgers, left_out, plates).encode()
-        write_bytes_atomically(folder / LICENCES_NAME, notice)
-        notices.append((LICENCES_NAME, hashlib.sha256(notice).hexdigest(), len(notice)))
+        notices.append(_write_notice(folder, licences_text(ledgers, left_out, plates)))
     else:
         (folder / LICENCES_NAME).unlink(missing_ok=True)  # of an earlier export, which had other rows
     files = [_write(folder, LEDGERS[name], rows) for name, rows in ledgers.items()]
@@ -191,6 +189,13 @@ def export_ledgers(
     described = json.dumps(croissant_document(files, about, unit_of), ensure_ascii=False, indent=1) + "\n"
     write_bytes_atomically(folder / CROISSANT_NAME, described.encode())
     return exported
+
+
+def _write_notice(folder: Path, text: str) -> tuple[str, str, int]:
+    """Name, digest and size of the list of licences."""
+    content = text.encode()
+    write_bytes_atomically(folder / LICENCES_NAME, content)
+    return LICENCES_NAME, hashlib.sha256(content).hexdigest(), len(content)
 
 
 def _write(folder: Path, table: Table, rows: pl.DataFrame) -> DescribedFile:

@@ -38,7 +38,7 @@ def measured(dataset, fakes, tmp_path) -> Dataset:
     return dataset
 
 
-def exported(dataset: Dataset, path: Path, **choice: str) -> dict[str, Any]:
+def exported(dataset: Dataset, path: Path, **choice: Any) -> dict[str, Any]:
     export_prov(dataset, path, **choice)
     return json.loads(path.read_bytes())
 
@@ -153,7 +153,7 @@ def test_a_withdrawn_plate_does_not_leave_with_a_run(measured, tmp_path):
 
 
 def test_for_commercial_use_terms_are_looked_at(measured, tmp_path):
-    with pytest.raises(LookupError, match="Left out: 1 plates by the licences of their scans"):
+    with pytest.raises(LookupError, match=r"Left out: 1 plate with all rows: its index states no licence"):
         export_prov(measured, tmp_path / "out.json", plate_id="plate-001", commercial=True)
     license_plates(measured, "CC0")
     whole = export_prov(rebuilt(measured), tmp_path / "all.json", plate_id="plate-001")

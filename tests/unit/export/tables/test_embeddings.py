@@ -27,9 +27,10 @@ VECTORS = GivenVectors({f"plate-00{number}": (3.0, 4.0, float(number)) for numbe
 
 @pytest.fixture
 def measured(dataset, fakes) -> Dataset:
-    """Five plates in the public domain, the third of 1827, with the vectors 3, 4 and the plate's number."""
+    """Five plates in the public domain, two with a year; their vectors are 3, 4 and the plate's number."""
     license_plates(dataset, "CC0")
     license_plates(dataset, "CC0", "plate-003", year=1827)
+    license_plates(dataset, "CC0", "plate-004", year="c. 1830-1838")
     measure(dataset, fake_registry(fake_spec(EMBEDDER)), EMBEDDER, VECTORS)
     return built(dataset)
 
@@ -56,7 +57,7 @@ def test_each_plate_is_a_row_with_its_title_year_licence_and_vector(measured, tm
     table = pl.read_parquet(tmp_path / "out.parquet")
     assert table["plate_id"].to_list() == [f"plate-00{number}" for number in range(1, 6)]
     assert table["title"].to_list() == [measured.plate(one).manifest().title for one in table["plate_id"]]
-    assert table["year"].to_list() == [None, None, 1827, None, None]
+    assert table["year"].to_list() == [None, None, 1827, 1830, None]
     assert table["licence"].to_list() == ["CC0"] * 5
     assert table.schema["vector"] == pl.Array(pl.Float32, 3)
     assert table["vector"].to_list() == [[3.0, 4.0, float(number)] for number in range(1, 6)]
@@ -66,7 +67,8 @@ def test_duckdb_and_pyarrow_read_the_same_vectors(measured, tmp_path):
     path = tmp_path / "out.parquet"
     export_embeddings(measured, path, EMBEDDER)
     assert pq.read_schema(path).field("vector").type == pa.list_(pa.float32(), 3)
-    rows = duckdb.sql(f"SELECT plate_id, list_sum(vector) FROM '{path}' ORDER BY 1").fetchall()
+    with duckdb.connect() as connection:
+        rows = connection.execute(f"SELECT plate_id, list_sum(vector) FROM '{path}' ORDER BY 1").fetchall()
     assert rows == [(f"plate-00{number}", 7.0 + number) for number in range(1, 6)]
 
 
