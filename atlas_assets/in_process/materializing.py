@@ -135,9 +135,8 @@ def materialize(
         registry: the instruments.
         dataset: the dataset.
         instance: where runs and events are recorded.
-        selection: in Dagster's asset selection syntax, such as `group:embeddings` or `key:"embeddings/*"`, with saved
-            selections as `@name`. None selects everything except instruments that are not active, comparisons and the
-            page.
+        selection: in Dagster's asset selection syntax, such as `group:embeddings`, with saved selections as `@name`.
+            None selects everything except instruments that are not active, comparisons and the page.
         plate_ids: the plates; None means all registered plates.
         which: for each asset, all of these plates, those that are missing, or those that failed.
         console: where progress is shown.
