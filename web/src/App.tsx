@@ -3,10 +3,11 @@ import { useEffect } from "preact/hooks";
 import { library, plateCount } from "./data/library.ts";
 import { mapProblem } from "./map/shown.ts";
 import { MapView } from "./map/Map.tsx";
+import { CopyText } from "./parts/CopyText.tsx";
 import { close, Panel } from "./plate/Panel.tsx";
 import { SelectionBar } from "./save/SelectionBar.tsx";
 import { SearchBox } from "./search/SearchBox.tsx";
-import { hashOfView } from "./state/address.ts";
+import { hashOfView, linkToThis } from "./state/address.ts";
 import type { View } from "./state/hash.ts";
 import { announce, announcement, isWide, openPlate, view } from "./state/state.ts";
 import { isDark, toggleTheme } from "./state/theme.ts";
@@ -46,6 +47,7 @@ function Head() {
         ))}
       </nav>
       <SearchBox />
+      <CopyText text={linkToThis} button="Copy link" label="link to this view" />
       <button type="button" class="quiet theme" onClick={toggleTheme} aria-label={isDark.value ? "Light page" : "Dark page"}>
         {isDark.value ? "☀" : "☾"}
       </button>

@@ -15,7 +15,7 @@ export function Explanation() {
   }[arrangement.value];
   return (
     <div class="explanation">
-      <p>{sentence}</p>
+      <p>{plateCount() === 0 ? "There are no plates yet." : sentence}</p>
       {canSpread(arrangement.value, plateCount()) && (
         <span>
           {isExact.value ? "Pictures lie where the layout has them." : "Pictures are moved apart, so that each can be seen."}{" "}

@@ -3,7 +3,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { announce } from "../state/state.ts";
 
 interface Props {
-  text: string;
+  /** The text, or what gives it when it is asked for. */
+  text: string | (() => string);
   button: string;
   /** What the text is, for readers of the screen. */
   label: string;
@@ -19,14 +20,17 @@ export function CopyText({ text, button, label, look = "quiet" }: Props) {
     const timer = window.setTimeout(() => setState("idle"), 2500);
     return () => window.clearTimeout(timer);
   }, [state]);
+  const [copied, setCopied] = useState("");
   const copy = () => {
+    const found = typeof text === "string" ? text : text();
+    setCopied(found);
     // Without a secure context there is no clipboard, whatever its type says.
     const clipboard = navigator.clipboard as Clipboard | undefined;
     if (!clipboard) {
       setState("shown");
       return;
     }
-    clipboard.writeText(text).then(
+    clipboard.writeText(found).then(
       () => {
         setState("copied");
         announce("Copied");
@@ -36,11 +40,11 @@ export function CopyText({ text, button, label, look = "quiet" }: Props) {
   };
   return (
     <span class="copy">
-      <button type="button" class={look} onClick={copy} title={text} aria-label={`${button}: ${label}`}>
+      <button type="button" class={look} onClick={copy} title={typeof text === "string" ? text : label} aria-label={`${button}: ${label}`}>
         {state === "copied" ? "Copied" : button}
       </button>
       {state === "shown" && (
-        <textarea ref={field} readOnly rows={Math.min(8, text.split("\n").length + 1)} aria-label={label} value={text} />
+        <textarea ref={field} readOnly rows={Math.min(8, copied.split("\n").length + 1)} aria-label={label} value={copied} />
       )}
     </span>
   );

@@ -3,9 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { PlateDetail } from "../contract.ts";
 import { library, plateCount, plateId, titleOf } from "../data/library.ts";
 import { loadPlate } from "../data/receive.ts";
-import { CopyText } from "../parts/CopyText.tsx";
 import { Thumb } from "../parts/Thumb.tsx";
-import { linkToThis } from "../state/address.ts";
 import { announce, isWide, openPlate, selection, toggleSelected } from "../state/state.ts";
 import { NeighboursPart } from "./Neighbours.tsx";
 import { Palette } from "./Palette.tsx";
@@ -75,7 +73,6 @@ function Tools({ index }: { index: number }) {
       <button type="button" class="quiet" aria-pressed={isSelected} onClick={() => toggleSelected(index)}>
         {isSelected ? "Selected" : "Select"}
       </button>
-      <CopyText text={linkToThis()} button="Copy link" label="link to this view" />
       <span class="gap" />
       <button type="button" class="quiet wide-button" aria-pressed={isWide.value} onClick={() => (isWide.value = !isWide.value)}>
         {isWide.value ? "Beside the map" : "Full view"}

@@ -103,7 +103,7 @@ export function AboutView() {
         </div>
       </section>
       <p class="explain">
-        This page is drawn with free software; its licences are in the file <code>licences.txt</code> beside it.
+        This page is drawn with free software; its licences are in the file <a href="licences.txt">licences.txt</a> beside it.
       </p>
     </div>
   );
