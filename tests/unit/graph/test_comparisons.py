@@ -120,7 +120,8 @@ def test_without_vectors_it_fails_with_the_command(graph: Graph):
     result = graph.materialize(KEY)
     assert not result.success
     (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-    description = failure.user_failure_data.description
+    assert failure.user_failure_data is not None
+    description = failure.user_failure_data.description or ""
     assert f"no plate has a current vector of {EMBEDDER}. Fix: atlas run 'key:\"embeddings/{EMBEDDER}\"'" in description
     assert pages(graph) == []
 

@@ -68,7 +68,7 @@ def cosines(library: tuple[Dataset, Registry], question: Question) -> dict[str, 
     return {one.plate_id: one.score for one in found.seen}
 
 
-def test_words_order_plates_by_the_cosine_to_the_text_towers_vector(library):
+def test_words_order_plates_by_the_cosine_to_the_text_towers_vector(library: tuple[Dataset, Registry]):
     dataset, registry = library
     vector = embed_words(require_image_text(registry, SIGLIP), WORDS)
     assert np.linalg.norm(vector) == pytest.approx(1)
@@ -82,14 +82,16 @@ def test_words_order_plates_by_the_cosine_to_the_text_towers_vector(library):
     assert [one.rank for one in found.seen] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_picture_finds_its_own_plate(library, picture: Path):
+def test_a_picture_finds_its_own_plate(library: tuple[Dataset, Registry], picture: Path):
     found = ask(*library, Question(None, picture), None, 1)
     assert (found.seen[0].plate_id, found.seen[0].words_cosine) == ("plate-003", None)
     assert found.seen[0].picture_cosine == pytest.approx(1, abs=1e-4)
     assert (found.titles, found.texts) == ([], [])
 
 
-def test_both_are_mixed_as_the_weighted_sum_of_what_each_is_in_deviations(library, picture: Path):
+def test_both_are_mixed_as_the_weighted_sum_of_what_each_is_in_deviations(
+    library: tuple[Dataset, Registry], picture: Path
+):
     words, pictures = cosines(library, Question(WORDS)), cosines(library, Question(None, picture))
 
     def deviations(figures: dict[str, float]) -> dict[str, float]:
@@ -117,16 +119,17 @@ def test_both_are_mixed_as_the_weighted_sum_of_what_each_is_in_deviations(librar
         (Question(WORDS, Path("heron.jpg"), 1.5), r"--weight: expected 0 .* to 1 .*, found 1.5"),
     ],
 )
-def test_a_question_that_means_nothing_is_refused(library, question: Question, message: str):
+def test_a_question_that_means_nothing_is_refused(library: tuple[Dataset, Registry], question: Question, message: str):
     with pytest.raises(QuestionRefused, match=message):
         ask(*library, question, None, 3)
 
 
-def test_vectors_of_another_length_are_refused(library, tmp_path: Path):
+def test_vectors_of_another_length_are_refused(library: tuple[Dataset, Registry], tmp_path: Path):
     """Plates were sealed by a tower of three numbers: nothing is compared."""
     _, registry = library
     dataset = make_dataset(tmp_path, "red", "blue")
     spec = registry.specs[SIGLIP]
+    assert spec.output is not None
     short = spec.model_copy(update={"output": spec.output.model_copy(update={"dim": 3})})
     other = replace(registry, specs={**registry.specs, SIGLIP: short})
     measure(dataset, other, SIGLIP, GivenVectors({"plate-001": (1, 0, 0), "plate-002": (0, 1, 0)}))
@@ -184,7 +187,9 @@ def test_only_instruments_with_a_text_tower_can_be_asked(without_weights: Datase
     assert message in result.stderr
 
 
-def test_the_answer_is_tables_or_json_on_request(library, picture: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_answer_is_tables_or_json_on_request(
+    library: tuple[Dataset, Registry], picture: Path, monkeypatch: pytest.MonkeyPatch
+):
     dataset, registry = library
     monkeypatch.setenv("ATLAS_HOME", str(dataset.root))
     monkeypatch.setattr(cli.console, "_width", 300)
