@@ -128,6 +128,7 @@ def test_vectors_of_another_length_are_refused(library: Library, tmp_path: Path)
     _, registry = library
     dataset = make_dataset(tmp_path, "red", "blue")
     spec = registry.specs[SIGLIP]
+    assert spec.output
     short = spec.model_copy(update={"output": spec.output.model_copy(update={"dim": 3})})
     other = replace(registry, specs={**registry.specs, SIGLIP: short})
     measure(dataset, other, SIGLIP, GivenVectors({"plate-001": (1, 0, 0), "plate-002": (0, 1, 0)}))
