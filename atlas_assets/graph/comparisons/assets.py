@@ -1,17 +1,13 @@
 """One unpartitioned asset for each pair of encoders of the roster: the report of `atlas compare`, made on demand."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
 from atlas_assets.comparison.kept import keep_page, pair_name
-from atlas_assets.comparison.label_free import Recovered, recover_originals
 from atlas_assets.comparison.labels import read_labels
-from atlas_assets.comparison.page import page_of
-from atlas_assets.comparison.pairs import Pair, read_pair
-from atlas_assets.comparison.report import compare_encoders
-from atlas_assets.comparison.sections import sections_of
 from atlas_assets.graph.comparisons.shown import comparison_metadata
 from atlas_assets.graph.ledger_origins import ledger_key
 from atlas_resources.instruments.registry import Registry
@@ -22,6 +18,10 @@ from atlas_resources.resources import DatasetResource
 from atlas_resources.tables.ledgers import PLATES, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.topology.agreement import AGREEMENT
+
+if TYPE_CHECKING:  # SciPy, which the definitions are loaded without
+    from atlas_assets.comparison.label_free import Recovered
+    from atlas_assets.comparison.pairs import Pair
 
 COMPARISONS = "comparisons"
 """First part of the keys, and the group in the UI."""
@@ -68,6 +68,11 @@ def _build(registry: Registry, names: tuple[str, str], key: dg.AssetKey) -> dg.A
     def comparison(
         context: dg.AssetExecutionContext, config: ComparisonRun, dataset: DatasetResource
     ) -> dg.MaterializeResult:
+        from atlas_assets.comparison.page import page_of
+        from atlas_assets.comparison.pairs import read_pair
+        from atlas_assets.comparison.report import compare_encoders
+        from atlas_assets.comparison.sections import sections_of
+
         opened = dataset.open()
         try:
             pair = read_pair(opened, registry, names)
@@ -88,8 +93,10 @@ def _build(registry: Registry, names: tuple[str, str], key: dg.AssetKey) -> dg.A
     return comparison
 
 
-def _recovered(dataset: Dataset, registry: Registry, pair: Pair, count: int) -> tuple[list[Recovered], str]:
+def _recovered(dataset: Dataset, registry: Registry, pair: "Pair", count: int) -> tuple[list["Recovered"], str]:
     """What altered plates find, and why none were asked with, if the models cannot run here."""
+    from atlas_assets.comparison.label_free import recover_originals
+
     if count == 0:
         return [], ""
     try:

@@ -1,16 +1,18 @@
 """What the UI shows of a comparison: its tables as Markdown, pictures of what moved, and numbers that it plots."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from atlas_assets.comparison.kept import Kept
-from atlas_assets.comparison.report import Comparison, Moved
-from atlas_assets.comparison.sections import Section
 from atlas_assets.ui.metadata import escaped, markdown_table
 from atlas_assets.ui.plots import data_uri_markdown, neighbours_strip, stacked
 from atlas_resources.plates.dataset import Dataset
+
+if TYPE_CHECKING:  # SciPy, which the definitions are loaded without
+    from atlas_assets.comparison.kept import Kept
+    from atlas_assets.comparison.report import Comparison, Moved
+    from atlas_assets.comparison.sections import Section
 
 PICTURES = 3
 """Plates that moved with a picture each; the page has all."""
@@ -18,7 +20,9 @@ NEIGHBOURS = 4
 """Shown in a picture, of each encoder."""
 
 
-def comparison_metadata(dataset: Dataset, found: Comparison, sections: Sequence[Section], kept: Kept) -> dict[str, Any]:
+def comparison_metadata(
+    dataset: Dataset, found: "Comparison", sections: "Sequence[Section]", kept: "Kept"
+) -> dict[str, Any]:
     """The metadata of a comparison's asset.
 
     Args:
@@ -39,7 +43,7 @@ def comparison_metadata(dataset: Dataset, found: Comparison, sections: Sequence[
     }
 
 
-def section_markdown(section: Section) -> str:
+def section_markdown(section: "Section") -> str:
     """A section as Markdown that shows every text as it is."""
     parts = [f"**{escaped(section.title)}**"]
     if section.rows:
@@ -47,7 +51,7 @@ def section_markdown(section: Section) -> str:
     return "\n\n".join([*parts, *(escaped(note) for note in section.notes)])
 
 
-def _numbers(found: Comparison) -> dict[str, Any]:
+def _numbers(found: "Comparison") -> dict[str, Any]:
     numbers: dict[str, Any] = {"plate_count": found.plate_count}
     for row in found.agreement:
         numbers[f"{row['measure']}_calibrated"] = row["calibrated"]
@@ -57,7 +61,7 @@ def _numbers(found: Comparison) -> dict[str, Any]:
     return {name: number for name, number in numbers.items() if number is not None}
 
 
-def _pictures(dataset: Dataset, found: Comparison) -> Iterator[tuple[Moved, bytes]]:
+def _pictures(dataset: Dataset, found: "Comparison") -> Iterator[tuple["Moved", bytes]]:
     """The plates that moved most, with their nearest plates by each encoder, a row for each."""
     for one in found.moved[:PICTURES]:
         strips = [

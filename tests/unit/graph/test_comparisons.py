@@ -120,7 +120,7 @@ def test_without_vectors_it_fails_with_the_command(graph: Graph):
     result = graph.materialize(KEY)
     assert not result.success
     (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-    assert failure.user_failure_data is not None
+    assert failure.user_failure_data
     description = failure.user_failure_data.description or ""
     assert f"no plate has a current vector of {EMBEDDER}. Fix: atlas run 'key:\"embeddings/{EMBEDDER}\"'" in description
     assert pages(graph) == []
@@ -130,7 +130,7 @@ def test_without_weights_the_report_says_what_was_not_asked(measured: Graph, mon
     def refuse(*_: object) -> None:
         raise WeightsMissing("other_embedder: expected its weights. Fix: atlas models pull other_embedder")
 
-    monkeypatch.setattr("atlas_assets.graph.comparisons.assets.recover_originals", refuse)
+    monkeypatch.setattr("atlas_assets.comparison.label_free.recover_originals", refuse)
     assert measured.materialize(KEY).success
     assert "Not asked: other" in metadata(measured)["altered_plates"]
     assert "atlas models pull other" in metadata(measured)["altered_plates"].replace("\\", "")

@@ -27,6 +27,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.plates.dataset import Dataset
 
+Library = tuple[Dataset, Registry]
 SIGLIP, WORDS = "siglip_so400m_patch14_384", "a heron by the water"
 NAMES = ("red", "green", "blue", "ochre", "teal", "brown")
 
@@ -42,7 +43,7 @@ def image_tower(spec: Spec, folder: Path) -> Spec:
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dataset, Registry]]:
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """Six plates measured by the tiny SigLIP, with their ledgers and the catalogue. Tests only read it."""
     folder = tmp_path_factory.mktemp("library")
     with pytest.MonkeyPatch.context() as patch:
@@ -58,17 +59,17 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dataset,
 
 
 @pytest.fixture
-def picture(library: tuple[Dataset, Registry], tmp_path: Path) -> Path:
+def picture(library: Library, tmp_path: Path) -> Path:
     """A copy of a plate's own file."""
     return Path(shutil.copy(library[0].plate("plate-003").source_path(), tmp_path / "outside.png"))
 
 
-def cosines(library: tuple[Dataset, Registry], question: Question) -> dict[str, float]:
+def cosines(library: Library, question: Question) -> dict[str, float]:
     found = ask(*library, question, SIGLIP, 9)
     return {one.plate_id: one.score for one in found.seen}
 
 
-def test_words_order_plates_by_the_cosine_to_the_text_towers_vector(library: tuple[Dataset, Registry]):
+def test_words_order_plates_by_the_cosine_to_the_text_towers_vector(library: Library):
     dataset, registry = library
     vector = embed_words(require_image_text(registry, SIGLIP), WORDS)
     assert np.linalg.norm(vector) == pytest.approx(1)
@@ -82,16 +83,14 @@ def test_words_order_plates_by_the_cosine_to_the_text_towers_vector(library: tup
     assert [one.rank for one in found.seen] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_picture_finds_its_own_plate(library: tuple[Dataset, Registry], picture: Path):
+def test_a_picture_finds_its_own_plate(library: Library, picture: Path):
     found = ask(*library, Question(None, picture), None, 1)
     assert (found.seen[0].plate_id, found.seen[0].words_cosine) == ("plate-003", None)
     assert found.seen[0].picture_cosine == pytest.approx(1, abs=1e-4)
     assert (found.titles, found.texts) == ([], [])
 
 
-def test_both_are_mixed_as_the_weighted_sum_of_what_each_is_in_deviations(
-    library: tuple[Dataset, Registry], picture: Path
-):
+def test_both_are_mixed_as_the_weighted_sum_of_what_each_is_in_deviations(library: Library, picture: Path):
     words, pictures = cosines(library, Question(WORDS)), cosines(library, Question(None, picture))
 
     def deviations(figures: dict[str, float]) -> dict[str, float]:
@@ -119,17 +118,17 @@ def test_both_are_mixed_as_the_weighted_sum_of_what_each_is_in_deviations(
         (Question(WORDS, Path("heron.jpg"), 1.5), r"--weight: expected 0 .* to 1 .*, found 1.5"),
     ],
 )
-def test_a_question_that_means_nothing_is_refused(library: tuple[Dataset, Registry], question: Question, message: str):
+def test_a_question_that_means_nothing_is_refused(library: Library, question: Question, message: str):
     with pytest.raises(QuestionRefused, match=message):
         ask(*library, question, None, 3)
 
 
-def test_vectors_of_another_length_are_refused(library: tuple[Dataset, Registry], tmp_path: Path):
+def test_vectors_of_another_length_are_refused(library: Library, tmp_path: Path):
     """Plates were sealed by a tower of three numbers: nothing is compared."""
     _, registry = library
     dataset = make_dataset(tmp_path, "red", "blue")
     spec = registry.specs[SIGLIP]
-    assert spec.output is not None
+    assert spec.output
     short = spec.model_copy(update={"output": spec.output.model_copy(update={"dim": 3})})
     other = replace(registry, specs={**registry.specs, SIGLIP: short})
     measure(dataset, other, SIGLIP, GivenVectors({"plate-001": (1, 0, 0), "plate-002": (0, 1, 0)}))
@@ -187,9 +186,7 @@ def test_only_instruments_with_a_text_tower_can_be_asked(without_weights: Datase
     assert message in result.stderr
 
 
-def test_the_answer_is_tables_or_json_on_request(
-    library: tuple[Dataset, Registry], picture: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_answer_is_tables_or_json_on_request(library: Library, picture: Path, monkeypatch: pytest.MonkeyPatch):
     dataset, registry = library
     monkeypatch.setenv("ATLAS_HOME", str(dataset.root))
     monkeypatch.setattr(cli.console, "_width", 300)
