@@ -132,7 +132,7 @@ export interface Layout {
   sql: string;
 }
 /**
- * How far two spaces have the same neighbours: calibrated mutual overlap at k, with its interval.
+ * How far two spaces have the same neighbours: mutual overlap at k with its interval, and its part above chance.
  */
 export interface Agreement {
   first: string;

@@ -73,7 +73,7 @@ class Space(Part):
 
 
 class Agreement(Part):
-    """How far two spaces have the same neighbours: calibrated mutual overlap at k, with its interval."""
+    """How far two spaces have the same neighbours: mutual overlap at k with its interval, and its part above chance."""
 
     first: str
     second: str
