@@ -98,6 +98,7 @@ def test_neighbours_are_row_numbers_and_cosine_distances_the_nearest_first(measu
 
 def test_coordinates_are_those_of_umap_or_of_the_method_that_is_asked_for(measured, tmp_path):
     path = tmp_path / "out.parquet"
+    write_coordinates(measured)
     assert export_embeddings(measured, path, EMBEDDER).method is None
     assert not {"x", "y"} & set(pl.read_parquet(path).columns)
     write_coordinates(measured, "pca", "umap")
