@@ -138,7 +138,7 @@ def main() -> None:
     print(f"{options.plates} x {options.dim}: {ratio:.2f} times the floor")
     with filled(unit) as connection:
         for query in QUERIES:
-            ask: Callable[[], object] = lambda asked=query: connection.execute(asked).fetchall()  # noqa: E731
+            ask: Callable[[], object] = lambda asked=query: connection.execute(asked).fetchall()  # noqa: E731 - a query of its own in each turn
             found = seconds_of(ask, time.perf_counter, 9)
             used = statistics.median(seconds_of(ask, time.process_time, 9))
             clock = f"{1000 * statistics.median(found):.1f} ms, at most {1000 * max(found):.1f} ms"

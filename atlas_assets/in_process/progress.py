@@ -45,7 +45,7 @@ class TerminalProgress(Progress):
             self._print(task)
 
     def tell(self, level: int, text: str) -> None:
-        """Prints a line about what is being made, whatever its level; in a terminal, above the bars."""
+        """Prints a line about what is being made, at every level of the log; in a terminal, above the bars."""
         self._last_line = time.monotonic()
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 

@@ -285,6 +285,7 @@ def test_the_wheel_enlarges_and_the_address_follows(browser: Browser, folder: Pa
         seen.page.locator("#map").hover()
         seen.page.mouse.wheel(0, -600)
         seen.wait_for_hash(lambda found: "at=" in found)
+        assert float(seen.hash().partition("at=")[2].split(",")[0]) > 1  # enlargement, 1 for all plates
 
 
 def test_failures_and_agreement_name_what_they_are_of(browser: Browser, folder: Path):

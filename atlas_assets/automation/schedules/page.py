@@ -20,7 +20,7 @@ def build_page_schedule(settings: AutomationSettings) -> dg.ScheduleDefinition:
         default_status=asked.schedule_status(),
         execution_timezone=settings.nightly.timezone,
         description="Makes the page if the catalogue was built since it was made. It is not made with each refresh of "
-        "the ledgers: a page that changes while it is read helps nobody.",
+        "the ledgers, so that a page does not change while somebody reads it.",
     )
     def page_nightly(context: dg.ScheduleEvaluationContext, dataset: DatasetResource) -> dg.RunRequest | dg.SkipReason:
         opened = dataset.open()

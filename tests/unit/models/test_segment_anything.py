@@ -103,7 +103,7 @@ def test_parameters_reach_the_generator(tmp_path: Path, monkeypatch: pytest.Monk
 
 def keep_what_is_cut_off(patch: pytest.MonkeyPatch) -> None:
     """Seeded weights give masks that fill their crop, which both generator and reference would drop as cut off."""
-    nothing = lambda boxes, *_: torch.zeros(len(boxes), dtype=torch.bool)  # noqa: E731
+    nothing = lambda boxes, *_: torch.zeros(len(boxes), dtype=torch.bool)  # noqa: E731 - a fake of one line
     patch.setattr(automatic_mask_generator, "is_box_near_crop_edge", nothing)
     patch.setattr(mask_generation, "is_cut_off", nothing)
 

@@ -24,7 +24,7 @@ export function CopyText({ text, button, label, look = "quiet" }: Props) {
   const copy = () => {
     const found = typeof text === "string" ? text : text();
     setCopied(found);
-    // Without a secure context there is no clipboard, whatever its type says.
+    // Without a secure context there is no clipboard, although its type says so.
     const clipboard = navigator.clipboard as Clipboard | undefined;
     if (!clipboard) {
       setState("shown");

@@ -1,4 +1,4 @@
-/** A plate's thumbnail, cut out of its sheet. Decoration: what it stands in says the plate's name. */
+/** A plate's thumbnail, cut out of its sheet. Decoration: the element around it has the plate's name. */
 import { library } from "../data/library.ts";
 import { cellOf, sheetUrl } from "../data/sheets.ts";
 
