@@ -16,7 +16,7 @@ from atlas_assets.ui.neighbours import disagreement_pictures, neighbour_pictures
 from atlas_assets.ui.plots import data_uri_markdown, scores_plot
 from atlas_resources.catalogue.build import MACROS, build_catalogue
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.builders import BUILDERS
+from atlas_resources.ledgers.builders import build_ledger
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, STATES
 from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger
@@ -158,7 +158,7 @@ def _build_ledger_asset(ledger: Ledger, registry: Registry, most_attempts: int) 
     def ledger_asset(context: dg.AssetExecutionContext, dataset: DatasetResource) -> dg.MaterializeResult:
         opened, started = dataset.open(), time.monotonic()
         with told_by_ledgers(context.log.log):
-            rows = BUILDERS[table.name](opened, registry, most_attempts)
+            rows = build_ledger(table.name, opened, registry, most_attempts)
         seconds = time.monotonic() - started
         left_out = find_left_out(opened) if table == RUNS else []
         for fault in left_out:

@@ -7,8 +7,13 @@ from pathlib import Path
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Waits for the lock on a file and holds it in the block. The file is created and stays. Raises OSError."""
+def locked(path: Path, *, is_shared: bool = False) -> Iterator[None]:
+    """Waits for the lock on a file and holds it in the block. The file is created and stays. Raises OSError.
+
+    Args:
+        path: the file.
+        is_shared: whether others may hold a shared lock on it at the same time.
+    """
     with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
         yield

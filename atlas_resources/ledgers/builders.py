@@ -13,6 +13,7 @@ from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.ledgers.intake import build_refused_scans
 from atlas_resources.ledgers.lineage.build import build_lineage
 from atlas_resources.ledgers.models import build_models
+from atlas_resources.ledgers.parquet import building
 from atlas_resources.ledgers.plates import build_groundwork_failures, build_histograms, build_plates
 from atlas_resources.ledgers.reproductions.build import build_reproductions
 from atlas_resources.ledgers.runs import build_results, build_runs
@@ -66,6 +67,12 @@ BUILDERS: dict[str, Builder] = {
 """By the ledger's name. Each comes after the ledgers that it reads."""
 
 
+def build_ledger(name: str, dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> pl.DataFrame:
+    """Builds one ledger and returns its rows. Waits for a process that builds it, or one that it is made from."""
+    with building(dataset, name):
+        return BUILDERS[name](dataset, registry, most_attempts)
+
+
 def build_all(dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> dict[str, pl.DataFrame]:
     """Builds every ledger of a dataset. Returns the rows of each, by its name."""
-    return {name: build(dataset, registry, most_attempts) for name, build in BUILDERS.items()}
+    return {name: build_ledger(name, dataset, registry, most_attempts) for name in BUILDERS}

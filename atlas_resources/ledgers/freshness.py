@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from itertools import combinations
 
 import polars as pl
 
@@ -26,7 +27,8 @@ from atlas_resources.ledgers.segment_sets import current_segmentations
 from atlas_resources.ledgers.snapshots.build import changed_snapshots
 from atlas_resources.ledgers.tags.ledger import changed_tags
 from atlas_resources.ledgers.topology.coordinates import expected_coordinates
-from atlas_resources.ledgers.topology.spaces import present_inputs
+from atlas_resources.ledgers.topology.neighbours import additions_inputs, plate_agreement_inputs
+from atlas_resources.ledgers.topology.spaces import joint_inputs, present_inputs
 from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import MEASURE_VERSION, measured_files
@@ -40,8 +42,9 @@ from atlas_resources.tables.ledgers import (
     RUNS,
     SEGMENT_SETS,
 )
+from atlas_resources.tables.topology.agreement import ADDITIONS, AGREEMENT, PLATE_AGREEMENT
 from atlas_resources.tables.topology.coordinates import COORDINATES
-from atlas_resources.tables.topology.spaces import SPACES
+from atlas_resources.tables.topology.spaces import NEIGHBOURS, PLATE_SPACES, SPACES
 
 DIGEST_COLUMNS = (
     (PLATES, "input_image_sha256"),
@@ -98,10 +101,21 @@ def _reasons_behind(dataset: Dataset, registry: Registry, most_attempts: int) ->
 
 
 def _changed_topology(dataset: Dataset, registry: Registry) -> Iterator[str]:
-    """Spaces of which vectors came, went or changed since their neighbours were found."""
-    present, known = present_inputs(dataset, registry), read_ledger(dataset, SPACES, ("space", "inputs_sha256"))
-    if differing := {name for name, _ in present.items() ^ set(known.iter_rows())}:
-        yield f"topology is behind the vectors of {', '.join(sorted(differing))}"
+    """Spaces of which vectors came, went or changed since they were described."""
+    present = present_inputs(dataset, registry)
+    for table in (SPACES, PLATE_SPACES):
+        known = read_ledger(dataset, table, ("space", "inputs_sha256")).unique()
+        if differing := {name for name, _ in present.items() ^ set(known.iter_rows())}:
+            yield f"topology is behind the vectors of {', '.join(sorted(differing))}"
+    made_of = {
+        NEIGHBOURS: set(present.values()),
+        AGREEMENT: {joint_inputs(*pair) for pair in combinations([present[name] for name in sorted(present)], 2)},
+        PLATE_AGREEMENT: {plate_agreement_inputs(dataset)},
+        ADDITIONS: {additions_inputs(dataset)},
+    }
+    for table, inputs in made_of.items():
+        if set(read_ledger(dataset, table, ("inputs_sha256",))["inputs_sha256"]) - inputs:
+            yield f"{table.name} is made of other vectors than there are"
     drawn = read_ledger(dataset, COORDINATES, ("space", "method", "inputs_sha256")).unique()
     found = {((space, method), digest) for space, method, digest in drawn.iter_rows()}
     if differing := {name for (name, _), _ in expected_coordinates(dataset, registry).items() ^ found}:

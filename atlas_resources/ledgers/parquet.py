@@ -6,7 +6,9 @@ The rows of `ledger/runs` are gathered with the results, one file for each role 
 import io
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -29,6 +31,50 @@ LOG = logging.getLogger(__name__)
 
 FILES_AT_ONCE = 256  # read together: in half the time of reading each alone, in bounded memory
 KEY_COLUMNS = ("run_id", "plate_id")
+
+
+@dataclass(frozen=True)
+class _Building:
+    """The locks on ledgers that the builder of one holds, by name."""
+
+    dataset: Dataset
+    held: set[str]
+    locks: ExitStack = field(default_factory=ExitStack)
+
+    def hold(self, name: str, *, is_shared: bool) -> None:
+        """Waits for a ledger's lock, unless it is held, and keeps it until the ledger is built."""
+        if name not in self.held:
+            self.locks.enter_context(locked(self.dataset.locks_dir / f"ledger.{name}", is_shared=is_shared))
+            self.held.add(name)
+
+
+_BUILDING: ContextVar[_Building | None] = ContextVar("building", default=None)
+
+
+@contextmanager
+def building(dataset: Dataset, name: str) -> Iterator[None]:
+    """Within the block no other process builds this ledger, nor one that has been read in the block.
+
+    A builder reads several ledgers, some of them twice: were one replaced in between, its rows would be of two states.
+    No two builders wait for each other, since each waits only for ledgers that come before its own. The runs of roles
+    are not kept, since the builders of results read each other's.
+    """
+    make_folder(dataset.locks_dir)
+    builder = _Building(dataset, set())
+    with builder.locks:
+        builder.hold(name, is_shared=False)
+        token = _BUILDING.set(builder)
+        try:
+            yield
+        finally:
+            _BUILDING.reset(token)
+
+
+def _keep(dataset: Dataset, name: str) -> None:
+    """Keeps a ledger as it is for the builder that reads it; nothing for other readers."""
+    builder = _BUILDING.get()
+    if builder is not None and builder.dataset == dataset:
+        builder.hold(name, is_shared=True)
 
 
 def ledger_path(dataset: Dataset, table: Table) -> Path:
@@ -56,12 +102,14 @@ def read_ledger(dataset: Dataset, table: Table, columns: Sequence[str] = ()) -> 
         columns: the columns to read; all by default.
     """
     names = list(columns) or table.schema.names()
+    _keep(dataset, table.name)
     rows = _read(ledger_path(dataset, table), table, names)
     return table.schema.to_frame().select(names) if rows is None else rows
 
 
 def read_as_built(dataset: Dataset, table: Table) -> pl.DataFrame:
     """A ledger's rows as `read_ledger` does; no rows if the file is not the one that was built."""
+    _keep(dataset, table.name)
     is_altered = stated_digest_problem(ledger_path(dataset, table)) is not None
     return table.schema.to_frame() if is_altered else read_ledger(dataset, table)
 
@@ -88,6 +136,7 @@ def read_runs_of(dataset: Dataset, role: str) -> pl.DataFrame:
 
 def runs_in_ledger(dataset: Dataset, table: Table) -> set[RunKey]:
     """The sealed runs that a ledger has rows of. Reads two of its columns."""
+    _keep(dataset, table.name)
     return _keys_in(ledger_path(dataset, table), table)
 
 

@@ -6,6 +6,7 @@ A test that kills processes, or starts several at once, would spend most of its 
 import multiprocessing
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -93,8 +94,13 @@ def _perform(
     reads.close()
     writes.close()
     sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
-    function(*arguments)
-    sys.stdout.flush()
+    try:
+        function(*arguments)
+    except BaseException:
+        traceback.print_exc(file=sys.stdout)  # standard error is that of whichever test started the server
+        raise
+    finally:
+        sys.stdout.flush()
 
 
 def ready(*processes: Forked) -> None:

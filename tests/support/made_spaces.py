@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from atlas_resources.ledgers.builders import BUILDERS
+from atlas_resources.ledgers.builders import build_ledger
 from atlas_resources.ledgers.parquet import write_ledger, write_runs_of
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import HISTOGRAMS, PLATES, TOPOLOGY
@@ -90,7 +90,7 @@ class MadeSpaces:
     def build(self, *names: str) -> dict[str, pl.DataFrame]:
         """Builds ledgers of topology, all by default, in order. Returns their rows by name."""
         return {
-            table.name: BUILDERS[table.name](self.dataset, self.registry, 3)
+            table.name: build_ledger(table.name, self.dataset, self.registry, 3)
             for table in TOPOLOGY
             if not names or table.name in names
         }

@@ -34,7 +34,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, list[str
     processes = [Forked(write, dataset, number) for number in range(1, WRITERS + 1)]
     begin(*processes)
     printed = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0] * WRITERS
+    assert [process.returncode for process in processes] == [0] * WRITERS, "\n".join(printed)
     return dataset, printed
 
 

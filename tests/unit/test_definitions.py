@@ -11,7 +11,10 @@ from atlas_assets.definitions import build_definitions
 from atlas_assets.graph.instruments import asset_key
 from atlas_resources.instruments.registry import read_registry
 
-HEAVY = ("torch", "transformers", "torchvision", "timm", "segment_anything", "skimage", "sklearn", "scipy")
+HEAVY = (
+    *("torch", "transformers", "torchvision", "timm", "segment_anything", "onnxruntime", "cv2"),
+    *("skimage", "sklearn", "scipy", "umap", "numba", "matplotlib", "imagehash"),
+)
 PARTITIONED = {
     "plate/manifest",
     "plate/input_image",
@@ -63,19 +66,11 @@ def graph(definitions):
     return definitions.resolve_asset_graph()
 
 
-def test_importing_the_definitions_costs_little_beside_dagster_and_imports_nothing_heavy():
-    """Against Dagster's own import in the same process, so that a busy machine counts for nothing."""
-    code = (
-        "import sys, time; started = time.perf_counter(); import dagster; imported = time.perf_counter(); "
-        "import atlas_assets.definitions; ended = time.perf_counter(); "
-        f"print((ended - imported) / (imported - started), *(name for name in {HEAVY} if name in sys.modules))"
-    )
-    ratios = []
-    for _ in range(3):
-        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-        assert answer[1:] == [], "imported with the definitions"
-        ratios.append(float(answer[0]))
-    assert min(ratios) < 2.0
+def test_importing_the_definitions_imports_nothing_heavy():
+    """What that costs in seconds is in `benchmarks/orchestration.py`."""
+    code = f"import sys, atlas_assets.definitions; print(*(name for name in {HEAVY} if name in sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == []
 
 
 def test_there_is_a_node_for_every_artifact_and_model(graph):

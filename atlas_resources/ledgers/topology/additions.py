@@ -8,8 +8,8 @@ import polars as pl
 
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_as_built, read_runs_of, write_ledger
-from atlas_resources.ledgers.topology.neighbours import Graph, read_graphs
-from atlas_resources.ledgers.topology.spaces import COLOUR, DECIMALS, joint_inputs, present_inputs
+from atlas_resources.ledgers.topology.neighbours import Graph, additions_inputs, read_graphs
+from atlas_resources.ledgers.topology.spaces import DECIMALS
 from atlas_resources.measures.spaces.chance import bootstrap_of_mean
 from atlas_resources.measures.spaces.fusion import change
 from atlas_resources.plates.dataset import Dataset
@@ -24,17 +24,16 @@ THRESHOLD = 0.05
 
 def build_additions(dataset: Dataset, registry: Registry) -> pl.DataFrame:
     """`topology/additions`, over the plates that every embedding space has. Requires neighbours, and embedding runs."""
-    present = {name: inputs for name, inputs in present_inputs(dataset, registry).items() if name != COLOUR}
-    digest = joint_inputs(*(present[name] for name in sorted(present)))
+    digest, read = additions_inputs(dataset), read_graphs(dataset)
     kept = read_as_built(dataset, ADDITIONS)
     if kept.height and kept["inputs_sha256"].eq(digest).all():
         return write_ledger(dataset, ADDITIONS, kept)
-    runs = read_runs_of(dataset, "embedding").filter(IS_CURRENT.name, pl.col("instrument").is_in(list(present)))
+    runs = read_runs_of(dataset, "embedding").filter(IS_CURRENT.name, pl.col("instrument").is_in(list(read)))
     order = list(
         runs.group_by("instrument").agg(pl.col("sealed_at").min()).sort("sealed_at", "instrument")["instrument"]
     )
     seconds = dict(runs.group_by("instrument").agg(pl.col("compute_seconds").median()).iter_rows())
-    graphs = _common({name: graph for name, graph in read_graphs(dataset).items() if name in order})
+    graphs = _common({name: graph for name, graph in read.items() if name in order})
     order = [name for name in order if name in graphs]
     rows = [{**row, "inputs_sha256": digest} for row in _changes(order, graphs, seconds)]
     return write_ledger(dataset, ADDITIONS, ADDITIONS.frame(rows))

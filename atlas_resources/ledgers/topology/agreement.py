@@ -10,7 +10,7 @@ import polars as pl
 
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_as_built, read_ledger, write_ledger
-from atlas_resources.ledgers.topology.neighbours import Graph, read_graphs
+from atlas_resources.ledgers.topology.neighbours import Graph, graph_of, plate_agreement_inputs, read_graphs
 from atlas_resources.ledgers.topology.spaces import COLOUR, DECIMALS, Space, joint_inputs, present_inputs, read_spaces
 from atlas_resources.measures.spaces.agreement import (
     debiased_cka,
@@ -90,8 +90,10 @@ def compare(first: Space, second: Space, graphs: dict[str, Graph]) -> Iterator[d
         return
     units = [_of_plates(space, plate_ids) for space in (first, second)]
     is_whole = first.plate_ids == second.plate_ids
-    whole = [graphs[space.name].indices if is_whole else nearest(unit, max(SIZES))[0]
-             for space, unit in zip((first, second), units, strict=True)]  # fmt: skip
+    if is_whole:
+        whole = [graph_of(space, graphs).indices for space in (first, second)]
+    else:
+        whole = [nearest(unit, max(SIZES))[0] for unit in units]
     for k in SIZES:
         if k < len(plate_ids) - 1:
             yield _of_neighbours(whole[0][:, :k], whole[1][:, :k]).row(f"neighbours_{k}")
@@ -154,7 +156,7 @@ def _of_axes(first: np.ndarray, second: np.ndarray) -> _Measured:
 def build_plate_agreement(dataset: Dataset, registry: Registry) -> pl.DataFrame:
     """`topology/plate_agreement`. Requires neighbours and plate_spaces."""
     graphs = {name: graph for name, graph in read_graphs(dataset).items() if name != COLOUR}
-    digest = joint_inputs(*(inputs for _, inputs in sorted(present_inputs(dataset, registry).items())))
+    digest, placed = plate_agreement_inputs(dataset), read_ledger(dataset, PLATE_SPACES)
     kept = read_as_built(dataset, PLATE_AGREEMENT)
     if kept.height and kept["inputs_sha256"].eq(digest).all():
         return write_ledger(dataset, PLATE_AGREEMENT, kept)
@@ -164,7 +166,7 @@ def build_plate_agreement(dataset: Dataset, registry: Registry) -> pl.DataFrame:
             pairs.setdefault(plate_id, []).append((share, [one, other]))
     rows = [
         {**row, "inputs_sha256": digest, **_agreement_on(pairs.get(row["plate_id"], []))}
-        for row in _alone(read_ledger(dataset, PLATE_SPACES)).to_dicts()
+        for row in _alone(placed).to_dicts()
     ]
     frame = PLATE_AGREEMENT.frame(rows).with_columns(
         disagreement_rank=pl.col("disagreement").rank("min", descending=True).cast(pl.Int64)

@@ -9,7 +9,7 @@ import polars as pl
 
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_as_built, write_ledger
-from atlas_resources.ledgers.topology.neighbours import Graph, read_graphs
+from atlas_resources.ledgers.topology.neighbours import Graph, graph_of, read_graphs
 from atlas_resources.ledgers.topology.spaces import (
     DECIMALS,
     Space,
@@ -18,13 +18,11 @@ from atlas_resources.ledgers.topology.spaces import (
     read_spaces,
 )
 from atlas_resources.measures.spaces.coordinates import (
-    NEIGHBOURS,
     by_principal_components,
     by_umap,
     pca_parameters,
     umap_parameters,
 )
-from atlas_resources.measures.spaces.neighbour_graphs import nearest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.topology.coordinates import COORDINATES, LEAST_PLATES_OF_UMAP
 
@@ -55,17 +53,18 @@ def build_coordinates(dataset: Dataset, registry: Registry) -> pl.DataFrame:
     if missing:
         spaces, graphs = {space.name: space for space in read_spaces(dataset, registry)}, read_graphs(dataset)
         for (name, method), digest in missing.items():
-            frames.append(_rows(spaces[name], graphs.get(name), method, digest))
+            frames.append(_rows(spaces[name], graphs, method, digest))
     return write_ledger(dataset, COORDINATES, pl.concat([kept, *frames]))
 
 
-def _rows(space: Space, graph: Graph | None, method: str, digest: str) -> pl.DataFrame:
+def _rows(space: Space, graphs: dict[str, Graph], method: str, digest: str) -> pl.DataFrame:
     share = float("nan")
     if method == "pca":
         points, share = by_principal_components(space.unit)
     else:
         LOG.info(f"{space.name}: drawing a map of {len(space.plate_ids)} plates by UMAP")
-        points = by_umap(space.unit, *_neighbours(space, graph))
+        graph = graph_of(space, graphs)
+        points = by_umap(space.unit, graph.indices, graph.cosines)
     count = len(points)
     columns: dict[str, Any] = {
         "plate_id": list(space.plate_ids),
@@ -78,10 +77,3 @@ def _rows(space: Space, graph: Graph | None, method: str, digest: str) -> pl.Dat
         "inputs_sha256": pl.repeat(digest, count, eager=True),
     }
     return COORDINATES.conform(pl.DataFrame(columns))
-
-
-def _neighbours(space: Space, graph: Graph | None) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and cosines of the neighbours: the stored ones, or found anew where the ledger is of other vectors."""
-    if graph is not None and graph.inputs_sha256 == space.inputs_sha256:
-        return graph.indices, graph.cosines
-    return nearest(space.unit, NEIGHBOURS - 1)

@@ -1,5 +1,6 @@
 """The ledger of nearest neighbours, and reading graphs back from it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +8,10 @@ import polars as pl
 
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_as_built, read_ledger, write_ledger
-from atlas_resources.ledgers.topology.spaces import Space, present_inputs, read_spaces
+from atlas_resources.ledgers.topology.spaces import COLOUR, Space, joint_inputs, present_inputs, read_spaces
 from atlas_resources.measures.spaces.neighbour_graphs import is_mutual, nearest
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.tables.topology.spaces import NEIGHBOURS
+from atlas_resources.tables.topology.spaces import NEIGHBOURS, PLATE_SPACES
 
 MOST_NEIGHBOURS = 20
 
@@ -57,6 +58,36 @@ def _rows(space: Space) -> pl.DataFrame:
         "inputs_sha256": pl.repeat(space.inputs_sha256, count * k, eager=True),
     }
     return NEIGHBOURS.conform(pl.DataFrame(columns))
+
+
+def graph_of(space: Space, graphs: Mapping[str, Graph]) -> Graph:
+    """The graph of a space's vectors: the stored one, or found anew where that is of other vectors.
+
+    Args:
+        space: the vectors.
+        graphs: as `read_graphs` returns them.
+    """
+    graph = graphs.get(space.name)
+    if graph is not None and graph.inputs_sha256 == space.inputs_sha256:
+        return graph
+    return Graph(space.plate_ids, *nearest(space.unit, MOST_NEIGHBOURS), space.inputs_sha256)
+
+
+def graph_inputs(dataset: Dataset) -> dict[str, str]:
+    """The `inputs_sha256` of the stored graph of each embedding space, by its name. Reads two columns."""
+    rows = read_ledger(dataset, NEIGHBOURS, ("space", "inputs_sha256")).unique()
+    return dict(rows.filter(pl.col("space") != COLOUR).sort("space").iter_rows())
+
+
+def plate_agreement_inputs(dataset: Dataset) -> str:
+    """sha256 over what `plate_agreement` is made of, as stored."""
+    placed = read_ledger(dataset, PLATE_SPACES, ("inputs_sha256",))["inputs_sha256"]
+    return joint_inputs(*sorted({*placed, *graph_inputs(dataset).values()}))
+
+
+def additions_inputs(dataset: Dataset) -> str:
+    """sha256 over the stored graphs of which `additions` is made."""
+    return joint_inputs(*graph_inputs(dataset).values())
 
 
 def read_graphs(dataset: Dataset) -> dict[str, Graph]:

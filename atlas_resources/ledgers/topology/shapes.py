@@ -9,7 +9,7 @@ import polars as pl
 
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import read_as_built, write_ledger
-from atlas_resources.ledgers.topology.neighbours import Graph, read_graphs
+from atlas_resources.ledgers.topology.neighbours import Graph, graph_of, read_graphs
 from atlas_resources.ledgers.topology.spaces import DECIMALS, Space, present_inputs, read_spaces
 from atlas_resources.measures.spaces.structure import (
     LEFT_OUT,
@@ -62,7 +62,7 @@ def _kept_and_changed(
         return kept, []
     graphs = read_graphs(dataset)
     spaces = [space for space in read_spaces(dataset, registry) if space.inputs_sha256 not in known]
-    return kept, [(space, graphs.get(space.name)) for space in spaces]
+    return kept, [(space, graph_of(space, graphs) if len(space.plate_ids) > 1 else None) for space in spaces]
 
 
 def _cosines_to_others(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """The spaces of a dataset: current whole-plate vectors of the active embedding instruments, and colour histograms."""
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,11 +68,13 @@ def _has_direction() -> pl.Expr:
 
 
 def _current_vectors(
-    dataset: Dataset, registry: Registry, names: Collection[str] | None = None
+    dataset: Dataset, registry: Registry, names: Collection[str] | None = None, columns: Sequence[str] = ()
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """The rows of current whole-plate vectors by key: of these instruments, or of the active ones; plates sorted."""
-    rows = read_ledger(dataset, EMBEDDINGS, ("instrument", "scope", "plate_id", "run_id", "l2_norm", IS_CURRENT.name))
-    rows = rows.with_row_index().filter(IS_CURRENT.name, _has_direction(), scope="plate")
+    rows = read_ledger(
+        dataset, EMBEDDINGS, ("instrument", "scope", "plate_id", "run_id", "l2_norm", IS_CURRENT.name, *columns)
+    )
+    rows = rows.filter(IS_CURRENT.name, _has_direction(), scope="plate")
     asked = registry.active if names is None else names
     whole = [key for key, one in registry.instruments.items() if key in asked and one.spec.region is None]
     for key in sorted(set(whole) & set(rows["instrument"])):
@@ -117,10 +119,9 @@ def read_embedding_spaces(dataset: Dataset, registry: Registry, names: Collectio
         registry: every instrument.
         names: keys of admitted instruments, active or not; None is all active ones.
     """
-    vectors = read_ledger(dataset, EMBEDDINGS, ("vector",))["vector"]
     spaces = []
-    for key, rows in _current_vectors(dataset, registry, names):
-        unit = unit_rows(np.stack(vectors.gather(rows["index"]).to_list()))
+    for key, rows in _current_vectors(dataset, registry, names, ("vector",)):
+        unit = unit_rows(np.stack(rows["vector"].to_list()))
         made_of = rows.select("plate_id", "run_id")
         spaces.append(Space(key, tuple(rows["plate_id"]), unit, tuple(rows["run_id"]), inputs_of(key, made_of)))
     return spaces
