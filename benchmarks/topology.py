@@ -11,7 +11,7 @@ rows of two encoders and of colour, and vectors of one of them; its times are of
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import duckdb
 import numpy as np
@@ -27,6 +27,7 @@ from atlas_resources.measures.spaces.neighbour_graphs import BLOCK_ROWS, nearest
 from atlas_resources.measures.spaces.structure import clusters_of_resamples, find_clusters
 from atlas_resources.tables.ledgers import LEDGERS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
+from benchmarks.figures import Figure, in_turn
 
 SPACES = {"first": "embedding", "second": "embedding", "colour_histogram": "colour"}
 QUERIES = (
@@ -118,6 +119,35 @@ def seconds_of(what: Callable[[], object], clock: Callable[[], float], repeats: 
         what()
         found.append(clock() - started)
     return found
+
+
+def figures(subject: str) -> Iterator[Figure]:
+    """What `python -m benchmarks` measures, at 10,000 plates and, of SQL alone, at 100,000."""
+    unit = unit_rows(np.random.default_rng(0).normal(size=(10_000, 1024)))
+    what, beside = "20 neighbours of each of 10,000 plates", "products and selection alone"
+    seconds = in_turn({what: lambda: nearest(unit, MOST_NEIGHBOURS), beside: lambda: floor(unit)})
+    yield Figure(subject, what, seconds[what], "s", beside, seconds[beside], goal=1.5)
+    yield from _asked(subject, unit, {query: 50 for query in QUERIES[:5]} | {query: 25 for query in QUERIES[5:]})
+    large = unit_rows(np.random.default_rng(0).normal(size=(100_000, 1024)).astype(np.float32))
+    yield from _asked(subject, large, {QUERIES[5]: 25, QUERIES[6]: None}, with_floor=True)
+
+
+def _asked(
+    subject: str, unit: np.ndarray, queries: Mapping[str, float | None], with_floor: bool = False
+) -> Iterator[Figure]:
+    """A figure for each query, beside one pass of NumPy over the vectors where that is asked for."""
+    narrow = unit.astype(np.float32)
+    with filled(unit) as connection:
+        for query, goal in queries.items():
+            ask: Callable[[], object] = lambda asked=query: connection.execute(asked).fetchall()  # noqa: E731 - a query of its own in each turn
+            name = f"{len(unit):,} plates: `{query}`"
+            passed = "one pass of NumPy over the vectors"
+            seconds = in_turn({name: ask} | ({passed: lambda: narrow @ narrow[41]} if with_floor else {}))
+            found = tuple(1000 * one for one in seconds[name])
+            if goal is not None:
+                yield Figure(subject, name, found, "ms", goal=goal)
+            else:
+                yield Figure(subject, name, found, "ms", passed, tuple(1000 * one for one in seconds[passed]), goal=2.0)
 
 
 def main() -> None:

@@ -1,0 +1,202 @@
+"""A measured figure beside its floor or a peer, and the table of many. What is measured is in the other modules."""
+
+import gc
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Literal
+
+ROUNDS = 5
+PACKAGES = ("atlas-plates", "dagster", "duckdb", "polars", "numpy", "torch", "torchvision", "transformers", "pillow")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table.
+
+    Attributes:
+        subject: the part of the table, such as "Groundwork".
+        name: what was measured.
+        measured: its value in each round, in `unit`; empty if it was not measured, which `why` explains.
+        unit: of `measured` and `floor`.
+        beside: the floor or the peer, measured in the same rounds; empty if the goal is one of `measured` itself.
+        floor: its values.
+        sense: on which side of the goal the ratio, or the value, should be.
+        goal: None without one.
+        why: why the goal is missed, or what a reader should know.
+    """
+
+    subject: str
+    name: str
+    measured: tuple[float, ...]
+    unit: str = "s"
+    beside: str = ""
+    floor: tuple[float, ...] = ()
+    sense: Literal["at most", "at least"] = "at most"
+    goal: float | None = None
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError unless each round of the floor belongs to one of what was measured."""
+        if self.floor and len(self.floor) != len(self.measured):
+            raise ValueError(f"{self.name}: {len(self.measured)} rounds beside {len(self.floor)} of {self.beside}")
+
+    @property
+    def compared(self) -> tuple[float, ...]:
+        """What is held against the goal, of each round: the ratio to the floor, or the value."""
+        if not self.floor:
+            return self.measured
+        return tuple(one / floor for one, floor in zip(self.measured, self.floor, strict=True))
+
+    @property
+    def is_met(self) -> bool | None:
+        """Whether the median meets the goal; None without a goal or a value."""
+        if self.goal is None or not self.measured:
+            return None
+        median = statistics.median(self.compared)
+        return median <= self.goal if self.sense == "at most" else median >= self.goal
+
+
+def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, tuple[float, ...]]:
+    """Wall seconds of each way in each round. A first round is not counted.
+
+    The ways run in turn, so that whatever else the machine does meets all of them.
+
+    Args:
+        ways: what is measured, by name.
+        rounds: how often.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            gc.collect()
+            started = time.perf_counter()
+            way()
+            if number:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: tuple(values) for name, values in seconds.items()}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and when figures were measured."""
+
+    processor: str
+    cores: int
+    memory_gib: int
+    system: str
+    python: str
+    packages: dict[str, str]
+    measured_at: str
+
+    @classmethod
+    def present(cls) -> "Machine":
+        """This machine, now."""
+        return cls(
+            processor=_processor(),
+            cores=len(os.sched_getaffinity(0)),
+            memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+            system=platform.platform(terse=True),
+            python=platform.python_version(),
+            packages={name: version(name) for name in PACKAGES},
+            measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+
+@dataclass(frozen=True)
+class Results:
+    """The figures of one release on one machine."""
+
+    machine: Machine
+    figures: tuple[Figure, ...] = field(default=())
+
+    def json(self) -> str:
+        """Everything, with the ratios and verdicts."""
+        figures = [{**asdict(one), "compared": one.compared, "is_met": one.is_met} for one in self.figures]
+        return json.dumps({"machine": asdict(self.machine), "figures": figures}, indent=1) + "\n"
+
+    @classmethod
+    def read(cls, text: str) -> "Results":
+        """Results as `json` writes them."""
+        stored: dict[str, Any] = json.loads(text)
+        names = Figure.__dataclass_fields__
+        figures = [{name: one[name] for name in names} for one in stored["figures"]]
+        return cls(
+            Machine(**stored["machine"]),
+            tuple(
+                Figure(**{**one, "measured": tuple(one["measured"]), "floor": tuple(one["floor"])}) for one in figures
+            ),
+        )
+
+    def markdown(self) -> str:
+        """A table for each subject, below a line about the machine."""
+        machine = self.machine
+        versions = ", ".join(f"{name} {number}" for name, number in machine.packages.items())
+        met = [one.is_met for one in self.figures]
+        lines = [
+            f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.system}, "
+            f"Python {machine.python}, {machine.measured_at}. {versions}.",
+            "",
+            f"{met.count(True)} goals met, {met.count(False)} missed, "
+            f"{sum(not one.measured for one in self.figures)} figures not measured. A ratio is that of each round: "
+            "minimum / median / maximum.",
+        ]
+        for subject in dict.fromkeys(one.subject for one in self.figures):
+            lines += ["", f"## {subject}", "", *table(one for one in self.figures if one.subject == subject)]
+        return "\n".join(lines) + "\n"
+
+
+def table(figures: Iterable[Figure]) -> list[str]:
+    """Lines of a Markdown table."""
+    rows = [(one.name, *_cells(one), _verdict(one)) for one in figures]
+    return [
+        "| figure | median | beside | its median | compared | goal | |",
+        "|---|---|---|---|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _cells(figure: Figure) -> tuple[str, str, str, str, str]:
+    if not figure.measured:
+        return ("not measured", figure.beside, "", "", _goal(figure))
+    floor = f"{_rounded(statistics.median(figure.floor))} {figure.unit}" if figure.floor else ""
+    sign = "x" if figure.floor else figure.unit
+    return (
+        f"{_rounded(statistics.median(figure.measured))} {figure.unit}",
+        figure.beside,
+        floor,
+        f"{_spread(figure.compared)} {sign}",
+        _goal(figure),
+    )
+
+
+def _goal(figure: Figure) -> str:
+    if figure.goal is None:
+        return ""
+    return f"{figure.sense} {figure.goal:g} {'x' if figure.beside else figure.unit}"
+
+
+def _verdict(figure: Figure) -> str:
+    word = {True: "met", False: "**missed**", None: ""}[figure.is_met]
+    return f"{word}{': ' if word and figure.why else ''}{figure.why}"
+
+
+def _spread(values: Sequence[float]) -> str:
+    return " / ".join(_rounded(value) for value in (min(values), statistics.median(values), max(values)))
+
+
+def _rounded(value: float) -> str:
+    """Three digits that count."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _processor() -> str:
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
