@@ -66,8 +66,16 @@ def _kept_and_changed(
 
 
 def _cosines_to_others(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and population standard deviation of each row's cosines to all other rows, without the [N, N] matrix."""
-    others = len(unit) - 1
+    """Mean and population standard deviation of each row's cosines to all other rows.
+
+    By the matrix [N, N] of cosines where it is the smaller one, or by [dim, dim]: of many dimensions, such as those of
+    colour, that one takes most of a small library's refresh.
+    """
+    count, dim = unit.shape
+    others = count - 1
+    if count < dim:
+        cosines = (unit @ unit.T)[~np.eye(count, dtype=bool)].reshape(count, others)
+        return cosines.mean(axis=1), cosines.std(axis=1)
     mean = (unit @ unit.sum(axis=0) - 1) / others
     squares = (np.einsum("nd,nd->n", unit @ (unit.T @ unit), unit) - 1) / others
     return mean, np.sqrt(np.maximum(0, squares - mean**2))

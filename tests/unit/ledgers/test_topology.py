@@ -264,3 +264,16 @@ class TestAdditions:
         rows = MadeSpaces(tmp_path, {"a": FORTY, "b": some}).build()["additions"]
         assert rows["plate_count"].unique().to_list() == [30]
         assert max(rows["changed_ratio"].drop_nulls().to_list()) < 0.5
+
+
+def test_the_cosines_to_all_others_do_not_depend_on_how_many_dimensions_are_empty(tmp_path: Path):
+    """With more dimensions than plates they are taken from another matrix."""
+    vectors = drawn_vectors(12, 8, seed=5)
+    padded = {plate_id: [*vector, *[0.0] * 56] for plate_id, vector in vectors.items()}
+    few = MadeSpaces(tmp_path / "few", {"one": vectors}).build("neighbours", "plate_spaces")["plate_spaces"]
+    many = MadeSpaces(tmp_path / "many", {"one": padded}).build("neighbours", "plate_spaces")["plate_spaces"]
+    unit = np.array([np.divide(vector, np.linalg.norm(vector)) for vector in vectors.values()])
+    others = [np.delete(row, number) for number, row in enumerate(unit @ unit.T)]
+    for name, expected in (("mean_cosine", np.mean(others, axis=1)), ("std_cosine", np.std(others, axis=1))):
+        assert few[name].to_list() == pytest.approx(expected)
+        assert many[name].to_list() == pytest.approx(expected)
