@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from atlas_resources.files.digests import sha256_of
 from atlas_resources.files.stated_digests import stated_digest_problem
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.benchmarks.build import changed_benchmarks
@@ -29,7 +28,8 @@ from atlas_resources.ledgers.topology.coordinates import expected_coordinates
 from atlas_resources.ledgers.topology.spaces import present_inputs
 from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.groundwork import MEASURE_VERSION, measured_files
+from atlas_resources.plates.groundwork import MEASURE_VERSION, MEASURED_NAMES
+from atlas_resources.plates.index.facts import read_digests, read_source_changes
 from atlas_resources.runs.faults import whole_plates
 from atlas_resources.tables.ledgers import (
     GROUNDWORK_FAILURES,
@@ -113,7 +113,8 @@ def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]
     for table, column in DIGEST_COLUMNS:
         known |= set(read_ledger(dataset, table).select("plate_id", column).drop_nulls().rows())
     plates = [dataset.plate(plate_id) for plate_id in plate_ids]
-    differing = known ^ {(plate.id, sha256_of(path)) for plate in plates for path in measured_files(plate)}
+    digests = read_digests(dataset.root, plates, MEASURED_NAMES)
+    differing = known ^ {(plate_id, sha256) for plate_id, found in digests.items() for sha256 in found.values()}
     if differing:
         # The reason is part of a run key: another digest requests another refresh.
         which = hashlib.sha256(repr(sorted(differing)).encode()).hexdigest()[:8]
@@ -121,7 +122,8 @@ def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]
     columns = ("plate_id", "measure_version", "measured_source_sha256", "is_current")
     # Whether the ledgers know what is withdrawn is found by `changed_withdrawals`.
     rows = read_ledger(dataset, PLATES).filter(pl.col("withdrawn_by").is_null()).select(columns)
-    present = {plate.id: plate.source_sha256() for plate in plates if plate.source_change() is None}
+    changes, identities = read_source_changes(dataset.root, plates), dataset.identities()
+    present = {plate_id: identities[plate_id].source_sha256 for plate_id, change in changes.items() if not change}
     aged = sorted(
         plate_id
         for plate_id, version, source_sha256, marked in rows.drop_nulls().iter_rows()

@@ -13,7 +13,6 @@ from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.refused_scans import read_refused_scans
 from atlas_resources.plates.rights.stated import rights_of
-from atlas_resources.runs.faults import whole_plates
 from atlas_resources.tables.intake import REFUSED_SCANS
 from atlas_resources.tables.ledgers import PLATES
 
@@ -47,8 +46,9 @@ def build_refused_scans(dataset: Dataset) -> pl.DataFrame:
 
 
 def changed_by_intake(dataset: Dataset) -> Iterator[str]:
-    """Why the ledgers are behind what registration wrote. Lists the folders of versions and reads no manifest."""
-    present = {(plate.id, plate.manifest_version()) for plate in whole_plates(dataset)}
+    """Why the ledgers are behind what registration wrote."""
+    identities = dataset.identities().items()
+    present = {(plate_id, one.manifest_version) for plate_id, one in identities if one.fault is None}
     known = set(read_ledger(dataset, PLATES).select("plate_id", "manifest_version").iter_rows())
     if corrected := {plate_id for plate_id, _ in known ^ present}:
         # The reason is part of a run key: another digest requests another refresh.

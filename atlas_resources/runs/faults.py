@@ -2,13 +2,15 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.facts import Identity
+from atlas_resources.plates.index.memory import memory_of
 from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import RUN_ID_PATTERN, Metrics, RunManifest
@@ -49,9 +51,46 @@ def own_fault(plate: Plate) -> SealedFault | None:
     return None
 
 
+def own_faults(dataset: Dataset, identities: Mapping[str, Identity]) -> dict[str, SealedFault]:
+    """The same of the plates that have such a fault, by id.
+
+    Args:
+        dataset: the dataset.
+        identities: of each plate.
+    """
+    return {
+        plate_id: SealedFault(plate_id, dataset.plate(plate_id).folder / path, problem, fix)
+        for plate_id, identity in identities.items()
+        if identity.fault
+        for path, problem, fix in [identity.fault]
+    }
+
+
 def whole_plates(dataset: Dataset) -> list[Plate]:
     """The registered plates whose identity can be read, in order of registration."""
-    return [plate for plate in dataset.plates() if own_fault(plate) is None]
+    return [dataset.plate(plate_id) for plate_id, one in dataset.identities().items() if one.fault is None]
+
+
+def list_all_runs(dataset: Dataset, plate_ids: Iterable[str]) -> dict[str, tuple[list[str], list[SealedFault]]]:
+    """What `list_runs` gives of each plate, by id. A folder that did not change is not listed again.
+
+    Args:
+        dataset: the dataset.
+        plate_ids: every registered plate.
+    """
+    plates = {plate_id: dataset.plate(plate_id) for plate_id in plate_ids}
+    faults: dict[str, list[SealedFault]] = {}
+
+    def read(plate_id: str) -> list[str] | None:
+        names, faults[plate_id] = list_runs(plates[plate_id])
+        return None if faults[plate_id] else names  # what is wrong is looked at each time
+
+    folders = {plate_id: [str(plate.runs_folder)] for plate_id, plate in plates.items()}
+    listed = memory_of(dataset.root).look_up("runs 1", folders, read)
+    return {
+        plate_id: (list_runs(plates[plate_id])[0] if names is None else names, faults.get(plate_id, []))
+        for plate_id, names in listed.items()
+    }
 
 
 def list_runs(plate: Plate) -> tuple[list[str], list[SealedFault]]:

@@ -1,96 +1,212 @@
-"""Ledgers of given vectors, colours and hashes, without plates or runs: what topology is built from."""
+"""Ledgers as Parquet files: where they are, reading and writing them whole, and the rows of sealed runs.
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+The rows of `ledger/runs` are gathered with the results, one file for each role in `ledger/runs_by_role/`.
+"""
+
+import io
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
 
-from atlas_resources.ledgers.builders import BUILDERS
-from atlas_resources.ledgers.parquet import write_ledger, write_runs_of
+from atlas_resources.files.durable import make_folder, sweep_leftovers, write_bytes_atomically
+from atlas_resources.files.locking import locked
+from atlas_resources.files.stated_digests import state_digest, stated_digest_problem
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.tables.ledgers import HISTOGRAMS, PLATES, TOPOLOGY
+from atlas_resources.plates.json_files import run_fix
+from atlas_resources.plates.plate import Plate
+from atlas_resources.runs.faults import RunKey, SealedFault, list_all_runs, try_read
+from atlas_resources.runs.sealed import read_manifest, read_output, result_file, result_path
+from atlas_resources.runs.sealing import parquet_bytes
+from atlas_resources.tables.ledgers import LEDGERS, RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
-from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
+from atlas_resources.tables.table import Table
 
-FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-Vectors = Mapping[str, Sequence[float]]
-"""The vector of each plate, by its id."""
+LOG = logging.getLogger(__name__)
 
-
-def plate_names(count: int) -> list[str]:
-    return [f"plate-{number:03d}" for number in range(1, count + 1)]
+FILES_AT_ONCE = 256  # read together: in half the time of reading each alone, in bounded memory
+KEY_COLUMNS = ("run_id", "plate_id")
 
 
-def drawn_vectors(count: int, dim: int, seed: int) -> dict[str, list[float]]:
-    rows = np.random.default_rng(seed).normal(size=(count, dim))
-    return dict(zip(plate_names(count), rows.tolist(), strict=True))
+def ledger_path(dataset: Dataset, table: Table) -> Path:
+    """The file of a ledger."""
+    return dataset.ledger_dir / f"{table.name}.parquet"
 
 
-class MadeSpaces:
-    """A dataset of ledgers only.
+def runs_path(dataset: Dataset, role: str) -> Path:
+    """The file of the runs of a role."""
+    return dataset.ledger_dir / "runs_by_role" / f"{INSTRUMENT_TABLES[role].name}.parquet"
+
+
+def has_present_columns(dataset: Dataset, table: Table) -> bool:
+    """Whether a ledger exists, can be read and has exactly the columns of its table."""
+    return _read(ledger_path(dataset, table), table, []) is not None
+
+
+def read_ledger(dataset: Dataset, table: Table, columns: Sequence[str] = ()) -> pl.DataFrame:
+    """A ledger's rows; no rows if it does not exist, has other columns than its table, or is no Parquet file.
+
+    A ledger that is no Parquet file is logged: it is derived, and the next refresh builds it again from the plates.
 
     Args:
-        root: where it is made.
-        spaces: the vectors of each instrument, in order of adding.
+        dataset: the dataset.
+        table: the ledger's table.
+        columns: the columns to read; all by default.
     """
+    names = list(columns) or table.schema.names()
+    rows = _read(ledger_path(dataset, table), table, names)
+    return table.schema.to_frame().select(names) if rows is None else rows
 
-    def __init__(self, root: Path, spaces: Mapping[str, Vectors]):
-        self.dataset = Dataset(root)
-        self.dataset.ensure()
-        self.registry = fake_registry(*(fake_spec(EMBEDDER).model_copy(update={"key": key}) for key in spaces))
-        self.write(spaces)
 
-    def write(self, spaces: Mapping[str, Vectors], seconds: float = 0.5) -> None:
-        """Replaces the vectors. A vector's run has its name from its numbers."""
-        rows: list[dict[str, Any]] = []
-        runs: list[dict[str, Any]] = []
-        for day, (key, vectors) in enumerate(spaces.items()):
-            for plate_id, vector in vectors.items():
-                run_id = f"run-of-{abs(hash(tuple(vector))):x}"
-                common = {"instrument": key, "plate_id": plate_id, "run_id": run_id, "is_current": True}
-                length = float(np.linalg.norm(vector))
-                rows.append({**common, "scope": "plate", "vector": list(vector), "l2_norm": length})
-                sealed_at = FIRST_DAY + timedelta(days=day)
-                runs.append({**common, "status": "complete", "sealed_at": sealed_at, "compute_seconds": seconds})
-        self.write_embeddings(rows)
-        write_runs_of(self.dataset, "embedding", self._runs(runs))
+def read_as_built(dataset: Dataset, table: Table) -> pl.DataFrame:
+    """A ledger's rows as `read_ledger` does; no rows if the file is not the one that was built."""
+    is_altered = stated_digest_problem(ledger_path(dataset, table)) is not None
+    return table.schema.to_frame() if is_altered else read_ledger(dataset, table)
 
-    def write_embeddings(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        table = INSTRUMENT_TABLES["embedding"]
-        write_ledger(self.dataset, table, table.frame(rows))
 
-    def _runs(self, runs: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-        from atlas_resources.tables.ledgers import RUNS
+def built_ledgers(dataset: Dataset) -> list[Path]:
+    """The files of every ledger, whether they exist or not."""
+    return [
+        *(ledger_path(dataset, table) for table in LEDGERS.values()),
+        *(runs_path(dataset, role) for role in INSTRUMENT_TABLES),
+    ]
 
-        return RUNS.frame(runs)
 
-    def write_colours(self, colours: Mapping[str, Sequence[int]]) -> None:
-        rows = [
-            {"plate_id": plate_id, "lab": list(lab), "file_sha256": f"{sum(lab):064x}", "is_current": True}
-            for plate_id, lab in colours.items()
-        ]
-        write_ledger(self.dataset, HISTOGRAMS, HISTOGRAMS.frame(rows))
+def read_runs_of(dataset: Dataset, role: str) -> pl.DataFrame:
+    """The runs of a role, as gathered with its results: rows of `ledger/runs`."""
+    rows = _read(runs_path(dataset, role), RUNS, RUNS.schema.names())
+    return RUNS.schema.to_frame() if rows is None else rows
 
-    def write_hashes(self, hashes: Mapping[str, str], sources: Mapping[str, str] | None = None) -> None:
-        """The perceptual hashes of each plate, all three alike, and the digest of its source."""
-        rows = [
-            {
-                "plate_id": plate_id,
-                "source_sha256": (sources or {}).get(plate_id, plate_id),
-                **dict.fromkeys(("ahash", "dhash", "phash"), one),
-                "is_current": True,
-            }
-            for plate_id, one in hashes.items()
-        ]
-        write_ledger(self.dataset, PLATES, PLATES.frame(rows))
 
-    def build(self, *names: str) -> dict[str, pl.DataFrame]:
-        """Builds ledgers of topology, all by default, in order. Returns their rows by name."""
-        return {
-            table.name: BUILDERS[table.name](self.dataset, self.registry, 3)
-            for table in TOPOLOGY
-            if not names or table.name in names
-        }
+def runs_in_ledger(dataset: Dataset, table: Table) -> set[RunKey]:
+    """The sealed runs that a ledger has rows of. Reads two of its columns."""
+    return _keys_in(ledger_path(dataset, table), table)
+
+
+def run_ids_gathered(dataset: Dataset, role: str) -> set[str]:
+    """The ids of the runs that were gathered with the results of a role. Reads one column."""
+    rows = _read(runs_path(dataset, role), RUNS, ["run_id"])
+    return set() if rows is None else set(rows["run_id"].unique())
+
+
+def _keys_in(path: Path, table: Table) -> set[RunKey]:
+    rows = _read(path, table, list(KEY_COLUMNS))
+    return set() if rows is None else runs_in(rows)
+
+
+def read_table(path: Path, table: Table) -> pl.DataFrame | None:
+    """The rows of a table's file; None if there is no file with the table's columns."""
+    return _read(path, table, table.schema.names())
+
+
+def _read(path: Path, table: Table, columns: list[str]) -> pl.DataFrame | None:
+    """Some columns of a table's file; None if there is no file with the table's columns.
+
+    The file is opened once: a ledger that is replaced meanwhile stays readable through the open file, whereas a reader
+    that opens its path twice reads the columns of one file by the footer of another.
+    """
+    try:
+        with path.open("rb") as file:
+            if pl.read_parquet_schema(file) != dict(table.schema):
+                return None
+            file.seek(0)
+            return pl.read_parquet(file, columns=columns)
+    except FileNotFoundError:
+        return None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        LOG.warning(f"{path} is no Parquet file and is built again: {error}")
+        return None
+
+
+def write_ledger(dataset: Dataset, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Replaces the ledger atomically. Returns the rows as written: in the table's columns and order."""
+    return write_table(dataset, ledger_path(dataset, table), table, rows)
+
+
+def write_table(
+    dataset: Dataset, path: Path, table: Table, rows: pl.DataFrame, metadata: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """Replaces a table's file and its digest. Returns the rows as written.
+
+    Args:
+        dataset: the dataset.
+        path: the file.
+        table: the table.
+        rows: its rows.
+        metadata: what the file states besides its version.
+    """
+    conformed = table.conform(rows)
+    sweep_leftovers(path.parent)
+    make_folder(dataset.locks_dir)
+    with locked(dataset.locks_dir / "ledgers"):  # two writers would leave the file of one and the digest of the other
+        write_bytes_atomically(path, parquet_bytes(conformed, metadata))
+        state_digest(path)
+    return conformed
+
+
+def sealed_runs(dataset: Dataset) -> set[RunKey]:
+    """Every sealed run folder on disk. Lists folders that changed since they were listed, and reads no file."""
+    listed = list_all_runs(dataset, dataset.plate_ids())
+    return {(run_id, plate_id) for plate_id, (run_ids, _) in listed.items() for run_id in run_ids}
+
+
+def runs_in(rows: pl.DataFrame) -> set[RunKey]:
+    """The sealed runs that rows come from."""
+    return set(rows.select(KEY_COLUMNS).unique().iter_rows())
+
+
+def complete_runs(dataset: Dataset, role: str) -> set[RunKey]:
+    """The complete runs of a role that were gathered with its results."""
+    return runs_in(read_runs_of(dataset, role).filter(status="complete"))
+
+
+def read_sealed_files(dataset: Dataset, role: str, keys: Iterable[RunKey]) -> tuple[pl.DataFrame, list[SealedFault]]:
+    """The rows that runs of a role sealed, without `is_current`, and the runs whose files are not those sealed.
+
+    A column that is younger than a file is null in it. Files are compared with their digests as they are read.
+    """
+    schema = INSTRUMENT_TABLES[role].sealed_schema
+    files, frames, faults = try_read(dataset, keys, _read_result), [schema.to_frame()], []
+    while some := list(islice(files, FILES_AT_ONCE)):
+        whole = [file for file in some if isinstance(file, _ResultFile)]
+        parsed = list(_parse(whole, schema)) if whole else []
+        frames += [one for one in parsed if isinstance(one, pl.DataFrame)]
+        faults += [one for one in (*some, *parsed) if isinstance(one, SealedFault)]
+    return pl.concat(frames), faults
+
+
+@dataclass(frozen=True)
+class _ResultFile:
+    """The Parquet file of a plate's sealed result, with the bytes that were sealed."""
+
+    plate: Plate
+    path: Path
+    content: bytes
+
+
+def _read_result(plate: Plate, run_id: str) -> _ResultFile:
+    manifest = read_manifest(plate, run_id)
+    content = read_output(plate, manifest, result_file(plate, manifest))
+    return _ResultFile(plate, result_path(plate, manifest), content)
+
+
+def _parse(files: Sequence[_ResultFile], schema: pl.Schema) -> Iterator[pl.DataFrame | SealedFault]:
+    """The rows of some files, read together. If that fails each is read alone, so that only the bad one is left out."""
+    try:
+        yield pl.read_parquet([io.BytesIO(file.content) for file in files], schema=schema, missing_columns="insert")
+    except pl.exceptions.PolarsError as error:
+        if len(files) > 1:
+            for file in files:
+                yield from _parse([file], schema)
+            return
+        (file,) = files
+        problem = f"has other columns than its table: {str(error).splitlines()[0]}"
+        yield SealedFault(file.plate.id, file.path, problem, run_fix(file.path.parent))
+
+
+def read_sealed_rows(dataset: Dataset, role: str) -> tuple[pl.DataFrame, list[SealedFault]]:
+    """The rows of a role's complete runs, as gathered, from the plates' own files, as `read_sealed_files` does."""
+    return read_sealed_files(dataset, role, complete_runs(dataset, role) & sealed_runs(dataset))

@@ -1,0 +1,128 @@
+"""Facts of plates' own files that decide what the ledgers have of them: identity, source and digests of files."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas_resources.files.digests import sha256_of
+from atlas_resources.plates.index.memory import memory_of
+from atlas_resources.plates.json_files import DatasetBroken
+from atlas_resources.plates.plate import Plate
+
+UNDATED = "~"
+"""Sorts after every time."""
+DECIDING = ("manifest.json", "source.sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a registered plate's manifest and registered digest state.
+
+    Attributes:
+        created_at: time of registration as `manifest.json` has it, ISO 8601; `UNDATED` if it cannot be read.
+        manifest_version: number of the present manifest.
+        manifest_sha256: of the present manifest's bytes.
+        source_sha256: of the source as registered; None if it cannot be read.
+        fault: path in the plate's folder, problem and fix, if the manifest or the digest cannot be read; else None.
+    """
+
+    created_at: str
+    manifest_version: int
+    manifest_sha256: str
+    source_sha256: str | None
+    fault: tuple[str, str, str] | None
+
+
+def read_identities(root: Path, plates: Iterable[Plate]) -> dict[str, Identity]:
+    """The identity of each of all plates that have a manifest, in order of registration (created_at, then id).
+
+    Costs three calls of `stat` a plate; reads only files that changed since they were last read.
+    """
+    by_id = {plate.id: plate for plate in plates}
+    files = {plate_id: _identity_files(plate) for plate_id, plate in by_id.items()}
+    found = memory_of(root).look_up("identity 1", files, lambda plate_id: _read_identity(by_id[plate_id]))
+    identities = {plate_id: _identity(value) for plate_id, value in found.items() if value}
+    return dict(sorted(identities.items(), key=lambda item: (item[1].created_at, item[0])))
+
+
+def _identity(value: Sequence) -> Identity:
+    *stated, fault = value
+    return Identity(*stated, fault and tuple(fault))
+
+
+def _identity_files(plate: Plate) -> list[str]:
+    folder = str(plate.folder)
+    files = [f"{folder}/manifest.json", f"{folder}/source.sha256", f"{folder}/manifests"]
+    return [*files, *map(str, plate.manifest_version_paths()[-1:])] if os.path.isdir(files[-1]) else files
+
+
+def _read_identity(plate: Plate) -> list | None:
+    if not plate.manifest_path.is_file():
+        return None
+    fault = source_sha256 = None
+    try:
+        plate.manifest()
+        source_sha256 = plate.source_sha256()
+    except DatasetBroken as error:
+        fault = [error.path.relative_to(plate.folder).as_posix(), error.problem, error.fix]
+    present = plate.manifest_version_paths()[-1:] or [plate.manifest_path]
+    return [_created_at(plate), plate.manifest_version(), sha256_of(present[0]), source_sha256, fault]
+
+
+def _created_at(plate: Plate) -> str:
+    try:
+        return str(json.loads(plate.manifest_path.read_bytes())["created_at"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return UNDATED
+
+
+def read_source_changes(root: Path, plates: Iterable[Plate]) -> dict[str, str]:
+    """How the source of each of all plates differs from the registered file, in one line; empty if it does not.
+
+    Of a plate whose manifest or digest cannot be read, the word `unknown`.
+    """
+    by_id = {plate.id: plate for plate in plates}
+    files = {
+        plate_id: [
+            f"{plate.folder}/manifest.json",
+            f"{plate.folder}/source.sha256",
+            *_entries(f"{plate.folder}/source"),
+        ]
+        for plate_id, plate in by_id.items()
+    }
+
+    def read(plate_id: str) -> str:
+        try:
+            return by_id[plate_id].source_change() or ""
+        except (OSError, ValueError, LookupError):
+            return "unknown"
+
+    return memory_of(root).look_up("source 1", files, read)
+
+
+def _entries(folder: str) -> list[str]:
+    """A folder and the files in it."""
+    try:
+        return [folder, *(f"{folder}/{name}" for name in sorted(os.listdir(folder)))]
+    except OSError:
+        return [folder]
+
+
+def read_digests(root: Path, plates: Iterable[Plate], names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The sha256 of some files of each of all plates, by path; without those that are missing.
+
+    Args:
+        root: the dataset's root.
+        plates: all plates that count.
+        names: paths of the files in a plate's folder.
+    """
+    folders = {plate.id: str(plate.folder) for plate in plates}
+    files = {plate_id: [f"{folder}/{name}" for name in names] for plate_id, folder in folders.items()}
+
+    def read(plate_id: str) -> dict[str, str]:
+        paths = {name: Path(folders[plate_id], name) for name in names}
+        return {name: sha256_of(path) for name, path in paths.items() if path.is_file()}
+
+    return memory_of(root).look_up(f"digests 1: {' '.join(names)}", files, read)
