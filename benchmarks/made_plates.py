@@ -37,6 +37,8 @@ from atlas_resources.tables.table import frame_of
 SIDE_PX = 32
 LABELS = 20
 """A probe seals as many scores of a plate."""
+FIRST = "plate-001"
+"""Id of the measured plate."""
 MEASURED = {INPUT_IMAGE_NAME: InputImage, HISTOGRAMS_NAME: ColorHistograms, COST_NAME: GroundworkCost}
 
 
@@ -88,15 +90,14 @@ class _Model:
 
 
 def _first_plate(dataset: Dataset) -> _Model:
-    """Registers and measures plate 0, which has a random picture."""
-    scan = dataset.staging_dir / "plate-000000.png"
-    scan.parent.mkdir(parents=True)
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)).save(scan)
-    (registered,) = register_scans(dataset, [scan])
-    if registered.plate_id is None:
-        raise RuntimeError(f"{scan}: {registered.reason}")
-    plate = dataset.plate(registered.plate_id)
-    measure_plate(plate, Stopwatch())
+    """Plate 0, which has a random picture; registers and measures it if the dataset is new."""
+    if not dataset.plate_ids():
+        scan = dataset.staging_dir / "plate-000000.png"
+        scan.parent.mkdir(parents=True)
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)).save(scan)
+        list(register_scans(dataset, [scan]))
+        measure_plate(dataset.plate(FIRST), Stopwatch())
+    plate = dataset.plate(FIRST)
     measured: dict[str, FileContract] = {
         name: read_json(plate.derived_path(name), contract) for name, contract in MEASURED.items()
     }
@@ -172,14 +173,14 @@ def _report(run: Run, plate_ids: list[str]) -> RunReport:
 
 
 class MadePlates:
-    """A library that grows by made plates."""
+    """A library that grows by made plates; one that is in the folder already grows on."""
 
     def __init__(self, folder: Path, registry: Registry, keys: Sequence[str]):
         self.dataset = Dataset(folder / "atlas")
         self.registry, self.keys = registry, keys
         with unflushed():
             self._model = _first_plate(self.dataset)
-        self.count = 0
+        self.count = len(self.dataset.plate_ids()) - 1
 
     def add(self, count: int) -> list[Plate]:
         """Adds plates, each with groundwork and a sealed run of every instrument. Returns them."""

@@ -37,8 +37,6 @@ from atlas_resources.withdrawals.in_force import plate_withdrawal
 
 Measured = TypeVar("Measured", bound=FileContract)
 MEASURED_FILE_NAMES = (INPUT_IMAGE_NAME, HISTOGRAMS_NAME, COST_NAME, FAILURE_NAME)
-DIGESTS = ("input_image_sha256", "groundwork_sha256", "file_sha256")
-"""Columns that have the digest of a measured file."""
 
 
 def build_plates(dataset: Dataset) -> pl.DataFrame:
@@ -64,20 +62,13 @@ def _grow(
 ) -> pl.DataFrame:
     """Grows a ledger whose rows follow from a plate's identity, its source, withdrawals and some measured files."""
 
-    def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
-        rows, unsettled = [], set()
-        for plate in map(dataset.plate, plate_ids):
-            made = list(rows_of(plate))
-            rows += made
-            if any(one[name] not in wanted_digests[plate.id] for one in made for name in DIGESTS if one.get(name)):
-                unsettled.add(plate.id)  # a file that was written since its digest was taken
-        return table.frame(rows), unsettled
+    def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+        return table.frame(row for plate_id in plate_ids for row in rows_of(dataset.plate(plate_id))), ()
 
     identities = {one: found for one, found in dataset.identities().items() if found.fault is None}
     plates = [dataset.plate(plate_id) for plate_id in identities]
     changes = read_source_changes(dataset.root, plates)
     digests = read_digests(dataset.root, plates, [f"derived/{name}" for name in names])
-    wanted_digests = {plate_id: set(found.values()) for plate_id, found in digests.items()}
     signatures = {}
     for plate in plates:
         one, withdrawal = identities[plate.id], _withdrawal(plate)

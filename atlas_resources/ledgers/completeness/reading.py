@@ -28,7 +28,10 @@ UNREADABLE = (OSError, ValueError, LookupError)
 
 
 def read_completeness(
-    dataset: Dataset, instruments: Iterable[Instrument], most_attempts: int = MOST_ATTEMPTS
+    dataset: Dataset,
+    instruments: Iterable[Instrument],
+    most_attempts: int = MOST_ATTEMPTS,
+    plate_ids: Iterable[str] | None = None,
 ) -> list[AssetStates]:
     """The states of the groundwork, then of each instrument after those of the ones it reads, over every plate.
 
@@ -39,13 +42,15 @@ def read_completeness(
         dataset: the dataset.
         instruments: the instruments.
         most_attempts: after as many failures, a plate is given up.
+        plate_ids: the plates; by default all, in order of registration.
 
     Raises:
         DatasetBroken: the log of withdrawals is not whole.
     """
     ordered = sorted(instruments, key=lambda instrument: instrument.depth)
     library = _Library(dataset)
-    plates = [_PlateFiles(plate, library) for plate in dataset.plates()]
+    asked = dataset.plates() if plate_ids is None else map(dataset.plate, plate_ids)
+    plates = [_PlateFiles(plate, library) for plate in asked]
     groundwork = tuple(
         withdrawn_state(files.plate.id, files.withdrawal)
         if files.withdrawal

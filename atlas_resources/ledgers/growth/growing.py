@@ -88,7 +88,8 @@ def grow(
     Args:
         dataset: the dataset.
         table: the ledger's table.
-        wanted: what its rows should be made of, for every plate.
+        wanted: what its rows should be made of, for every plate. It is read before this is called, so that what
+            changes while rows are made is noticed the next time.
         make: makes the rows of plates.
         path: the file; by default that of the table.
         is_kept: whether rows that the file has may be used.

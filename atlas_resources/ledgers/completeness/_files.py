@@ -1,0 +1,90 @@
+"""Which files decide the states of a plate, as one signature a plate: what was made from the same files is the same."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from atlas_resources.files.digests import sha256_of
+from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.growth.growing import MadeOf, signature
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.groundwork import MEASURE_VERSION, MEASURED_NAMES
+from atlas_resources.plates.index.facts import read_digests
+from atlas_resources.plates.index.memory import memory_of
+from atlas_resources.runs.faults import list_all_runs
+from atlas_resources.runs.sealed import MANIFEST_NAME
+from atlas_resources.withdrawals.in_force import read_withdrawn
+
+
+def read_wanted(dataset: Dataset, registry: Registry, most_attempts: int) -> tuple[MadeOf, frozenset[str]]:
+    """What the states follow from, and the plates of which not all of it could be read.
+
+    Costs a call of `stat` for each file that a state is read from; reads only files that changed.
+
+    Raises:
+        DatasetBroken: the log of withdrawals is not whole.
+    """
+    identities = dataset.identities()
+    listed = list_all_runs(dataset, identities)
+    plates = [dataset.plate(plate_id) for plate_id in identities]
+    measured = read_digests(dataset.root, plates, MEASURED_NAMES)
+    manifests = _manifest_digests(dataset, {plate_id: names for plate_id, (names, _) in listed.items()})
+    configs = _ConfigStatus(dataset)
+    signatures = {
+        plate_id: signature(
+            *(one.manifest_sha256, one.source_sha256, one.fault),
+            *sorted(measured[plate_id].items()),
+            manifests[plate_id],
+            *(configs[name] for name in listed[plate_id][0]),
+        )
+        for plate_id, one in identities.items()
+    }
+    unread = {plate_id for plate_id, (_, faults) in listed.items() if faults or manifests[plate_id] is None}
+    return MadeOf(_context(dataset, registry, most_attempts), signatures), frozenset(unread)
+
+
+def _context(dataset: Dataset, registry: Registry, most_attempts: int) -> str:
+    present = sorted(
+        (key, one.identity.fingerprint, one.depth, tuple(read.key for read in one.reads))
+        for key, one in registry.instruments.items()
+    )
+    entries = read_withdrawn(dataset.root).entries
+    return signature(present, sorted(registry.active), most_attempts, MEASURE_VERSION, entries)
+
+
+def _manifest_digests(dataset: Dataset, names: Mapping[str, Sequence[str]]) -> dict[str, str | None]:
+    """A digest over the manifests of each plate's runs; None if one of them cannot be read."""
+    folders = {plate_id: str(dataset.plates_dir / plate_id / "runs") for plate_id in names}
+    files = {
+        plate_id: [f"{folders[plate_id]}/{name}/{MANIFEST_NAME}" for name in run_ids]
+        for plate_id, run_ids in names.items()
+    }
+
+    def read(plate_id: str) -> str | None:
+        digest = hashlib.sha256()
+        try:
+            for name, path in zip(names[plate_id], files[plate_id], strict=True):
+                digest.update(f"{name} {sha256_of(Path(path))}\n".encode())
+        except OSError:
+            return None
+        return digest.hexdigest()
+
+    return memory_of(dataset.root).look_up("manifests 1", files, read)
+
+
+class _ConfigStatus(dict[str, str]):
+    """What `stat` reports of `reports/<run_id>/config.json`, by run id: what changed since a run is read from it."""
+
+    def __init__(self, dataset: Dataset):
+        super().__init__()
+        self._reports = dataset.reports_dir
+
+    def __missing__(self, run_id: str) -> str:
+        try:
+            stat = os.stat(self._reports / run_id / "config.json")
+            status = f"{run_id} {stat.st_size} {stat.st_mtime_ns}"
+        except OSError:
+            status = f"{run_id} -"
+        self[run_id] = status
+        return status
