@@ -26,7 +26,7 @@ from atlas_resources.ledgers import freshness
 from atlas_resources.ledgers.builders import BUILDERS
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.ledgers.left_out import find_left_out
-from atlas_resources.ledgers.parquet import ledger_path, write_ledger
+from atlas_resources.ledgers.parquet import write_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import TOPOLOGY
 from benchmarks.made_plates import MadePlates
@@ -57,8 +57,7 @@ def measure(dataset: Dataset) -> dict[str, float]:
     """Seconds of CPU of each step, in this process. Topology is not compared."""
     registry = read_registry()
     for table in TOPOLOGY:
-        if not ledger_path(dataset, table).is_file():
-            write_ledger(dataset, table, table.frame([]))
+        write_ledger(dataset, table, table.frame([]))
     seconds = {}
     with ExitStack() as stack:
         for name in ("present_inputs", "expected_coordinates"):
@@ -75,7 +74,7 @@ def measure(dataset: Dataset) -> dict[str, float]:
 def _measure_apart(dataset: Dataset) -> dict[str, float]:
     """The same in a new process, as a run or a command is."""
     command = [sys.executable, "-m", "benchmarks.growth", "--measure", str(dataset.root)]
-    done = subprocess.run(command, cwd=PROJECT_ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 
 
