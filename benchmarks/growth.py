@@ -101,9 +101,7 @@ def _print(found: dict[int, tuple[dict[str, float], dict[str, float]]]) -> None:
         sums = [sum(found[count][kind][name] for name in parts) for kind in (0, 1) for count in counts]
         print(f"{title:22}" + "".join(f"{seconds:24.3f}" for seconds in sums))
     least, most = (sum(found[count][1][name] for name in refresh) for count in (counts[0], counts[-1]))
-    print(
-        f"a refresh after one new plate: {largest / smallest:.1f} times as much at {counts[-1]:,} as at {counts[0]:,}"
-    )
+    print(f"a refresh after one new plate: {most / least:.1f} times as much at {counts[-1]:,} as at {counts[0]:,}")
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ def build_completeness(dataset: Dataset, registry: Registry, most_attempts: int 
     wanted, unread = read_wanted(dataset, registry, most_attempts)
 
     def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, frozenset[str]]:
-        return _present_rows(dataset, registry, most_attempts, plate_ids), unread
+        return _present_rows(dataset, registry, most_attempts, plate_ids), unread & set(plate_ids)
 
     return grow(dataset, COMPLETENESS, wanted, make)
 

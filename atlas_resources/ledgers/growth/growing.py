@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +26,12 @@ class MadeOf:
 
     Attributes:
         context: digest of what all plates have in common, such as the instruments.
-        signatures: digest of what decides the rows of each plate, by id; also of plates without rows.
+        signatures: digest of what decides the rows of each plate, by id; also of plates without rows. Empty for a plate
+            whose rows do not follow from its files alone.
     """
 
     context: str
-    signatures: Mapping[str, str]
+    signatures: dict[str, str]
 
     def as_json(self) -> str:
         """The text that `parse` reads."""
@@ -74,7 +75,8 @@ def stale_plates(made_of: MadeOf, wanted: MadeOf) -> list[str]:
     """The plates whose rows are not made of what is wanted, in the order of `wanted`."""
     if made_of.context != wanted.context:
         return list(wanted.signatures)
-    return [one for one, text in wanted.signatures.items() if made_of.signatures.get(one) != text]
+    held = made_of.signatures
+    return [one for one, text in wanted.signatures.items() if not text or held.get(one) != text]
 
 
 def grow(
@@ -109,6 +111,6 @@ def grow(
     replaced = pl.col(PLATE_ID.name).is_in(stale)
     made, unsettled = make(stale, old.filter(replaced)) if stale else (old.clear(), ())
     kept = old.filter(~replaced, ~pl.col(PLATE_ID.name).is_in(list(gone)))
-    signatures = {one: text for one, text in wanted.signatures.items() if one not in set(unsettled)}
+    signatures = wanted.signatures | dict.fromkeys(unsettled, "")
     stated = {MADE_OF_KEY: MadeOf(wanted.context, signatures).as_json()}
     return write_table(dataset, path, table, pl.concat([kept, table.conform(made)]), stated)
