@@ -1,13 +1,15 @@
 """Which files decide the states of a plate, as one signature a plate: what was made from the same files is the same."""
 
 import hashlib
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from atlas_resources.files.digests import sha256_of
-from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.growth.growing import MadeOf, signature
+from atlas_resources.instruments.instrument import Instrument
+from atlas_resources.ledgers.growth.growing import signature
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import MEASURE_VERSION, MEASURED_NAMES
 from atlas_resources.plates.index.facts import read_digests
@@ -17,13 +19,51 @@ from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.withdrawals.in_force import read_withdrawn
 
 
-def read_wanted(dataset: Dataset, registry: Registry, most_attempts: int) -> tuple[MadeOf, frozenset[str]]:
-    """What the states follow from, and the plates of which not all of it could be read.
+@dataclass(frozen=True)
+class Context:
+    """What the states of all plates have in common.
+
+    Attributes:
+        common: digest of the settings, the version of the groundwork and what is withdrawn.
+        instruments: digest of each instrument, by key.
+        active: the instruments that automation measures; None where that is not asked.
+    """
+
+    common: str
+    instruments: Mapping[str, str]
+    active: frozenset[str] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        instruments: Iterable[Instrument],
+        most_attempts: int,
+        active: frozenset[str] | None = None,
+    ) -> "Context":
+        """The present context. Raises DatasetBroken if the log of withdrawals is not whole."""
+        common = signature(most_attempts, MEASURE_VERSION, read_withdrawn(dataset.root).entries)
+        return cls(common, {one.key: _instrument(one) for one in instruments}, active)
+
+    def as_text(self) -> str:
+        """The text that `is_part_of` reads."""
+        parts = [self.common, dict(sorted(self.instruments.items())), sorted(self.active or ())]
+        return json.dumps(parts, separators=(",", ":"))
+
+    def is_part_of(self, text: str) -> bool:
+        """Whether states in the context of a text are those of this one, for the instruments of this one."""
+        common, instruments, _ = json.loads(text)
+        return common == self.common and self.instruments.items() <= instruments.items()
+
+
+def _instrument(one: Instrument) -> str:
+    return signature(one.identity.fingerprint, one.identity.weights_sha256, *map(_instrument, one.reads))
+
+
+def read_signatures(dataset: Dataset) -> tuple[dict[str, str], frozenset[str]]:
+    """What the states of each registered plate follow from, and the plates of which not all of it could be read.
 
     Costs a call of `stat` for each file that a state is read from; reads only files that changed.
-
-    Raises:
-        DatasetBroken: the log of withdrawals is not whole.
     """
     identities = dataset.identities()
     listed = list_all_runs(dataset, identities)
@@ -40,17 +80,9 @@ def read_wanted(dataset: Dataset, registry: Registry, most_attempts: int) -> tup
         )
         for plate_id, one in identities.items()
     }
-    unread = {plate_id for plate_id, (_, faults) in listed.items() if faults or manifests[plate_id] is None}
-    return MadeOf(_context(dataset, registry, most_attempts), signatures), frozenset(unread)
-
-
-def _context(dataset: Dataset, registry: Registry, most_attempts: int) -> str:
-    present = sorted(
-        (key, one.identity.fingerprint, one.depth, tuple(read.key for read in one.reads))
-        for key, one in registry.instruments.items()
+    return signatures, frozenset(
+        plate_id for plate_id, (_, faults) in listed.items() if faults or manifests[plate_id] is None
     )
-    entries = read_withdrawn(dataset.root).entries
-    return signature(present, sorted(registry.active), most_attempts, MEASURE_VERSION, entries)
 
 
 def _manifest_digests(dataset: Dataset, names: Mapping[str, Sequence[str]]) -> dict[str, str | None]:

@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.completeness._files import read_wanted
-from atlas_resources.ledgers.completeness.reading import read_completeness
+from atlas_resources.ledgers.completeness._files import Context, read_signatures
+from atlas_resources.ledgers.completeness.reading import read_states
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, AssetStates, PlateState
-from atlas_resources.ledgers.growth.growing import grow, read_made_of, stale_plates
+from atlas_resources.ledgers.growth.growing import MadeOf, grow, read_made_of, stale_plates
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.completeness import COMPLETENESS
@@ -21,7 +21,7 @@ def build_completeness(dataset: Dataset, registry: Registry, most_attempts: int 
 
     Reads the plates whose files changed.
     """
-    wanted, unread = read_wanted(dataset, registry, most_attempts)
+    wanted, unread = _wanted(dataset, registry, most_attempts)
 
     def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, frozenset[str]]:
         return _present_rows(dataset, registry, most_attempts, plate_ids), unread & set(plate_ids)
@@ -29,9 +29,16 @@ def build_completeness(dataset: Dataset, registry: Registry, most_attempts: int 
     return grow(dataset, COMPLETENESS, wanted, make)
 
 
+def _wanted(dataset: Dataset, registry: Registry, most_attempts: int) -> tuple[MadeOf, frozenset[str]]:
+    """What the rows follow from, and the plates of which not all of it could be read."""
+    context = Context.of(dataset, registry.instruments.values(), most_attempts, frozenset(registry.active))
+    signatures, unread = read_signatures(dataset)
+    return MadeOf(context.as_text(), signatures), unread
+
+
 def changed_completeness(dataset: Dataset, registry: Registry, most_attempts: int) -> Iterator[str]:
     """Why the ledger is behind the plates' own files, if it is."""
-    wanted, _ = read_wanted(dataset, registry, most_attempts)
+    wanted, _ = _wanted(dataset, registry, most_attempts)
     made_of = read_made_of(ledger_path(dataset, COMPLETENESS), COMPLETENESS)
     stale = stale_plates(made_of, wanted)
     differing = [*stale, *(made_of.signatures.keys() - wanted.signatures.keys())]
@@ -77,7 +84,7 @@ def _evidence(plate: PlateState) -> tuple[str | None, Any]:
 
 
 def _present_rows(dataset: Dataset, registry: Registry, most_attempts: int, plate_ids: Sequence[str]) -> pl.DataFrame:
-    found = read_completeness(dataset, registry.instruments.values(), most_attempts, plate_ids)
+    found = read_states(dataset, registry.instruments.values(), most_attempts, plate_ids)
     return COMPLETENESS.frame(
         row
         for states in found

@@ -48,8 +48,8 @@ def read_identities(root: Path, plates: Iterable[Plate]) -> dict[str, Identity]:
 
 
 def _identity(value: Sequence) -> Identity:
-    *stated, fault = value
-    return Identity(*stated, fault and tuple(fault))
+    created_at, version, manifest_sha256, source_sha256, fault = value
+    return Identity(created_at, version, manifest_sha256, source_sha256, fault and tuple(fault))
 
 
 def _identity_files(plate: Plate) -> list[str]:

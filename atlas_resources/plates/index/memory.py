@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +29,7 @@ Known = dict[str, tuple[str, Any]]
 
 
 class Memory:
-    """What is known of the files of one dataset. Threads may not share it.
+    """What is known of the files of one dataset. Threads may use it at the same time, one after another.
 
     A row counts only if its checksum holds, so that a damaged file costs reading again and nothing else. What cannot be
     written is not remembered: the dataset may be read-only.
@@ -37,10 +38,9 @@ class Memory:
     def __init__(self, root: Path):
         self._path = root / NAME
         self._facets: dict[str, Known] = {}
+        self._lock = threading.RLock()
 
-    def look_up(
-        self, facet: str, files: Mapping[str, Sequence[str]], read: Callable[[str], Any], *, is_all: bool = True
-    ) -> dict[str, Any]:
+    def look_up(self, facet: str, files: Mapping[str, Sequence[str]], read: Callable[[str], Any]) -> dict[str, Any]:
         """What `read` returns of each subject, or returned since one of its files last changed.
 
         A file that changed within a tick of the clock before it was read is read again the next time: a second change
@@ -48,36 +48,44 @@ class Memory:
 
         Args:
             facet: what is read, with the version of how it is read.
-            files: the paths that decide whether a subject changed, by subject. A path may be missing, or be a folder,
-                which changes when a name in it does.
+            files: the paths that decide whether a subject changed, by subject; what is known of others is forgotten. A
+                path may be missing, or be a folder, which changes when a name in it does.
             read: reads a subject. Returns what JSON can hold, or None, which is not remembered.
-            is_all: whether there are no other subjects, so that what is known of others can be forgotten.
 
         Raises:
             Exception: what `read` raises.
         """
-        known = self._facets.get(facet)
-        if known is None:
-            known = self._facets[facet] = _load(self._path, facet)
-        found: dict[str, Any] = {}
-        learnt: Known = {}
-        for subject, paths in files.items():
-            now_ns = time.time_ns()
-            status, changed_ns = _status(paths)
-            one = known.get(subject)
-            if one is not None and one[0] == status:
-                found[subject] = one[1]
-                continue
-            value = found[subject] = read(subject)
-            if value is not None and now_ns - changed_ns > TICK_NS:
-                learnt[subject] = status, value
-        gone = [subject for subject in known if subject not in files] if is_all else []
-        if learnt or gone:
-            for subject in gone:
-                del known[subject]
-            known.update(learnt)
-            _save(self._path, facet, learnt, gone)
-        return found
+        with self._lock:
+            known = self._facets.get(facet)
+            if known is None:
+                known = self._facets[facet] = _load(self._path, facet)
+            found, learnt = _read_changed(known, files, read)
+            gone = [subject for subject in known if subject not in files]
+            if learnt or gone:
+                for subject in gone:
+                    del known[subject]
+                known.update(learnt)
+                _save(self._path, facet, learnt, gone)
+            return found
+
+
+def _read_changed(
+    known: Known, files: Mapping[str, Sequence[str]], read: Callable[[str], Any]
+) -> tuple[dict[str, Any], Known]:
+    """What is known or read of each subject, and what of it can be remembered."""
+    found: dict[str, Any] = {}
+    learnt: Known = {}
+    for subject, paths in files.items():
+        now_ns = time.time_ns()
+        status, changed_ns = _status(paths)
+        one = known.get(subject)
+        if one is not None and one[0] == status:
+            found[subject] = one[1]
+            continue
+        value = found[subject] = read(subject)
+        if value is not None and now_ns - changed_ns > TICK_NS:
+            learnt[subject] = status, value
+    return found, learnt
 
 
 def _status(paths: Iterable[str]) -> tuple[str, int]:
