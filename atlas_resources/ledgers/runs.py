@@ -46,7 +46,8 @@ def build_results(dataset: Dataset, registry: Registry, role: str) -> pl.DataFra
     disk = _OnDisk.read(dataset)
     wanted = _wanted(dataset, registry, role, disk)
     is_kept = read_made_of(ledger_path(dataset, table), table) is not NOTHING
-    runs = _gather_runs(dataset, registry, role, disk, wanted, is_kept=is_kept)
+    runs, unsettled = _gather_runs(dataset, registry, role, disk, wanted, is_kept=is_kept)
+    wanted = MadeOf(wanted.context, wanted.signatures | dict.fromkeys(unsettled, ""))
 
     def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
         own = runs.filter(pl.col("plate_id").is_in(plate_ids))
@@ -54,7 +55,8 @@ def build_results(dataset: Dataset, registry: Registry, role: str) -> pl.DataFra
         known = _still_sealed(old, complete)
         new, faults = read_sealed_files(dataset, role, complete - runs_in(known))
         rows = pl.concat([known.drop(IS_CURRENT.name), new])
-        return _mark_current(rows, _keys_of(own.filter(IS_CURRENT.name))), {fault.plate_id for fault in faults}
+        marked = _mark_current(rows, _keys_of(own.filter(IS_CURRENT.name)))
+        return marked, {fault.plate_id for fault in faults}
 
     return grow(dataset, table, wanted, make)
 
@@ -98,8 +100,12 @@ def _gather_runs(
     wanted: MadeOf,
     *,
     is_kept: bool,
-) -> pl.DataFrame:
-    """The whole runs of a role: those known, and those on disk that were gathered with no role yet."""
+) -> tuple[pl.DataFrame, set[str]]:
+    """The whole runs of a role, and the plates with a run that is not whole, whose results are looked at again.
+
+    The runs are those known, and those on disk that were gathered with no role yet.
+    """
+    unsettled: set[str] = set()
 
     def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
         on_disk = {(run_id, plate_id) for plate_id in plate_ids for run_id in disk.run_ids[plate_id]}
@@ -112,9 +118,10 @@ def _gather_runs(
         new = RUNS.frame(_run_row(*one) for one in found if isinstance(one, tuple))
         rows = mark_withdrawn_runs(dataset, _count_attempts(pl.concat([known, new]).drop(IS_CURRENT.name)))
         marked = _mark_current(rows, _current_runs(registry, rows, disk.sources))
-        return marked, {one.plate_id for one in found if isinstance(one, SealedFault)}
+        unsettled.update(one.plate_id for one in found if isinstance(one, SealedFault))
+        return marked, unsettled
 
-    return grow(dataset, RUNS, wanted, make, path=runs_path(dataset, role), is_kept=is_kept)
+    return grow(dataset, RUNS, wanted, make, path=runs_path(dataset, role), is_kept=is_kept), unsettled
 
 
 def _read_run(plate: Plate, run_id: str, *, role: str) -> tuple[RunManifest, Metrics | None] | None:

@@ -27,7 +27,7 @@ class MadeOf:
     Attributes:
         context: digest of what all plates have in common, such as the instruments.
         signatures: digest of what decides the rows of each plate, by id; also of plates without rows. Empty for a plate
-            whose rows do not follow from its files alone.
+            whose rows do not follow from that alone: they are made each time.
     """
 
     context: str
