@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.instruments.instrument import Instrument
@@ -24,35 +25,29 @@ class Context:
     """What the states of all plates have in common.
 
     Attributes:
-        common: digest of the settings, the version of the groundwork and what is withdrawn.
+        common: digest of the version of the groundwork and of what is withdrawn.
         instruments: digest of each instrument, by key.
-        active: the instruments that automation measures; None where that is not asked.
     """
 
     common: str
     instruments: Mapping[str, str]
-    active: frozenset[str] | None = None
 
     @classmethod
-    def of(
-        cls,
-        dataset: Dataset,
-        instruments: Iterable[Instrument],
-        most_attempts: int,
-        active: frozenset[str] | None = None,
-    ) -> "Context":
+    def of(cls, dataset: Dataset, instruments: Iterable[Instrument]) -> "Context":
         """The present context. Raises DatasetBroken if the log of withdrawals is not whole."""
-        common = signature(most_attempts, MEASURE_VERSION, read_withdrawn(dataset.root).entries)
-        return cls(common, {one.key: _instrument(one) for one in instruments}, active)
+        common = signature(MEASURE_VERSION, read_withdrawn(dataset.root).entries)
+        return cls(common, {one.key: _instrument(one) for one in instruments})
 
-    def as_text(self) -> str:
-        """The text that `is_part_of` reads."""
-        parts = [self.common, dict(sorted(self.instruments.items())), sorted(self.active or ())]
-        return json.dumps(parts, separators=(",", ":"))
+    def as_text(self, *further: Any) -> str:
+        """The text that `is_part_of` reads, with what the rows of the ledger follow from besides."""
+        return json.dumps([self.common, dict(sorted(self.instruments.items())), *further], separators=(",", ":"))
 
     def is_part_of(self, text: str) -> bool:
-        """Whether states in the context of a text are those of this one, for the instruments of this one."""
-        common, instruments, _ = json.loads(text)
+        """Whether states in the context of a text are those of this one, for the instruments of this one.
+
+        How often a plate may fail is no part of it.
+        """
+        common, instruments, *_ = json.loads(text)
         return common == self.common and self.instruments.items() <= instruments.items()
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.ledgers.completeness._files import Context
-from atlas_resources.ledgers.completeness.states import GROUNDWORK, PlateState, Result
+from atlas_resources.ledgers.completeness.states import GROUNDWORK, PlateState, Result, state_of_attempts
 from atlas_resources.ledgers.growth.growing import NOTHING, read_made_of
 from atlas_resources.ledgers.parquet import ledger_path, read_table
 from atlas_resources.plates.dataset import Dataset
@@ -20,9 +20,8 @@ COLUMNS = ("plate_id", "instrument", "state", "reason", "attempts", "run_id", "s
 def known_states(
     dataset: Dataset,
     instruments: Sequence[Instrument],
-    context: Context,
+    most_attempts: int,
     signatures: Mapping[str, str],
-    sources: Mapping[str, str | None],
 ) -> dict[str, list[PlateState]]:
     """The states of the plates that are known, by id: with the groundwork, then with each instrument.
 
@@ -31,13 +30,12 @@ def known_states(
     Args:
         dataset: the dataset.
         instruments: the instruments.
-        context: what the states of all plates have in common.
+        most_attempts: after as many failures, a plate is given up.
         signatures: what the states of each plate follow from.
-        sources: the registered digest of each plate.
     """
     path = ledger_path(dataset, COMPLETENESS)
     made_of = read_made_of(path, COMPLETENESS)
-    if made_of is NOTHING or not context.is_part_of(made_of.context):
+    if made_of is NOTHING or not Context.of(dataset, instruments).is_part_of(made_of.context):
         return {}
     same = [one for one, text in signatures.items() if made_of.signatures.get(one) == text]
     rows = read_table(path, COMPLETENESS) if same else None
@@ -47,20 +45,22 @@ def known_states(
     names = [GROUNDWORK, *(one.key for one in instruments)]
     versions = {GROUNDWORK: MEASURE_VERSION, **{one.key: one.identity.fingerprint for one in instruments}}
     is_asked = pl.col("plate_id").is_in(same) & ~pl.col("plate_id").is_in(partly) & pl.col("instrument").is_in(names)
+    sources = {plate_id: one.source_sha256 for plate_id, one in dataset.identities().items()}
     found: dict[str, list[PlateState | None]] = {}
     place_of = {name: place for place, name in enumerate(names)}
     for row in rows.filter(is_asked).select(COLUMNS).iter_rows():
         plate_id, name = row[:2]
         states = found.setdefault(plate_id, [None] * len(names))
-        states[place_of[name]] = _state(row, versions[name], sources.get(plate_id))
+        states[place_of[name]] = _state(row, versions[name], sources.get(plate_id), most_attempts)
     return {plate_id: [one for one in states if one] for plate_id, states in found.items() if None not in states}
 
 
-def _state(row: tuple[Any, ...], version: str, source_sha256: str | None) -> PlateState:
+def _state(row: tuple[Any, ...], version: str, source_sha256: str | None, most_attempts: int) -> PlateState:
     """The state that the COLUMNS of a row were made of, if no earlier result is known."""
     plate_id, _, state, reason, attempts, run_id, since = row
     if state == "done" and source_sha256:
         return PlateState(plate_id, state, result=Result(version, source_sha256, run_id, since))
     if attempts:
+        state = state_of_attempts(attempts, most_attempts)
         return PlateState(plate_id, state, reason or "", attempts, failed_run_id=run_id, failed_at=since)
     return PlateState(plate_id, state, reason or "", is_broken=state == "refused")

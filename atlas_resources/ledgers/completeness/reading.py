@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from atlas_resources.instruments.instrument import Instrument, InstrumentIdentity
-from atlas_resources.ledgers.completeness._files import Context, read_signatures
+from atlas_resources.ledgers.completeness._files import read_signatures
 from atlas_resources.ledgers.completeness._groundwork import groundwork_state
 from atlas_resources.ledgers.completeness._known import known_states
 from atlas_resources.ledgers.completeness._runs import KnownRun, read_run
@@ -46,11 +46,9 @@ def read_completeness(
         DatasetBroken: the log of withdrawals is not whole.
     """
     ordered = sorted(instruments, key=lambda instrument: instrument.depth)
-    context = Context.of(dataset, ordered, most_attempts)
     signatures, unread = read_signatures(dataset)
-    sources = {plate_id: one.source_sha256 for plate_id, one in dataset.identities().items()}
     settled = {plate_id: text for plate_id, text in signatures.items() if plate_id not in unread}
-    known = known_states(dataset, ordered, context, settled, sources)
+    known = known_states(dataset, ordered, most_attempts, settled)
     others = [plate_id for plate_id in signatures if plate_id not in known]
     read = read_states(dataset, ordered, most_attempts, others)
     by_plate = dict(zip(others, zip(*(states.plates for states in read), strict=True), strict=True)) if others else {}

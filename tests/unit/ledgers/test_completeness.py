@@ -317,6 +317,12 @@ class TestLedger:
         monkeypatch.setattr(_runs, "_KNOWN", Unchanged())
         assert read_completeness(built, instruments) == expected
 
+    def test_they_are_told_by_the_settings_of_who_asks(self, built, registry):
+        instruments = registry.instruments.values()
+        found = read_completeness(built, instruments, 1)
+        assert found == read_states(built, instruments, 1, built.plate_ids())
+        assert found != read_completeness(built, instruments)
+
     def test_a_plate_that_changed_is_read_and_the_others_are_not(self, built, registry, monkeypatch):
         read = []
         own = _runs.read_manifest

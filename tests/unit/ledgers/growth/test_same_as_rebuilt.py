@@ -171,7 +171,7 @@ CALLS = st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 11))
 
 
 @pytest.mark.timeout(900)
-@settings(max_examples=6, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(CALLS, min_size=1, max_size=3), min_size=2, max_size=4))
 def test_grown_rows_are_those_of_a_rebuild(tmp_path_factory, rounds):
     with pytest.MonkeyPatch.context() as patch:
