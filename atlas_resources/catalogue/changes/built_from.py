@@ -4,18 +4,17 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from atlas_resources.catalogue._view import Macro, View
-from atlas_resources.files.contract import Contract, Sha256
-from atlas_resources.files.durable import write_bytes_atomically
+from atlas_resources.files.contract import Contract, FileContract, Sha256
+from atlas_resources.files.durable import write_json_atomically
 from atlas_resources.files.stated_digests import stated_digest, stated_digest_problem
 from atlas_resources.ledgers.growth.growing import NOTHING, read_made_of
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.json_files import DatasetBroken, read_json
 from atlas_resources.tables.ledgers import LEDGERS
 
-NAME = ".catalogue.json"
+NAME = ".catalogue.built_from"
 """In the dataset's root. Safe to delete."""
 
 
@@ -27,7 +26,7 @@ class LedgerState(Contract):
     """What `MadeOf.as_json` gives; empty for a ledger that does not state it."""
 
 
-class BuiltFrom(Contract):
+class BuiltFrom(FileContract):
     """What a catalogue was built from."""
 
     catalogue_sha256: Sha256
@@ -70,8 +69,8 @@ def read_ledger_states(dataset: Dataset) -> dict[str, LedgerState]:
 def read_built_from(dataset: Dataset) -> BuiltFrom | None:
     """What the present catalogue was built from; None if that is not known, or it was changed since."""
     try:
-        built = BuiltFrom.model_validate_json((dataset.root / NAME).read_bytes())
-    except (OSError, ValidationError):
+        built = read_json(dataset.root / NAME, BuiltFrom)
+    except DatasetBroken:
         return None
     path = dataset.catalogue_path
     is_same = stated_digest(path) == built.catalogue_sha256 and not stated_digest_problem(path)
@@ -80,4 +79,4 @@ def read_built_from(dataset: Dataset) -> BuiltFrom | None:
 
 def write_built_from(root: Path, built: BuiltFrom) -> None:
     """Replaces the file. A process that is killed before leaves one that does not fit, so that all is built anew."""
-    write_bytes_atomically(root / NAME, (built.model_dump_json() + "\n").encode())
+    write_json_atomically(root / NAME, built)

@@ -14,7 +14,7 @@ from typing import Any
 
 from atlas_resources.files.digests import TICK_NS
 
-NAME = ".known.sqlite"
+NAME = ".known.db"
 """In the dataset's root. Safe to delete."""
 BUSY_SECONDS = 10
 LONG_STATUS = 300

@@ -113,7 +113,7 @@ class Library:
         self.registry = self.registries[number % 2]
 
     def lose_the_memory(self, number: int) -> None:
-        for name in (".known.sqlite", ".catalogue.json")[number % 2 :]:
+        for name in (".known.db", ".catalogue.built_from")[number % 2 :]:
             (self.dataset.root / name).unlink(missing_ok=True)
 
     def build(self, dataset: Dataset) -> dict:
