@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import polars as pl
 from atlas_resources.ledgers.parquet import read_ledger, write_ledger
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.facts import Identity
 from atlas_resources.plates.refused_scans import read_refused_scans
 from atlas_resources.plates.rights.stated import rights_of
 from atlas_resources.tables.intake import REFUSED_SCANS
@@ -45,10 +46,14 @@ def build_refused_scans(dataset: Dataset) -> pl.DataFrame:
     return write_ledger(dataset, REFUSED_SCANS, REFUSED_SCANS.frame(rows))
 
 
-def changed_by_intake(dataset: Dataset) -> Iterator[str]:
-    """Why the ledgers are behind what registration wrote."""
-    identities = dataset.identities().items()
-    present = {(plate_id, one.manifest_version) for plate_id, one in identities if one.fault is None}
+def changed_by_intake(dataset: Dataset, identities: Mapping[str, Identity]) -> Iterator[str]:
+    """Why the ledgers are behind what registration wrote.
+
+    Args:
+        dataset: the dataset.
+        identities: of each registered plate.
+    """
+    present = {(plate_id, one.manifest_version) for plate_id, one in identities.items() if one.fault is None}
     known = set(read_ledger(dataset, PLATES).select("plate_id", "manifest_version").iter_rows())
     if corrected := {plate_id for plate_id, _ in known ^ present}:
         # The reason is part of a run key: another digest requests another refresh.

@@ -97,8 +97,9 @@ def _status(paths: Iterable[str]) -> tuple[str, int]:
         except OSError as error:
             texts.append(f"-{error.errno}")
             continue
-        texts.append(f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}")
-        newest_ns = max(newest_ns, stat.st_ctime_ns)
+        changed_ns = stat.st_ctime_ns
+        texts.append(f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {changed_ns}")
+        newest_ns = max(newest_ns, changed_ns)
     text = "|".join(texts)
     return text if len(text) <= LONG_STATUS else hashlib.sha256(text.encode()).hexdigest(), newest_ns
 
