@@ -66,11 +66,6 @@ def own_faults(dataset: Dataset, identities: Mapping[str, Identity]) -> dict[str
     }
 
 
-def whole_plates(dataset: Dataset) -> list[Plate]:
-    """The registered plates whose identity can be read, in order of registration."""
-    return [dataset.plate(plate_id) for plate_id, one in dataset.identities().items() if one.fault is None]
-
-
 def list_all_runs(dataset: Dataset, plate_ids: Iterable[str]) -> dict[str, tuple[list[str], list[SealedFault]]]:
     """What `list_runs` gives of each plate, by id. A folder that did not change is not listed again.
 
