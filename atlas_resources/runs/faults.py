@@ -41,18 +41,8 @@ class SealedFault:
         return f"{self.plate_id}: {self.path}: {self.problem}. Fix: {self.fix}"
 
 
-def own_fault(plate: Plate) -> SealedFault | None:
-    """What is wrong with the plate's own identity, its manifest or registered digest; None if both can be read."""
-    try:
-        plate.manifest()
-        plate.source_sha256()
-    except DatasetBroken as error:
-        return SealedFault(plate.id, error.path, error.problem, error.fix)
-    return None
-
-
 def own_faults(dataset: Dataset, identities: Mapping[str, Identity]) -> dict[str, SealedFault]:
-    """The same of the plates that have such a fault, by id.
+    """What is wrong with plates' own identities, their manifests or registered digests, by id; only plates with a fault.
 
     Args:
         dataset: the dataset.
