@@ -42,7 +42,7 @@ class SealedFault:
 
 
 def own_faults(dataset: Dataset, identities: Mapping[str, Identity]) -> dict[str, SealedFault]:
-    """What is wrong with plates' own identities, their manifests or registered digests, by id; only plates with a fault.
+    """What is wrong with the identity of plates, a manifest or registered digest, by id; only plates with a fault.
 
     Args:
         dataset: the dataset.

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -23,6 +24,7 @@ from atlas_resources.ledgers.parquet import write_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.index import memory
 from atlas_resources.plates.intake.registration import register_scans
+from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.plate import Plate
 from atlas_resources.tables.ledgers import TOPOLOGY
 from atlas_resources.withdrawals.in_force import read_withdrawn
@@ -71,7 +73,9 @@ class Library:
 
     def register(self, number: int) -> None:
         self.scans += 1
-        list(register_scans(self.dataset, [draw_scan(self.folder / f"late-{self.scans}.png", (number, self.scans, 9))]))
+        with suppress(DatasetBroken):  # nothing is registered next to a plate whose manifest is broken
+            scan = draw_scan(self.folder / f"late-{self.scans}.png", (number, self.scans, 9))
+            list(register_scans(self.dataset, [scan]))
 
     def delete_a_run(self, number: int) -> None:
         for folder in self.runs(number)[number % 3 : number % 3 + 1]:
