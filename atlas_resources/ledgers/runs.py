@@ -12,7 +12,7 @@ from functools import partial
 import polars as pl
 
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.growth.growing import NOTHING, MadeOf, grow, read_made_of, signature
+from atlas_resources.ledgers.growth.growing import NOTHING, MadeOf, combined, grow, read_made_of, signature
 from atlas_resources.ledgers.parquet import (
     ledger_path,
     read_runs_of,
@@ -89,7 +89,11 @@ def _wanted(dataset: Dataset, registry: Registry, role: str, disk: _OnDisk) -> M
 
 def build_runs(dataset: Dataset) -> pl.DataFrame:
     """`ledger/runs`: every sealed run that is whole, and what it cost, as gathered with the results of each role."""
-    return write_ledger(dataset, RUNS, pl.concat([read_runs_of(dataset, role) for role in INSTRUMENT_TABLES]))
+    wanted = combined([read_made_of(runs_path(dataset, role), RUNS) for role in INSTRUMENT_TABLES])
+    gathered = pl.concat([read_runs_of(dataset, role) for role in INSTRUMENT_TABLES])
+    if wanted is NOTHING:
+        return write_ledger(dataset, RUNS, gathered)
+    return grow(dataset, RUNS, wanted, lambda plate_ids, _: (gathered.filter(pl.col("plate_id").is_in(plate_ids)), ()))
 
 
 def _gather_runs(

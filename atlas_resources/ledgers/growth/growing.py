@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,8 +79,30 @@ def stale_plates(made_of: MadeOf, wanted: MadeOf) -> list[str]:
     return [one for one, text in wanted.signatures.items() if not text or held.get(one) != text]
 
 
+def combined(parts: Sequence[MadeOf], *facts: object) -> MadeOf:
+    """What rows are made of that follow from several ledgers, and from facts that all plates have in common.
+
+    Nothing, if one of the ledgers does not state what it is made of.
+    """
+    if any(part is NOTHING for part in parts):
+        return NOTHING
+    held = [part.signatures for part in parts]
+    signatures = {}
+    for plate_id in dict.fromkeys(plate_id for one in held for plate_id in one):
+        found = [one.get(plate_id, "none") for one in held]
+        signatures[plate_id] = signature(*found) if all(found) else ""
+    return MadeOf(signature(*(part.context for part in parts), *facts), signatures)
+
+
 def grow(
-    dataset: Dataset, table: Table, wanted: MadeOf, make: Make, *, path: Path | None = None, is_kept: bool = True
+    dataset: Dataset,
+    table: Table,
+    wanted: MadeOf,
+    make: Make,
+    *,
+    path: Path | None = None,
+    is_kept: bool = True,
+    common: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Brings a ledger up to date: makes the rows of plates that changed, and drops those of plates that are gone.
 
@@ -95,6 +117,7 @@ def grow(
         make: makes the rows of plates.
         path: the file; by default that of the table.
         is_kept: whether rows that the file has may be used.
+        common: the rows of no plate, which follow from the context.
 
     Returns:
         All rows of the ledger, in the table's columns and order.
@@ -113,4 +136,5 @@ def grow(
     kept = old.filter(~replaced, ~pl.col(PLATE_ID.name).is_in(list(gone)))
     signatures = wanted.signatures | dict.fromkeys(unsettled, "")
     stated = {MADE_OF_KEY: MadeOf(wanted.context, signatures).as_json()}
-    return write_table(dataset, path, table, pl.concat([kept, table.conform(made)]), stated)
+    parts = [kept, table.conform(made), *([] if common is None else [table.conform(common)])]
+    return write_table(dataset, path, table, pl.concat(parts), stated)
