@@ -9,7 +9,7 @@ from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.ledgers.completeness._files import Context
 from atlas_resources.ledgers.completeness.states import GROUNDWORK, PlateState, Result, state_of_attempts
 from atlas_resources.ledgers.growth.growing import NOTHING, read_made_of
-from atlas_resources.ledgers.parquet import ledger_path, read_table
+from atlas_resources.ledgers.parquet import ledger_path, read_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import MEASURE_VERSION
 from atlas_resources.tables.completeness import COMPLETENESS
@@ -38,17 +38,20 @@ def known_states(
     if made_of is NOTHING or not Context.of(dataset, instruments).is_part_of(made_of.context):
         return {}
     same = [one for one, text in signatures.items() if made_of.signatures.get(one) == text]
-    rows = read_table(path, COMPLETENESS) if same else None
-    if rows is None:
+    if not same:
         return {}
-    partly = rows.filter(pl.col("what_changed").is_not_null())["plate_id"].unique()
+    rows = read_ledger(dataset, COMPLETENESS, (*COLUMNS, "what_changed"))
     names = [GROUNDWORK, *(one.key for one in instruments)]
     versions = {GROUNDWORK: MEASURE_VERSION, **{one.key: one.identity.fingerprint for one in instruments}}
-    is_asked = pl.col("plate_id").is_in(same) & ~pl.col("plate_id").is_in(partly) & pl.col("instrument").is_in(names)
+    rows = rows.filter(pl.col("instrument").is_in(names))
+    partly = rows.filter(pl.col("what_changed").is_not_null())["plate_id"].unique()
+    rows = rows.join(pl.DataFrame({"plate_id": same}), on="plate_id", how="semi").filter(
+        ~pl.col("plate_id").is_in(partly.implode())
+    )
     sources = {plate_id: one.source_sha256 for plate_id, one in dataset.identities().items()}
     found: dict[str, list[PlateState | None]] = {}
     place_of = {name: place for place, name in enumerate(names)}
-    for row in rows.filter(is_asked).select(COLUMNS).iter_rows():
+    for row in rows.select(COLUMNS).iter_rows():
         plate_id, name = row[:2]
         states = found.setdefault(plate_id, [None] * len(names))
         states[place_of[name]] = _state(row, versions[name], sources.get(plate_id), most_attempts)

@@ -55,7 +55,11 @@ def _identity(value: Sequence) -> Identity:
 def _identity_files(plate: Plate) -> list[str]:
     folder = str(plate.folder)
     files = [f"{folder}/manifest.json", f"{folder}/source.sha256", f"{folder}/manifests"]
-    return [*files, *map(str, plate.manifest_version_paths()[-1:])] if os.path.isdir(files[-1]) else files
+    try:
+        names = os.listdir(files[-1])
+    except OSError:
+        return files
+    return [*files, *(f"{files[-1]}/{name}" for name in sorted(names))]
 
 
 def _read_identity(plate: Plate) -> list | None:
