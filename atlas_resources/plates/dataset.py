@@ -104,7 +104,7 @@ class Dataset:
         if not self.plates_dir.is_dir():
             return {}
         ids = [name for name in os.listdir(self.plates_dir) if re.fullmatch(PLATE_ID_PATTERN, name)]
-        return read_identities(self.root, map(self.plate, ids))
+        return read_identities(self.root, self.plates_dir, ids, self.plate)
 
     def plate_ids(self) -> list[str]:
         """Ids of the registered plates, in the order of `plates`."""

@@ -63,17 +63,17 @@ def list_all_runs(dataset: Dataset, plate_ids: Iterable[str]) -> dict[str, tuple
         dataset: the dataset.
         plate_ids: every registered plate.
     """
-    plates = {plate_id: dataset.plate(plate_id) for plate_id in plate_ids}
     faults: dict[str, list[SealedFault]] = {}
 
     def read(plate_id: str) -> list[str] | None:
-        names, faults[plate_id] = list_runs(plates[plate_id])
+        names, faults[plate_id] = list_runs(dataset.plate(plate_id))
         return None if faults[plate_id] else names  # what is wrong is looked at each time
 
-    folders = {plate_id: [str(plate.runs_folder)] for plate_id, plate in plates.items()}
+    plates_dir = str(dataset.plates_dir)
+    folders = {plate_id: [f"{plates_dir}/{plate_id}/runs"] for plate_id in plate_ids}
     listed = memory_of(dataset.root).look_up("runs 1", folders, read)
     return {
-        plate_id: (list_runs(plates[plate_id])[0] if names is None else names, faults.get(plate_id, []))
+        plate_id: (list_runs(dataset.plate(plate_id))[0] if names is None else names, faults.get(plate_id, []))
         for plate_id, names in listed.items()
     }
 

@@ -55,8 +55,23 @@ def _instrument(one: Instrument) -> str:
     return signature(one.identity.fingerprint, one.identity.weights_sha256, *map(_instrument, one.reads))
 
 
-def read_signatures(dataset: Dataset) -> tuple[dict[str, str], frozenset[str]]:
-    """What the states of each registered plate follow from, and the plates of which not all of it could be read.
+@dataclass(frozen=True)
+class Signatures:
+    """What the states of plates follow from.
+
+    Attributes:
+        of_plates: a digest for each registered plate, by id, in order of registration.
+        unread: the plates of which not all of it could be read.
+        sources: the registered digest of each plate; None if it cannot be read.
+    """
+
+    of_plates: dict[str, str]
+    unread: frozenset[str]
+    sources: Mapping[str, str | None]
+
+
+def read_signatures(dataset: Dataset) -> Signatures:
+    """What the states of each registered plate follow from.
 
     Costs a call of `stat` for each file that a state is read from; reads only files that changed.
     """
@@ -75,9 +90,9 @@ def read_signatures(dataset: Dataset) -> tuple[dict[str, str], frozenset[str]]:
         )
         for plate_id, one in identities.items()
     }
-    return signatures, frozenset(
-        plate_id for plate_id, (_, faults) in listed.items() if faults or manifests[plate_id] is None
-    )
+    unread = (plate_id for plate_id, (_, faults) in listed.items() if faults or manifests[plate_id] is None)
+    sources = {plate_id: one.source_sha256 for plate_id, one in identities.items()}
+    return Signatures(signatures, frozenset(unread), sources)
 
 
 def _manifest_digests(dataset: Dataset, names: Mapping[str, Sequence[str]]) -> dict[str, str | None]:

@@ -1,12 +1,12 @@
 """The states that `ledger/completeness` has of plates whose files did not change since its rows were made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 
 from atlas_resources.instruments.instrument import Instrument
-from atlas_resources.ledgers.completeness._files import Context
+from atlas_resources.ledgers.completeness._files import Context, Signatures
 from atlas_resources.ledgers.completeness.states import GROUNDWORK, PlateState, Result, state_of_attempts
 from atlas_resources.ledgers.growth.growing import NOTHING, read_made_of
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger
@@ -21,7 +21,7 @@ def known_states(
     dataset: Dataset,
     instruments: Sequence[Instrument],
     most_attempts: int,
-    signatures: Mapping[str, str],
+    signatures: Signatures,
 ) -> dict[str, list[PlateState]]:
     """The states of the plates that are known, by id: with the groundwork, then with each instrument.
 
@@ -31,13 +31,14 @@ def known_states(
         dataset: the dataset.
         instruments: the instruments.
         most_attempts: after as many failures, a plate is given up.
-        signatures: what the states of each plate follow from.
+        signatures: what the states of plates follow from.
     """
     path = ledger_path(dataset, COMPLETENESS)
     made_of = read_made_of(path, COMPLETENESS)
     if made_of is NOTHING or not Context.of(dataset, instruments).is_part_of(made_of.context):
         return {}
-    same = [one for one, text in signatures.items() if made_of.signatures.get(one) == text]
+    held = made_of.signatures
+    same = [one for one, text in signatures.of_plates.items() if one not in signatures.unread and held.get(one) == text]
     if not same:
         return {}
     rows = read_ledger(dataset, COMPLETENESS, (*COLUMNS, "what_changed"))
@@ -48,13 +49,12 @@ def known_states(
     rows = rows.join(pl.DataFrame({"plate_id": same}), on="plate_id", how="semi").filter(
         ~pl.col("plate_id").is_in(partly.implode())
     )
-    sources = {plate_id: one.source_sha256 for plate_id, one in dataset.identities().items()}
     found: dict[str, list[PlateState | None]] = {}
     place_of = {name: place for place, name in enumerate(names)}
     for row in rows.select(COLUMNS).iter_rows():
         plate_id, name = row[:2]
         states = found.setdefault(plate_id, [None] * len(names))
-        states[place_of[name]] = _state(row, versions[name], sources.get(plate_id), most_attempts)
+        states[place_of[name]] = _state(row, versions[name], signatures.sources.get(plate_id), most_attempts)
     return {plate_id: [one for one in states if one] for plate_id, states in found.items() if None not in states}
 
 

@@ -32,8 +32,8 @@ def build_completeness(dataset: Dataset, registry: Registry, most_attempts: int 
 def _wanted(dataset: Dataset, registry: Registry, most_attempts: int) -> tuple[MadeOf, frozenset[str]]:
     """What the rows follow from, and the plates of which not all of it could be read."""
     context = Context.of(dataset, registry.instruments.values()).as_text(most_attempts, sorted(registry.active))
-    signatures, unread = read_signatures(dataset)
-    return MadeOf(context, signatures), unread
+    found = read_signatures(dataset)
+    return MadeOf(context, found.of_plates), found.unread
 
 
 def changed_completeness(dataset: Dataset, registry: Registry, most_attempts: int) -> Iterator[str]:

@@ -46,13 +46,12 @@ def read_completeness(
         DatasetBroken: the log of withdrawals is not whole.
     """
     ordered = sorted(instruments, key=lambda instrument: instrument.depth)
-    signatures, unread = read_signatures(dataset)
-    settled = {plate_id: text for plate_id, text in signatures.items() if plate_id not in unread}
-    known = known_states(dataset, ordered, most_attempts, settled)
-    others = [plate_id for plate_id in signatures if plate_id not in known]
+    signatures = read_signatures(dataset)
+    known = known_states(dataset, ordered, most_attempts, signatures)
+    others = [plate_id for plate_id in signatures.of_plates if plate_id not in known]
     read = read_states(dataset, ordered, most_attempts, others)
     by_plate = dict(zip(others, zip(*(states.plates for states in read), strict=True), strict=True)) if others else {}
-    states = [by_plate[plate_id] if plate_id in by_plate else known[plate_id] for plate_id in signatures]
+    states = [by_plate[plate_id] if plate_id in by_plate else known[plate_id] for plate_id in signatures.of_plates]
     columns = zip(*states, strict=True) if states else [()] * (len(ordered) + 1)
     return [AssetStates(one, tuple(column)) for one, column in zip([None, *ordered], columns, strict=True)]
 

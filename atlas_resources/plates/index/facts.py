@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,14 +35,21 @@ class Identity:
     fault: tuple[str, str, str] | None
 
 
-def read_identities(root: Path, plates: Iterable[Plate]) -> dict[str, Identity]:
-    """The identity of each of all plates that have a manifest, in order of registration (created_at, then id).
+def read_identities(
+    root: Path, plates_folder: Path, plate_ids: Iterable[str], plate_of: Callable[[str], Plate]
+) -> dict[str, Identity]:
+    """The identity of each plate that has a manifest, in order of registration (created_at, then id).
 
-    Costs three calls of `stat` a plate; reads only files that changed since they were last read.
+    Costs four calls of `stat` a plate; reads only files that changed since they were last read.
+
+    Args:
+        root: the dataset's root.
+        plates_folder: the folder of plates.
+        plate_ids: every id that may be a plate's.
+        plate_of: the plate of an id. Called for those that are read.
     """
-    by_id = {plate.id: plate for plate in plates}
-    files = {plate_id: _identity_files(plate) for plate_id, plate in by_id.items()}
-    found = memory_of(root).look_up("identity 1", files, lambda plate_id: _read_identity(by_id[plate_id]))
+    files = {plate_id: _identity_files(f"{plates_folder}/{plate_id}") for plate_id in plate_ids}
+    found = memory_of(root).look_up("identity 1", files, lambda plate_id: _read_identity(plate_of(plate_id)))
     identities = {plate_id: _identity(value) for plate_id, value in found.items() if value}
     return dict(sorted(identities.items(), key=lambda item: (item[1].created_at, item[0])))
 
@@ -52,14 +59,9 @@ def _identity(value: Sequence) -> Identity:
     return Identity(created_at, version, manifest_sha256, source_sha256, fault and tuple(fault))
 
 
-def _identity_files(plate: Plate) -> list[str]:
-    folder = str(plate.folder)
+def _identity_files(folder: str) -> list[str]:
     files = [f"{folder}/manifest.json", f"{folder}/source.sha256", f"{folder}/manifests"]
-    try:
-        names = os.listdir(files[-1])
-    except OSError:
-        return files
-    return [*files, *(f"{files[-1]}/{name}" for name in sorted(names))]
+    return [*files, *_entries(files[-1])] if os.path.exists(files[-1]) else files
 
 
 def _read_identity(plate: Plate) -> list | None:
