@@ -124,7 +124,7 @@ def _changed_groundwork(dataset: Dataset, identities: Mapping[str, Identity]) ->
     columns = ("plate_id", "measure_version", "measured_source_sha256", "is_current")
     # Whether the ledgers know what is withdrawn is found by `changed_withdrawals`.
     rows = read_ledger(dataset, PLATES).filter(pl.col("withdrawn_by").is_null()).select(columns)
-    changes = read_source_changes(dataset.root, plates)
+    changes = read_source_changes(dataset.root, plates, identities)
     present = {plate_id: identities[plate_id].source_sha256 for plate_id, change in changes.items() if not change}
     aged = sorted(
         plate_id

@@ -33,7 +33,7 @@ from atlas_resources.runs.sealed import withdrawn_of
 from atlas_resources.tables.groundwork import GROUNDWORK_FAILURES, HISTOGRAMS
 from atlas_resources.tables.ledgers import PLATES
 from atlas_resources.tables.table import Table
-from atlas_resources.withdrawals.in_force import plate_withdrawal
+from atlas_resources.withdrawals.in_force import plate_withdrawal, read_withdrawn
 
 Measured = TypeVar("Measured", bound=FileContract)
 MEASURED_FILE_NAMES = (INPUT_IMAGE_NAME, HISTOGRAMS_NAME, COST_NAME, FAILURE_NAME)
@@ -67,11 +67,11 @@ def _grow(
 
     identities = {one: found for one, found in dataset.identities().items() if found.fault is None}
     plates = [dataset.plate(plate_id) for plate_id in identities]
-    changes = read_source_changes(dataset.root, plates)
+    changes = read_source_changes(dataset.root, plates, identities)
     digests = read_digests(dataset.root, plates, [f"derived/{name}" for name in names])
-    signatures = {}
+    withdrawn, signatures = read_withdrawn(dataset.root), {}
     for plate in plates:
-        one, withdrawal = identities[plate.id], _withdrawal(plate)
+        one, withdrawal = identities[plate.id], plate_withdrawal(plate, withdrawn)
         number = withdrawal and withdrawal.number
         facts = (one.manifest_sha256, one.source_sha256, changes[plate.id], number, *sorted(digests[plate.id].items()))
         signatures[plate.id] = signature(*facts)

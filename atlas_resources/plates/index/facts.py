@@ -2,18 +2,17 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.plates.index.memory import memory_of
 from atlas_resources.plates.json_files import DatasetBroken
-from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.plate import Plate, PlateUnknown
 
 UNDATED = "~"
 """Sorts after every time."""
-DECIDING = ("manifest.json", "source.sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +22,9 @@ class Identity:
     Attributes:
         created_at: time of registration as `manifest.json` has it, ISO 8601; `UNDATED` if it cannot be read.
         manifest_version: number of the present manifest.
-        manifest_sha256: of the present manifest's bytes.
+        manifest_sha256: of the present manifest's bytes; empty if they cannot be read.
         source_sha256: of the source as registered; None if it cannot be read.
+        source_image: name of the source; empty if it cannot be read.
         fault: path in the plate's folder, problem and fix, if the manifest or the digest cannot be read; else None.
     """
 
@@ -32,6 +32,7 @@ class Identity:
     manifest_version: int
     manifest_sha256: str
     source_sha256: str | None
+    source_image: str
     fault: tuple[str, str, str] | None
 
 
@@ -49,14 +50,14 @@ def read_identities(
         plate_of: the plate of an id. Called for those that are read.
     """
     files = {plate_id: _identity_files(f"{plates_folder}/{plate_id}") for plate_id in plate_ids}
-    found = memory_of(root).look_up("identity 1", files, lambda plate_id: _read_identity(plate_of(plate_id)))
+    found = memory_of(root).look_up("identity 2", files, lambda plate_id: _read_identity(plate_of(plate_id)))
     identities = {plate_id: _identity(value) for plate_id, value in found.items() if value}
     return dict(sorted(identities.items(), key=lambda item: (item[1].created_at, item[0])))
 
 
 def _identity(value: Sequence) -> Identity:
-    created_at, version, manifest_sha256, source_sha256, fault = value
-    return Identity(created_at, version, manifest_sha256, source_sha256, fault and tuple(fault))
+    created_at, version, manifest_sha256, source_sha256, source_image, fault = value
+    return Identity(created_at, version, manifest_sha256, source_sha256, source_image, fault and tuple(fault))
 
 
 def _identity_files(folder: str) -> list[str]:
@@ -67,14 +68,24 @@ def _identity_files(folder: str) -> list[str]:
 def _read_identity(plate: Plate) -> list | None:
     if not plate.manifest_path.is_file():
         return None
-    fault = source_sha256 = None
+    fault, source_sha256, source_image = None, None, ""
     try:
-        plate.manifest()
+        source_image = plate.manifest().source_image
         source_sha256 = plate.source_sha256()
     except DatasetBroken as error:
         fault = [error.path.relative_to(plate.folder).as_posix(), error.problem, error.fix]
+    except PlateUnknown:  # it was removed just now
+        return None
+    return [_created_at(plate), plate.manifest_version(), _manifest_sha256(plate), source_sha256, source_image, fault]
+
+
+def _manifest_sha256(plate: Plate) -> str:
+    """Of the present manifest; empty if it cannot be read, which is a fault of its own."""
     present = plate.manifest_version_paths()[-1:] or [plate.manifest_path]
-    return [_created_at(plate), plate.manifest_version(), sha256_of(present[0]), source_sha256, fault]
+    try:
+        return sha256_of(present[0])
+    except OSError:
+        return ""
 
 
 def _created_at(plate: Plate) -> str:
@@ -84,10 +95,15 @@ def _created_at(plate: Plate) -> str:
         return UNDATED
 
 
-def read_source_changes(root: Path, plates: Iterable[Plate]) -> dict[str, str]:
+def read_source_changes(root: Path, plates: Iterable[Plate], identities: Mapping[str, Identity]) -> dict[str, str]:
     """How the source of each of all plates differs from the registered file, in one line; empty if it does not.
 
     Of a plate whose manifest or digest cannot be read, the word `unknown`.
+
+    Args:
+        root: the dataset's root.
+        plates: all plates that count.
+        identities: of each of them.
     """
     by_id = {plate.id: plate for plate in plates}
     files = {
@@ -105,7 +121,7 @@ def read_source_changes(root: Path, plates: Iterable[Plate]) -> dict[str, str]:
         except (OSError, ValueError, LookupError):
             return "unknown"
 
-    return memory_of(root).look_up("source 1", files, read)
+    return memory_of(root).look_up("source 2", files, read)
 
 
 def _entries(folder: str) -> list[str]:
