@@ -80,10 +80,14 @@ def _read_identity(plate: Plate) -> list | None:
 
 
 def _manifest_sha256(plate: Plate) -> str:
-    """Of the present manifest; empty if it cannot be read, which is a fault of its own."""
     present = plate.manifest_version_paths()[-1:] or [plate.manifest_path]
+    return _sha256(present[0])
+
+
+def _sha256(path: Path) -> str:
+    """Of a file; empty if it cannot be read, which whoever reads it reports."""
     try:
-        return sha256_of(present[0])
+        return sha256_of(path)
     except OSError:
         return ""
 
@@ -135,6 +139,8 @@ def _entries(folder: str) -> list[str]:
 def read_digests(root: Path, plates: Iterable[Plate], names: Sequence[str]) -> dict[str, dict[str, str]]:
     """The sha256 of some files of each of all plates, by path; without those that are missing.
 
+    Of a file that cannot be read it is empty.
+
     Args:
         root: the dataset's root.
         plates: all plates that count.
@@ -145,6 +151,6 @@ def read_digests(root: Path, plates: Iterable[Plate], names: Sequence[str]) -> d
 
     def read(plate_id: str) -> dict[str, str]:
         paths = {name: Path(folders[plate_id], name) for name in names}
-        return {name: sha256_of(path) for name, path in paths.items() if path.is_file()}
+        return {name: _sha256(path) for name, path in paths.items() if path.is_file()}
 
     return memory_of(root).look_up(f"digests 1: {' '.join(names)}", files, read)
