@@ -89,12 +89,14 @@ def _chunks(
 
 def _made_for(standing: Standing, lists: Lists, undone: Undone) -> list[str]:
     """The waiting plates of an asset for which a run makes all that is not done of what the asset reads."""
+    made_of = {key: frozenset(lists.get(key, ())) for key in standing.upstream}
     made = dict.fromkeys(plate_id for key in standing.upstream for plate_id in lists.get(key, ()))
+    waiting = standing.waiting if made else frozenset[str]()
     return [
         plate_id
         for plate_id in made
-        if plate_id in standing.waiting
-        and all(plate_id in lists.get(key, ()) or plate_id not in undone.get(key, ()) for key in standing.upstream)
+        if plate_id in waiting
+        and all(plate_id in made_of[key] or plate_id not in undone.get(key, ()) for key in standing.upstream)
     ]
 
 
@@ -111,7 +113,7 @@ def _with_a_plate_in_common(lists: Lists, standings: Mapping[dg.AssetKey, Standi
         part: Lists = {}
         for key in [key for key, plate_ids in lists.items() if first in plate_ids]:
             # Of what it waits for it keeps what this part makes: the other parts are other runs.
-            waiting, made = standings[key].waiting, _made_for(standings[key], part, undone)
+            waiting, made = standings[key].waiting, frozenset(_made_for(standings[key], part, undone))
             plate_ids = tuple(one for one in lists.pop(key) if one not in waiting or one in made)
             if first in plate_ids:
                 part[key] = plate_ids

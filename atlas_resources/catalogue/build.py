@@ -2,12 +2,22 @@
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atlas_resources.catalogue import detections
 from atlas_resources.catalogue._view import View, create, create_macro, identifier, literal, meanings
+from atlas_resources.catalogue.changes.built_from import (
+    BuiltFrom,
+    LedgerState,
+    definition_sha256,
+    read_built_from,
+    read_ledger_states,
+    write_built_from,
+)
+from atlas_resources.catalogue.changes.replacing import replace_changed
 from atlas_resources.catalogue.commercial import commercial_views
 from atlas_resources.catalogue.macros import colours, lineage, neighbours, texts, topology
 from atlas_resources.catalogue.macros.as_of import AS_OF
@@ -23,7 +33,7 @@ from atlas_resources.catalogue.texts.candidates import STAGE_CANDIDATES
 from atlas_resources.catalogue.texts.titles import TITLE_CONFLICTS
 from atlas_resources.catalogue.views import HISTOGRAM_BINS, REGIONS, instrument_views
 from atlas_resources.files.durable import sweep_leftovers, sync_folder
-from atlas_resources.files.stated_digests import state_digest
+from atlas_resources.files.stated_digests import state_digest, stated_digest
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.plates.dataset import Dataset
@@ -35,6 +45,8 @@ if TYPE_CHECKING:
 STORAGE_VERSION = "v1.2.0"
 """Version of DuckDB's storage format that the file is written in: DuckDB 1.2 and later open it. The SQL of views and
 macros must be in the dialect of that version too."""
+MOST_GROWTH = 2
+"""The catalogue is built whole again once it is as many times as large as when it last was."""
 MACROS = (
     DID_YOU_MEAN,
     *neighbours.MACROS,
@@ -68,7 +80,7 @@ def _fill(connection: "duckdb.DuckDBPyConnection", tables: Iterable[View], index
     connection.execute("BEGIN")  # a commit per comment would take longer than the comments
     for table in (*tables, CURRENT_GRAPHS):
         create(connection, table, "TABLE")
-    for view in (index, *views_of(registry), TAGGED_CLUSTERS):
+    for view in _views(registry, index):
         create(connection, view)
     for macro in MACROS:
         create_macro(connection, macro)
@@ -76,8 +88,30 @@ def _fill(connection: "duckdb.DuckDBPyConnection", tables: Iterable[View], index
     connection.execute("CHECKPOINT")
 
 
+def _views(registry: Registry, index: View) -> Iterator[View]:
+    yield from (index, *views_of(registry), TAGGED_CLUSTERS)
+
+
+def _replace(
+    connection: "duckdb.DuckDBPyConnection",
+    dataset: Dataset,
+    before: Mapping[str, LedgerState],
+    now: Mapping[str, LedgerState],
+) -> None:
+    """Replaces the rows that changed in a copy of the present catalogue."""
+    connection.execute("BEGIN")
+    replace_changed(connection, dataset, before, now)
+    connection.execute(f"DROP TABLE {identifier(CURRENT_GRAPHS.name)}")
+    create(connection, CURRENT_GRAPHS, "TABLE")
+    connection.execute("COMMIT")
+    connection.execute("CHECKPOINT")
+
+
 def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     """Builds the catalogue from the ledgers: documented tables, views and macros.
+
+    Copies the present catalogue and replaces the rows of what changed. It is built whole if there is none, if anything
+    but rows differs, or once rows that were replaced have doubled its size.
 
     The new file replaces the old one whole, once it was opened and every view in it was bound. An open connection
     keeps the file it opened. What somebody wrote into the old file is lost, its write-ahead log too.
@@ -95,11 +129,22 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     path = dataset.catalogue_path
     sweep_leftovers(path.parent)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    index, now = plate_index(index_columns(dataset)), read_ledger_states(dataset)
+    version = f"{duckdb.__version__} {STORAGE_VERSION}"
+    definition = definition_sha256(version, (*_tables(dataset), CURRENT_GRAPHS), _views(registry, index), MACROS)
+    built = read_built_from(dataset)
+    if built and (built.definition_sha256 != definition or path.stat().st_size > MOST_GROWTH * built.whole_size_bytes):
+        built = None
     try:
+        if built:
+            shutil.copyfile(path, partial)
         with duckdb.connect() as connection:
             connection.execute(f"ATTACH {literal(str(partial))} AS atlas (STORAGE_VERSION {literal(STORAGE_VERSION)})")
             connection.execute("USE atlas")
-            _fill(connection, _tables(dataset), plate_index(index_columns(dataset)), registry)
+            if built:
+                _replace(connection, dataset, built.ledgers, now)
+            else:
+                _fill(connection, _tables(dataset), index, registry)
         _require_readable(partial)
         _write_ahead_log(path).unlink(missing_ok=True)  # of the old file: DuckDB would apply it to the new one
         os.replace(partial, path)
@@ -109,7 +154,18 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     _write_ahead_log(path).unlink(missing_ok=True)  # of a session that wrote to the old file until now
     sync_folder(path.parent)
     state_digest(path)
+    _remember(dataset, built, definition, now)
     return path
+
+
+def _remember(dataset: Dataset, before: BuiltFrom | None, definition: str, now: Mapping[str, LedgerState]) -> None:
+    """Keeps what the catalogue was built from, for the next build."""
+    whole = before.whole_size_bytes if before else dataset.catalogue_path.stat().st_size
+    if digest := stated_digest(dataset.catalogue_path):
+        known = BuiltFrom(
+            catalogue_sha256=digest, definition_sha256=definition, whole_size_bytes=whole, ledgers=dict(now)
+        )
+        write_built_from(dataset.root, known)
 
 
 def empty_catalogue(registry: Registry) -> "duckdb.DuckDBPyConnection":

@@ -1,12 +1,11 @@
 """Whether the ledgers are behind the plates' own files, and why."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 import polars as pl
 
-from atlas_resources.files.digests import sha256_of
 from atlas_resources.files.stated_digests import stated_digest_problem
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.benchmarks.build import changed_benchmarks
@@ -20,7 +19,6 @@ from atlas_resources.ledgers.parquet import (
     read_ledger,
     runs_in,
     runs_in_ledger,
-    sealed_runs,
 )
 from atlas_resources.ledgers.reproductions.build import changed_reproductions
 from atlas_resources.ledgers.segment_sets import current_segmentations
@@ -31,8 +29,9 @@ from atlas_resources.ledgers.topology.neighbours import additions_inputs, plate_
 from atlas_resources.ledgers.topology.spaces import joint_inputs, present_inputs
 from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.groundwork import MEASURE_VERSION, measured_files
-from atlas_resources.runs.faults import whole_plates
+from atlas_resources.plates.groundwork import MEASURE_VERSION, MEASURED_NAMES
+from atlas_resources.plates.index.facts import Identity, read_digests, read_source_changes
+from atlas_resources.runs.faults import list_all_runs
 from atlas_resources.tables.ledgers import (
     GROUNDWORK_FAILURES,
     HISTOGRAMS,
@@ -76,17 +75,20 @@ def _reasons_behind(dataset: Dataset, registry: Registry, most_attempts: int) ->
         yield f"with other columns, of an earlier version, or unreadable: {', '.join(outdated)}"
     if altered := [path.name for path in built if stated_digest_problem(path)]:
         yield f"changed since they were built: {', '.join(altered)}"
-    on_disk, known = sealed_runs(dataset), runs_in_ledger(dataset, RUNS)
+    identities = dataset.identities()
+    listed = list_all_runs(dataset, identities)
+    on_disk = {(run_id, plate_id) for plate_id, (run_ids, _) in listed.items() for run_id in run_ids}
+    known = runs_in_ledger(dataset, RUNS)
     if known - on_disk or is_any_whole(dataset, on_disk - known):
         changed = on_disk ^ known
         yield f"{len(changed)} sealed runs were added or removed; the newest is {max(changed)[0]}"
-    plate_ids = [plate.id for plate in whole_plates(dataset)]
+    plate_ids = [plate_id for plate_id, one in identities.items() if one.fault is None]
     if set(read_ledger(dataset, PLATES)["plate_id"]) != set(plate_ids):
         yield f"plates were added or removed; there are now {len(plate_ids)}"
     yield from changed_withdrawals(dataset)
     yield from changed_tags(dataset)
-    yield from changed_by_intake(dataset)
-    yield from _changed_groundwork(dataset, plate_ids)
+    yield from changed_by_intake(dataset, identities)
+    yield from _changed_groundwork(dataset, {plate_id: identities[plate_id] for plate_id in plate_ids})
     yield from changed_snapshots(dataset)
     yield from changed_reproductions(dataset)
     yield from changed_benchmarks(dataset)
@@ -122,12 +124,13 @@ def _changed_topology(dataset: Dataset, registry: Registry) -> Iterator[str]:
         yield f"coordinates are behind the vectors, or the method, of {', '.join(sorted(differing))}"
 
 
-def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]:
+def _changed_groundwork(dataset: Dataset, identities: Mapping[str, Identity]) -> Iterator[str]:
     known = set()
     for table, column in DIGEST_COLUMNS:
         known |= set(read_ledger(dataset, table).select("plate_id", column).drop_nulls().rows())
-    plates = [dataset.plate(plate_id) for plate_id in plate_ids]
-    differing = known ^ {(plate.id, sha256_of(path)) for plate in plates for path in measured_files(plate)}
+    plates = [dataset.plate(plate_id) for plate_id in identities]
+    digests = read_digests(dataset.root, plates, MEASURED_NAMES)
+    differing = known ^ {(plate_id, sha256) for plate_id, found in digests.items() for sha256 in found.values()}
     if differing:
         # The reason is part of a run key: another digest requests another refresh.
         which = hashlib.sha256(repr(sorted(differing)).encode()).hexdigest()[:8]
@@ -135,7 +138,8 @@ def _changed_groundwork(dataset: Dataset, plate_ids: list[str]) -> Iterator[str]
     columns = ("plate_id", "measure_version", "measured_source_sha256", "is_current")
     # Whether the ledgers know what is withdrawn is found by `changed_withdrawals`.
     rows = read_ledger(dataset, PLATES).filter(pl.col("withdrawn_by").is_null()).select(columns)
-    present = {plate.id: plate.source_sha256() for plate in plates if plate.source_change() is None}
+    changes = read_source_changes(dataset.root, plates, identities)
+    present = {plate_id: identities[plate_id].source_sha256 for plate_id, change in changes.items() if not change}
     aged = sorted(
         plate_id
         for plate_id, version, source_sha256, marked in rows.drop_nulls().iter_rows()

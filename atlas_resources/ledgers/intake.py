@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import polars as pl
 from atlas_resources.ledgers.parquet import read_ledger, write_ledger
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.facts import Identity
 from atlas_resources.plates.refused_scans import read_refused_scans
 from atlas_resources.plates.rights.stated import rights_of
-from atlas_resources.runs.faults import whole_plates
 from atlas_resources.tables.intake import REFUSED_SCANS
 from atlas_resources.tables.ledgers import PLATES
 
@@ -46,9 +46,14 @@ def build_refused_scans(dataset: Dataset) -> pl.DataFrame:
     return write_ledger(dataset, REFUSED_SCANS, REFUSED_SCANS.frame(rows))
 
 
-def changed_by_intake(dataset: Dataset) -> Iterator[str]:
-    """Why the ledgers are behind what registration wrote. Lists the folders of versions and reads no manifest."""
-    present = {(plate.id, plate.manifest_version()) for plate in whole_plates(dataset)}
+def changed_by_intake(dataset: Dataset, identities: Mapping[str, Identity]) -> Iterator[str]:
+    """Why the ledgers are behind what registration wrote.
+
+    Args:
+        dataset: the dataset.
+        identities: of each registered plate.
+    """
+    present = {(plate_id, one.manifest_version) for plate_id, one in identities.items() if one.fault is None}
     known = set(read_ledger(dataset, PLATES).select("plate_id", "manifest_version").iter_rows())
     if corrected := {plate_id for plate_id, _ in known ^ present}:
         # The reason is part of a run key: another digest requests another refresh.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from atlas_resources.ledgers.parquet import complete_runs, read_sealed_files, runs_in_ledger
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.runs.faults import RunKey, SealedFault, list_runs, own_fault, require_whole, try_read
+from atlas_resources.runs.faults import RunKey, SealedFault, list_all_runs, own_faults, require_whole, try_read
 from atlas_resources.tables.ledgers import RUNS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
@@ -16,11 +16,11 @@ def find_left_out(dataset: Dataset) -> list[SealedFault]:
     """
     faults: list[SealedFault] = []
     on_disk: set[RunKey] = set()
-    for plate in dataset.plates():
-        run_ids, strays = list_runs(plate)
-        on_disk |= {(run_id, plate.id) for run_id in run_ids}
-        own = own_fault(plate)
-        faults += [*([own] if own else []), *strays]
+    identities = dataset.identities()
+    own = own_faults(dataset, identities)
+    for plate_id, (run_ids, strays) in list_all_runs(dataset, identities).items():
+        on_disk |= {(run_id, plate_id) for run_id in run_ids}
+        faults += [*([own[plate_id]] if plate_id in own else []), *strays]
     faults += _faults(try_read(dataset, on_disk - runs_in_ledger(dataset, RUNS), require_whole))
     for role, table in INSTRUMENT_TABLES.items():
         without_rows = complete_runs(dataset, role) & on_disk - runs_in_ledger(dataset, table)

@@ -5,7 +5,7 @@ The rows of `ledger/runs` are gathered with the results, one file for each role 
 
 import io
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from atlas_resources.files.stated_digests import state_digest, stated_digest_pro
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import run_fix
 from atlas_resources.plates.plate import Plate
-from atlas_resources.runs.faults import RunKey, SealedFault, list_runs, try_read
+from atlas_resources.runs.faults import RunKey, SealedFault, list_all_runs, try_read
 from atlas_resources.runs.sealed import read_manifest, read_output, result_file, result_path
 from atlas_resources.runs.sealing import parquet_bytes
 from atlas_resources.tables.ledgers import LEDGERS, RUNS
@@ -82,7 +82,8 @@ def ledger_path(dataset: Dataset, table: Table) -> Path:
     return dataset.ledger_dir / f"{table.name}.parquet"
 
 
-def _runs_path(dataset: Dataset, role: str) -> Path:
+def runs_path(dataset: Dataset, role: str) -> Path:
+    """The file of the runs of a role."""
     return dataset.ledger_dir / "runs_by_role" / f"{INSTRUMENT_TABLES[role].name}.parquet"
 
 
@@ -114,23 +115,17 @@ def read_as_built(dataset: Dataset, table: Table) -> pl.DataFrame:
     return table.schema.to_frame() if is_altered else read_ledger(dataset, table)
 
 
-def read_runs_as_built(dataset: Dataset, role: str) -> pl.DataFrame:
-    """The runs of a role as `read_runs_of` does; no rows if the file is not the one that was built."""
-    is_altered = stated_digest_problem(_runs_path(dataset, role)) is not None
-    return RUNS.schema.to_frame() if is_altered else read_runs_of(dataset, role)
-
-
 def built_ledgers(dataset: Dataset) -> list[Path]:
     """The files of every ledger, whether they exist or not."""
     return [
         *(ledger_path(dataset, table) for table in LEDGERS.values()),
-        *(_runs_path(dataset, role) for role in INSTRUMENT_TABLES),
+        *(runs_path(dataset, role) for role in INSTRUMENT_TABLES),
     ]
 
 
 def read_runs_of(dataset: Dataset, role: str) -> pl.DataFrame:
     """The runs of a role, as gathered with its results: rows of `ledger/runs`."""
-    rows = _read(_runs_path(dataset, role), RUNS, RUNS.schema.names())
+    rows = _read(runs_path(dataset, role), RUNS, RUNS.schema.names())
     return RUNS.schema.to_frame() if rows is None else rows
 
 
@@ -140,14 +135,20 @@ def runs_in_ledger(dataset: Dataset, table: Table) -> set[RunKey]:
     return _keys_in(ledger_path(dataset, table), table)
 
 
-def runs_gathered(dataset: Dataset, role: str) -> set[RunKey]:
-    """The runs of a role that were gathered with its results. Reads two columns."""
-    return _keys_in(_runs_path(dataset, role), RUNS)
+def run_ids_gathered(dataset: Dataset, role: str) -> set[str]:
+    """The ids of the runs that were gathered with the results of a role. Reads one column."""
+    rows = _read(runs_path(dataset, role), RUNS, ["run_id"])
+    return set() if rows is None else set(rows["run_id"].unique())
 
 
 def _keys_in(path: Path, table: Table) -> set[RunKey]:
     rows = _read(path, table, list(KEY_COLUMNS))
     return set() if rows is None else runs_in(rows)
+
+
+def read_table(path: Path, table: Table) -> pl.DataFrame | None:
+    """The rows of a table's file; None if there is no file with the table's columns."""
+    return _read(path, table, table.schema.names())
 
 
 def _read(path: Path, table: Table, columns: list[str]) -> pl.DataFrame | None:
@@ -171,27 +172,37 @@ def _read(path: Path, table: Table, columns: list[str]) -> pl.DataFrame | None:
 
 def write_ledger(dataset: Dataset, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     """Replaces the ledger atomically. Returns the rows as written: in the table's columns and order."""
-    return _write(dataset, ledger_path(dataset, table), table, rows)
+    return write_table(dataset, ledger_path(dataset, table), table, rows)
 
 
-def write_runs_of(dataset: Dataset, role: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Replaces the runs of a role atomically. Returns them as written."""
-    return _write(dataset, _runs_path(dataset, role), RUNS, rows)
+def write_table(
+    dataset: Dataset, path: Path, table: Table, rows: pl.DataFrame, metadata: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """Replaces a table's file and its digest. Returns the rows as written.
 
-
-def _write(dataset: Dataset, path: Path, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    Args:
+        dataset: the dataset.
+        path: the file.
+        table: the table.
+        rows: its rows.
+        metadata: what the file states besides its version.
+    """
     conformed = table.conform(rows)
     sweep_leftovers(path.parent)
     make_folder(dataset.locks_dir)
     with locked(dataset.locks_dir / "ledgers"):  # two writers would leave the file of one and the digest of the other
-        write_bytes_atomically(path, parquet_bytes(conformed))
+        write_bytes_atomically(path, parquet_bytes(conformed, metadata))
         state_digest(path)
     return conformed
 
 
 def sealed_runs(dataset: Dataset) -> set[RunKey]:
-    """Every sealed run folder on disk. Lists folders and reads no file."""
-    return {(run_id, plate.id) for plate in dataset.plates() for run_id in list_runs(plate)[0]}
+    """Every sealed run folder on disk. Lists folders that changed since they were listed, and reads no file."""
+    return {
+        (run_id, plate_id)
+        for plate_id, (run_ids, _) in list_all_runs(dataset, dataset.plate_ids()).items()
+        for run_id in run_ids
+    }
 
 
 def runs_in(rows: pl.DataFrame) -> set[RunKey]:

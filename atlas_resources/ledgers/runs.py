@@ -5,66 +5,127 @@ was sealed is left out of all of them; `left_out.py` names it.
 """
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import polars as pl
 
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.growth.growing import NOTHING, MadeOf, combined, grow, read_made_of, signature
 from atlas_resources.ledgers.parquet import (
-    has_present_columns,
-    read_as_built,
-    read_runs_as_built,
+    ledger_path,
     read_runs_of,
     read_sealed_files,
-    runs_gathered,
+    run_ids_gathered,
     runs_in,
-    sealed_runs,
+    runs_path,
     write_ledger,
-    write_runs_of,
 )
 from atlas_resources.ledgers.withdrawals.marks import mark_withdrawn_runs
 from atlas_resources.models.servers.records import server_sha256
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import Accelerator, Metrics, RunManifest, ServerRecord
-from atlas_resources.runs.faults import RunKey, own_fault, require_outputs, try_read
+from atlas_resources.runs.faults import RunKey, SealedFault, list_all_runs, require_outputs, try_read
 from atlas_resources.runs.sealed import read_manifest
 from atlas_resources.tables.ledgers import RUNS
 from atlas_resources.tables.records.withdrawals import WITHDRAWN_BY
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
+from atlas_resources.withdrawals.in_force import read_withdrawn
 
 
 def build_results(dataset: Dataset, registry: Registry, role: str) -> pl.DataFrame:
     """`ledger/<table>` of a role: the rows of every sealed result that is whole.
 
-    Gathers the manifests of the role's runs first. Without the table, everything of the role is read again.
+    Gathers the manifests of the role's runs first. Reads runs that were sealed since, and those that were not whole.
+    Without the table, everything of the role is read again.
     """
     table = INSTRUMENT_TABLES[role]
-    is_known = has_present_columns(dataset, table)
-    known = read_runs_as_built(dataset, role) if is_known else RUNS.schema.to_frame()
-    runs = _gather_runs(dataset, registry, role, known)
-    complete = runs_in(runs.filter(status="complete"))
-    old = _still_sealed(read_as_built(dataset, table), complete)
-    new, _ = read_sealed_files(dataset, role, complete - runs_in(old))
-    rows = pl.concat([old.drop(IS_CURRENT.name), new])
-    return write_ledger(dataset, table, _mark_current(rows, _keys_of(runs.filter(IS_CURRENT.name))))
+    disk = _OnDisk.read(dataset)
+    wanted = _wanted(dataset, registry, role, disk)
+    is_kept = read_made_of(ledger_path(dataset, table), table) is not NOTHING
+    runs, unsettled = _gather_runs(dataset, registry, role, disk, wanted, is_kept=is_kept)
+    wanted = MadeOf(wanted.context, wanted.signatures | dict.fromkeys(unsettled, ""))
+
+    def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
+        own = runs.filter(pl.col("plate_id").is_in(plate_ids))
+        complete = runs_in(own.filter(status="complete"))
+        known = _still_sealed(old, complete)
+        new, faults = read_sealed_files(dataset, role, complete - runs_in(known))
+        rows = pl.concat([known.drop(IS_CURRENT.name), new])
+        marked = _mark_current(rows, _keys_of(own.filter(IS_CURRENT.name)))
+        return marked, {fault.plate_id for fault in faults}
+
+    return grow(dataset, table, wanted, make)
+
+
+@dataclass(frozen=True)
+class _OnDisk:
+    """What of the plates' files decides which runs there are and which are current.
+
+    Attributes:
+        run_ids: the run folders of each plate.
+        sources: the registered digest of each plate whose identity can be read.
+    """
+
+    run_ids: Mapping[str, Sequence[str]]
+    sources: Mapping[str, str | None]
+
+    @classmethod
+    def read(cls, dataset: Dataset) -> "_OnDisk":
+        identities = dataset.identities()
+        listed = {plate_id: names for plate_id, (names, _) in list_all_runs(dataset, identities).items()}
+        return cls(listed, {one: found.source_sha256 for one, found in identities.items() if found.fault is None})
+
+
+def _wanted(dataset: Dataset, registry: Registry, role: str, disk: _OnDisk) -> MadeOf:
+    """What the runs and results of a role follow from: of each plate, its run folders and its registered digest."""
+    present = sorted((key, one.identity.fingerprint) for key, one in registry.instruments.items())
+    context = signature(role, present, read_withdrawn(dataset.root).entries)
+    return MadeOf(context, {one: signature(disk.sources.get(one), *names) for one, names in disk.run_ids.items()})
 
 
 def build_runs(dataset: Dataset) -> pl.DataFrame:
     """`ledger/runs`: every sealed run that is whole, and what it cost, as gathered with the results of each role."""
-    return write_ledger(dataset, RUNS, pl.concat([read_runs_of(dataset, role) for role in INSTRUMENT_TABLES]))
+    wanted = combined([read_made_of(runs_path(dataset, role), RUNS) for role in INSTRUMENT_TABLES])
+    gathered = pl.concat([read_runs_of(dataset, role) for role in INSTRUMENT_TABLES])
+    if wanted is NOTHING:
+        return write_ledger(dataset, RUNS, gathered)
+    return grow(dataset, RUNS, wanted, lambda plate_ids, _: (gathered.filter(pl.col("plate_id").is_in(plate_ids)), ()))
 
 
-def _gather_runs(dataset: Dataset, registry: Registry, role: str, known: pl.DataFrame) -> pl.DataFrame:
-    """The whole runs of a role: those known, and those on disk that were gathered with no role yet."""
-    on_disk = sealed_runs(dataset)
-    old = _still_sealed(known, on_disk)
-    of_others = [runs_gathered(dataset, other) for other in INSTRUMENT_TABLES if other != role]
-    found = try_read(dataset, on_disk.difference(runs_in(old), *of_others), partial(_read_run, role=role))
-    new = RUNS.frame(_run_row(*one) for one in found if isinstance(one, tuple))
-    rows = mark_withdrawn_runs(dataset, _count_attempts(pl.concat([old, new]).drop(IS_CURRENT.name)))
-    return write_runs_of(dataset, role, _mark_current(rows, _current_runs(dataset, registry, rows)))
+def _gather_runs(
+    dataset: Dataset,
+    registry: Registry,
+    role: str,
+    disk: _OnDisk,
+    wanted: MadeOf,
+    *,
+    is_kept: bool,
+) -> tuple[pl.DataFrame, set[str]]:
+    """The whole runs of a role, and the plates with a run that is not whole, whose results are looked at again.
+
+    The runs are those known, and those on disk that were gathered with no role yet.
+    """
+    unsettled: set[str] = set()
+
+    def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
+        on_disk = {(run_id, plate_id) for plate_id in plate_ids for run_id in disk.run_ids[plate_id]}
+        known = _still_sealed(old, on_disk)
+        # A run id is of one instrument, so of one role.
+        others = [other for other in INSTRUMENT_TABLES if other != role]
+        of_others = set[str]().union(*(run_ids_gathered(dataset, other) for other in others))
+        unread = {key for key in on_disk - runs_in(known) if key[0] not in of_others}
+        found = list(try_read(dataset, unread, partial(_read_run, role=role)))
+        new = RUNS.frame(_run_row(*one) for one in found if isinstance(one, tuple))
+        rows = mark_withdrawn_runs(dataset, _count_attempts(pl.concat([known, new]).drop(IS_CURRENT.name)))
+        marked = _mark_current(rows, _current_runs(registry, rows, disk.sources))
+        unsettled.update(one.plate_id for one in found if isinstance(one, SealedFault))
+        return marked, unsettled
+
+    return grow(dataset, RUNS, wanted, make, path=runs_path(dataset, role), is_kept=is_kept), unsettled
 
 
 def _read_run(plate: Plate, run_id: str, *, role: str) -> tuple[RunManifest, Metrics | None] | None:
@@ -159,7 +220,7 @@ def _count_attempts(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(attempt=pl.col("run_id").rank("ordinal").over(same).cast(pl.Int32))
 
 
-def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> pl.DataFrame:
+def _current_runs(registry: Registry, runs: pl.DataFrame, sources: Mapping[str, str | None]) -> pl.DataFrame:
     """run_id and plate_id of the newest complete run per plate and instrument with present fingerprint and source.
 
     Runs that are withdrawn are not among them.
@@ -169,16 +230,15 @@ def _current_runs(dataset: Dataset, registry: Registry, runs: pl.DataFrame) -> p
         schema={"instrument": pl.String, "fingerprint": pl.String},
         orient="row",
     )
-    plates = map(dataset.plate, sorted(set(runs["plate_id"])))
-    sources = pl.DataFrame(
-        [(plate.id, plate.source_sha256()) for plate in plates if own_fault(plate) is None],
+    registered = pl.DataFrame(
+        list(sources.items()),
         schema={"plate_id": pl.String, "source_sha256": pl.String},
         orient="row",
     )
     return (
         runs.filter(pl.col("status") == "complete", pl.col(WITHDRAWN_BY.name).is_null())
         .join(present, on=["instrument", "fingerprint"], how="semi")
-        .join(sources, on=["plate_id", "source_sha256"], how="semi")
+        .join(registered, on=["plate_id", "source_sha256"], how="semi")
         .group_by("instrument", "plate_id")
         .agg(pl.col("run_id").max())
         .select("run_id", "plate_id")

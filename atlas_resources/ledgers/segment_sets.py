@@ -5,7 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from atlas_resources.ledgers.parquet import read_as_built, read_ledger, read_runs_of, write_ledger
+from atlas_resources.ledgers.growth.growing import MadeOf, grow, signature
+from atlas_resources.ledgers.parquet import read_ledger, read_runs_of
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import SEGMENT_SETS
@@ -41,11 +42,19 @@ def current_segmentations(dataset: Dataset) -> pl.DataFrame:
 def build_segment_sets(dataset: Dataset) -> pl.DataFrame:
     """`ledger/segment_sets`: compares every current set with every foreground of its plate that another run sealed.
 
-    Keeps the rows of runs that it already holds. Requires `ledger/segments`.
+    Compares the sets of plates whose current runs changed. Requires `ledger/segments`.
     """
-    segments = read_ledger(dataset, INSTRUMENT_TABLES["segmentation"]).filter(IS_CURRENT.name)
-    current = current_segmentations(dataset).iter_rows()
-    return write_ledger(dataset, SEGMENT_SETS, compare_sets(current, segments, read_as_built(dataset, SEGMENT_SETS)))
+    current = current_segmentations(dataset).sort("plate_id", "instrument")
+    runs: dict[str, list[str]] = {}
+    for plate_id, _, run_id in current.iter_rows():
+        runs.setdefault(plate_id, []).append(run_id)
+
+    def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
+        is_wanted = pl.col("plate_id").is_in(plate_ids)
+        segments = read_ledger(dataset, INSTRUMENT_TABLES["segmentation"]).filter(IS_CURRENT.name, is_wanted)
+        return compare_sets(current.filter(is_wanted).iter_rows(), segments, old), set()
+
+    return grow(dataset, SEGMENT_SETS, MadeOf("", {one: signature(*ids) for one, ids in runs.items()}), make)
 
 
 def compare_sets(current: Iterable[tuple[str, str, str]], segments: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -57,14 +66,17 @@ def compare_sets(current: Iterable[tuple[str, str, str]], segments: pl.DataFrame
         known: rows of `segment_sets` that need not be computed again.
     """
     by_run = segments.partition_by("run_id", "plate_id", as_dict=True)
+    of_plate: dict[str, list[tuple[str, pl.DataFrame]]] = {}
+    for (other_id, other_plate), masks in by_run.items():
+        of_plate.setdefault(other_plate, []).append((other_id, masks))
     known_rows = {(row["plate_id"], row["run_id"], row["foreground_run_id"]): row for row in known.to_dicts()}
     rows = []
     for plate_id, instrument, run_id in current:
         masks = by_run.get((run_id, plate_id), segments.clear())
         grounds = [
             (ground["instrument"][0], other_id, ground.filter(pl.col("class_name").is_in(FOREGROUND_CLASSES)))
-            for (other_id, other_plate), ground in by_run.items()
-            if other_plate == plate_id and other_id != run_id
+            for other_id, ground in of_plate.get(plate_id, ())
+            if other_id != run_id
         ]
         for key, other_id, ground in [entry for entry in grounds if entry[2].height] or [(None, None, None)]:
             row = {"plate_id": plate_id, "instrument": instrument, "run_id": run_id}

@@ -1,6 +1,5 @@
 """The folders of a dataset, and which plates are registered in it."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from atlas_resources.files.durable import make_folder, write_bytes_atomically
 from atlas_resources.plates.contracts import PLATE_ID_PATTERN
+from atlas_resources.plates.index.facts import Identity, read_identities
 from atlas_resources.plates.json_files import CONTRACTS, schema_bytes
 from atlas_resources.plates.plate import Plate, require_plate_id
 
@@ -23,7 +23,7 @@ def dataset_root() -> Path:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset by its root. Holds no state: every answer is read from disk."""
+    """A dataset by its root. Holds no state: every answer is that of the files on disk as they are now."""
 
     root: Path
 
@@ -97,15 +97,18 @@ class Dataset:
 
         A plate whose manifest is unreadable is listed last. It fails by name when it is used; the others do not.
         """
+        return [self.plate(plate_id) for plate_id in self.identities()]
+
+    def identities(self) -> dict[str, Identity]:
+        """What the manifest and digest of each registered plate state, by id, in the same order."""
         if not self.plates_dir.is_dir():
-            return []
+            return {}
         ids = [name for name in os.listdir(self.plates_dir) if re.fullmatch(PLATE_ID_PATTERN, name)]
-        registered = [plate for plate in map(self.plate, ids) if plate.manifest_path.is_file()]
-        return sorted(registered, key=lambda plate: (_created_at(plate), plate.id))
+        return read_identities(self.root, self.plates_dir, ids, self.plate)
 
     def plate_ids(self) -> list[str]:
         """Ids of the registered plates, in the order of `plates`."""
-        return [plate.id for plate in self.plates()]
+        return list(self.identities())
 
     def schemas(self) -> Iterator[tuple[Path, bytes]]:
         """The file of each JSON file's schema, and the content that this release writes."""
@@ -119,11 +122,3 @@ class Dataset:
         for path, schema in self.schemas():
             if not path.is_file() or path.read_bytes() != schema:
                 write_bytes_atomically(path, schema)
-
-
-def _created_at(plate: Plate) -> str:
-    """Time of registration as a sortable string (ISO 8601, UTC); if it cannot be read, one that sorts last."""
-    try:
-        return str(json.loads(plate.manifest_path.read_bytes())["created_at"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return "~"

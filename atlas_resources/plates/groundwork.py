@@ -15,6 +15,8 @@ HISTOGRAMS_NAME = "input_color_histograms.json"
 THUMBNAIL_NAME = "thumbnail.jpg"
 COST_NAME = "groundwork.json"
 FAILURE_NAME = "groundwork_failure.json"
+MEASURED_NAMES = tuple(f"derived/{name}" for name in (INPUT_IMAGE_NAME, HISTOGRAMS_NAME, COST_NAME, FAILURE_NAME))
+"""Paths of the JSON files of the groundwork, those of a failure included."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,5 @@ def read_groundwork_failure(plate: Plate) -> GroundworkFailure | None:
 
 
 def measured_files(plate: Plate) -> list[Path]:
-    """The JSON files of the groundwork that exist, those of a failure included."""
-    paths = [plate.derived_path(name) for name in (INPUT_IMAGE_NAME, HISTOGRAMS_NAME, COST_NAME, FAILURE_NAME)]
-    return [path for path in paths if path.is_file()]
+    """Those of a plate that exist."""
+    return [path for name in MEASURED_NAMES if (path := plate.folder / name).is_file()]

@@ -2,13 +2,15 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.facts import Identity
+from atlas_resources.plates.index.memory import memory_of
 from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import RUN_ID_PATTERN, Metrics, RunManifest
@@ -39,19 +41,41 @@ class SealedFault:
         return f"{self.plate_id}: {self.path}: {self.problem}. Fix: {self.fix}"
 
 
-def own_fault(plate: Plate) -> SealedFault | None:
-    """What is wrong with the plate's own identity, its manifest or registered digest; None if both can be read."""
-    try:
-        plate.manifest()
-        plate.source_sha256()
-    except DatasetBroken as error:
-        return SealedFault(plate.id, error.path, error.problem, error.fix)
-    return None
+def own_faults(dataset: Dataset, identities: Mapping[str, Identity]) -> dict[str, SealedFault]:
+    """What is wrong with the identity of plates, a manifest or registered digest, by id; only plates with a fault.
+
+    Args:
+        dataset: the dataset.
+        identities: of each plate.
+    """
+    return {
+        plate_id: SealedFault(plate_id, dataset.plate(plate_id).folder / path, problem, fix)
+        for plate_id, identity in identities.items()
+        if identity.fault
+        for path, problem, fix in [identity.fault]
+    }
 
 
-def whole_plates(dataset: Dataset) -> list[Plate]:
-    """The registered plates whose identity can be read, in order of registration."""
-    return [plate for plate in dataset.plates() if own_fault(plate) is None]
+def list_all_runs(dataset: Dataset, plate_ids: Iterable[str]) -> dict[str, tuple[list[str], list[SealedFault]]]:
+    """What `list_runs` gives of each plate, by id. A folder that did not change is not listed again.
+
+    Args:
+        dataset: the dataset.
+        plate_ids: every registered plate.
+    """
+    faults: dict[str, list[SealedFault]] = {}
+
+    def read(plate_id: str) -> list[str] | None:
+        names, faults[plate_id] = list_runs(dataset.plate(plate_id))
+        return None if faults[plate_id] else names  # what is wrong is looked at each time
+
+    plates_dir = str(dataset.plates_dir)
+    folders = {plate_id: [f"{plates_dir}/{plate_id}/runs"] for plate_id in plate_ids}
+    listed = memory_of(dataset.root).look_up("runs 1", folders, read)
+    return {
+        plate_id: (list_runs(dataset.plate(plate_id))[0] if names is None else names, faults.get(plate_id, []))
+        for plate_id, names in listed.items()
+    }
 
 
 def list_runs(plate: Plate) -> tuple[list[str], list[SealedFault]]:

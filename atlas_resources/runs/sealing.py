@@ -9,7 +9,7 @@ import io
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -73,10 +73,15 @@ def _preview_name(picture: bytes) -> str:
     return "preview.png" if picture.startswith(b"\x89PNG") else "preview.jpg"
 
 
-def parquet_bytes(rows: pl.DataFrame) -> bytes:
-    """The rows as a Parquet file, which states its version in the key `atlas.schema_version` of its metadata."""
+def parquet_bytes(rows: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The rows as a Parquet file, which states its version in the key `atlas.schema_version` of its metadata.
+
+    Args:
+        rows: the rows.
+        metadata: what it states besides.
+    """
     buffer = io.BytesIO()
-    rows.write_parquet(buffer, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION)})
+    rows.write_parquet(buffer, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION), **(metadata or {})})
     return buffer.getvalue()
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from atlas_resources.ledgers.builders import build_ledger
-from atlas_resources.ledgers.parquet import write_ledger, write_runs_of
+from atlas_resources.ledgers.parquet import runs_path, write_ledger, write_table
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.tables.ledgers import HISTOGRAMS, PLATES, TOPOLOGY
+from atlas_resources.tables.ledgers import HISTOGRAMS, PLATES, RUNS, TOPOLOGY
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
 
@@ -56,16 +56,11 @@ class MadeSpaces:
                 sealed_at = FIRST_DAY + timedelta(days=day)
                 runs.append({**common, "status": "complete", "sealed_at": sealed_at, "compute_seconds": seconds})
         self.write_embeddings(rows)
-        write_runs_of(self.dataset, "embedding", self._runs(runs))
+        write_table(self.dataset, runs_path(self.dataset, "embedding"), RUNS, RUNS.frame(runs))
 
     def write_embeddings(self, rows: Sequence[Mapping[str, Any]]) -> None:
         table = INSTRUMENT_TABLES["embedding"]
         write_ledger(self.dataset, table, table.frame(rows))
-
-    def _runs(self, runs: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-        from atlas_resources.tables.ledgers import RUNS
-
-        return RUNS.frame(runs)
 
     def write_colours(self, colours: Mapping[str, Sequence[int]]) -> None:
         rows = [

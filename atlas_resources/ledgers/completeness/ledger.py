@@ -1,33 +1,58 @@
 """`ledger/completeness`: the states as a table, and whether the table is behind them."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import polars as pl
 
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.completeness.reading import read_completeness
+from atlas_resources.ledgers.completeness._files import Context, read_signatures
+from atlas_resources.ledgers.completeness.reading import read_states
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, AssetStates, PlateState
-from atlas_resources.ledgers.parquet import read_ledger, write_ledger
+from atlas_resources.ledgers.growth.growing import MadeOf, grow, read_made_of, stale_plates
+from atlas_resources.ledgers.parquet import ledger_path, read_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.completeness import COMPLETENESS
 
 
 def build_completeness(dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> pl.DataFrame:
-    """`ledger/completeness`: every registered plate with the groundwork and every admitted instrument."""
-    return write_ledger(dataset, COMPLETENESS, _present_rows(dataset, registry, most_attempts))
+    """`ledger/completeness`: every registered plate with the groundwork and every admitted instrument.
+
+    Reads the plates whose files changed.
+    """
+    wanted, unread = _wanted(dataset, registry, most_attempts)
+
+    def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, frozenset[str]]:
+        return _present_rows(dataset, registry, most_attempts, plate_ids), unread & set(plate_ids)
+
+    return grow(dataset, COMPLETENESS, wanted, make)
+
+
+def _wanted(dataset: Dataset, registry: Registry, most_attempts: int) -> tuple[MadeOf, frozenset[str]]:
+    """What the rows follow from, and the plates of which not all of it could be read."""
+    context = Context.of(dataset, registry.instruments.values()).as_text(most_attempts, sorted(registry.active))
+    found = read_signatures(dataset)
+    return MadeOf(context, found.of_plates), found.unread
 
 
 def changed_completeness(dataset: Dataset, registry: Registry, most_attempts: int) -> Iterator[str]:
     """Why the ledger is behind the plates' own files, if it is."""
-    present = COMPLETENESS.conform(_present_rows(dataset, registry, most_attempts))
-    known = read_ledger(dataset, COMPLETENESS)
+    wanted, _ = _wanted(dataset, registry, most_attempts)
+    made_of = read_made_of(ledger_path(dataset, COMPLETENESS), COMPLETENESS)
+    stale = stale_plates(made_of, wanted)
+    differing = [*stale, *(made_of.signatures.keys() - wanted.signatures.keys())]
+    if not differing:
+        return
+    present = COMPLETENESS.conform(_present_rows(dataset, registry, most_attempts, stale))
+    known = read_ledger(dataset, COMPLETENESS).filter(pl.col("plate_id").is_in(differing))
     if present.equals(known):
         return
-    changed = pl.concat([present, known]).unique(keep="none").select("plate_id", "instrument").unique()
+    rows = pl.concat([present.with_columns(is_new=True), known.with_columns(is_new=False)])
+    rows = rows.filter(~pl.struct(COMPLETENESS.schema.names()).is_duplicated())
+    changed = rows.select("plate_id", "instrument").unique()
     # The reason is part of a run key: another digest requests another refresh.
-    digest = hashlib.sha256(repr(present.rows()).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(repr(rows.filter("is_new").rows()).encode()).hexdigest()[:8]
     yield f"the state of {changed.height} plates of instruments changed ({digest})"
 
 
@@ -58,8 +83,8 @@ def _evidence(plate: PlateState) -> tuple[str | None, Any]:
     return None, None
 
 
-def _present_rows(dataset: Dataset, registry: Registry, most_attempts: int) -> pl.DataFrame:
-    found = read_completeness(dataset, registry.instruments.values(), most_attempts)
+def _present_rows(dataset: Dataset, registry: Registry, most_attempts: int, plate_ids: Sequence[str]) -> pl.DataFrame:
+    found = read_states(dataset, registry.instruments.values(), most_attempts, plate_ids)
     return COMPLETENESS.frame(
         row
         for states in found

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from atlas_resources.instruments.instrument import Instrument, InstrumentIdentity
+from atlas_resources.ledgers.completeness._files import read_signatures
 from atlas_resources.ledgers.completeness._groundwork import groundwork_state
+from atlas_resources.ledgers.completeness._known import known_states
 from atlas_resources.ledgers.completeness._runs import KnownRun, read_run
 from atlas_resources.ledgers.completeness.changes import Changes
 from atlas_resources.ledgers.completeness.states import (
@@ -32,8 +34,8 @@ def read_completeness(
 ) -> list[AssetStates]:
     """The states of the groundwork, then of each instrument after those of the ones it reads, over every plate.
 
-    Reads one folder listing per plate and a small file per plate and asset; of a plate that is not done, also the
-    manifests of its failed and earlier runs.
+    Plates are in order of registration. A plate whose files did not change since `ledger/completeness` was built costs
+    a call of `stat` for each of them; the others are read as `read_states` does.
 
     Args:
         dataset: the dataset.
@@ -44,8 +46,36 @@ def read_completeness(
         DatasetBroken: the log of withdrawals is not whole.
     """
     ordered = sorted(instruments, key=lambda instrument: instrument.depth)
+    signatures = read_signatures(dataset)
+    known = known_states(dataset, ordered, most_attempts, signatures)
+    others = [plate_id for plate_id in signatures.of_plates if plate_id not in known]
+    read = read_states(dataset, ordered, most_attempts, others)
+    by_plate = dict(zip(others, zip(*(states.plates for states in read), strict=True), strict=True)) if others else {}
+    states = [by_plate[plate_id] if plate_id in by_plate else known[plate_id] for plate_id in signatures.of_plates]
+    columns = zip(*states, strict=True) if states else [()] * (len(ordered) + 1)
+    return [AssetStates(one, tuple(column)) for one, column in zip([None, *ordered], columns, strict=True)]
+
+
+def read_states(
+    dataset: Dataset, instruments: Iterable[Instrument], most_attempts: int, plate_ids: Iterable[str]
+) -> list[AssetStates]:
+    """The states of some plates, in their order, from the plates' own files.
+
+    Reads one folder listing per plate and a small file per plate and asset; of a plate that is not done, also the
+    manifests of its failed and earlier runs.
+
+    Args:
+        dataset: the dataset.
+        instruments: the instruments.
+        most_attempts: after as many failures, a plate is given up.
+        plate_ids: the plates.
+
+    Raises:
+        DatasetBroken: the log of withdrawals is not whole.
+    """
+    ordered = sorted(instruments, key=lambda instrument: instrument.depth)
     library = _Library(dataset)
-    plates = [_PlateFiles(plate, library) for plate in dataset.plates()]
+    plates = [_PlateFiles(dataset.plate(plate_id), library) for plate_id in plate_ids]
     groundwork = tuple(
         withdrawn_state(files.plate.id, files.withdrawal)
         if files.withdrawal

@@ -11,6 +11,7 @@ PROMPTED = tuple(table for table in INSTRUMENT_TABLES.values() if set(PROMPT_COL
 """The tables whose rows name the prompt that they answer."""
 _ENVIRONMENT = ("device", "packages", "accelerator", "driver", "cuda", "cudnn", "modes")
 _GROUNDWORK = ("plate_id", "measure_version", "source_sha256")
+HISTOGRAM_COLUMNS = (*_GROUNDWORK, "file_sha256")
 
 LINEAGE_READS: Sequence[tuple[Table, Sequence[str]]] = (
     (RUNS, RUNS.schema.names()),
@@ -23,7 +24,7 @@ LINEAGE_READS: Sequence[tuple[Table, Sequence[str]]] = (
             *("input_image_sha256", "groundwork_sha256", "groundwork_code_git_sha"),
         ),
     ),
-    (HISTOGRAMS, (*_GROUNDWORK, "file_sha256")),
+    (HISTOGRAMS, HISTOGRAM_COLUMNS),
     *((table, PROMPT_COLUMNS) for table in PROMPTED),
 )
 """The ledgers that `lineage` is made of, and what it reads of each."""

@@ -14,6 +14,7 @@ from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, meas
 
 from atlas_resources.catalogue import build
 from atlas_resources.catalogue.build import build_catalogue, connect
+from atlas_resources.catalogue.changes.built_from import NAME
 from atlas_resources.catalogue.macros.current_graphs import CURRENT_GRAPHS
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.ledgers.terms import TABLES
@@ -90,8 +91,9 @@ class TestRebuild:
         assert count_in_another_process(catalogued.catalogue_path) == 5
         assert list(catalogued.root.glob("*.wal")) == []
 
+    @pytest.mark.parametrize("step", ["_fill", "_replace"])
     def test_a_catalogue_with_a_view_that_cannot_be_read_does_not_replace_the_old_one(
-        self, catalogued, registry, monkeypatch
+        self, catalogued, registry, monkeypatch, step
     ):
         """`histograms` exists while the view is made and is then dropped: only opening the file anew shows it."""
 
@@ -99,8 +101,10 @@ class TestRebuild:
             connection.execute("CREATE VIEW broken AS FROM histograms; DROP TABLE histograms")
 
         before = catalogued.catalogue_path.read_bytes()
-        fill = build._fill
-        monkeypatch.setattr(build, "_fill", lambda opened, *rest: (fill(opened, *rest), with_a_broken_view(opened)))
+        if step == "_fill":
+            (catalogued.root / NAME).unlink()  # so that it is built whole
+        own = getattr(build, step)
+        monkeypatch.setattr(build, step, lambda opened, *rest: (own(opened, *rest), with_a_broken_view(opened)))
         with pytest.raises(duckdb.Error, match="histograms"):
             build_catalogue(catalogued, registry)
         assert catalogued.catalogue_path.read_bytes() == before

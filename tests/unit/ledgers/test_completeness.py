@@ -16,15 +16,17 @@ from support.made_results import (
     measure_groundwork,
     run_instrument,
 )
+from support.made_withdrawals import withdrawn
 
 from atlas_resources.catalogue.build import build_catalogue, connect
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.instruments.loader_table import LOADERS
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.completeness import _groundwork, _runs
+from atlas_resources.ledgers.completeness._unchanged import Unchanged
 from atlas_resources.ledgers.completeness.ledger import build_completeness
-from atlas_resources.ledgers.completeness.reading import read_completeness
-from atlas_resources.ledgers.completeness.states import STATES, AssetStates, PlateState, counts_of
+from atlas_resources.ledgers.completeness.reading import read_completeness, read_states
+from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, STATES, AssetStates, PlateState, counts_of
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.plates import groundwork
@@ -295,6 +297,48 @@ class TestLedger:
         before = read_ledger(built, COMPLETENESS)
         assert why_behind(built, registry) == ""
         assert build_completeness(built, registry).equals(before)
+
+    @pytest.mark.parametrize("is_withdrawn", [False, True])
+    def test_states_of_plates_that_did_not_change_are_those_of_the_files_and_no_run_is_read(
+        self, built, registry, monkeypatch, is_withdrawn
+    ):
+        if is_withdrawn:
+            withdrawn(built, "plate", "plate-002")
+            build_ledgers(built, registry)
+        instruments, plate_ids = registry.instruments.values(), built.plate_ids()
+        expected = read_states(built, instruments, MOST_ATTEMPTS, plate_ids)
+        assert {plate.state for states in expected for plate in states.plates} >= {
+            "done",
+            "failed",
+            "refused",
+            "waiting",
+        }
+        monkeypatch.setattr(_runs, "read_manifest", lambda plate, run_id: pytest.fail(f"read {run_id} of {plate.id}"))
+        monkeypatch.setattr(_runs, "_KNOWN", Unchanged())
+        assert read_completeness(built, instruments) == expected
+
+    def test_they_are_told_by_the_settings_of_who_asks(self, built, registry):
+        instruments = registry.instruments.values()
+        found = read_completeness(built, instruments, 1)
+        assert found == read_states(built, instruments, 1, built.plate_ids())
+        assert found != read_completeness(built, instruments)
+
+    def test_a_plate_that_changed_is_read_and_the_others_are_not(self, built, registry, monkeypatch):
+        read = []
+        own = _runs.read_manifest
+        monkeypatch.setattr(_runs, "read_manifest", lambda plate, run_id: read.append(plate.id) or own(plate, run_id))
+        monkeypatch.setattr(_runs, "_KNOWN", Unchanged())
+        measure(built, registry, SEGMENTER, TWO_SEGMENTS, ["plate-004"], is_forced=True)
+        found = read_completeness(built, registry.instruments.values())
+        assert found == read_states(built, registry.instruments.values(), MOST_ATTEMPTS, built.plate_ids())
+        assert read[0] == "plate-004"
+
+    def test_what_changed_in_plates_of_an_earlier_version_is_read_from_them(self, built, registry):
+        changed = fake_registry(fake_spec(EMBEDDER, gain=2.0), fake_spec(SEGMENTER), reader_spec())
+        build_ledgers(built, changed)
+        found = read_completeness(built, changed.instruments.values())
+        assert found == read_states(built, changed.instruments.values(), MOST_ATTEMPTS, built.plate_ids())
+        assert any(plate.what_changed and plate.result for states in found for plate in states.plates)
 
     def test_it_is_behind_once_a_manifest_cannot_be_read(self, built, registry):
         """No other ledger notices: the run was taken when it was whole."""

@@ -16,7 +16,14 @@ from support.made_results import TWO_SEGMENTS, GivenVectors, build_ledgers, meas
 from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.lineage.build import build_lineage
-from atlas_resources.ledgers.parquet import ledger_path, read_ledger, read_sealed_rows, runs_gathered, write_ledger
+from atlas_resources.ledgers.parquet import (
+    ledger_path,
+    read_ledger,
+    read_runs_of,
+    read_sealed_rows,
+    runs_in,
+    write_ledger,
+)
 from atlas_resources.ledgers.runs import build_results, build_runs
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
@@ -240,14 +247,14 @@ def test_runs_and_lineage_are_made_of_what_the_ledgers_of_results_gathered(measu
 
 
 def test_a_run_is_gathered_with_the_results_of_its_own_role_only(measured, two_instruments):
-    gathered = {role: runs_gathered(measured, role) for role in INSTRUMENT_TABLES}
+    gathered = {role: runs_in(read_runs_of(measured, role)) for role in INSTRUMENT_TABLES}
     assert {role: len(keys) for role, keys in gathered.items() if keys} == {"embedding": 5, "segmentation": 5}
     for name in ("embeddings", "segments"):
         ledger_path(measured, LEDGERS[name]).unlink()
     shutil.rmtree(measured.ledger_dir / "runs_by_role")
     build_results(measured, two_instruments, "segmentation")
-    assert runs_gathered(measured, "segmentation") == gathered["segmentation"]
-    assert runs_gathered(measured, "embedding") == set()
+    assert runs_in(read_runs_of(measured, "segmentation")) == gathered["segmentation"]
+    assert runs_in(read_runs_of(measured, "embedding")) == set()
 
 
 def test_without_a_ledger_of_results_every_file_of_its_role_is_compared_again(measured, two_instruments):
