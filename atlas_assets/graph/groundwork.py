@@ -27,7 +27,7 @@ from atlas_resources.plates.groundwork import (
 )
 from atlas_resources.plates.plate import Plate
 from atlas_resources.resources import DatasetResource
-from atlas_resources.runs.batches import PlateOutcome
+from atlas_resources.runs.passes.job import PlateOutcome
 from atlas_resources.tables.ledgers import HISTOGRAMS
 from atlas_resources.tables.ledgers import PLATES as PLATES_TABLE
 from atlas_resources.tables.soundness import unsound_groundwork
