@@ -49,11 +49,11 @@ class _SealedRun:
         report: Callable[[Sequence[Outcome]], None],
     ):
         self.key = instrument.key
-        self.conclude = report
         self._run = run
         self._instrument = instrument
         self._work = work
         self._measurer = measurer
+        self._report = report
 
     def find_done(self, plate: Plate) -> RunManifest | None:
         return find_done(plate, self._instrument.identity)
@@ -79,6 +79,9 @@ class _SealedRun:
         with suppress(OSError, ValueError, LookupError):
             source = plate.source_digest()
         return self._run.seal_failure(plate, source, error) if source else None
+
+    def conclude(self, outcomes: Sequence[Outcome]) -> None:
+        self._report(outcomes)
 
 
 class InstrumentRun:

@@ -126,7 +126,7 @@ class _Sharing:
             yield self._end(None)
 
     def close(self) -> None:
-        """Releases its plates and closes its run. Also at the end of the pass: threads may have claimed plates since."""
+        """Releases its plates and closes its run. At the end of the pass again: a thread may have claimed one since."""
         if self._lane is not None:
             self._lane.release()
         self._resources.close()
