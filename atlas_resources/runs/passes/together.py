@@ -1,6 +1,6 @@
 """The pass: each plate is decoded once, prepared for every member, and measured and sealed by each on its own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ Event = PlateEnded | MemberEnded
 
 def measure_together(
     dataset: Dataset, members: Sequence[Member[Any]], plate_ids: Sequence[str], *, is_forced: bool = False
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Measures each plate for every member that has not done it; yields each outcome as soon as it is sealed.
 
     A member fails alone: what its loading, measuring, sealing or reporting raises ends it, and the others go on. Plates
