@@ -65,7 +65,8 @@ def measure_together_again(dataset: Dataset, registry: Registry) -> None:
         instrument = registry.instruments[key]
         work = build_work(instrument, lambda spec=instrument.spec: load_model(spec))
         members.append(InstrumentRun(dataset, instrument, work, is_forced=True))
-    for event in measure_together(dataset, members, dataset.plate_ids(), is_forced=True):
+    asked = [(member, dataset.plate_ids()) for member in members]
+    for event in measure_together(dataset, asked, is_forced=True):
         if isinstance(event, MemberEnded) and event.error:
             raise event.error
 

@@ -15,7 +15,7 @@ Event = PlateEnded | MemberEnded
 
 
 def measure_together(
-    dataset: Dataset, members: Sequence[Member[Any]], plate_ids: Sequence[str], *, is_forced: bool = False
+    dataset: Dataset, members: Sequence[tuple[Member[Any], Sequence[str]]], *, is_forced: bool = False
 ) -> Generator[Event, None, None]:
     """Measures each plate for every member that has not done it; yields each outcome as soon as it is sealed.
 
@@ -28,21 +28,20 @@ def measure_together(
 
     Args:
         dataset: where the plates are.
-        members: instruments that read pixels, and the groundwork. Their keys differ.
-        plate_ids: the plates, each once.
+        members: instruments that read pixels, and the groundwork, each with the ids of its plates. Keys differ.
         is_forced: whether to measure done plates again.
 
     Yields:
-        A PlateEnded for each member and plate, and one MemberEnded for each member, after all of its plates. A member
+        A PlateEnded for each member and each of its plates, and after them one MemberEnded for each member. A member
         that an error ended has no outcome for the plates that it had not sealed.
     """
-    sharing = [_Sharing(member, list(plate_ids)) for member in members]
+    sharing = [_Sharing(member, list(dict.fromkeys(plate_ids))) for member, plate_ids in members]
     try:
         for one in sharing:
             yield from one.settle()
         for one in sharing:
             yield from one.open(dataset, is_forced=is_forced)
-        yield from _Pass([one for one in sharing if one.lane is not None]).events(plate_ids)
+        yield from _Pass([one for one in sharing if one.lane is not None]).events()
         for one in sharing:
             yield from one.conclude()
     finally:
@@ -54,7 +53,7 @@ def measure_alone(
     dataset: Dataset, member: Member[Sealed], plate_ids: Sequence[str], *, is_forced: bool = False
 ) -> Iterator[PlateOutcome[Sealed]]:
     """A pass of one member: yields its outcomes, and raises what ends it."""
-    for event in measure_together(dataset, [member], plate_ids, is_forced=is_forced):
+    for event in measure_together(dataset, [(member, plate_ids)], is_forced=is_forced):
         if isinstance(event, PlateEnded):
             yield event.outcome
         elif event.error is not None:
@@ -67,7 +66,7 @@ class _Sharing:
 
     Attributes:
         member: the member.
-        plate_ids: all plates that were asked for.
+        plate_ids: all plates that were asked for, each once.
         missing: the plates to measure.
     """
 
@@ -146,11 +145,12 @@ class _Pass:
     def __init__(self, sharing: Sequence[_Sharing]):
         self._sharing = sharing
 
-    def events(self, plate_ids: Sequence[str]) -> Iterator[Event]:
+    def events(self) -> Iterator[Event]:
         """Each member's outcome of each of its plates, and the end of members that an error ends."""
         missing = set().union(*(one.missing for one in self._sharing))
+        asked = dict.fromkeys(plate_id for one in self._sharing for plate_id in one.plate_ids)
+        wanted = [plate_id for plate_id in asked if plate_id in missing]
         last: list[tuple[_Sharing, str]] = []
-        wanted = [plate_id for plate_id in plate_ids if plate_id in missing]
         with closing(ahead(self._prepare, wanted, self._depth)) as plates:
             for plate in plates:
                 last += [(one, prepared.plate_id) for one, prepared in plate if prepared.is_put_off]

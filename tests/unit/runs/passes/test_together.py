@@ -62,6 +62,11 @@ def members_of(dataset, registry, keys: Sequence[str] = ALL, **works: Any) -> li
     return found
 
 
+def each(members: Sequence[Member[Any]], plate_ids: Sequence[str]) -> list[tuple[Member[Any], Sequence[str]]]:
+    """The same plates for each member."""
+    return [(member, plate_ids) for member in members]
+
+
 @pytest.fixture
 def decoded(monkeypatch) -> list[str]:
     """The plates whose source is decoded, in order."""
@@ -137,14 +142,14 @@ def refusing(base: type, method: str, error: Callable[[], Exception], at: int = 
 
 
 def test_each_plate_is_decoded_once_for_all_members(dataset, members, decoded):
-    events = list(measure_together(dataset, members, PLATES))
+    events = list(measure_together(dataset, each(members, PLATES)))
     assert Counter(decoded) == dict.fromkeys(PLATES, 1)
     assert statuses(events) == {key: [(plate_id, "complete") for plate_id in PLATES] for key in ALL}
     assert ends(events) == dict.fromkeys(ALL)
 
 
 def test_the_results_are_those_of_each_member_alone(dataset, members, registry, tmp_path):
-    list(measure_together(dataset, members, PLATES))
+    list(measure_together(dataset, each(members, PLATES)))
     alone = make_dataset(tmp_path / "alone", "red", "green", "blue", "ochre", "teal")
     list(make_groundwork(alone, PLATES))
     for key in (EMBEDDER, OTHER, SEGMENTER):
@@ -157,7 +162,7 @@ def test_the_results_are_those_of_each_member_alone(dataset, members, registry, 
 
 
 def test_each_instrument_has_a_run_and_a_report_of_its_own(dataset, members, registry):
-    list(measure_together(dataset, members, PLATES))
+    list(measure_together(dataset, each(members, PLATES)))
     for plate_id in PLATES:
         assert len(run_folders(dataset, plate_id)) == 3
     reports = [report_of(dataset, key, registry) for key in (EMBEDDER, OTHER, SEGMENTER)]
@@ -177,7 +182,7 @@ def test_every_member_counts_a_share_of_the_decode(dataset, members, monkeypatch
         return found
 
     monkeypatch.setattr(shared_source, "decode_source", timed)
-    list(measure_together(dataset, members, ["plate-001"]))
+    list(measure_together(dataset, each(members, ["plate-001"])))
     plate = dataset.plate("plate-001")
     shares = [read_json(plate.derived_path(COST_NAME), GroundworkCost).decode_seconds]
     for run_id in run_folders(dataset, "plate-001"):
@@ -189,11 +194,11 @@ def test_every_member_counts_a_share_of_the_decode(dataset, members, monkeypatch
 
 
 def test_what_is_done_is_reused_and_only_missing_plates_are_decoded(dataset, registry, decoded):
-    list(measure_together(dataset, members_of(dataset, registry, [EMBEDDER]), PLATES[:2]))
+    list(measure_together(dataset, each(members_of(dataset, registry, [EMBEDDER]), PLATES[:2])))
     decoded.clear()
-    list(measure_together(dataset, members_of(dataset, registry, [SEGMENTER]), PLATES[:1]))
+    list(measure_together(dataset, each(members_of(dataset, registry, [SEGMENTER]), PLATES[:1])))
     decoded.clear()
-    events = list(measure_together(dataset, members_of(dataset, registry, [EMBEDDER, SEGMENTER]), PLATES[:3]))
+    events = list(measure_together(dataset, each(members_of(dataset, registry, [EMBEDDER, SEGMENTER]), PLATES[:3])))
     assert sorted(decoded) == ["plate-002", "plate-003"]
     assert statuses(events) == {
         EMBEDDER: [("plate-001", "reused"), ("plate-002", "reused"), ("plate-003", "complete")],
@@ -201,10 +206,22 @@ def test_what_is_done_is_reused_and_only_missing_plates_are_decoded(dataset, reg
     }
 
 
+def test_members_may_have_plates_of_their_own(dataset, registry, decoded):
+    embedder, segmenter = members_of(dataset, registry, [EMBEDDER, SEGMENTER])
+    asked = [(embedder, ["plate-002", "plate-003", "plate-002"]), (segmenter, ["plate-005", "plate-002"])]
+    events = list(measure_together(dataset, asked))
+    assert Counter(decoded) == dict.fromkeys(["plate-002", "plate-003", "plate-005"], 1)
+    assert {key: sorted(found) for key, found in statuses(events).items()} == {
+        EMBEDDER: [("plate-002", "complete"), ("plate-003", "complete")],
+        SEGMENTER: [("plate-002", "complete"), ("plate-005", "complete")],
+    }
+    assert report_of(dataset, EMBEDDER, registry).selected == ["plate-002", "plate-003"]
+
+
 def test_a_member_whose_plates_are_all_done_loads_no_model_and_opens_no_run(dataset, registry, fakes):
-    list(measure_together(dataset, members_of(dataset, registry, [EMBEDDER]), PLATES))
+    list(measure_together(dataset, each(members_of(dataset, registry, [EMBEDDER]), PLATES)))
     fakes.clear()
-    events = list(measure_together(dataset, members_of(dataset, registry, [EMBEDDER, SEGMENTER]), PLATES))
+    events = list(measure_together(dataset, each(members_of(dataset, registry, [EMBEDDER, SEGMENTER]), PLATES)))
     assert fakes == [SEGMENTER]
     assert len(list(dataset.reports_dir.iterdir())) == 2
     assert ends(events) == {EMBEDDER: None, SEGMENTER: None}
@@ -212,7 +229,7 @@ def test_a_member_whose_plates_are_all_done_loads_no_model_and_opens_no_run(data
 
 def test_a_bad_scan_fails_for_each_member_after_one_decode(dataset, members, decoded):
     alter_source(dataset, "plate-003")
-    events = list(measure_together(dataset, members, PLATES))
+    events = list(measure_together(dataset, each(members, PLATES)))
     assert decoded.count("plate-003") == 1
     for key in ALL:
         failed = [plate_id for plate_id, status in statuses(events)[key] if status == "failed"]
@@ -233,8 +250,8 @@ def test_a_plate_that_one_member_refuses_is_measured_by_the_others(dataset, regi
             return super().prepare(plate, upstream, stopwatch)
 
     spec = registry.instruments[SEGMENTER].spec
-    works = {SEGMENTER: Picky(spec, lambda: load_model(spec))}
-    events = list(measure_together(dataset, members_of(dataset, registry, [SEGMENTER, EMBEDDER], **works), PLATES[:3]))
+    members = members_of(dataset, registry, [SEGMENTER, EMBEDDER], fake_segmenter=Picky(spec, lambda: load_model(spec)))
+    events = list(measure_together(dataset, each(members, PLATES[:3])))
     assert statuses(events) == {
         SEGMENTER: [("plate-001", "complete"), ("plate-002", "failed"), ("plate-003", "complete")],
         EMBEDDER: [(plate_id, "complete") for plate_id in PLATES[:3]],
@@ -251,7 +268,7 @@ def test_a_plate_that_one_member_refuses_is_measured_by_the_others(dataset, regi
 def test_what_ends_one_member_ends_no_other(dataset, registry, method, error, sealed):
     """The device is lost with the second batch of two plates."""
     work = refusing(GivenVectors, method, error, at=1 + sealed // 2)(dict.fromkeys(PLATES, (1.0, 0.0, 0.0)))
-    events = list(measure_together(dataset, members_of(dataset, registry, **{EMBEDDER: work}), PLATES))
+    events = list(measure_together(dataset, each(members_of(dataset, registry, **{EMBEDDER: work}), PLATES)))
     ended = ends(events)
     assert str(ended.pop(EMBEDDER)).startswith(type(error()).__name__)
     assert ended == {GROUNDWORK: None, OTHER: None, SEGMENTER: None}
@@ -271,7 +288,7 @@ def test_an_error_of_the_disk_ends_the_member_that_met_it(dataset, members, regi
         return seal(self, *arguments)
 
     monkeypatch.setattr(Run, "seal", full)
-    events = list(measure_together(dataset, members, PLATES))
+    events = list(measure_together(dataset, each(members, PLATES)))
     assert ends(events) == {**dict.fromkeys(ALL), SEGMENTER: "OSError: [Errno 28] no space left on device"}
     assert SEGMENTER not in statuses(events)
     assert is_free(dataset, SEGMENTER)
@@ -281,7 +298,7 @@ def test_a_plate_that_another_run_holds_for_one_member_comes_last_for_it_alone(d
     held = claim_plate(dataset.plate("plate-001"), EMBEDDER)
     assert held is not None
     found: dict[str, list[str]] = {EMBEDDER: [], SEGMENTER: []}
-    for event in measure_together(dataset, members_of(dataset, registry, [EMBEDDER, SEGMENTER]), PLATES[:4]):
+    for event in measure_together(dataset, each(members_of(dataset, registry, [EMBEDDER, SEGMENTER]), PLATES[:4])):
         if isinstance(event, PlateEnded):
             found[event.key].append(event.outcome.plate_id)
         if sum(map(len, found.values())) == 7:
@@ -291,7 +308,7 @@ def test_a_plate_that_another_run_holds_for_one_member_comes_last_for_it_alone(d
 
 def test_no_plate_is_held_while_the_pass_waits_for_one(dataset, registry):
     held = [claim_plate(dataset.plate("plate-001"), key) for key in (EMBEDDER, SEGMENTER)]
-    events = measure_together(dataset, members_of(dataset, registry, [EMBEDDER, SEGMENTER]), PLATES[:2])
+    events = measure_together(dataset, each(members_of(dataset, registry, [EMBEDDER, SEGMENTER]), PLATES[:2]))
     before = [next(events), next(events)]
     assert {event.outcome.plate_id for event in before if isinstance(event, PlateEnded)} == {"plate-002"}
     for key in (EMBEDDER, SEGMENTER):
@@ -305,7 +322,7 @@ def test_no_plate_is_held_while_the_pass_waits_for_one(dataset, registry):
 
 
 def test_a_pass_that_is_closed_early_releases_every_plate_of_every_member(dataset, members):
-    events = measure_together(dataset, members, PLATES)
+    events = measure_together(dataset, each(members, PLATES))
     for event in events:
         if isinstance(event, PlateEnded):
             break
@@ -325,7 +342,7 @@ def test_at_most_one_decoded_plate_a_thread_is_in_memory(dataset, members, monke
         return found
 
     monkeypatch.setattr(shared_source, "decode_source", watched)
-    list(measure_together(dataset, members, PLATES))
+    list(measure_together(dataset, each(members, PLATES)))
     assert len(most) == 5
     assert max(most) <= 2
 
@@ -336,7 +353,7 @@ def test_a_forced_pass_measures_done_plates_again(dataset, registry):
             InstrumentRun(dataset, registry.instruments[key], build(registry, key), is_forced=True)
             for key in (EMBEDDER, SEGMENTER)
         ]
-        events = list(measure_together(dataset, runs, PLATES[:1], is_forced=True))
+        events = list(measure_together(dataset, each(runs, PLATES[:1]), is_forced=True))
         assert statuses(events) == {key: [("plate-001", "complete")] for key in (EMBEDDER, SEGMENTER)}
     assert len(run_folders(dataset, "plate-001")) == 4
 
