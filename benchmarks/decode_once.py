@@ -80,7 +80,7 @@ def floor(instruments: Sequence[Instrument], dataset: Dataset, *, has_groundwork
 
 def members_of(registry: Registry, dataset: Dataset, keys: Sequence[str], *, has_groundwork: bool) -> list[Member[Any]]:
     """Runs of the instruments with models of their own, and the groundwork."""
-    found: list[Member[Any]] = [groundwork_member(dataset)] if has_groundwork else []
+    found: list[Member[Any]] = [groundwork_member(dataset, is_forced=True)] if has_groundwork else []
     for key in keys:
         instrument = registry.instruments[key]
         work = build_work(instrument, lambda one=instrument: load_model(one.spec, one.prompts))
@@ -91,7 +91,7 @@ def members_of(registry: Registry, dataset: Dataset, keys: Sequence[str], *, has
 def measure(dataset: Dataset, members: Sequence[Member[Any]]) -> None:
     """A pass over all plates. Raises what ends a member, and for a plate that failed."""
     asked = [(member, dataset.plate_ids()) for member in members]
-    for event in measure_together(dataset, asked, is_forced=True):
+    for event in measure_together(dataset, asked):
         if isinstance(event, PlateEnded):
             if event.outcome.status != "complete":
                 raise RuntimeError(f"{event.key}: {event.outcome.reason}")

@@ -47,7 +47,8 @@ class GroundworkMember:
     key = CLAIM_KEY
     plates_at_once = 1
 
-    def __init__(self, dataset: Dataset):
+    def __init__(self, dataset: Dataset, *, is_forced: bool = False):
+        self.is_forced = is_forced
         self.timings = Timings()
         self._dataset = dataset
 

@@ -62,11 +62,11 @@ def make_groundwork(
 
     A withdrawn plate is not measured. Raises DatasetBroken if the log of withdrawals is not whole.
     """
-    yield from measure_alone(dataset, groundwork_member(dataset), plate_ids, is_forced=is_forced)
+    yield from measure_alone(dataset, groundwork_member(dataset, is_forced=is_forced), plate_ids)
 
 
-def groundwork_member(dataset: Dataset) -> Member[Groundwork]:
-    """The groundwork, as a member of a pass."""
+def groundwork_member(dataset: Dataset, *, is_forced: bool = False) -> Member[Groundwork]:
+    """The groundwork, as a member of a pass. `is_forced` measures plates again whose files are up to date."""
     from atlas_assets.roles.groundwork import GroundworkMember
 
-    return GroundworkMember(dataset)
+    return GroundworkMember(dataset, is_forced=is_forced)

@@ -18,7 +18,7 @@ from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.measuring import Measurer, Work, structured
 from atlas_resources.runs.passes.job import PlateOutcome, Timings
 from atlas_resources.runs.passes.together import measure_alone
-from atlas_resources.runs.sealed import find_done, withdrawn_of
+from atlas_resources.runs.sealed import find_done, find_failures, withdrawn_of
 from atlas_resources.runs.sealing import Measurement, Run, open_run
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import UpstreamMissing, require_read
@@ -103,8 +103,8 @@ class InstrumentRun:
             dataset: where the plates are.
             instrument: what measures them.
             work: what the instrument does with plates.
-            is_forced: whether to measure done plates again.
-            dagster_run_id: recorded in every manifest.
+            is_forced: whether to measure done plates again, but not those that this Dagster run has done.
+            dagster_run_id: recorded in every manifest. What it has done or tried is not measured again.
             log: receives the run's folder, reduced batch sizes, and the time spent in each stage.
         """
         self.key = instrument.key
@@ -113,12 +113,12 @@ class InstrumentRun:
         self._dataset = dataset
         self._instrument = instrument
         self._work = work
-        self._is_forced = is_forced
+        self.is_forced = is_forced
         self._dagster_run_id = dagster_run_id
         self._log = log
 
     def settled(self, plate_ids: Sequence[str]) -> Iterator[Outcome]:
-        """The outcomes of plates that are withdrawn, done, or whose own files are unreadable.
+        """The outcomes of plates that are withdrawn, done, tried by this Dagster run, or whose files are unreadable.
 
         Raises:
             InstrumentWithdrawn: the instrument, or one that it reads, is withdrawn.
@@ -129,7 +129,29 @@ class InstrumentRun:
         left_out = withdrawn_outcomes(self._dataset, plate_ids, withdrawn)
         yield from left_out.values()
         kept = [plate_id for plate_id in plate_ids if plate_id not in left_out]
-        yield from _look_up_all(self._dataset, self._instrument, kept, self._is_forced)
+        for plate_id in kept:
+            outcome = self._look_up(plate_id)
+            if outcome is not None:
+                yield outcome
+
+    def _look_up(self, plate_id: str) -> Outcome | None:
+        """The outcome of a plate that need not be measured; None for a plate to be measured."""
+        identity = self._instrument.identity
+        try:
+            plate = self._dataset.plate(plate_id)
+            sweep_dead(self._dataset, plate)
+            done = find_done(plate, identity)
+            if done is not None and (not self.is_forced or self._is_of_this_run(done)):
+                return PlateOutcome(plate_id, "reused", done)
+            failed = next(iter(find_failures(plate, identity)), None) if self._dagster_run_id else None
+        except (OSError, ValueError, LookupError) as error:
+            return PlateOutcome(plate_id, "failed", None, structured(error, "decode"))
+        if failed is not None and self._is_of_this_run(failed):
+            return PlateOutcome(plate_id, "failed", failed, failed.error)
+        return None
+
+    def _is_of_this_run(self, manifest: RunManifest) -> bool:
+        return self._dagster_run_id is not None and manifest.dagster_run_id == self._dagster_run_id
 
     @contextmanager
     def opened(self, plate_ids: Sequence[str]) -> Iterator[_SealedRun]:
@@ -139,7 +161,7 @@ class InstrumentRun:
         self.timings.load_seconds = time.perf_counter() - started
         named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]  # as schemas require
         with open_run(self._dataset, self._instrument, self._dagster_run_id, server_of(self._work)) as run:
-            run.write_config(named, self._is_forced)
+            run.write_config(named, self.is_forced)
             self._log.info(f"{run.run_id}: {self.key}: {run.folder}")
             measurer = Measurer(self._work, self.plates_at_once, self._notice)
 
@@ -184,7 +206,7 @@ def execute_run(
         OSError or ModelLost: the disk, or the GPU or the server, fails.
     """
     run = InstrumentRun(dataset, instrument, work, is_forced=is_forced, dagster_run_id=dagster_run_id, log=log)
-    yield from measure_alone(dataset, run, plate_ids, is_forced=is_forced)
+    yield from measure_alone(dataset, run, plate_ids)
 
 
 def server_of(work: Work) -> ServerRecord | None:
@@ -205,27 +227,6 @@ def withdrawn_outcomes(
         except PlateIdRefused:
             continue  # it fails by name when it is measured
     return outcomes
-
-
-def _look_up_all(
-    dataset: Dataset, instrument: Instrument, plate_ids: Sequence[str], is_forced: bool
-) -> Iterator[Outcome]:
-    """The outcomes of the plates that need not be measured."""
-    for plate_id in plate_ids:
-        outcome = _look_up(dataset, instrument, plate_id, is_forced)
-        if outcome is not None:
-            yield outcome
-
-
-def _look_up(dataset: Dataset, instrument: Instrument, plate_id: str, is_forced: bool) -> Outcome | None:
-    """The outcome of a plate that is done, or whose own files are unreadable; None for a plate to be measured."""
-    try:
-        plate = dataset.plate(plate_id)
-        sweep_dead(dataset, plate)
-        manifest = None if is_forced else find_done(plate, instrument.identity)
-    except (OSError, ValueError, LookupError) as error:
-        return PlateOutcome(plate_id, "failed", None, structured(error, "decode"))
-    return None if manifest is None else PlateOutcome(plate_id, "reused", manifest)
 
 
 def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: Sequence[Outcome]) -> RunReport:

@@ -60,13 +60,13 @@ def snapshot(dataset: Dataset, registry: Registry) -> None:
 
 
 def measure_together_again(dataset: Dataset, registry: Registry) -> None:
-    members: list[Member[Any]] = [groundwork_member(dataset)]
+    members: list[Member[Any]] = [groundwork_member(dataset, is_forced=True)]
     for key in (EMBEDDER, SEGMENTER):
         instrument = registry.instruments[key]
         work = build_work(instrument, lambda spec=instrument.spec: load_model(spec))
         members.append(InstrumentRun(dataset, instrument, work, is_forced=True))
     asked = [(member, dataset.plate_ids()) for member in members]
-    for event in measure_together(dataset, asked, is_forced=True):
+    for event in measure_together(dataset, asked):
         if isinstance(event, MemberEnded) and event.error:
             raise event.error
 

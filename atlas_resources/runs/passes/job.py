@@ -105,11 +105,13 @@ class Member(Protocol[Sealed]):
     Attributes:
         key: its name.
         plates_at_once: how many plates its job measures together.
+        is_forced: whether plates that are done are measured again.
         timings: what its plates cost.
     """
 
     key: str
     plates_at_once: int
+    is_forced: bool
     timings: Timings
 
     def settled(self, plate_ids: Sequence[str]) -> Iterator[PlateOutcome[Sealed]]:

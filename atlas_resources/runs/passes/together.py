@@ -15,7 +15,7 @@ Event = PlateEnded | MemberEnded
 
 
 def measure_together(
-    dataset: Dataset, members: Sequence[tuple[Member[Any], Sequence[str]]], *, is_forced: bool = False
+    dataset: Dataset, members: Sequence[tuple[Member[Any], Sequence[str]]]
 ) -> Generator[Event, None, None]:
     """Measures each plate for every member that has not done it; yields each outcome as soon as it is sealed.
 
@@ -29,7 +29,6 @@ def measure_together(
     Args:
         dataset: where the plates are.
         members: instruments that read pixels, and the groundwork, each with the ids of its plates. Keys differ.
-        is_forced: whether to measure done plates again.
 
     Yields:
         A PlateEnded for each member and each of its plates, and after them one MemberEnded for each member. A member
@@ -40,7 +39,7 @@ def measure_together(
         for one in sharing:
             yield from one.settle()
         for one in sharing:
-            yield from one.open(dataset, is_forced=is_forced)
+            yield from one.open(dataset)
         yield from _Pass([one for one in sharing if one.lane is not None]).events()
         for one in sharing:
             yield from one.conclude()
@@ -49,11 +48,9 @@ def measure_together(
             one.close()
 
 
-def measure_alone(
-    dataset: Dataset, member: Member[Sealed], plate_ids: Sequence[str], *, is_forced: bool = False
-) -> Iterator[PlateOutcome[Sealed]]:
+def measure_alone(dataset: Dataset, member: Member[Sealed], plate_ids: Sequence[str]) -> Iterator[PlateOutcome[Sealed]]:
     """A pass of one member: yields its outcomes, and raises what ends it."""
-    for event in measure_together(dataset, [(member, plate_ids)], is_forced=is_forced):
+    for event in measure_together(dataset, [(member, plate_ids)]):
         if isinstance(event, PlateEnded):
             yield event.outcome
         elif event.error is not None:
@@ -91,7 +88,7 @@ class _Sharing:
         if not self.missing and not self._is_over:
             yield self._end(None)
 
-    def open(self, dataset: Dataset, *, is_forced: bool) -> Iterator[Event]:
+    def open(self, dataset: Dataset) -> Iterator[Event]:
         """Loads what the member needs, unless every plate is settled."""
         if self._is_over:
             return
@@ -101,7 +98,7 @@ class _Sharing:
         except Exception as error:  # noqa: BLE001 - reported as what ended this member
             yield self._end(error)
         else:
-            at_once = member.plates_at_once
+            at_once, is_forced = member.plates_at_once, member.is_forced
             self._lane = Lane(dataset, job, member.timings, plates_at_once=at_once, is_forced=is_forced)
 
     def guarded(self, outcomes: Iterator[PlateOutcome[Any]]) -> Iterator[Event]:

@@ -353,7 +353,7 @@ def test_a_forced_pass_measures_done_plates_again(dataset, registry):
             InstrumentRun(dataset, registry.instruments[key], build(registry, key), is_forced=True)
             for key in (EMBEDDER, SEGMENTER)
         ]
-        events = list(measure_together(dataset, each(runs, PLATES[:1]), is_forced=True))
+        events = list(measure_together(dataset, each(runs, PLATES[:1])))
         assert statuses(events) == {key: [("plate-001", "complete")] for key in (EMBEDDER, SEGMENTER)}
     assert len(run_folders(dataset, "plate-001")) == 4
 
