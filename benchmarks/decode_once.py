@@ -1,6 +1,6 @@
 """Several instruments over the same plates: one pass, one run after another, and the floor of both.
 
-Run `python -m benchmarks.decode_once [PLATES]`. Plates of 20 Mpx are drawn into a temporary folder.
+Run `python -m benchmarks.decode_once [PLATES]`. Plates of 20 Mpx are drawn into a temporary folder. Loading models is not timed.
 """
 
 import itertools
@@ -9,7 +9,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from atlas_assets.roles.works import build_work, groundwork_member
 from atlas_assets.ui.plots import thumbnail
 from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.instruments.instrument import Instrument
-from atlas_resources.instruments.registry import Registry, read_registry
+from atlas_resources.instruments.registry import read_registry
 from atlas_resources.measures.pixels import measure_pixels
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.preprocessing import build_preprocess
@@ -34,7 +35,7 @@ from atlas_resources.runs.passes.together import measure_together
 from benchmarks.groundwork import draw_plate
 
 KEYS = ("efficientnet_lite0", "efficientnet_lite0_imagenet", "efficientnet_lite2", "efficientnet_lite2_imagenet")
-ROUNDS = 5
+ROUNDS = 3
 
 
 def draw_scans(folder: Path, count: int) -> Path:
@@ -49,19 +50,17 @@ def draw_scans(folder: Path, count: int) -> Path:
 class Bare:
     """An instrument without a run: preprocess, stack, and the model. Its results stay in memory."""
 
-    def __init__(self, instrument: Instrument):
+    def __init__(self, instrument: Instrument, model: Any):
         spec = instrument.spec
         if spec.preprocessing is None:
             raise ValueError(f"{spec.key}: expected an instrument that reads pixels")
         self.size = spec.plates_at_once
         self.preprocess = build_preprocess(spec.preprocessing)
-        model: Any = load_model(spec, instrument.prompts)
         self.measure = model.embed if spec.role == "embedding" else model.score
 
 
-def floor(instruments: Sequence[Instrument], dataset: Dataset, *, has_groundwork: bool) -> None:
+def floor(loops: Sequence[Bare], dataset: Dataset, *, has_groundwork: bool) -> None:
     """One decode of each plate, and each instrument's bare loop over it, on as many threads as a pass has."""
-    loops = [Bare(instrument) for instrument in instruments]
 
     def prepare(plate_id: str) -> list[torch.Tensor]:
         decoded = decode_source(dataset.plate(plate_id))
@@ -70,20 +69,21 @@ def floor(instruments: Sequence[Instrument], dataset: Dataset, *, has_groundwork
             thumbnail(decoded.image)
         return [loop.preprocess(decoded.image) for loop in loops]
 
-    size = loops[0].size if loops else 1
+    size = loops[0].size
     prepared = ahead(prepare, dataset.plate_ids(), max(size + THREADS, 2 * THREADS))
     for plates in iter(lambda: list(itertools.islice(prepared, size)), []):
-        for loop, inputs in zip(loops, zip(*plates, strict=True), strict=bool(loops)):
+        for loop, inputs in zip(loops, zip(*plates, strict=True), strict=True):
             for start in range(0, len(inputs), loop.size):
                 loop.measure(torch.stack(inputs[start : start + loop.size]))
 
 
-def members_of(registry: Registry, dataset: Dataset, keys: Sequence[str], *, has_groundwork: bool) -> list[Member[Any]]:
-    """Runs of the instruments with models of their own, and the groundwork."""
+def members_of(
+    instruments: Sequence[Instrument], models: Mapping[str, Any], dataset: Dataset, *, has_groundwork: bool
+) -> list[Member[Any]]:
+    """Runs of the instruments, whose models are loaded, and the groundwork."""
     found: list[Member[Any]] = [groundwork_member(dataset, is_forced=True)] if has_groundwork else []
-    for key in keys:
-        instrument = registry.instruments[key]
-        work = build_work(instrument, lambda one=instrument: load_model(one.spec, one.prompts))
+    for instrument in instruments:
+        work = build_work(instrument, lambda model=models[instrument.key]: model)
         found.append(InstrumentRun(dataset, instrument, work, is_forced=True))
     return found
 
@@ -100,9 +100,9 @@ def measure(dataset: Dataset, members: Sequence[Member[Any]]) -> None:
 
 
 def compare(ways: dict[str, Callable[[], None]], title: str) -> None:
-    """Prints seconds and CPU seconds of each way, medians of rounds that alternate, and ratios to the first.
+    """Prints the least seconds and CPU seconds of each way over rounds that alternate, and ratios to the first way.
 
-    A ratio is the median of the rounds' own ratios: what else the machine does is then much the same for both.
+    A median ratio is of the rounds' own ratios: what else the machine does is then much the same for both.
     """
     wall: dict[str, list[float]] = {name: [] for name in ways}
     cpu: dict[str, list[float]] = {name: [] for name in ways}
@@ -114,39 +114,32 @@ def compare(ways: dict[str, Callable[[], None]], title: str) -> None:
                 wall[name].append(time.perf_counter() - started[0])
                 cpu[name].append(time.process_time() - started[1])
     base = next(iter(ways))
-    print(f"\n{title}\n{'':28}{'wall s':>9}{'ratio':>8}{'CPU s':>9}{'ratio':>8}")
+    print(f"\n{title}\n{'':28}{'least s':>9}{'CPU s':>8}{'ratio':>8}{'median ratio':>14}")
     for name in ways:
-        ratios = [
-            statistics.median(one / floor for one, floor in zip(times[name], times[base], strict=True))
-            for times in (wall, cpu)
-        ]
-        seconds, cpu_seconds = statistics.median(wall[name]), statistics.median(cpu[name])
-        print(f"{name:28}{seconds:9.2f}{ratios[0]:8.2f}{cpu_seconds:9.2f}{ratios[1]:8.2f}")
-    print(flush=True)
+        ratio = statistics.median(one / floor for one, floor in zip(cpu[name], cpu[base], strict=True))
+        least = min(cpu[name])
+        print(f"{name:28}{min(wall[name]):9.2f}{least:8.2f}{least / min(cpu[base]):8.2f}{ratio:14.2f}", flush=True)
 
 
 def main(count: int) -> None:
     """Compares the ways for one and for four instruments, without and with the groundwork."""
     registry = read_registry()
-    print(f"{count} drawn plates of 20 Mpx, medians of {ROUNDS} rounds on {os.cpu_count()} cores")
+    every = [registry.instruments[key] for key in KEYS]
+    models = {one.key: load_model(one.spec, one.prompts) for one in every}
+    print(f"{count} drawn plates of 20 Mpx, {ROUNDS} rounds on {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder:
         dataset = Dataset(Path(folder) / "atlas")
         list(register_scans(dataset, [draw_scans(Path(folder) / "scans", count)]))
-        for keys, has_groundwork in ((KEYS[:1], False), (KEYS, False), (KEYS, True)):
-            instruments = [registry.instruments[key] for key in keys]
-
-            def bare(instruments: Any = instruments, has_groundwork: bool = has_groundwork) -> None:
-                floor(instruments, dataset, has_groundwork=has_groundwork)
-
-            def together(keys: Any = keys, has_groundwork: bool = has_groundwork) -> None:
-                measure(dataset, members_of(registry, dataset, keys, has_groundwork=has_groundwork))
-
-            def apart(keys: Any = keys, has_groundwork: bool = has_groundwork) -> None:
-                for member in members_of(registry, dataset, keys, has_groundwork=has_groundwork):
-                    measure(dataset, [member])
-
-            ways = {"one decode and bare loops": bare, "one pass": together, "one run after another": apart}
-            compare(ways, f"{len(keys)} instruments{' and the groundwork' if has_groundwork else ''}")
+        for number, has_groundwork in ((1, False), (len(every), False), (len(every), True)):
+            instruments = every[:number]
+            loops = [Bare(one, models[one.key]) for one in instruments]
+            members = partial(members_of, instruments, models, dataset, has_groundwork=has_groundwork)
+            ways: dict[str, Callable[[], None]] = {
+                "one decode and bare loops": partial(floor, loops, dataset, has_groundwork=has_groundwork),
+                "one pass": lambda members=members: measure(dataset, members()),
+                "one run after another": lambda members=members: [measure(dataset, [one]) for one in members()][0],
+            }
+            compare(ways, f"{number} instruments{' and the groundwork' if has_groundwork else ''}")
 
 
 if __name__ == "__main__":
