@@ -1,7 +1,7 @@
 """Several instruments over the same plates: one pass, one run after another, and the floor of both.
 
 Run `python -m benchmarks.decode_once [PLATES]`. Plates of 20 Mpx are drawn into a temporary folder. Loading models is
-not timed.
+not timed. torch has one thread: on a busy machine several wait for each other, and waiting counts as CPU time.
 """
 
 import itertools
@@ -130,6 +130,7 @@ def compare(ways: dict[str, Callable[[], None]], title: str) -> None:
 
 def main(count: int) -> None:
     """Compares the ways for one and for four instruments, without and with the groundwork."""
+    torch.set_num_threads(1)
     registry = read_registry()
     every = [registry.instruments[key] for key in KEYS]
     models = {one.key: load_model(one.spec, one.prompts) for one in every}

@@ -124,6 +124,8 @@ class Lane(Generic[Sealed]):
     def flush(self) -> Iterator[PlateOutcome[Sealed]]:
         """Measures and seals the plates that were taken; yields each one's outcome as soon as it is sealed."""
         batch, self._waiting = self._waiting, []
+        if not batch:
+            return
         ready = [prepared for prepared in batch if prepared.error is None and prepared.done is None]
         started = time.perf_counter()
         measured = self._measure(ready)

@@ -35,7 +35,9 @@ def measure_together(
         that an error ended has no outcome for the plates that it had not sealed.
     """
     sharing = [_Sharing(member, list(dict.fromkeys(plate_ids))) for member, plate_ids in members]
-    try:
+    with ExitStack() as closed_at_the_end:
+        for one in sharing:
+            closed_at_the_end.callback(one.close)
         for one in sharing:
             yield from one.settle()
         for one in sharing:
@@ -43,9 +45,6 @@ def measure_together(
         yield from _Pass([one for one in sharing if one.lane is not None]).events()
         for one in sharing:
             yield from one.conclude()
-    finally:
-        for one in sharing:
-            one.close()
 
 
 def measure_alone(dataset: Dataset, member: Member[Sealed], plate_ids: Sequence[str]) -> Iterator[PlateOutcome[Sealed]]:
