@@ -171,18 +171,6 @@ def is_on_disk(spec: Spec) -> bool:
     return all((folder / file.path).is_file() for file in pinned_files(spec.weights))
 
 
-def weights_bytes(spec: Spec) -> int:
-    """Bytes of the spec's weight files that are on disk, whatever is in them; 0 for an algorithm."""
-    if spec.weights is None or isinstance(spec.weights, Algorithm):
-        return 0
-    try:
-        folder = weights_folder(spec.weights)
-    except WeightsMissing:
-        return 0
-    paths = [folder / file.path for file in pinned_files(spec.weights)]
-    return sum(path.stat().st_size for path in paths if path.is_file())
-
-
 def without_weights(instrument: Instrument) -> list[str]:
     """The keys of the instruments whose weights are not on disk: of this one and those that it reads, the first first.
 

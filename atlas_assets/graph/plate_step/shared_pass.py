@@ -17,7 +17,8 @@ from atlas_assets.roles.works import build_work
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.loader_table import LOADERS
 from atlas_resources.models.devices import DeviceUnavailable, free_bytes_on_device
-from atlas_resources.models.weights import has_weights, weights_bytes
+from atlas_resources.models.memory import weights_bytes
+from atlas_resources.models.weights import has_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import InstrumentResource, build_instrument_resource
 from atlas_resources.runs.execution import InstrumentRun
