@@ -140,19 +140,20 @@ def _build_measuring(instrument: Instrument, sharing: Sequence[Instrument]) -> d
             forget_digests(spec)
         step = PlateStep(context, config, [key], code_version=identity.fingerprint, upstream=inputs)
         try:
-            run = InstrumentRun(
-                dataset,
-                instrument,
-                build_work(instrument, lambda: resource.load(instrument)),
-                is_forced=config.force,
-                dagster_run_id=context.run.run_id,
-                log=context.log,
-            )
+            # Nothing here refers to the run: the traceback of failed plates would keep its model alive.
             outcomes = SharedPass(context, dataset, shares_with(instrument, sharing)).outcomes(
-                run, step.plate_ids, instrument
+                InstrumentRun(
+                    dataset,
+                    instrument,
+                    build_work(instrument, lambda: resource.load(instrument)),
+                    is_forced=config.force,
+                    dagster_run_id=context.run.run_id,
+                    log=context.log,
+                ),
+                step.plate_ids,
+                instrument,
             )
-            run_id = context.run.run_id
-            yield from step.events(_result(dataset, instrument, outcome, run_id) for outcome in outcomes)
+            yield from step.events(_result(dataset, instrument, one, context.run.run_id) for one in outcomes)
         finally:
             resource.release()
 

@@ -132,6 +132,7 @@ class SharedPass:
                     elif event.error is not None:
                         raise event.error
         finally:
+            asked.clear()  # it refers to the models
             for resource in resources:
                 resource.release()
 
