@@ -17,9 +17,10 @@ from atlas_assets.graph.checks.library import build_library_checks
 from atlas_assets.graph.checks.verification import build_verification_check
 from atlas_assets.graph.comparisons.assets import build_comparison_assets
 from atlas_assets.graph.executor import steps_executor
-from atlas_assets.graph.groundwork import groundwork
+from atlas_assets.graph.groundwork import build_groundwork
 from atlas_assets.graph.instruments import build_broken_spec_assets, build_instrument_asset
 from atlas_assets.graph.ledgers import build_ledger_assets
+from atlas_assets.graph.plate_step.shared_pass import sharing_instruments
 from atlas_assets.graph.plates import plate_manifest
 from atlas_assets.graph.published.page import build_page_asset
 from atlas_assets.graph.reproduction import build_reproduction_job
@@ -40,7 +41,9 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
     ledgers = build_ledger_assets(registry, settings.most_attempts)
     sensors, schedules = build_automation(registry, settings, [assets.key for assets in ledgers])
     reproduction = build_reproduction_job(registry)
-    measured = [plate_manifest, groundwork, *map(build_instrument_asset, instruments)]
+    sharing = sharing_instruments(instruments)
+    made = [build_instrument_asset(instrument, sharing) for instrument in instruments]
+    measured = [plate_manifest, build_groundwork(sharing), *made]
     assets = [*measured, *ledgers, *build_comparison_assets(registry), build_page_asset()]
     return dg.Definitions(
         assets=[*with_policies(assets, registry, settings), *build_broken_spec_assets(registry)],

@@ -51,7 +51,7 @@ class InstrumentResource(dg.ConfigurableResource):
         return self._model
 
     def release(self) -> None:
-        """Frees the model, on a GPU too: a run over several instruments holds one model at a time."""
+        """Frees the model, on a GPU too: a run over several instruments holds only those of the step in progress."""
         from atlas_resources.models.memory import release_cached_memory
 
         if self._model is not None:

@@ -1,6 +1,6 @@
 """The assets `plate/input_image` and `plate/input_color_histograms`: what the CPU measures without a model."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -11,11 +11,13 @@ from atlas_assets.graph._metadata import column_schema
 from atlas_assets.graph.partitions import PLATES
 from atlas_assets.graph.plate_step.checks import sound_spec
 from atlas_assets.graph.plate_step.events import data_version
+from atlas_assets.graph.plate_step.shared_pass import FIRST_OF_RUN, GROUNDWORK_OP, SharedPass, shares_with
 from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
-from atlas_assets.roles.works import make_groundwork
+from atlas_assets.roles.works import groundwork_member
 from atlas_assets.ui.metadata import Markdown, picture_metadata
 from atlas_assets.ui.plots import histogram_plot
+from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.plates.contracts import ColorHistograms, InputImage
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import (
@@ -27,7 +29,7 @@ from atlas_resources.plates.groundwork import (
 )
 from atlas_resources.plates.plate import Plate
 from atlas_resources.resources import DatasetResource
-from atlas_resources.runs.batches import PlateOutcome
+from atlas_resources.runs.passes.job import PlateOutcome
 from atlas_resources.tables.ledgers import HISTOGRAMS
 from atlas_resources.tables.ledgers import PLATES as PLATES_TABLE
 from atlas_resources.tables.soundness import unsound_groundwork
@@ -36,7 +38,7 @@ from atlas_resources.verification.soundness import changed_source
 INPUT_IMAGE_KEY = dg.AssetKey(["plate", "input_image"])
 HISTOGRAMS_KEY = dg.AssetKey(["plate", "input_color_histograms"])
 KEYS = (INPUT_IMAGE_KEY, HISTOGRAMS_KEY)
-OP_NAME = "groundwork"
+OP_NAME = GROUNDWORK_OP
 
 
 def _spec(key: dg.AssetKey, description: str, table: Any) -> dg.AssetSpec:
@@ -54,25 +56,36 @@ def _spec(key: dg.AssetKey, description: str, table: Any) -> dg.AssetSpec:
     )
 
 
-@dg.multi_asset(
-    name=OP_NAME,
-    specs=[
-        _spec(INPUT_IMAGE_KEY, "Scalar facts of the source: exact, over every pixel of 8-bit sRGB.", PLATES_TABLE),
-        _spec(HISTOGRAMS_KEY, "Exact colour counts, dominant colours, paper against print.", HISTOGRAMS),
-    ],
-    check_specs=[
-        sound_spec(HISTOGRAMS_KEY, "Counts sum to the plate's pixels, both files agree, the source is unchanged.")
-    ],
-    retry_policy=STEP_RETRIES,
-    backfill_policy=dg.BackfillPolicy.multi_run(500),
-)
-def groundwork(context: dg.AssetExecutionContext, config: PlateRun, dataset: DatasetResource) -> Iterator[Any]:
-    """Yields both events of each plate as soon as it is measured; a bad scan fails alone."""
-    opened = dataset.open()
-    step = PlateStep(context, config, KEYS, code_version=MEASURE_VERSION, upstream=[MANIFEST_KEY])
-    attempts = _failed_attempts(opened, step.plate_ids)
-    outcomes = make_groundwork(opened, step.plate_ids, is_forced=config.force)
-    yield from step.events(_result(opened, outcome, attempts.get(outcome.plate_id, 0)) for outcome in outcomes)
+def build_groundwork(sharing: Sequence[Instrument] = ()) -> dg.AssetsDefinition:
+    """Both assets of the groundwork, made by one step.
+
+    Args:
+        sharing: the instruments whose steps may use its decode of a plate, in one run.
+    """
+
+    @dg.multi_asset(
+        name=OP_NAME,
+        specs=[
+            _spec(INPUT_IMAGE_KEY, "Scalar facts of the source: exact, over every pixel of 8-bit sRGB.", PLATES_TABLE),
+            _spec(HISTOGRAMS_KEY, "Exact colour counts, dominant colours, paper against print.", HISTOGRAMS),
+        ],
+        check_specs=[
+            sound_spec(HISTOGRAMS_KEY, "Counts sum to the plate's pixels, both files agree, the source is unchanged.")
+        ],
+        retry_policy=STEP_RETRIES,
+        backfill_policy=dg.BackfillPolicy.multi_run(500),
+        op_tags=FIRST_OF_RUN,
+    )
+    def groundwork(context: dg.AssetExecutionContext, config: PlateRun, dataset: DatasetResource) -> Iterator[Any]:
+        """Yields both events of each plate as soon as it is measured; a bad scan fails alone."""
+        opened = dataset.open()
+        step = PlateStep(context, config, KEYS, code_version=MEASURE_VERSION, upstream=[MANIFEST_KEY])
+        attempts = _failed_attempts(opened, step.plate_ids)
+        member = groundwork_member(opened, is_forced=config.force)
+        outcomes = SharedPass(context, opened, shares_with(None, sharing)).outcomes(member, step.plate_ids)
+        yield from step.events(_result(opened, outcome, attempts.get(outcome.plate_id, 0)) for outcome in outcomes)
+
+    return groundwork
 
 
 def _failed_attempts(dataset: Dataset, plate_ids: Iterable[str]) -> dict[str, int]:

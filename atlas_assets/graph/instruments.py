@@ -5,7 +5,7 @@ shows what is missing, and "Materialize all" does not start it.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -14,6 +14,7 @@ from atlas_assets.graph._metadata import column_schema
 from atlas_assets.graph.partitions import PLATES
 from atlas_assets.graph.plate_step.checks import sound_spec
 from atlas_assets.graph.plate_step.events import data_version
+from atlas_assets.graph.plate_step.shared_pass import SharedPass, shares_with
 from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.works import WORKS, build_work
@@ -23,7 +24,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.models.weights import forget_digests, why_without_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource, InstrumentResource
-from atlas_resources.runs.execution import Outcome, execute_run
+from atlas_resources.runs.execution import InstrumentRun, Outcome
 from atlas_resources.runs.sealed import find_failures
 from atlas_resources.tables.results import INSTRUMENT_TABLES, REGIONS, asset_name
 from atlas_resources.verification.soundness import unsound_result
@@ -77,13 +78,19 @@ def _tags(instrument: Instrument, *, weights: str) -> dict[str, str]:
     }
 
 
-def build_instrument_asset(instrument: Instrument) -> dg.AssetsDefinition | dg.AssetSpec:
+def build_instrument_asset(
+    instrument: Instrument, sharing: Sequence[Instrument] = ()
+) -> dg.AssetsDefinition | dg.AssetSpec:
     """The partitioned, batched, idempotent asset of one admitted instrument.
 
     Without its weights, which are looked for when the code location loads, it is a node that cannot run.
+
+    Args:
+        instrument: the instrument.
+        sharing: those whose steps may use the same decode of a plate, in one run, itself among them if it may.
     """
     reason = why_without_weights(instrument)
-    return _build_without_weights(instrument, reason) if reason else _build_measuring(instrument)
+    return _build_without_weights(instrument, reason) if reason else _build_measuring(instrument, sharing)
 
 
 def _build_without_weights(instrument: Instrument, reason: str) -> dg.AssetSpec:
@@ -102,7 +109,7 @@ def _build_without_weights(instrument: Instrument, reason: str) -> dg.AssetSpec:
     )
 
 
-def _build_measuring(instrument: Instrument) -> dg.AssetsDefinition:
+def _build_measuring(instrument: Instrument, sharing: Sequence[Instrument]) -> dg.AssetsDefinition:
     spec, identity, key = instrument.spec, instrument.identity, asset_key(instrument)
     inputs = [asset_key(one) for one in instrument.reads] or [MANIFEST_KEY]
     # Dagster puts assets of equal policy into one run, where a plate that fails upstream holds back the whole step.
@@ -133,16 +140,20 @@ def _build_measuring(instrument: Instrument) -> dg.AssetsDefinition:
             forget_digests(spec)
         step = PlateStep(context, config, [key], code_version=identity.fingerprint, upstream=inputs)
         try:
-            outcomes = execute_run(
-                dataset,
-                instrument,
+            # Nothing here refers to the run: the traceback of failed plates would keep its model alive.
+            outcomes = SharedPass(context, dataset, shares_with(instrument, sharing)).outcomes(
+                InstrumentRun(
+                    dataset,
+                    instrument,
+                    build_work(instrument, lambda: resource.load(instrument)),
+                    is_forced=config.force,
+                    dagster_run_id=context.run.run_id,
+                    log=context.log,
+                ),
                 step.plate_ids,
-                build_work(instrument, lambda: resource.load(instrument)),
-                is_forced=config.force,
-                dagster_run_id=context.run.run_id,
-                log=context.log,
+                instrument,
             )
-            yield from step.events(_result(dataset, instrument, outcome) for outcome in outcomes)
+            yield from step.events(_result(dataset, instrument, one, context.run.run_id) for one in outcomes)
         finally:
             resource.release()
 
@@ -178,19 +189,20 @@ def build_broken_spec_assets(registry: Registry) -> list[dg.AssetSpec]:
     ]
 
 
-def _result(dataset: Dataset, instrument: Instrument, outcome: Outcome) -> PlateResult:
+def _result(dataset: Dataset, instrument: Instrument, outcome: Outcome, run_id: str) -> PlateResult:
+    """What a plate came to. What an earlier step of the same Dagster run has sealed is made by that run."""
     manifest = outcome.sealed
     if outcome.status == "withdrawn":
         return PlateResult(outcome.plate_id, "withdrawn", outcome.error.message if outcome.error else "")
     if manifest is None or outcome.status == "failed":
         return PlateResult(outcome.plate_id, "failed", outcome.reason)
-    plate = dataset.plate(outcome.plate_id)
+    plate, is_reused = dataset.plate(outcome.plate_id), manifest.dagster_run_id != run_id
     return PlateResult(
         plate.id,
-        outcome.status,
+        "reused" if is_reused else "complete",
         data_version=data_version(instrument.identity.fingerprint[:16], manifest.source_sha256),
-        failed_before=0 if outcome.status == "reused" else len(find_failures(plate, instrument.identity)),
-        metadata=[result_metadata(plate, manifest, is_reused=outcome.status == "reused")],
+        failed_before=0 if is_reused else len(find_failures(plate, instrument.identity)),
+        metadata=[result_metadata(plate, manifest, is_reused=is_reused)],
         findings=unsound_result(plate, manifest, instrument.vector_dims),
     )
 

@@ -38,7 +38,9 @@ from atlas_resources.runs.execution import withdrawn_outcomes
 from atlas_resources.withdrawals.in_force import InstrumentWithdrawn, read_withdrawn
 
 # Each layer is a separate run, so that a plate that fails in one does not stop the others from reaching the next.
-BEFORE_INSTRUMENTS = {"plates": (MANIFEST_KEY,), "groundwork": KEYS}
+# Groundwork and the instruments that read pixels need nothing of each other: in one run they share a decode.
+BEFORE_INSTRUMENTS = {"plates": (MANIFEST_KEY,)}
+GROUNDWORK, INSTRUMENTS = "groundwork", "instruments"
 AFTER_INSTRUMENTS = {"ledgers": LEDGER_KEYS, "page": (PAGE_KEY,)}
 
 # A killed `atlas run` is shown as failed. The daemon did not launch it and must not restart it.
@@ -225,13 +227,14 @@ def _stages(
 ) -> Iterator[tuple[str, list[dg.AssetKey]]]:
     """The selected assets of each layer, in order. Instruments that read other instruments' results come last."""
     depths = {asset_key(instrument): instrument.depth for instrument in registry.instruments.values()}
-    layers = {**BEFORE_INSTRUMENTS, "instruments": tuple(depths), **AFTER_INSTRUMENTS}
+    layers = {**BEFORE_INSTRUMENTS, INSTRUMENTS: (*KEYS, *depths), **AFTER_INSTRUMENTS}
     layers["comparisons"] = tuple(comparison_keys(registry))
     chosen = {key for key in selected if graph.get(key).is_executable}
     for name, all_keys in layers.items():
         keys = [key for key in all_keys if key in chosen]
         for depth in sorted({depths.get(key, 0) for key in keys}):
             stage = name if depth == 0 else f"{name} that read results"
+            stage = GROUNDWORK if set(keys) <= set(KEYS) else stage
             yield stage, [key for key in keys if depths.get(key, 0) == depth]
 
 

@@ -6,8 +6,8 @@ from PIL import Image
 
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.plates.decode import decode_source
 from atlas_resources.plates.plate import Plate
+from atlas_resources.runs.passes.shared_source import read_source
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import SealedResult
 
@@ -26,9 +26,8 @@ def declared_preprocessing(spec: Spec) -> Preprocessing:
 
 
 def source_pixels(plate: Plate, stopwatch: Stopwatch) -> Image.Image:
-    """The plate's 8-bit sRGB pixels. The file is compared with its registered digest; the time counts as `decode`."""
-    with stopwatch.stage("decode"):
-        return decode_source(plate).image
+    """The plate's 8-bit sRGB pixels, which other instruments may share; as `read_source`."""
+    return read_source(plate, stopwatch).image
 
 
 def require_finite(spec: Spec, name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Groundwork: what the CPU measures on a plate without a model, from one decode of its source."""
 
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,8 @@ from atlas_resources.plates.contracts import (
     GroundworkFailure,
     InputImage,
 )
-from atlas_resources.plates.decode import DecodedImage, decode_source
+from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.decode import DecodedImage
 from atlas_resources.plates.groundwork import (
     COST_NAME,
     FAILURE_NAME,
@@ -29,10 +31,34 @@ from atlas_resources.plates.groundwork import (
 )
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import StructuredError
+from atlas_resources.runs.execution import withdrawn_outcomes
+from atlas_resources.runs.passes.job import PlateOutcome, Timings
+from atlas_resources.runs.passes.shared_source import read_source
 from atlas_resources.runs.provenance import code_version
 from atlas_resources.runs.stages import Stopwatch
+from atlas_resources.withdrawals.in_force import read_withdrawn
 
 CLAIM_KEY = "groundwork"
+
+
+class GroundworkMember:
+    """A member of a pass: leaves out withdrawn plates, and has nothing to load."""
+
+    key = CLAIM_KEY
+    plates_at_once = 1
+
+    def __init__(self, dataset: Dataset, *, is_forced: bool = False):
+        self.is_forced = is_forced
+        self.timings = Timings()
+        self._dataset = dataset
+
+    def settled(self, plate_ids: Sequence[str]) -> Iterator[PlateOutcome[Groundwork]]:
+        """The outcomes of withdrawn plates. Raises DatasetBroken if the log of withdrawals is not whole."""
+        yield from withdrawn_outcomes(self._dataset, plate_ids, read_withdrawn(self._dataset.root)).values()
+
+    def opened(self, plate_ids: Sequence[str]) -> AbstractContextManager["GroundworkJob"]:
+        """The job."""
+        return nullcontext(GroundworkJob())
 
 
 class GroundworkJob:
@@ -76,20 +102,22 @@ class GroundworkJob:
             )
             write_json_atomically(plate.derived_path(FAILURE_NAME), failure)
 
+    def conclude(self, outcomes: Sequence[PlateOutcome[Groundwork]]) -> None:
+        """Does nothing: each plate states its own cost."""
+
 
 def measure_plate(plate: Plate, stopwatch: Stopwatch) -> Groundwork:
-    """Decodes the source once, measures every pixel, and writes both files, the thumbnail, and what they cost.
+    """Reads the source, measures every pixel, and writes both files, the thumbnail, and what they cost.
 
     Args:
         plate: the plate.
-        stopwatch: decoding is counted as `decode`, measuring as `compute`.
+        stopwatch: decoding, or the share of it in a pass, is counted as `decode`, measuring as `compute`.
 
     Raises:
-        ImageRefused, SourceChanged: as `decode_source` does.
+        ImageRefused, SourceChanged: as `read_source` does.
     """
     before = stopwatch.read()
-    with stopwatch.stage("decode"):
-        decoded = decode_source(plate)
+    decoded = read_source(plate, stopwatch)
     with stopwatch.stage("compute"):
         facts = measure_pixels(decoded.image, decoded.extremes)
         picture = thumbnail(decoded.image)

@@ -13,10 +13,9 @@ from atlas_resources.instruments.loader_table import LOADERS
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import Groundwork
-from atlas_resources.runs.batches import Batches, PlateOutcome, Timings
-from atlas_resources.runs.execution import withdrawn_outcomes
 from atlas_resources.runs.measuring import Work
-from atlas_resources.withdrawals.in_force import read_withdrawn
+from atlas_resources.runs.passes.job import Member, PlateOutcome
+from atlas_resources.runs.passes.together import measure_alone
 
 WORKS = {
     "embedding": "embedding.EmbeddingWork",
@@ -59,13 +58,15 @@ def work_path(spec: Spec) -> str:
 def make_groundwork(
     dataset: Dataset, plate_ids: Sequence[str], *, is_forced: bool = False
 ) -> Iterator[PlateOutcome[Groundwork]]:
-    """Makes the groundwork of each plate in order. Plates that another run holds come last, one by one.
+    """Makes the groundwork of each plate in order, in a pass of its own. Plates that another run holds come last.
 
     A withdrawn plate is not measured. Raises DatasetBroken if the log of withdrawals is not whole.
     """
-    from atlas_assets.roles.groundwork import GroundworkJob
+    yield from measure_alone(dataset, groundwork_member(dataset, is_forced=is_forced), plate_ids)
 
-    left_out = withdrawn_outcomes(dataset, plate_ids, read_withdrawn(dataset.root))
-    yield from left_out.values()
-    measured = [plate_id for plate_id in plate_ids if plate_id not in left_out]
-    yield from Batches(dataset, GroundworkJob(), Timings(), is_forced=is_forced).outcomes(measured, batch_size=1)
+
+def groundwork_member(dataset: Dataset, *, is_forced: bool = False) -> Member[Groundwork]:
+    """The groundwork, as a member of a pass. `is_forced` measures plates again whose files are up to date."""
+    from atlas_assets.roles.groundwork import GroundworkMember
+
+    return GroundworkMember(dataset, is_forced=is_forced)

@@ -13,6 +13,7 @@ from pathlib import Path
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.instruments.spec.numeric import pinned_modes
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.memory import free_memory_bytes
 from atlas_resources.plates.run_contracts import Accelerator
 
 CHOSEN_INDEX = "ATLAS_CUDA_DEVICE"
@@ -120,6 +121,20 @@ def start_on(device: str) -> None:
         torch.cuda.reset_peak_memory_stats()
     except torch.AcceleratorError as error:
         raise DeviceUnavailable(f"{device} cannot be used in this process: {error}") from error
+
+
+def free_bytes_on_device(spec: Spec) -> int:
+    """Memory, in bytes, that is free on the spec's device: the machine's for the CPU, else the card's.
+
+    Raises:
+        DeviceUnavailable: see `require_device`.
+    """
+    device = require_device(spec)
+    if device == "cpu":
+        return free_memory_bytes()
+    import torch
+
+    return torch.cuda.mem_get_info(device)[0]
 
 
 def describe_accelerator(spec: Spec) -> Accelerator | None:

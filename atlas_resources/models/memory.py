@@ -7,13 +7,25 @@ import gc
 import re
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
+
+from atlas_resources.instruments.spec.pins import pinned_files
+from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.instruments.spec.weights import Algorithm
+from atlas_resources.models.weights import WeightsMissing, weights_folder
 
 NO_MEMORY = re.compile(
     # torch's allocator for the machine; CUDA itself; and libraries that allocate beside torch, by the names in
     # cublas_api.h and cudnn_graph.h (CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED and its older name).
     r"DefaultCPUAllocator|CUDA error: out of memory|CU[A-Z]+_STATUS_\w*ALLOC(ATION)?_FAILED"
 )
+
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux states how much memory a container may use (cgroup v2)."""
 
 LOST = (  # by cudaGetErrorString of CUDA 13.0: after these, every call of the process fails
     "an illegal memory access was encountered",
@@ -99,6 +111,33 @@ def _answers() -> bool:
     except torch.AcceleratorError:
         return False
     return True
+
+
+def free_memory_bytes(cgroup: Path = CGROUP) -> int:
+    """Memory of the machine, or of this process's container, that can be used without swapping, in bytes.
+
+    Args:
+        cgroup: the folder with `memory.max` and `memory.current`, whose file caches count as free.
+    """
+    return min([psutil.virtual_memory().available, *_free_in_container(cgroup)])
+
+
+def _free_in_container(cgroup: Path) -> Iterator[int]:
+    with suppress(OSError, ValueError):  # no container; or `max`, which is no limit
+        most, used = (int((cgroup / name).read_text()) for name in ("memory.max", "memory.current"))
+        stated = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+        yield max(0, most - used + int(stated.get("inactive_file", 0)))
+
+
+def weights_bytes(spec: Spec) -> int:
+    """Bytes of the spec's weight files that are on disk, about what its model takes; 0 for an algorithm."""
+    if spec.weights is None or isinstance(spec.weights, Algorithm):
+        return 0
+    with suppress(WeightsMissing):
+        folder = weights_folder(spec.weights)
+        paths = [folder / file.path for file in pinned_files(spec.weights)]
+        return sum(path.stat().st_size for path in paths if path.is_file())
+    return 0
 
 
 def peak_memory_bytes() -> int:

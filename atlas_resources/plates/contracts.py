@@ -247,7 +247,9 @@ class GroundworkCost(FileContract):
     measure_version: str
     source_sha256: Sha256
     measured_at: datetime = Field(description="UTC time at which every pixel had been measured.")
-    decode_seconds: float = Field(ge=0, description="Reading, decoding and converting the source, wall time.")
+    decode_seconds: float = Field(
+        ge=0, description="Reading, decoding and converting the source, wall time; of a shared decode, a share."
+    )
     measure_seconds: float = Field(ge=0, description="Measuring every pixel and drawing the thumbnail, wall time.")
     peak_memory_bytes: int = Field(
         gt=0, description="Most memory the measuring process had used by then. It may measure several plates at a time."

@@ -136,7 +136,7 @@ class StageSeconds(Contract):
     decode: float = Field(
         ge=0,
         description="Reading the plate's files and decoding its source; reading the result of the instrument that this "
-        "one reads.",
+        "one reads. Instruments that decode a plate together have equal shares of its decoding.",
     )
     preprocess: float = Field(ge=0, description="Making the model's input from the decoded pixels or the result read.")
     compute: float = Field(
@@ -164,8 +164,8 @@ class Metrics(FileContract):
     )
     peak_memory_bytes: int | None = Field(
         default=None,
-        description="Most memory that the process had in use until the plate was sealed, other plates, model and "
-        "libraries included. Null: sealed before it was kept.",
+        description="Most memory that the process had in use until the plate was sealed, other plates, libraries "
+        "and all models of its pass included. Null: sealed before it was kept.",
     )
     peak_device_memory_bytes: int | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""Measures many plates with one instrument, seals each result, and reads sealed results.
+"""Measures many plates with one instrument or several, seals each result, and reads sealed results.
 
 No role and no Dagster: the caller supplies a `Work`, which measures.
 """

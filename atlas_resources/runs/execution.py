@@ -3,8 +3,8 @@
 import logging
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,10 +14,11 @@ from atlas_resources.plates.contracts import PLATE_ID_PATTERN, FileDigest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate, PlateIdRefused
 from atlas_resources.plates.run_contracts import FailedPlate, RunManifest, RunReport, ServerRecord, StructuredError
-from atlas_resources.runs.batches import Batches, PlateOutcome, Timings
 from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.measuring import Measurer, Work, structured
-from atlas_resources.runs.sealed import find_done, withdrawn_of
+from atlas_resources.runs.passes.job import PlateOutcome, Timings
+from atlas_resources.runs.passes.together import measure_alone
+from atlas_resources.runs.sealed import find_done, find_failures, withdrawn_of
 from atlas_resources.runs.sealing import Measurement, Run, open_run
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import UpstreamMissing, require_read
@@ -39,12 +40,20 @@ class _Input:
 class _SealedRun:
     """The job of one run: an instrument measures each plate and seals the result in the plate's folder."""
 
-    def __init__(self, run: Run, instrument: Instrument, work: Work, measurer: Measurer):
+    def __init__(
+        self,
+        run: Run,
+        instrument: Instrument,
+        work: Work,
+        measurer: Measurer,
+        report: Callable[[Sequence[Outcome]], None],
+    ):
         self.key = instrument.key
         self._run = run
         self._instrument = instrument
         self._work = work
         self._measurer = measurer
+        self._report = report
 
     def find_done(self, plate: Plate) -> RunManifest | None:
         return find_done(plate, self._instrument.identity)
@@ -71,6 +80,101 @@ class _SealedRun:
             source = plate.source_digest()
         return self._run.seal_failure(plate, source, error) if source else None
 
+    def conclude(self, outcomes: Sequence[Outcome]) -> None:
+        self._report(outcomes)
+
+
+class InstrumentRun:
+    """A member of a pass: one run of one instrument, from looking up what is done to its report."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        instrument: Instrument,
+        work: Work,
+        *,
+        is_forced: bool = False,
+        dagster_run_id: str | None = None,
+        log: logging.Logger = LOG,
+    ):
+        """The run is opened when a plate has to be measured.
+
+        Args:
+            dataset: where the plates are.
+            instrument: what measures them.
+            work: what the instrument does with plates.
+            is_forced: whether to measure done plates again, but not those that this Dagster run has done.
+            dagster_run_id: recorded in every manifest. What it has done or tried is not measured again.
+            log: receives the run's folder, reduced batch sizes, and the time spent in each stage.
+        """
+        self.key = instrument.key
+        self.plates_at_once = instrument.spec.plates_at_once
+        self.timings = Timings()
+        self._dataset = dataset
+        self._instrument = instrument
+        self._work = work
+        self.is_forced = is_forced
+        self._dagster_run_id = dagster_run_id
+        self._log = log
+
+    def settled(self, plate_ids: Sequence[str]) -> Iterator[Outcome]:
+        """The outcomes of plates that are withdrawn, done, tried by this Dagster run, or whose files are unreadable.
+
+        Raises:
+            InstrumentWithdrawn: the instrument, or one that it reads, is withdrawn.
+            DatasetBroken: the log of withdrawals is not whole.
+        """
+        withdrawn = read_withdrawn(self._dataset.root)
+        withdrawn.require_instrument(self._instrument)
+        left_out = withdrawn_outcomes(self._dataset, plate_ids, withdrawn)
+        yield from left_out.values()
+        kept = [plate_id for plate_id in plate_ids if plate_id not in left_out]
+        for plate_id in kept:
+            outcome = self._look_up(plate_id)
+            if outcome is not None:
+                yield outcome
+
+    def _look_up(self, plate_id: str) -> Outcome | None:
+        """The outcome of a plate that need not be measured; None for a plate to be measured."""
+        identity = self._instrument.identity
+        try:
+            plate = self._dataset.plate(plate_id)
+            sweep_dead(self._dataset, plate)
+            done = find_done(plate, identity)
+            if done is not None and (not self.is_forced or self._is_of_this_run(done)):
+                return PlateOutcome(plate_id, "reused", done)
+            failed = next(iter(find_failures(plate, identity)), None) if self._dagster_run_id else None
+        except (OSError, ValueError, LookupError) as error:
+            return PlateOutcome(plate_id, "failed", None, structured(error, "decode"))
+        if failed is not None and self._is_of_this_run(failed):
+            return PlateOutcome(plate_id, "failed", failed, failed.error)
+        return None
+
+    def _is_of_this_run(self, manifest: RunManifest) -> bool:
+        return self._dagster_run_id is not None and manifest.dagster_run_id == self._dagster_run_id
+
+    @contextmanager
+    def opened(self, plate_ids: Sequence[str]) -> Iterator[_SealedRun]:
+        """Loads the model and opens the run. Raises whatever `work.load` raises, before any plate is measured."""
+        started = time.perf_counter()
+        self._work.load()
+        self.timings.load_seconds = time.perf_counter() - started
+        named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]  # as schemas require
+        with open_run(self._dataset, self._instrument, self._dagster_run_id, server_of(self._work)) as run:
+            run.write_config(named, self.is_forced)
+            self._log.info(f"{run.run_id}: {self.key}: {run.folder}")
+            measurer = Measurer(self._work, self.plates_at_once, self._notice)
+
+            def report(outcomes: Sequence[Outcome]) -> None:
+                content = _report(run, self.timings, named, outcomes)
+                run.write_report(content)
+                self._log.info(f"{run.run_id}: {self.key}: {_summary(content)}")
+
+            yield _SealedRun(run, self._instrument, self._work, measurer, report)
+
+    def _notice(self, text: str) -> None:
+        self._log.warning(f"{self.key}: {text}")
+
 
 def execute_run(
     dataset: Dataset,
@@ -84,8 +188,7 @@ def execute_run(
 ) -> Iterator[Outcome]:
     """Measures every plate that is not done; yields each plate's outcome as soon as it is sealed, done plates first.
 
-    If all plates are done it opens no run and loads no model. A withdrawn plate is not measured, and is not in the
-    report.
+    A pass of one member. If all plates are done it opens no run and loads no model. A withdrawn plate is not measured.
 
     Args:
         dataset: where the plates are.
@@ -102,49 +205,8 @@ def execute_run(
         Whatever `work.load` raises, before any plate is measured.
         OSError or ModelLost: the disk, or the GPU or the server, fails.
     """
-    withdrawn = read_withdrawn(dataset.root)
-    withdrawn.require_instrument(instrument)
-    left_out = withdrawn_outcomes(dataset, plate_ids, withdrawn)
-    yield from left_out.values()
-    kept = [plate_id for plate_id in plate_ids if plate_id not in left_out]
-    yield from _execute(dataset, instrument, kept, work, is_forced=is_forced, dagster_run_id=dagster_run_id, log=log)
-
-
-def _execute(
-    dataset: Dataset,
-    instrument: Instrument,
-    plate_ids: Sequence[str],
-    work: Work,
-    *,
-    is_forced: bool,
-    dagster_run_id: str | None,
-    log: logging.Logger,
-) -> Iterator[Outcome]:
-    """Measures plates that are not withdrawn, as `execute_run` does."""
-    timings = Timings()
-    outcomes = []
-    for outcome in _look_up_all(dataset, instrument, plate_ids, is_forced):
-        outcomes.append(outcome)
-        yield outcome
-    looked_up = {outcome.plate_id for outcome in outcomes}
-    missing = [plate_id for plate_id in plate_ids if plate_id not in looked_up]
-    if not missing:
-        return
-    started = time.perf_counter()
-    work.load()
-    timings.load_seconds = time.perf_counter() - started
-    batch_size = instrument.spec.plates_at_once
-    with open_run(dataset, instrument, dagster_run_id, server_of(work)) as run:
-        named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]
-        run.write_config(named, is_forced)
-        log.info(f"{run.run_id}: {run.folder}")
-        job = _SealedRun(run, instrument, work, Measurer(work, batch_size, log.warning))
-        for outcome in Batches(dataset, job, timings, is_forced=is_forced).outcomes(missing, batch_size):
-            outcomes.append(outcome)
-            yield outcome
-        report = _report(run, timings, named, outcomes)
-        run.write_report(report)
-        log.info(f"{run.run_id}: {_summary(report)}")
+    run = InstrumentRun(dataset, instrument, work, is_forced=is_forced, dagster_run_id=dagster_run_id, log=log)
+    yield from measure_alone(dataset, run, plate_ids)
 
 
 def server_of(work: Work) -> ServerRecord | None:
@@ -167,28 +229,7 @@ def withdrawn_outcomes(
     return outcomes
 
 
-def _look_up_all(
-    dataset: Dataset, instrument: Instrument, plate_ids: Sequence[str], is_forced: bool
-) -> Iterator[Outcome]:
-    """The outcomes of the plates that need not be measured."""
-    for plate_id in plate_ids:
-        outcome = _look_up(dataset, instrument, plate_id, is_forced)
-        if outcome is not None:
-            yield outcome
-
-
-def _look_up(dataset: Dataset, instrument: Instrument, plate_id: str, is_forced: bool) -> Outcome | None:
-    """The outcome of a plate that is done, or whose own files are unreadable; None for a plate to be measured."""
-    try:
-        plate = dataset.plate(plate_id)
-        sweep_dead(dataset, plate)
-        manifest = None if is_forced else find_done(plate, instrument.identity)
-    except (OSError, ValueError, LookupError) as error:
-        return PlateOutcome(plate_id, "failed", None, structured(error, "decode"))
-    return None if manifest is None else PlateOutcome(plate_id, "reused", manifest)
-
-
-def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: list[Outcome]) -> RunReport:
+def _report(run: Run, timings: Timings, plate_ids: list[str], outcomes: Sequence[Outcome]) -> RunReport:
     withdrawn = {outcome.plate_id for outcome in outcomes if outcome.status == "withdrawn"}
     plate_ids = [plate_id for plate_id in plate_ids if plate_id not in withdrawn]
     known = set(plate_ids)  # the report's schema accepts valid plate ids only

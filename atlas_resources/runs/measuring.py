@@ -25,7 +25,8 @@ class Work(Protocol):
     def prepare(self, plate: Plate, upstream: SealedResult | None, stopwatch: Stopwatch) -> Any:
         """Makes the model's input from one plate's pixels or upstream result. Called on threads.
 
-        Decoding is counted as the stage `decode` on the plate's stopwatch, the rest as `preprocess`.
+        Decoding is counted as the stage `decode` on the plate's stopwatch, the rest as `preprocess`. Other instruments
+        may share the decoded picture (see `passes.shared_source`), which is never changed.
         """
         ...
 

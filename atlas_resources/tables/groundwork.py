@@ -91,7 +91,7 @@ FACTS = (
     ),
     Column("input_image_sha256", pl.String, "sha256 of the file that the facts come from, derived/input_image.json."),
     Column("groundwork_measured_at", pl.Datetime("us", "UTC"), f"When the facts were measured, UTC. {COST_NULL}"),
-    Column("groundwork_decode_seconds", pl.Float64, f"Reading and decoding the source, seconds. {COST_NULL}"),
+    Column("groundwork_decode_seconds", pl.Float64, f"Reading and decoding the source, or its share. {COST_NULL}"),
     Column("groundwork_measure_seconds", pl.Float64, f"Measuring every pixel, seconds. {COST_NULL}"),
     Column(
         "groundwork_peak_memory_bytes",

@@ -78,7 +78,11 @@ RUNS = Table(
             "When the run over all its plates started, UTC. Until sealed_at, other plates were measured too.",
         ),
         Column("sealed_at", pl.Datetime("us", "UTC"), "When the plate was sealed, UTC."),
-        Column("decode_seconds", pl.Float64, "Reading and decoding the plate, or reading another result. " + COST_NULL),
+        Column(
+            "decode_seconds",
+            pl.Float64,
+            "Its share of reading and decoding the plate, or reading another result. " + COST_NULL,
+        ),
         Column("preprocess_seconds", pl.Float64, "Making the model's input. " + COST_NULL),
         Column("compute_seconds", pl.Float64, "The plate's equal share of its batch in the model. " + COST_NULL),
         Column("seal_seconds", pl.Float64, "Encoding and writing the plate's files. " + COST_NULL),

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,13 +17,17 @@ from support.made_results import GivenVectors, build_ledgers, measure, run_instr
 from support.made_withdrawals import withdrawn
 from support.stopping_disk import Killed, Way, stopping
 
-from atlas_assets.roles.works import make_groundwork
+from atlas_assets.roles.works import build_work, groundwork_member, make_groundwork
 from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.models.loading import load_model
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.corrections import update_plates
 from atlas_resources.plates.intake.registration import register_scans
+from atlas_resources.runs.execution import InstrumentRun
+from atlas_resources.runs.passes.job import Member, MemberEnded
+from atlas_resources.runs.passes.together import measure_together
 from atlas_resources.snapshots.creating import create_snapshot
 from atlas_resources.snapshots.files import read_snapshots
 from atlas_resources.verification.library import verify
@@ -54,6 +59,18 @@ def snapshot(dataset: Dataset, registry: Registry) -> None:
         create_snapshot(dataset, registry, "first", key=KEY)
 
 
+def measure_together_again(dataset: Dataset, registry: Registry) -> None:
+    members: list[Member[Any]] = [groundwork_member(dataset, is_forced=True)]
+    for key in (EMBEDDER, SEGMENTER):
+        instrument = registry.instruments[key]
+        work = build_work(instrument, lambda spec=instrument.spec: load_model(spec))
+        members.append(InstrumentRun(dataset, instrument, work, is_forced=True))
+    asked = [(member, dataset.plate_ids()) for member in members]
+    for event in measure_together(dataset, asked):
+        if isinstance(event, MemberEnded) and event.error:
+            raise event.error
+
+
 STEPS: dict[str, Step] = {
     "registration": lambda dataset, registry: list(register_scans(dataset, [scans(dataset)])),
     "groundwork": lambda dataset, registry: list(make_groundwork(dataset, dataset.plate_ids())),
@@ -61,6 +78,7 @@ STEPS: dict[str, Step] = {
     "run with a failure": lambda dataset, registry: measure(dataset, registry, EMBEDDER, VECTORS),
     "run": lambda dataset, registry: run_instrument(dataset, registry, SEGMENTER),
     "reproduction": lambda dataset, registry: write_repetition(dataset, run_of(dataset, SEGMENTER)),
+    "pass": measure_together_again,
     "withdrawal": withdraw,
     "snapshot": snapshot,
     "ledgers": build_ledgers,

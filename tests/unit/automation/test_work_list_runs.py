@@ -208,7 +208,6 @@ class TestTerminal:
         )
         assert [(layer.name, layer.is_success) for layer in layers] == [
             ("plates", True),
-            ("groundwork", True),
             ("instruments", False),
             ("ledgers", True),
         ]

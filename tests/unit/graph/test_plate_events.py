@@ -5,11 +5,9 @@ import pytest
 from support.fake_instruments import SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import Graph, make_dataset
 
-from atlas_assets.graph import instruments
 from atlas_assets.graph.partitions import PLATES
-from atlas_assets.graph.plate_step import step
-from atlas_resources.plates.dataset import Dataset
-from atlas_resources.runs.execution import execute_run
+from atlas_assets.graph.plate_step import shared_pass, step
+from atlas_resources.runs.passes.together import measure_together
 
 SEGMENTS = f"segments/{SEGMENTER}"
 KEY = dg.AssetKey(SEGMENTS.split("/"))
@@ -38,11 +36,11 @@ def observed(graph: Graph, plate_id: str) -> list[dg.AssetObservation]:
 def test_every_plate_of_a_work_list_is_in_progress_from_the_start(graph, monkeypatch):
     seen = []
 
-    def watched(dataset: Dataset, *arguments, **options):
+    def watched(*arguments):
         seen.append(statuses(graph))
-        yield from execute_run(dataset, *arguments, **options)
+        yield from measure_together(*arguments)
 
-    monkeypatch.setattr(instruments, "execute_run", watched)
+    monkeypatch.setattr(shared_pass, "measure_together", watched)
     graph.materialize_list(SEGMENTS, ["plate-001", "plate-003"])
     assert seen == [{"plate-001": "IN_PROGRESS", "plate-002": None, "plate-003": "IN_PROGRESS"}]
     assert statuses(graph) == {"plate-001": "MATERIALIZED", "plate-002": None, "plate-003": "MATERIALIZED"}

@@ -8,12 +8,11 @@ import torch
 from support.fake_instruments import SEGMENTER, FakeSegmenter, fake_registry, fake_spec
 from support.made_datasets import Graph, make_dataset, run_folders
 
-from atlas_assets.graph import instruments
-from atlas_assets.graph.plate_step import step
+from atlas_assets.graph.plate_step import shared_pass, step
 from atlas_resources.models.devices import DeviceUnavailable
 from atlas_resources.models.weights import WeightsMissing
 from atlas_resources.resources import InstrumentResource
-from atlas_resources.runs.execution import execute_run
+from atlas_resources.runs.passes.together import measure_together
 
 SEGMENTS = f"segments/{SEGMENTER}"
 
@@ -32,14 +31,14 @@ def test_a_step_that_the_disk_interrupted_continues_after_its_sealed_plates(grap
     """As when its process is killed, which Dagster counts as an error of the step."""
     calls = []
 
-    def cut_short(*arguments, **options):
+    def cut_short(*arguments):
         calls.append(None)
-        for outcome in execute_run(*arguments, **options):
-            yield outcome
+        for event in measure_together(*arguments):
+            yield event
             if len(calls) == 1:
                 raise OSError(errno.ENOSPC, "no space left on device")
 
-    monkeypatch.setattr(instruments, "execute_run", cut_short)
+    monkeypatch.setattr(shared_pass, "measure_together", cut_short)
     result = graph.materialize(SEGMENTS, plates=["plate-001"])
     assert result.success
     assert (retries(result), len(calls)) == (1, 2)

@@ -5,13 +5,22 @@ The errors are torch's own classes with the messages that it gives on a GPU.
 
 import gc
 import weakref
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from support.made_specs import project_spec
 
 from atlas_resources.models.loading import load_model
-from atlas_resources.models.memory import is_device_lost, is_out_of_memory, release_cached_memory
+from atlas_resources.models.memory import (
+    free_memory_bytes,
+    is_device_lost,
+    is_out_of_memory,
+    release_cached_memory,
+    weights_bytes,
+)
+from atlas_resources.models.weights import require_weights
 
 HINT = "\nCUDA kernel errors might be asynchronously reported at some other API call."
 NO_MEMORY = [
@@ -65,3 +74,26 @@ def test_a_released_model_is_freed_although_it_refers_to_itself():
         assert network() is None
     finally:
         gc.enable()
+
+
+class TestFreeMemory:
+    def folder(self, tmp_path, most: str, used: int):
+        (tmp_path / "memory.max").write_text(f"{most}\n")
+        (tmp_path / "memory.current").write_text(f"{used}\n")
+        (tmp_path / "memory.stat").write_text("anon 700\nfile 250\ninactive_file 200\n")
+        return tmp_path
+
+    def test_a_container_has_what_its_limit_leaves_and_its_unused_file_cache(self, tmp_path):
+        assert free_memory_bytes(self.folder(tmp_path, "1000", 950)) == 250
+
+    def test_without_a_limit_it_is_the_machine_s(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=12345))
+        assert free_memory_bytes(self.folder(tmp_path, "max", 950)) == 12345
+        assert free_memory_bytes(tmp_path / "missing") == 12345
+
+
+def test_weights_take_the_bytes_of_their_files_and_algorithms_none():
+    lite = project_spec("efficientnet_lite0")
+    located = require_weights(lite)
+    assert weights_bytes(lite) == sum(path.stat().st_size for path in located.files.values()) > 10_000_000
+    assert weights_bytes(project_spec("otsu_luma")) == 0

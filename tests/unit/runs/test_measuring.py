@@ -225,4 +225,4 @@ def test_a_run_logs_each_halving_and_completes_every_plate(dataset, fakes, caplo
     work = Cramped({plate_id: (1.0, 0.0, 0.0) for plate_id in dataset.plate_ids()})
     assert measure(dataset, registry, EMBEDDER, work) == ["complete"] * 5
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warned == ["out of memory with 2 plates at a time; continuing with 1. tried to allocate 2 GiB"]
+    assert warned == [f"{EMBEDDER}: out of memory with 2 plates at a time; continuing with 1. tried to allocate 2 GiB"]
