@@ -17,9 +17,9 @@ from segment_anything import sam_model_registry
 from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster
 from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.instruments.registry import read_registry
-from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenerator, enlarged
-from atlas_resources.models.loaders.segmenters.point_prompts import fitted_size, point_grid
-from atlas_resources.models.loaders.segmenters.segment_anything import SegmentAnything
+from atlas_resources.models.loaders.segmenters.prompted.mask_generation import MaskGenerator, enlarged
+from atlas_resources.models.loaders.segmenters.prompted.point_prompts import fitted_size, point_grid
+from atlas_resources.models.loaders.segmenters.prompted.segment_anything import SegmentAnything
 from atlas_resources.models.protocols import Mask
 
 HEIGHT_PX, WIDTH_PX = 3072, 4096
