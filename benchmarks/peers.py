@@ -1,7 +1,7 @@
 """From files to stored vectors, beside other programs over the same plates and the same seeded CLIP ViT-B/32.
 
-Run `python -m benchmarks.peers [--plates 200] [--rounds 3] [--layouts]`. Prints images/s of each, in turn, beside Atlas. The floors are
-the same work without Atlas: decoding alone, and the model alone over tensors that are in memory.
+Run `python -m benchmarks.peers [--plates 200] [--rounds 3] [--layouts]`. Prints images/s of each, in turn,
+beside Atlas. The floors are the same work without Atlas: decoding alone, and the model alone over tensors in memory.
 """
 
 import argparse
@@ -47,9 +47,11 @@ class Pictures(torch.utils.data.Dataset):
         self.paths, self.transform = paths, transform
 
     def __len__(self) -> int:
+        """Number of files."""
         return len(self.paths)
 
     def __getitem__(self, index: int) -> torch.Tensor:
+        """float32 [3, 224, 224]."""
         return self.transform(Image.open(self.paths[index]))
 
 
@@ -138,7 +140,7 @@ def taken(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def print_layouts(instrument: Instrument) -> None:
-    """Processor ms an image with the model's memory in the usual order and channels last, and attention eager and fused."""
+    """Processor ms an image, in the usual order of memory and channels last, with attention eager and fused."""
     model: Any = load_model(instrument.spec)
     batch = torch.rand(instrument.spec.batch_size, 3, 224, 224)
     expected = model.embed(batch)
