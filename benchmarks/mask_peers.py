@@ -125,12 +125,11 @@ def compare(
         growth, peers_growth = best[2] if best else growth, peers_best[1] if peers_best else peers_growth
         best = min(best or (seconds, timed.seconds, growth), (seconds, timed.seconds, growth), key=itemgetter(0))
         peers_best = min(peers_best or (of_peer, peers_growth), (of_peer, peers_growth))
-        are_equal = len(masks) == len(theirs) and all(
-            np.array_equal(mask.pixels, other) for mask, other in zip(masks, theirs, strict=True)
-        )
+        pairs = list(zip(masks, theirs, strict=True))
+        apart = [int(np.count_nonzero(mask.pixels != other)) for mask, other in pairs]
         different = len({mask.counts for mask in masks})
-        equal = "equal" if are_equal else "NOT EQUAL"
-        print(f"{name}: {len(masks)} masks, {different} different ones, {equal} to the {len(theirs)} of the library")
+        print(f"{name}: {len(masks)} masks, {different} different ones; of {len(theirs)} masks of the library,")
+        print(f"{np.count_nonzero(apart)} differ, by {max(apart, default=0)} pixels at most")
     assert best is not None
     assert peers_best is not None
     seconds, of_parts, growth = best
