@@ -154,7 +154,7 @@ def print_layouts(instrument: Instrument) -> None:
         "channels last": lambda: last.embed(batch.to(memory_format=torch.channels_last)),
     }
     seconds = {name: [] for name in ways}
-    for _ in range(8):
+    for _ in range(5):
         for name, way in ways.items():
             seconds[name].append(taken(way)[1])
     print("| layout | processor ms an image, median | ratio | lowest cosine |\n|---|---|---|---|")
