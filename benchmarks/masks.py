@@ -17,9 +17,9 @@ from segment_anything import sam_model_registry
 from atlas_assets.roles.segmentation import SegmentationWork, WorkingRaster
 from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.instruments.registry import read_registry
-from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenerator, enlarged
-from atlas_resources.models.loaders.segmenters.point_prompts import fitted_size, point_grid
-from atlas_resources.models.loaders.segmenters.segment_anything import SegmentAnything
+from atlas_resources.models.loaders.segmenters.prompted.mask_generation import Decoded, MaskGenerator, enlarged
+from atlas_resources.models.loaders.segmenters.prompted.point_prompts import fitted_size, point_grid
+from atlas_resources.models.loaders.segmenters.prompted.segment_anything import SegmentAnything
 from atlas_resources.models.protocols import Mask
 
 HEIGHT_PX, WIDTH_PX = 3072, 4096
@@ -34,17 +34,19 @@ class Discs:
 
     side_px = 1024
     point_dtype: type[np.floating] = np.float64
+    points_at_once: int | None = None
 
     def embed(self, raster: np.ndarray) -> None:
         """The raster is not used."""
 
-    def decode(self, embedding: None, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of 8 within a disc and -8 outside it, float32 [N, 3, 256, 256]."""
+    def decode(self, embedding: None, points: np.ndarray) -> Decoded:
+        """Logits of 8 within a disc and -8 outside it, 256 x 256."""
         rows, columns = torch.meshgrid(*[torch.arange(LOGITS_PX) + 0.5] * 2, indexing="ij")
         x, y = torch.from_numpy(points * (LOGITS_PX / self.side_px)).float().T[..., None, None, None]
         radius = torch.tensor([6.0, 10.0, 16.0])[None, :, None, None]
         inside = (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
-        return inside.float() * 16 - 8, torch.full((len(points), 3), 0.95)
+        logits = inside.float() * 16 - 8
+        return Decoded(torch.full((len(points), 3), 0.95), lambda is_wanted: logits[is_wanted])
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -70,11 +72,20 @@ def time_vit_b() -> None:
     points = point_grid(8) * (1024, 768)
     with torch.inference_mode():
         embedding = model.embed(raster)
-        logits, _ = model.decode(embedding, points)
-        logits = logits.flatten(0, 1)
+        parts = np.array_split(points, 8)
+        every = torch.ones(len(parts[0]), 3, dtype=torch.bool)
+        logits = model.decode(embedding, parts[0]).draw(every)
+
+        def decode(is_drawn: bool) -> None:
+            for some in parts:
+                decoded = model.decode(embedding, some)
+                if is_drawn:
+                    decoded.draw(every)
+
         print(f"ViT-B, seeded, {torch.get_num_threads()} threads, medians of {ROUNDS}, processor seconds")
         print(f"image embedding                       {seconds(lambda: model.embed(raster)):8.3f} s")
-        print(f"decoder, 64 points                    {seconds(lambda: model.decode(embedding, points)):8.3f} s")
+        print(f"decoder, 64 points, no mask drawn     {seconds(lambda: decode(False)):8.3f} s")
+        print(f"decoder, 64 points, 192 masks         {seconds(lambda: decode(True)):8.3f} s")
         for height, width in ((768, 1024), (HEIGHT_PX, WIDTH_PX)):
             some, fitted = logits[:4], fitted_size(height, width, 1024)
             each = seconds(lambda some=some, fitted=fitted, to=(height, width): enlarged(some, 1024, fitted, to)) / 4

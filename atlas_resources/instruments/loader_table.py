@@ -153,10 +153,10 @@ LOADERS: dict[str, LoaderEntry] = {
     "tesseract": LoaderEntry(f"{ROOM}.readers.tesseract", 1, TEXT, TesseractParameters, is_cpu_only=True),
     "trocr": LoaderEntry(f"{ROOM}.readers.trocr", 1, TEXT, TrocrParameters, reads="text"),
     "segment_anything": LoaderEntry(
-        f"{ROOM}.segmenters.segment_anything", 1, frozenset({"segmentation"}), SamParameters
+        f"{ROOM}.segmenters.prompted.segment_anything", 1, frozenset({"segmentation"}), SamParameters
     ),
-    "sam": LoaderEntry(f"{ROOM}.segmenters.sam", 1, frozenset({"segmentation"}), SamParameters),
-    "sam_hq": LoaderEntry(f"{ROOM}.segmenters.sam", 1, frozenset({"segmentation"}), SamParameters),
+    "sam": LoaderEntry(f"{ROOM}.segmenters.prompted.sam", 1, frozenset({"segmentation"}), SamParameters),
+    "sam_hq": LoaderEntry(f"{ROOM}.segmenters.prompted.sam", 1, frozenset({"segmentation"}), SamParameters),
     "mask2former": LoaderEntry(f"{ROOM}.segmenters.mask2former", 1, frozenset({"segmentation"}), NoParameters),
     "u2net": LoaderEntry(f"{ROOM}.segmenters.u2net", 1, frozenset({"segmentation"}), U2NetParameters),
     "onnx": LoaderEntry(

@@ -22,8 +22,8 @@ from atlas_resources.files.durable import (
     make_folder,
     sync_folder,
     write_bytes_atomically,
+    write_folder_synced,
     write_json_atomically,
-    write_synced,
 )
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.models.memory import peak_device_memory_bytes, peak_memory_bytes
@@ -92,17 +92,17 @@ class _HiddenFolder:
         self._path = runs_folder / f".{run_id}.partial"
         self._final_path = runs_folder / run_id
         self._path.mkdir()
+        self._contents: dict[str, bytes] = {}
         self.files: list[FileDigest] = []
 
-    def write(self, name: str, content: bytes) -> None:
-        """Writes a file and flushes it to disk."""
-        write_synced(self._path / name, content)
+    def add(self, name: str, content: bytes) -> None:
+        """Adds a file, which is written with the others."""
+        self._contents[name] = content
         self.files.append(digest_bytes(f"runs/{self._final_path.name}/{name}", content))
 
     def show(self, manifest: bytes) -> None:
-        """Writes the manifest, flushes the folder to disk and renames it into place."""
-        write_synced(self._path / MANIFEST_NAME, manifest)
-        sync_folder(self._path)
+        """Writes the files and the manifest, flushes them and the folder to disk, and renames it into place."""
+        write_folder_synced(self._path, {**self._contents, MANIFEST_NAME: manifest})
         self._path.rename(self._final_path)
         sync_folder(self._final_path.parent)
 
@@ -165,15 +165,15 @@ class Run:
         content = parquet_bytes(rows)
         metrics = Metrics(run_id=self.run_id, plate_id=plate.id, values=measurement.metrics)
         folder = self._open_folder(plate)
-        folder.write(FILE_OF_ROLE[self.instrument.identity.role], content)
+        folder.add(FILE_OF_ROLE[self.instrument.identity.role], content)
         if measurement.preview:
-            folder.write(_preview_name(measurement.preview), measurement.preview)
+            folder.add(_preview_name(measurement.preview), measurement.preview)
         cost = {
             "seconds": stopwatch.read(),
             "peak_memory_bytes": peak_memory_bytes(),
             "peak_device_memory_bytes": peak_device_memory_bytes(),
         }
-        folder.write(METRICS_NAME, file_bytes(metrics.model_copy(update=cost)))
+        folder.add(METRICS_NAME, file_bytes(metrics.model_copy(update=cost)))
         return self._complete(folder, plate, inputs, None)
 
     def seal_failure(self, plate: Plate, source: FileDigest, error: StructuredError) -> RunManifest:

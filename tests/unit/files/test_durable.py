@@ -14,6 +14,7 @@ from atlas_resources.files.durable import (
     make_folder,
     sweep_leftovers,
     write_bytes_atomically,
+    write_folder_synced,
     write_json_atomically,
     write_synced,
 )
@@ -86,3 +87,20 @@ def test_only_old_leftovers_are_swept(tmp_path: Path):
         os.utime(path, (long_ago, long_ago))
     sweep_leftovers(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [fresh.name, other.name]
+
+
+def test_files_of_a_folder_are_all_written_before_the_first_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Three flushes: each file, of which the disk then has all bytes, and the folder."""
+    sizes = []
+    flush = os.fsync
+
+    def noting(descriptor: int) -> None:
+        sizes.append(sorted(path.stat().st_size for path in tmp_path.iterdir()))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    write_folder_synced(tmp_path, {"one": b"1", "two": b"22"})
+    assert sizes == [[1, 2]] * 3
+    with pytest.raises(FileExistsError):
+        write_folder_synced(tmp_path, {"two": b"3"})
+    assert (tmp_path / "two").read_bytes() == b"22"

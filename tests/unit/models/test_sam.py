@@ -10,11 +10,13 @@ import torch
 from PIL import Image
 from support.made_checkpoints import tiny_hub_sam, tiny_sam_hq
 from support.made_segmenters import pinned_spec
-from transformers import SamImageProcessor, pipeline
+from transformers import SamImageProcessor, SamVisionConfig, pipeline
 from transformers.models.sam import image_processing_sam
+from transformers.models.sam.modeling_sam import SamVisionSdpaAttention
 
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.loaders.segmenters import mask_generation
+from atlas_resources.models.loaders.segmenters.prompted import mask_generation
+from atlas_resources.models.loaders.segmenters.prompted.attention import BlockedAttention
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Mask, Segmenter
 
@@ -110,6 +112,23 @@ def test_a_grid_over_crops(key: str, made: Callable[[], Any], tmp_path: Path, mo
         counts.append(len({mask.counts for mask in masks}))
     assert counts[0] > 5  # there are five crops
     assert counts[0] > counts[1] > 1
+
+
+@pytest.mark.parametrize("block_bytes", [1, 40 * 1024, 1 << 30])
+@pytest.mark.parametrize("has_places", [True, False])
+def test_attention_in_blocks_equals_the_librarys(has_places: bool, block_bytes: int):
+    """Six windows of 5 x 5 positions and two heads, of 2,500 bytes a map: one row, sixteen maps, all at a time."""
+    torch.manual_seed(7)
+    config = SamVisionConfig(hidden_size=16, num_attention_heads=2, use_rel_pos=has_places)
+    whole = SamVisionSdpaAttention(config, 5).eval()
+    for values in whole.parameters():
+        torch.nn.init.normal_(values)
+    windows = torch.randn(6, 5, 5, 16)
+    with torch.inference_mode():
+        expected, none = whole(windows)
+        found, also_none = BlockedAttention(whole, block_bytes)(windows)
+    assert none is also_none is None
+    assert torch.allclose(found, expected, rtol=1e-5, atol=1e-6 * float(expected.abs().max()))
 
 
 def test_a_snapshot_without_the_decoder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from segment_anything import SamAutomaticMaskGenerator, automatic_mask_generator, sam_model_registry
 from segment_anything.modeling import Sam
+from segment_anything.modeling.image_encoder import Attention
 from segment_anything.utils import amg
 from support.made_checkpoints import put_in_torch_hub, spread, tiny_sam, use_tiny_sam
 from support.made_specs import content_of, project_spec, write_spec
@@ -20,8 +21,16 @@ from support.made_specs import content_of, project_spec, write_spec
 from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.instruments.registry import read_spec
 from atlas_resources.instruments.spec.spec import Spec
-from atlas_resources.models.loaders.segmenters import mask_generation
-from atlas_resources.models.loaders.segmenters.point_prompts import Crop, boxes_of, is_cut_off, lay_crops, point_grid
+from atlas_resources.models.loaders.segmenters.prompted import mask_generation
+from atlas_resources.models.loaders.segmenters.prompted.attention import BlockedAttention
+from atlas_resources.models.loaders.segmenters.prompted.point_prompts import (
+    Crop,
+    boxes_of,
+    is_cut_off,
+    lay_crops,
+    point_grid,
+)
+from atlas_resources.models.loaders.segmenters.prompted.segment_anything import SegmentAnything
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Mask, Segmenter
 from atlas_resources.models.weights import WeightsMismatch
@@ -148,13 +157,15 @@ class DrawsNothing:
 
     side_px = 64
     point_dtype: type[np.floating] = np.float64
+    points_at_once: int | None = None
 
     def embed(self, raster: np.ndarray) -> None:
         pass
 
-    def decode(self, embedding: None, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    def decode(self, embedding: None, points: np.ndarray) -> mask_generation.Decoded:
         logits = torch.tensor([-0.5, -1.0, -5.0])[None, :, None, None].expand(len(points), 3, 16, 16)
-        return logits, torch.tensor([[0.9, 0.8, 0.7]]).expand(len(points), 3)
+        ious = torch.tensor([[0.9, 0.8, 0.7]]).expand(len(points), 3)
+        return mask_generation.Decoded(ious, lambda is_wanted: logits[is_wanted])
 
 
 def test_the_stability_of_an_empty_mask_is_not_a_number():
@@ -222,6 +233,84 @@ def test_boxes_and_which_are_cut_off_equal_the_references(data: st.DataObject):
     in_raster = boxes + torch.tensor([crop.left, crop.top] * 2)
     expected = amg.is_box_near_crop_edge(boxes, box, [0, 0, 300, 200])
     assert torch.equal(is_cut_off(in_raster, crop, 200, 300), expected)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 40 * 1024, 1 << 30])
+@pytest.mark.parametrize("has_places", [True, False])
+def test_attention_in_blocks_equals_the_librarys(has_places: bool, block_bytes: int):
+    """Six windows of 5 x 7 positions and two heads, of 4,900 bytes a map: one row, eight maps, all maps at a time."""
+    torch.manual_seed(7)
+    whole = Attention(16, 2, use_rel_pos=has_places, input_size=(5, 7)).eval()
+    for values in whole.parameters():
+        torch.nn.init.normal_(values)
+    windows = torch.randn(6, 5, 7, 16)
+    with torch.inference_mode():
+        expected = whole(windows)
+        found = BlockedAttention(whole, block_bytes)(windows)
+        with pytest.raises(ValueError, match="has no map"):
+            BlockedAttention(whole, block_bytes)(windows, output_attentions=True)
+    assert torch.allclose(found, expected, rtol=1e-5, atol=1e-6 * float(expected.abs().max()))
+
+
+def test_points_and_masks_are_decoded_as_by_the_library():
+    """Eleven points, and the masks of a part of them, some points with one mask, some with none."""
+    network = spread(tiny_sam(), 0.5)
+    model = SegmentAnything(network, "cpu")
+    points = point_grid(4)[:11] * (64, 48)
+    is_wanted = torch.rand(11, 3, generator=torch.Generator().manual_seed(7)) < 0.3
+    assert not is_wanted.any(dim=1).all()
+    with torch.inference_mode():
+        embedding = model.embed(raster())
+        decoded = model.decode(embedding, points)
+        prompts = torch.from_numpy(points)[:, None], torch.ones(11, 1, dtype=torch.int)
+        sparse, dense = network.prompt_encoder(points=prompts, boxes=None, masks=None)
+        pixels = network.preprocess(torch.from_numpy(raster()).permute(2, 0, 1)[None])
+        logits, ious = network.mask_decoder(
+            image_embeddings=network.image_encoder(pixels),
+            image_pe=network.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=True,
+        )
+        drawn = decoded.draw(is_wanted)
+    assert torch.allclose(decoded.predicted_iou, ious, rtol=1e-5, atol=1e-6)
+    assert torch.allclose(drawn, logits[is_wanted], rtol=1e-4, atol=1e-6 * float(logits.abs().max()))
+
+
+def test_a_model_is_given_no_more_points_than_it_decodes_at_once():
+    """19 points of a batch in parts of at most 8: 7, 6 and 6; the last batch of 6 in one."""
+    given = []
+
+    class Few(DrawsNothing):
+        points_at_once: int | None = 8
+
+        def decode(self, embedding: None, points: np.ndarray) -> mask_generation.Decoded:
+            given.append(len(points))
+            return super().decode(embedding, points)
+
+    asked = {**OPEN_THRESHOLDS, "points_per_side": 5, "points_per_batch": 19}
+    mask_generation.MaskGenerator(Few(), SamParameters.model_validate(asked)).segment(raster())
+    assert given == [7, 6, 6, 6]
+
+
+def test_masks_that_the_model_itself_rates_low_are_not_drawn():
+    """Of ratings 0.9, 0.8 and 0.7, one is above 0.85; with 0.95 no mask is asked for."""
+    asked_for = []
+
+    class Counts(DrawsNothing):
+        def decode(self, embedding: None, points: np.ndarray) -> mask_generation.Decoded:
+            decoded = super().decode(embedding, points)
+
+            def draw(is_wanted: torch.Tensor) -> torch.Tensor:
+                asked_for.append(is_wanted.tolist())
+                return decoded.draw(is_wanted)
+
+            return mask_generation.Decoded(decoded.predicted_iou, draw)
+
+    for threshold in (0.85, 0.95):
+        asked = {**OPEN_THRESHOLDS, "points_per_side": 1, "points_per_batch": 1, "pred_iou_thresh": threshold}
+        mask_generation.MaskGenerator(Counts(), SamParameters.model_validate(asked)).segment(raster())
+    assert asked_for == [[[True, False, False]]]
 
 
 def test_more_layers_than_points_are_refused(tmp_path: Path):

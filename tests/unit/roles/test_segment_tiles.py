@@ -14,8 +14,8 @@ from atlas_assets.roles.segment_tiles import lay_tiles, segment_tiles
 from atlas_assets.roles.segmentation import SegmentationWork
 from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.instruments.spec.input import Resize, Tiling
-from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenerator
-from atlas_resources.models.loaders.segmenters.point_prompts import fitted_size
+from atlas_resources.models.loaders.segmenters.prompted.mask_generation import Decoded, MaskGenerator
+from atlas_resources.models.loaders.segmenters.prompted.point_prompts import fitted_size
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.protocols import Mask
 from atlas_resources.plates.dataset import Dataset
@@ -96,6 +96,7 @@ class InkAtThePoint:
 
     side_px = 192
     point_dtype: type[np.floating] = np.float64
+    points_at_once = None
 
     def embed(self, raster: np.ndarray) -> np.ndarray:
         height, width = fitted_size(raster.shape[0], raster.shape[1], self.side_px)
@@ -104,7 +105,7 @@ class InkAtThePoint:
         square[:height, :width] = np.asarray(fitted)[..., 0] < 128
         return square
 
-    def decode(self, embedding: np.ndarray, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    def decode(self, embedding: np.ndarray, points: np.ndarray) -> Decoded:
         from skimage.measure import label
 
         regions = np.asarray(label(embedding, connectivity=1))
@@ -112,7 +113,8 @@ class InkAtThePoint:
         for row, (x, y) in zip(logits, points.astype(int), strict=True):
             if regions[y, x]:
                 row[0][regions == regions[y, x]] = 8.0
-        return torch.from_numpy(logits), torch.from_numpy(np.full((len(points), 3), 0.9, np.float32))
+        drawn = torch.from_numpy(logits)
+        return Decoded(torch.full((len(points), 3), 0.9), lambda is_wanted: drawn[is_wanted])
 
 
 @pytest.mark.parametrize(

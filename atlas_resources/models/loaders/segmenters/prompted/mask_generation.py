@@ -5,7 +5,7 @@ with `crop_nms_order: predicted_iou`, to the mask-generation pipeline of transfo
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,8 +16,8 @@ from torchvision.ops import nms
 
 from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.measures.masks import run_lengths
-from atlas_resources.models.loaders.segmenters._small_regions import without_small_regions
-from atlas_resources.models.loaders.segmenters.point_prompts import (
+from atlas_resources.models.loaders.segmenters.prompted._small_regions import without_small_regions
+from atlas_resources.models.loaders.segmenters.prompted.point_prompts import (
     Crop,
     boxes_of,
     fitted_size,
@@ -28,8 +28,23 @@ from atlas_resources.models.loaders.segmenters.point_prompts import (
 from atlas_resources.models.protocols import Mask
 
 MASK_THRESHOLD = 0.0  # of the logits: `Sam.mask_threshold` in modeling/sam.py of segment-anything 1.0
-CHUNK_BYTES = 128 << 20
-"""Memory limit of the float32 masks that are enlarged at once. It changes no result."""
+CPU_CHUNK_BYTES, GPU_CHUNK_BYTES = 16 << 20, 1 << 30
+"""Memory limit of the float32 masks that are enlarged at once. It changes no result. From 32 MiB on, glibc asks the
+system for the memory of each array anew, which takes a CPU longer than to enlarge; a GPU needs few large operations."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a model says of N points, before masks are drawn.
+
+    Attributes:
+        predicted_iou: float32 [N, 3], of the three masks of each point.
+        draw: returns the logits [K, h, w], over the padded square, of the K masks that are True in a tensor bool
+            [N, 3], in order.
+    """
+
+    predicted_iou: torch.Tensor
+    draw: Callable[[torch.Tensor], torch.Tensor]
 
 
 class PromptedModel(Protocol):
@@ -38,24 +53,24 @@ class PromptedModel(Protocol):
     Attributes:
         side_px: side of the encoder's square input.
         point_dtype: float type in which its reference computes the points.
+        points_at_once: how many points are decoded fastest together; None for as many as there are. It changes no
+            result.
     """
 
     side_px: int
     point_dtype: type[np.floating]
+    points_at_once: int | None
 
     def embed(self, raster: np.ndarray) -> Any:
         """Returns the image embedding of a raster uint8 [H, W, 3], RGB in sRGB, longer side resized to `side_px`."""
         ...
 
-    def decode(self, embedding: Any, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    def decode(self, embedding: Any, points: np.ndarray) -> Decoded:
         """Decodes three masks for each point.
 
         Args:
             embedding: from `embed`.
             points: [N, 2], x and y in pixels of the resized raster.
-
-        Returns:
-            Mask logits, float32 [N, 3, h, w], over the padded square, and predicted IoU [N, 3].
         """
         ...
 
@@ -119,15 +134,26 @@ class MaskGenerator:
         to_crop, to_fitted = np.array(scales, self.model.point_dtype)
         points = point_grid(per_side).astype(self.model.point_dtype) * to_crop * to_fitted
         for start in range(0, len(points), parameters.points_per_batch):
-            logits, ious = self.model.decode(embedding, points[start : start + parameters.points_per_batch])
-            logits, ious = logits.flatten(0, 1), ious.flatten()
-            if parameters.pred_iou_thresh > 0:
-                is_good = ious > parameters.pred_iou_thresh
-                logits, ious = logits[is_good], ious[is_good]
-            at_once = max(1, CHUNK_BYTES // (4 * max(crop.height * crop.width, self.model.side_px**2)))
-            for chunk in range(0, len(logits), at_once):
-                part = slice(chunk, chunk + at_once)
-                yield self._candidates(logits[part], ious[part], crop, fitted, raster.shape[:2])
+            for some in _even_parts(points[start : start + parameters.points_per_batch], self.model.points_at_once):
+                decoded = self.model.decode(embedding, some)
+                ious = decoded.predicted_iou
+                is_good = (
+                    ious > parameters.pred_iou_thresh
+                    if parameters.pred_iou_thresh > 0
+                    else torch.ones_like(ious, dtype=torch.bool)
+                )
+                if is_good.any():
+                    yield from self._filtered(decoded.draw(is_good), ious[is_good], crop, fitted, raster.shape[:2])
+
+    def _filtered(
+        self, logits: torch.Tensor, ious: torch.Tensor, crop: Crop, fitted: tuple[int, int], raster: tuple[int, ...]
+    ) -> Iterator[list[Candidate]]:
+        """Yields the masks of logits [N, h, w] that pass the other filters, a few at a time."""
+        limit_bytes = CPU_CHUNK_BYTES if logits.device.type == "cpu" else GPU_CHUNK_BYTES
+        at_once = max(1, limit_bytes // (4 * max(crop.height * crop.width, self.model.side_px**2)))
+        for start in range(0, len(logits), at_once):
+            part = slice(start, start + at_once)
+            yield self._candidates(logits[part], ious[part], crop, fitted, raster)
 
     def _candidates(
         self, logits: torch.Tensor, ious: torch.Tensor, crop: Crop, fitted: tuple[int, int], raster: tuple[int, ...]
@@ -168,6 +194,14 @@ class MaskGenerator:
             box = tuple(boxes_of(torch.from_numpy(np.ascontiguousarray(clean))[None])[0].tolist())
             cleaned.append(replace(mask, counts=run_lengths.encode(clean), box=box))
         return _suppress(cleaned, scores, max(parameters.box_nms_thresh, parameters.crop_nms_thresh))
+
+
+def _even_parts(points: np.ndarray, at_once: int | None) -> list[np.ndarray]:
+    """Cuts points [N, 2] into as few parts as possible of at most so many each, equal but for one point.
+
+    A part is at least half full, if there are several: MKL sums matrices of few rows in another order than large ones.
+    """
+    return np.array_split(points, math.ceil(len(points) / at_once)) if at_once else [points]
 
 
 def enlarged(logits: torch.Tensor, side_px: int, fitted: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:

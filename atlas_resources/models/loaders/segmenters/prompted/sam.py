@@ -10,22 +10,27 @@ from atlas_resources.instruments.parameters.segmenting import SamParameters
 from atlas_resources.instruments.spec.input import Preprocessing
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.loaders._snapshots import load_whole
-from atlas_resources.models.loaders.segmenters.mask_generation import MaskGenerator
-from atlas_resources.models.loaders.segmenters.point_prompts import encoder_input
+from atlas_resources.models.loaders.segmenters.prompted.attention import attend_in_blocks
+from atlas_resources.models.loaders.segmenters.prompted.mask_generation import Decoded, MaskGenerator
+from atlas_resources.models.loaders.segmenters.prompted.point_prompts import encoder_input
 from atlas_resources.models.weights import LocatedWeights
 
 ARCHITECTURES = {"sam": SamModel, "sam_hq": SamHQModel}  # by the spec's loader
 
+CPU_POINTS = 8  # that a CPU decodes at once: with more, their arrays leave its caches
+
 
 class HubSam:
-    """Decodes masks from points with a network of transformers."""
+    """Decodes masks from points with a network of transformers, whose encoder then attends in blocks."""
 
     point_dtype: type[np.floating] = np.float32
 
     def __init__(self, network: Any, steps: Preprocessing, device: str):
+        attend_in_blocks(network.vision_encoder.layers, device)
         self.network = network
         self.device = device
         self.side_px: int = network.config.vision_config.image_size
+        self.points_at_once = CPU_POINTS if device == "cpu" else None
         # On the scale 0..255, as transformers' processors rescale and normalise in one step: rounding follows theirs.
         self.mean = torch.tensor(steps.mean) * 255
         self.std = torch.tensor(steps.std) * 255
@@ -41,12 +46,12 @@ class HubSam:
             return {"image_embeddings": embedding[0], "intermediate_embeddings": embedding[1]}
         return {"image_embeddings": embedding}
 
-    def decode(self, embedding: dict[str, Any], points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns mask logits [N, 3, h, w] and predicted IoU [N, 3] for points x, y, float32 [N, 2]."""
+    def decode(self, embedding: dict[str, Any], points: np.ndarray) -> Decoded:
+        """Decodes three masks for each of the points x, y, float32 [N, 2]."""
         prompts = torch.from_numpy(points).to(self.device)[None, :, None]
         labels = torch.ones(1, len(points), 1, dtype=torch.int64, device=self.device)
         output = self.network(input_points=prompts, input_labels=labels, multimask_output=True, **embedding)
-        return output.pred_masks[0], output.iou_scores[0]
+        return Decoded(output.iou_scores[0], lambda is_wanted: output.pred_masks[0][is_wanted])
 
 
 def load(spec: Spec, weights: LocatedWeights, device: str) -> MaskGenerator:

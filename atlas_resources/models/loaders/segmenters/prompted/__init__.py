@@ -1,0 +1,1 @@
+"""Masks from a grid of points: one generator over the Segment Anything of two libraries, and how it computes."""
