@@ -96,7 +96,7 @@ class InkAtThePoint:
 
     side_px = 192
     point_dtype: type[np.floating] = np.float64
-    points_at_once = None
+    points_at_once: int | None = None
 
     def embed(self, raster: np.ndarray) -> np.ndarray:
         height, width = fitted_size(raster.shape[0], raster.shape[1], self.side_px)
