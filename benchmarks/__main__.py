@@ -17,10 +17,16 @@ from pathlib import Path
 from benchmarks.figures import Figure, Machine, Results
 
 SUBJECTS = {
+    "decode_once": "Several instruments over the same plates",
     "groundwork": "Groundwork of one plate of 20 Mpx",
     "batch_run": "A run, sealed and recorded",
-    "start": "Starting",
+    "peers": "From files to vectors, beside other programs",
+    "mask_peers": "Mask generation, beside other programs",
+    "sealing": "Sealing and events",
+    "growth": "One new plate in a library that grows",
     "topology": "Neighbours, and SQL over them",
+    "start": "Starting",
+    "gpu": "Full-size models on a GPU",
 }
 """The modules whose `figures()` are measured, in order, each with what it is about."""
 RESULTS = Path(__file__).parent / "results"

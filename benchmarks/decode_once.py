@@ -10,7 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.runs.execution import InstrumentRun
 from atlas_resources.runs.passes.job import Member, PlateEnded
 from atlas_resources.runs.passes.together import measure_together
+from benchmarks.figures import Figure, in_turn
 from benchmarks.groundwork import draw_plate
 
 KEYS = ("efficientnet_lite0", "efficientnet_lite0_imagenet", "efficientnet_lite2", "efficientnet_lite2_imagenet")
@@ -128,25 +129,50 @@ def compare(ways: dict[str, Callable[[], None]], title: str) -> None:
         print(f"{name:28}{min(wall[name]):9.2f}{least:8.2f}{least / min(cpu[base]):8.2f}{ratio:14.2f}", flush=True)
 
 
-def main(count: int) -> None:
-    """Compares the ways for one and for four instruments, without and with the groundwork."""
+FLOOR = "one decode and bare loops"
+
+
+def ways_of(folder: Path, count: int, choices: Sequence[tuple[int, bool]]) -> Iterator[dict[str, Callable[[], None]]]:
+    """The ways to compare, the floor first, for so many instruments, without or with the groundwork.
+
+    Args:
+        folder: an empty one, for the plates.
+        count: of plates.
+        choices: how many instruments, and whether the groundwork is made too.
+    """
     torch.set_num_threads(1)
     registry = read_registry()
     every = [registry.instruments[key] for key in KEYS]
     models = {one.key: load_model(one.spec, one.prompts) for one in every}
-    print(f"{count} drawn plates of 20 Mpx, {ROUNDS} rounds on {os.cpu_count()} cores")
+    dataset = Dataset(folder / "atlas")
+    list(register_scans(dataset, [draw_scans(folder / "scans", count)]))
+    for number, has_groundwork in choices:
+        instruments = every[:number]
+        loops = [Bare(one, models[one.key]) for one in instruments]
+        members = partial(members_of, instruments, models, dataset, has_groundwork=has_groundwork)
+        yield {
+            FLOOR: partial(floor, loops, dataset, has_groundwork=has_groundwork),
+            "one pass": lambda members=members: measure(dataset, members()),
+            "one run after another": lambda members=members: measure_apart(dataset, members()),
+        }
+
+
+def figures(subject: str) -> Iterator[Figure]:
+    """What `python -m benchmarks` measures: four instruments and the groundwork over 6 plates."""
     with tempfile.TemporaryDirectory() as folder:
-        dataset = Dataset(Path(folder) / "atlas")
-        list(register_scans(dataset, [draw_scans(Path(folder) / "scans", count)]))
-        for number, has_groundwork in ((1, False), (len(every), False), (len(every), True)):
-            instruments = every[:number]
-            loops = [Bare(one, models[one.key]) for one in instruments]
-            members = partial(members_of, instruments, models, dataset, has_groundwork=has_groundwork)
-            ways: dict[str, Callable[[], None]] = {
-                "one decode and bare loops": partial(floor, loops, dataset, has_groundwork=has_groundwork),
-                "one pass": lambda members=members: measure(dataset, members()),
-                "one run after another": lambda members=members: measure_apart(dataset, members()),
-            }
+        for ways in ways_of(Path(folder), 6, [(len(KEYS), True)]):
+            seconds = in_turn(ways)
+            for name, goal in (("one pass", 1.15), ("one run after another", None)):
+                what = f"{len(KEYS)} instruments and groundwork, 6 plates of 20 Mpx: {name}"
+                yield Figure(subject, what, seconds[name], "s", FLOOR, seconds[FLOOR], goal=goal)
+
+
+def main(count: int) -> None:
+    """Compares the ways for one and for four instruments, without and with the groundwork."""
+    print(f"{count} drawn plates of 20 Mpx, {ROUNDS} rounds on {os.cpu_count()} cores")
+    choices = ((1, False), (len(KEYS), False), (len(KEYS), True))
+    with tempfile.TemporaryDirectory() as folder:
+        for (number, has_groundwork), ways in zip(choices, ways_of(Path(folder), count, choices), strict=True):
             compare(ways, f"{number} instruments{' and the groundwork' if has_groundwork else ''}")
 
 

@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,10 +35,12 @@ from atlas_resources.models.loading import load_model
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.runs.execution import execute_run
+from benchmarks.figures import Figure
 from benchmarks.mask_peers import THRESHOLDS, drawn_raster
 from benchmarks.seeded import NotSmall, seeded_instrument
 
 NOT_MEASURED = "not measured"
+NO_CARD = "this machine has no CUDA device"
 GOAL = 0.5
 
 
@@ -137,8 +139,8 @@ def memory(setting: Setting) -> str:
     return f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
 
 
-def measure_embedder(row: Row, setting: Setting, dataset: Dataset, folder: Path, peak: float) -> str:
-    """The model over tensors in memory, then a sealed run over plates."""
+def measure_embedder(row: Row, setting: Setting, dataset: Dataset, folder: Path, peak: float) -> tuple[float, str]:
+    """The model over tensors in memory, then a sealed run over plates: the share of the peak, and the cells."""
     instrument, network = seeded_instrument(
         row.key, folder, setting.numeric, is_small=setting.is_small, side_px=row.side_px
     )
@@ -153,7 +155,7 @@ def measure_embedder(row: Row, setting: Setting, dataset: Dataset, folder: Path,
     share = flops_of(network, side) * images_s / peak
     work = EmbeddingWork(spec, lambda: model)
     run_s, computing = sealed_run(Instrument(spec, instrument.identity), work, dataset)
-    return f"{images_s:.1f} | {share:.0%} | {run_s:.1f} | {computing:.0%} | {memory(setting)}"
+    return share, f"{images_s:.1f} | {share:.0%} | {run_s:.1f} | {computing:.0%} | {memory(setting)}"
 
 
 def sealed_run(instrument: Instrument, work: EmbeddingWork, dataset: Dataset) -> tuple[float, float]:
@@ -169,8 +171,8 @@ def sealed_run(instrument: Instrument, work: EmbeddingWork, dataset: Dataset) ->
     return len(outcomes) / wall, report["compute_seconds"] / wall
 
 
-def measure_segmenter(row: Row, setting: Setting, folder: Path, peak: float) -> str:
-    """The encoder alone, then whole mask generation of one raster."""
+def measure_segmenter(row: Row, setting: Setting, folder: Path, peak: float) -> tuple[float, str]:
+    """The encoder alone, then whole mask generation of one raster: the share of the peak, and the cells."""
     instrument, network = seeded_instrument(row.key, folder, setting.numeric, is_small=setting.is_small)
     asked = {**instrument.spec.parameters, **THRESHOLDS, "points_per_side": setting.points_per_side}
     spec = instrument.spec.model_copy(update={"parameters": asked})
@@ -180,7 +182,7 @@ def measure_segmenter(row: Row, setting: Setting, folder: Path, peak: float) -> 
     images_s = 1 / seconds_of(partial(_embed_in_mode, generator, setting.numeric, raster), setting)
     share = flops_of(network.image_encoder, generator.model.side_px) * images_s / peak  # type: ignore[arg-type]
     masks_s = 1 / seconds_of(lambda: generator.segment(raster), setting)
-    return f"{images_s:.2f} (encoder) | {share:.0%} | {masks_s:.3f} (all masks) | - | {memory(setting)}"
+    return share, f"{images_s:.2f} (encoder) | {share:.0%} | {masks_s:.3f} (all masks) | - | {memory(setting)}"
 
 
 def _embed_in_mode(generator: Any, numeric: Numeric, raster: np.ndarray) -> None:
@@ -189,14 +191,17 @@ def _embed_in_mode(generator: Any, numeric: Numeric, raster: np.ndarray) -> None
         generator.model.embed(raster)
 
 
-def measure(name: str, setting: Setting, dataset: Dataset, folder: Path, peak: float) -> str:
-    """The cells of one row; `not measured` and why, where there is no small form, no device, or too little memory."""
+def measure(name: str, setting: Setting, dataset: Dataset, folder: Path, peak: float) -> tuple[float | None, str]:
+    """The share of the peak and the cells of one row.
+
+    None, and `not measured` with the reason, where there is no small form, no device, or too little memory.
+    """
     try:
         if name in EMBEDDERS:
             return measure_embedder(EMBEDDERS[name], setting, dataset, folder, peak)
         return measure_segmenter(SEGMENTERS[name], setting, folder, peak)
     except (NotSmall, DeviceUnavailable, torch.OutOfMemoryError) as error:
-        return not_measured(str(error))
+        return None, not_measured(str(error))
 
 
 def not_measured(reason: str) -> str:
@@ -209,21 +214,40 @@ def table(names: list[str], setting: Setting) -> list[str]:
     head = "| model | images/s | share of the peak | images/s from files | of that the model | memory |"
     lines = [head, "|---|---|---|---|---|---|"]
     if setting.numeric.device == "cuda" and not torch.cuda.is_available():
-        reason = "this machine has no CUDA device"
-        return [*lines, *(f"| {name} | {not_measured(reason)} |" for name in names)]
+        return [*lines, *(f"| {name} | {not_measured(NO_CARD)} |" for name in names)]
     card = torch.cuda.get_device_name() if setting.numeric.device == "cuda" else platform.processor() or "CPU"
     peak = peak_flops(setting)
     told = f"{card}, {setting.numeric.dtype}, batches of {setting.batch_size}; a large matrix product"
     lines = [f"{told}: {peak / 1e12:.2f} TFLOP/s. Goal: {GOAL:.0%} of it.", "", *lines]
+    for name, _, cells in rows_of(names, setting, peak):
+        lines.append(f"| {name} | {cells} |")
+        print(lines[-1], file=sys.stderr, flush=True)
+    return lines
+
+
+def rows_of(names: list[str], setting: Setting, peak: float) -> Iterator[tuple[str, float | None, str]]:
+    """The name of each model, its share of the peak, and its cells."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         dataset = Dataset(folder / "atlas")
         draw_demo_plates(dataset.staging_dir, folder / "truth", setting.plates, scale=0.25 if setting.is_small else 1.0)
         list(register_scans(dataset, [dataset.staging_dir]))
         for name in names:
-            lines.append(f"| {name} | {measure(name, setting, dataset, folder / name.replace('/', '-'), peak)} |")
-            print(lines[-1], file=sys.stderr, flush=True)
-    return lines
+            yield name, *measure(name, setting, dataset, folder / name.replace("/", "-"), peak)
+
+
+def figures(subject: str) -> Iterator[Figure]:
+    """What `python -m benchmarks` measures: each model's share of the card's peak in bfloat16."""
+    names, what = [*EMBEDDERS, *SEGMENTERS], "share of the card's peak"
+    if not torch.cuda.is_available():
+        yield from (Figure(subject, f"{name}: {what}", (), sense="at least", goal=GOAL, why=NO_CARD) for name in names)
+        return
+    setting = settings("cuda", "bfloat16", is_small=False)
+    for name, share, cells in rows_of(names, setting, peak_flops(setting)):
+        values = () if share is None else (share,)
+        yield Figure(
+            subject, f"{name}: {what}", values, "", sense="at least", goal=GOAL, why=cells.replace(" | ", ", ")
+        )
 
 
 def main(arguments: list[str]) -> int:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
@@ -29,11 +29,14 @@ from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.ledgers.parquet import write_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import TOPOLOGY
+from benchmarks.figures import Figure
 from benchmarks.made_plates import MadePlates
 
 KEYS = ("efficientnet_lite0", "efficientnet_lite0_imagenet", "otsu_luma")
 COUNTS = (500, 10_000)
 ROUNDS = 3
+LEAST_ROUNDS = 5
+WHY = "a ledger that changed is written whole, and each asks the disk about every plate"
 AT_ONCE = 500
 """Plates that one run measures."""
 NOT_REFRESHING = ("why behind", "left out", "standings", "standings again")
@@ -78,16 +81,36 @@ def _measure_apart(dataset: Dataset) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def grow(folder: Path, count: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Seconds of CPU of the first build, and the medians of a refresh after each of three new plates."""
+def grow(folder: Path, count: int, times: int = ROUNDS) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """Seconds of CPU of the first build, and of a refresh after each of some new plates."""
     library = MadePlates(folder / str(count), read_registry(), KEYS)
     for made in range(library.count, count, AT_ONCE):
         library.add(min(AT_ONCE, count - made))
     first, rounds = _measure_apart(library.dataset), []
-    for _ in range(ROUNDS):
+    for _ in range(times):
         library.add(1)
         rounds.append(_measure_apart(library.dataset))
-    return first, {name: statistics.median(one[name] for one in rounds) for name in first}
+    return first, rounds
+
+
+def medians(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of each step."""
+    return {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+
+
+def figures(subject: str) -> Iterator[Figure]:
+    """What `python -m benchmarks` measures: a refresh, and a tick of the sensors, after one new plate."""
+    with tempfile.TemporaryDirectory() as folder:
+        few, many = (grow(Path(folder), count, LEAST_ROUNDS)[1] for count in COUNTS)
+    groups = {
+        "ledgers": [name for name in few[0] if name not in (*NOT_REFRESHING, "catalogue")],
+        "the catalogue": ["catalogue"],
+        "what a tick of the sensors asks": list(NOT_REFRESHING[:3]),
+    }
+    for what, names in groups.items():
+        large, small = (tuple(sum(one[name] for name in names) for one in rounds) for rounds in (many, few))
+        name, beside = f"{what} after one new plate, {COUNTS[1]:,} plates, s of CPU", f"the same at {COUNTS[0]}"
+        yield Figure(subject, name, large, "s", beside, small, goal=2.0, why=WHY)
 
 
 def _print(found: dict[int, tuple[dict[str, float], dict[str, float]]]) -> None:
@@ -115,7 +138,8 @@ def main() -> None:
         print(json.dumps(measure(Dataset(asked.measure))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        _print({count: grow(asked.folder or Path(folder), count) for count in asked.plates})
+        grown = {count: grow(asked.folder or Path(folder), count) for count in asked.plates}
+        _print({count: (first, medians(rounds)) for count, (first, rounds) in grown.items()})
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ seconds, by how much memory grew at most, whether the masks are equal, and of At
 
 import argparse
 import time
-from collections.abc import Callable
-from operator import itemgetter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from atlas_resources.instruments.registry import read_registry
 from atlas_resources.models.loaders.segmenters.prompted.mask_generation import Decoded, MaskGenerator
 from atlas_resources.models.loaders.segmenters.prompted.sam import HubSam
 from atlas_resources.models.loaders.segmenters.prompted.segment_anything import SegmentAnything
+from benchmarks.figures import ROUNDS, Figure
 
 HEIGHT_PX, WIDTH_PX = 768, 1024
 THRESHOLDS = {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.5, "stability_score_offset": 0.002}
@@ -110,47 +111,80 @@ def reference_of_transformers(network: Any, raster: np.ndarray, parameters: dict
     return [np.asarray(mask) for mask in found["masks"]]
 
 
-def compare(
-    name: str, model: Any, peer: Callable[[], list[np.ndarray]], parameters: dict[str, Any], rounds: int
-) -> None:
-    """Prints a row for Atlas and for the library, each of its fastest round, and whether the masks are equal."""
-    raster, best, peers_best = drawn_raster(), None, None
-    model.embed(raster)  # what is made once in a process
+@dataclass(frozen=True)
+class Pair:
+    """Atlas's model over some weights, and a library's generator over the same, which returns its masks, best first."""
+
+    model: Any
+    peer: Callable[[], list[np.ndarray]]
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Round:
+    """Processor seconds of both, of Atlas also by part, MiB by which memory grew, and masks that differ."""
+
+    seconds: float
+    parts: dict[str, float]
+    growth_mib: float
+    peer_seconds: float
+    peer_growth_mib: float
+    masks: int
+    different_masks: int
+    unequal_px: list[int]
+
+
+def rounds_of(pair: Pair, rounds: int) -> Iterator[Round]:
+    """Both generators over the drawn raster, in turn."""
+    raster = drawn_raster()
+    pair.model.embed(raster)  # what is made once in a process
     for _ in range(rounds):
-        timed = Timed(model)
-        generator = MaskGenerator(timed, SamParameters.model_validate(parameters))
+        timed = Timed(pair.model)
+        generator = MaskGenerator(timed, SamParameters.model_validate(pair.parameters))
         masks, seconds, growth = measured(lambda generator=generator: generator.segment(raster))
-        theirs, of_peer, peers_growth = measured(peer)
-        # Memory of the first round: afterwards, what was freed may still be the process's.
-        growth, peers_growth = best[2] if best else growth, peers_best[1] if peers_best else peers_growth
-        best = min(best or (seconds, timed.seconds, growth), (seconds, timed.seconds, growth), key=itemgetter(0))
-        peers_best = min(peers_best or (of_peer, peers_growth), (of_peer, peers_growth))
-        pairs = list(zip(masks, theirs, strict=True))
-        apart = [int(np.count_nonzero(mask.pixels != other)) for mask, other in pairs]
+        theirs, of_peer, peer_growth = measured(pair.peer)
+        unequal = [int(np.count_nonzero(one.pixels != other)) for one, other in zip(masks, theirs, strict=True)]
         different = len({mask.counts for mask in masks})
-        print(f"{name}: {len(masks)} masks, {different} different ones; of {len(theirs)} masks of the library,")
-        print(f"{np.count_nonzero(apart)} differ, by {max(apart, default=0)} pixels at most")
-    assert best is not None
-    assert peers_best is not None
-    seconds, of_parts, growth = best
-    parts = ", ".join(f"{part} {value:.1f}" for part, value in of_parts.items())
-    rest = seconds - sum(of_parts.values())
+        yield Round(seconds, timed.seconds, growth, of_peer, peer_growth, len(masks), different, unequal)
+
+
+def compare(name: str, pair: Pair, rounds: int) -> None:
+    """Prints a row for Atlas and for the library, each of its fastest round, and whether the masks are equal."""
+    found = list(rounds_of(pair, rounds))
+    for one in found:
+        print(f"{name}: {one.masks} masks, {one.different_masks} different ones; of those of the library,")
+        print(f"{np.count_nonzero(one.unequal_px)} differ, by {max(one.unequal_px, default=0)} pixels at most")
+    best, peer_seconds = min(found, key=lambda one: one.seconds), min(one.peer_seconds for one in found)
+    parts = ", ".join(f"{part} {value:.1f}" for part, value in best.parts.items())
+    rest = best.seconds - sum(best.parts.values())
     print("| generator | processor seconds | ratio | peak of memory |\n|---|---|---|---|")
-    print(f"| Atlas | {seconds:.1f}: {parts}, filters and run lengths {rest:.1f} | 1.00 | +{growth:.0f} MiB |")
-    row = f"{peers_best[0]:.1f} | {peers_best[0] / seconds:.2f} | +{peers_best[1]:.0f} MiB"
+    # Memory of the first round: afterwards, what was freed may still be the process's.
+    row = f"{best.seconds:.1f}: {parts}, filters and run lengths {rest:.1f} | 1.00 | +{found[0].growth_mib:.0f} MiB"
+    print(f"| Atlas | {row} |")
+    row = f"{peer_seconds:.1f} | {peer_seconds / best.seconds:.2f} | +{found[0].peer_growth_mib:.0f} MiB"
     print(f"| the library's | {row} |", flush=True)
 
 
-def of_authors(parameters: dict[str, Any], rounds: int) -> None:
+def figures(subject: str) -> Iterator[Figure]:
+    """What `python -m benchmarks` measures: an 8 x 8 grid, seconds of the processor."""
+    parameters = grid(8)
+    for name, pair_of in PEERS.items():
+        found = list(rounds_of(pair_of(parameters), ROUNDS))
+        seconds, of_peer = tuple(one.seconds for one in found), tuple(one.peer_seconds for one in found)
+        unequal = [px for one in found for px in one.unequal_px]
+        why = f"{np.count_nonzero(unequal)} of {len(unequal)} masks differ, by {max(unequal, default=0)} pixels at most"
+        faster = tuple(1 / one for one in seconds)
+        what, beside = "masks of a picture, ViT-B, pictures a second", f"{name}'s generator"
+        yield Figure(subject, what, faster, "/s", beside, tuple(1 / one for one in of_peer), "at least", 1.5, why)
+        for part in found[0].parts:
+            yield Figure(subject, f"of that: {part}, beside {name}", tuple(one.parts[part] for one in found))
+
+
+def of_authors(parameters: dict[str, Any]) -> Pair:
     """segment-anything."""
     own, other = (seeded_vit_b() for _ in range(2))
-    compare(
-        "segment-anything",
-        SegmentAnything(own, "cpu"),
-        lambda: reference_of_authors(other, drawn_raster(), parameters),
-        parameters,
-        rounds,
-    )
+    peer = lambda: reference_of_authors(other, drawn_raster(), parameters)  # noqa: E731 - called in each round
+    return Pair(SegmentAnything(own, "cpu"), peer, parameters)
 
 
 def seeded_vit_b() -> Any:
@@ -159,7 +193,7 @@ def seeded_vit_b() -> Any:
     return seeded(sam_model_registry["vit_b"]())
 
 
-def of_transformers(parameters: dict[str, Any], rounds: int) -> None:
+def of_transformers(parameters: dict[str, Any]) -> Pair:
     """The pipeline of transformers, over its own layout of ViT-B."""
     torch.manual_seed(7)
     own = seeded(SamModel(SamConfig()))
@@ -167,29 +201,28 @@ def of_transformers(parameters: dict[str, Any], rounds: int) -> None:
     other.load_state_dict(own.state_dict())
     steps = read_registry().require("sam_vit_base").preprocessing
     parameters = {**parameters, "crop_nms_order": "predicted_iou"}
-    compare(
-        "transformers",
-        HubSam(own, steps, "cpu"),  # type: ignore[arg-type] # an admitted spec has declared steps
-        lambda: reference_of_transformers(other, drawn_raster(), parameters),
-        parameters,
-        rounds,
-    )
+    peer = lambda: reference_of_transformers(other, drawn_raster(), parameters)  # noqa: E731 - called in each round
+    return Pair(HubSam(own, steps, "cpu"), peer, parameters)  # type: ignore[arg-type] # an admitted spec has declared steps
+
+
+PEERS: dict[str, Callable[[dict[str, Any]], Pair]] = {"segment_anything": of_authors, "transformers": of_transformers}
+
+
+def grid(points_per_side: int) -> dict[str, Any]:
+    """Parameters of mask generation over a grid of points."""
+    return {**THRESHOLDS, "points_per_side": points_per_side, "points_per_batch": 64, "box_nms_thresh": NMS}
 
 
 def main() -> None:
     """Compares with one library or with both."""
-    peers = {"segment_anything": of_authors, "transformers": of_transformers}
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mask_peers", description=__doc__)
-    parser.add_argument("peers", nargs="*", help=", ".join(peers))
+    parser.add_argument("peers", nargs="*", help=", ".join(PEERS))
     parser.add_argument("--grid", type=int, default=8, help="points per side")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     print(f"{torch.get_num_threads()} threads, {WIDTH_PX} x {HEIGHT_PX} px, {options.grid} points per side; processor")
-    for name in options.peers or peers:
-        peers[name](
-            {**THRESHOLDS, "points_per_side": options.grid, "points_per_batch": 64, "box_nms_thresh": NMS},
-            options.rounds,
-        )
+    for name in options.peers or PEERS:
+        compare(name, PEERS[name](grid(options.grid)), options.rounds)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.runs.sealing import Run
 from benchmarks.batch_run import KEY, dagster_run, sealed_run
+from benchmarks.figures import ROUNDS, Figure
 
 SEAL_GOAL_MS, EVENTS_GOAL_MS = 5, 15
 
@@ -72,13 +73,23 @@ def median_ms(seconds: list[float]) -> float:
     return 1000 * statistics.median(seconds)
 
 
-def profile_sealing(dataset: Dataset) -> None:
-    """Seals every plate; prints the whole, the flushes in it, and what the same bytes take without Atlas."""
+def seal_counted(dataset: Dataset) -> Clock:
+    """Seals every plate, and counts that and the flushes."""
     clock = Clock()
     with patch.object(Run, "seal", clock.outer(Run.seal)), patch.object(os, "fsync", clock.inner(os.fsync)):
         sealed_run(read_registry(), dataset)
+    return clock
+
+
+def floor_seconds(dataset: Dataset, number: int = 0) -> list[float]:
+    """Seconds for each plate's newest sealed files, written by nothing but Python."""
     newest = [max((dataset.plate(plate_id).folder / "runs").iterdir()) for plate_id in dataset.plate_ids()]
-    floor = [bare_seconds(folder, dataset.root / f"floor-{number}") for number, folder in enumerate(newest)]
+    return [bare_seconds(folder, dataset.root / f"floor-{number}-{one}") for one, folder in enumerate(newest)]
+
+
+def profile_sealing(dataset: Dataset) -> None:
+    """Seals every plate; prints the whole, the flushes in it, and what the same bytes take without Atlas."""
+    clock, floor = seal_counted(dataset), floor_seconds(dataset)
     whole, flushing = median_ms(clock.seconds), median_ms(clock.inner_seconds)
     print("| part of sealing a plate | ms | flushes |\n|---|---|---|")
     print(f"| all of it; goal {SEAL_GOAL_MS} | {whole:.1f} | {statistics.median(clock.inner_counts):.0f} |")
@@ -132,8 +143,9 @@ def profile_events(dataset: Dataset, instance: dg.DagsterInstance) -> None:
     print(f"| ms of all events, a plate; goal {EVENTS_GOAL_MS} | {1000 * sum(clock.seconds) / plates:.1f} |")
 
 
-def main(count: int) -> None:
-    """Draws small plates, seals them once without counting, then profiles."""
+@contextmanager
+def small_plates(count: int) -> Iterator[tuple[Dataset, dg.DagsterInstance]]:
+    """Drawn plates, sealed once, with their partitions."""
     with (
         tempfile.TemporaryDirectory() as folder,
         dg.DagsterInstance.local_temp(overrides={"telemetry": {"enabled": False}}) as instance,
@@ -143,6 +155,30 @@ def main(count: int) -> None:
         list(register_scans(dataset, [dataset.staging_dir]))
         add_missing_partitions(instance, dataset)
         sealed_run(read_registry(), dataset)
+        yield dataset, instance
+
+
+def figures(subject: str) -> Iterator[Figure]:
+    """What `python -m benchmarks` measures, over 24 plates."""
+    with small_plates(24) as (dataset, instance):
+        sealing, floor, events = [], [], []
+        for number in range(ROUNDS):
+            sealing.append(median_ms(seal_counted(dataset).seconds))
+            floor.append(median_ms(floor_seconds(dataset, number)))
+            clock = Clock()
+            with patch.object(SqliteEventLogStorage, "store_event", clock.outer(SqliteEventLogStorage.store_event)):
+                dagster_run(read_registry(), dataset, instance)
+            events.append(1000 * sum(clock.seconds) / 24)
+    yield Figure(subject, "sealing a plate", tuple(sealing), "ms", goal=SEAL_GOAL_MS)
+    name, beside = "sealing a plate, beside its files alone", "the same files by nothing but Python"
+    yield Figure(subject, name, tuple(sealing), "ms", beside, tuple(floor))
+    why = "Dagster stores each event in two databases, each with a connection and transactions of its own"
+    yield Figure(subject, "Dagster's events of a plate, with SQLite", tuple(events), "ms", goal=EVENTS_GOAL_MS, why=why)
+
+
+def main(count: int) -> None:
+    """Draws small plates, seals them once without counting, then profiles."""
+    with small_plates(count) as (dataset, instance):
         print(f"{count} drawn plates, {KEY}, milliseconds of the wall clock\n")
         profile_sealing(dataset)
         profile_events(dataset, instance)

@@ -71,7 +71,7 @@ class TestCommand:
     def test_an_unknown_subject_is_refused_with_the_known_ones(self, capsys):
         with pytest.raises(SystemExit):
             bench.main(["nothing"])
-        assert "expected one of groundwork" in capsys.readouterr().err
+        assert "expected one of decode_once" in capsys.readouterr().err
 
     def test_lines_are_figures(self, monkeypatch, capsys):
         monkeypatch.setattr("benchmarks.start.figures", lambda subject: [TWICE])
