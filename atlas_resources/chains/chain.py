@@ -65,6 +65,8 @@ class Chain(Generic[Content]):
     def read(self, root: Path) -> tuple[Entry[Content], ...]:
         """Every entry, the oldest first.
 
+        It does not wait for a writer. What looks broken is read again if an entry was appended meanwhile.
+
         Args:
             root: the dataset's root.
 
@@ -72,6 +74,22 @@ class Chain(Generic[Content]):
             DatasetBroken: an entry, or the record of the last one, is missing, was changed or does not follow its
                 schema.
         """
+        while True:
+            last = self._read_last(root)
+            try:
+                entries = self._read_entries(root)
+                self._require_last(root, last, entries)
+            except DatasetBroken:
+                if self._read_last(root) == last:
+                    raise
+            else:
+                return tuple(entries)
+
+    def _read_last(self, root: Path) -> LastEntry | None:
+        path = root / self.folder / LAST_NAME
+        return read_json(path, LastEntry) if path.is_file() else None
+
+    def _read_entries(self, root: Path) -> list[Entry[Content]]:
         entries: list[Entry[Content]] = []
         contents: list[Content] = []
         for path in self.paths(root):
@@ -82,13 +100,12 @@ class Chain(Generic[Content]):
                 raise DatasetBroken(path, problem, self.fix)
             entries.append(entry)
             contents.append(entry.content)
-        self._require_last(root, entries)
-        return tuple(entries)
+        return entries
 
     def is_last_recorded(self, root: Path, entries: tuple[Entry[Content], ...]) -> bool:
         """Whether `last.json` names the newest entry. It does not if a process was killed between the two writes."""
-        path = root / self.folder / LAST_NAME
-        return not entries or (path.is_file() and read_json(path, LastEntry).number == len(entries))
+        last = self._read_last(root)
+        return not entries or (last is not None and last.number == len(entries))
 
     def append(self, dataset: Dataset, make: Callable[[tuple[Entry[Content], ...]], Content]) -> Entry[Content]:
         """Appends an entry. One process writes at a time; a killed one leaves the whole entry or none.
@@ -133,15 +150,14 @@ class Chain(Generic[Content]):
                 problem = f"{name}: expected {expected}, found {found}"
                 raise DatasetBroken(entry.path, problem, self.fix, kind="altered")
 
-    def _require_last(self, root: Path, entries: list[Entry[Content]]) -> None:
+    def _require_last(self, root: Path, last: LastEntry | None, entries: list[Entry[Content]]) -> None:
         """Raises DatasetBroken if `last.json` names an entry that is not there, or none of the last two."""
         path = root / self.folder / LAST_NAME
-        if not path.is_file():
+        if last is None:
             if len(entries) > 1:
                 problem = f"expected the record of entry {len(entries)}, found none"
                 raise DatasetBroken(path, problem, self.fix, "missing")
             return
-        last = read_json(path, LastEntry)
         if last.number > len(entries):
             name = f"{last.number:06d}-*.json"
             problem = (

@@ -11,6 +11,7 @@ import pytest
 from support.made_withdrawals import restored, withdrawn
 from support.rewritten import rewrite_json
 
+from atlas_resources.chains.chain import Chain
 from atlas_resources.files.project import PROJECT_ROOT
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import DatasetBroken
@@ -135,6 +136,27 @@ def test_two_writers_take_turns(dataset):
     entries = read_log(dataset.root)
     assert [entry.content.number for entry in entries] == list(range(1, 21))
     assert {entry.content.target for entry in entries} == {f"{name}-{n}" for name in "ab" for n in range(10)}
+
+
+@pytest.mark.parametrize(
+    ("listed", "read"),
+    [(slice(0, 3), [1, 2, 3]), (slice(0, 5, 2), [1, 2, 3, 4, 5])],
+    ids=["none of the new entries", "the second one alone"],
+)
+def test_a_reader_that_does_not_wait_for_a_writer_reads_a_whole_log(three, monkeypatch, listed, read):
+    """Two entries are appended while it lists the folder."""
+    paths, listings = Chain.paths, []
+
+    def paths_while_a_writer_writes(chain, root):
+        listings.append(root)
+        if len(listings) > 1:
+            return paths(chain, root)
+        for name in ("plate-004", "plate-005"):
+            withdrawn(three, "plate", name)
+        return paths(chain, root)[listed]
+
+    monkeypatch.setattr(Chain, "paths", paths_while_a_writer_writes)
+    assert [entry.content.number for entry in read_log(three.root)] == read
 
 
 def test_a_restoration_of_nothing_is_not_a_log(three):
