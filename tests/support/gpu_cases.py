@@ -153,7 +153,9 @@ def of_points(model: Any, spec: Spec) -> list[np.ndarray]:
     sam = model.model
     points = np.array([[20, 24], [50, 50], [10, 60]], dtype=sam.point_dtype)
     with numeric_mode(spec.numeric, str(sam.device)):
-        return [found.float().cpu().numpy() for found in sam.decode(sam.embed(raster()), points)]
+        decoded = sam.decode(sam.embed(raster()), points)
+        logits = decoded.draw(torch.ones_like(decoded.predicted_iou, dtype=torch.bool))
+        return [found.float().cpu().numpy() for found in (logits, decoded.predicted_iou)]
 
 
 @torch.inference_mode()

@@ -38,13 +38,15 @@ def result_of(graph, name: str) -> dg.AssetCheckResult:
 
 
 def change(graph, table: Table, **columns: pl.Expr) -> None:
-    """Overwrites values in a ledger's first row."""
+    """Overwrites values in a ledger's first row. The file still states what its rows were made from."""
+    path = ledger_path(graph.dataset, table)
+    stated = {name: text for name, text in pl.read_parquet_metadata(path).items() if name.startswith("atlas.")}
     rows = read_ledger(graph.dataset, table).with_row_index("row")
     first = pl.col("row") == 0
     changed = rows.with_columns(
         pl.when(first).then(value).otherwise(pl.col(name)).alias(name) for name, value in columns.items()
     )
-    changed.drop("row").cast(table.schema).write_parquet(ledger_path(graph.dataset, table))
+    changed.drop("row").cast(table.schema).write_parquet(path, metadata=stated)
 
 
 CHECKS = (

@@ -27,8 +27,13 @@ def spec(made: MadeDescriber) -> Spec:
     return served_spec(made.spec, by_vllm(enforce_eager=True))
 
 
-def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+@pytest.fixture
+def children() -> Callable[[], list[psutil.Process]]:
+    """The processes that the test has begun and that have not ended; other tests may have left some to this process."""
+    before = {one.pid for one in psutil.Process().children()}
+    return lambda: [
+        one for one in psutil.Process().children() if one.pid not in before and one.status() != psutil.STATUS_ZOMBIE
+    ]
 
 
 def test_what_is_started_is_recorded_whole_and_may_answer_for_the_instrument(
@@ -100,7 +105,9 @@ def test_a_second_server_of_an_instrument_is_refused(spec: Spec, begin: Begin):
         (attested("http://127.0.0.1:1"), {}, "the computing centre runs its server. Fix: `atlas models probe"),
     ],
 )
-def test_what_is_not_declared_is_not_started(made: MadeDescriber, begin: Begin, served, wanted, words: str):
+def test_what_is_not_declared_is_not_started(
+    children, made: MadeDescriber, begin: Begin, *, served, wanted, words: str
+):
     spec = served_spec(made.spec, served)
     with pytest.raises(ServingFailed, match=words):
         begin(spec, **wanted)
@@ -112,7 +119,7 @@ def test_a_missing_program_is_named_with_what_installs_it(spec: Spec, begin: Beg
         begin(spec, tmp_path / "nothing-here")
 
 
-def test_altered_weights_are_not_served(spec: Spec, made: MadeDescriber, begin: Begin):
+def test_altered_weights_are_not_served(children, spec: Spec, made: MadeDescriber, begin: Begin):
     path = made.folder / "tokenizer.json"
     before = path.read_bytes()
     path.write_bytes(before + b" ")
@@ -124,7 +131,7 @@ def test_altered_weights_are_not_served(spec: Spec, made: MadeDescriber, begin: 
     assert children() == []
 
 
-def test_another_chat_template_is_not_served(spec: Spec, begin: Begin):
+def test_another_chat_template_is_not_served(children, spec: Spec, begin: Begin):
     other = spec.model_copy(update={"parameters": {**spec.parameters, "chat_template_sha256": "0" * 64}})
     with pytest.raises(WeightsMismatch, match="expected the chat template of sha256 000"):
         begin(other)
@@ -140,7 +147,7 @@ def test_a_program_that_ends_is_reported_with_the_end_of_its_log(made: MadeDescr
     assert [path.name for path in state.iterdir()] == [f"{spec.key}.log"]
 
 
-def test_a_program_that_does_not_answer_in_time_is_ended(made: MadeDescriber, begin: Begin):
+def test_a_program_that_does_not_answer_in_time_is_ended(children, made: MadeDescriber, begin: Begin):
     spec = served_spec(made.spec, by_vllm(never_answer=True))
     with pytest.raises(ServingFailed, match="did not answer within 1 s"):
         begin(spec, wait_seconds=1)
@@ -148,7 +155,9 @@ def test_a_program_that_does_not_answer_in_time_is_ended(made: MadeDescriber, be
     assert children() == []
 
 
-def test_a_server_that_ignores_schemas_is_refused_unless_answers_are_only_validated(made: MadeDescriber, begin: Begin):
+def test_a_server_that_ignores_schemas_is_refused_unless_answers_are_only_validated(
+    children, made: MadeDescriber, begin: Begin
+):
     served = by_vllm(ignore_schema=True)
     with pytest.raises(ProbeRefused, match="`is_constrained: false`"):
         begin(served_spec(made.spec, served))
