@@ -23,10 +23,10 @@ SUBJECTS = {
     "peers": "From files to vectors, beside other programs",
     "mask_peers": "Mask generation, beside other programs",
     "sealing": "Sealing and events",
-    "growth": "One new plate in a library that grows",
     "topology": "Neighbours, and SQL over them",
     "start": "Starting",
     "gpu": "Full-size models on a GPU",
+    "growth": "One new plate in a library that grows",
 }
 """The modules whose `figures()` are measured, in order, each with what it is about."""
 RESULTS = Path(__file__).parent / "results"
@@ -50,6 +50,14 @@ def print_lines(name: str) -> None:
         print(json.dumps(asdict(figure)), flush=True)
 
 
+def keep(results: Results, folder: Path) -> None:
+    """Writes the table and the figures under the release's version."""
+    folder.mkdir(parents=True, exist_ok=True)
+    release = version("atlas-plates")
+    (folder / f"{release}.json").write_text(results.json(), encoding="utf-8")
+    (folder / f"{release}.md").write_text(f"# Release {release}\n\n{results.markdown()}", encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
     """Returns 0 if everything was measured, whether goals are met or not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -68,15 +76,9 @@ def main(arguments: list[str]) -> int:
         started = time.monotonic()
         figures += measure(name)
         print(f"  {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    results = Results(Machine.present(), tuple(figures))
-    print(results.markdown())
-    if not options.subjects:
-        options.results.mkdir(parents=True, exist_ok=True)
-        release = options.results / version("atlas-plates")
-        Path(f"{release}.json").write_text(results.json(), encoding="utf-8")
-        Path(f"{release}.md").write_text(
-            f"# Release {version('atlas-plates')}\n\n{results.markdown()}", encoding="utf-8"
-        )
+        if not options.subjects:  # after each one: what was measured stays if the rest is interrupted
+            keep(Results(Machine.present(), tuple(figures)), options.results)
+    print(Results(Machine.present(), tuple(figures)).markdown())
     return int(any(not one.measured and "ended with" in one.why for one in figures))
 
 

@@ -83,20 +83,24 @@ def dagster_run(registry: Registry, dataset: Dataset, instance: dg.DagsterInstan
 
 
 FLOOR = "bare loop, decoding ahead"
+TRANSACTIONS = "Dagster stores each event in two databases, each with a connection and transactions of its own"
 
 
 def figures(subject: str) -> Iterator[Figure]:
     """What `python -m benchmarks` measures."""
     seconds = measure(48, ROUNDS)
     floor = seconds[FLOOR]
-    goals = {"sealed run": 1 / 0.95, "Dagster run": None}
-    for name, goal in goals.items():
-        yield Figure(subject, f"{name} of 48 plates by {KEY}", seconds[name], "s", FLOOR, floor, goal=goal)
+    goals = {
+        "sealed run": (1 / 0.95, "what is left over is sealing and flushing each plate"),
+        "Dagster run": (None, ""),
+    }
+    for name, (goal, why) in goals.items():
+        yield Figure(subject, f"{name} of 48 plates by {KEY}", seconds[name], "s", FLOOR, floor, goal=goal, why=why)
     events = [
         1000 * (whole - sealed) / 48
         for whole, sealed in zip(seconds["Dagster run"], seconds["sealed run"], strict=True)
     ]
-    yield Figure(subject, "Dagster's events and pictures of a plate", tuple(events), "ms", goal=15)
+    yield Figure(subject, "Dagster's events and pictures of a plate", tuple(events), "ms", goal=15, why=TRANSACTIONS)
 
 
 def measure(count: int, rounds: int) -> dict[str, tuple[float, ...]]:

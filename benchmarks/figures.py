@@ -29,7 +29,7 @@ class Figure:
         floor: its values.
         sense: on which side of the goal the ratio, or the value, should be.
         goal: None without one.
-        why: why the goal is missed, or what a reader should know.
+        why: what the value comes from, such as what keeps it from the goal.
     """
 
     subject: str

@@ -240,13 +240,22 @@ def figures(subject: str) -> Iterator[Figure]:
     """What `python -m benchmarks` measures: each model's share of the card's peak in bfloat16."""
     names, what = [*EMBEDDERS, *SEGMENTERS], "share of the card's peak"
     if not torch.cuda.is_available():
-        yield from (Figure(subject, f"{name}: {what}", (), sense="at least", goal=GOAL, why=NO_CARD) for name in names)
+        yield from (
+            Figure(subject, f"{name}: {what}", (), "of the peak", sense="at least", goal=GOAL, why=NO_CARD)
+            for name in names
+        )
         return
     setting = settings("cuda", "bfloat16", is_small=False)
     for name, share, cells in rows_of(names, setting, peak_flops(setting)):
         values = () if share is None else (share,)
         yield Figure(
-            subject, f"{name}: {what}", values, "", sense="at least", goal=GOAL, why=cells.replace(" | ", ", ")
+            subject,
+            f"{name}: {what}",
+            values,
+            "of the peak",
+            sense="at least",
+            goal=GOAL,
+            why=cells.replace(" | ", ", "),
         )
 
 

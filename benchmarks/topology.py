@@ -147,7 +147,9 @@ def _asked(
             if goal is not None:
                 yield Figure(subject, name, found, "ms", goal=goal)
             else:
-                yield Figure(subject, name, found, "ms", passed, tuple(1000 * one for one in seconds[passed]), goal=2.0)
+                why = "vectors are lists in DuckDB, not arrays of one length, and their lengths are taken for each"
+                passes = tuple(1000 * one for one in seconds[passed])
+                yield Figure(subject, name, found, "ms", passed, passes, goal=2.0, why=why)
 
 
 def main() -> None:
