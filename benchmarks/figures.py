@@ -49,7 +49,7 @@ class Figure:
 
     @property
     def compared(self) -> tuple[float, ...]:
-        """What is held against the goal, of each round: the ratio to the floor, or the value."""
+        """What is compared with the goal, of each round: the ratio to the floor, or the value."""
         if not self.floor:
             return self.measured
         return tuple(one / floor for one, floor in zip(self.measured, self.floor, strict=True))
@@ -66,7 +66,7 @@ class Figure:
 def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, tuple[float, ...]]:
     """Wall seconds of each way in each round. A first round is not counted.
 
-    The ways run in turn, so that whatever else the machine does meets all of them.
+    The ways run in turn, so that other work on the machine slows all of them.
 
     Args:
         ways: what is measured, by name.

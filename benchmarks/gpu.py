@@ -180,7 +180,7 @@ def measure_segmenter(row: Row, setting: Setting, folder: Path, peak: float) -> 
     generator: Any = load_model(spec)
     raster = drawn_raster()
     images_s = 1 / seconds_of(partial(_embed_in_mode, generator, setting.numeric, raster), setting)
-    share = flops_of(network.image_encoder, generator.model.side_px) * images_s / peak  # type: ignore[arg-type]
+    share = flops_of(network.image_encoder, generator.model.side_px) * images_s / peak  # type: ignore[arg-type] # a SAM
     masks_s = 1 / seconds_of(lambda: generator.segment(raster), setting)
     return share, f"{images_s:.2f} (encoder) | {share:.0%} | {masks_s:.3f} (all masks) | - | {memory(setting)}"
 

@@ -83,7 +83,7 @@ def with_open_clip(tower: Any, workers: int, folder: Path, paths: list[Path]) ->
 
 def open_clip_of(network: Any) -> Any:
     """open_clip's tower with the weights of transformers' one: names changed, q, k and v in one matrix."""
-    tower = open_clip.create_model("ViT-B-32-quickgelu", pretrained=None).visual.eval()  # type: ignore[union-attr]
+    tower = open_clip.create_model("ViT-B-32-quickgelu", pretrained=None).visual.eval()  # type: ignore[union-attr] # a CLIP has one
     given = {name.removeprefix("vision_model."): values for name, values in network.state_dict().items()}
     wanted = {
         "class_embedding": given["embeddings.class_embedding"],
@@ -121,7 +121,7 @@ def with_atlas(instrument: Instrument, model: Any, dataset: Dataset) -> Vectors:
 def decode_alone(instrument: Instrument, dataset: Dataset) -> int:
     """Decodes and preprocesses every plate on two threads."""
     preprocess = build_preprocess(instrument.spec.preprocessing)  # type: ignore[arg-type] # declared
-    prepare = lambda plate_id: preprocess(decode(dataset.plate(plate_id).source_path()).image)  # noqa: E731
+    prepare = lambda plate_id: preprocess(decode(dataset.plate(plate_id).source_path()).image)  # noqa: E731 - one line, used once
     return sum(1 for _ in ahead(prepare, dataset.plate_ids(), 2 * WORKERS))
 
 

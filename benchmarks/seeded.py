@@ -170,7 +170,7 @@ def seeded_instrument(
         steps = {"resize": resize, "crop_px": side_px if spec.preprocessing.crop_px else None}
         update["preprocessing"] = spec.preprocessing.model_copy(update=steps)
     if is_small and spec.output.kind == "vector":
-        dim = getattr(network.config, "projection_dim", network.config.hidden_size)  # type: ignore[union-attr]
+        dim = getattr(network.config, "projection_dim", network.config.hidden_size)  # type: ignore[union-attr] # a hub network has one
         update["output"] = spec.output.model_copy(update={"dim": dim})
     spec = spec.model_copy(update=update)
     return Instrument(spec, _identity(key)), network

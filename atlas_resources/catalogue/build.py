@@ -207,7 +207,7 @@ def _require_readable(path: Path) -> None:
 
 
 def differing_tables(dataset: Dataset) -> list[str]:
-    """The names of the tables whose rows differ from those of their ledgers,. Reads all of both.
+    """The names of the tables whose rows differ from those of their ledgers. Reads all of both.
 
     Raises:
         duckdb.Error: the catalogue or a ledger cannot be read.

@@ -1,4 +1,4 @@
-"""Ledgers as Parquet files: where they are, reading and writing them whole, and the rows of sealed runs.
+"""Ledgers as Parquet files: where they are, locking, reading and writing them whole, and the rows of sealed runs.
 
 The rows of `ledger/runs` are gathered with the results, one file for each role in `ledger/runs_by_role/`.
 """

@@ -1,4 +1,4 @@
-"""How long each stage of one plate takes. Summing over plates belongs in `batches.py`."""
+"""How long each stage of one plate takes. Summing over plates belongs in `passes`."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -83,7 +83,7 @@ class Lane(Generic[Sealed]):
 
         Args:
             plate_id: the plate.
-            wait: wait for a run that holds it, and claim it whatever died with it.
+            wait: wait for a run that holds it, and claim it even if processes died with it.
         """
         try:
             plate = self._dataset.plate(plate_id)
