@@ -12,15 +12,16 @@ import json
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from PIL import Image
+
+from support.loopback import QuietServer, address, serving_http
 
 VERSION = "0.32.0"
 PATCH_PX = 28
@@ -169,16 +170,9 @@ def nonsense(handler: Handler) -> None:
 @contextmanager
 def fake_server(behaviour: Behaviour) -> Iterator[str]:
     """Runs the server in a thread of this process. Gives its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.behaviour = behaviour  # type: ignore[attr-defined] # read by the handler
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving_http(Handler) as server:
+        server.behaviour = behaviour  # type: ignore[attr-defined] # read by the handler
+        yield address(server)
 
 
 def main() -> None:
@@ -203,7 +197,7 @@ def main() -> None:
         sys.exit("no memory for the model")
     if asked.never_answer:
         time.sleep(600)
-    server = ThreadingHTTPServer((asked.host, asked.port), Handler)
+    server = QuietServer((asked.host, asked.port), Handler)
     server.behaviour = Behaviour(  # type: ignore[attr-defined] # read by the handler
         asked.served_model_name, is_heedless=asked.ignore_schema, seconds=asked.seconds
     )

@@ -10,8 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from support.loopback import address, serving_http
 
 RESOLVE = re.compile(r"/(?P<id>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
 SMALL = re.compile(r"/api/resolve-cache/models/(?P<id>[^/]+/[^/]+)/(?P<revision>[^/]+)/(?P<path>.+)")
@@ -240,15 +242,9 @@ def running_hub() -> Iterator[FakeHub]:
     """Runs both servers, each on its own port, until the block ends."""
     fake = FakeHub()
     handler = type("Answer", (_Answer,), {"fake": fake})
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
-    for server in servers:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    fake.endpoint, fake.storage = (f"http://127.0.0.1:{server.server_address[1]}" for server in servers)
-    try:
-        yield fake
-    finally:
-        fake.is_ending.set()
-        for server in servers:
-            server.shutdown()
-            server.server_close()
+    with serving_http(handler) as hub, serving_http(handler) as storage:
+        fake.endpoint, fake.storage = address(hub), address(storage)
+        try:
+            yield fake
+        finally:
+            fake.is_ending.set()

@@ -4,18 +4,18 @@ It stands for Triton where faults are made that a real one shows rarely. The rea
 """
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import numpy as np
 from google.protobuf import json_format, text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig  # type: ignore[attr-defined] # built when it is imported
 
+from support.loopback import address, serving_http
 from support.made_triton import CONFIG, DIM, MODEL, SERVER_VERSION, SIDE_PX, VERSION, reference
 
 LENGTH = "Inference-Header-Content-Length"
@@ -119,13 +119,5 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def serving(served: Served) -> Iterator[str]:
     """Runs the server for the block. Gives its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(served))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving_http(_handler(served)) as server:
+        yield address(server)

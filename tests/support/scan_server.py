@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from support.hub_server import FakeHub, Fault, Request
+from support.loopback import address, serving_http
 
 MODIFIED = formatdate(1_790_000_000, usegmt=True)
 
@@ -63,8 +64,6 @@ class _Answer(BaseHTTPRequestHandler):
             fake.most_at_once = max(fake.most_at_once, fake.under_way)
         try:
             self._answer()
-        except (BrokenPipeError, ConnectionResetError):  # the client has left
-            self.close_connection = True
         finally:
             with fake.lock:
                 fake.under_way -= 1
@@ -129,13 +128,9 @@ class _Answer(BaseHTTPRequestHandler):
 def running_scan_server() -> Iterator[ScanServer]:
     """Runs the server until the block ends."""
     fake = ScanServer()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Answer", (_Answer,), {"fake": fake}))
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    fake.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield fake
-    finally:
-        fake.is_ending.set()
-        server.shutdown()
-        server.server_close()
+    with serving_http(type("Answer", (_Answer,), {"fake": fake})) as server:
+        fake.endpoint = address(server)
+        try:
+            yield fake
+        finally:
+            fake.is_ending.set()

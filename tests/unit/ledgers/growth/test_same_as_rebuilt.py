@@ -100,6 +100,7 @@ class Library:
     def alter_groundwork(self, number: int) -> None:
         if plate := self.plate(number):
             path = plate.derived_path(("input_image.json", "input_color_histograms.json")[number % 2])
+            path.parent.mkdir(exist_ok=True)  # a plate registered just now has none
             path.write_bytes(path.read_bytes() + b"\n" if path.is_file() else b"{}")
 
     def break_a_manifest(self, number: int) -> None:
