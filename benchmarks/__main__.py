@@ -18,6 +18,7 @@ from benchmarks.figures import Figure, Machine, Results
 
 SUBJECTS = {
     "decode_once": "Several instruments over the same plates",
+    "rasters": "An instrument over working rasters",
     "groundwork": "Groundwork of one plate of 20 Mpx",
     "batch_run": "A run, sealed and recorded",
     "peers": "From files to vectors, beside other programs",

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from atlas_assets.roles.declared import ContractBroken, require_finite, source_pixels
+from atlas_assets.roles.declared import ContractBroken, declared_pixels, require_finite
 from atlas_assets.roles.tensors import TensorWork
 from atlas_resources.instruments.spec.output import VectorOutput
 from atlas_resources.instruments.spec.spec import Spec
@@ -106,7 +106,7 @@ class EmbeddingWork(TensorWork):
         """Decodes the plate once for all of its parts. Only the model's inputs are kept in memory."""
         if self._preprocess is None:
             return PreparedParts([WHOLE_PLATE], [super().prepare(plate, upstream, stopwatch)])
-        return prepare_parts(self.spec, source_pixels(plate, stopwatch), self._preprocess)
+        return prepare_parts(self.spec, declared_pixels(self.spec, plate, stopwatch), self._preprocess)
 
     def embed_picture(self, image: Image.Image) -> np.ndarray:
         """The raw vector of a whole picture, float32 [dim], preprocessed and checked as that of a plate.

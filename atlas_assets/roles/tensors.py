@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from atlas_assets.roles.declared import ContractBroken, declared_preprocessing, sealed_rows, source_pixels
+from atlas_assets.roles.declared import ContractBroken, declared_pixels, preprocess_of, sealed_rows
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.inputs import stack_inputs, vector_input
-from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import ServerRecord
 from atlas_resources.runs.stages import Stopwatch
@@ -26,7 +25,7 @@ class TensorWork:
     def load(self) -> None:
         """Loads the model and builds the preprocessing."""
         self.model = self._load()
-        self._preprocess = None if self.spec.upstream else build_preprocess(declared_preprocessing(self.spec))
+        self._preprocess = None if self.spec.upstream else preprocess_of(self.spec)
 
     @property
     def server(self) -> ServerRecord | None:
@@ -37,7 +36,7 @@ class TensorWork:
         """float32 [3, H, W] from the pixels, or float32 [dim], the raw vector of the whole plate."""
         if self._preprocess is None:
             return vector_input(plate_vector(self.spec, self.spec.upstream, plate, upstream))
-        return self._preprocess(source_pixels(plate, stopwatch))
+        return self._preprocess(declared_pixels(self.spec, plate, stopwatch))
 
     def stack(self, batch: list[Any]) -> Any:
         """float32 [N, 3, H, W] or [N, dim]."""

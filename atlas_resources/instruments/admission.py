@@ -131,6 +131,16 @@ def _missing_reference(spec: Spec, steps: Preprocessing) -> list[str]:
     return [f"preprocessing.reference: not declared, one of {', '.join(REFERENCES)}"]
 
 
+def missing_raster(spec: Spec) -> list[str]:
+    """Why the instrument may not read the working raster that it declares; empty if it may, or declares none."""
+    if spec.preprocessing is None or spec.preprocessing.raster == "source":
+        return []
+    if spec.role not in {"embedding", "probe"} or spec.tiles or spec.region or spec.upstream:
+        what = f"preprocessing.raster: {spec.preprocessing.raster} is for embeddings and probes of whole plates"
+        return [f"{what}; tiles, boxes and masks are in the source's pixels"]
+    return []
+
+
 def _misplaced_tiles(spec: Spec) -> list[str]:
     if spec.tiles and spec.role != "embedding":
         return ["tiles: only an embedding has a vector per tile"]
@@ -176,6 +186,7 @@ def missing_of_itself(spec: Spec) -> list[str]:
         *_missing_labels(spec),
         *_missing_preprocessing(spec),
         *_misplaced_tiles(spec),
+        *missing_raster(spec),
         *([] if spec.numeric else ["numeric: dtype and device not declared"]),
         *missing_golden(spec),
         *([] if spec.failure_modes else ["failure_modes: none known and sourced"]),

@@ -128,8 +128,8 @@ def fingerprint(
 def preprocess_tag(spec: Spec) -> str:
     """A short name that tells two preprocessings apart, such as `shortest_side256.bicubic.crop224.timm.1a2b3c4d`.
 
-    Resize, interpolation, crop, the reference, and the first digits of a sha256 over the steps. Rows sealed before the
-    reference was declared have a tag without it, with the same digits.
+    A working raster, resize, interpolation, crop, the reference, and the first digits of a sha256 over the steps. Rows
+    sealed before the reference was declared have a tag without it, with the same digits.
     """
     cut = f"{spec.region.crop.tag}." if spec.region and spec.region.crop else ""
     if own := spec.own_preprocessing:
@@ -141,7 +141,8 @@ def preprocess_tag(spec: Spec) -> str:
     resize = f"{steps.resize.mode}{steps.resize.size_px}" if steps.resize else "unresized"
     crop = f"crop{steps.crop_px}" if steps.crop_px else "uncropped"
     reference = f"{steps.reference}." if steps.reference else ""
-    return f"{cut}{resize}.{steps.interpolation}.{crop}.{reference}{digest}"
+    raster = "" if steps.raster == "source" else f"{steps.raster}."
+    return f"{cut}{raster}{resize}.{steps.interpolation}.{crop}.{reference}{digest}"
 
 
 def _terms(licence: Licence, *read: InstrumentIdentity | None) -> Licence:

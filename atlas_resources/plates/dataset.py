@@ -68,6 +68,11 @@ class Dataset:
         return self.root / ".locks"
 
     @property
+    def rasters_dir(self) -> Path:
+        """Smaller copies of plates that instruments read instead of the sources; safe to delete at any time."""
+        return self.root / "rasters"
+
+    @property
     def ledger_dir(self) -> Path:
         """Derived Parquet tables."""
         return self.root / "ledger"
@@ -90,7 +95,7 @@ class Dataset:
     def plate(self, plate_id: str) -> Plate:
         """A plate by its id, registered or not. Raises PlateIdRefused for an id that is not a slug."""
         require_plate_id(plate_id)
-        return Plate(plate_id, self.plates_dir / plate_id, self.locks_dir / plate_id)
+        return Plate(plate_id, self.plates_dir / plate_id, self.locks_dir / plate_id, self.rasters_dir)
 
     def plates(self) -> list[Plate]:
         """The registered plates in order of registration (created_at, then id).

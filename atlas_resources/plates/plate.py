@@ -34,11 +34,13 @@ class Plate:
         id: the plate's id, a slug.
         folder: the plate's folder.
         locks_folder: empty files that running processes hold kernel locks on, one for each instrument.
+        rasters_folder: working rasters of all plates, by kind and digest.
     """
 
     id: str
     folder: Path
     locks_folder: Path
+    rasters_folder: Path
 
     @property
     def manifest_path(self) -> Path:

@@ -51,6 +51,7 @@ OF_VECTORS_AND_IMAGES: list[Case] = [
     (HUB, ("numeric", "dtype"), "bfloat16"),
     (HUB, ("preprocessing", "rescale"), "image_maximum"),
     (HUB, ("preprocessing", "pad"), "square_right_bottom"),
+    (HUB, ("preprocessing", "raster"), "work_1024"),
     (HUB, ("preprocessing", "resize", "max_px"), 1333),
     (HUB, ("preprocessing", "crop_rounding"), "half_to_even"),
     (IMAGE, ("output", "width_px"), 512),

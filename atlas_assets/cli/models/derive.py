@@ -1,4 +1,4 @@
-"""`atlas models derive`: an instrument in another numeric mode, as a file that refers to the first."""
+"""`atlas models derive`: an instrument in another numeric mode or on a working raster, by a file that refers to it."""
 
 import re
 from pathlib import Path
@@ -20,6 +20,7 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"}
 
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "float16", "bfloat16"]
+WorkingRaster = Literal["work_1024", "work_2048"]
 
 
 def models_derive(
@@ -28,13 +29,19 @@ def models_derive(
     device: Annotated[Device | None, typer.Option(help="Device that the variant computes on.")] = None,
     dtype: Annotated[Dtype | None, typer.Option(help="Type that most operations compute in.")] = None,
     is_compiled: Annotated[bool, typer.Option("--compile", help="Compile the network with torch.compile.")] = False,
+    raster: Annotated[
+        WorkingRaster | None,
+        typer.Option(help="Smaller copy of the plates that it reads; kept, so that no source is decoded again."),
+    ] = None,
     key: Annotated[str | None, typer.Option(help="The variant's key; by default KEY_cpu, KEY_cpu_bf16, ...")] = None,
     with_downstream: Annotated[
         bool, typer.Option("--with-downstream", help="Also derive what reads its results or shows it segments.")
     ] = False,
     specs: SpecsFolder = None,
 ) -> None:
-    """Write a variant of an instrument: the same weights in another numeric mode, with a fingerprint of its own.
+    """Write a variant of an instrument: the same weights in another mode or on another raster.
+
+    It has a fingerprint of its own, so that its results are beside the first one's and never replace them.
 
     The file refers to the instrument and states only what differs. It shares the weights on disk.
     """
@@ -42,9 +49,9 @@ def models_derive(
 
     registry = registry_in(specs)
     (spec,) = named_specs(registry, [name])
-    mode = Mode(device, dtype, "inductor" if is_compiled else None)
+    mode = Mode(device, dtype, "inductor" if is_compiled else None, raster)
     if mode == Mode():
-        raise fail("Name what is to differ: --device, --dtype or --compile.")
+        raise fail("Name what is to differ: --device, --dtype, --compile or --raster.")
     try:
         planned = plan_variants(registry.specs, spec.key, mode, key, with_downstream)
     except ValueError as error:
@@ -72,6 +79,7 @@ def lacks_bfloat16(cpu_facts: Path) -> bool:
 
 def _require_sound(registry: "Registry", planned: list["Variant"]) -> None:
     """Exits with what is wrong with a variant, or with why its mode could never be admitted, before any is written."""
+    from atlas_resources.instruments.admission import missing_raster
     from atlas_resources.instruments.fast_modes import has_golden_test, is_fast, missing_golden
     from atlas_resources.instruments.loader_table import problems_with_loader
     from atlas_resources.instruments.spec.spec import Spec
@@ -81,6 +89,8 @@ def _require_sound(registry: "Registry", planned: list["Variant"]) -> None:
         found = resolve_variant(variant, registry.specs[variant.variant_of])
         if not isinstance(found, Spec):
             raise fail("\n".join(map(str, found)))
+        if variant.raster and (unsuitable := missing_raster(found)):
+            raise fail(f"{variant.key}: {unsuitable[0]}")
         if found.region is None and (problems := problems_with_loader(f"{variant.key}.yaml", found)):
             raise fail("\n".join(map(str, problems)))
         if variant.numeric and is_fast(variant.numeric) and not has_golden_test(found):

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from atlas_assets.demo.plates import draw_demo_plates
-from atlas_assets.roles.declared import declared_preprocessing
+from atlas_assets.roles.declared import preprocess_of
 from atlas_resources.files.yaml_blocks import with_block
 from atlas_resources.instruments.fast_modes import exact_twin, golden_subject, is_fast
 from atlas_resources.instruments.spec.numeric import Golden
@@ -17,7 +17,6 @@ from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.inputs import ModelInput
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.memory import release_cached_memory
-from atlas_resources.models.preprocessing import build_preprocess
 from atlas_resources.models.protocols import Embedder, Scorer
 from atlas_resources.plates.decode import decode
 
@@ -66,7 +65,7 @@ def compare(spec: Spec, plates: Sequence[Path]) -> list[PlateCosine]:
         raise ValueError(
             f"{spec.key}: the golden test is for instruments that read pixels, found one that reads {spec.upstream}"
         )
-    preprocess = build_preprocess(declared_preprocessing(spec))
+    preprocess = preprocess_of(spec)
     inputs = [preprocess(decode(path).image) for path in plates]
     exact = _vectors(exact_twin(spec), inputs)
     release_cached_memory()  # before the second model is loaded

@@ -1,4 +1,4 @@
-"""Plans the variants of an instrument in another numeric mode, and of what reads it. Nothing is written here."""
+"""Plans the variants of an instrument in another mode or on another raster, and of what reads it. Writes nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from atlas_resources.instruments.spec.input import Raster
 from atlas_resources.instruments.spec.numeric import Numeric, mode_of
 from atlas_resources.instruments.spec.spec import Key, Spec
 from atlas_resources.instruments.spec.variant import Variant, mode_words
@@ -16,15 +17,16 @@ ON_GPU_ONLY = "flash_attention_2"
 
 @dataclass(frozen=True)
 class Mode:
-    """What of the numeric mode is to change; None for what stays."""
+    """What of the numeric mode, and of what the model is given, is to change; None for what stays."""
 
     device: Literal["cpu", "cuda"] | None = None
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     compile: Literal["inductor"] | None = None
+    raster: Raster | None = None
 
     def applied_to(self, numeric: Numeric) -> Numeric:
-        """The mode with these changes, without what only a GPU has if it is for the CPU: its index, its attention."""
-        changed = {name: value for name, value in vars(self).items() if value} | {"golden": None}
+        """The numeric mode with these changes; for the CPU without what only a GPU has: an index, an attention."""
+        changed = {name: value for name, value in vars(self).items() if value and name != "raster"} | {"golden": None}
         if self.device == "cpu":
             changed |= {"device_index": None} | ({"attention": None} if numeric.attention == ON_GPU_ONLY else {})
         return numeric.model_copy(update=changed)
@@ -60,13 +62,15 @@ def plan_variants(
     root = specs[spec.variant_of] if spec.variant_of else spec
     if spec.numeric is None or root.numeric is None:
         raise ValueError(f"{key}: numeric is not declared, so there is nothing to vary; see `atlas models show {key}`")
-    numeric = mode.applied_to(spec.numeric)
-    suffix = mode_suffix(root.numeric, numeric)
-    if mode_of(numeric) == mode_of(spec.numeric):
+    numeric, raster = mode.applied_to(spec.numeric), mode.raster or _raster_of(spec)
+    suffix = "_".join(filter(None, (mode_suffix(root.numeric, numeric), raster if raster != _raster_of(root) else "")))
+    if mode.raster and spec.preprocessing is None:
+        raise ValueError(f"{key}: preprocessing is not declared, so there is no raster to vary")
+    if mode_of(numeric) == mode_of(spec.numeric) and raster == _raster_of(spec):
         raise ValueError(_has_it_already(specs, spec))
     if not suffix:
         raise ValueError(f"{root.key}, of which {key} is a variant, is computed in {mode_words(numeric)}. Use it.")
-    first = _variant(root, name or _key_of(root, spec.upstream, suffix), numeric, spec.upstream)
+    first = _variant(root, name or _key_of(root, spec.upstream, suffix), numeric, spec.upstream, raster)
     planned, made = {first.key: first}, {key: first.key}
     for reader in _downstream_of(specs, key) if with_downstream else []:
         if variant := _of_reader(specs, reader, made, is_shown=_is_shown_to(reader, key), mode=mode, suffix=suffix):
@@ -83,7 +87,7 @@ def _has_it_already(specs: Mapping[str, Spec], spec: Spec) -> str:
     upstream = specs.get(spec.upstream or "")
     words = f"{spec.key} is computed in {mode_words(spec.numeric)} already" if spec.numeric else spec.key
     if upstream is None:
-        return f"{words}. Name another --device or --dtype."
+        return f"{words}. Name another --device, --dtype or --raster."
     return (
         f"{words}; it reads {upstream.key}. To derive both: `atlas models derive {upstream.key} --device cpu "
         "--with-downstream`."
@@ -98,7 +102,13 @@ def _key_of(root: Spec, upstream: str | None, suffix: str) -> str:
     return f"{root.key}_{suffix}"
 
 
-def _variant(root: Spec, key: str, numeric: Numeric | None, upstream: str | None) -> Variant:
+def _raster_of(spec: Spec) -> Raster | None:
+    return spec.preprocessing.raster if spec.preprocessing else None
+
+
+def _variant(
+    root: Spec, key: str, numeric: Numeric | None, upstream: str | None, raster: Raster | None = None
+) -> Variant:
     try:
         TypeAdapter(Key).validate_python(key)
     except ValidationError as error:
@@ -109,6 +119,7 @@ def _variant(root: Spec, key: str, numeric: Numeric | None, upstream: str | None
         key=key,
         variant_of=root.key,
         numeric=numeric if mode_of(numeric) != mode_of(root.numeric) else None,
+        raster=raster if raster != _raster_of(root) else None,
         upstream=upstream if upstream != root.upstream else None,
     )
 
@@ -150,7 +161,8 @@ def _is_there(specs: Mapping[str, Spec], variant: Variant) -> bool:
     if there is None:
         return False
     base = specs[variant.variant_of]
-    same = base.key, variant.upstream or base.upstream, mode_of(variant.numeric or base.numeric)
-    if (there.variant_of, there.upstream, mode_of(there.numeric)) != same:
+    raster = variant.raster or _raster_of(base)
+    same = base.key, variant.upstream or base.upstream, mode_of(variant.numeric or base.numeric), raster
+    if (there.variant_of, there.upstream, mode_of(there.numeric), _raster_of(there)) != same:
         raise ValueError(f"{variant.key} exists already and is another instrument. Give another --key.")
     return True

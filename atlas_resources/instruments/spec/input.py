@@ -13,6 +13,9 @@ Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Channels = tuple[Mean, Mean, Mean]
 Deviations = tuple[Deviation, Deviation, Deviation]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
+Raster = Literal["source", "work_1024", "work_2048"]
+LONGER_SIDE_PX: Mapping[Raster, int | None] = MappingProxyType({"source": None, "work_1024": 1024, "work_2048": 2048})
+"""The most that the longer side of each raster has; None for the source's own size."""
 Reference = Literal[
     "transformers_pillow",
     "torchvision_on_pil",
@@ -74,7 +77,10 @@ class Preprocessing(Contract):
     Fields that were added later are not written while they are null, so older fingerprints stay the same.
     """
 
-    raster: Literal["source"] = Field(description="The pixels that are resized: the source at full size.")
+    raster: Raster = Field(
+        description="The pixels that are resized: the source at full size, or a working raster, a smaller copy that is "
+        "kept without loss so that no source is decoded for an instrument that is added later."
+    )
     colour_policy: Literal["srgb8-v2"]
     backend: Literal["pillow"]
     reference: Reference | None = Field(

@@ -1,4 +1,4 @@
-"""A variant: the model of another instrument in another numeric mode, asked otherwise, or over another's results.
+"""A variant: the model of another instrument in another mode or raster, asked otherwise, or over another's results.
 
 Its file names the other instrument and states only what differs. No files are read here.
 """
@@ -10,6 +10,7 @@ from pydantic import Field
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.yaml_files import FileProblem
+from atlas_resources.instruments.spec.input import Preprocessing, Raster
 from atlas_resources.instruments.spec.numeric import Numeric, mode_of
 from atlas_resources.instruments.spec.output import TextOutput
 from atlas_resources.instruments.spec.served import Served
@@ -30,6 +31,7 @@ class Variant(Contract):
     title: str | None = None
     description: str | None = None
     numeric: Numeric | None = None
+    raster: Raster | None = Field(default=None, description="The raster of the preprocessing, such as work_1024.")
     upstream: str | None = None
     loader: str | None = None
     served: Served | None = None
@@ -65,17 +67,22 @@ def resolve_variant(variant: Variant, base: Spec) -> Spec | list[FileProblem]:
     file, numeric, upstream = f"{variant.key}.yaml", variant.numeric or base.numeric, variant.upstream or base.upstream
     if variant.upstream and base.upstream is None:
         return [FileProblem(file, "upstream", repr(variant.upstream), f"none: {base.key} reads pixels")]
+    if variant.raster and base.preprocessing is None:
+        return [FileProblem(file, "raster", repr(variant.raster), f"none: {base.key} declares no preprocessing")]
+    preprocessing = _on_raster(base.preprocessing, variant.raster)
     served = _served_otherwise(base, variant)
     own = base.model_copy(update={"parameters": {}}) if "loader" in served else base
     asked = asked_otherwise(own, variant.parameters, variant.output, variant.prompts) | served
     if asked and base.role != "text":
         return [FileProblem(file, ", ".join(asked), "stated", f"none: {base.key} does not write text")]
-    if mode_of(numeric) == mode_of(base.numeric) and upstream == base.upstream and not asked:
+    is_on_raster = preprocessing != base.preprocessing
+    if mode_of(numeric) == mode_of(base.numeric) and upstream == base.upstream and not (asked or is_on_raster):
         also = ", `parameters`, `prompts`, `served`" if base.role == "text" else ""
-        expected = f"`numeric`{also} or `upstream` other than those of {base.key}"
+        expected = f"`numeric`{also}, `raster` or `upstream` other than those of {base.key}"
         return [FileProblem(file, "(file)", "nothing that changes a result", expected)]
     differs = [f"in {mode_words(numeric)}"] if numeric and mode_of(numeric) != mode_of(base.numeric) else []
     differs += [f"from {upstream}"] if upstream and upstream != base.upstream else []
+    differs += [f"from the raster {preprocessing.raster}"] if preprocessing and is_on_raster else []
     differs += [f"by {served['served'].program} {served['served'].version}"] if "served" in served else []
     others = [name for name in asked if name not in served] if "loader" not in served else []
     differs += [f"with other {' and '.join(others)}"] if others else []
@@ -87,6 +94,7 @@ def resolve_variant(variant: Variant, base: Spec) -> Spec | list[FileProblem]:
         "description": variant.description or f"{base.description.strip()} Computed {words}.",
         "numeric": numeric,
         "upstream": upstream,
+        "preprocessing": preprocessing,
         **asked,
         "batch_size": variant.batch_size or base.batch_size,
         "max_partitions_per_run": variant.max_partitions_per_run or base.max_partitions_per_run,
@@ -99,6 +107,10 @@ def resolve_variant(variant: Variant, base: Spec) -> Spec | list[FileProblem]:
             return [FileProblem(file, "key", repr(variant.key), expected)]
         changed["region"] = base.region.model_copy(update={"segmenter": segmenter, "part": part})
     return base.model_copy(update=changed)
+
+
+def _on_raster(steps: Preprocessing | None, raster: Raster | None) -> Preprocessing | None:
+    return steps.model_copy(update={"raster": raster}) if steps and raster else steps
 
 
 def _served_otherwise(base: Spec, variant: Variant) -> dict[str, Any]:

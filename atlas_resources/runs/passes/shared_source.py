@@ -1,13 +1,20 @@
-"""One decode of a plate for all jobs that prepare their input from it. Decoding itself belongs in `plates`."""
+"""One decode of a plate for all jobs that prepare their input from it. Decoding itself belongs in `plates`.
+
+So do working rasters: how they are made, kept and read.
+"""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 
+from PIL import Image
+
+from atlas_resources.instruments.spec.input import Raster
 from atlas_resources.plates.decode import DecodedImage, decode_source
 from atlas_resources.plates.plate import Plate
+from atlas_resources.plates.rasters.working import keep_raster, read_raster, reduce
 from atlas_resources.runs.stages import Stopwatch
 
 
@@ -87,3 +94,26 @@ def read_source(plate: Plate, stopwatch: Stopwatch) -> DecodedImage:
     with stopwatch.stage("decode"):
         shared = _SHARED.get()
         return decode_source(plate) if shared is None else shared.read(plate, stopwatch)
+
+
+def read_pixels(plate: Plate, raster: Raster, stopwatch: Stopwatch) -> Image.Image:
+    """The plate's 8-bit sRGB pixels at the size of a raster, which jobs of one pass share and must not change.
+
+    A working raster that is kept is read, and the source is neither decoded nor hashed; one that is not is made of the
+    source and kept. The time counts as `decode`.
+
+    Raises:
+        ImageRefused, SourceChanged, PlateUnknown, DatasetBroken: as `read_source`.
+    """
+    if raster == "source":
+        return read_source(plate, stopwatch).image
+    with stopwatch.stage("decode"):
+        kept = read_raster(plate, raster)
+    if kept is not None:
+        return kept
+    source = read_source(plate, stopwatch).image
+    with stopwatch.stage("decode"):
+        made = reduce(source, raster)
+        with suppress(OSError):  # on a full disk it is not kept; sealing reports that
+            keep_raster(plate, raster, made)
+    return made

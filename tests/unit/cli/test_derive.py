@@ -81,10 +81,11 @@ def test_a_broken_file_of_that_name_is_not_overwritten(folder: Path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["dinov2_giant"], "Name what is to differ: --device, --dtype or --compile."),
+        (["dinov2_giant"], "Name what is to differ: --device, --dtype, --compile or --raster."),
         (["dinov9", "--device", "cpu"], "no instrument 'dinov9'"),
         (["sam_vit_base", "--dtype", "bfloat16"], "bfloat16 has no golden test for this kind of segmentation"),
         (["otsu_luma", "--device", "cuda"], "expected float32 on cpu, as otsu_luma computes"),
+        (["sam_vit_base", "--raster", "work_1024"], "work_1024 is for embeddings and probes of whole plates"),
         (["sam_vit_base", "--compile"], "the network of segment_anything is not called in one piece"),
     ],
 )

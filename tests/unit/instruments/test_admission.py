@@ -59,6 +59,7 @@ def test_these_instruments_of_the_project_are_admitted():
         "efficientnet_b4_imagenet1k_v1",
         "efficientnet_lite0",
         "efficientnet_lite0_imagenet",
+        "efficientnet_lite0_work_1024",
         "efficientnet_lite0_tiles",
         "efficientnet_lite2",
         "efficientnet_lite2_imagenet",

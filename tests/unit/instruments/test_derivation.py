@@ -27,6 +27,8 @@ def planned(*arguments: Any, **options: Any) -> dict[str, dict[str, Any]]:
         (CLIP, Mode(dtype="bfloat16"), f"{CLIP}_bf16"),
         (CLIP, Mode(device="cpu", dtype="bfloat16"), f"{CLIP}_cpu_bf16"),
         (CLIP, Mode("cpu", "float16", "inductor"), f"{CLIP}_cpu_fp16_compiled"),
+        (CLIP, Mode(raster="work_1024"), f"{CLIP}_work_1024"),
+        (CLIP, Mode(device="cpu", raster="work_2048"), f"{CLIP}_cpu_work_2048"),
         (CLIP, Mode(device="cuda", dtype="float16"), f"{CLIP}_fp16"),  # it is on a GPU already
         ("efficientnet_b0_imagenet1k_v1", Mode(device="cuda"), "efficientnet_b0_imagenet1k_v1_cuda"),
     ],
@@ -67,6 +69,22 @@ def test_downstream_of_a_segmenter_all_follow_to_the_cpu():
         f"sam_vit_large_cpu_{CLIP}": {"numeric": on_cpu, **kept},
         "sam_vit_large_cpu_dinov2_large": {"numeric": on_cpu, **kept},
     }
+
+
+def test_downstream_of_an_embedder_on_a_working_raster_are_its_heads_alone():
+    """Segments are shown at the source's size, whatever the whole plate is seen in."""
+    found = planned(CLIP, Mode(raster="work_1024"), with_downstream=True)
+    name = f"{CLIP}_work_1024"
+    assert found.pop(name) == {"raster": "work_1024"}
+    assert set(found) == {
+        f"{key}_work_1024"
+        for key in (
+            "aesthetics_improved_clip_vit_large_patch14",
+            "aesthetics_v1_vit_large_patch14",
+            f"{CLIP}_prompts",
+        )
+    }
+    assert {one["upstream"] for one in found.values()} == {name}
 
 
 def test_downstream_stays_in_float32():

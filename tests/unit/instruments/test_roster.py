@@ -21,7 +21,7 @@ def test_the_project_ships_four_sets():
     assert [spec.key for spec in PROJECT.named_set("full")] == sorted(PROJECT.specs)
     inactive = {
         *("efficientnet_lite0_tiles", "efficientnet_lite2_imagenet", "ppocr_v6_small_tiles"),
-        *("otsu_luma_polygons", "u2netp_palette", "u2netp_polygons"),
+        *("otsu_luma_polygons", "u2netp_palette", "u2netp_polygons", "efficientnet_lite0_work_1024"),
     }
     assert {spec.key for spec in PROJECT.named_set("offline")} == PROJECT.active | inactive
 

@@ -94,8 +94,8 @@ def test_a_project_of_ones_own_can_vary_a_packaged_instrument(tmp_path: Path):
         (
             BASE,
             {"numeric": {"dtype": "float32", "device": "cuda"}},
-            "made.yaml: (file): found nothing that changes a result, expected `numeric` or `upstream` other than those "
-            f"of {BASE}",
+            "made.yaml: (file): found nothing that changes a result, expected `numeric`, `raster` or `upstream` other "
+            f"than those of {BASE}",
         ),
         (
             BASE,
@@ -199,6 +199,33 @@ def test_a_variant_is_a_small_file():
     """A copy of the file would not follow when the first one is corrected."""
     written = [path for path in SPECS_FOLDER.glob("*.yaml") if PROJECT.specs.get(path.stem)]
     variants = [path for path in written if PROJECT.specs[path.stem].variant_of]
-    assert len(variants) == 12
+    assert len(variants) == 13
     for path in variants:
         assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) <= set(Variant.model_fields)
+
+
+def test_a_variant_on_a_working_raster_has_a_fingerprint_and_a_tag_of_its_own(tmp_path: Path):
+    folder = copy_of_project(tmp_path)
+    registry = read(folder, variant("smaller", BASE, raster="work_1024"))
+    found, base = registry.instruments["smaller"], registry.instruments[BASE]
+    assert found.spec.preprocessing is not None
+    assert base.spec.preprocessing is not None
+    assert found.spec.preprocessing.raster == "work_1024"
+    assert found.spec.preprocessing.model_copy(update={"raster": "source"}) == base.spec.preprocessing
+    assert found.identity.fingerprint != base.identity.fingerprint
+    assert found.identity.preprocess_tag.startswith("work_1024.")
+    assert found.spec.title.endswith("computed from the raster work_1024")
+
+
+@pytest.mark.parametrize("base", ["otsu_luma", "detr_resnet50", "efficientnet_lite0_tiles", "ppocr_v6_small"])
+def test_only_what_sees_a_whole_plate_may_read_a_working_raster(base: str, tmp_path: Path):
+    """Boxes, masks, tiles and lines are in the source's pixels."""
+    registry = read(copy_of_project(tmp_path), variant("smaller", base, raster="work_1024"))
+    assert "smaller" not in registry.instruments
+    reasons = registry.status("smaller").reasons if "smaller" in registry.specs else problems(registry)
+    assert any("raster" in reason for reason in reasons)
+
+
+def test_a_variant_on_the_raster_that_its_instrument_reads_differs_in_nothing(tmp_path: Path):
+    registry = read(copy_of_project(tmp_path), variant("smaller", BASE, raster="source"))
+    assert "nothing that changes a result" in problems(registry)[0]

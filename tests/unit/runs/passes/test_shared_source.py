@@ -8,8 +8,10 @@ import pytest
 from support.made_datasets import alter_source
 
 from atlas_resources.plates.decode import SourceChanged, decode_source
+from atlas_resources.plates.rasters import working
+from atlas_resources.plates.rasters.working import raster_path, reduce
 from atlas_resources.runs.passes import shared_source
-from atlas_resources.runs.passes.shared_source import decoded_once, read_source
+from atlas_resources.runs.passes.shared_source import decoded_once, read_pixels, read_source
 from atlas_resources.runs.stages import Stopwatch
 
 DECODE_SECONDS = 12.0
@@ -97,3 +99,59 @@ def test_the_pixels_are_freed_at_the_end_of_the_block(dataset):
         gc.collect()
         assert pixels() is not None
     assert pixels() is None, "freed without a collection"
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A working raster that is smaller than the test's plates."""
+    monkeypatch.setattr(working, "LONGER_SIDE_PX", {"source": None, "work_1024": 100})
+
+
+@pytest.mark.usefixtures("small")
+def test_a_working_raster_is_made_of_the_source_once_and_read_from_then_on(dataset, decoder):
+    plate = dataset.plate("plate-001")
+    made = read_pixels(plate, "work_1024", Stopwatch())
+    assert max(made.size) == 100
+    assert np.array_equal(np.asarray(made), np.asarray(reduce(decode_source(plate).image, "work_1024")))
+    found = read_pixels(plate, "work_1024", Stopwatch())
+    assert np.array_equal(np.asarray(found), np.asarray(made))
+    assert decoder.decoded == ["plate-001"]
+
+
+@pytest.mark.usefixtures("small")
+def test_one_that_was_deleted_or_damaged_is_made_again(dataset, decoder):
+    plate = dataset.plate("plate-001")
+    made = read_pixels(plate, "work_1024", Stopwatch())
+    path = raster_path(plate, "work_1024")
+    path.write_bytes(path.read_bytes()[:-30])
+    assert np.array_equal(np.asarray(read_pixels(plate, "work_1024", Stopwatch())), np.asarray(made))
+    path.unlink()
+    read_pixels(plate, "work_1024", Stopwatch())
+    assert path.is_file()
+    assert decoder.decoded == ["plate-001"] * 3
+
+
+@pytest.mark.usefixtures("small")
+def test_one_that_cannot_be_kept_is_used_all_the_same(dataset, decoder, monkeypatch):
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(working, "write_bytes_atomically", full)
+    assert max(read_pixels(dataset.plate("plate-001"), "work_1024", Stopwatch()).size) == 100
+
+
+@pytest.mark.usefixtures("small")
+def test_a_source_that_cannot_be_decoded_has_no_working_raster(dataset):
+    alter_source(dataset, "plate-001")
+    with pytest.raises(SourceChanged):
+        read_pixels(dataset.plate("plate-001"), "work_1024", Stopwatch())
+    assert not dataset.rasters_dir.exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_source_and_working_raster_of_one_pass_share_a_decode(dataset, decoder):
+    plate = dataset.plate("plate-001")
+    with decoded_once(readers=2):
+        whole, reduced = (read_pixels(plate, raster, Stopwatch()) for raster in ("source", "work_1024"))
+    assert max(whole.size) > max(reduced.size) == 100
+    assert decoder.decoded == ["plate-001"]
