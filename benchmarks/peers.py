@@ -6,9 +6,12 @@ beside Atlas. The floors are the same work without Atlas: decoding alone, and th
 
 import argparse
 import os
+import signal
 import statistics
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,8 @@ KEY = "clip_vit_base_patch32"
 BATCH = 32
 WORKERS = 2
 GOAL = 1.3
+PIXELTABLE = Path("build/pixeltable/bin/python")
+PIXELTABLE_MAIN = "from benchmarks.pixeltable_peer import main; main()"  # functions of a script cannot be in a column
 Vectors = np.ndarray
 
 
@@ -103,6 +108,45 @@ def open_clip_of(network: Any) -> Any:
             wanted |= {f"{own}.{to}.{end}": given[f"{theirs}.{name}.{end}"] for name, to in renamed.items()}
     tower.load_state_dict(wanted)
     return tower
+
+
+@contextmanager
+def pixeltable(folder: Path, network: Any) -> Iterator[Callable[[], Vectors]]:
+    """A process of Pixeltable, in its own environment, with the same network; a call makes a table of the files."""
+    home = folder / "pixeltable"
+    (folder / "paths.txt").write_text("".join(f"{path}\n" for path in sources(folder)), encoding="utf-8")
+    network.save_pretrained(folder / "network")
+    process = subprocess.Popen(
+        [str(PIXELTABLE), "-c", PIXELTABLE_MAIN, str(folder), str(torch.get_num_threads())],
+        env={**os.environ, "PIXELTABLE_HOME": str(home)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+    def answer(word: str) -> None:
+        assert process.stdout is not None
+        if not any(line == f"{word}\n" for line in process.stdout):
+            raise RuntimeError(f"Pixeltable ended with {process.wait()}")
+
+    def measured() -> Vectors:
+        assert process.stdin is not None
+        process.stdin.write("again\n")
+        process.stdin.flush()
+        answer("done")
+        return np.load(folder / "vectors.npy")
+
+    try:
+        answer("ready")
+        yield measured
+    finally:
+        process.kill()
+        process.wait()
+        if (found := home / "pgdata" / "postmaster.pid").is_file():  # its database outlives it
+            os.kill(int(found.read_text().split()[0]), signal.SIGTERM)
+
+
+def sources(folder: Path) -> list[Path]:
+    """The files of the plates that were registered in the folder."""
+    dataset = Dataset(folder / "atlas")
+    return [dataset.plate(plate_id).source_path() for plate_id in dataset.plate_ids()]
 
 
 def with_atlas(instrument: Instrument, model: Any, dataset: Dataset) -> Vectors:
@@ -176,7 +220,7 @@ def ways_of(count: int, folder: Path, instrument: Instrument, network: Any) -> d
     dataset = Dataset(folder / "atlas")
     draw_demo_plates(dataset.staging_dir, folder / "truth", count)
     list(register_scans(dataset, [dataset.staging_dir]))
-    paths = [dataset.plate(plate_id).source_path() for plate_id in dataset.plate_ids()]
+    paths = sources(folder)
     tower, model = open_clip_of(network), load_model(instrument.spec)
     return {
         ATLAS: lambda: with_atlas(instrument, model, dataset),
@@ -188,27 +232,36 @@ def ways_of(count: int, folder: Path, instrument: Instrument, network: Any) -> d
     }
 
 
+def all_ways(
+    count: int, folder: Path, instrument: Instrument, network: Any, stack: ExitStack
+) -> dict[str, Callable[[], Any]]:
+    """As `ways_of`, with Pixeltable where it is installed, for as long as the stack is open."""
+    ways = ways_of(count, folder, instrument, network)
+    if PIXELTABLE.is_file():
+        ways["Pixeltable's computed column, batch 32"] = stack.enter_context(pixeltable(folder, network))
+    return ways
+
+
 def figures(subject: str) -> Iterator[Figure]:
     """What `python -m benchmarks` measures, over 48 plates."""
     count = 48
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         instrument, network = seeded_instrument(KEY, Path(name), Numeric(dtype="float32", device="cpu"))
-        rates = {
-            way: tuple(count / one for one in seconds)
-            for way, seconds in in_turn(ways_of(count, Path(name), instrument, network)).items()
-        }
+        ways = all_ways(count, Path(name), instrument, network, stack)
+        rates = {way: tuple(count / one for one in seconds) for way, seconds in in_turn(ways).items()}
     slower = min((DECODING, MODEL), key=lambda floor: statistics.median(rates[floor]))
     why = "decoding and the model share two cores; `batch_run` has the loop that does both"
     yield Figure(subject, ATLAS, rates[ATLAS], "plates/s", slower, rates[slower], "at least", 0.95, why)
     why = "both spend most of it in the same decoder and the same products of matrices"
     for peer in sorted(rates.keys() - {ATLAS, DECODING, MODEL}):
         yield Figure(subject, ATLAS, rates[ATLAS], "plates/s", peer, rates[peer], "at least", GOAL, why)
-    yield Figure(subject, ATLAS, (), "plates/s", "Pixeltable", (), "at least", GOAL, "no runner for it yet")
+    if not PIXELTABLE.is_file():
+        why = "`make pixeltable` installs it"
+        yield Figure(subject, ATLAS, (), "plates/s", "Pixeltable's computed column", (), "at least", GOAL, why)
 
 
-def compare(count: int, rounds: int, folder: Path, instrument: Instrument, network: Any) -> None:
+def compare(count: int, rounds: int, ways: dict[str, Callable[[], Any]]) -> None:
     """Prints a row for each program."""
-    ways = ways_of(count, folder, instrument, network)
     vectors = {name: way() for name, way in ways.items() if "alone" not in name}  # the first time is not counted
     own = next(iter(vectors.values()))
     norms = np.linalg.norm(own, axis=1)
@@ -246,7 +299,9 @@ def main() -> None:
         if options.layouts:
             print_layouts(instrument)
         else:
-            compare(options.plates, options.rounds, folder, instrument, network)
+            with ExitStack() as stack:
+                ways = all_ways(options.plates, folder, instrument, network, stack)
+                compare(options.plates, options.rounds, ways)
 
 
 if __name__ == "__main__":
