@@ -108,6 +108,7 @@ class InstrumentRun:
             log: receives the run's folder, reduced batch sizes, and the time spent in each stage.
         """
         self.key = instrument.key
+        self.version = instrument.identity.fingerprint
         self.plates_at_once = instrument.spec.plates_at_once
         self.timings = Timings()
         self._dataset = dataset
