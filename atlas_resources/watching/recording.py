@@ -51,6 +51,8 @@ def recording(watched: Sequence[Watched], settings: MetricsSettings, folder: Pat
     with take_slot(folder) as slot:
         slot.unfinished.touch()
         counts, before = Counts(slot.name), read_counts(slot.path, SECONDS)
+        for one in watched:
+            counts.expect(one.instrument)
         present = Present(slot.name, platform.node(), watched)
         counted = Continued(counts.registry, before)
         publisher, everything = Publisher(settings, slot.path), CollectorRegistry()

@@ -15,6 +15,7 @@ from atlas_resources.watching.watch import Queue, Watched
 FINGERPRINT_LENGTH = 12
 """Hex digits of a fingerprint that a label holds."""
 
+STATUSES = ("complete", "reused", "failed", "withdrawn")
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Upper limits of the histograms, seconds: from sealing a small plate to a long answer of a language model."""
 
@@ -49,6 +50,11 @@ class Counts:
             ("slot",),
             registry=self.registry,
         ).labels(slot)
+
+    def expect(self, instrument: str) -> None:
+        """Shows the instrument's plates at zero: Prometheus sees no increase in a count that appears with a value."""
+        for status in STATUSES:
+            self._plates.labels(self._slot, instrument, status)
 
     def add(self, instrument: str, status: str, seconds: Mapping[str, float] | None) -> None:
         """Counts a plate that ended.

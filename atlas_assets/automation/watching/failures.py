@@ -4,7 +4,6 @@ Runs are read by public queries of the instance. Of checks there is no public qu
 `sound` does.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,9 +81,7 @@ class RedCheck:
 
 def one_line(text: object) -> str:
     """The first line of a text that has something in it, without control characters, and of limited length."""
-    lines = (
-        re.sub(r"[^ -~\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd]+", " ", line).strip() for line in str(text).splitlines()
-    )
+    lines = ("".join(one if one.isprintable() else " " for one in line).strip() for line in str(text).splitlines())
     found = next((line for line in lines if line), "")
     return found if len(found) <= MOST_CHARACTERS else f"{found[: MOST_CHARACTERS - 3]}..."
 
