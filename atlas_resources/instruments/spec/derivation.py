@@ -23,10 +23,12 @@ class Mode:
     compile: Literal["inductor"] | None = None
 
     def applied_to(self, numeric: Numeric) -> Numeric:
-        """The mode with these changes, without what only a GPU has if it is for the CPU: its index, its attention."""
+        """The mode with these changes, without what is of a GPU if it is for the CPU: index, map, attention."""
         changed = {name: value for name, value in vars(self).items() if value} | {"golden": None}
         if self.device == "cpu":
-            changed |= {"device_index": None} | ({"attention": None} if numeric.attention == ON_GPU_ONLY else {})
+            changed |= {"device_index": None, "device_map": None} | (
+                {"attention": None} if numeric.attention == ON_GPU_ONLY else {}
+            )
         return numeric.model_copy(update=changed)
 
 
