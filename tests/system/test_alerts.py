@@ -48,7 +48,7 @@ def watched(tmp_path_factory) -> Iterator[Watched]:
         hook.status = 500
         settings = yaml.safe_load((SETTINGS_FOLDER / "automation.yaml").read_text())
         to = {"is_on": True, "host": "127.0.0.1", "port": mails.port, "recipients": ["curator@example.org"]}
-        settings["alerts"] = {"webhook": {"is_on": True, "seconds": 2}, "mail": to}
+        settings["alerts"] = {"webhook": {"is_on": True, "seconds": 20}, "mail": to}
         (project / "automation.yaml").write_text(yaml.safe_dump(settings))
         (project / "metrics.yaml").write_text(yaml.safe_dump({"folder": str(folder / "prom"), "seconds": 0.5}))
         patch.setenv("ATLAS_PROJECT", str(project))

@@ -65,8 +65,8 @@ def spread(network: Network, spec: Spec, device: str) -> Network:
         raise DeviceUnavailable(
             f"{spec.key} declares numeric.device_map, which needs accelerate. Fix: pip install 'atlas-plates[spread]'"
         ) from None
-    main = int(device.partition(":")[2]) if device.startswith("cuda") else "cpu"
-    places = _filled(network, spec) if declared == "auto" else dict(declared)
+    main: Any = int(device.partition(":")[2]) if device.startswith("cuda") else "cpu"
+    places: dict[str, Any] = _filled(network, spec) if declared == "auto" else {**declared}
     _require_modules(network, spec, places)
     own = _own_weights(network)
     places |= dict.fromkeys(_unplaced(own, spec, places, main), main)

@@ -129,8 +129,8 @@ class TestDelivery:
         for _ in range(2):
             with pytest.raises(NotSent, match=str(status) if status else "did not answer within 0.5 s") as caught:
                 ticks.tick()
-        assert time.monotonic() - started < 5
-        assert "secret" not in str(caught.value)
+            assert "secret" not in str(caught.value)
+        assert time.monotonic() - started < 20
         hook.status = 200
         assert ticks.tick() == "reported: Atlas: 1 run failed"
         assert len({body["id"] for body in hook.taken}) == 1
