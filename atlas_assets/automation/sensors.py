@@ -22,6 +22,8 @@ from atlas_assets.automation.under_way import (
     seconds_since_last_run,
     unfinished_runs,
 )
+from atlas_assets.automation.watching.alerts import build_alert_sensors
+from atlas_assets.automation.watching.library import build_library_metrics_sensor
 from atlas_assets.automation.work_lists import AUTOMATION_TAG, WorkList, run_config_of, tags_of, work_lists
 from atlas_assets.graph.executor import ONE_PROCESS
 from atlas_assets.graph.partitions import PLATES_NAME, missing_partitions
@@ -214,5 +216,7 @@ def build_automation(
         _build_fill_missing(registry, settings),
         _build_refresh_ledgers(registry, settings, ledgers),
         build_condition_sensor(settings),
+        build_library_metrics_sensor(),
+        *build_alert_sensors(settings.alerts),
     ]
     return sensors, [_build_nightly(registry, settings)]

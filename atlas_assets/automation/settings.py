@@ -6,6 +6,7 @@ from typing import Literal
 from dagster import DefaultScheduleStatus, DefaultSensorStatus
 from pydantic import Field
 
+from atlas_assets.automation.watching.settings import Alerts
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.project import settings_path
 from atlas_resources.files.yaml_files import read_yaml
@@ -81,6 +82,7 @@ class AutomationSettings(Contract):
         rebuild_ledgers_hours: ledgers are rebuilt when they are older, also if nothing seems to have changed.
         reproduction: the sample of sealed results that is repeated and compared.
         page: the page that is made again.
+        alerts: to whom failures are reported.
     """
 
     switch: Literal["off", "sensors", "conditions"] = "off"
@@ -90,6 +92,7 @@ class AutomationSettings(Contract):
     rebuild_ledgers_hours: int = Field(default=24, gt=0)
     reproduction: NightlyReproduction = NightlyReproduction()
     page: NightlyPage = NightlyPage()
+    alerts: Alerts = Alerts()
 
     def sensor_status(self, *switches: str) -> DefaultSensorStatus:
         """Whether a sensor is on at these positions of the switch."""

@@ -43,6 +43,7 @@ from atlas_assets.cli.servers.serve import models_probe, models_serve
 from atlas_assets.cli.spaces.compare import compare
 from atlas_assets.cli.spaces.search import search
 from atlas_assets.cli.spaces.similar import similar
+from atlas_assets.cli.state.metrics import metrics
 from atlas_assets.cli.state.repair_events import repair_events
 from atlas_assets.cli.state.status import status
 from atlas_assets.cli.tags import tags_add, tags_import, tags_list
@@ -84,6 +85,7 @@ GROUPS: tuple[tuple[typer.Typer, str, typer.Typer], ...] = (
 COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "run", run),
     (app, "status", status),
+    (app, "metrics", metrics),
     (app, "verify", verify),
     (app, "reproduce", reproduce),
     (app, "repair-events", repair_events),

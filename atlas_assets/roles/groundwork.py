@@ -45,6 +45,7 @@ class GroundworkMember:
     """A member of a pass: leaves out withdrawn plates, and has nothing to load."""
 
     key = CLAIM_KEY
+    version = MEASURE_VERSION
     plates_at_once = 1
 
     def __init__(self, dataset: Dataset, *, is_forced: bool = False):

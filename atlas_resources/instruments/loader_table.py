@@ -63,6 +63,7 @@ class LoaderEntry:
         can_rank: whether its text tower can also rank the keywords of another instrument: role text, with `ranking`.
         has_attention: whether a declared attention kernel reaches its network.
         can_compile: whether its network can be compiled, in one piece.
+        can_spread: whether its network may be spread over devices, by a declared device map.
         is_cpu_only: whether it computes in float32 on the CPU, whatever is declared.
         is_served: whether it is a client of a server, which the spec must declare; it computes nothing itself.
     """
@@ -80,6 +81,7 @@ class LoaderEntry:
     can_rank: bool = False
     has_attention: bool = False
     can_compile: bool = False
+    can_spread: bool = False
     is_cpu_only: bool = False
     is_served: bool = False
 
@@ -166,10 +168,14 @@ LOADERS: dict[str, LoaderEntry] = {
         f"{ROOM}.segmenters.otsu_luma", 2, frozenset({"segmentation"}), OtsuParameters, is_cpu_only=True
     ),
     "blip": _describer(module=f"{ROOM}.describers.captioners", parameters=CaptionerParameters),
-    "blip2": _describer(module=f"{ROOM}.describers.captioners", parameters=CaptionerParameters),
+    "blip2": _describer(module=f"{ROOM}.describers.captioners", parameters=CaptionerParameters, can_spread=True),
     "florence2": _describer(module=f"{ROOM}.describers.florence", parameters=FlorenceParameters),
     "chat": _describer(
-        module=f"{ROOM}.describers.chat", parameters=ChatParameters, has_own_steps=True, has_attention=True
+        module=f"{ROOM}.describers.chat",
+        parameters=ChatParameters,
+        has_own_steps=True,
+        has_attention=True,
+        can_spread=True,
     ),
     "openai_chat": _describer(
         module=f"{ROOM}.describers.served_chat", parameters=ServedChatParameters, has_own_steps=True, is_served=True
@@ -222,6 +228,9 @@ def _unserved_mode(file: str, spec: Spec, entry: LoaderEntry) -> list[FileProble
     if numeric.compile is not None and not entry.can_compile:
         expected = f"null: the network of {spec.loader} is not called in one piece"
         problems.append(FileProblem(file, "numeric.compile", repr(numeric.compile), expected))
+    if numeric.device_map is not None and not entry.can_spread:
+        expected = f"null: the network of {spec.loader} is on one device"
+        problems.append(FileProblem(file, "numeric.device_map", repr(numeric.device_map), expected))
     if entry.is_cpu_only and (numeric.device, numeric.dtype) != ("cpu", "float32"):
         found = f"{numeric.dtype} on {numeric.device}"
         problems.append(FileProblem(file, "numeric", found, f"float32 on cpu, as {spec.loader} computes"))

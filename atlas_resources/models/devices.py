@@ -13,6 +13,7 @@ from pathlib import Path
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.instruments.spec.numeric import pinned_modes
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.cards.leases import take_all, take_card
 from atlas_resources.models.memory import free_memory_bytes
 from atlas_resources.plates.run_contracts import Accelerator
 
@@ -30,6 +31,10 @@ class DeviceUnavailable(RuntimeError):
 def require_device(spec: Spec) -> str:
     """Returns the spec's device on this machine: `cpu`, or `cuda:<index>`. There is no fallback.
 
+    A card is this process's own from then on (see `cards.leases`): the one that is chosen or declared; else the first
+    that no other process of Atlas uses, and if there is none, waits for one. Of a spec with a device map it is the
+    first of its cards, which are all taken.
+
     Raises:
         DeviceUnavailable: the device is missing; or an environment variable would change the numbers.
     """
@@ -39,11 +44,46 @@ def require_device(spec: Spec) -> str:
 
     present = torch.cuda.is_available()
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if present else []
-    return f"cuda:{choose_index(spec, names, os.environ)}"
+    named = choose_index(spec, names, os.environ)
+    uuids = [str(torch.cuda.get_device_properties(index).uuid) for index in range(len(names))]
+    if spec.numeric.device_map is not None:
+        cards = cards_of(spec, names, os.environ)
+        take_all(uuids, cards)
+        return f"cuda:{cards[0]}"
+    among = range(len(names)) if named is None else [named]
+    return f"cuda:{take_card(uuids, among, may_share=CHOSEN_INDEX in os.environ)}"
 
 
-def choose_index(spec: Spec, names: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Returns the index of the CUDA device: the one chosen by ATLAS_CUDA_DEVICE, else the declared one, else 0.
+def cards_of(spec: Spec, names: Sequence[str], variables: Mapping[str, str]) -> list[int]:
+    """Returns the indices of the cards that the spec's device map uses, the one of the first module first.
+
+    Args:
+        spec: the instrument, which declares a device map.
+        names: of the machine's CUDA devices, by index.
+        variables: the environment.
+
+    Raises:
+        DeviceUnavailable: a card is missing, or ATLAS_CUDA_DEVICE names one card for a model that is spread.
+    """
+    declared = spec.numeric.device_map if spec.numeric else None
+    if CHOSEN_INDEX in variables:
+        raise DeviceUnavailable(
+            f"{spec.key}: {CHOSEN_INDEX}={variables[CHOSEN_INDEX]} names one CUDA device, and numeric.device_map "
+            f"spreads the model over several. Unset it; CUDA_VISIBLE_DEVICES limits those that a process sees"
+        )
+    if declared is None or declared == "auto":
+        return list(range(len(names)))
+    cards = list(dict.fromkeys(place for place in declared.values() if isinstance(place, int)))
+    if missing := [index for index in cards if index >= len(names)]:
+        raise DeviceUnavailable(
+            f"{spec.key}: numeric.device_map of model_specs/{spec.key}.yaml: expected indices below {len(names)}, the "
+            f"number of CUDA devices here, found {', '.join(map(str, missing))}"
+        )
+    return cards
+
+
+def choose_index(spec: Spec, names: Sequence[str], variables: Mapping[str, str]) -> int | None:
+    """Returns the index of the CUDA device: the one chosen by ATLAS_CUDA_DEVICE, else the declared one, else None.
 
     Args:
         spec: the instrument.
@@ -67,7 +107,9 @@ def choose_index(spec: Spec, names: Sequence[str], variables: Mapping[str, str])
     chosen, where = variables.get(CHOSEN_INDEX), CHOSEN_INDEX
     if chosen is None:
         declared = spec.numeric.device_index if spec.numeric else None
-        chosen, where = str(declared or 0), f"numeric.device_index of model_specs/{key}.yaml"
+        if declared is None:
+            return None
+        chosen, where = str(declared), f"numeric.device_index of model_specs/{key}.yaml"
     if not re.fullmatch(r"\d+", chosen) or int(chosen) >= len(names):
         present = ", ".join(f"{index} ({name})" for index, name in enumerate(names))
         raise DeviceUnavailable(f"{key}: {where}: expected the index of a CUDA device, {present}; found {chosen!r}")

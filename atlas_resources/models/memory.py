@@ -9,7 +9,9 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -161,3 +163,32 @@ def peak_device_memory_bytes() -> int | None:
     if torch is None or not torch.cuda.is_initialized():
         return None
     return torch.cuda.max_memory_allocated()
+
+
+@dataclass(frozen=True)
+class DeviceMemory:
+    """Memory that torch has allocated on one CUDA device.
+
+    Attributes:
+        index: of the device, among those that the process sees.
+        allocated_bytes: now.
+        peak_bytes: at most, counted from the loading of the newest model there.
+    """
+
+    index: int
+    allocated_bytes: int
+    peak_bytes: int
+
+
+def device_memory() -> list[DeviceMemory]:
+    """Of each CUDA device on which this process has allocated memory; empty if it uses none. Any thread may ask."""
+    torch: Any = sys.modules.get("torch")
+    if not hasattr(torch, "cuda") or not hasattr(torch.cuda, "is_initialized"):  # another thread is importing it
+        return []
+    if not torch.cuda.is_initialized():
+        return []
+    found = [
+        DeviceMemory(index, torch.cuda.memory_allocated(index), torch.cuda.max_memory_allocated(index))
+        for index in range(torch.cuda.device_count())
+    ]
+    return [one for one in found if one.peak_bytes]

@@ -82,6 +82,12 @@ class Environment(Contract):
         description="Threads of one operation of torch, which change the last digits. Null: torch was not in use, or "
         "sealed before this was kept.",
     )
+    device_map: dict[str, str] | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="Where each part of the network was, by its path: `cuda:<index>`, `cpu` or `disk`. Null: it was on "
+        "one device.",
+    )
     server: ServerRecord | None = Field(
         default=None, exclude_if=is_null, description="The server that answered. Null: the model was loaded in the run."
     )

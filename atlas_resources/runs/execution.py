@@ -108,6 +108,7 @@ class InstrumentRun:
             log: receives the run's folder, reduced batch sizes, and the time spent in each stage.
         """
         self.key = instrument.key
+        self.version = instrument.identity.fingerprint
         self.plates_at_once = instrument.spec.plates_at_once
         self.timings = Timings()
         self._dataset = dataset
@@ -161,6 +162,8 @@ class InstrumentRun:
         self.timings.load_seconds = time.perf_counter() - started
         named = [plate_id for plate_id in plate_ids if re.fullmatch(PLATE_ID_PATTERN, plate_id)]  # as schemas require
         with open_run(self._dataset, self._instrument, self._dagster_run_id, server_of(self._work)) as run:
+            if places := getattr(self._work, "device_map", None):  # only a work that asks a model has one
+                run.environment = run.environment.model_copy(update={"device_map": places})
             run.write_config(named, self.is_forced)
             self._log.info(f"{run.run_id}: {self.key}: {run.folder}")
             measurer = Measurer(self._work, self.plates_at_once, self._notice)

@@ -54,6 +54,11 @@ class RegionAnnotationWork:
         """The server that answers for the loaded model; None for a model of this process."""
         return getattr(self._interview.model, "server", None)
 
+    @property
+    def device_map(self) -> dict[str, str] | None:
+        """Which part of the loaded model is where; None for a model on one device."""
+        return getattr(self._interview.model, "device_map", None)
+
     def measure(self, batch: list[SegmentsToDescribe]) -> list[Measurement]:
         """A row per segment, question and attempt. Regions that a model finds on a crop are not placed on the plate."""
         return [self._measure_one(segments) for segments in batch]

@@ -210,6 +210,11 @@ class AnsweringWork:
         """The server that answers for the loaded model; None for a model of this process."""
         return getattr(self._interview.model, "server", None)
 
+    @property
+    def device_map(self) -> dict[str, str] | None:
+        """Which part of the loaded model is where; None for a model on one device."""
+        return getattr(self._interview.model, "device_map", None)
+
     def measure(self, batch: list[PlateToDescribe]) -> list[Measurement | AnswerRefused]:
         """A row per question and attempt, in the order asked, each followed by its regions.
 

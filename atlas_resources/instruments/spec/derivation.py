@@ -25,10 +25,12 @@ class Mode:
     raster: Raster | None = None
 
     def applied_to(self, numeric: Numeric) -> Numeric:
-        """The numeric mode with these changes; for the CPU without what only a GPU has: an index, an attention."""
+        """The numeric mode with these changes; for the CPU without what is of a GPU: index, map, attention."""
         changed = {name: value for name, value in vars(self).items() if value and name != "raster"} | {"golden": None}
         if self.device == "cpu":
-            changed |= {"device_index": None} | ({"attention": None} if numeric.attention == ON_GPU_ONLY else {})
+            changed |= {"device_index": None, "device_map": None} | (
+                {"attention": None} if numeric.attention == ON_GPU_ONLY else {}
+            )
         return numeric.model_copy(update=changed)
 
 

@@ -1,8 +1,8 @@
 """How an instrument's numbers are computed: type, class of device, and the switches of torch that follow from them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from atlas_resources.files.contract import Contract, Sha256, is_null
 
@@ -52,6 +52,14 @@ class Numeric(Contract):
         description="Which of several CUDA devices; the first if null. ATLAS_CUDA_DEVICE overrides it. Not part of the "
         "fingerprint.",
     )
+    device_map: Literal["auto"] | dict[str, Annotated[int, Field(ge=0)] | Literal["cpu", "disk"]] | None = Field(
+        default=None,
+        exclude_if=is_null,
+        description="For a model that is too large for one device: which module, by its path in the network, is on "
+        "which CUDA device, by its index, or has its weights in the machine's memory (`cpu`) or on its `disk` until "
+        "they are computed with; `auto` fills the CUDA devices. Not part of the fingerprint: every module computes on "
+        "a device of the declared class.",
+    )
     attention: Literal["eager", "sdpa", "flash_attention_2"] | None = Field(
         default=None,
         exclude_if=is_null,
@@ -76,6 +84,21 @@ class Numeric(Contract):
         )
     )
 
+    @model_validator(mode="after")
+    def _computes_on_the_declared_device(self) -> Self:
+        places = set(self.device_map.values()) if isinstance(self.device_map, dict) else set()
+        has_card = any(isinstance(place, int) for place in places)
+        if places and has_card != (self.device == "cuda"):
+            expected = "the index of a CUDA device at least" if self.device == "cuda" else "`cpu` and `disk` only"
+            raise ValueError(f"device_map: expected {expected}, as the device is {self.device}")
+        if self.device_map == "auto" and self.device == "cpu":
+            raise ValueError("device_map: expected a module's place for each, as `auto` fills CUDA devices")
+        if self.device_map == {}:
+            raise ValueError("device_map: expected a place for each module, found none")
+        if self.device_map is not None and (self.device_index is not None or self.compile is not None):
+            raise ValueError("device_map: expected neither device_index nor compile beside it")
+        return self
+
 
 ON_CUDA: dict[str, str | bool] = {
     # Sums of narrow products stay float32.
@@ -96,7 +119,7 @@ DETERMINISTIC = {
 
 def mode_of(numeric: Numeric | None) -> dict[str, Any]:
     """What of a numeric mode can change a result."""
-    return numeric.model_dump(exclude={"golden", "device_index", "tolerance"}) if numeric else {}
+    return numeric.model_dump(exclude={"golden", "device_index", "device_map", "tolerance"}) if numeric else {}
 
 
 def switches_of(numeric: Numeric) -> dict[str, str | bool]:

@@ -35,7 +35,7 @@ SPEC_FIELDS = {
 OUTSIDE_FINGERPRINT = {
     "weights": ("kind", "repository", "revision", "library", "version", "requirement"),
     "preprocessing": ("reference",),
-    "numeric": ("golden", "device_index"),
+    "numeric": ("golden", "device_index", "device_map"),
     "region": ("segmenter", "part", "embedder"),
 }
 """Parts of these fields that do not change a result, or that the identity states already."""

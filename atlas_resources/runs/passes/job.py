@@ -68,12 +68,14 @@ class PlateOutcome(Generic[Sealed]):
         status: `reused` if an earlier run had done the plate; `withdrawn` if the plate is withdrawn and not measured.
         sealed: what was kept of the plate, by this run or an earlier one; None if not even its failure could be kept.
         error: why the plate failed, or is not measured.
+        seconds: what each stage took; None of a plate that this pass did not measure.
     """
 
     plate_id: str
     status: Literal["complete", "reused", "failed", "withdrawn"]
     sealed: Sealed | None
     error: StructuredError | None = None
+    seconds: StageSeconds | None = field(default=None, compare=False)
 
     @property
     def reason(self) -> str:
@@ -104,12 +106,14 @@ class Member(Protocol[Sealed]):
 
     Attributes:
         key: its name.
+        version: fingerprint of the instrument, or version of the groundwork's measures.
         plates_at_once: how many plates its job measures together.
         is_forced: whether plates that are done are measured again.
         timings: what its plates cost.
     """
 
     key: str
+    version: str
     plates_at_once: int
     is_forced: bool
     timings: Timings

@@ -78,6 +78,11 @@ class Lane(Generic[Sealed]):
         self._claims: list[Claim] = []
         self._waiting: list[Prepared] = []
 
+    @property
+    def waiting_count(self) -> int:
+        """How many plates are taken and wait for a whole batch. Any thread may ask."""
+        return len(self._waiting)
+
     def claim(self, plate_id: str, *, wait: bool = False) -> Prepared:
         """Claims a plate, unless another run holds it or a process died with it, and looks whether it is done.
 
@@ -138,8 +143,9 @@ class Lane(Generic[Sealed]):
                 outcome = self._seal(prepared, prepared.error or results.get(prepared.plate_id))
                 if prepared.claim is not None:
                     prepared.claim.release()
-            self._timings.add(prepared.stopwatch.read())
-            yield outcome
+            seconds = prepared.stopwatch.read()
+            self._timings.add(seconds)
+            yield outcome if outcome.status == "reused" else replace(outcome, seconds=seconds)
 
     def release(self) -> None:
         """Releases every plate that the job holds, and frees what was prepared."""

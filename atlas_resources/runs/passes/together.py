@@ -1,5 +1,6 @@
 """The pass: each plate is decoded once, prepared for every member, and measured and sealed by each on its own."""
 
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from atlas_resources.plates.dataset import Dataset
 from atlas_resources.runs.passes.job import Member, MemberEnded, PlateEnded, PlateOutcome, Sealed
 from atlas_resources.runs.passes.lane import Lane, Prepared
 from atlas_resources.runs.passes.shared_source import decoded_once
+from atlas_resources.watching.starting import watching
+from atlas_resources.watching.watch import Queue, Watch, Watched
 
 Event = PlateEnded | MemberEnded
 
@@ -35,6 +38,18 @@ def measure_together(
         that an error ended has no outcome for the plates that it had not sealed.
     """
     sharing = [_Sharing(member, list(dict.fromkeys(plate_ids))) for member, plate_ids in members]
+    with (
+        watching([Watched(member.key, member.version) for member, _ in members]) as watch,
+        closing(_measure(dataset, sharing, watch)) as events,
+    ):
+        for event in events:
+            if isinstance(event, PlateEnded):
+                found = event.outcome.seconds
+                watch.plate_ended(event.key, event.outcome.status, found and found.model_dump())
+            yield event
+
+
+def _measure(dataset: Dataset, sharing: Sequence["_Sharing"], watch: Watch) -> Generator[Event, None, None]:
     with ExitStack() as closed_at_the_end:
         for one in sharing:
             closed_at_the_end.callback(one.close)
@@ -42,7 +57,9 @@ def measure_together(
             yield from one.settle()
         for one in sharing:
             yield from one.open(dataset)
-        yield from _Pass([one for one in sharing if one.lane is not None]).events()
+        measuring = _Pass([one for one in sharing if one.lane is not None])
+        watch.ask_queues(measuring.queues)
+        yield from measuring.events()
         for one in sharing:
             yield from one.conclude()
 
@@ -140,6 +157,15 @@ class _Pass:
 
     def __init__(self, sharing: Sequence[_Sharing]):
         self._sharing = sharing
+        self._limit = self._depth
+        self._prepared: deque[str] = deque()  # appended to on threads, which a deque allows
+
+    def queues(self) -> Iterator[Queue]:
+        """What waits now. Any thread may ask."""
+        yield Queue("prepared", "", len(self._prepared), self._limit)
+        for one in self._sharing:
+            if (lane := one.lane) is not None:
+                yield Queue("batch", one.member.key, lane.waiting_count, lane.plates_at_once)
 
     def events(self) -> Iterator[Event]:
         """Each member's outcome of each of its plates, and the end of members that an error ends."""
@@ -147,8 +173,9 @@ class _Pass:
         asked = dict.fromkeys(plate_id for one in self._sharing for plate_id in one.plate_ids)
         wanted = [plate_id for plate_id in asked if plate_id in missing]
         last: list[tuple[_Sharing, str]] = []
-        with closing(ahead(self._prepare, wanted, self._depth)) as plates:
+        with closing(ahead(self._prepare, wanted, self._limit)) as plates:
             for plate in plates:
+                self._prepared.popleft()
                 last += [(one, prepared.plate_id) for one, prepared in plate if prepared.is_put_off]
                 for one, prepared in plate:
                     if one.lane is not None and not prepared.is_put_off:
@@ -176,7 +203,9 @@ class _Pass:
         lanes = [(one, one.lane) for one in self._sharing if plate_id in one.missing]
         claimed = [(one, lane, lane.claim(plate_id)) for one, lane in lanes if lane is not None]
         with decoded_once(readers=max(1, sum(plate.is_wanted for _, _, plate in claimed))):
-            return [(one, lane.prepare(plate)) for one, lane, plate in claimed]
+            prepared = [(one, lane.prepare(plate)) for one, lane, plate in claimed]
+        self._prepared.append(plate_id)
+        return prepared
 
 
 def _finish(lane: Lane[Any], prepared: Prepared) -> Iterator[PlateOutcome[Any]]:

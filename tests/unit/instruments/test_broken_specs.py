@@ -87,7 +87,8 @@ def test_the_project_has_every_kind_of_weights_and_output():
 
 # No spec of the project wants them yet.
 DECLARED_BY_NONE = {
-    ("Numeric", name) for name in ("attention", "matmul_precision", "compile", "device_index", "tolerance")
+    ("Numeric", name)
+    for name in ("attention", "matmul_precision", "compile", "device_index", "device_map", "tolerance")
 }
 DECLARED_BY_NONE |= {("Served", name) for name in ("endpoint", "model_name", "attested_by")}
 DECLARED_BY_NONE |= {(output, "labels_sha256") for output in ("ScoresOutput", "BoxesOutput", "MasksOutput")}

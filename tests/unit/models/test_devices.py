@@ -1,6 +1,6 @@
 """An instrument for CUDA finds its device, or fails before anything is read with a message that says what exists."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +9,9 @@ import pytest
 import torch
 from support.made_specs import project_spec
 
+from atlas_resources.files.locking import locked
 from atlas_resources.instruments.spec.numeric import Numeric, pinned_modes
+from atlas_resources.models.cards import leases
 from atlas_resources.models.devices import (
     DeviceUnavailable,
     choose_index,
@@ -27,12 +29,12 @@ SECOND = CUDA.model_copy(update={"device_index": 1})
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 
 
-def chosen(numeric: Numeric, names: tuple[str, ...] = TWO, **variables: str) -> int:
+def chosen(numeric: Numeric, names: tuple[str, ...] = TWO, **variables: str) -> int | None:
     return choose_index(project_spec(KEY).model_copy(update={"numeric": numeric}), names, variables)
 
 
-def test_the_first_device_is_taken_unless_another_is_declared_or_chosen():
-    assert (chosen(CUDA), chosen(SECOND)) == (0, 1)
+def test_an_index_is_declared_or_chosen():
+    assert (chosen(CUDA), chosen(SECOND)) == (None, 1)
     assert chosen(CUDA, ATLAS_CUDA_DEVICE="1") == 1
     assert chosen(SECOND, ATLAS_CUDA_DEVICE="0") == 0
 
@@ -132,19 +134,22 @@ LOST = torch.AcceleratorError("CUDA error: device-side assert triggered")
 
 
 @pytest.fixture
-def two_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_cards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A machine with two cards, as torch describes it; nothing can be computed on them."""
     monkeypatch.delenv("ATLAS_CUDA_DEVICE", raising=False)
-    facts = {"uuid": "8a0f", "major": 9, "minor": 0, "total_memory": 85_000_000_000}
+    monkeypatch.setattr(leases, "FOLDERS", (tmp_path,))
+    facts = {"major": 9, "minor": 0, "total_memory": 85_000_000_000}
     for name, value in {
         "is_available": lambda: True,
         "is_initialized": lambda: True,
         "device_count": lambda: 2,
         "current_device": lambda: 1,
         "get_device_name": lambda index: TWO[index],
-        "get_device_properties": lambda index: SimpleNamespace(name=TWO[index], **facts),
+        "get_device_properties": lambda index: SimpleNamespace(name=TWO[index], uuid=f"8a0{index}", **facts),
     }.items():
         monkeypatch.setattr(torch.cuda, name, value)
+    yield
+    leases.give_back()
 
 
 def raises(error: Exception) -> Callable[..., Any]:
@@ -161,11 +166,33 @@ def test_the_chosen_card_is_named_as_torch_names_devices(two_cards: None, monkey
     assert require_device(spec) == "cuda:1"
 
 
+def test_a_process_takes_the_card_that_no_other_process_uses(two_cards: None, tmp_path: Path):
+    with locked(tmp_path / "atlas-cuda-8a00.lock"):
+        assert require_device(project_spec(KEY)) == "cuda:1"
+    assert require_device(project_spec(KEY)) == "cuda:1"  # its own, although the other is free now
+
+
+def test_a_device_map_takes_all_its_cards_and_begins_on_the_first_that_it_names(two_cards: None):
+    spread = CUDA.model_copy(update={"device_map": {"vision": 1, "words": 0, "head": "cpu"}})
+    assert require_device(project_spec(KEY).model_copy(update={"numeric": spread})) == "cuda:1"
+    assert sorted(leases.held()) == ["8a00", "8a01"]
+
+
+def test_a_device_map_needs_its_cards_and_no_chosen_one(two_cards: None, monkeypatch: pytest.MonkeyPatch):
+    spec = project_spec(KEY)
+    third = spec.model_copy(update={"numeric": CUDA.model_copy(update={"device_map": {"": 2}})})
+    with pytest.raises(DeviceUnavailable, match="expected indices below 2, the number of CUDA devices here, found 2"):
+        require_device(third)
+    monkeypatch.setenv("ATLAS_CUDA_DEVICE", "1")
+    with pytest.raises(DeviceUnavailable, match="ATLAS_CUDA_DEVICE=1 names one CUDA device"):
+        require_device(spec.model_copy(update={"numeric": CUDA.model_copy(update={"device_map": "auto"})}))
+
+
 def test_what_is_known_of_the_card_in_use_is_described(two_cards: None):
     spec = project_spec(KEY)
     found = describe_accelerator(spec)
     assert found is not None
-    assert (found.name, found.index, found.uuid, found.capability) == ("NVIDIA L4", 1, "8a0f", "9.0")
+    assert (found.name, found.index, found.uuid, found.capability) == ("NVIDIA L4", 1, "8a01", "9.0")
     assert (found.cuda, found.cudnn) == (torch.version.cuda, torch.backends.cudnn.version())
     assert found.modes == pinned_modes(spec.numeric)
     assert found.modes["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"

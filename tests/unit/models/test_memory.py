@@ -4,6 +4,7 @@ The errors are torch's own classes with the messages that it gives on a GPU.
 """
 
 import gc
+import sys
 import weakref
 from types import SimpleNamespace
 
@@ -14,6 +15,8 @@ from support.made_specs import project_spec
 
 from atlas_resources.models.loading import load_model
 from atlas_resources.models.memory import (
+    DeviceMemory,
+    device_memory,
     free_memory_bytes,
     is_device_lost,
     is_out_of_memory,
@@ -97,3 +100,22 @@ def test_weights_take_the_bytes_of_their_files_and_algorithms_none():
     located = require_weights(lite)
     assert weights_bytes(lite) == sum(path.stat().st_size for path in located.files.values()) > 10_000_000
     assert weights_bytes(project_spec("otsu_luma")) == 0
+
+
+def test_memory_is_read_of_each_device_that_is_in_use_and_by_its_index(monkeypatch: pytest.MonkeyPatch):
+    """A machine with three cards as torch describes it; the second is not in use."""
+    allocated, peak = {0: 100, 1: 0, 2: 50}, {0: 300, 1: 0, 2: 50}
+    for name, value in {
+        "is_initialized": lambda: True,
+        "device_count": lambda: 3,
+        "memory_allocated": allocated.__getitem__,
+        "max_memory_allocated": peak.__getitem__,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    assert device_memory() == [DeviceMemory(0, 100, 300), DeviceMemory(2, 50, 50)]
+
+
+def test_a_torch_that_another_thread_is_importing_has_no_devices_yet(monkeypatch: pytest.MonkeyPatch):
+    for unfinished in (SimpleNamespace(), SimpleNamespace(cuda=SimpleNamespace())):
+        monkeypatch.setitem(sys.modules, "torch", unfinished)
+        assert device_memory() == []

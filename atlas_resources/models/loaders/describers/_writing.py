@@ -19,6 +19,7 @@ from atlas_resources.instruments.spec.pins import pinned_files
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.spec.weights import Algorithm
 from atlas_resources.instruments.texts.json_schemas import sha256_of
+from atlas_resources.models.loaders._device_maps import is_spread
 from atlas_resources.models.memory import peak_device_memory_bytes, peak_memory_bytes
 from atlas_resources.models.protocols import Answer, Question, TextLine
 from atlas_resources.models.weights import LocatedWeights
@@ -121,7 +122,7 @@ class Writer:
         prompts: Sequence[AskedPrompt] = (),
         end_ids: Sequence[int] = (),
     ):
-        self.network = network.eval().to(device)
+        self.network = network.eval() if is_spread(network) else network.eval().to(device)
         self.tokenizer = tokenizer
         self.decoding = decoding
         self.device = device

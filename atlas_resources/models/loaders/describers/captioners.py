@@ -10,6 +10,7 @@ from transformers import AutoTokenizer, Blip2ForConditionalGeneration, BlipForCo
 from atlas_resources.instruments.parameters.writing import CaptionerParameters
 from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.spec import Spec
+from atlas_resources.models.loaders._device_maps import places_of, spread
 from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.loaders.describers._writing import (
     QuestionRefused,
@@ -40,6 +41,7 @@ class Captioner:
     ):
         self.writer = writer
         self.prompts = writer.prompts
+        self.device_map = places_of(writer.network)
         self.preprocess = preprocess
         self.image_ids = image_ids
         self.first_ids = first_ids
@@ -84,7 +86,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str, prompts: Sequence[Ask
         raise ValueError(f"{spec.key}: expected a declared preprocessing")
     decoding = CaptionerParameters.model_validate(spec.parameters)
     architecture = {"blip": BlipForConditionalGeneration, "blip2": Blip2ForConditionalGeneration}[spec.loader or ""]
-    network: Any = load_whole(architecture, spec, weights)
+    network: Any = spread(load_whole(architecture, spec, weights), spec, device)
     words = network.config.text_config
     with only_pinned(spec, weights) as folder:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -12,6 +12,7 @@ from atlas_resources.instruments.parameters.writing import ChatParameters
 from atlas_resources.instruments.prompts import AskedPrompt
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.instruments.texts.json_schemas import sha256_of
+from atlas_resources.models.loaders._device_maps import places_of, spread
 from atlas_resources.models.loaders._snapshots import load_whole
 from atlas_resources.models.loaders.describers._schema_tokens import SchemaTokens
 from atlas_resources.models.loaders.describers._writing import (
@@ -40,6 +41,7 @@ class Chat:
     def __init__(self, writer: Writer, processor: Any, template: str, schemas: SchemaTokens | None):
         self.writer = writer
         self.prompts = writer.prompts
+        self.device_map = places_of(writer.network)
         self.processor = processor
         self.template = template
         self.template_sha256 = sha256_of(template)
@@ -104,7 +106,7 @@ def load(spec: Spec, weights: LocatedWeights, device: str, prompts: Sequence[Ask
         ValueError: the spec declares image limits that the processor does not have.
     """
     parameters = ChatParameters.model_validate(spec.parameters)
-    network: Any = load_whole(AutoModelForImageTextToText, spec, weights)
+    network: Any = spread(load_whole(AutoModelForImageTextToText, spec, weights), spec, device)
     with only_pinned(spec, weights) as folder:
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         processor: Any = AutoProcessor.from_pretrained(folder, **local)
