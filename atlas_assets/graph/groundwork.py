@@ -57,9 +57,7 @@ def _spec(key: dg.AssetKey, description: str, table: Any, partitioning: Partitio
     )
 
 
-def build_groundwork(
-    sharing: Sequence[Instrument] = (), partitioning: Partitioning = ORDINARY
-) -> dg.AssetsDefinition:
+def build_groundwork(sharing: Sequence[Instrument] = (), partitioning: Partitioning = ORDINARY) -> dg.AssetsDefinition:
     """Both assets of the groundwork, made by one step.
 
     Args:

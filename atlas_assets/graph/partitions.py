@@ -1,4 +1,4 @@
-"""The partitions of every plate asset: one per registered plate, or one per shard of many, as `partitions.yaml` declares.
+"""The partitions of every plate asset: one per registered plate, or per shard of many, as `partitions.yaml` declares.
 
 What runs are given is always plates. `Partitions` says which of Dagster's partitions they belong to.
 """
@@ -36,6 +36,11 @@ class Partitions(Protocol):
     """What Dagster's partitions of one dataset are."""
 
     @property
+    def name(self) -> str:
+        """Under which Dagster knows them."""
+        ...
+
+    @property
     def definition(self) -> dg.DynamicPartitionsDefinition:
         """Dagster's definition, which all plate assets have."""
         ...
@@ -66,6 +71,7 @@ class Partitions(Protocol):
 class ByPlate:
     """A partition for each plate: the plate's id is the partition's key."""
 
+    name = PLATES_NAME
     definition = PLATES
     has_many = False
 
@@ -98,6 +104,7 @@ class ByShard:
 
     dataset: Dataset
     plates_per_shard: int
+    name = SHARDS_NAME
     definition = SHARDS
     has_many = True
 
@@ -170,16 +177,16 @@ def read_partitioning(path: Path | None = None) -> Partitioning:
     return settings
 
 
-def other_partitions(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition) -> str | None:
-    """The name of the other kind of partitions, if Dagster has any of them."""
-    other = SHARDS_NAME if definition is PLATES else PLATES_NAME
+def other_partitions(instance: dg.DagsterInstance, name: str) -> str | None:
+    """The name of the other kind of partitions than the named, if Dagster has any of them."""
+    other = SHARDS_NAME if name == PLATES_NAME else PLATES_NAME
     return other if instance.get_paginated_dynamic_partitions(other, limit=1, ascending=True).results else None
 
 
 def require_declared(instance: dg.DagsterInstance, partitions: Partitions) -> None:
     """Raises PartitionsDiffer if Dagster has partitions of the other kind."""
-    name = partitions.definition.name
-    if other := other_partitions(instance, partitions.definition):
+    name = partitions.name
+    if other := other_partitions(instance, name):
         raise PartitionsDiffer(
             f"{settings_path(SETTINGS_NAME)}: expected `partitions: {other}`, which Dagster has of this dataset, found "
             f"{name}. Fix: `{CHANGE}` changes the dataset over to {name}; or put {other} into the file"
@@ -208,7 +215,7 @@ def missing_partitions(
 
 def known_partitions(instance: dg.DagsterInstance, partitions: Partitions) -> Sequence[str]:
     """The keys that Dagster knows, in order of addition."""
-    return instance.get_dynamic_partitions(partitions.definition.name)
+    return instance.get_dynamic_partitions(partitions.name)
 
 
 def known_plates(instance: dg.DagsterInstance, partitions: Partitions) -> list[str]:
@@ -224,7 +231,7 @@ def add_missing_partitions(
     partitions = partitions or read_partitioning().of(dataset)
     missing = missing_partitions(instance, dataset, partitions)
     if missing:
-        instance.add_dynamic_partitions(partitions.definition.name, new_partitions(instance, partitions, missing))
+        instance.add_dynamic_partitions(partitions.name, new_partitions(instance, partitions, missing))
     return missing
 
 

@@ -144,15 +144,13 @@ def unsound_plates(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: P
     return set().union(*unsound_by_partition(instance, key, partitions).values())
 
 
-def unsound_by_partition(
-    instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Partitions
-) -> dict[str, set[str]]:
+def unsound_by_partition(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Partitions) -> dict[str, set[str]]:
     """The unsound plates of each partition whose latest verdict names any."""
     storage, check_key = instance.event_log_storage, dg.AssetCheckKey(key, CHECK_NAME)
     failed = storage.get_asset_check_execution_history(check_key, limit=MOST_RECORDS, status={FAILED})
     known = set(known_partitions(instance, partitions))
     unsound: dict[str, set[str]] = {}
-    for partition in {record.partition for record in failed} & known:
+    for partition in known & {record.partition for record in failed}:
         (latest,) = storage.get_asset_check_execution_history(
             check_key, limit=1, status={FAILED, SUCCEEDED}, partition_filter=PartitionKeyFilter(key=partition)
         )

@@ -114,7 +114,9 @@ class Part:
 class Parts:
     """The partitions of a step's plates."""
 
-    def __init__(self, plate_ids: Sequence[str], partitions: Partitions = BY_PLATE, read_others: ReadOthers | None = None):
+    def __init__(
+        self, plate_ids: Sequence[str], partitions: Partitions = BY_PLATE, read_others: ReadOthers | None = None
+    ):
         """Finds the partition of each plate.
 
         Args:

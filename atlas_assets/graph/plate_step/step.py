@@ -70,7 +70,7 @@ class PlateStep:
             upstream: the assets that these read.
             is_checked: whether the last asset has the check `sound`.
             partitions: what Dagster's partitions are.
-            read_others: reads what the disk has of plates that the step is not asked for, where a partition has several.
+            read_others: reads what the disk has of plates that the step is not asked for, for partitions of several.
         """
         self.context = context
         self.keys = keys
@@ -82,9 +82,7 @@ class PlateStep:
                 "Fix: leave `plates` empty, or launch the run over a range of partitions",
                 allow_retries=False,
             )
-        self._events = [
-            PlateEvents(context, key, code_version, self._parts, upstream=upstream) for key in keys
-        ]
+        self._events = [PlateEvents(context, key, code_version, self._parts, upstream=upstream) for key in keys]
         self._checks = PlateChecks(context, keys[-1], partitions) if is_checked else None
 
     def events(self, results: Iterable[PlateResult]) -> Iterator[Any]:

@@ -77,7 +77,7 @@ def read_shards(root: Path) -> Shards:
 def record_plates(dataset: Dataset, plate_ids: Iterable[str], plates_per_shard: int) -> Shards:
     """The record, once it has all these plates: those that are new go to the last shard, then to new ones.
 
-    One process writes at a time, and each file is whole or not there: a killed one has recorded the first of the plates.
+    One process writes at a time, and each file is whole or not there: a killed one has recorded the first plates.
 
     Args:
         dataset: the dataset.
