@@ -135,6 +135,12 @@ class ByShard:
 BY_PLATE = ByPlate()
 
 
+def count_in(version: str) -> int | None:
+    """How many plates a shard's data version is of; None for a version of another form."""
+    count = version.partition("-")[0]
+    return int(count) if count.isdecimal() else None
+
+
 class Partitioning(Contract):
     """`partitions.yaml`.
 

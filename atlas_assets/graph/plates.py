@@ -7,15 +7,17 @@ from typing import Any
 import dagster as dg
 
 from atlas_assets.graph._metadata import column_schema, dagster_metadata
+from atlas_assets.graph.dagster_internals import DATA_VERSION_TAG
 from atlas_assets.graph.partitions import (
     BY_PLATE,
     ORDINARY,
     Partitioning,
     Partitions,
     add_missing_partitions,
+    count_in,
     read_partitioning,
 )
-from atlas_assets.graph.plate_step.events import COUNT_TAG, count_tags, materialization
+from atlas_assets.graph.plate_step.events import materialization
 from atlas_assets.graph.plate_step.partition import SAMPLES, OnDisk, PlateResult, shown_of_many
 from atlas_assets.graph.plate_step.step import PlateRun, PlateStep
 from atlas_assets.ui.metadata import picture_metadata
@@ -124,9 +126,9 @@ def _resized(instance: dg.DagsterInstance, keys: Sequence[str], partitions: Part
     if not partitions.has_many or not keys:
         return set()
     storage, kind = instance.event_log_storage, dg.DagsterEventType.ASSET_MATERIALIZATION
-    counts = storage.get_latest_tags_by_partition(MANIFEST_KEY, kind, [COUNT_TAG], list(keys))
-    present = partitions.plates_of(counts)
-    return {key for key, tags in counts.items() if tags != count_tags(present[key])}
+    recorded = storage.get_latest_tags_by_partition(MANIFEST_KEY, kind, [DATA_VERSION_TAG], list(keys))
+    present = partitions.plates_of(recorded)
+    return {key for key, tags in recorded.items() if count_in(tags[DATA_VERSION_TAG]) != len(present[key])}
 
 
 def report_registered(
@@ -157,7 +159,7 @@ def report_registered(
             key,
             versions=(partitions.version_of(registered), MANIFEST_CODE_VERSION),
             metadata=dagster_metadata({**metadata, **recorded}),
-            tags=count_tags(plate_ids) if partitions.has_many else {},
+            input_tags={},
         )
         instance.report_runless_asset_event(event)
         reported += plate_ids

@@ -23,7 +23,7 @@ from atlas_assets.graph.partitions import (
     read_partitioning,
     require_declared,
 )
-from atlas_assets.graph.plate_step.events import count_tags, input_tags_by_partition, materialization
+from atlas_assets.graph.plate_step.events import input_tags_by_partition, materialization
 from atlas_assets.graph.recorded.differences import NOT_ON_DISK, AssetDifferences, Differences, find_differences, named
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
@@ -102,14 +102,13 @@ def _report(
     on_disk = asset.on_disk
     tags = input_tags_by_partition(instance, on_disk.upstream, list(asset.unrecorded))
     for key, version in asset.unrecorded.items():
-        plate_ids = differences.plates[key]
-        done = [plate_id for plate_id in plate_ids if plate_id in on_disk.versions]
+        done = [plate_id for plate_id in differences.plates[key] if plate_id in on_disk.versions]
         event = materialization(
             on_disk.key,
             key,
             versions=(version.data, version.code),
             metadata=on_disk.metadata(dataset, done, is_of_many=partitions.has_many),
-            tags=tags[key] | (count_tags(plate_ids) if partitions.has_many else {}),
+            input_tags=tags[key],
         )
         instance.report_runless_asset_event(event)
 

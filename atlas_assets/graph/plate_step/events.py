@@ -17,9 +17,6 @@ from atlas_assets.graph.dagster_internals import (
 from atlas_assets.graph.plate_step.partition import Parts, Whole
 from atlas_resources.run_launcher import HOST_TAG
 
-COUNT_TAG = "atlas/plates"
-"""Of the event of a partition with several plates: how many of them there were."""
-
 
 class PlateEvents:
     """Builds the events of one asset, with the tags that make staleness of each partition right."""
@@ -58,7 +55,7 @@ class PlateEvents:
             partition,
             versions=(whole.data_version, self.code_version),
             metadata=dagster_metadata(metadata),
-            tags=self._input_tags.get(partition, {}) | (count_tags(whole.part.plate_ids) if self._has_many else {}),
+            input_tags=self._input_tags.get(partition, {}),
         )
 
     def failed(self, partition: str, plate_id: str, reason: str) -> dg.AssetObservation:
@@ -74,13 +71,14 @@ class PlateEvents:
         )
 
     def not_done(self, whole: Whole) -> dg.AssetObservation:
-        """How much of a partition is done, of one that no plate failed of."""
+        """How much of a partition is done, of one that is not whole although no plate of the step failed."""
         shown = whole.progress()
+        before = f"; {shown['failed_before']} of them failed before" if shown["failed_before"] else ""
         return dg.AssetObservation(
             asset_key=self.key,
             partition=whole.part.key,
-            description=f"{shown['done']} plates are done, {shown['not_done']} are not",
-            metadata=shown,
+            description=f"plates done: {shown['done']}; not done: {shown['not_done']}{before}",
+            metadata=dagster_metadata(shown),
         )
 
     def _plan(self, partition: str) -> None:
@@ -101,18 +99,13 @@ def data_version(version: str, source_sha256: str) -> str:
     return f"{version}-{source_sha256[:16]}"
 
 
-def count_tags(plate_ids: Sequence[str]) -> dict[str, str]:
-    """The tag of an event of several plates: it is out of date once the partition has another number of them."""
-    return {COUNT_TAG: str(len(plate_ids))}
-
-
 def materialization(
     key: dg.AssetKey,
     partition: str,
     *,
     versions: tuple[str, str],
     metadata: Mapping[str, Any],
-    tags: Mapping[str, str],
+    input_tags: Mapping[str, str],
 ) -> dg.AssetMaterialization:
     """The event of a partition that is made, with the tags that make its staleness right.
 
@@ -121,11 +114,11 @@ def materialization(
         partition: the partition.
         versions: of the data and of the code.
         metadata: what the UI shows.
-        tags: of the partition's inputs, from `input_tags_by_partition`, and its own.
+        input_tags: of the partition's inputs, from `input_tags_by_partition`.
     """
     data_version, code_version = versions
-    all_tags = {DATA_VERSION_TAG: data_version, CODE_VERSION_TAG: code_version, **tags}
-    return dg.AssetMaterialization(asset_key=key, partition=partition, metadata=metadata, tags=all_tags)
+    tags = {DATA_VERSION_TAG: data_version, CODE_VERSION_TAG: code_version, **input_tags}
+    return dg.AssetMaterialization(asset_key=key, partition=partition, metadata=metadata, tags=tags)
 
 
 def input_tags_by_partition(

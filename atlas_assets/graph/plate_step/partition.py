@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from atlas_assets.graph.partitions import BY_PLATE, Partitions
-from atlas_assets.ui.metadata import Markdown
+from atlas_assets.ui.metadata import Markdown, markdown_list
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.ledgers.completeness.reading import read_states
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, Result
@@ -16,7 +16,8 @@ from atlas_resources.plates.dataset import Dataset
 
 SAMPLES = 3
 """Plates of a shard whose pictures the UI shows. Dagster stores them with each event."""
-NAMED = 5
+NAMED = 20
+"""Plates that failed before, which the UI shows of a shard that is not done."""
 
 Metadata = Sequence[Mapping[str, Any]]
 """What the UI shows of a plate, for each asset of the step in turn."""
@@ -52,10 +53,12 @@ class OnDisk:
     Attributes:
         versions: the data version of each plate that is done.
         withdrawn: plates of which nothing is made.
+        failed: why each plate failed that is not done.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     withdrawn: Collection[str] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 ReadOthers = Callable[[Sequence[str]], OnDisk]
@@ -70,7 +73,8 @@ def read_measured(
         instruments = [instrument] if instrument else []
         states = read_states(dataset, instruments, MOST_ATTEMPTS, plate_ids)[-1].plates
         done = {one.plate_id: version_of(one.result) for one in states if one.state == "done" and one.result}
-        return OnDisk(done, {one.plate_id for one in states if one.state == "withdrawn"})
+        failed = {one.plate_id: one.reason for one in states if one.state in ("failed", "refused")}
+        return OnDisk(done, {one.plate_id for one in states if one.state == "withdrawn"}, failed)
 
     return read
 
@@ -208,7 +212,9 @@ class Whole:
 
     def progress(self) -> dict[str, Any]:
         """What the UI shows of a partition that is not done yet."""
-        return {"done": len(self.versions), "not_done": len(self.not_done), "such_as": ", ".join(self.not_done[:NAMED])}
+        failed = [f"{plate_id}: {reason}" for plate_id, reason in self.on_disk.failed.items()]
+        shown = {"done": len(self.versions), "not_done": len(self.not_done), "failed_before": len(failed)}
+        return {**shown, "failures": Markdown(markdown_list(failed[:NAMED]))} if failed else shown
 
 
 def shown_of_many(counts: Mapping[str, int], samples: Sequence[tuple[str, Metadata]]) -> Metadata:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from atlas_assets.graph.dagster_internals import DATA_VERSION_TAG
-from atlas_assets.graph.partitions import Partitions, known_partitions, missing_partitions, read_partitioning
-from atlas_assets.graph.plate_step.events import COUNT_TAG
+from atlas_assets.graph.partitions import Partitions, count_in, known_partitions, missing_partitions, read_partitioning
 from atlas_assets.graph.recorded.on_disk import AssetOnDisk, Version, read_on_disk
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
@@ -114,7 +113,7 @@ def _compare(
     statuses = instance.get_status_by_partition(on_disk.key, names, partitions.definition) or {}
     storage = instance.event_log_storage
     made, observed = (
-        storage.get_latest_tags_by_partition(on_disk.key, kind, [DATA_VERSION_TAG, COUNT_TAG], names)
+        storage.get_latest_tags_by_partition(on_disk.key, kind, [DATA_VERSION_TAG], names)
         for kind in (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION)
     )
     unrecorded, gone = {}, []
@@ -128,10 +127,14 @@ def _compare(
         version = on_disk.version_of(plate_ids, partitions)
         if version is None:
             # A shard that has grown since is not whole again yet; its new plates are missing, and none is gone.
-            is_as_it_was = made.get(key, {}).get(COUNT_TAG) in (None, str(len(plate_ids)))
-            gone += [key] if shown == "MATERIALIZED" and is_as_it_was else []
+            has_grown = partitions.has_many and _count_in(made.get(key)) != len({*plate_ids} - on_disk.withdrawn)
+            gone += [key] if shown == "MATERIALIZED" and not has_grown else []
             continue
         is_marked = shown == "FAILED" and observed.get(key, {}).get(DATA_VERSION_TAG) == NOT_ON_DISK
         if shown is None or is_marked or made.get(key, {}).get(DATA_VERSION_TAG) != version.data:
             unrecorded[key] = version
     return AssetDifferences(on_disk, unrecorded, tuple(gone))
+
+
+def _count_in(tags: Mapping[str, str] | None) -> int | None:
+    return count_in(tags[DATA_VERSION_TAG]) if tags else None
