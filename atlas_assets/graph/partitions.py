@@ -195,7 +195,8 @@ def require_declared(instance: dg.DagsterInstance, partitions: Partitions) -> No
     if other := other_partitions(instance, name):
         raise PartitionsDiffer(
             f"{settings_path(SETTINGS_NAME)}: expected `partitions: {other}`, which Dagster has of this dataset, found "
-            f"{name}. Fix: `{CHANGE}` changes the dataset over to {name}; or put {other} into the file"
+            f"{name}. Fix: `{CHANGE}` changes the dataset over to {name}; or put {other} into the file; after either, "
+            "reload the code location"
         )
 
 
@@ -217,6 +218,16 @@ def missing_partitions(
     known, plate_ids = known_partitions(instance, partitions), dataset.plate_ids()
     keys, of_dagster = partitions.keys_of(plate_ids), set(known)
     return [plate_id for plate_id in plate_ids if keys.get(plate_id) not in of_dagster]
+
+
+def why_shards(partitions: Partitions, plate_count: int) -> str:
+    """Advice if there are more partitions than Dagster is made for; empty otherwise."""
+    if partitions.has_many or plate_count <= MOST_ADVISED:
+        return ""
+    return (
+        f"{plate_count:,} plates have a partition each, and Dagster advises at most {MOST_ADVISED:,}. Fix: put "
+        f"`partitions: shards` into {SETTINGS_NAME}, then call `{CHANGE}`"
+    )
 
 
 def known_partitions(instance: dg.DagsterInstance, partitions: Partitions) -> Sequence[str]:

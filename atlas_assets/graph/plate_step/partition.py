@@ -185,8 +185,8 @@ class Whole:
 
     @property
     def is_done(self) -> bool:
-        """Whether something is made, and nothing is left to make."""
-        return bool(self.versions) and not self.not_done
+        """Whether the step has made or found something, and nothing is left to make."""
+        return bool(self.part.made) and not self.not_done
 
     @property
     def data_version(self) -> str:
