@@ -6,6 +6,7 @@ What runs are given is always plates. `Partitions` says which of Dagster's parti
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -115,8 +116,8 @@ class ByShard:
 
     def plates_of(self, keys: Iterable[str]) -> dict[str, list[str]]:
         """The registered plates of shards; plates that were deleted are left out. Raises DatasetBroken."""
-        recorded = read_shards(self.dataset.root).plates
-        return {key: [one for one in recorded.get(key, ()) if self._is_registered(one)] for key in keys}
+        recorded, folder = read_shards(self.dataset.root).plates, self.dataset.plates_dir
+        return {key: [one for one in recorded.get(key, ()) if isfile(f"{folder}/{one}/manifest.json")] for key in keys}
 
     def assigned(self, plate_ids: Sequence[str]) -> dict[str, str]:
         """Records the shard of each plate that has none. Raises DatasetBroken."""
@@ -127,9 +128,6 @@ class ByShard:
         """The number of plates, and a digest of their versions."""
         lines = "\n".join(f"{plate_id} {version}" for plate_id, version in sorted(versions.items()))
         return f"{len(versions)}-{hashlib.sha256(lines.encode()).hexdigest()[:16]}"
-
-    def _is_registered(self, plate_id: str) -> bool:
-        return self.dataset.plate(plate_id).manifest_path.is_file()
 
 
 BY_PLATE = ByPlate()
