@@ -16,7 +16,7 @@ from atlas_assets.graph.checks.finding import finding_metadata
 from atlas_assets.graph.checks.library import REFUSED_CHECK, REFUSED_KEY, refused_lines
 from atlas_assets.graph.dagster_internals import range_tags
 from atlas_assets.graph.groundwork import KEYS
-from atlas_assets.graph.partitions import Partitioning, Partitions, missing_partitions, new_partitions
+from atlas_assets.graph.partitions import ORDINARY, Partitioning, Partitions, missing_partitions, new_partitions
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.ui.metadata import summary
 from atlas_resources.files.durable import write_bytes_atomically
@@ -130,7 +130,7 @@ def _refused_check(instance: dg.DagsterInstance, dataset: Dataset) -> list[dg.As
     ]
 
 
-def build_new_scans_sensor(settings: AutomationSettings, partitioning: Partitioning) -> dg.SensorDefinition:
+def build_new_scans_sensor(settings: AutomationSettings, partitioning: Partitioning = ORDINARY) -> dg.SensorDefinition:
     """The sensor `register_new_scans`."""
 
     @dg.sensor(
