@@ -20,8 +20,9 @@ from atlas_assets.graph.executor import steps_executor
 from atlas_assets.graph.groundwork import build_groundwork
 from atlas_assets.graph.instruments import build_broken_spec_assets, build_instrument_asset
 from atlas_assets.graph.ledgers import build_ledger_assets
+from atlas_assets.graph.partitions import read_partitioning
 from atlas_assets.graph.plate_step.shared_pass import sharing_instruments
-from atlas_assets.graph.plates import plate_manifest
+from atlas_assets.graph.plates import build_plate_manifest
 from atlas_assets.graph.published.page import build_page_asset
 from atlas_assets.graph.reproduction import build_reproduction_job
 from atlas_resources.instruments.registry import Registry, read_registry
@@ -37,13 +38,13 @@ def build_definitions(registry: Registry, root: Path) -> dg.Definitions:
         root: the dataset root.
     """
     instruments = registry.instruments.values()
-    settings = read_settings()
+    settings, partitioning = read_settings(), read_partitioning()
     ledgers = build_ledger_assets(registry, settings.most_attempts)
     sensors, schedules = build_automation(registry, settings, [assets.key for assets in ledgers])
     reproduction = build_reproduction_job(registry)
     sharing = sharing_instruments(instruments)
-    made = [build_instrument_asset(instrument, sharing) for instrument in instruments]
-    measured = [plate_manifest, build_groundwork(sharing), *made]
+    made = [build_instrument_asset(instrument, sharing, partitioning) for instrument in instruments]
+    measured = [build_plate_manifest(partitioning), build_groundwork(sharing, partitioning), *made]
     assets = [*measured, *ledgers, *build_comparison_assets(registry), build_page_asset()]
     return dg.Definitions(
         assets=[*with_policies(assets, registry, settings), *build_broken_spec_assets(registry)],

@@ -13,6 +13,7 @@ from atlas_assets.automation.work_lists import BACKFILL_TAG, WorkList, run_confi
 from atlas_assets.graph.groundwork import KEYS
 from atlas_assets.graph.instruments import asset_key
 from atlas_assets.graph.ledgers import LEDGER_KEYS
+from atlas_assets.graph.partitions import BY_PLATE, Partitions
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.plates.dataset import Dataset
@@ -84,11 +85,11 @@ def read_backfill_standings(registry: Registry, dataset: Dataset, name: str) -> 
     return [each for each in read_standings(dataset, instruments) if keys & set(each.keys)]
 
 
-def launch_backfill(server: DagsterServer, backfill: Backfill) -> Iterator[str]:
-    """Puts one run per work list into the queue, and yields each run's id."""
+def launch_backfill(server: DagsterServer, backfill: Backfill, partitions: Partitions = BY_PLATE) -> Iterator[str]:
+    """Puts one run per work list into the queue, and yields each run's id. Every plate has a partition."""
     for work in backfill.works:
         is_of_plates = bool(work.plate_ids)
-        tags = {BACKFILL_TAG: backfill.name, **(tags_of(work) if is_of_plates else {})}
+        tags = {BACKFILL_TAG: backfill.name, **(tags_of(work.on(partitions)) if is_of_plates else {})}
         yield server.launch(work.keys, run_config_of(work) if is_of_plates else {}, tags)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,12 @@ from pathlib import Path
 import dagster as dg
 
 from atlas_assets.automation.settings import AutomationSettings
-from atlas_assets.automation.work_lists import AUTOMATION_TAG
+from atlas_assets.automation.work_lists import AUTOMATION_TAG, WorkList, run_config_of
 from atlas_assets.graph.checks.finding import finding_metadata
 from atlas_assets.graph.checks.library import REFUSED_CHECK, REFUSED_KEY, refused_lines
 from atlas_assets.graph.dagster_internals import range_tags
 from atlas_assets.graph.groundwork import KEYS
-from atlas_assets.graph.partitions import PLATES, missing_partitions
+from atlas_assets.graph.partitions import ORDINARY, Partitioning, Partitions, missing_partitions, new_partitions
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.ui.metadata import summary
 from atlas_resources.files.durable import write_bytes_atomically
@@ -129,7 +130,7 @@ def _refused_check(instance: dg.DagsterInstance, dataset: Dataset) -> list[dg.As
     ]
 
 
-def build_new_scans_sensor(settings: AutomationSettings) -> dg.SensorDefinition:
+def build_new_scans_sensor(settings: AutomationSettings, partitioning: Partitioning = ORDINARY) -> dg.SensorDefinition:
     """The sensor `register_new_scans`."""
 
     @dg.sensor(
@@ -147,23 +148,38 @@ def build_new_scans_sensor(settings: AutomationSettings) -> dg.SensorDefinition:
             context.log.info(line)
         for line in tick.refused:
             context.log.error(f"refused {line}")
-        new = missing_partitions(context.instance, opened)
+        partitions = partitioning.of(opened)
+        new = missing_partitions(context.instance, opened, partitions)
         found = {"cursor": tick.cursor, "asset_events": _refused_check(context.instance, opened)}
         if not new:
             reasons = ["no new plates", *(f"refused {line}" for line in tick.refused)]
             return dg.SensorResult(skip_reason="; ".join(reasons), **found)
         context.log.info(f"{len(new)} new plates: {new[0]} to {new[-1]}")
+        keys = new_partitions(context.instance, partitions, new)
         return dg.SensorResult(
-            dynamic_partitions_requests=[PLATES.build_add_request(new)], run_requests=[_request(new)], **found
+            dynamic_partitions_requests=[partitions.definition.build_add_request(keys)] if keys else [],
+            run_requests=list(_requests(new, partitions)),
+            **found,
         )
 
     return register_new_scans
 
 
-def _request(plate_ids: list[str]) -> dg.RunRequest:
-    """One run over all new plates, which are together at the end of the partitions."""
-    return dg.RunRequest(
-        run_key=f"groundwork:{plate_ids[0]}:{plate_ids[-1]}",
-        asset_selection=list(NEW_PLATE_KEYS),
-        tags={**range_tags(plate_ids[0], plate_ids[-1]), AUTOMATION_TAG: "register_new_scans"},
-    )
+def _requests(plate_ids: list[str], partitions: Partitions) -> Iterator[dg.RunRequest]:
+    """One run over all new plates, which are together at the end of the partitions.
+
+    The first of them may be in a shard that had plates before: these have a run of their own, a work list.
+    """
+    keys, new = partitions.keys_of(plate_ids), set(plate_ids)
+    shared = {key for key, plates in partitions.plates_of(dict.fromkeys(keys.values())).items() if not new >= {*plates}}
+    for chosen in ([one for one in plate_ids if (keys[one] in shared) is is_shared] for is_shared in (True, False)):
+        if not chosen:
+            continue
+        is_list = keys[chosen[0]] in shared
+        last = chosen[0] if is_list else chosen[-1]
+        yield dg.RunRequest(
+            run_key=f"groundwork:{chosen[0]}:{chosen[-1]}",
+            asset_selection=list(NEW_PLATE_KEYS),
+            run_config=run_config_of(WorkList.of(NEW_PLATE_KEYS, chosen)) if is_list else None,
+            tags={**range_tags(keys[chosen[0]], keys[last]), AUTOMATION_TAG: "register_new_scans"},
+        )

@@ -26,7 +26,13 @@ from atlas_assets.automation.watching.alerts import build_alert_sensors
 from atlas_assets.automation.watching.library import build_library_metrics_sensor
 from atlas_assets.automation.work_lists import AUTOMATION_TAG, WorkList, run_config_of, tags_of, work_lists
 from atlas_assets.graph.executor import ONE_PROCESS
-from atlas_assets.graph.partitions import PLATES_NAME, missing_partitions
+from atlas_assets.graph.partitions import (
+    Partitioning,
+    Partitions,
+    known_plates,
+    missing_partitions,
+    read_partitioning,
+)
 from atlas_assets.graph.plates import MANIFEST_KEY, untried_plates
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
@@ -53,7 +59,9 @@ def _config_of(work: WorkList) -> dict:
     return config | ONE_PROCESS if len(config["ops"]) == 1 else config
 
 
-def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) -> Iterator[dg.RunRequest]:
+def _requests(
+    standings: Sequence[Standing], most_attempts: int, occasion: str, partitions: Partitions
+) -> Iterator[dg.RunRequest]:
     """One request per work list. The run key is a hash of the occasion, the assets' versions and the plates."""
     version_of = {key: standing.version for standing in standings for key in standing.keys}
     for work in work_lists(standings, most_attempts):
@@ -62,13 +70,13 @@ def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) 
             run_key=_key_of(occasion, versions, list(work.plates.values())),
             asset_selection=list(work.keys),
             run_config=_config_of(work),
-            tags={**tags_of(work), AUTOMATION_TAG: occasion},
+            tags={**tags_of(work.on(partitions)), AUTOMATION_TAG: occasion},
         )
 
 
-def _manifests_first(plate_ids: Sequence[str]) -> dg.RunRequest:
+def _manifests_first(plate_ids: Sequence[str], partitions: Partitions) -> dg.RunRequest:
     """A run over the manifests, on which all else depends. It is a separate run, because a bad plate fails it."""
-    work = WorkList.of([MANIFEST_KEY], plate_ids)
+    work = WorkList.of([MANIFEST_KEY], plate_ids).on(partitions)
     return dg.RunRequest(
         run_key=_key_of("manifests", work.plate_ids),
         asset_selection=[MANIFEST_KEY],
@@ -88,26 +96,30 @@ def _waiting_for_weights(registry: Registry) -> str:
     return "".join(f"; {key} waits: {reason}" for key, reason in reasons.items())
 
 
-def _requestable(instance: dg.DagsterInstance, dataset: Dataset, standings: Sequence[Standing]) -> list[Standing]:
+def _requestable(
+    instance: dg.DagsterInstance, dataset: Dataset, standings: Sequence[Standing], partitions: Partitions
+) -> list[Standing]:
     """The standings without the plates that an unfinished run covers and those without a partition."""
-    unknown, asked = set(missing_partitions(instance, dataset)), plates_under_way(instance)
+    unknown, asked = set(missing_partitions(instance, dataset, partitions)), plates_under_way(instance, partitions)
     return [standing.without(unknown | asked.get(standing.keys[0], set())) for standing in standings]
 
 
-def _why_unsettled(instance: dg.DagsterInstance, dataset: Dataset, registry: Registry) -> str:
+def _why_unsettled(instance: dg.DagsterInstance, dataset: Dataset, registry: Registry, partitions: Partitions) -> str:
     """What will change the plates' results soon; empty if nothing will, so that ledgers are built once, at the end."""
     unfinished = sum(1 for _ in unfinished_runs(instance))
     if unfinished:
         return f"runs in progress: {unfinished}"
     if seconds_since_last_run(instance) > QUIET_SECONDS:  # nobody asks for what is missing
         return ""
-    plate_ids = set(missing_partitions(instance, dataset))
-    standings = _requestable(instance, dataset, read_standings(dataset, _runnable(registry)))
+    plate_ids = set(missing_partitions(instance, dataset, partitions))
+    standings = _requestable(instance, dataset, read_standings(dataset, _runnable(registry)), partitions)
     plate_ids |= {plate_id for work in work_lists(standings, 1) for plate_id in work.plate_ids}
     return f"plates whose runs are about to be requested: {len(plate_ids)}" if plate_ids else ""
 
 
-def _build_fill_missing(registry: Registry, settings: AutomationSettings) -> dg.SensorDefinition:
+def _build_fill_missing(
+    registry: Registry, settings: AutomationSettings, partitioning: Partitioning
+) -> dg.SensorDefinition:
     @dg.sensor(
         default_status=settings.sensor_status("sensors"),
         target=dg.AssetSelection.all(),
@@ -120,12 +132,13 @@ def _build_fill_missing(registry: Registry, settings: AutomationSettings) -> dg.
         unfinished = automation_runs(context.instance)
         if unfinished:
             return dg.SkipReason(f"automation runs in progress: {unfinished}")
-        untried = untried_plates(context.instance, context.instance.get_dynamic_partitions(PLATES_NAME))
-        if untried:
-            return dg.SensorResult(run_requests=[_manifests_first(untried)])
         opened = dataset.open()
-        standings = _requestable(context.instance, opened, read_standings(opened, _runnable(registry)))
-        requests = list(_requests(standings, 1, "fill_missing"))
+        partitions = partitioning.of(opened)
+        untried = untried_plates(context.instance, known_plates(context.instance, partitions), partitions)
+        if untried:
+            return dg.SensorResult(run_requests=[_manifests_first(untried, partitions)])
+        standings = _requestable(context.instance, opened, read_standings(opened, _runnable(registry)), partitions)
+        requests = list(_requests(standings, 1, "fill_missing", partitions))
         failed = sum(len(standing.failed) for standing in standings)
         if not requests:
             waiting = _waiting_for_weights(registry)
@@ -136,7 +149,7 @@ def _build_fill_missing(registry: Registry, settings: AutomationSettings) -> dg.
 
 
 def _build_refresh_ledgers(
-    registry: Registry, settings: AutomationSettings, ledgers: Sequence[dg.AssetKey]
+    registry: Registry, settings: AutomationSettings, ledgers: Sequence[dg.AssetKey], partitioning: Partitioning
 ) -> dg.SensorDefinition:
     @dg.sensor(
         default_status=settings.sensor_status("sensors"),
@@ -149,7 +162,7 @@ def _build_refresh_ledgers(
         context: dg.SensorEvaluationContext, dataset: DatasetResource
     ) -> dg.SensorResult | dg.SkipReason:
         opened = dataset.open()
-        if unsettled := _why_unsettled(context.instance, opened, registry):
+        if unsettled := _why_unsettled(context.instance, opened, registry, partitioning.of(opened)):
             return dg.SkipReason(unsettled)
         built = context.instance.get_latest_materialization_event(ledgers[-1])
         age_hours = (time.time() - built.timestamp) / 3600 if built else 0
@@ -172,7 +185,9 @@ def _build_refresh_ledgers(
     return refresh_ledgers
 
 
-def _build_nightly(registry: Registry, settings: AutomationSettings) -> dg.ScheduleDefinition:
+def _build_nightly(
+    registry: Registry, settings: AutomationSettings, partitioning: Partitioning
+) -> dg.ScheduleDefinition:
     @dg.schedule(
         cron_schedule=settings.nightly.cron,
         default_status=settings.schedule_status(),
@@ -185,9 +200,10 @@ def _build_nightly(registry: Registry, settings: AutomationSettings) -> dg.Sched
         context: dg.ScheduleEvaluationContext, dataset: DatasetResource
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         opened = dataset.open()
-        standings = _requestable(context.instance, opened, read_standings(opened, _runnable(registry)))
+        partitions = partitioning.of(opened)
+        standings = _requestable(context.instance, opened, read_standings(opened, _runnable(registry)), partitions)
         occasion = f"nightly {context.scheduled_execution_time:%Y-%m-%d %H:%M}"
-        requests = list(_requests(standings, settings.most_attempts, occasion))
+        requests = list(_requests(standings, settings.most_attempts, occasion, partitions))
         failed = [plate for standing in standings for plate in standing.failed]
         given_up = [plate for plate in failed if plate.is_given_up(settings.most_attempts)]
         for plate in given_up:
@@ -211,12 +227,13 @@ def build_automation(
         settings: when the schedule runs, and how often a plate may fail.
         ledgers: the ledgers' keys, the catalogue's last.
     """
+    partitioning = read_partitioning()
     sensors = [
-        build_new_scans_sensor(settings),
-        _build_fill_missing(registry, settings),
-        _build_refresh_ledgers(registry, settings, ledgers),
+        build_new_scans_sensor(settings, partitioning),
+        _build_fill_missing(registry, settings, partitioning),
+        _build_refresh_ledgers(registry, settings, ledgers, partitioning),
         build_condition_sensor(settings),
         build_library_metrics_sensor(),
         *build_alert_sensors(settings.alerts),
     ]
-    return sensors, [_build_nightly(registry, settings)]
+    return sensors, [_build_nightly(registry, settings, partitioning)]

@@ -1,8 +1,9 @@
 """Unfinished runs and the plates that they cover, whoever requested them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import dagster as dg
@@ -15,7 +16,7 @@ from atlas_assets.graph.dagster_internals import (
     RETRY_RUN_TAG,
     WILL_RETRY_TAG,
 )
-from atlas_assets.graph.partitions import PLATES_NAME
+from atlas_assets.graph.partitions import Partitions, known_partitions
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -49,18 +50,18 @@ def automation_runs(instance: dg.DagsterInstance) -> int:
     return sum(AUTOMATION_TAG in run.tags for run in unfinished_runs(instance))
 
 
-def plates_under_way(instance: dg.DagsterInstance) -> Mapping[dg.AssetKey, set[str]]:
+def plates_under_way(instance: dg.DagsterInstance, partitions: Partitions) -> Mapping[dg.AssetKey, set[str]]:
     """The plates of each asset that unfinished runs cover."""
-    known = list(instance.get_dynamic_partitions(PLATES_NAME))
+    known = list(known_partitions(instance, partitions))
     asked: dict[dg.AssetKey, set[str]] = defaultdict(set)
     for run in unfinished_runs(instance):
         for key in run.asset_selection or ():
-            asked[key].update(_plates_of(run, key, known))
+            asked[key].update(_plates_of(run, key, known, partitions))
     return asked
 
 
-def _plates_of(run: dg.DagsterRun, key: dg.AssetKey, known: list[str]) -> list[str]:
-    """The plates that a run makes of an asset: its work list, else the run's partition or range of partitions."""
+def _plates_of(run: dg.DagsterRun, key: dg.AssetKey, known: list[str], partitions: Partitions) -> Iterable[str]:
+    """The plates that a run makes of an asset: its work list, else those of the run's partition or range of them."""
     ops: Any = run.run_config.get("ops") or {}
     listed = (ops.get(op_of(key)) or {}).get("config", {}).get("plates")
     if listed:
@@ -69,4 +70,4 @@ def _plates_of(run: dg.DagsterRun, key: dg.AssetKey, known: list[str]) -> list[s
     last = run.tags.get(RANGE_END_TAG) or first
     if first not in known or last not in known:
         return []
-    return known[known.index(first) : known.index(last) + 1]
+    return chain.from_iterable(partitions.plates_of(known[known.index(first) : known.index(last) + 1]).values())

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 
 from atlas_assets.automation.standings import Standing
 from atlas_assets.graph.dagster_internals import range_tags
 from atlas_assets.graph.groundwork import KEYS, OP_NAME
+from atlas_assets.graph.partitions import Partitions
 
 AUTOMATION_TAG = "atlas/automation"  # the sensor or schedule that requested a run
 BACKFILL_TAG = "atlas/backfill"  # the selection by which `atlas backfill` requested a run
@@ -24,16 +25,22 @@ class WorkList:
 
     Attributes:
         plates: the plates that the run makes of each asset. An asset comes after those that it reads.
-        first: a plate that all assets have. It is the partition that Dagster sees.
+        first: a plate that all assets have. Its partition is the one that Dagster sees.
+        partition: that partition; empty for the plate itself.
     """
 
     plates: Mapping[dg.AssetKey, tuple[str, ...]]
     first: str
+    partition: str = ""
 
     @classmethod
     def of(cls, keys: Sequence[dg.AssetKey], plate_ids: Sequence[str]) -> "WorkList":
         """The same plates of several assets."""
         return cls(dict.fromkeys(keys, tuple(plate_ids)), plate_ids[0])
+
+    def on(self, partitions: Partitions) -> "WorkList":
+        """The same work list, under the partition of its first plate."""
+        return replace(self, partition=partitions.keys_of([self.first]).get(self.first, ""))
 
     @property
     def keys(self) -> tuple[dg.AssetKey, ...]:
@@ -126,9 +133,10 @@ def tags_of(work: WorkList) -> dict[str, str]:
     """The tags of a work list's run.
 
     Dagster (1.13) runs a partitioned asset with partitioned inputs only under a partition or a range. The range of one
-    plate satisfies it; the lists themselves are in the run's configuration.
+    plate, or of its shard, satisfies it; the lists themselves are in the run's configuration.
     """
-    return {**range_tags(work.first, work.first), "atlas/plates": str(len(work.plate_ids))}
+    key = work.partition or work.first
+    return {**range_tags(key, key), "atlas/plates": str(len(work.plate_ids))}
 
 
 def run_config_of(work: WorkList) -> dict:

@@ -43,6 +43,7 @@ from atlas_assets.cli.servers.serve import models_probe, models_serve
 from atlas_assets.cli.spaces.compare import compare
 from atlas_assets.cli.spaces.search import search
 from atlas_assets.cli.spaces.similar import similar
+from atlas_assets.cli.state.change_partitions import change_partitions
 from atlas_assets.cli.state.metrics import metrics
 from atlas_assets.cli.state.repair_events import repair_events
 from atlas_assets.cli.state.status import status
@@ -89,6 +90,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (app, "verify", verify),
     (app, "reproduce", reproduce),
     (app, "repair-events", repair_events),
+    (app, "change-partitions", change_partitions),
     (app, "withdraw", withdraw),
     (app, "restore", restore),
     (app, "withdrawals", withdrawals),

@@ -91,12 +91,14 @@ def _describe(planned: "Backfill") -> None:
 
 def _launch(server: "DagsterServer", dataset: "Dataset", planned: "Backfill") -> None:
     from atlas_assets.automation.backfills import launch_backfill
+    from atlas_assets.graph.partitions import read_partitioning
     from atlas_assets.graph.plates import report_registered
     from atlas_assets.in_process.instance import open_instance
 
     with open_instance(dataset) as instance:
         report_registered(instance, dataset)
-    for run_id, work in zip(launch_backfill(server, planned), planned.works, strict=True):
+    launched = launch_backfill(server, planned, read_partitioning().of(dataset))
+    for run_id, work in zip(launched, planned.works, strict=True):
         of_plates = counted(len(work.plate_ids), "plate") if work.plate_ids else counted(len(work.keys), "asset")
         console.print(f"asked for {of_plates}: {server.url}/runs/{run_id}", soft_wrap=True)
     if not server.has_daemon():

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from atlas_assets.cli.output import console, open_dataset
+from atlas_assets.cli.output import console, fail, open_dataset, warn
 
 
 def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> None:
@@ -14,13 +14,19 @@ def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> N
     import subprocess
     import sys
 
+    from atlas_assets.graph.partitions import PartitionsDiffer, read_partitioning, why_shards
     from atlas_assets.graph.plates import report_registered
     from atlas_assets.in_process.instance import open_instance
     from atlas_resources.files.project import PROJECT_ROOT, PROJECT_VARIABLE, own_project, settings_path
 
     dataset = open_dataset()
-    with console.status("recording registered plates"), open_instance(dataset) as instance:
-        report_registered(instance, dataset)
+    try:
+        with console.status("recording registered plates"), open_instance(dataset) as instance:
+            report_registered(instance, dataset)
+    except PartitionsDiffer as error:
+        raise fail(str(error)) from None
+    if advice := why_shards(read_partitioning().of(dataset), len(dataset.plate_ids())):
+        warn(advice)
     console.print(f"http://127.0.0.1:{port}  dataset {escape(str(dataset.root))}", soft_wrap=True)
     own, workspace = own_project(), settings_path("workspace.yaml")
     # In the folder of its settings: elsewhere Dagster warns of another dagster.yaml that it does not use.

@@ -17,7 +17,10 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 from dagster._core.execution.plan.objects import StepFailureData
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
 
 READ_IN_VERSION = "1.13.27"
 
@@ -33,7 +36,8 @@ __all__ = [
     "INPUT_DATA_VERSION_TAG_PREFIX",
     "INPUT_EVENT_POINTER_TAG_PREFIX",
     "SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION",  # an output without an event of its own
-    "AssetCheckExecutionRecordStatus",  # this and PartitionKeyFilter: the latest verdict of a check on a plate
+    "AssetCheckExecutionRecord",  # this, the next and PartitionKeyFilter: the latest verdict of a check on a plate
+    "AssetCheckExecutionRecordStatus",
     "AssetMaterializationPlannedData",  # these two: a plate of a work list is shown as being made, and as failed
     "BaseAssetGraph",  # these three: selections, assets and failures of a run in the terminal's process
     "DagsterEvent",

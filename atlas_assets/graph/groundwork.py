@@ -8,11 +8,12 @@ from typing import Any
 import dagster as dg
 
 from atlas_assets.graph._metadata import column_schema
-from atlas_assets.graph.partitions import PLATES
+from atlas_assets.graph.partitions import ORDINARY, Partitioning
 from atlas_assets.graph.plate_step.checks import sound_spec
 from atlas_assets.graph.plate_step.events import data_version
+from atlas_assets.graph.plate_step.partition import Metadata, PlateResult, read_measured
 from atlas_assets.graph.plate_step.shared_pass import FIRST_OF_RUN, GROUNDWORK_OP, SharedPass, shares_with
-from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
+from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.works import groundwork_member
 from atlas_assets.ui.metadata import Markdown, picture_metadata
@@ -41,7 +42,7 @@ KEYS = (INPUT_IMAGE_KEY, HISTOGRAMS_KEY)
 OP_NAME = GROUNDWORK_OP
 
 
-def _spec(key: dg.AssetKey, description: str, table: Any) -> dg.AssetSpec:
+def _spec(key: dg.AssetKey, description: str, table: Any, partitioning: Partitioning) -> dg.AssetSpec:
     return dg.AssetSpec(
         key,
         deps=[MANIFEST_KEY],
@@ -52,37 +53,53 @@ def _spec(key: dg.AssetKey, description: str, table: Any) -> dg.AssetSpec:
         owners=["team:atlas"],
         code_version=MEASURE_VERSION,
         metadata=column_schema(table),
-        partitions_def=PLATES,
+        partitions_def=partitioning.definition,
     )
 
 
-def build_groundwork(sharing: Sequence[Instrument] = ()) -> dg.AssetsDefinition:
+def build_groundwork(sharing: Sequence[Instrument] = (), partitioning: Partitioning = ORDINARY) -> dg.AssetsDefinition:
     """Both assets of the groundwork, made by one step.
 
     Args:
         sharing: the instruments whose steps may use its decode of a plate, in one run.
+        partitioning: what Dagster's partitions are.
     """
+    facts, colours = "Scalar facts of the source", "Exact colour counts, dominant colours, paper against print."
 
     @dg.multi_asset(
         name=OP_NAME,
         specs=[
-            _spec(INPUT_IMAGE_KEY, "Scalar facts of the source: exact, over every pixel of 8-bit sRGB.", PLATES_TABLE),
-            _spec(HISTOGRAMS_KEY, "Exact colour counts, dominant colours, paper against print.", HISTOGRAMS),
+            _spec(INPUT_IMAGE_KEY, f"{facts}: exact, over every pixel of 8-bit sRGB.", PLATES_TABLE, partitioning),
+            _spec(HISTOGRAMS_KEY, colours, HISTOGRAMS, partitioning),
         ],
         check_specs=[
-            sound_spec(HISTOGRAMS_KEY, "Counts sum to the plate's pixels, both files agree, the source is unchanged.")
+            sound_spec(
+                HISTOGRAMS_KEY,
+                "Counts sum to the plate's pixels, both files agree, the source is unchanged.",
+                partitioning.definition,
+            )
         ],
         retry_policy=STEP_RETRIES,
-        backfill_policy=dg.BackfillPolicy.multi_run(500),
+        backfill_policy=dg.BackfillPolicy.multi_run(partitioning.partitions_per_run(500)),
         op_tags=FIRST_OF_RUN,
     )
     def groundwork(context: dg.AssetExecutionContext, config: PlateRun, dataset: DatasetResource) -> Iterator[Any]:
         """Yields both events of each plate as soon as it is measured; a bad scan fails alone."""
         opened = dataset.open()
-        step = PlateStep(context, config, KEYS, code_version=MEASURE_VERSION, upstream=[MANIFEST_KEY])
+        partitions = partitioning.of(opened)
+        step = PlateStep(
+            context,
+            config,
+            KEYS,
+            code_version=MEASURE_VERSION,
+            upstream=[MANIFEST_KEY],
+            partitions=partitions,
+            read_others=read_measured(opened, None, lambda one: data_version(MEASURE_VERSION, one.source_sha256)),
+        )
         attempts = _failed_attempts(opened, step.plate_ids)
         member = groundwork_member(opened, is_forced=config.force)
-        outcomes = SharedPass(context, opened, shares_with(None, sharing)).outcomes(member, step.plate_ids)
+        shared = SharedPass(context, opened, shares_with(None, sharing), partitions)
+        outcomes = shared.outcomes(member, step.plate_ids)
         yield from step.events(_result(opened, outcome, attempts.get(outcome.plate_id, 0)) for outcome in outcomes)
 
     return groundwork
@@ -110,9 +127,13 @@ def _result(dataset: Dataset, outcome: PlateOutcome[Groundwork], failed_before: 
         outcome.status,
         failed_before=0 if is_reused else failed_before,
         data_version=data_version(MEASURE_VERSION, made.input_image.source_sha256),
-        metadata=[{"reused": is_reused, **metadata} for metadata in groundwork_metadata(plate, made).values()],
+        metadata=lambda: _shown(plate, made, is_reused=is_reused),
         findings=chain(unsound_groundwork(made.input_image, made.histograms), changed_source(plate)),
     )
+
+
+def _shown(plate: Plate, made: Groundwork, *, is_reused: bool) -> Metadata:
+    return [{"reused": is_reused, **metadata} for metadata in groundwork_metadata(plate, made).values()]
 
 
 def groundwork_metadata(plate: Plate, made: Groundwork) -> dict[dg.AssetKey, dict[str, Any]]:

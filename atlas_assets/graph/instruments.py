@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from atlas_assets.graph._metadata import column_schema
-from atlas_assets.graph.partitions import PLATES
+from atlas_assets.graph.partitions import ORDINARY, Partitioning
 from atlas_assets.graph.plate_step.checks import sound_spec
 from atlas_assets.graph.plate_step.events import data_version
+from atlas_assets.graph.plate_step.partition import PlateResult, read_measured
 from atlas_assets.graph.plate_step.shared_pass import SharedPass, shares_with
-from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
+from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
@@ -79,7 +80,7 @@ def _tags(instrument: Instrument, *, weights: str) -> dict[str, str]:
 
 
 def build_instrument_asset(
-    instrument: Instrument, sharing: Sequence[Instrument] = ()
+    instrument: Instrument, sharing: Sequence[Instrument] = (), partitioning: Partitioning = ORDINARY
 ) -> dg.AssetsDefinition | dg.AssetSpec:
     """The partitioned, batched, idempotent asset of one admitted instrument.
 
@@ -88,17 +89,20 @@ def build_instrument_asset(
     Args:
         instrument: the instrument.
         sharing: those whose steps may use the same decode of a plate, in one run, itself among them if it may.
+        partitioning: what Dagster's partitions are.
     """
     reason = why_without_weights(instrument)
-    return _build_without_weights(instrument, reason) if reason else _build_measuring(instrument, sharing)
+    if reason:
+        return _build_without_weights(instrument, reason, partitioning)
+    return _build_measuring(instrument, sharing, partitioning)
 
 
-def _build_without_weights(instrument: Instrument, reason: str) -> dg.AssetSpec:
+def _build_without_weights(instrument: Instrument, reason: str, partitioning: Partitioning) -> dg.AssetSpec:
     """The node of an instrument that has to wait for weights. Of its edges it has those to other instruments."""
     return dg.AssetSpec(
         asset_key(instrument),
         deps=[asset_key(one) for one in instrument.reads],
-        partitions_def=PLATES,
+        partitions_def=partitioning.definition,
         group_name=WITHOUT_WEIGHTS,
         description=f"**Cannot run here: {reason}**, then reload the code location.\n\n{describe(instrument)}",
         kinds={*_kinds(instrument), "weights-missing"},
@@ -109,15 +113,18 @@ def _build_without_weights(instrument: Instrument, reason: str) -> dg.AssetSpec:
     )
 
 
-def _build_measuring(instrument: Instrument, sharing: Sequence[Instrument]) -> dg.AssetsDefinition:
+def _build_measuring(
+    instrument: Instrument, sharing: Sequence[Instrument], partitioning: Partitioning
+) -> dg.AssetsDefinition:
     spec, identity, key = instrument.spec, instrument.identity, asset_key(instrument)
     inputs = [asset_key(one) for one in instrument.reads] or [MANIFEST_KEY]
     # Dagster puts assets of equal policy into one run, where a plate that fails upstream holds back the whole step.
-    plates_per_run = spec.max_partitions_per_run + instrument.depth
+    per_run = partitioning.partitions_per_run(spec.max_partitions_per_run) + instrument.depth
+    soundness = "The plate's source, and its sealed files and their rows, are unchanged."
 
     @dg.asset(
         key=key,
-        partitions_def=PLATES,
+        partitions_def=partitioning.definition,
         deps=inputs,
         group_name=group_of(instrument),
         description=describe(instrument),
@@ -126,8 +133,8 @@ def _build_measuring(instrument: Instrument, sharing: Sequence[Instrument]) -> d
         code_version=identity.fingerprint,
         metadata=_metadata(instrument),
         tags=_tags(instrument, weights="on_disk" if identity.weights_sha256 else "none"),
-        check_specs=[sound_spec(key, "The plate's source, and its sealed files and their rows, are unchanged.")],
-        backfill_policy=dg.BackfillPolicy.multi_run(plates_per_run),
+        check_specs=[sound_spec(key, soundness, partitioning.definition)],
+        backfill_policy=dg.BackfillPolicy.multi_run(per_run),
         retry_policy=STEP_RETRIES,
         pool="gpu" if instrument.is_gpu else None,
         required_resource_keys={"dataset", spec.key},
@@ -138,10 +145,19 @@ def _build_measuring(instrument: Instrument, sharing: Sequence[Instrument]) -> d
         resource = _require(context, spec.key, InstrumentResource)
         if config.paranoid:
             forget_digests(spec)
-        step = PlateStep(context, config, [key], code_version=identity.fingerprint, upstream=inputs)
+        partitions = partitioning.of(dataset)
+        step = PlateStep(
+            context,
+            config,
+            [key],
+            code_version=identity.fingerprint,
+            upstream=inputs,
+            partitions=partitions,
+            read_others=read_measured(dataset, instrument, lambda one: _version(instrument, one.source_sha256)),
+        )
         try:
             # Nothing here refers to the run: the traceback of failed plates would keep its model alive.
-            outcomes = SharedPass(context, dataset, shares_with(instrument, sharing)).outcomes(
+            outcomes = SharedPass(context, dataset, shares_with(instrument, sharing), partitions).outcomes(
                 InstrumentRun(
                     dataset,
                     instrument,
@@ -189,6 +205,11 @@ def build_broken_spec_assets(registry: Registry) -> list[dg.AssetSpec]:
     ]
 
 
+def _version(instrument: Instrument, source_sha256: str) -> str:
+    """The data version of a plate's result."""
+    return data_version(instrument.identity.fingerprint[:16], source_sha256)
+
+
 def _result(dataset: Dataset, instrument: Instrument, outcome: Outcome, run_id: str) -> PlateResult:
     """What a plate came to. What an earlier step of the same Dagster run has sealed is made by that run."""
     manifest = outcome.sealed
@@ -200,9 +221,9 @@ def _result(dataset: Dataset, instrument: Instrument, outcome: Outcome, run_id: 
     return PlateResult(
         plate.id,
         "reused" if is_reused else "complete",
-        data_version=data_version(instrument.identity.fingerprint[:16], manifest.source_sha256),
+        data_version=_version(instrument, manifest.source_sha256),
         failed_before=0 if is_reused else len(find_failures(plate, instrument.identity)),
-        metadata=[result_metadata(plate, manifest, is_reused=is_reused)],
+        metadata=lambda: [result_metadata(plate, manifest, is_reused=is_reused)],
         findings=unsound_result(plate, manifest, instrument.vector_dims),
     )
 

@@ -25,7 +25,7 @@ from atlas_assets.graph.dagster_internals import (
 from atlas_assets.graph.groundwork import KEYS
 from atlas_assets.graph.instruments import asset_key, weights_missing
 from atlas_assets.graph.ledgers import LEDGER_KEYS, told_by_ledgers
-from atlas_assets.graph.partitions import PLATES_NAME, add_missing_partitions
+from atlas_assets.graph.partitions import Partitions, add_missing_partitions, known_plates, read_partitioning
 from atlas_assets.graph.plate_step.checks import CHECK_NAME as PLATE_CHECK
 from atlas_assets.graph.plates import MANIFEST_KEY, report_registered
 from atlas_assets.graph.published.page import PAGE_KEY
@@ -146,7 +146,8 @@ def materialize(
     Raises:
         ValueError: the selection is invalid or matches no asset, a plate is unknown, or there are no plates.
     """
-    wanted = _require_plates(dataset, instance, plate_ids)
+    partitions = read_partitioning().of(dataset)
+    wanted = _require_plates(dataset, instance, plate_ids, partitions)
     with TerminalProgress(console) as progress, told_by_ledgers(progress.tell):
         handler = _ProgressHandler(progress, len(wanted))
         job, graph = _job(registry, dataset, handler)
@@ -154,18 +155,18 @@ def materialize(
         refused = _withdrawn_instruments(registry, dataset, selected)
         selected -= refused.keys()
         if MANIFEST_KEY not in selected:
-            report_registered(instance, dataset)
+            report_registered(instance, dataset, partitions)
         for name, keys in _stages(registry, graph, selected):
             is_of_plates = any(graph.get(key).is_partitioned for key in keys)
             handler.bars = {}
             works = _works(registry, dataset, keys, wanted, which) if is_of_plates else [None]
             for work in works:
-                handler.begin(len(work.plate_ids) if work else 1)
+                handler.begin(len(set(partitions.keys_of(work.plate_ids).values())) if work else 1)
                 result = job.execute_in_process(
                     instance=instance,
                     asset_selection=list(work.keys) if work else keys,
                     raise_on_error=False,
-                    tags={**(tags_of(work) if work else {}), **OWN_PROCESS_TAGS},
+                    tags={**(tags_of(work.on(partitions)) if work else {}), **OWN_PROCESS_TAGS},
                     run_config={**(run_config_of(work) if work else {}), "loggers": {"terminal": {}}},
                 )
                 is_success, failures = result.success and not handler.unsound, (*handler.failures, *handler.unsound)
@@ -201,13 +202,15 @@ def _without_weights(registry: Registry, selected: Iterable[dg.AssetKey]) -> Ite
         yield LayerResult("weights", "", is_success=False, materialized_count=0, failures=tuple(lines))
 
 
-def _require_plates(dataset: Dataset, instance: dg.DagsterInstance, plate_ids: Sequence[str] | None) -> tuple[str, ...]:
+def _require_plates(
+    dataset: Dataset, instance: dg.DagsterInstance, plate_ids: Sequence[str] | None, partitions: Partitions
+) -> tuple[str, ...]:
     """The requested plates, by default all that are not withdrawn.
 
     Raises ValueError for unknown and for withdrawn plates, and if there are none.
     """
-    add_missing_partitions(instance, dataset)
-    all_ids = instance.get_dynamic_partitions(PLATES_NAME)
+    add_missing_partitions(instance, dataset, partitions)
+    all_ids = known_plates(instance, partitions)
     wanted = tuple(all_ids if plate_ids is None else plate_ids)
     unknown = set(wanted) - set(all_ids)
     if unknown or not wanted:
@@ -246,12 +249,13 @@ def _works(
         yield WorkList.of(keys, wanted)
         return
     instruments = [instrument for instrument in registry.instruments.values() if asset_key(instrument) in keys]
+    chosen = frozenset(wanted)
     pending: dict[tuple[str, ...], list[dg.AssetKey]] = {}
     for standing in read_standings(dataset, instruments):
         if not set(standing.keys) & set(keys):
             continue
         plates = standing.failed if which == "failed" else standing.missing
-        plate_ids = tuple(plate.plate_id for plate in plates if plate.plate_id in wanted)
+        plate_ids = tuple(plate.plate_id for plate in plates if plate.plate_id in chosen)
         pending.setdefault(plate_ids, []).extend(standing.keys)
     for plate_ids, pending_keys in pending.items():
         if plate_ids:

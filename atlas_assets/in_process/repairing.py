@@ -16,8 +16,14 @@ from atlas_assets.graph.dagster_internals import (
     AssetMaterializationPlannedData,
     DagsterEvent,
 )
-from atlas_assets.graph.partitions import PLATES_NAME
-from atlas_assets.graph.plate_step.events import input_tags_by_plate, materialization
+from atlas_assets.graph.partitions import (
+    Partitions,
+    add_missing_partitions,
+    known_partitions,
+    read_partitioning,
+    require_declared,
+)
+from atlas_assets.graph.plate_step.events import input_tags_by_partition, materialization
 from atlas_assets.graph.recorded.differences import NOT_ON_DISK, AssetDifferences, Differences, find_differences, named
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
@@ -40,26 +46,31 @@ def repair_events(
 
     Raises:
         ValueError: no plate is registered, and Dagster knows some: most likely the dataset is another one.
+        PartitionsDiffer: Dagster has partitions of the other kind.
     """
-    differences = find_differences(instance, dataset, registry)
-    _require_same_dataset(instance, dataset)
-    yield from _repair_partitions(instance, differences, is_dry=is_dry)
+    partitions = read_partitioning().of(dataset)
+    require_declared(instance, partitions)
+    _require_same_dataset(instance, dataset, partitions)
+    if not is_dry:
+        partitions.assigned(dataset.plate_ids())
+    differences = find_differences(instance, dataset, registry, partitions)
+    yield from _repair_partitions(instance, dataset, partitions, differences, is_dry=is_dry)
     for asset in differences.assets:
         if asset.unrecorded:
-            yield f"reported for {_name(asset)}: {named(asset.unrecorded)}"
+            yield f"reported for {_name(asset)}: {named(list(asset.unrecorded))}"
             if not is_dry:
-                _report(instance, dataset, asset)
+                _report(instance, dataset, partitions, differences, asset)
     gone = [asset for asset in differences.assets if asset.gone]
     for asset in gone:
         yield f"marked as failed, since it is not on disk, for {_name(asset)}: {named(asset.gone)}"
     if gone:
         yield f"To make them: {_command([asset.on_disk.key for asset in gone], '--missing')}"
     if gone and not is_dry:
-        _mark(instance, gone)
+        _mark(instance, gone, partitions)
 
 
-def _require_same_dataset(instance: dg.DagsterInstance, dataset: Dataset) -> None:
-    known = instance.get_dynamic_partitions(PLATES_NAME)
+def _require_same_dataset(instance: dg.DagsterInstance, dataset: Dataset, partitions: Partitions) -> None:
+    known = known_partitions(instance, partitions)
     if known and not dataset.plate_ids():
         raise ValueError(
             f"{dataset.root}: no plate is registered, and Dagster knows {len(known)}, such as {known[0]}. Fix: set "
@@ -67,47 +78,56 @@ def _require_same_dataset(instance: dg.DagsterInstance, dataset: Dataset) -> Non
         )
 
 
-def _repair_partitions(instance: dg.DagsterInstance, differences: Differences, *, is_dry: bool) -> Iterator[str]:
+def _repair_partitions(
+    instance: dg.DagsterInstance, dataset: Dataset, partitions: Partitions, differences: Differences, *, is_dry: bool
+) -> Iterator[str]:
     if differences.new_partitions:
         yield f"added partitions: {named(differences.new_partitions)}"
         if not is_dry:
-            instance.add_dynamic_partitions(PLATES_NAME, list(differences.new_partitions))
+            add_missing_partitions(instance, dataset, partitions)
     if differences.gone_partitions:
         yield f"removed the partitions of plates that are not registered: {named(differences.gone_partitions)}"
-        for plate_id in () if is_dry else differences.gone_partitions:
-            instance.delete_dynamic_partition(PLATES_NAME, plate_id)
+        for key in () if is_dry else differences.gone_partitions:
+            instance.delete_dynamic_partition(partitions.name, key)
 
 
-def _report(instance: dg.DagsterInstance, dataset: Dataset, asset: AssetDifferences) -> None:
+def _report(
+    instance: dg.DagsterInstance,
+    dataset: Dataset,
+    partitions: Partitions,
+    differences: Differences,
+    asset: AssetDifferences,
+) -> None:
     """Reports the results on disk of one asset. What it reads has been reported before."""
     on_disk = asset.on_disk
-    tags = input_tags_by_plate(instance, on_disk.upstream, asset.unrecorded)
-    for plate_id in asset.unrecorded:
-        version = on_disk.versions[plate_id]
+    tags = input_tags_by_partition(instance, on_disk.upstream, list(asset.unrecorded))
+    for key, version in asset.unrecorded.items():
+        done = [plate_id for plate_id in differences.plates[key] if plate_id in on_disk.versions]
         event = materialization(
             on_disk.key,
-            plate_id,
+            key,
             versions=(version.data, version.code),
-            metadata=on_disk.metadata(dataset, plate_id),
-            input_tags=tags[plate_id],
+            metadata=on_disk.metadata(dataset, done, is_of_many=partitions.has_many),
+            input_tags=tags[key],
         )
         instance.report_runless_asset_event(event)
 
 
-def _mark(instance: dg.DagsterInstance, assets: Sequence[AssetDifferences]) -> None:
-    """Shows plates as failed, with the reason: a run that plans to make them, and fails."""
+def _mark(instance: dg.DagsterInstance, assets: Sequence[AssetDifferences], partitions: Partitions) -> None:
+    """Shows partitions as failed, with the reason: a run that plans to make them, and fails."""
 
     @dg.op(name="not_on_disk")
     def not_on_disk(context: dg.OpExecutionContext) -> None:
         for asset in assets:
-            for plate_id in asset.gone:
-                _plan(context, asset.on_disk.key, plate_id)
+            for key in asset.gone:
+                which = "--missing" if partitions.has_many else f"--plates {key}"
+                _plan(context, asset.on_disk.key, key)
                 context.log_event(
                     dg.AssetObservation(
                         asset_key=asset.on_disk.key,
-                        partition=plate_id,
+                        partition=key,
                         description=REASON,
-                        metadata={"failed": REASON, "try_again": _command([asset.on_disk.key], f"--plates {plate_id}")},
+                        metadata={"failed": REASON, "try_again": _command([asset.on_disk.key], which)},
                         tags={DATA_VERSION_TAG: NOT_ON_DISK},
                     )
                 )
@@ -130,9 +150,9 @@ def _open_quiet_logger(context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
-def _plan(context: dg.OpExecutionContext, key: dg.AssetKey, plate_id: str) -> None:
+def _plan(context: dg.OpExecutionContext, key: dg.AssetKey, partition: str) -> None:
     step_key = context.get_step_execution_context().step.key
-    data = AssetMaterializationPlannedData(key, partition=plate_id)
+    data = AssetMaterializationPlannedData(key, partition=partition)
     planned = DagsterEvent.build_asset_materialization_planned_event(context.job_name, step_key, data)
     context.instance.report_dagster_event(planned, context.run_id)
 

@@ -12,6 +12,7 @@ from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.placing import GATE_NAME, INCOMING
 from atlas_resources.plates.refused_scans import read_refused_scans
+from atlas_resources.plates.shards.record import read_shards
 from atlas_resources.snapshots.tree import read_tree
 from atlas_resources.verification.chains import verify_chains
 from atlas_resources.verification.comparisons import verify_comparisons
@@ -107,7 +108,7 @@ def verify(
 
 
 def _verify_folders(dataset: Dataset, plate_ids: set[str]) -> list[Finding]:
-    """What is no plate in `plates_structured/`, what killed processes left in the root, and the list of refused scans.
+    """What is no plate in `plates_structured/`, leftovers in the root, the list of refused scans, the record of shards.
 
     Other entries of the root are a person's own: nothing reads them.
     """
@@ -128,4 +129,6 @@ def _verify_folders(dataset: Dataset, plate_ids: set[str]) -> list[Finding]:
             findings.append(stray(place, dataset.root / name))
     with place.noting(findings):
         read_refused_scans(dataset)
+    with place.noting(findings):
+        read_shards(dataset.root)
     return findings

@@ -1,1 +1,1 @@
-"""`atlas status` and `atlas repair-events`: what is done of a library, and Dagster's events made to agree with it."""
+"""`atlas status`, `atlas repair-events`, `atlas change-partitions`: what is done, and Dagster made to agree with it."""

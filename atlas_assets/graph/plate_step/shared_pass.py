@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from atlas_assets.graph.partitions import BY_PLATE, Partitions
 from atlas_assets.graph.plate_step.step import PlateRun
 from atlas_assets.roles.works import build_work
 from atlas_resources.instruments.instrument import Instrument
@@ -89,7 +90,13 @@ class Companion:
 class SharedPass:
     """The pass of one step, and of the other steps of its run that could use the same decodes."""
 
-    def __init__(self, context: dg.AssetExecutionContext, dataset: Dataset, sharing: Sequence[Instrument]):
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        dataset: Dataset,
+        sharing: Sequence[Instrument],
+        partitions: Partitions = BY_PLATE,
+    ):
         """Measures for no other step if another one has begun, or if this one is tried again.
 
         One of those that share a process may have ended it, as when memory ran out. Tried again, the step is alone.
@@ -98,8 +105,10 @@ class SharedPass:
             context: the step's.
             dataset: where the plates are.
             sharing: what `sharing_instruments` found; only those of the step's kind of device may share with it.
+            partitions: what Dagster's partitions are.
         """
         self._context = context
+        self._partitions = partitions
         self._dataset = dataset
         self._sharing = {_key_of(one): one for one in sharing}
 
@@ -171,7 +180,7 @@ class SharedPass:
         """What the run asks of an instrument's step; None if that step hashes weights again, and so needs itself."""
         ops: Any = self._context.run.run_config.get("ops") or {}
         config = PlateRun(**(ops.get(_key_of(one).to_python_identifier()) or {}).get("config", {}))
-        plate_ids = config.plates or list(self._context.partition_keys)
+        plate_ids = config.plate_ids(self._context, self._partitions)
         return None if config.paranoid else Companion(one, plate_ids, config.force)
 
 

@@ -2,18 +2,19 @@
 
 import errno
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import parent_process
-from typing import Any, Literal
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from atlas_assets.graph._metadata import dagster_metadata
 from atlas_assets.graph.dagster_internals import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from atlas_assets.graph.partitions import BY_PLATE, Partitions
 from atlas_assets.graph.plate_step.checks import PlateChecks
 from atlas_assets.graph.plate_step.events import PlateEvents
+from atlas_assets.graph.plate_step.partition import Part, Parts, PlateResult, ReadOthers, Whole
 from atlas_assets.ui.metadata import markdown_list
 from atlas_resources.models.memory import DeviceLost
 
@@ -36,28 +37,12 @@ class PlateRun(dg.Config):
         description="A work list: any plates in one run, also if others are between them. Empty: the run's partitions.",
     )
 
-
-@dataclass(frozen=True)
-class PlateResult:
-    """How one plate ended.
-
-    Attributes:
-        plate_id: the plate.
-        status: `reused` if it was done already; `withdrawn` if it is withdrawn, so that nothing is made of it.
-        reason: why it failed or is not made, in one line.
-        failed_before: how often the plate had failed, of a plate that is made now.
-        data_version: of what was made.
-        metadata: what the UI shows, for each asset of the step in turn.
-        findings: what the check `sound` finds wrong, a line each; evaluated once the plate is materialised.
-    """
-
-    plate_id: str
-    status: Literal["complete", "reused", "failed", "withdrawn"]
-    reason: str = ""
-    failed_before: int = 0
-    data_version: str = ""
-    metadata: Sequence[Mapping[str, Any]] = ()
-    findings: Iterable[str] = ()
+    def plate_ids(self, context: dg.AssetExecutionContext, partitions: Partitions) -> list[str]:
+        """The plates of the work list, each once, else those of the run's partitions."""
+        if self.plates:
+            return list(dict.fromkeys(self.plates))
+        found = partitions.plates_of(context.partition_keys)
+        return [plate_id for plate_ids in found.values() for plate_id in plate_ids]
 
 
 class PlateStep:
@@ -72,6 +57,8 @@ class PlateStep:
         code_version: str,
         upstream: Sequence[dg.AssetKey] = (),
         is_checked: bool = True,
+        partitions: Partitions = BY_PLATE,
+        read_others: ReadOthers | None = None,
     ):
         """Reads from Dagster what the plates' inputs are now.
 
@@ -82,23 +69,24 @@ class PlateStep:
             code_version: of the assets.
             upstream: the assets that these read.
             is_checked: whether the last asset has the check `sound`.
+            partitions: what Dagster's partitions are.
+            read_others: reads what the disk has of plates that the step is not asked for, for partitions of several.
         """
         self.context = context
         self.keys = keys
-        self.plate_ids = list(dict.fromkeys(config.plates)) or list(context.partition_keys)
-        if context.has_partition_key and self.plate_ids != [context.partition_key]:
+        self.plate_ids = config.plate_ids(context, partitions)
+        self._parts = Parts(self.plate_ids, partitions, read_others)
+        if context.has_partition_key and self._parts.keys != [context.partition_key]:
             raise dg.Failure(
                 f"the run is of the partition {context.partition_key} alone, and its configuration lists other plates. "
                 "Fix: leave `plates` empty, or launch the run over a range of partitions",
                 allow_retries=False,
             )
-        self._events = [
-            PlateEvents(context, key, code_version, plate_ids=self.plate_ids, upstream=upstream) for key in keys
-        ]
-        self._checks = PlateChecks(context, keys[-1]) if is_checked else None
+        self._events = [PlateEvents(context, key, code_version, self._parts, upstream=upstream) for key in keys]
+        self._checks = PlateChecks(context, keys[-1], partitions) if is_checked else None
 
     def events(self, results: Iterable[PlateResult]) -> Iterator[Any]:
-        """The events of each plate as it ends; a withdrawn plate has none.
+        """The events of each partition as its last plate ends, and of each plate that fails; a withdrawn one has none.
 
         Raises a Failure at the end if plates failed, or if all are withdrawn.
         """
@@ -107,33 +95,60 @@ class PlateStep:
             progress.add(result)
             if result.status == "failed":
                 failed.append((result.plate_id, result.reason))
-                yield from (events.failed(result.plate_id, result.reason) for events in self._events)
+                yield from self._failed(result)
             elif result.status == "withdrawn":
                 withdrawn.append(result.reason)
-            else:
-                yield from self._made(result)
+            for part in self._parts.ended(result):
+                yield from self._ended(part)
         progress.show()
         if self._checks:
             yield from self._checks.concluded()
         if failed:
-            raise _failure_of(failed, len(self.plate_ids))
+            raise self._failure_of(failed)
         if withdrawn and len(withdrawn) == len(self.plate_ids):
             raise dg.Failure("\n".join(withdrawn), allow_retries=False)
         yield from map(_step_output, self.keys)
 
-    def _made(self, result: PlateResult) -> Iterator[Any]:
-        before = {"failed_before": result.failed_before} if result.failed_before else {}
-        for events, metadata in zip(self._events, result.metadata, strict=True):
-            shown = {**dagster_metadata(metadata), **before}
-            yield events.materialized(result.plate_id, result.data_version, shown)
-        if self._checks:
-            yield from self._checks.evaluated(result.plate_id, result.findings)
+    def _failed(self, result: PlateResult) -> Iterator[Any]:
+        """Why a plate failed. One that is in no partition is named in the step's failure only."""
+        if partition := self._parts.key_of.get(result.plate_id):
+            yield from (events.failed(partition, result.plate_id, result.reason) for events in self._events)
+
+    def _ended(self, part: Part) -> Iterator[Any]:
+        """A partition is materialised once all its plates are done, whichever run made them."""
+        with _tried_once():
+            whole = Whole(part, self._parts.others(part), self._parts.partitions)
+            shown = whole.metadata() if whole.is_done else ()
+        if whole.is_done:
+            for events, metadata in zip(self._events, shown, strict=True):
+                yield events.materialized(whole, metadata)
+        elif part.made and not part.has_failed:
+            yield from (events.not_done(whole) for events in self._events)
+        if self._checks and part.made:
+            yield from self._checks.evaluated(part)
+
+    def _failure_of(self, failed: Sequence[tuple[str, str]]) -> dg.Failure:
+        """The end of a step some of whose plates failed: names each with its reason. It is not tried again."""
+        asked, done = len(self.plate_ids), "done" if self._parts.partitions.has_many else "materialised"
+        others = f"; the others are {done}" if len(failed) < asked else ""
+        lines = [f"{plate_id}: {reason}" for plate_id, reason in failed]
+        return dg.Failure(
+            description="\n".join([f"{len(failed)} of {asked} plates failed{others}.", *lines]),
+            metadata={"failed_plates": dg.MetadataValue.md(markdown_list(lines)), "failed_count": len(failed)},
+            allow_retries=False,
+        )
 
 
 def _once(results: Iterable[PlateResult]) -> Iterator[PlateResult]:
     """The same results; an error that would be the same the next time is a Failure that Dagster does not retry."""
-    try:
+    with _tried_once():
         yield from results
+
+
+@contextmanager
+def _tried_once() -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # Dagster would start the step again, and it would meet the same error
         if isinstance(error, dg.Failure) or (isinstance(error, OSError) and error.errno in PASSING_ERRORS):
             raise
@@ -184,17 +199,3 @@ def _step_output(key: dg.AssetKey) -> dg.MaterializeResult:
     that log their events themselves.
     """
     return dg.MaterializeResult(asset_key=key, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
-
-
-def _failure_of(failed: Sequence[tuple[str, str]], asked: int) -> dg.Failure:
-    """The end of a step some of whose plates failed: names each with its reason. It is not tried again."""
-    others = "; the others are materialised" if len(failed) < asked else ""
-    lines = "\n".join(f"{plate_id}: {reason}" for plate_id, reason in failed)
-    return dg.Failure(
-        description=f"{len(failed)} of {asked} plates failed{others}.\n{lines}",
-        metadata={
-            "failed_plates": dg.MetadataValue.md(markdown_list(f"{plate_id}: {reason}" for plate_id, reason in failed)),
-            "failed_count": len(failed),
-        },
-        allow_retries=False,
-    )
