@@ -51,10 +51,12 @@ def _config_of(work: WorkList) -> dict:
     return config | ONE_PROCESS if len(config["ops"]) == 1 else config
 
 
-def _requests(standings: Sequence[Standing], most_attempts: int, occasion: str) -> Iterator[dg.RunRequest]:
+def _requests(
+    standings: Sequence[Standing], most_attempts: int, workers: int, occasion: str
+) -> Iterator[dg.RunRequest]:
     """One request per work list. The run key is a hash of the occasion, the assets' versions and the plates."""
     version_of = {key: standing.version for standing in standings for key in standing.keys}
-    for work in work_lists(standings, most_attempts):
+    for work in work_lists(standings, most_attempts, workers):
         versions = [(key.to_user_string(), version_of[key]) for key in work.keys]
         yield dg.RunRequest(
             run_key=_key_of(occasion, versions, list(work.plates.values())),
@@ -123,7 +125,7 @@ def _build_fill_missing(registry: Registry, settings: AutomationSettings) -> dg.
             return dg.SensorResult(run_requests=[_manifests_first(untried)])
         opened = dataset.open()
         standings = _requestable(context.instance, opened, read_standings(opened, _runnable(registry)))
-        requests = list(_requests(standings, 1, "fill_missing"))
+        requests = list(_requests(standings, 1, settings.workers, "fill_missing"))
         failed = sum(len(standing.failed) for standing in standings)
         if not requests:
             waiting = _waiting_for_weights(registry)
@@ -185,7 +187,7 @@ def _build_nightly(registry: Registry, settings: AutomationSettings) -> dg.Sched
         opened = dataset.open()
         standings = _requestable(context.instance, opened, read_standings(opened, _runnable(registry)))
         occasion = f"nightly {context.scheduled_execution_time:%Y-%m-%d %H:%M}"
-        requests = list(_requests(standings, settings.most_attempts, occasion))
+        requests = list(_requests(standings, settings.most_attempts, settings.workers, occasion))
         failed = [plate for standing in standings for plate in standing.failed]
         given_up = [plate for plate in failed if plate.is_given_up(settings.most_attempts)]
         for plate in given_up:

@@ -81,6 +81,7 @@ class AutomationSettings(Contract):
         rebuild_ledgers_hours: ledgers are rebuilt when they are older, also if nothing seems to have changed.
         reproduction: the sample of sealed results that is repeated and compared.
         page: the page that is made again.
+        workers: over how many runs missing plates are spread.
     """
 
     switch: Literal["off", "sensors", "conditions"] = "off"
@@ -90,6 +91,7 @@ class AutomationSettings(Contract):
     rebuild_ledgers_hours: int = Field(default=24, gt=0)
     reproduction: NightlyReproduction = NightlyReproduction()
     page: NightlyPage = NightlyPage()
+    workers: int = Field(default=1, gt=0)
 
     def sensor_status(self, *switches: str) -> DefaultSensorStatus:
         """Whether a sensor is on at these positions of the switch."""

@@ -19,6 +19,7 @@ from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateR
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
+from atlas_resources.cluster.needs import GPU_POOL, INSTRUMENT_TAG
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.models.weights import forget_digests, why_without_weights
@@ -71,7 +72,7 @@ def _kinds(instrument: Instrument) -> set[str]:
 def _tags(instrument: Instrument, *, weights: str) -> dict[str, str]:
     identity = instrument.identity
     return {
-        "atlas/instrument": instrument.key,
+        INSTRUMENT_TAG: instrument.key,
         "atlas/role": instrument.spec.role,
         "atlas/commercial_use": identity.commercial_use,
         WEIGHTS_TAG: weights,
@@ -129,7 +130,8 @@ def _build_measuring(instrument: Instrument, sharing: Sequence[Instrument]) -> d
         check_specs=[sound_spec(key, "The plate's source, and its sealed files and their rows, are unchanged.")],
         backfill_policy=dg.BackfillPolicy.multi_run(plates_per_run),
         retry_policy=STEP_RETRIES,
-        pool="gpu" if instrument.is_gpu else None,
+        pool=GPU_POOL if instrument.is_gpu else None,
+        op_tags={INSTRUMENT_TAG: instrument.key},
         required_resource_keys={"dataset", spec.key},
         output_required=False,
     )

@@ -1,0 +1,98 @@
+"""The whole cluster for one demonstration or test: a folder, an environment, and every program, gone when the block ends."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from atlas_assets.demo.plates import draw_demo_plates
+from atlas_assets.in_process.instance import open_instance
+from atlas_resources.plates.intake.registration import register_scans
+from deploy.demo.dagster_programs import Project, dagster_programs, make_project
+from deploy.demo.postgres import URL_VARIABLE, postgres, why_no_postgres
+from deploy.demo.programs import Programs
+from deploy.demo.ray_nodes import ADDRESS_VARIABLE, RayCluster, new_environment, ray_cluster, why_no_ray
+
+SCALE = 0.25  # plates of 500 to 1000 px
+ACTIVE = ("efficientnet_lite0", "efficientnet_lite0_imagenet", "otsu_luma", "otsu_luma_kept", "otsu_luma_palette")
+
+
+@dataclass(frozen=True)
+class Running:
+    """Every program over a project's plates.
+
+    Attributes:
+        project: the project and its dataset.
+        ray: the nodes.
+        instance: Dagster's, on Postgres.
+        programs: for their logs.
+    """
+
+    project: Project
+    ray: RayCluster
+    instance: dg.DagsterInstance
+    programs: Programs
+
+
+def why_not() -> str:
+    """Why no cluster can be started here, with the commands that mend it; empty if one can."""
+    return "; ".join(filter(None, (why_no_postgres(), why_no_ray())))
+
+
+@contextmanager
+def variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables of this process's environment, which programs inherit, while the block lasts."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A new folder that Postgres's account may enter, removed with the block."""
+    folder = Path(tempfile.mkdtemp(prefix="atlas-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def cluster_of(folder: Path, plates: int, *, workers: int, active: Sequence[str] = ACTIVE) -> Iterator[Running]:
+    """Draws and registers plates, and runs Postgres, a Ray head, a second node and Dagster's programs over them.
+
+    Automation is on: Dagster's daemon asks for what is missing as soon as it is up.
+
+    Args:
+        folder: empty; for everything.
+        plates: how many are drawn.
+        workers: over how many runs the plates are spread.
+        active: keys of the instruments that measure them.
+    """
+    programs = Programs(folder / "logs")
+    programs.logs.mkdir()
+    project = make_project(folder, "ray", active, workers)
+    draw_demo_plates(folder / "scans", folder / "truth", plates, scale=SCALE)
+    for _ in register_scans(project.dataset, [folder / "scans"]):
+        pass
+    with ExitStack() as stack:
+        stack.enter_context(variables({**project.environment, **new_environment()}))
+        server = stack.enter_context(postgres(programs, folder / "postgres"))
+        stack.enter_context(variables({URL_VARIABLE: server.url()}))
+        ray = stack.enter_context(ray_cluster(programs, folder / "ray", cpus=1, gpus=1))
+        ray.add_node(cpus=1, gpus=1)
+        stack.enter_context(variables({ADDRESS_VARIABLE: ray.address}))
+        stack.enter_context(dagster_programs(programs, project))
+        yield Running(project, ray, stack.enter_context(open_instance(project.dataset)), programs)
