@@ -19,7 +19,7 @@ from deploy.demo.programs import Programs
 from deploy.demo.ray_nodes import ADDRESS_VARIABLE, RayCluster, new_environment, ray_cluster, why_no_ray
 
 SCALE = 0.25  # plates of 500 to 1000 px
-ACTIVE = ("efficientnet_lite0", "efficientnet_lite0_imagenet", "otsu_luma", "otsu_luma_kept", "otsu_luma_palette")
+ACTIVE = ("efficientnet_lite0", "otsu_luma", "otsu_luma_kept")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from atlas_assets.graph.partitions import add_missing_partitions
+from atlas_assets.graph.plates import report_registered
 from atlas_assets.in_process.instance import open_instance
 from atlas_resources.files.project import PROJECT_ROOT, SETTINGS_FOLDER, SPECS_FOLDER
 from atlas_resources.instruments.registry import Registry, read_registry
@@ -79,7 +79,7 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
 def dagster_programs(programs: Programs, project: Project) -> Iterator[None]:
     """Runs the code server and the daemon. The instance is created first, by one process."""
     with open_instance(project.dataset) as instance:
-        add_missing_partitions(instance, project.dataset)
+        report_registered(instance, project.dataset)
     port = free_port()
     workspace = project.folder / "workspace.yaml"
     location = {"host": "127.0.0.1", "port": port, "location_name": "atlas"}

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -16,7 +17,7 @@ from deploy.demo.programs import Programs, answers, family_of, free_port, kill
 
 ADDRESS_VARIABLE = "ATLAS_RAY_ADDRESS"
 OBJECT_STORE_BYTES = 100_000_000  # Dagster's runs hand nothing to each other through Ray; the least it starts with is 78 MB
-EXECUTES = "execute_run"  # in the command line of a run's process
+RUN_ID = re.compile(r'api execute_run .*run_id": "([0-9a-f-]{36})"')  # in the command line of a run's process
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
@@ -38,9 +39,8 @@ class Node:
 
     def runs(self) -> list[str]:
         """Ids of the Dagster runs whose processes are on this node."""
-        lines = [" ".join(_command_of(one)) for one in family_of(self.process)]
-        found = [line.partition('"run_id": "')[2].partition('"')[0] for line in lines if EXECUTES in line]
-        return sorted(set(found) - {""})
+        found = [RUN_ID.search(" ".join(_command_of(one))) for one in family_of(self.process)]
+        return sorted({match[1] for match in found if match})
 
     def kill(self) -> None:
         """Ends the node as a power cut does: SIGKILL to every process of it, the runs' too."""
