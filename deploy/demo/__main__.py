@@ -125,11 +125,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make cluster-demo", description=__doc__)
     parser.add_argument("--plates", type=int, default=16)
     parser.add_argument("--workers", type=int, default=4, help="runs over which the plates are spread")
+    parser.add_argument("--check", action="store_true", help="only say whether every program is installed")
     asked = parser.parse_args()
     console = Console()
     if reason := why_not():
         console.print(reason, style="red", soft_wrap=True)
         return 2
+    if asked.check:
+        return 0
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     adopt_orphans()
     try:
