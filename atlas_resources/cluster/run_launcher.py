@@ -25,7 +25,7 @@ class ClusterRunLauncher(RayRunLauncher):
 
 
 def ray_tag(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-    """The tag by which dagster-ray learns what a run asks for, as JSON: what is measured and declared, then the person's."""
+    """What a run asks for, as JSON that dagster-ray reads: what is declared and measured, unless a person set it."""
     needs = needs_of(instance, run, Dataset(dataset_root()))
     asked = RayExecutionConfig.from_tags(run.tags).model_dump(exclude_none=True)
     known = RayExecutionConfig(num_gpus=needs.gpus or None, memory=needs.memory_bytes)

@@ -1,2 +1,4 @@
-"""A cluster on one machine's loopback address: Postgres, a Ray head and a second node, Dagster's programs, and a demonstration
-in which a node is killed. What machines are set up by is in the folders beside."""
+"""A cluster on one machine's loopback address, and a demonstration of it in which a node is killed.
+
+Postgres, two Ray nodes and Dagster's programs. What machines are set up by is in the folders beside.
+"""

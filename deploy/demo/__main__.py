@@ -1,4 +1,4 @@
-"""`make cluster-demo`: plates on Postgres and a Ray cluster of two nodes, of which one is killed in the middle of a run."""
+"""`make cluster-demo`: plates on Postgres and two Ray nodes, of which one is killed in the middle of a run."""
 
 import argparse
 import signal

@@ -1,4 +1,4 @@
-"""The whole cluster for one demonstration or test: a folder, an environment, and every program, gone when the block ends."""
+"""The whole cluster of a demonstration: a folder, an environment and every program, gone when the block ends."""
 
 import os
 import shutil

@@ -1,8 +1,8 @@
 """Ray's command line, for nodes that listen on 127.0.0.1 only.
 
-`ray start` (2.60) takes the machine's outer address where it is told the loopback one, and then listens on every address. What
-a node starts keeps to the loopback address on systems where Ray supports one node only, which a variable says; there,
-`ray start` in turn refuses a second node. So this process has the variable unset, and what it starts has it set.
+`ray start` (2.60) takes the machine's outer address where it is told the loopback one, and then listens everywhere.
+What a node starts keeps to the loopback address on systems where Ray supports one node only, which a variable says;
+there, `ray start` refuses a second node. So this process has the variable unset, and what it starts has it set.
 """
 
 import os

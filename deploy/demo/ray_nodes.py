@@ -16,7 +16,7 @@ import psutil
 from deploy.demo.programs import Programs, answers, family_of, free_port, kill
 
 ADDRESS_VARIABLE = "ATLAS_RAY_ADDRESS"
-OBJECT_STORE_BYTES = 100_000_000  # Dagster's runs hand nothing to each other through Ray; the least it starts with is 78 MB
+OBJECT_STORE_BYTES = 100_000_000  # runs hand nothing to each other through Ray; it starts with 78.6 MB or more
 RUN_ID = re.compile(r'api execute_run .*run_id": "([0-9a-f-]{36})"')  # in the command line of a run's process
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -120,7 +120,7 @@ def ray_cluster(programs: Programs, folder: Path, *, cpus: int = 1, gpus: int = 
 
     Args:
         programs: starts the nodes.
-        folder: for Ray's sockets and logs; its path must be short (about 40 characters), since those of sockets are limited.
+        folder: for Ray's logs and sockets, whose paths the kernel limits: at most about 40 characters.
         cpus: of the head, as Ray counts them.
         gpus: the same.
     """

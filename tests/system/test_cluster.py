@@ -34,7 +34,7 @@ DEMO_SECONDS = 1200  # a time limit, not a measure of speed
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder with a short path, as Ray's sockets need one."""
-    made = Path(tempfile.mkdtemp(prefix="a-", dir="/tmp"))  # noqa: S108 - TMPDIR may be long
+    made = Path(tempfile.mkdtemp(prefix="a-", dir="/tmp"))  # TMPDIR may be long
     made.chmod(0o755)
     yield made
     shutil.rmtree(made)

@@ -94,7 +94,7 @@ def processes_on_loopback(root: Path, url: str, *, apart: bool) -> list[tuple[in
     Args:
         root: the dataset; a folder for each process is made beside it.
         url: of the database.
-        apart: whether each has a DAGSTER_HOME of its own, as on a machine of its own, so that no file's lock orders them.
+        apart: whether each has a DAGSTER_HOME of its own, as on several machines, so that no lock orders them.
     """
     processes = []
     for number in range(PROCESSES):
@@ -141,7 +141,9 @@ def heads_of(url: str) -> int:
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["one machine", "a machine each"])
-def test_four_processes_open_a_new_postgres_instance_at_once_in_every_round(tmp_path: Path, server: Postgres, apart: bool):
+def test_four_processes_open_a_new_postgres_instance_at_once_in_every_round(
+    tmp_path: Path, server: Postgres, apart: bool
+):
     for number in range(3):
         url = new_database(server, f"round_{number}_{'apart' if apart else 'together'}")
         (tmp_path / str(number)).mkdir()

@@ -1,6 +1,7 @@
 """A run needs a GPU if a step takes one, and the most memory that its instruments recorded; nothing is guessed."""
 
 import json
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -29,12 +30,13 @@ def on_gpu(spec: Spec) -> Spec:
     return Spec.model_validate({**spec.model_dump(mode="json"), "numeric": {"dtype": "float32", "device": "cuda"}})
 
 
-def run_of(instance: dg.DagsterInstance, dataset: Dataset, *names: str, **options: object) -> dg.DagsterRun:
+def run_of(instance: dg.DagsterInstance, dataset: Dataset, *names: str, tags: Any = None) -> dg.DagsterRun:
     """A run of some assets that was created and not executed, as a launcher finds it."""
     registry = fake_registry(on_gpu(fake_spec(EMBEDDER)), fake_spec(SEGMENTER))
     job = build_definitions(registry, dataset.root).resolve_implicit_global_asset_job_def()
     keys = frozenset(dg.AssetKey(name.split("/")) for name in names)
-    return instance.create_run_for_job(job.get_subset(asset_selection=keys), asset_selection=keys, tags=options.get("tags"))
+    subset = job.get_subset(asset_selection=keys)
+    return instance.create_run_for_job(subset, asset_selection=keys, tags=tags)
 
 
 def write_runs(dataset: Dataset, *rows: tuple[str, bool, int | None]) -> None:
