@@ -27,6 +27,7 @@ SUBJECTS = {
     "start": "Starting",
     "gpu": "Full-size models on a GPU",
     "growth": "One new plate in a library that grows",
+    "cluster": "Runs as jobs of a Ray cluster",
 }
 """The modules whose `figures()` are measured, in order, each with what it is about."""
 RESULTS = Path(__file__).parent / "results"
