@@ -12,13 +12,16 @@ from rich.console import Console
 from rich.table import Table
 
 from atlas_assets.automation.work_lists import AUTOMATION_TAG
-from deploy.demo.cluster import Running, cluster_of, own_folder, why_not
+from deploy.demo.cluster import ACTIVE, Running, cluster_of, own_folder, why_not
 from deploy.demo.outcome import PARENT_TAG, asset_outcomes, faults_of, is_settled, sealed_by
 from deploy.demo.programs import ProgramEnded, adopt_orphans, end_all
 from deploy.demo.ray_nodes import Node
 
 SETTLE_SECONDS = 900.0  # a time limit, not a measure of speed
 POLL_SECONDS = 0.5
+LOG_COLUMNS = 140
+SPOILT = 2
+ADDED = "efficientnet_lite0_imagenet"
 
 
 @dataclass
@@ -75,8 +78,8 @@ class Watch:
             self.say(f"{node.name} killed (-9), with run {run_id[:8]}, which had sealed {sealed[run_id]} results")
 
 
-def play(plates: int, workers: int, console: Console) -> list[str]:
-    """Plays the demonstration and prints its table. Returns what was wrong, a line each."""
+def play(plates: int, workers: int, console: Console, *, is_bad_night: bool) -> list[str]:
+    """Plays the demonstration and prints its tables. Returns what was wrong, a line each."""
     started = time.monotonic()
 
     def say(line: str) -> None:
@@ -84,16 +87,29 @@ def play(plates: int, workers: int, console: Console) -> list[str]:
 
     with own_folder() as folder:
         say(f"drawing {plates} plates; starting Postgres, two Ray nodes and Dagster's programs on 127.0.0.1")
-        with cluster_of(folder, plates, workers=workers) as running:
+        with cluster_of(folder, plates, workers=workers, spoilt=SPOILT if is_bad_night else 0) as running:
             say("everything runs; automation asks for what is missing")
             watch = Watch(running, say)
             watch.kill_in_the_middle(running.ray.nodes[-1])
+            if is_bad_night:
+                make_it_worse(running, say)
             watch.until(lambda: is_settled(running), "every plate done, ledgers up to date")
-            say("every plate is done, the ledgers are up to date, no run is in progress")
+            say("every good plate is done, the ledgers are up to date, no run is in progress")
             faults = faults_of(running, watch.killed, watch.nodes)
             console.print(runs_table(running, watch.nodes), assets_table(running))
         say("every program has ended")
     return faults
+
+
+def make_it_worse(running: Running, say: Callable[[str], None]) -> None:
+    """Kills Dagster's daemon, starts it again, and adds a model."""
+    running.dagster.kill_daemon()
+    say(f"daemon killed (-9); plates whose source is cut in half: {', '.join(sorted(running.bad))}")
+    running.project.activate(*ACTIVE, ADDED)
+    running.dagster.start_code()
+    say(f"{ADDED} added to the roster, code server started again")
+    running.dagster.start_daemon()
+    say("daemon started again")
 
 
 def runs_table(running: Running, nodes: Mapping[str, set[str]]) -> Table:
@@ -113,9 +129,9 @@ def runs_table(running: Running, nodes: Mapping[str, set[str]]) -> Table:
 
 def assets_table(running: Running) -> Table:
     """A row for each asset over plates."""
-    table = Table("asset", "plates done", "missing", "done twice", "not in Dagster", title="Plates")
+    table = Table("asset", "plates done", "failed", "missing", "done twice", "not in Dagster", title="Plates")
     for one in asset_outcomes(running):
-        counts = (one.done, len(one.missing), len(one.twice), len(one.unrecorded))
+        counts = (one.done, len(one.failed), len(one.missing), len(one.twice), len(one.unrecorded))
         table.add_row(one.name, *map(str, counts))
     return table
 
@@ -123,11 +139,14 @@ def assets_table(running: Running) -> Table:
 def main() -> int:
     """Returns the exit status: 0 if all was done once, 1 if not, 2 if a program is missing."""
     parser = argparse.ArgumentParser(prog="make cluster-demo", description=__doc__)
-    parser.add_argument("--plates", type=int, default=16)
+    parser.add_argument("--plates", type=int, default=12)
     parser.add_argument("--workers", type=int, default=4, help="runs over which the plates are spread")
+    parser.add_argument(
+        "--bad-night", action="store_true", help=f"also {SPOILT} bad plates, a killed daemon, and a model that is added"
+    )
     parser.add_argument("--check", action="store_true", help="only say whether every program is installed")
     asked = parser.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else LOG_COLUMNS)
     if reason := why_not():
         console.print(reason, style="red", soft_wrap=True)
         return 2
@@ -136,7 +155,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     adopt_orphans()
     try:
-        faults = play(asked.plates, asked.workers, console)
+        faults = play(asked.plates, asked.workers, console, is_bad_night=asked.bad_night)
     except (ProgramEnded, TimeoutError) as error:
         faults = [str(error)]
     finally:

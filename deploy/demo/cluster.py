@@ -12,8 +12,9 @@ import dagster as dg
 
 from atlas_assets.demo.plates import draw_demo_plates
 from atlas_assets.in_process.instance import open_instance
+from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
-from deploy.demo.dagster_programs import Project, dagster_programs, make_project
+from deploy.demo.dagster_programs import DagsterPrograms, Project, dagster_programs, make_project
 from deploy.demo.postgres import URL_VARIABLE, postgres, why_no_postgres
 from deploy.demo.programs import Programs
 from deploy.demo.ray_nodes import ADDRESS_VARIABLE, RayCluster, new_environment, ray_cluster, why_no_ray
@@ -29,14 +30,18 @@ class Running:
     Attributes:
         project: the project and its dataset.
         ray: the nodes.
+        dagster: the code server and the daemon.
         instance: Dagster's, on Postgres.
         programs: for their logs.
+        bad: ids of the plates that cannot be measured.
     """
 
     project: Project
     ray: RayCluster
+    dagster: DagsterPrograms
     instance: dg.DagsterInstance
     programs: Programs
+    bad: frozenset[str]
 
 
 def why_not() -> str:
@@ -69,8 +74,21 @@ def own_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def spoil(dataset: Dataset, count: int) -> frozenset[str]:
+    """Cuts the registered source of every so many-th plate in half. Returns their ids."""
+    plate_ids = dataset.plate_ids()
+    chosen = plate_ids[:: max(1, len(plate_ids) // count)][:count] if count else []
+    for plate_id in chosen:
+        path = dataset.plate(plate_id).source_path()
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return frozenset(chosen)
+
+
 @contextmanager
-def cluster_of(folder: Path, plates: int, *, workers: int, active: Sequence[str] = ACTIVE) -> Iterator[Running]:
+def cluster_of(
+    folder: Path, plates: int, *, workers: int, spoilt: int = 0, active: Sequence[str] = ACTIVE
+) -> Iterator[Running]:
     """Draws and registers plates, and runs Postgres, a Ray head, a second node and Dagster's programs over them.
 
     Automation is on: Dagster's daemon asks for what is missing as soon as it is up.
@@ -79,6 +97,7 @@ def cluster_of(folder: Path, plates: int, *, workers: int, active: Sequence[str]
         folder: empty; for everything.
         plates: how many are drawn.
         workers: over how many runs the plates are spread.
+        spoilt: how many of the plates lose half of their source.
         active: keys of the instruments that measure them.
     """
     programs = Programs(folder / "logs")
@@ -87,6 +106,7 @@ def cluster_of(folder: Path, plates: int, *, workers: int, active: Sequence[str]
     draw_demo_plates(folder / "scans", folder / "truth", plates, scale=SCALE)
     for _ in register_scans(project.dataset, [folder / "scans"]):
         pass
+    bad = spoil(project.dataset, spoilt)
     with ExitStack() as stack:
         stack.enter_context(variables({**project.environment, **new_environment()}))
         server = stack.enter_context(postgres(programs, folder / "postgres"))
@@ -94,5 +114,5 @@ def cluster_of(folder: Path, plates: int, *, workers: int, active: Sequence[str]
         ray = stack.enter_context(ray_cluster(programs, folder / "ray", cpus=1, gpus=1))
         ray.add_node(cpus=1, gpus=1)
         stack.enter_context(variables({ADDRESS_VARIABLE: ray.address}))
-        stack.enter_context(dagster_programs(programs, project))
-        yield Running(project, ray, stack.enter_context(open_instance(project.dataset)), programs)
+        dagster = stack.enter_context(dagster_programs(programs, project))
+        yield Running(project, ray, dagster, stack.enter_context(open_instance(project.dataset)), programs, bad)

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from atlas_assets.in_process.instance import open_instance
 from atlas_resources.files.project import PROJECT_ROOT, SETTINGS_FOLDER, SPECS_FOLDER
 from atlas_resources.instruments.registry import Registry, read_registry
 from atlas_resources.plates.dataset import Dataset
-from deploy.demo.programs import Programs, answers, beside_python, free_port
+from deploy.demo.programs import Programs, answers, beside_python, family_of, free_port, kill
 
 DEPLOY = PROJECT_ROOT / "deploy"
 ENTRY_POINT = "--use-python-environment-entry-point"  # runs start by the path of this Python: nodes need no PATH
@@ -45,6 +45,10 @@ class Project:
             "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
 
+    def activate(self, *keys: str) -> None:
+        """Writes the roster: these instruments are measured."""
+        _write(self.folder / "model_specs" / "roster.yaml", {"active": list(keys)})
+
     @property
     def registry(self) -> Registry:
         """Its instruments."""
@@ -66,7 +70,7 @@ def make_project(folder: Path, engine: str, active: Sequence[str], workers: int)
     settings = yaml.safe_load((SETTINGS_FOLDER / "automation.yaml").read_text())
     settings |= {"switch": "sensors", "workers": workers}
     _write(project.folder / "automation.yaml", settings)
-    _write(project.folder / "model_specs" / "roster.yaml", {"active": list(active)})
+    project.activate(*active)
     (project.home / "dagster.yaml").write_bytes((DEPLOY / engine / "dagster.yaml").read_bytes())
     return project
 
@@ -75,18 +79,60 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
     path.write_text(yaml.safe_dump(dict(content)), encoding="utf-8")
 
 
+class DagsterPrograms:
+    """The code server and the daemon of a project, each of which may be killed and started again.
+
+    Args:
+        programs: starts them.
+        project: whose definitions they load.
+    """
+
+    def __init__(self, programs: Programs, project: Project):
+        self.programs = programs
+        self.project = project
+        self.port = free_port()
+        self.workspace = project.folder / "workspace.yaml"
+        location = {"host": "127.0.0.1", "port": self.port, "location_name": "atlas"}
+        _write(self.workspace, {"load_from": [{"grpc_server": location}]})
+        self._code, self._daemon = ExitStack(), ExitStack()
+
+    def start(self) -> None:
+        """Starts both."""
+        self.start_code()
+        self.start_daemon()
+
+    def stop(self) -> None:
+        """Ends both."""
+        self._daemon.close()
+        self._code.close()
+
+    def start_code(self) -> None:
+        """Starts the code server, or starts it again, so that it reads specs and roster anew."""
+        self._code.close()
+        loads = ("-h", "127.0.0.1", "-p", str(self.port), "-m", "atlas_assets.definitions", ENTRY_POINT)
+        command = (sys.executable, "-m", "dagster", "code-server", "start", *loads)
+        server = self._code.enter_context(self.programs.run("code-server", *command))
+        self.programs.wait_until(lambda: answers(self.port), "code-server", server)
+
+    def start_daemon(self) -> None:
+        """Starts the daemon. A cluster has one."""
+        command = (beside_python("dagster-daemon", "dagster"), "run", "-w", self.workspace)
+        self.daemon = self._daemon.enter_context(self.programs.run("daemon", *command))
+
+    def kill_daemon(self) -> None:
+        """Ends the daemon and its children at once (-9)."""
+        kill(family_of(self.daemon))
+        self._daemon.close()
+
+
 @contextmanager
-def dagster_programs(programs: Programs, project: Project) -> Iterator[None]:
+def dagster_programs(programs: Programs, project: Project) -> Iterator[DagsterPrograms]:
     """Runs the code server and the daemon. The instance is created first, by one process."""
     with open_instance(project.dataset) as instance:
         report_registered(instance, project.dataset)
-    port = free_port()
-    workspace = project.folder / "workspace.yaml"
-    location = {"host": "127.0.0.1", "port": port, "location_name": "atlas"}
-    _write(workspace, {"load_from": [{"grpc_server": location}]})
-    code = ("code-server", "start", "-h", "127.0.0.1", "-p", str(port), "-m", "atlas_assets.definitions", ENTRY_POINT)
-    with programs.run("code-server", sys.executable, "-m", "dagster", *code) as server:
-        programs.wait_until(lambda: answers(port), "code-server", server)
-        daemon = beside_python("dagster-daemon", "dagster")
-        with programs.run("daemon", daemon, "run", "-w", workspace):
-            yield
+    running = DagsterPrograms(programs, project)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()

@@ -25,10 +25,11 @@ class AssetOutcome:
 
     Attributes:
         name: the asset's key.
-        missing: plates that are not done.
+        missing: plates that are not done and have not failed.
         twice: plates with more than one complete sealed run.
         unrecorded: plates that Dagster does not show as materialised.
         done: number of plates that are done.
+        failed: plates that have failed.
     """
 
     name: str
@@ -36,6 +37,7 @@ class AssetOutcome:
     twice: tuple[str, ...]
     unrecorded: tuple[str, ...]
     done: int
+    failed: frozenset[str]
 
 
 def sealed_manifests(project: Project) -> Iterator[RunManifest]:
@@ -50,10 +52,10 @@ def sealed_by(project: Project) -> Counter[str]:
 
 
 def is_settled(running: Running) -> bool:
-    """Whether every plate is done, the ledgers are up to date, and no run is in progress or about to start again."""
+    """Whether all good plates are done, the ledgers up to date, and no run in progress or about to start again."""
     dataset, registry = running.project.dataset, running.project.registry
     standings = read_standings(dataset, registry.active_instruments)
-    if not all(plate.is_done for standing in standings for plate in standing.plates):
+    if not all(plate.is_done or plate.plate_id in running.bad for one in standings for plate in one.plates):
         return False
     return next(unfinished_runs(running.instance), None) is None and not why_behind(dataset, registry)
 
@@ -75,10 +77,11 @@ def asset_outcomes(running: Running) -> list[AssetOutcome]:
             outcomes.append(
                 AssetOutcome(
                     asset.to_user_string(),
-                    tuple(plate_id for plate_id, is_done in plates.items() if not is_done),
+                    tuple(sorted(set(plates) - {one for one, is_done in plates.items() if is_done} - running.bad)),
                     tuple(plate_id for plate_id, count in sealed[key].items() if count > 1) if key else (),
-                    tuple(sorted(set(plates) - recorded)),
+                    tuple(sorted(set(plates) - recorded - running.bad)),
                     sum(plates.values()),
+                    frozenset(plates) & running.bad,
                 )
             )
     return outcomes
@@ -100,17 +103,22 @@ def faults_of(running: Running, killed: Mapping[str, str], nodes: Mapping[str, s
     idle = [name for name, runs in nodes.items() if not runs]
     found += [f"no run was on {', '.join(idle)}"] if idle else []
     for run_id, node in killed.items():
-        found += _faults_of_killed(running.instance, run_id, node)
+        found += _faults_of_killed(running, run_id, node)
+    tried = {manifest.plate_id for manifest in sealed_manifests(running.project) if manifest.status == "failed"}
+    if tried != running.bad:
+        found.append(f"plates that failed: {', '.join(sorted(tried))}; expected {', '.join(sorted(running.bad))}")
     # Deep: every sealed file has its digest, and every ledger equals a rebuild from the plates alone.
     checked = verify(running.project.dataset, running.project.registry, "deep")
     return found + [finding.problem for finding in checked.faults]
 
 
-def _faults_of_killed(instance: dg.DagsterInstance, run_id: str, node: str) -> Iterator[str]:
-    run = instance.get_run_by_id(run_id)
+def _faults_of_killed(running: Running, run_id: str, node: str) -> Iterator[str]:
+    """Of a run that was killed. The run in its place fails at its end if it has a plate that cannot be measured."""
+    run = running.instance.get_run_by_id(run_id)
     if run is None or run.status != dg.DagsterRunStatus.FAILURE:
         yield f"run {run_id[:8]}, killed with {node}, is shown as {run.status.value if run else 'unknown'}"
-    again = instance.get_runs(dg.RunsFilter(tags={PARENT_TAG: run_id}))
-    if [one.status for one in again] != [dg.DagsterRunStatus.SUCCESS]:
+    again = running.instance.get_runs(dg.RunsFilter(tags={PARENT_TAG: run_id}))
+    may_end = {dg.DagsterRunStatus.SUCCESS} | ({dg.DagsterRunStatus.FAILURE} if running.bad else set())
+    if len(again) != 1 or again[0].status not in may_end:
         ended = ", ".join(one.status.value for one in again) or "not at all"
         yield f"run {run_id[:8]}, killed with {node}, was started again: {ended}"

@@ -53,6 +53,7 @@ def test_dagster_accepts_the_settings_of_each_engine(tmp_path: Path, engine: str
     instance = InstanceRef.from_dir(str(tmp_path))
     assert instance.run_launcher_data is not None
     assert instance.run_launcher_data.module_name == launcher
+    assert instance.storage_data is not None
     assert instance.storage_data.class_name == "DagsterPostgresStorage"
 
 
