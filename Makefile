@@ -113,7 +113,7 @@ build/.cluster: $(VENV)/.installed
 	$(VENV)/bin/python -m deploy.demo --check
 	touch $@
 
-cluster-demo: cluster ## plates on Postgres and two Ray nodes on loopback, one of which is killed (PLATES=number)
+cluster-demo: cluster weights ## plates on Postgres and two Ray nodes on loopback, one of which is killed (PLATES=number)
 	$(VENV)/bin/python -m deploy.demo $(if $(PLATES),--plates $(PLATES))
 
 # The page's source is in web/; what it is built into is committed, and a test compares both.

@@ -3,22 +3,14 @@
 The model sleeps, so that what is left is what Dagster, Ray and the start of a run cost.
 """
 
-import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import dagster as dg
-from dagster._core.launcher import LaunchRunContext
 
 from benchmarks.figures import Figure
-from deploy.demo.cluster import own_folder, variables, why_not
-from deploy.demo.dagster_programs import make_project
-from deploy.demo.postgres import URL_VARIABLE, postgres
-from deploy.demo.programs import Programs
-from deploy.demo.ray_nodes import ADDRESS_VARIABLE, new_environment, ray_cluster
+from deploy.demo.cluster import engine_of, launch, own_folder, why_not
 
 PLATES, PLATE_SECONDS = 96, 0.25
 WORKERS = (1, 2, 4)
@@ -33,7 +25,7 @@ def figures(subject: str) -> Iterator[Figure]:
         return
     with ExitStack() as stack:
         folder = stack.enter_context(own_folder())
-        instance = stack.enter_context(_instance_on_ray(stack, folder))
+        instance, _ = stack.enter_context(engine_of(folder, cpus=max(WORKERS)))
         _seconds(instance, max(WORKERS), 0)  # a first round is not counted
         starts = tuple(_seconds(instance, 1, 0) for _ in range(ROUNDS))
         yield Figure(
@@ -55,20 +47,6 @@ def figures(subject: str) -> Iterator[Figure]:
             )
 
 
-def _instance_on_ray(stack: ExitStack, folder: Path) -> dg.DagsterInstance:
-    """Dagster's instance on a new Postgres and a Ray head with a slot for each worker."""
-    programs = Programs(folder / "logs")
-    programs.logs.mkdir()
-    project = make_project(folder, "ray", [], 1)
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # the job starts as `dagster`
-    stack.enter_context(variables({**project.environment, **new_environment(), "PATH": path}))
-    server = stack.enter_context(postgres(programs, folder / "postgres"))
-    stack.enter_context(variables({URL_VARIABLE: server.url()}))
-    ray = stack.enter_context(ray_cluster(programs, folder / "ray", cpus=max(WORKERS)))
-    stack.enter_context(variables({ADDRESS_VARIABLE: ray.address}))
-    return dg.DagsterInstance.from_config(str(project.home))
-
-
 def _seconds(instance: dg.DagsterInstance, runs: int, plates: int) -> float:
     """Wall seconds from the launch of some runs, of this many plates each, until all have ended.
 
@@ -77,14 +55,9 @@ def _seconds(instance: dg.DagsterInstance, runs: int, plates: int) -> float:
     """
     from benchmarks.sleeping import sleeping
 
-    origin = dg.reconstructable(sleeping).get_python_origin()
     config = {"ops": {"sleep_for_each_plate": {"config": {"plates": plates, "seconds": PLATE_SECONDS}}}}
     started = time.perf_counter()
-    ids = []
-    for _ in range(runs):
-        run = instance.create_run_for_job(sleeping, run_config=config, job_code_origin=origin)
-        instance.run_launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))
-        ids.append(run.run_id)
+    ids = [launch(instance, sleeping, config) for _ in range(runs)]
     while not all(run.is_finished for run in instance.get_runs(dg.RunsFilter(run_ids=ids))):
         time.sleep(POLL_SECONDS)
     seconds = time.perf_counter() - started

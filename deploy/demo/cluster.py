@@ -2,13 +2,16 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from dagster._core.launcher import LaunchRunContext
 
 from atlas_assets.demo.plates import draw_demo_plates
 from atlas_assets.in_process.instance import open_instance
@@ -83,6 +86,36 @@ def spoil(dataset: Dataset, count: int) -> frozenset[str]:
         path.chmod(0o644)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     return frozenset(chosen)
+
+
+@contextmanager
+def engine_of(folder: Path, *, cpus: int, gpus: int = 0) -> Iterator[tuple[dg.DagsterInstance, RayCluster]]:
+    """Runs Postgres and a Ray head, with an instance whose runs are launched by hand: no daemon, no code server.
+
+    Args:
+        folder: empty; for everything.
+        cpus: of the head, as Ray counts them.
+        gpus: the same.
+    """
+    programs = Programs(folder / "logs")
+    programs.logs.mkdir()
+    project = make_project(folder, "ray", (), 1)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # such a run starts as `dagster`
+    with ExitStack() as stack:
+        stack.enter_context(variables({**project.environment, **new_environment(), "PATH": path}))
+        server = stack.enter_context(postgres(programs, folder / "postgres"))
+        stack.enter_context(variables({URL_VARIABLE: server.url()}))
+        ray = stack.enter_context(ray_cluster(programs, folder / "ray", cpus=cpus, gpus=gpus))
+        stack.enter_context(variables({ADDRESS_VARIABLE: ray.address}))
+        yield stack.enter_context(dg.DagsterInstance.from_config(str(project.home))), ray
+
+
+def launch(instance: dg.DagsterInstance, job: dg.JobDefinition, run_config: Mapping[str, Any] | None = None) -> str:
+    """Launches a job of a module as a run, past the queue. Returns the run's id."""
+    origin = dg.reconstructable(job).get_python_origin()
+    run = instance.create_run_for_job(job, run_config=run_config, job_code_origin=origin)
+    instance.run_launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))
+    return run.run_id
 
 
 @contextmanager

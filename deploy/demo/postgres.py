@@ -15,6 +15,7 @@ from deploy.demo.programs import ProgramMissing, Programs, answers, free_port, r
 
 URL_VARIABLE = "ATLAS_POSTGRES_URL"
 ROLE = "atlas"
+STOP_SECONDS = 20.0  # a killed Postgres leaves a shared memory segment to the machine
 UNPRIVILEGED = ("postgres", "nobody")  # Postgres refuses root; Debian's package makes the first
 
 
@@ -95,7 +96,9 @@ def postgres(programs: Programs, folder: Path) -> Iterator[Postgres]:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = (require("postgres", "postgresql", *folders), "-D", folder / "data", *options)
         # SIGINT is Postgres's fast shutdown, which does not wait for clients.
-        with programs.run("postgres", *command, user=user, stop=signal.SIGINT) as process:
+        with programs.run(
+            "postgres", *command, user=user, stop=signal.SIGINT, patience_seconds=STOP_SECONDS
+        ) as process:
             programs.wait_until(lambda: answers(server.port), "postgres", process)
             yield server
     finally:

@@ -47,10 +47,11 @@ class Programs:
         env: Mapping[str, str] | None = None,
         user: str | None = None,
         stop: signal.Signals = signal.SIGTERM,
+        patience_seconds: float = 0.0,
     ) -> Iterator[psutil.Popen]:
         """Runs a program while the block lasts; then it and its descendants have ended.
 
-        It is asked to stop too if this process is killed, since the kernel then sends it the same signal.
+        If this process is killed, the kernel asks it to stop.
 
         Args:
             name: of its log.
@@ -58,6 +59,7 @@ class Programs:
             env: variables beside those of this process.
             user: the account that it runs as; only root may name one.
             stop: the signal by which it is asked to stop.
+            patience_seconds: how long it has to stop before it is killed. By default it is not asked: its files go too.
         """
         account = ("--reuid", user, "--regid", user, "--clear-groups") if user else ()
         starter = (require("setpriv", "util-linux"), "--pdeathsig", stop.name.removeprefix("SIG"), *account, "--")
@@ -73,7 +75,7 @@ class Programs:
         try:
             yield process
         finally:
-            end(process, stop)
+            end(process, stop, patience_seconds)
 
     def wait_until(self, is_up: Callable[[], bool], name: str, process: psutil.Popen) -> None:
         """Waits until a program answers.
@@ -104,13 +106,14 @@ def adopt_orphans() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
-def end(process: psutil.Popen, stop: signal.Signals) -> None:
-    """Asks a program to stop, and kills it and what it started if it does not in time."""
+def end(process: psutil.Popen, stop: signal.Signals, patience_seconds: float) -> None:
+    """Asks a program to stop, and kills it and what it started if it has not in time."""
     family = family_of(process)
-    with suppress(psutil.NoSuchProcess):
-        process.send_signal(stop)
-    _, alive = psutil.wait_procs(family, timeout=END_SECONDS)
-    kill(alive)
+    if patience_seconds:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(stop)
+        _, family = psutil.wait_procs(family, timeout=patience_seconds)
+    kill(family)
 
 
 def end_all() -> None:

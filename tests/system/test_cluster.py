@@ -14,12 +14,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import psutil
 import pytest
 from support.processes import descendants, listening_addresses
+from support.shown_devices import with_gpu, without_gpu
 
 from atlas_resources.files.project import PROJECT_ROOT
-from deploy.demo.cluster import why_not
+from deploy.demo.cluster import engine_of, launch, why_not
 
 pytestmark = [
     pytest.mark.system,
@@ -102,3 +104,33 @@ def test_a_demonstration_that_is_stopped_leaves_no_process(folder: Path, how: si
     assert left_of(folder) == []
     if how != signal.SIGKILL:  # which leaves nobody to remove them
         assert list(folder.iterdir()) == []
+
+
+def test_a_run_whose_step_takes_a_gpu_waits_for_a_node_that_has_one(folder: Path):
+    """The GPU is one in name: Ray counts it, and gives it to the run. The CPU's run is not kept waiting."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(PROJECT_ROOT / "tests"))
+        with engine_of(folder, cpus=1) as (instance, ray):
+            waiting = launch(instance, with_gpu)
+            assert devices_seen(instance, launch(instance, without_gpu)) == "not set"
+            assert run_of(instance, waiting).status == dg.DagsterRunStatus.STARTING
+            ray.add_node(cpus=1, gpus=1)
+            assert devices_seen(instance, waiting) == "0"
+
+
+def run_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run
+
+
+def devices_seen(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Waits for the end of a run. Returns the GPUs that its process could see."""
+    deadline = time.monotonic() + 240
+    while not run_of(instance, run_id).is_finished:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    record = instance.fetch_materializations(dg.AssetKey("devices"), limit=1).records[0]
+    assert record.run_id == run_id
+    assert record.asset_materialization is not None
+    return str(record.asset_materialization.metadata["devices"].value)
