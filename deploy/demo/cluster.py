@@ -88,6 +88,13 @@ def spoil(dataset: Dataset, count: int) -> frozenset[str]:
     return frozenset(chosen)
 
 
+def own_temporary(folder: Path) -> dict[str, str]:
+    """The variable by which programs have their temporary files in a folder: those that are killed leave some."""
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    return {"TMPDIR": str(temporary)}
+
+
 @contextmanager
 def engine_of(folder: Path, *, cpus: int, gpus: int = 0) -> Iterator[tuple[dg.DagsterInstance, RayCluster]]:
     """Runs Postgres and a Ray head, with an instance whose runs are launched by hand: no daemon, no code server.
@@ -102,7 +109,8 @@ def engine_of(folder: Path, *, cpus: int, gpus: int = 0) -> Iterator[tuple[dg.Da
     project = make_project(folder, "ray", (), 1)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # such a run starts as `dagster`
     with ExitStack() as stack:
-        stack.enter_context(variables({**project.environment, **new_environment(), "PATH": path}))
+        here = {**project.environment, **new_environment(), **own_temporary(folder), "PATH": path}
+        stack.enter_context(variables(here))
         server = stack.enter_context(postgres(programs, folder / "postgres"))
         stack.enter_context(variables({URL_VARIABLE: server.url()}))
         ray = stack.enter_context(ray_cluster(programs, folder / "ray", cpus=cpus, gpus=gpus))
@@ -141,7 +149,7 @@ def cluster_of(
         pass
     bad = spoil(project.dataset, spoilt)
     with ExitStack() as stack:
-        stack.enter_context(variables({**project.environment, **new_environment()}))
+        stack.enter_context(variables({**project.environment, **new_environment(), **own_temporary(folder)}))
         server = stack.enter_context(postgres(programs, folder / "postgres"))
         stack.enter_context(variables({URL_VARIABLE: server.url()}))
         ray = stack.enter_context(ray_cluster(programs, folder / "ray", cpus=1, gpus=1))

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphans among the descendants become ch
 START_SECONDS = 120.0  # a time limit, not a measure of speed
 END_SECONDS = 20.0
 LAST_LINES = 20
+FIRST_PORT = 20000  # above those of Ray's workers
 POLL_SECONDS = 0.2
 
 
@@ -86,7 +88,8 @@ class Programs:
         deadline = time.monotonic() + START_SECONDS
         while not is_up():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise ProgramEnded(f"{name} does not answer. The end of its log:\n{self.end_of_log(name)}")
+                logs = "\n".join(f"{path.name}:\n{self.end_of_log(path.stem)}" for path in sorted(self.logs.iterdir()))
+                raise ProgramEnded(f"{name} does not answer. The ends of the logs:\n{logs}")
             time.sleep(POLL_SECONDS)
 
     def end_of_log(self, name: str) -> str:
@@ -166,10 +169,13 @@ def beside_python(program: str, extra: str) -> str:
 
 
 def free_port() -> int:
-    """A port of the loopback address on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A loopback port on which nothing listens now, and which the kernel gives to nobody who asks for any port."""
+    first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(FIRST_PORT, first_given)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def answers(port: int) -> bool:
