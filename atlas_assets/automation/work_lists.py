@@ -1,5 +1,6 @@
 """Work lists: the few runs to request so that every missing plate is measured, and no other."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +54,7 @@ class WorkList:
         return tuple(dict.fromkeys(plate_id for plate_ids in self.plates.values() for plate_id in plate_ids))
 
 
-def work_lists(standings: Sequence[Standing], most_attempts: int | None) -> list[WorkList]:
+def work_lists(standings: Sequence[Standing], most_attempts: int | None, workers: int = 1) -> list[WorkList]:
     """The runs that make the missing plates, as few as the assets' sizes of a run allow.
 
     Run i has chunk i of each asset's missing plates, scattered or not: 200 missing of 1,000 are one chunk of 200. An
@@ -63,11 +64,12 @@ def work_lists(standings: Sequence[Standing], most_attempts: int | None) -> list
     Args:
         standings: of each asset; an asset comes after those that it reads.
         most_attempts: plates that failed as often are left out. None leaves out none.
+        workers: over how many runs an asset's missing plates are spread, if a run of its size would take more.
     """
     undone = {key: _not_done(standing) for standing in standings for key in standing.keys}
     runs: list[Lists] = []
     for standing in standings:
-        for number, chunk in enumerate(_chunks(standing, most_attempts, runs, undone)):
+        for number, chunk in enumerate(_chunks(standing, most_attempts, workers, runs, undone)):
             if number == len(runs):
                 runs.append({})
             if chunk:
@@ -81,10 +83,11 @@ def _not_done(standing: Standing) -> frozenset[str]:
 
 
 def _chunks(
-    standing: Standing, most_attempts: int | None, runs: Sequence[Lists], undone: Undone
+    standing: Standing, most_attempts: int | None, workers: int, runs: Sequence[Lists], undone: Undone
 ) -> list[tuple[str, ...]]:
     """What each run has of an asset."""
-    ready, size = standing.pending(most_attempts), standing.plates_per_run
+    ready = standing.pending(most_attempts)
+    size = max(1, min(standing.plates_per_run, math.ceil(len(ready) / workers)))
     chunks = [ready[start : start + size] for start in range(0, len(ready), size)]
     made = [_made_for(standing, lists, undone) for lists in runs]
     count = max(len(chunks), len(made))

@@ -20,6 +20,7 @@ from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
+from atlas_resources.cluster.needs import GPU_POOL, INSTRUMENT_TAG
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.models.weights import forget_digests, why_without_weights
@@ -72,7 +73,7 @@ def _kinds(instrument: Instrument) -> set[str]:
 def _tags(instrument: Instrument, *, weights: str) -> dict[str, str]:
     identity = instrument.identity
     return {
-        "atlas/instrument": instrument.key,
+        INSTRUMENT_TAG: instrument.key,
         "atlas/role": instrument.spec.role,
         "atlas/commercial_use": identity.commercial_use,
         WEIGHTS_TAG: weights,
@@ -136,7 +137,8 @@ def _build_measuring(
         check_specs=[sound_spec(key, soundness, partitioning.definition)],
         backfill_policy=dg.BackfillPolicy.multi_run(per_run),
         retry_policy=STEP_RETRIES,
-        pool="gpu" if instrument.is_gpu else None,
+        pool=GPU_POOL if instrument.is_gpu else None,
+        op_tags={INSTRUMENT_TAG: instrument.key},
         required_resource_keys={"dataset", spec.key},
         output_required=False,
     )

@@ -49,6 +49,29 @@ def test_200_missing_plates_scattered_over_1000_are_few_runs(plates_per_run, siz
     ]
 
 
+@pytest.mark.parametrize(
+    ("workers", "sizes"),
+    [
+        (1, [200]),
+        (2, [100, 100]),
+        (3, [67, 67, 66]),
+        (4, [50, 50, 50, 50]),
+        (300, [1] * 200),
+    ],
+)
+def test_missing_plates_are_spread_over_as_many_runs_as_work_at_the_same_time(workers, sizes):
+    lists = work_lists([standing(SEGMENTS, 500, *scattered())], 1, workers)
+    assert [len(work.plate_ids) for work in lists] == sizes
+    assert sorted(plate_id for work in lists for plate_id in work.plate_ids) == [
+        f"plate-{number:04d}" for number in range(0, 1000, 5)
+    ]
+
+
+def test_a_run_that_is_spread_is_never_larger_than_the_instrument_allows():
+    lists = work_lists([standing(SEGMENTS, 64, *scattered())], 1, 2)
+    assert [len(work.plate_ids) for work in lists] == [64, 64, 64, 8]
+
+
 class TestAssetsTogether:
     """Assets with a missing plate in common share a run, each with its own plates."""
 
