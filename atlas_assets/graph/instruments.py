@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from atlas_assets.graph._metadata import column_schema
-from atlas_assets.graph.partitions import ORDINARY, Partitioning
+from atlas_assets.graph.partitions import ORDINARY, Partitioning, Partitions
 from atlas_assets.graph.plate_step.checks import sound_spec
 from atlas_assets.graph.plate_step.events import data_version
 from atlas_assets.graph.plate_step.partition import PlateResult, read_measured
@@ -118,7 +118,6 @@ def _build_measuring(
     instrument: Instrument, sharing: Sequence[Instrument], partitioning: Partitioning
 ) -> dg.AssetsDefinition:
     spec, identity, key = instrument.spec, instrument.identity, asset_key(instrument)
-    inputs = [asset_key(one) for one in instrument.reads] or [MANIFEST_KEY]
     # Dagster puts assets of equal policy into one run, where a plate that fails upstream holds back the whole step.
     per_run = partitioning.partitions_per_run(spec.max_partitions_per_run) + instrument.depth
     soundness = "The plate's source, and its sealed files and their rows, are unchanged."
@@ -126,7 +125,7 @@ def _build_measuring(
     @dg.asset(
         key=key,
         partitions_def=partitioning.definition,
-        deps=inputs,
+        deps=_inputs(instrument),
         group_name=group_of(instrument),
         description=describe(instrument),
         kinds=_kinds(instrument),
@@ -148,34 +147,57 @@ def _build_measuring(
         if config.paranoid:
             forget_digests(spec)
         partitions = partitioning.of(dataset)
-        step = PlateStep(
-            context,
-            config,
-            [key],
-            code_version=identity.fingerprint,
-            upstream=inputs,
-            partitions=partitions,
-            read_others=read_measured(dataset, instrument, lambda one: _version(instrument, one.source_sha256)),
-        )
+        step = _step_of(context, config, dataset, instrument, partitions)
         try:
             # Nothing here refers to the run: the traceback of failed plates would keep its model alive.
             outcomes = SharedPass(context, dataset, shares_with(instrument, sharing), partitions).outcomes(
-                InstrumentRun(
-                    dataset,
-                    instrument,
-                    build_work(instrument, lambda: resource.load(instrument)),
-                    is_forced=config.force,
-                    dagster_run_id=context.run.run_id,
-                    log=context.log,
-                ),
-                step.plate_ids,
-                instrument,
+                _run_of(context, config, dataset, instrument, resource), step.plate_ids, instrument
             )
             yield from step.events(_result(dataset, instrument, one, context.run.run_id) for one in outcomes)
         finally:
             resource.release()
 
     return instrument_asset
+
+
+def _inputs(instrument: Instrument) -> list[dg.AssetKey]:
+    """The assets that an instrument's asset reads."""
+    return [asset_key(one) for one in instrument.reads] or [MANIFEST_KEY]
+
+
+def _step_of(
+    context: dg.AssetExecutionContext,
+    config: PlateRun,
+    dataset: Dataset,
+    instrument: Instrument,
+    partitions: Partitions,
+) -> PlateStep:
+    return PlateStep(
+        context,
+        config,
+        [asset_key(instrument)],
+        code_version=instrument.identity.fingerprint,
+        upstream=_inputs(instrument),
+        partitions=partitions,
+        read_others=read_measured(dataset, instrument, lambda one: _version(instrument, one.source_sha256)),
+    )
+
+
+def _run_of(
+    context: dg.AssetExecutionContext,
+    config: PlateRun,
+    dataset: Dataset,
+    instrument: Instrument,
+    resource: InstrumentResource,
+) -> InstrumentRun:
+    return InstrumentRun(
+        dataset,
+        instrument,
+        build_work(instrument, lambda: resource.load(instrument)),
+        is_forced=config.force,
+        dagster_run_id=context.run.run_id,
+        log=context.log,
+    )
 
 
 def weights_missing(instruments: Iterable[Instrument]) -> list[str]:

@@ -146,8 +146,7 @@ def materialize(
     Raises:
         ValueError: the selection is invalid or matches no asset, a plate is unknown, or there are no plates.
     """
-    partitions = read_partitioning().of(dataset)
-    wanted = _require_plates(dataset, instance, plate_ids, partitions)
+    wanted = _require_plates(dataset, instance, plate_ids, partitions := read_partitioning().of(dataset))
     with TerminalProgress(console) as progress, told_by_ledgers(progress.tell):
         handler = _ProgressHandler(progress, len(wanted))
         job, graph = _job(registry, dataset, handler)

@@ -1,5 +1,7 @@
 """Sensors over a library of shards ask for plates, under the partition of their shard."""
 
+import shutil
+
 import dagster as dg
 import pytest
 from support.automated import ALL, EMBEDDINGS, GROUNDWORK, SEGMENTS, Automation, lists_of, requested
@@ -10,6 +12,7 @@ from support.sharded import declare
 from atlas_assets.automation.under_way import plates_under_way
 from atlas_assets.graph.partitions import SHARDS, ByShard, add_missing_partitions
 from atlas_assets.graph.plates import MANIFEST_KEY, report_registered
+from atlas_resources.files.project import SETTINGS_FOLDER
 
 FIRST, SECOND = "shard-000001", "shard-000002"
 OP = f"segments__{SEGMENTER}"
@@ -17,8 +20,11 @@ OP = f"segments__{SEGMENTER}"
 
 @pytest.fixture
 def instance(tmp_path):
-    """Dagster on disk, because a schedule's context opens the instance itself."""
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster"), overrides={"telemetry": {"enabled": False}}) as made:
+    """Dagster on disk with the project's settings, because a schedule's context opens the instance itself."""
+    home = tmp_path / "dagster"
+    home.mkdir()
+    shutil.copy(SETTINGS_FOLDER / "dagster.yaml", home)
+    with dg.DagsterInstance.from_config(str(home)) as made:
         yield made
 
 
