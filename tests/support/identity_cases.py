@@ -212,7 +212,7 @@ NO_CHANGES: list[Case] = [
     (HUB, ("default_processor", "plates"), 1),
     (HUB, ("default_processor", "subject"), OTHER_SHA256),
     (HUB, ("numeric", "device_index"), 1),
-    (TEXT, ("numeric", "device_map"), {"": "cpu"}),  # every module computes on a device of the declared class
+    (TEXT, ("numeric", "device_map"), {"": 1}),  # every module computes on a device of the declared class
     (HUB, ("title",), "Another title"),
     (HUB, ("description",), "Another description."),
     (HUB, ("licence",), None),

@@ -1,4 +1,4 @@
-"""A real daemon reports a failed run to a webhook that is down at first, and by mail, and writes library metrics."""
+"""A real daemon reports a failed run to a webhook that is down at first, and by mail, and writes metrics."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

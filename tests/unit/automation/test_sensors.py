@@ -120,7 +120,9 @@ class TestSettings:
         settings = SETTINGS.model_copy(update={"switch": switch})
         sensors, schedules = build_automation(automation.graph.registry, settings, automation.ledgers)
         statuses = {one.name: one.default_status.value for one in (*sensors, *schedules)}
-        assert set(statuses) == {"register_new_scans", "fill_missing", "refresh_ledgers", "conditions", "nightly"}
+        watching = {"library_metrics", "alert_by_webhook", "alert_by_mail"}  # which have switches of their own
+        requesting = {"register_new_scans", "fill_missing", "refresh_ledgers", "conditions", "nightly"}
+        assert set(statuses) == watching | requesting
         assert {name for name, status in statuses.items() if status == "RUNNING"} == running
 
     def test_the_projects_own_file_switches_nothing_on(self):
