@@ -49,7 +49,7 @@ class Watch:
         deadline = time.monotonic() + SETTLE_SECONDS
         while not is_so():
             if time.monotonic() > deadline:
-                logs = "\n".join(f"{name}: {self.running.programs.end_of_log(name)}" for name in ("daemon", "head"))
+                logs = "\n".join(f"{name}: {self.running.programs.end_of_log(name)}" for name in ("daemon", "head.1"))
                 raise TimeoutError(f"{what}: not within {SETTLE_SECONDS:.0f} s.\n{logs}")
             self.look()
             time.sleep(POLL_SECONDS)
