@@ -162,7 +162,7 @@ def require(program: str, package: str, *folders: Path) -> str:
     return found
 
 
-def beside_python(program: str, extra: str) -> str:
+def beside_python(program: str) -> str:
     """The path of a program that a package installs beside this Python, or on the PATH.
 
     Raises:
@@ -171,7 +171,7 @@ def beside_python(program: str, extra: str) -> str:
     beside = Path(sys.executable).with_name(program)
     found = str(beside) if beside.is_file() else shutil.which(program)
     if found is None:
-        raise ProgramMissing(f"{program} is not installed. Fix: pip install 'atlas-plates[{extra}]'")
+        raise ProgramMissing(f"{program} is not installed. Fix: pip install atlas-plates")
     return found
 
 
