@@ -1,11 +1,10 @@
 """What a Dagster run needs of the machine it is put on: a GPU if a step takes one, and the memory that was measured."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
 import polars as pl
-from dagster._core.snap import ExecutionStepSnap
 
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.plates.dataset import Dataset
@@ -32,8 +31,8 @@ class Needs:
 def needs_of(instance: dg.DagsterInstance, run: dg.DagsterRun, dataset: Dataset) -> Needs:
     """What a run needs, from its own execution plan and the ledger of runs."""
     steps = list(_steps_of(instance, run))
-    instruments = {tag for step in steps if (tag := (step.tags or {}).get(INSTRUMENT_TAG))}
-    return Needs(int(any(step.pool == GPU_POOL for step in steps)), measured_memory(dataset, instruments))
+    instruments = {tags[INSTRUMENT_TAG] for _, tags in steps if INSTRUMENT_TAG in tags}
+    return Needs(int(any(pool == GPU_POOL for pool, _ in steps)), measured_memory(dataset, instruments))
 
 
 def measured_memory(dataset: Dataset, instruments: Collection[str]) -> int | None:
@@ -45,10 +44,10 @@ def measured_memory(dataset: Dataset, instruments: Collection[str]) -> int | Non
     return pl.scan_parquet(path).filter(is_wanted).select(pl.col("peak_memory_bytes").max()).collect().item()
 
 
-def _steps_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[ExecutionStepSnap]:
-    """The steps that a run executes; all of its plan unless it is limited to some."""
+def _steps_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[tuple[str | None, Mapping[str, str]]]:
+    """The pool and the tags of each step that a run executes; of all steps of its plan unless it is limited to some."""
     if run.execution_plan_snapshot_id is None:
         return
     plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
     wanted = run.step_keys_to_execute or plan.step_keys_to_execute
-    yield from (step for step in plan.steps if step.key in wanted)
+    yield from ((step.pool, step.tags or {}) for step in plan.steps if step.key in wanted)

@@ -49,7 +49,7 @@ class Watch:
         deadline = time.monotonic() + SETTLE_SECONDS
         while not is_so():
             if time.monotonic() > deadline:
-                logs = "\n".join(f"{name}: {self.running.programs.end_of_log(name)}" for name in ("daemon", "head"))
+                logs = "\n".join(f"{name}: {self.running.programs.end_of_log(name)}" for name in ("daemon", "head.1"))
                 raise TimeoutError(f"{what}: not within {SETTLE_SECONDS:.0f} s.\n{logs}")
             self.look()
             time.sleep(POLL_SECONDS)
@@ -139,8 +139,8 @@ def assets_table(running: Running) -> Table:
 def main() -> int:
     """Returns the exit status: 0 if all was done once, 1 if not, 2 if a program is missing."""
     parser = argparse.ArgumentParser(prog="make cluster-demo", description=__doc__)
-    parser.add_argument("--plates", type=int, default=12)
-    parser.add_argument("--workers", type=int, default=4, help="runs over which the plates are spread")
+    parser.add_argument("--plates", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=2, help="runs over which the plates are spread")
     parser.add_argument(
         "--bad-night", action="store_true", help=f"also {SPOILT} bad plates, a killed daemon, and a model that is added"
     )

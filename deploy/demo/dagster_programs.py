@@ -116,7 +116,7 @@ class DagsterPrograms:
 
     def start_daemon(self) -> None:
         """Starts the daemon. A cluster has one."""
-        command = (beside_python("dagster-daemon", "dagster"), "run", "-w", self.workspace)
+        command = (beside_python("dagster-daemon"), "run", "-w", self.workspace)
         self.daemon = self._daemon.enter_context(self.programs.run("daemon", *command))
 
     def kill_daemon(self) -> None:

@@ -109,7 +109,9 @@ def faults_of(running: Running, killed: Mapping[str, str], nodes: Mapping[str, s
         found.append(f"plates that failed: {', '.join(sorted(tried))}; expected {', '.join(sorted(running.bad))}")
     # Deep: every sealed file has its digest, and every ledger equals a rebuild from the plates alone.
     checked = verify(running.project.dataset, running.project.registry, "deep")
-    return found + [finding.problem for finding in checked.faults]
+    spoilt = {finding.plate_id for finding in checked.faults if finding.plate_id in running.bad}
+    found += [f"{plate_id}: its spoilt source was not found out" for plate_id in sorted(running.bad - spoilt)]
+    return found + [str(finding) for finding in checked.faults if finding.plate_id not in running.bad]
 
 
 def _faults_of_killed(running: Running, run_id: str, node: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphans among the descendants become children of this process
-START_SECONDS = 120.0  # a time limit, not a measure of speed
+START_SECONDS = 180.0  # a time limit, not a measure of speed
 END_SECONDS = 20.0
 LAST_LINES = 20
 FIRST_PORT = 20000  # above those of Ray's workers
@@ -88,14 +88,21 @@ class Programs:
         deadline = time.monotonic() + START_SECONDS
         while not is_up():
             if process.poll() is not None or time.monotonic() > deadline:
-                logs = "\n".join(f"{path.name}:\n{self.end_of_log(path.stem)}" for path in sorted(self.logs.iterdir()))
+                logs = "\n".join(
+                    f"{path.name}:\n{self.end_of_log(path.stem)}"
+                    for path in sorted(self.logs.iterdir())
+                    if path.stat().st_size
+                )
                 raise ProgramEnded(f"{name} does not answer. The ends of the logs:\n{logs}")
             time.sleep(POLL_SECONDS)
 
+    def log_of(self, name: str) -> str:
+        """What a program wrote."""
+        return (self.logs / f"{name}.log").read_text(errors="replace")
+
     def end_of_log(self, name: str) -> str:
         """The last lines that a program wrote."""
-        lines = (self.logs / f"{name}.log").read_text(errors="replace").splitlines()
-        return "\n".join(lines[-LAST_LINES:])
+        return "\n".join(self.log_of(name).splitlines()[-LAST_LINES:])
 
 
 def adopt_orphans() -> None:
@@ -155,7 +162,7 @@ def require(program: str, package: str, *folders: Path) -> str:
     return found
 
 
-def beside_python(program: str, extra: str) -> str:
+def beside_python(program: str) -> str:
     """The path of a program that a package installs beside this Python, or on the PATH.
 
     Raises:
@@ -164,7 +171,7 @@ def beside_python(program: str, extra: str) -> str:
     beside = Path(sys.executable).with_name(program)
     found = str(beside) if beside.is_file() else shutil.which(program)
     if found is None:
-        raise ProgramMissing(f"{program} is not installed. Fix: pip install 'atlas-plates[{extra}]'")
+        raise ProgramMissing(f"{program} is not installed. Fix: pip install atlas-plates")
     return found
 
 

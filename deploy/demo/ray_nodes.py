@@ -13,10 +13,12 @@ from pathlib import Path
 
 import psutil
 
-from deploy.demo.programs import Programs, answers, family_of, free_port, kill
+from deploy.demo.programs import ProgramEnded, Programs, answers, family_of, free_port, kill
 
 ADDRESS_VARIABLE = "ATLAS_RAY_ADDRESS"
 OBJECT_STORE_BYTES = 100_000_000  # runs hand nothing to each other through Ray; it starts with 78.6 MB or more
+STARTED = "Ray runtime started"
+ATTEMPTS = 3  # `ray start` gives up after 30 s, which a busy machine may need
 RUN_ID = re.compile(r'api execute_run .*run_id": "([0-9a-f-]{36})"')  # in the command line of a run's process
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -71,9 +73,9 @@ class RayCluster:
     def add_node(self, cpus: int, gpus: int) -> Node:
         """Starts one more node and waits until it has joined."""
         if not self.nodes:
-            return self._start("head", self.dashboard_port, cpus, gpus, *self._head())
+            return self._start("head", cpus, gpus, *self._head())
         joins = (f"--address=127.0.0.1:{self.port}",)
-        return self._start(f"node-{len(self.nodes) + 1}", 0, cpus, gpus, *joins)
+        return self._start(f"node-{len(self.nodes) + 1}", cpus, gpus, *joins)
 
     def _head(self) -> tuple[str, ...]:
         return (
@@ -85,7 +87,7 @@ class RayCluster:
             f"--temp-dir={self.folder}",
         )
 
-    def _start(self, name: str, answers_on: int, cpus: int, gpus: int, *options: str) -> Node:
+    def _start(self, name: str, cpus: int, gpus: int, *options: str, attempt: int = 1) -> Node:
         agent = free_port()  # each node's agent, by which jobs are started on it
         command = (sys.executable, "-m", "deploy.demo.loopback_ray", "start", "--block", *options)
         shared = (
@@ -96,9 +98,17 @@ class RayCluster:
             f"--num-gpus={gpus}",
             f"--object-store-memory={OBJECT_STORE_BYTES}",
         )
-        process = self.stack.enter_context(self.programs.run(name, *command, *shared))
-        ports = [port for port in (agent, answers_on) if port]
-        self.programs.wait_until(lambda: all(map(answers, ports)), name, process)
+        log = f"{name}.{attempt}"
+        try:
+            with ExitStack() as started:
+                process = started.enter_context(self.programs.run(log, *command, *shared))
+                # A node's programs answer before `ray start` has said so, and may yet be given up.
+                self.programs.wait_until(lambda: STARTED in self.programs.log_of(log) and answers(agent), log, process)
+                self.stack.push(started.pop_all())
+        except ProgramEnded:
+            if attempt == ATTEMPTS:
+                raise
+            return self._start(name, cpus, gpus, *options, attempt=attempt + 1)
         self.nodes.append(Node(name, process))
         return self.nodes[-1]
 
