@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from atlas_resources.files.contract import file_bytes
 from atlas_resources.files.durable import make_folder, sweep_leftovers, write_bytes_atomically, write_json_atomically
+from atlas_resources.files.hosts.freshness import refresh
 from atlas_resources.files.locking import locked
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import DatasetBroken, parse_json, read_json, read_whole
@@ -75,11 +76,13 @@ class Chain(Generic[Content]):
                 schema.
         """
         while True:
+            refresh(root, root / self.folder)
             last = self._read_last(root)
             try:
                 entries = self._read_entries(root)
                 self._require_last(root, last, entries)
             except DatasetBroken:
+                refresh(root / self.folder)
                 if self._read_last(root) == last:
                     raise
             else:

@@ -1,11 +1,16 @@
-"""Which process may measure a plate, by file locks that the kernel releases when a process dies."""
+"""Which process may measure a plate, by file locks that the kernel releases when a process dies.
 
+On NFS the server holds the locks of all hosts. It releases those of a host that falls silent when its lease ends.
+"""
+
+import errno
 import fcntl
 import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from atlas_resources.files.hosts.freshness import refresh
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
 
@@ -63,6 +68,7 @@ def claim_plate(plate: Plate, key: str, *, wait: bool = False) -> Claim | None:
     except BlockingIOError:
         lock.close()
         return None
+    refresh(plate.folder, plate.runs_folder, plate.folder / "derived")  # what the holder before has made of the plate
     return Claim(lock)
 
 
@@ -75,6 +81,10 @@ def is_live(report_folder: Path) -> bool:
         return False
     except BlockingIOError:
         return True
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+        return True  # another host removed the file just now; whether the run has ended is seen at the next look
     return False
 
 

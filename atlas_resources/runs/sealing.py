@@ -25,6 +25,7 @@ from atlas_resources.files.durable import (
     write_folder_synced,
     write_json_atomically,
 )
+from atlas_resources.files.hosts.freshness import refresh
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.models.memory import peak_device_memory_bytes, peak_memory_bytes
 from atlas_resources.plates.contracts import FileDigest
@@ -217,6 +218,7 @@ class Run:
 def _time_of_run(dataset: Dataset) -> datetime:
     """The present time, or that of the newest run if the clock is a little behind it. Raises ClockSetBack."""
     now = datetime.now(UTC)
+    refresh(dataset.reports_dir)
     run_ids = [name for name in os.listdir(dataset.reports_dir) if re.fullmatch(RUN_ID_PATTERN, name)]
     if not run_ids:
         return now
@@ -258,9 +260,9 @@ def open_run(
     """Reserves a run id and holds the run's lock while the block runs. The kernel releases it if the process dies."""
     run = Run(dataset, instrument, _reserve_run_id(dataset, instrument.identity.fingerprint), dagster_run_id, server)
     lock_path = run.folder / ".lock"
-    with lock_path.open("w+b") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
+    try:
+        with lock_path.open("w+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield run
-        finally:
-            lock_path.unlink(missing_ok=True)
+    finally:
+        lock_path.unlink(missing_ok=True)  # once it is closed: NFS keeps an open file under another name
