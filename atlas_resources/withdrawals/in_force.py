@@ -107,8 +107,6 @@ def read_withdrawn(root: Path) -> Withdrawn:
     if known and known[0] == status:
         return known[1]
     withdrawn = in_force(read_log(root))
-    if now_ns - stat.st_ctime_ns > settled_ns(
-        stat.st_dev
-    ):  # an entry within the tick would leave no trace in the folder's times
+    if now_ns - stat.st_ctime_ns > settled_ns(stat.st_dev):  # else another entry might leave no trace in the times
         _KNOWN[str(folder)] = status, withdrawn
     return withdrawn
