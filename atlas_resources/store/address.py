@@ -40,7 +40,9 @@ def open_store(address: str) -> Store:
 def _open_bucket(address: str) -> Store:
     found = BUCKET.fullmatch(address.rstrip("/"))
     if found is None:
-        raise StoreRefused(f"{address!r} is no bucket. Fix: give s3://bucket/prefix; a bucket is named in small letters")
+        raise StoreRefused(
+            f"{address!r} is no bucket. Fix: give s3://bucket/prefix; a bucket is named in small letters"
+        )
     try:
         from obstore.store import S3Store
 

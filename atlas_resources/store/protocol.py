@@ -1,7 +1,7 @@
 """What a store does: five verbs, of which two are decided by the store alone when several machines call them at once.
 
-Keys are relative paths with `/`. A key has whole bytes or none. A list may be late: what was written a moment ago may be
-missing from it. Reading a key is never late.
+Keys are relative paths with `/`. A key has whole bytes or none. A list may be late: what was written a moment ago may
+be missing from it. Reading a key is never late.
 """
 
 from collections.abc import Iterator
@@ -86,7 +86,7 @@ class Store(Protocol):
         ...
 
     def replace(self, key: str, content: bytes, tag: str | None) -> str:
-        """Replaces the bytes of a key that nobody has changed; returns the new tag. A repeated call finds its own write.
+        """Replaces the bytes of a key that nobody has changed; returns the new tag. A repeated call finds its own.
 
         The bytes must differ from every earlier state of the key, as a counter or a random word in them does.
 
@@ -102,5 +102,5 @@ class Store(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[Listed]:
-        """The keys that begin with a prefix, which ends with `/` or is empty. It may be late. Raises StoreUnreachable."""
+        """The keys under a prefix, which ends with `/` or is empty. It may be late. Raises StoreUnreachable."""
         ...
