@@ -25,8 +25,8 @@ class FetchedWrong(ValueError):
     def of(cls, store: Store, key: str, expected: str, found: str) -> "FetchedWrong":
         """A file with other bytes than those that were sealed or registered."""
         return cls(
-            f"{store.address}/{key}: expected sha256 {expected}, found {found}. Fix: put the right file there from a copy; "
-            "`atlas store verify --deep` names every such file"
+            f"{store.address}/{key}: expected sha256 {expected}, found {found}. Fix: put the right file there from a "
+            "copy; `atlas store verify --deep` names every such file"
         )
 
 

@@ -70,13 +70,25 @@ class Lease:
             changes = {"number": self._record.number + 1, "expires_at": expires_at, "deaths": deaths}
             record = self._record.model_copy(update=changes)
             try:
-                self._tag = self._leases.store.replace(self._key, _bytes(record), self._tag)
+                try:
+                    self._tag = self._leases.store.replace(self._key, _bytes(record), self._tag)
+                except Changed:
+                    record = self._after_own(record)
+                    self._tag = self._leases.store.replace(self._key, _bytes(record), self._tag)
                 self._record = record
-            except Changed:
+            except (Changed, KeyMissing):
                 LOG.warning(f"{self._key}: another worker has taken over, since this one was not heard of in time")
                 self._tag = None
             except StoreUnreachable as error:
                 LOG.warning(f"{self._key}: not renewed: {error}")
+
+    def _after_own(self, record: LeaseRecord) -> LeaseRecord:
+        """The record as the next state, if the present one is a write of ours whose answer was lost. Raises Changed."""
+        found = self._leases.store.read(self._key)
+        if _token_of(found.content) != record.token:
+            raise Changed(self._key)
+        self._tag = found.tag
+        return record.model_copy(update={"number": record.number + 1})
 
 
 class Leases:
@@ -110,7 +122,8 @@ class Leases:
         record, tag, deaths = None, None, 0
         try:
             found = self.store.read(key)
-            tag, record = found.tag, LeaseRecord.model_validate_json(found.content)
+            tag = found.tag
+            record = LeaseRecord.model_validate_json(found.content)
         except (KeyMissing, ValidationError):  # what is no lease holds nobody off
             pass
         if record is not None:
@@ -151,6 +164,13 @@ class Leases:
         while True:
             time.sleep(self.seconds / 3)
             self.renew_all()
+
+
+def _token_of(content: bytes) -> str | None:
+    try:
+        return LeaseRecord.model_validate_json(content).token
+    except ValidationError:
+        return None
 
 
 def _bytes(record: LeaseRecord) -> bytes:
