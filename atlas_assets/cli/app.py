@@ -120,6 +120,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (models_app, "check", models_check),
     (models_app, "show", models_show),
     (models_app, "pull", models_pull),
+    (models_app, "sync", models_sync),
     (models_app, "pin", models_pin),
     (models_app, "derive", models_derive),
     (models_app, "verify", models_verify),

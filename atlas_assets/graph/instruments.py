@@ -15,13 +15,14 @@ from atlas_assets.graph.partitions import PLATES
 from atlas_assets.graph.plate_step.checks import sound_spec
 from atlas_assets.graph.plate_step.events import data_version
 from atlas_assets.graph.plate_step.shared_pass import SharedPass, shares_with
+from atlas_assets.graph.plate_step.retries import as_failure, retry_elsewhere
 from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.models.weights import forget_digests, why_without_weights
+from atlas_resources.models.weights import WeightsMismatch, WeightsMissing, forget_digests, require_here, why_not_started, why_without_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs.execution import InstrumentRun, Outcome
@@ -83,13 +84,14 @@ def build_instrument_asset(
 ) -> dg.AssetsDefinition | dg.AssetSpec:
     """The partitioned, batched, idempotent asset of one admitted instrument.
 
-    Without its weights, which are looked for when the code location loads, it is a node that cannot run.
+    Without its weights, which are looked for when the code location loads, it is a node that cannot run. With
+    ATLAS_WEIGHTS=workers they are looked for when a run starts, on the machine where it does.
 
     Args:
         instrument: the instrument.
         sharing: those whose steps may use the same decode of a plate, in one run, itself among them if it may.
     """
-    reason = why_without_weights(instrument)
+    reason = why_not_started(instrument)
     return _build_without_weights(instrument, reason) if reason else _build_measuring(instrument, sharing)
 
 
@@ -140,6 +142,7 @@ def _build_measuring(instrument: Instrument, sharing: Sequence[Instrument]) -> d
             forget_digests(spec)
         step = PlateStep(context, config, [key], code_version=identity.fingerprint, upstream=inputs)
         try:
+            require_here(instrument)
             # Nothing here refers to the run: the traceback of failed plates would keep its model alive.
             outcomes = SharedPass(context, dataset, shares_with(instrument, sharing)).outcomes(
                 InstrumentRun(
@@ -154,6 +157,10 @@ def _build_measuring(instrument: Instrument, sharing: Sequence[Instrument]) -> d
                 instrument,
             )
             yield from step.events(_result(dataset, instrument, one, context.run.run_id) for one in outcomes)
+        except (WeightsMissing, dg.Failure) as error:
+            if isinstance(error, WeightsMissing) or isinstance(error.__cause__, WeightsMissing | WeightsMismatch):
+                retry_elsewhere(context)
+            raise as_failure(error) from error
         finally:
             resource.release()
 

@@ -5,6 +5,7 @@ Nothing is downloaded: a missing file is an error.
 
 import importlib.metadata
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ from atlas_resources.instruments.spec.weights import (
     WheelWeights,
 )
 
+PLACE_VARIABLE = "ATLAS_WEIGHTS"
 SYSTEM_ROOT = Path("/")
 """Where the operating system's packages put their files."""
 
@@ -202,6 +204,36 @@ def why_without_weights(instrument: Instrument) -> str:
         f"`{commands[key]}`" for key in keys if key in commands
     ]
     return f"{' and '.join(whose)} are not on disk. Fix: {' and '.join(fixes)}"
+
+
+def are_on_workers() -> bool:
+    """Whether ATLAS_WEIGHTS=workers: runs execute on other machines, where weights are looked for when a run starts.
+
+    Raises:
+        ValueError: the variable has another value.
+    """
+    value = os.environ.get(PLACE_VARIABLE, "")
+    if value not in ("", "workers"):
+        raise ValueError(f"{PLACE_VARIABLE}={value}: expected `workers`, or no such variable")
+    return value == "workers"
+
+
+def why_not_started(instrument: Instrument) -> str:
+    """Why a run of the instrument may not be started from this machine; empty if it may."""
+    return "" if are_on_workers() else why_without_weights(instrument)
+
+
+def require_here(instrument: Instrument) -> None:
+    """Raises WeightsMissing, with the names of this machine and of the instrument, if its own weights are not here.
+
+    Looks whether the files exist, before any plate is decoded. Loading the model checks their digests.
+    """
+    if not is_on_disk(instrument.spec):
+        key = instrument.key
+        raise WeightsMissing(
+            f"{socket.gethostname()} cannot measure with {key}: its weights are not on this machine. Fix: on it, "
+            f"`atlas models sync SOURCE {key}` or `{_fix(instrument.spec)}`; or start the run where they are"
+        )
 
 
 def forget_digests(spec: Spec) -> None:

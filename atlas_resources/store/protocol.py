@@ -4,6 +4,7 @@ Keys are relative paths with `/`. A key has whole bytes or none. A list may be l
 be missing from it. Reading a key is never late.
 """
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,17 @@ class Changed(ValueError):
 
 
 class StoreUnreachable(OSError):
-    """The store does not answer, or refuses. Nothing is known of what was asked of it last."""
+    """The store does not answer, or refuses. Nothing is known of what was asked of it last.
+
+    Its errno is ETIMEDOUT: a step that meets it is tried again.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(errno.ETIMEDOUT, message)
+
+    def __str__(self) -> str:
+        """The message alone."""
+        return str(self.strerror)
 
 
 @dataclass(frozen=True)
