@@ -1,7 +1,7 @@
 """Brings pinned weights from a folder or a store that machines share to this machine's cache, and the other way.
 
-A source has files under the paths that they have in the hub's cache (`models--owner--name/snapshots/<revision>/...`), so
-that a cache on a shared disk is one as it is. Each file is compared with the digest that its spec pins.
+A source has files under the paths that they have in the hub's cache (`models--owner--name/snapshots/<revision>/...`),
+so that a cache on a shared disk is one as it is. Each file is compared with the digest that its spec pins.
 """
 
 import os
@@ -139,8 +139,8 @@ def _fetch(one: _File, source: Store) -> Synced:
 
 def _files(spec: Spec) -> Iterator[_File | Synced]:
     weights = spec.weights
-    if weights is None or isinstance(weights, Algorithm):
-        return
+    if weights is None or isinstance(weights, Algorithm) or (spec.served and spec.served.attested_by):
+        return  # without files, or with files that somebody else has
     is_packaged = isinstance(weights, SystemWeights) or (
         isinstance(weights, LibraryWeights) and weights.location != "torch_hub"
     )

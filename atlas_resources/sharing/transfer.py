@@ -18,6 +18,10 @@ from atlas_resources.sharing.runs import fetch_run, publish_run, read_sealed
 from atlas_resources.sharing.worker import Shared
 from atlas_resources.store.protocol import Store
 
+DIGEST = "source.sha256"
+IDENTITY = (DIGEST, LAST)
+"""Compared with the store's at each push, so that two plates of one id are not mixed."""
+
 
 def _silent(text: str) -> None:
     """For callers that show no progress."""
@@ -60,7 +64,7 @@ def push(dataset: Dataset, store: Store, *, on_plate: Callable[[str], None] = _s
             key = plate_key(plate.id, path.relative_to(plate.folder).as_posix())
             if path.parent.name == "derived":
                 shared.publish_derived(plate, [path.name])
-            elif key not in known:
+            elif key not in known or path.name in IDENTITY:
                 moved.counts["files"] += store.write_once(key, path)
         for manifest in _runs(plate):
             if plate_key(plate.id, f"runs/{manifest.run_id}/{RUN_MANIFEST}") not in known:
@@ -83,10 +87,13 @@ def _push_run(store: Store, plate: Plate, manifest: RunManifest) -> bool:
 
 
 def _plate_files(plate: Plate) -> Iterator[Path]:
-    """A plate's files without its runs: `manifest.json` last, since without it the store has no such plate."""
+    """A plate's files without its runs: its digest first, which another plate of its id would have otherwise.
+
+    `manifest.json` comes last: without it the store has no such plate.
+    """
     found = [path for path in plate.folder.rglob("*") if path.is_file()]
     keys = {path: PLATE_KEY.fullmatch(plate_key(plate.id, path.relative_to(plate.folder).as_posix())) for path in found}
-    yield from sorted((path for path, match in keys.items() if match), key=lambda path: path.name == LAST)
+    yield from sorted((path for path, match in keys.items() if match), key=lambda path: (path.name == LAST, path.name != DIGEST))
 
 
 def _runs(plate: Plate) -> list[RunManifest]:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from atlas_resources.files.durable import make_folder
 from atlas_resources.files.read_ahead import ahead
@@ -36,7 +37,7 @@ class SealedByAnother(Exception):
 
     def __init__(self, sealed: RunManifest):
         super().__init__("another worker sealed the plate meanwhile")
-        self.sealed = sealed
+        self.sealed: Any = sealed  # passes are of any kind of result
 
 
 class Shared:

@@ -1,6 +1,7 @@
 """`atlas models sync`: pinned weights from a shared folder or bucket to this machine, verified here."""
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,6 +43,8 @@ def models_sync(
     from atlas_resources.hub import syncing
     from atlas_resources.store.protocol import StoreUnreachable
 
+    if source and is_check and not source.startswith("s3://") and not Path(source).expanduser().is_dir():
+        source, names = None, [source, *(names or [])]
     if source is None and not is_check:
         raise fail("Give a SOURCE: a folder or s3://bucket/prefix; or --check, which needs none.")
     if is_check and is_sending:
@@ -72,8 +75,6 @@ def models_sync(
 
 
 def _opened(source: str) -> "Store":
-    from pathlib import Path
-
     from atlas_resources.store.address import StoreRefused, open_store
 
     try:

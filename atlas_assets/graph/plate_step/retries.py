@@ -13,8 +13,3 @@ def retry_elsewhere(context: dg.AssetExecutionContext) -> None:
     instance = context.instance
     if not isinstance(instance.run_launcher, DefaultRunLauncher):
         instance.add_run_tags(context.run.run_id, {RETRY_ON_FAILURE_TAG: "true"})
-
-
-def as_failure(error: Exception) -> dg.Failure:
-    """The error as a failure that ends the step without trying it again on this machine."""
-    return error if isinstance(error, dg.Failure) else dg.Failure(str(error), allow_retries=False)

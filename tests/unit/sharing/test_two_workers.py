@@ -208,7 +208,9 @@ class _Held:
     put_off = release
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     turns=st.lists(
         st.tuples(st.integers(0, 1), st.sampled_from(["step", "step", "step", "pause", "die", "lost", "cut", "late"])),
