@@ -2,8 +2,11 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from atlas_resources.files.contract import FileDigest
 from atlas_resources.plates.dataset import Dataset
@@ -50,9 +53,10 @@ def compare(dataset: Dataset, store: Store) -> Comparison:
 def read_claims(store: Store) -> Iterator[tuple[str, LeaseRecord]]:
     """The leases that were not given back, by key. Raises StoreUnreachable."""
     for listed in store.list("claims/"):
-        record = LeaseRecord.model_validate_json(store.read(listed.key).content)
-        if record.expires_at > 0:
-            yield listed.key, record
+        with suppress(ValidationError):  # what is no lease holds nobody off
+            record = LeaseRecord.model_validate_json(store.read(listed.key).content)
+            if record.expires_at > 0:
+                yield listed.key, record
 
 
 def verify_store(

@@ -93,7 +93,9 @@ def _plate_files(plate: Plate) -> Iterator[Path]:
     """
     found = [path for path in plate.folder.rglob("*") if path.is_file()]
     keys = {path: PLATE_KEY.fullmatch(plate_key(plate.id, path.relative_to(plate.folder).as_posix())) for path in found}
-    yield from sorted((path for path, match in keys.items() if match), key=lambda path: (path.name == LAST, path.name != DIGEST))
+    yield from sorted(
+        (path for path, match in keys.items() if match), key=lambda path: (path.name == LAST, path.name != DIGEST)
+    )
 
 
 def _runs(plate: Plate) -> list[RunManifest]:
