@@ -11,10 +11,10 @@ from atlas_assets.graph.comparisons.assets import COMPARISONS, comparison_keys
 from atlas_assets.graph.groundwork import KEYS
 from atlas_assets.graph.instruments import GROUPS, asset_key
 from atlas_assets.graph.ledgers import LEDGER_KEYS
+from atlas_assets.graph.plate_step.weights import why_not_started
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.graph.published.page import PAGE_KEY
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.models.weights import why_not_started
 
 SAVED = re.compile(r"@([\w./-]+)")
 

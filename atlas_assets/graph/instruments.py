@@ -14,22 +14,15 @@ from atlas_assets.graph._metadata import column_schema
 from atlas_assets.graph.partitions import PLATES
 from atlas_assets.graph.plate_step.checks import sound_spec
 from atlas_assets.graph.plate_step.events import data_version
-from atlas_assets.graph.plate_step.retries import retry_elsewhere
 from atlas_assets.graph.plate_step.shared_pass import SharedPass, shares_with
 from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateResult, PlateRun, PlateStep
+from atlas_assets.graph.plate_step.weights import weights_of, why_not_started
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.models.weights import (
-    WeightsMismatch,
-    WeightsMissing,
-    forget_digests,
-    require_here,
-    why_not_started,
-    why_without_weights,
-)
+from atlas_resources.models.weights import forget_digests, why_without_weights
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.resources import DatasetResource, InstrumentResource
 from atlas_resources.runs.execution import InstrumentRun, Outcome
@@ -149,28 +142,21 @@ def _build_measuring(instrument: Instrument, sharing: Sequence[Instrument]) -> d
             forget_digests(spec)
         step = PlateStep(context, config, [key], code_version=identity.fingerprint, upstream=inputs)
         try:
-            require_here(instrument)
-            # Nothing here refers to the run: the traceback of failed plates would keep its model alive.
-            outcomes = SharedPass(context, dataset, shares_with(instrument, sharing)).outcomes(
-                InstrumentRun(
-                    dataset,
+            with weights_of(instrument, context):
+                # Nothing here refers to the run: the traceback of failed plates would keep its model alive.
+                outcomes = SharedPass(context, dataset, shares_with(instrument, sharing)).outcomes(
+                    InstrumentRun(
+                        dataset,
+                        instrument,
+                        build_work(instrument, lambda: resource.load(instrument)),
+                        is_forced=config.force,
+                        dagster_run_id=context.run.run_id,
+                        log=context.log,
+                    ),
+                    step.plate_ids,
                     instrument,
-                    build_work(instrument, lambda: resource.load(instrument)),
-                    is_forced=config.force,
-                    dagster_run_id=context.run.run_id,
-                    log=context.log,
-                ),
-                step.plate_ids,
-                instrument,
-            )
-            yield from step.events(_result(dataset, instrument, one, context.run.run_id) for one in outcomes)
-        except WeightsMissing as error:
-            retry_elsewhere(context)
-            raise dg.Failure(str(error), allow_retries=False) from error
-        except dg.Failure as failure:
-            if isinstance(failure.__cause__, WeightsMissing | WeightsMismatch):
-                retry_elsewhere(context)
-            raise
+                )
+                yield from step.events(_result(dataset, instrument, one, context.run.run_id) for one in outcomes)
         finally:
             resource.release()
 

@@ -7,10 +7,10 @@ import dagster as dg
 from atlas_assets.graph._metadata import Origin
 from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.graph.instruments import asset_key
+from atlas_assets.graph.plate_step.weights import why_not_started
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.lineage.columns import LINEAGE_MADE_OF, LINEAGE_READS
-from atlas_resources.models.weights import why_not_started
 from atlas_resources.tables.completeness import COMPLETENESS
 from atlas_resources.tables.groundwork import FACTS
 from atlas_resources.tables.intake import REFUSED_SCANS

@@ -5,7 +5,6 @@ Nothing is downloaded: a missing file is an error.
 
 import importlib.metadata
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,7 +28,6 @@ from atlas_resources.instruments.spec.weights import (
     WheelWeights,
 )
 
-PLACE_VARIABLE = "ATLAS_WEIGHTS"
 SYSTEM_ROOT = Path("/")
 """Where the operating system's packages put their files."""
 
@@ -113,7 +111,7 @@ def weights_folder(weights: FileWeights) -> Path:
     return Path(str(importlib.metadata.distribution(weights.library).locate_file("")))
 
 
-def _fix(spec: Spec) -> str:
+def fetch_command(spec: Spec) -> str:
     """The command that brings the files of the spec."""
     return spec.weights.install if isinstance(spec.weights, SystemWeights) else f"atlas models pull {spec.key}"
 
@@ -123,7 +121,7 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile) -> Path:
     if not path.is_file():
         raise WeightsMissing(
             f"{spec.key}: {file.path} is not on disk; expected {path}. "
-            f"Fix: `{_fix(spec)}` fetches it, or says where to get it."
+            f"Fix: `{fetch_command(spec)}` fetches it, or says where to get it."
         )
     if file.sha256 is None and file.format not in WITHOUT_WEIGHTS:
         raise WeightsMismatch(
@@ -134,7 +132,7 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile) -> Path:
         if found != file.sha256:
             raise WeightsMismatch(
                 f"{spec.key}: {path} is not the pinned file: expected sha256 {file.sha256}, found {found}. "
-                f"Fix: `{_fix(spec)}` replaces it by the pinned file, or says how."
+                f"Fix: `{fetch_command(spec)}` replaces it by the pinned file, or says how."
             )
     return path
 
@@ -197,43 +195,13 @@ def why_without_weights(instrument: Instrument) -> str:
     while unseen:
         one = unseen.pop()
         if isinstance(one.spec.weights, SystemWeights):
-            commands[one.key] = _fix(one.spec)
+            commands[one.key] = fetch_command(one.spec)
         unseen += one.reads
     pulled = [key for key in keys if key not in commands]
     fixes = ([f"`atlas models pull {' '.join(pulled)}`"] if pulled else []) + [
         f"`{commands[key]}`" for key in keys if key in commands
     ]
     return f"{' and '.join(whose)} are not on disk. Fix: {' and '.join(fixes)}"
-
-
-def are_on_workers() -> bool:
-    """Whether ATLAS_WEIGHTS=workers: runs execute on other machines, where weights are looked for when a run starts.
-
-    Raises:
-        ValueError: the variable has another value.
-    """
-    value = os.environ.get(PLACE_VARIABLE, "")
-    if value not in ("", "workers"):
-        raise ValueError(f"{PLACE_VARIABLE}={value}: expected `workers`, or no such variable")
-    return value == "workers"
-
-
-def why_not_started(instrument: Instrument) -> str:
-    """Why a run of the instrument may not be started from this machine; empty if it may."""
-    return "" if are_on_workers() else why_without_weights(instrument)
-
-
-def require_here(instrument: Instrument) -> None:
-    """Raises WeightsMissing, with the names of this machine and of the instrument, if its own weights are not here.
-
-    Looks whether the files exist, before any plate is decoded. Loading the model checks their digests.
-    """
-    if not is_on_disk(instrument.spec):
-        key = instrument.key
-        raise WeightsMissing(
-            f"{socket.gethostname()} cannot measure with {key}: its weights are not on this machine. Fix: on it, "
-            f"`atlas models sync SOURCE {key}` or `{_fix(instrument.spec)}`; or start the run where they are"
-        )
 
 
 def forget_digests(spec: Spec) -> None:
@@ -258,7 +226,7 @@ class FileReport:
 def _verify_file(spec: Spec, folder: Path, file: WeightFile) -> FileReport:
     path = folder / file.path
     if not path.is_file():
-        return FileReport(spec.key, file.path, "missing", f"expected {path}; `{_fix(spec)}`")
+        return FileReport(spec.key, file.path, "missing", f"expected {path}; `{fetch_command(spec)}`")
     forget([path])
     found = digest_of(path)
     if file.sha256 is None:

@@ -11,7 +11,7 @@ from atlas_assets.cli.models.hub import size_text, state_line
 from atlas_assets.cli.output import console, counted, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from atlas_resources.hub.syncing import Synced
     from atlas_resources.instruments.spec.spec import Spec
@@ -57,21 +57,26 @@ def models_sync(
             return syncing.check(spec)
         return syncing.send(spec, store) if is_sending else syncing.sync(spec, store)
 
-    lacking: dict[str, list[Synced]] = {}
-    counts: Counter[str] = Counter()
     try:
-        for spec in chosen:
-            for file in synced(spec):
-                counts[file.state] += 1
-                state_line(file.state, f"{size_text(file.size_bytes):>8}", f"{file.key}: {file.name}", file.detail)
-                if not file.is_here:
-                    lacking.setdefault(file.key, []).append(file)
+        lacking = _print_synced(file for spec in chosen for file in synced(spec))
     except StoreUnreachable as error:
         raise fail(str(error)) from None
-    said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no file is pinned"
-    console.print(f"{counted(len(chosen), 'instrument')}: {said}.", highlight=False, soft_wrap=True)
     if lacking:
         _complain(lacking, is_sending)
+
+
+def _print_synced(files: "Iterable[Synced]") -> "dict[str, list[Synced]]":
+    """Prints a line for each file as it is done. Returns those that a run here lacks, by instrument."""
+    lacking: dict[str, list[Synced]] = {}
+    counts: Counter[str] = Counter()
+    for file in files:
+        counts[file.state] += 1
+        state_line(file.state, f"{size_text(file.size_bytes):>8}", f"{file.key}: {file.name}", file.detail)
+        if not file.is_here:
+            lacking.setdefault(file.key, []).append(file)
+    said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no file is pinned"
+    console.print(f"{counted(counts.total(), 'file')}: {said}.", highlight=False, soft_wrap=True)
+    return lacking
 
 
 def _opened(source: str) -> "Store":

@@ -118,14 +118,16 @@ class TestOnWorkers:
         result = job.execute_in_process(instance=instance, asset_selection=[CLIP_KEY], tags=tags, raise_on_error=False)
         assert not result.success
         (failure,) = (event for event in result.all_events if event.is_step_failure)
-        data = failure.step_failure_data
-        message = data.user_failure_data.description
+        data = failure.step_failure_data.user_failure_data
+        assert data is not None
+        message = str(data.description)
         assert message.startswith(
             f"worker-7 cannot measure with {CLIP}: its weights are not on this machine. Fix: on it, "
         )
         assert f"`atlas models sync SOURCE {CLIP}` or `atlas models pull {CLIP}`" in message
         assert not [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
         run = instance.get_run_by_id(result.run_id)
+        assert run is not None
         assert run.tags["dagster/retry_on_asset_or_op_failure"] == "true"
         assert decoded == []
         assert list(dataset.plates_dir.glob("*/runs/run-*")) == [], "no plate counts as failed"
@@ -142,7 +144,9 @@ class TestOnWorkers:
                     run_config=NO_SUCH_PLATE if key == BROKEN_KEY else None,
                 )  # fmt: skip
                 assert not result.success
-                assert instance.get_run_by_id(result.run_id).tags["dagster/will_retry"] == expected
+                run = instance.get_run_by_id(result.run_id)
+                assert run is not None
+                assert run.tags["dagster/will_retry"] == expected
 
     def test_another_value_is_refused(self, registry, tmp_path, monkeypatch):
         monkeypatch.setenv("ATLAS_WEIGHTS", "elsewhere")
