@@ -127,7 +127,7 @@ def _build_measuring(instrument: Instrument, sharing: Sequence[Instrument]) -> d
         owners=OWNERS,
         code_version=identity.fingerprint,
         metadata=_metadata(instrument),
-        tags=_tags(instrument, weights="on_disk" if identity.weights_sha256 else "none"),
+        tags=_tags(instrument, weights=_place_of_weights(instrument)),
         check_specs=[sound_spec(key, "The plate's source, and its sealed files and their rows, are unchanged.")],
         backfill_policy=dg.BackfillPolicy.multi_run(plates_per_run),
         retry_policy=STEP_RETRIES,
@@ -161,6 +161,12 @@ def _build_measuring(instrument: Instrument, sharing: Sequence[Instrument]) -> d
             resource.release()
 
     return instrument_asset
+
+
+def _place_of_weights(instrument: Instrument) -> str:
+    if not instrument.identity.weights_sha256:
+        return "none"
+    return "on_workers" if why_without_weights(instrument) else "on_disk"
 
 
 def weights_missing(instruments: Iterable[Instrument]) -> list[str]:

@@ -106,6 +106,7 @@ class TestOnWorkers:
     def test_it_can_be_started_from_a_machine_that_has_none(self, definitions, registry):
         graph = definitions.resolve_asset_graph()
         assert graph.get(CLIP_KEY).is_executable
+        assert graph.get(CLIP_KEY).tags["atlas/weights"] == "on_workers"
         assert CLIP_KEY in graph.get(EMBEDDINGS_KEY).parent_keys
         assert f"materialise_{SEGMENTS}" in jobs_of(definitions)
 
