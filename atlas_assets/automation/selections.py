@@ -11,10 +11,10 @@ from atlas_assets.graph.comparisons.assets import COMPARISONS, comparison_keys
 from atlas_assets.graph.groundwork import KEYS
 from atlas_assets.graph.instruments import GROUPS, asset_key
 from atlas_assets.graph.ledgers import LEDGER_KEYS
+from atlas_assets.graph.plate_step.weights import why_not_started
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.graph.published.page import PAGE_KEY
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.models.weights import has_weights
 
 SAVED = re.compile(r"@([\w./-]+)")
 
@@ -43,7 +43,7 @@ def _selections(registry: Registry) -> Iterator[SavedSelection]:
         active = [instrument for instrument in registry.active_instruments if asset_key(instrument).path[0] == group]
         if active:
             titles = ", ".join(instrument.spec.title for instrument in active)
-            is_job = any(map(has_weights, active))
+            is_job = not all(map(why_not_started, active))
             yield SavedSelection(group, _of(*map(asset_key, active)), f"The active {group}: {titles}.", is_job)
     yield SavedSelection("ledgers", _of(*LEDGER_KEYS), "Every ledger with its checks, and the catalogue.")
     if compared := comparison_keys(registry):
@@ -53,7 +53,7 @@ def _selections(registry: Registry) -> Iterator[SavedSelection]:
         # With every ledger, not only those that read it: the catalogue needs them all, even in a new dataset.
         text = f"{_of(asset_key(instrument), *_readers(registry, key))} or {_of(*LEDGER_KEYS)}"
         meaning = f"{instrument.spec.title}, the instruments that read it, and every ledger."
-        yield SavedSelection(key, text, meaning, is_job=key in registry.active and has_weights(instrument))
+        yield SavedSelection(key, text, meaning, is_job=key in registry.active and not why_not_started(instrument))
 
 
 def _readers(registry: Registry, key: str) -> list[dg.AssetKey]:

@@ -18,6 +18,7 @@ from atlas_assets.cli.models.golden import models_golden
 from atlas_assets.cli.models.hub import models_pin, models_pull, models_verify
 from atlas_assets.cli.models.listing import models_check, models_docs, models_list, models_show
 from atlas_assets.cli.models.prompts import prompts_list, prompts_record
+from atlas_assets.cli.models.sync import models_sync
 from atlas_assets.cli.output import console, fail
 from atlas_assets.cli.page.command import page
 from atlas_assets.cli.plates.add import plates_add
@@ -47,6 +48,7 @@ from atlas_assets.cli.state.change_partitions import change_partitions
 from atlas_assets.cli.state.metrics import metrics
 from atlas_assets.cli.state.repair_events import repair_events
 from atlas_assets.cli.state.status import status
+from atlas_assets.cli.store.commands import store_publish, store_pull, store_push, store_status, store_verify
 from atlas_assets.cli.tags import tags_add, tags_import, tags_list
 from atlas_assets.cli.ui import ui
 
@@ -73,6 +75,7 @@ models_app = typer.Typer(no_args_is_help=True, help="List, check and fetch the i
 snapshot_app = typer.Typer(
     no_args_is_help=True, help="Freeze named states of the library, compare, verify and cite them."
 )
+store_app = typer.Typer(no_args_is_help=True, help="Keep the dataset in a bucket or a folder that workers share.")
 tags_app = typer.Typer(no_args_is_help=True, help="Tag plates, and accept, reject or correct what machines made.")
 prompts_app = typer.Typer(no_args_is_help=True, help="List and record the prompt sets of model_specs/prompts/.")
 
@@ -80,6 +83,7 @@ GROUPS: tuple[tuple[typer.Typer, str, typer.Typer], ...] = (
     (app, "plates", plates_app),
     (app, "models", models_app),
     (app, "snapshot", snapshot_app),
+    (app, "store", store_app),
     (app, "tags", tags_app),
     (models_app, "prompts", prompts_app),
 )
@@ -124,6 +128,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (models_app, "check", models_check),
     (models_app, "show", models_show),
     (models_app, "pull", models_pull),
+    (models_app, "sync", models_sync),
     (models_app, "pin", models_pin),
     (models_app, "derive", models_derive),
     (models_app, "verify", models_verify),
@@ -138,6 +143,11 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None]], ...] = (
     (snapshot_app, "show", snapshot_show),
     (snapshot_app, "diff", snapshot_diff),
     (snapshot_app, "verify", snapshot_verify),
+    (store_app, "status", store_status),
+    (store_app, "push", store_push),
+    (store_app, "pull", store_pull),
+    (store_app, "verify", store_verify),
+    (store_app, "publish", store_publish),
     (tags_app, "add", tags_add),
     (tags_app, "import", tags_import),
     (tags_app, "list", tags_list),

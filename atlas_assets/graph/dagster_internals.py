@@ -17,6 +17,7 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 from dagster._core.execution.plan.objects import StepFailureData
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecord,
     AssetCheckExecutionRecordStatus,
@@ -42,6 +43,7 @@ __all__ = [
     "BaseAssetGraph",  # these three: selections, assets and failures of a run in the terminal's process
     "DagsterEvent",
     "DagsterInvalidAssetSelectionError",
+    "DefaultRunLauncher",  # whether runs execute on this machine
     "PartitionKeyFilter",
     "StepFailureData",
 ]
@@ -50,6 +52,7 @@ RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 PARTITION_TAG = "dagster/partition"
 MAX_RETRIES_TAG = "dagster/max_retries"
+RETRY_ON_FAILURE_TAG = "dagster/retry_on_asset_or_op_failure"  # "true" on a run overrides dagster.yaml
 WILL_RETRY_TAG = "dagster/will_retry"  # "true" on a run that was killed and that the daemon starts again
 RETRY_RUN_TAG = "dagster/auto_retry_run_id"  # on the killed run, once the next one exists
 

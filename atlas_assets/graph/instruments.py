@@ -17,6 +17,7 @@ from atlas_assets.graph.plate_step.events import data_version
 from atlas_assets.graph.plate_step.partition import PlateResult, read_measured
 from atlas_assets.graph.plate_step.shared_pass import SharedPass, shares_with
 from atlas_assets.graph.plate_step.step import STEP_RETRIES, PlateRun, PlateStep
+from atlas_assets.graph.plate_step.weights import weights_of, why_not_started
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_assets.roles.works import WORKS, build_work
 from atlas_assets.ui.instrument import describe, result_metadata
@@ -85,14 +86,15 @@ def build_instrument_asset(
 ) -> dg.AssetsDefinition | dg.AssetSpec:
     """The partitioned, batched, idempotent asset of one admitted instrument.
 
-    Without its weights, which are looked for when the code location loads, it is a node that cannot run.
+    Without its weights, which are looked for when the code location loads, it is a node that cannot run. With
+    ATLAS_WEIGHTS=workers they are looked for when a run starts, on the machine where it does.
 
     Args:
         instrument: the instrument.
         sharing: those whose steps may use the same decode of a plate, in one run, itself among them if it may.
         partitioning: what Dagster's partitions are.
     """
-    reason = why_without_weights(instrument)
+    reason = why_not_started(instrument)
     if reason:
         return _build_without_weights(instrument, reason, partitioning)
     return _build_measuring(instrument, sharing, partitioning)
@@ -132,7 +134,7 @@ def _build_measuring(
         owners=OWNERS,
         code_version=identity.fingerprint,
         metadata=_metadata(instrument),
-        tags=_tags(instrument, weights="on_disk" if identity.weights_sha256 else "none"),
+        tags=_tags(instrument, weights=_place_of_weights(instrument)),
         check_specs=[sound_spec(key, soundness, partitioning.definition)],
         backfill_policy=dg.BackfillPolicy.multi_run(per_run),
         retry_policy=STEP_RETRIES,
@@ -149,11 +151,12 @@ def _build_measuring(
         partitions = partitioning.of(dataset)
         step = _step_of(context, config, dataset, instrument, partitions)
         try:
-            # Nothing here refers to the run: the traceback of failed plates would keep its model alive.
-            outcomes = SharedPass(context, dataset, shares_with(instrument, sharing), partitions).outcomes(
-                _run_of(context, config, dataset, instrument, resource), step.plate_ids, instrument
-            )
-            yield from step.events(_result(dataset, instrument, one, context.run.run_id) for one in outcomes)
+            with weights_of(instrument, context):
+                # Nothing here refers to the run: the traceback of failed plates would keep its model alive.
+                outcomes = SharedPass(context, dataset, shares_with(instrument, sharing), partitions).outcomes(
+                    _run_of(context, config, dataset, instrument, resource), step.plate_ids, instrument
+                )
+                yield from step.events(_result(dataset, instrument, one, context.run.run_id) for one in outcomes)
         finally:
             resource.release()
 
@@ -198,6 +201,12 @@ def _run_of(
         dagster_run_id=context.run.run_id,
         log=context.log,
     )
+
+
+def _place_of_weights(instrument: Instrument) -> str:
+    if not instrument.identity.weights_sha256:
+        return "none"
+    return "on_workers" if why_without_weights(instrument) else "on_disk"
 
 
 def weights_missing(instruments: Iterable[Instrument]) -> list[str]:

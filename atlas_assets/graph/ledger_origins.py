@@ -7,10 +7,10 @@ import dagster as dg
 from atlas_assets.graph._metadata import Origin
 from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
 from atlas_assets.graph.instruments import asset_key
+from atlas_assets.graph.plate_step.weights import why_not_started
 from atlas_assets.graph.plates import MANIFEST_KEY
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.lineage.columns import LINEAGE_MADE_OF, LINEAGE_READS
-from atlas_resources.models.weights import has_weights
 from atlas_resources.tables.completeness import COMPLETENESS
 from atlas_resources.tables.groundwork import FACTS
 from atlas_resources.tables.intake import REFUSED_SCANS
@@ -86,7 +86,7 @@ def _ledgers_of_plates() -> list[Ledger]:
 
 def _ledgers_of_results(registry: Registry) -> list[Ledger]:
     """The results of each role, by the instruments of the role that have their weights, and what follows from masks."""
-    measuring = [instrument for instrument in registry.instruments.values() if has_weights(instrument)]
+    measuring = [instrument for instrument in registry.instruments.values() if not why_not_started(instrument)]
     ledgers = []
     for role, table in INSTRUMENT_TABLES.items():
         keys = [asset_key(instrument) for instrument in measuring if instrument.spec.role == role]

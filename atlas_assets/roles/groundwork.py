@@ -36,9 +36,12 @@ from atlas_resources.runs.passes.job import PlateOutcome, Timings
 from atlas_resources.runs.passes.shared_source import read_source
 from atlas_resources.runs.provenance import code_version
 from atlas_resources.runs.stages import Stopwatch
+from atlas_resources.sharing.worker import shared, shared_of
 from atlas_resources.withdrawals.in_force import read_withdrawn
 
 CLAIM_KEY = "groundwork"
+PUBLISHED = (COST_NAME, THUMBNAIL_NAME, HISTOGRAMS_NAME, INPUT_IMAGE_NAME)
+"""What a worker writes into the dataset's store, in this order: without the last, the plate is not done."""
 
 
 class GroundworkMember:
@@ -55,6 +58,8 @@ class GroundworkMember:
 
     def settled(self, plate_ids: Sequence[str]) -> Iterator[PlateOutcome[Groundwork]]:
         """The outcomes of withdrawn plates. Raises DatasetBroken if the log of withdrawals is not whole."""
+        if store := shared(self._dataset):
+            store.fetch_plates(plate_ids)
         yield from withdrawn_outcomes(self._dataset, plate_ids, read_withdrawn(self._dataset.root)).values()
 
     def opened(self, plate_ids: Sequence[str]) -> AbstractContextManager["GroundworkJob"]:
@@ -70,13 +75,21 @@ class GroundworkJob:
     def find_done(self, plate: Plate) -> Groundwork | None:
         """The plate's up-to-date files, or None. Removes the record of an earlier failure if they exist."""
         done = read_groundwork(plate)
+        if done is None and (store := shared_of(plate)):
+            store.fetch_plates([plate.id])
+            done = read_groundwork(plate)
         if done is not None:
             plate.derived_path(FAILURE_NAME).unlink(missing_ok=True)
         return done
 
     def prepare(self, plate: Plate, stopwatch: Stopwatch) -> Groundwork:
         """Measures the plate and writes its files."""
+        store = shared_of(plate)
+        if store:
+            store.fetch_source(plate)
         made = measure_plate(plate, stopwatch)
+        if store:
+            store.publish_derived(plate, PUBLISHED)
         plate.derived_path(FAILURE_NAME).unlink(missing_ok=True)
         return made
 

@@ -12,11 +12,15 @@ from typing import Generic, TypeVar
 
 from atlas_resources.files.contract import file_bytes
 from atlas_resources.files.durable import make_folder, sweep_leftovers, write_bytes_atomically, write_json_atomically
+from atlas_resources.files.hosts.freshness import refresh
 from atlas_resources.files.locking import locked
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import DatasetBroken, parse_json, read_json, read_whole
 from atlas_resources.plates.records.tag import TagEntry
 from atlas_resources.plates.records.withdrawal import LastEntry, Withdrawal
+from atlas_resources.sharing.layout import log_key
+from atlas_resources.sharing.worker import shared
+from atlas_resources.store.protocol import AlreadyWritten, KeyMissing, Store
 
 LAST_NAME = "last.json"
 ENTRY_NAME = re.compile(r"(\d{6})-\d{8}-\d{6}Z\.json")
@@ -75,11 +79,13 @@ class Chain(Generic[Content]):
                 schema.
         """
         while True:
+            refresh(root, root / self.folder)
             last = self._read_last(root)
             try:
                 entries = self._read_entries(root)
                 self._require_last(root, last, entries)
             except DatasetBroken:
+                refresh(root / self.folder)
                 if self._read_last(root) == last:
                     raise
             else:
@@ -117,20 +123,83 @@ class Chain(Generic[Content]):
 
         Raises:
             DatasetBroken: the log is not whole.
+            StoreUnreachable: the dataset's store does not answer. The entry may be in it; it is fetched later.
+        """
+        make_folder(dataset.locks_dir)
+        of_dataset = shared(dataset)
+        with locked(dataset.locks_dir / self.folder):
+            while True:
+                if of_dataset:
+                    self._fetch(dataset.root, of_dataset.store)
+                entries = self.read(dataset.root)
+                previous = entries[-1].sha256 if entries else None
+                content = make(entries).model_copy(update={"number": len(entries) + 1, "previous_sha256": previous})
+                data = file_bytes(content)
+                try:
+                    if of_dataset:
+                        of_dataset.store.write_once(log_key(self.folder, content.number), data)
+                except AlreadyWritten:
+                    continue  # another machine appended an entry of this number: it is fetched, and made again after it
+                return self._write(dataset.root, content, data)
+
+    def fetch(self, dataset: Dataset, store: Store) -> None:
+        """Fetches the entries that a store has and this machine has not.
+
+        Raises:
+            DatasetBroken: the two logs are not one, or the log here is not whole.
+            StoreUnreachable: the store does not answer.
         """
         make_folder(dataset.locks_dir)
         with locked(dataset.locks_dir / self.folder):
-            entries = self.read(dataset.root)
-            previous = entries[-1].sha256 if entries else None
-            content = make(entries).model_copy(update={"number": len(entries) + 1, "previous_sha256": previous})
-            folder = dataset.root / self.folder
-            path = folder / _file_name(content)
-            data = file_bytes(content)
-            if folder.is_dir():
-                sweep_leftovers(folder)
-            write_bytes_atomically(path, data)
-            entry = Entry(path, hashlib.sha256(data).hexdigest(), content)
-            write_json_atomically(folder / LAST_NAME, LastEntry(number=content.number, sha256=entry.sha256))
+            self._fetch(dataset.root, store)
+
+    def push(self, dataset: Dataset, store: Store) -> int:
+        """Writes the entries that a store has not; returns how many. Raises DatasetBroken if the logs are not one."""
+        make_folder(dataset.locks_dir)
+        with locked(dataset.locks_dir / self.folder):
+            written = 0
+            for entry in self.read(dataset.root):
+                try:
+                    written += store.write_once(log_key(self.folder, entry.content.number), read_whole(entry.path))
+                except AlreadyWritten as error:
+                    raise self._forked(entry) from error
+            return written
+
+    def _fetch(self, root: Path, store: Store) -> None:
+        entries = self.read(root)
+        if entries:
+            try:
+                stored = store.read(log_key(self.folder, len(entries))).content
+            except KeyMissing as error:
+                problem = f"is not in {store.address}"
+                raise DatasetBroken(entries[-1].path, problem, "`atlas store push`", kind="missing") from error
+            if hashlib.sha256(stored).hexdigest() != entries[-1].sha256:
+                raise self._forked(entries[-1])
+        number = len(entries) + 1
+        while True:
+            try:
+                data = store.read(log_key(self.folder, number)).content
+            except KeyMissing:
+                break
+            content = parse_json(root / self.folder / log_key(self.folder, number), data, self.contract)
+            self._write(root, content, data)
+            number += 1
+        self.read(root)
+
+    def _forked(self, entry: Entry[Content]) -> DatasetBroken:
+        problem = f"entry {entry.content.number} is another one in the store: both were appended without the other"
+        fix = f"move {self.folder}/ away, `atlas store pull`, and enter again what was entered here"
+        return DatasetBroken(entry.path, problem, fix, kind="altered")
+
+    def _write(self, root: Path, content: Content, data: bytes) -> Entry[Content]:
+        """Writes an entry, and that it is the last."""
+        folder = root / self.folder
+        path = folder / _file_name(content)
+        if folder.is_dir():
+            sweep_leftovers(folder)
+        write_bytes_atomically(path, data)
+        entry = Entry(path, hashlib.sha256(data).hexdigest(), content)
+        write_json_atomically(folder / LAST_NAME, LastEntry(number=content.number, sha256=entry.sha256))
         return entry
 
     def _require_next(self, entry: Entry[Content], before: list[Entry[Content]]) -> None:

@@ -15,11 +15,8 @@ from pydantic import RootModel, ValidationError
 
 from atlas_resources.files.contract import Contract, Sha256
 from atlas_resources.files.durable import write_bytes_atomically
+from atlas_resources.files.hosts.freshness import settled_ns
 from atlas_resources.files.locking import locked
-
-# A change within one tick of the file system's clock leaves no trace in the times (git calls such a file racily clean),
-# so a file that changed just before it was hashed is not remembered. Linux's ticks are at most 10 ms.
-TICK_NS = 20_000_000
 
 
 class Remembered(Contract):
@@ -148,5 +145,5 @@ def hash_once(path: Path, known: Remembered | None) -> tuple[str, Remembered | N
         return known.sha256, known
     found = sha256_of(path)
     entry = Remembered.of(before, found)
-    is_settled = started_ns - max(before.st_ctime_ns, before.st_mtime_ns) > TICK_NS
+    is_settled = started_ns - max(before.st_ctime_ns, before.st_mtime_ns) > settled_ns(before.st_dev)
     return found, entry if is_settled and entry == Remembered.of(path.stat(), found) else None

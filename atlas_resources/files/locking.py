@@ -14,6 +14,6 @@ def locked(path: Path, *, is_shared: bool = False) -> Iterator[None]:
         path: the file.
         is_shared: whether others may hold a shared lock on it at the same time.
     """
-    with path.open("ab") as file:
+    with path.open("a+b") as file:  # NFS locks a range of bytes: shared needs reading, exclusive writing (flock(2))
         fcntl.flock(file, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
         yield

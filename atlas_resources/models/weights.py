@@ -111,7 +111,7 @@ def weights_folder(weights: FileWeights) -> Path:
     return Path(str(importlib.metadata.distribution(weights.library).locate_file("")))
 
 
-def _fix(spec: Spec) -> str:
+def fetch_command(spec: Spec) -> str:
     """The command that brings the files of the spec."""
     return spec.weights.install if isinstance(spec.weights, SystemWeights) else f"atlas models pull {spec.key}"
 
@@ -121,7 +121,7 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile) -> Path:
     if not path.is_file():
         raise WeightsMissing(
             f"{spec.key}: {file.path} is not on disk; expected {path}. "
-            f"Fix: `{_fix(spec)}` fetches it, or says where to get it."
+            f"Fix: `{fetch_command(spec)}` fetches it, or says where to get it."
         )
     if file.sha256 is None and file.format not in WITHOUT_WEIGHTS:
         raise WeightsMismatch(
@@ -132,7 +132,7 @@ def _require_file(spec: Spec, folder: Path, file: WeightFile) -> Path:
         if found != file.sha256:
             raise WeightsMismatch(
                 f"{spec.key}: {path} is not the pinned file: expected sha256 {file.sha256}, found {found}. "
-                f"Fix: `{_fix(spec)}` replaces it by the pinned file, or says how."
+                f"Fix: `{fetch_command(spec)}` replaces it by the pinned file, or says how."
             )
     return path
 
@@ -195,7 +195,7 @@ def why_without_weights(instrument: Instrument) -> str:
     while unseen:
         one = unseen.pop()
         if isinstance(one.spec.weights, SystemWeights):
-            commands[one.key] = _fix(one.spec)
+            commands[one.key] = fetch_command(one.spec)
         unseen += one.reads
     pulled = [key for key in keys if key not in commands]
     fixes = ([f"`atlas models pull {' '.join(pulled)}`"] if pulled else []) + [
@@ -226,7 +226,7 @@ class FileReport:
 def _verify_file(spec: Spec, folder: Path, file: WeightFile) -> FileReport:
     path = folder / file.path
     if not path.is_file():
-        return FileReport(spec.key, file.path, "missing", f"expected {path}; `{_fix(spec)}`")
+        return FileReport(spec.key, file.path, "missing", f"expected {path}; `{fetch_command(spec)}`")
     forget([path])
     found = digest_of(path)
     if file.sha256 is None:

@@ -1,13 +1,22 @@
-"""Which process may measure a plate, by file locks that the kernel releases when a process dies."""
+"""Which process may measure a plate, by file locks that the kernel releases when a process dies.
 
+On NFS the server holds the locks of all hosts. It releases those of a host that falls silent when its lease ends.
+With ATLAS_STORE a plate is claimed in the store besides, by a lease.
+"""
+
+import errno
 import fcntl
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from atlas_resources.files.hosts.freshness import refresh
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
+from atlas_resources.sharing.worker import shared_of
+from atlas_resources.store.leases import WAIT_SECONDS, Lease
 
 
 class Claim:
@@ -18,16 +27,18 @@ class Claim:
             as when memory ran out.
     """
 
-    def __init__(self, lock: BinaryIO):
+    def __init__(self, lock: BinaryIO, lease: Lease | None = None):
         """Counts this process among the dead until it releases the claim.
 
         Args:
             lock: the locked file. It holds the number of processes that died.
+            lease: the same claim in the dataset's store; None without one.
         """
         self._lock = lock
+        self._lease = lease
         lock.seek(0)
         content = lock.read(8)
-        self.deaths = int(content) if content.isdigit() else 0
+        self.deaths = max(int(content) if content.isdigit() else 0, lease.deaths if lease else 0)
         self._write(self.deaths + 1)
 
     def release(self) -> None:
@@ -41,6 +52,8 @@ class Claim:
     def _close(self, deaths: int) -> None:
         if not self._lock.closed:
             self._write(deaths)
+            if self._lease is not None:
+                self._lease.give_back(deaths)
             self._lock.close()
 
     def _write(self, deaths: int) -> None:
@@ -54,7 +67,10 @@ def claim_plate(plate: Plate, key: str, *, wait: bool = False) -> Claim | None:
     """Claims a plate for an instrument, by its key, or for the groundwork.
 
     Returns None if another run holds the plate; with `wait`, waits for it. The lock is an flock on a file, which the
-    kernel releases when the process dies.
+    kernel releases when the process dies; with a store, also a lease in it, which ends when it is not renewed.
+
+    Raises:
+        StoreUnreachable: the dataset's store does not answer.
     """
     plate.locks_folder.mkdir(parents=True, exist_ok=True)
     lock = (plate.locks_folder / key).open("a+b")
@@ -63,7 +79,26 @@ def claim_plate(plate: Plate, key: str, *, wait: bool = False) -> Claim | None:
     except BlockingIOError:
         lock.close()
         return None
-    return Claim(lock)
+    refresh(plate.folder, plate.runs_folder, plate.folder / "derived")  # what the holder before has made of the plate
+    try:
+        lease = _lease(plate, key, wait=wait)
+    except BaseException:
+        lock.close()
+        raise
+    if lease is None and shared_of(plate) is not None:
+        lock.close()
+        return None
+    return Claim(lock, lease)
+
+
+def _lease(plate: Plate, key: str, *, wait: bool) -> Lease | None:
+    """The lease on a plate in the dataset's store; None without a store, or if another worker holds it."""
+    store = shared_of(plate)
+    if store is None:
+        return None
+    while (lease := store.claim(plate, key)) is None and wait:
+        time.sleep(WAIT_SECONDS)
+    return lease
 
 
 def is_live(report_folder: Path) -> bool:
@@ -75,6 +110,10 @@ def is_live(report_folder: Path) -> bool:
         return False
     except BlockingIOError:
         return True
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+        return True  # another host removed the file just now; whether the run has ended is seen at the next look
     return False
 
 

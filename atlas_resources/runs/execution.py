@@ -22,6 +22,8 @@ from atlas_resources.runs.sealed import find_done, find_failures, withdrawn_of
 from atlas_resources.runs.sealing import Measurement, Run, open_run
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.runs.upstream import UpstreamMissing, require_read
+from atlas_resources.sharing.worker import shared
+from atlas_resources.withdrawals import log as withdrawals
 from atlas_resources.withdrawals.in_force import PlateWithdrawn, Withdrawn, read_withdrawn, require_not_withdrawn
 
 LOG = logging.getLogger(__name__)
@@ -54,13 +56,18 @@ class _SealedRun:
         self._work = work
         self._measurer = measurer
         self._report = report
+        self._store = shared(run.dataset)
 
     def find_done(self, plate: Plate) -> RunManifest | None:
+        if self._store:
+            self._store.fetch_done(plate, self._instrument.identity)
         return find_done(plate, self._instrument.identity)
 
     def prepare(self, plate: Plate, stopwatch: Stopwatch) -> _Input:
         require_not_withdrawn(plate, withdrawn_of(plate))  # it may have been withdrawn since the run began
         with stopwatch.stage("decode"):
+            if self._store:
+                self._store.fetch_source(plate)
             source, sealed = plate.source_digest(), require_read(plate, self._instrument)
         files = (source, *(sealed.files if sealed else ()))
         return _Input(files, self._work.prepare(plate, sealed, stopwatch))
@@ -125,6 +132,9 @@ class InstrumentRun:
             InstrumentWithdrawn: the instrument, or one that it reads, is withdrawn.
             DatasetBroken: the log of withdrawals is not whole.
         """
+        if store := shared(self._dataset):
+            withdrawals.LOG.fetch(self._dataset, store.store)
+            store.begin(plate_ids, [self._instrument.identity, *(one.identity for one in self._instrument.reads)])
         withdrawn = read_withdrawn(self._dataset.root)
         withdrawn.require_instrument(self._instrument)
         left_out = withdrawn_outcomes(self._dataset, plate_ids, withdrawn)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from atlas_resources.files.hosts.freshness import is_network, refresh
 from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.index.facts import Identity
@@ -71,6 +72,8 @@ def list_all_runs(dataset: Dataset, plate_ids: Iterable[str]) -> dict[str, tuple
 
     plates_dir = str(dataset.plates_dir)
     folders = {plate_id: [f"{plates_dir}/{plate_id}/runs"] for plate_id in plate_ids}
+    for plate_id, (runs_folder,) in folders.items() if is_network(dataset.root) else ():
+        refresh(f"{plates_dir}/{plate_id}", runs_folder)
     listed = memory_of(dataset.root).look_up("runs 1", folders, read)
     return {
         plate_id: (list_runs(dataset.plate(plate_id))[0] if names is None else names, faults.get(plate_id, []))

@@ -12,10 +12,11 @@ from atlas_resources.plates.json_files import DatasetBroken, parse_json, read_js
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.records.withdrawal import Withdrawal
 from atlas_resources.plates.run_contracts import Metrics, RunManifest
+from atlas_resources.sharing.layout import RUN_MANIFEST
 from atlas_resources.tables.results import FILE_OF_ROLE
 from atlas_resources.withdrawals.in_force import Withdrawn, read_withdrawn
 
-MANIFEST_NAME = "run.manifest.json"
+MANIFEST_NAME = RUN_MANIFEST
 METRICS_NAME = "metrics.json"
 
 

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from atlas_resources.files.durable import (
     write_folder_synced,
     write_json_atomically,
 )
+from atlas_resources.files.hosts.freshness import refresh
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.models.memory import peak_device_memory_bytes, peak_memory_bytes
 from atlas_resources.plates.contracts import FileDigest
@@ -43,6 +45,7 @@ from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.provenance import code_version, environment
 from atlas_resources.runs.sealed import MANIFEST_NAME, METRICS_NAME
 from atlas_resources.runs.stages import Stopwatch
+from atlas_resources.sharing.worker import SealedByAnother, shared
 from atlas_resources.tables.results import FILE_OF_ROLE, identify_rows
 
 VERSION_KEY = "atlas.schema_version"
@@ -100,9 +103,13 @@ class _HiddenFolder:
         self._contents[name] = content
         self.files.append(digest_bytes(f"runs/{self._final_path.name}/{name}", content))
 
-    def show(self, manifest: bytes) -> None:
-        """Writes the files and the manifest, flushes them and the folder to disk, and renames it into place."""
+    def write(self, manifest: bytes) -> Path:
+        """Writes the files and the manifest, and flushes them and the folder to disk. Returns the folder."""
         write_folder_synced(self._path, {**self._contents, MANIFEST_NAME: manifest})
+        return self._path
+
+    def show(self) -> None:
+        """Renames the folder into place."""
         self._path.rename(self._final_path)
         sync_folder(self._final_path.parent)
 
@@ -146,6 +153,7 @@ class Run:
         content = file_bytes(config)
         self.config_sha256 = hashlib.sha256(content).hexdigest()
         write_bytes_atomically(self.folder / "config.json", content)
+        self._publish("config.json")
 
     def seal(
         self, plate: Plate, inputs: Sequence[FileDigest], measurement: Measurement, stopwatch: Stopwatch
@@ -160,6 +168,8 @@ class Run:
 
         Raises:
             ValueError, PolarsError: the rows or metrics break their schema. Nothing was written.
+            SealedByAnother: another worker has sealed the plate in the dataset's store since this one looked.
+            StoreUnreachable: the store does not answer. The plate is not sealed, unless the store has it.
         """
         rows = identify_rows(measurement.rows, self.instrument.identity, self.run_id, plate.id, inputs[0].sha256)
         content = parquet_bytes(rows)
@@ -190,7 +200,7 @@ class Run:
     def _complete(
         self, folder: _HiddenFolder, plate: Plate, inputs: Sequence[FileDigest], error: StructuredError | None
     ) -> RunManifest:
-        """Writes the manifest and shows the folder."""
+        """Writes the manifest, publishes the run if the dataset has a store, and shows the folder."""
         manifest = RunManifest(
             run_id=self.run_id,
             plate_id=plate.id,
@@ -206,17 +216,29 @@ class Run:
             sealed_at=datetime.now(UTC),
             error=error,
         )
-        folder.show(file_bytes(manifest))
+        written = folder.write(file_bytes(manifest))
+        store = shared(self.dataset)
+        other = store.publish(plate, written, manifest) if store else None
+        if other is not None:
+            shutil.rmtree(written)
+            raise SealedByAnother(other)
+        folder.show()
         return manifest
 
     def write_report(self, report: RunReport) -> None:
         """Writes how the run ended. A run without a report was killed."""
         write_json_atomically(self.folder / "report.json", report)
+        self._publish("report.json")
+
+    def _publish(self, name: str) -> None:
+        if store := shared(self.dataset):
+            store.publish_report(self.folder / name)
 
 
 def _time_of_run(dataset: Dataset) -> datetime:
     """The present time, or that of the newest run if the clock is a little behind it. Raises ClockSetBack."""
     now = datetime.now(UTC)
+    refresh(dataset.reports_dir)
     run_ids = [name for name in os.listdir(dataset.reports_dir) if re.fullmatch(RUN_ID_PATTERN, name)]
     if not run_ids:
         return now
@@ -244,6 +266,11 @@ def _reserve_run_id(dataset: Dataset, fingerprint: str) -> str:
         except FileExistsError:
             time.sleep(0.2)
             continue
+        store = shared(dataset)
+        if store is not None and not store.reserve_run_id(run_id):
+            (dataset.reports_dir / run_id).rmdir()
+            time.sleep(0.2)
+            continue
         sync_folder(dataset.reports_dir)
         return run_id
 
@@ -258,9 +285,9 @@ def open_run(
     """Reserves a run id and holds the run's lock while the block runs. The kernel releases it if the process dies."""
     run = Run(dataset, instrument, _reserve_run_id(dataset, instrument.identity.fingerprint), dagster_run_id, server)
     lock_path = run.folder / ".lock"
-    with lock_path.open("w+b") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
+    try:
+        with lock_path.open("w+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield run
-        finally:
-            lock_path.unlink(missing_ok=True)
+    finally:
+        lock_path.unlink(missing_ok=True)  # once it is closed: NFS keeps an open file under another name

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas_resources.files.digests import TICK_NS
+from atlas_resources.files.hosts.freshness import settled_ns
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.plate import Plate
@@ -107,6 +107,6 @@ def read_withdrawn(root: Path) -> Withdrawn:
     if known and known[0] == status:
         return known[1]
     withdrawn = in_force(read_log(root))
-    if now_ns - stat.st_ctime_ns > TICK_NS:  # an entry within the tick would leave no trace in the folder's times
+    if now_ns - stat.st_ctime_ns > settled_ns(stat.st_dev):  # else another entry might leave no trace in the times
         _KNOWN[str(folder)] = status, withdrawn
     return withdrawn

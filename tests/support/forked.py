@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-PRELOADED = ["support.interrupted", "support.opening", "support.sharing", "support.writer"]
+PRELOADED = ["support.interrupted", "support.opening", "support.nfs.steps", "support.sharing", "support.writer"]
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(PRELOADED)
 

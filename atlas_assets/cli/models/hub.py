@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 COLOURS = {
     "there": "green", "fetched": "green", "nothing to fetch": "green", "ok": "green", "to fetch": "cyan",
     "to link": "cyan", "unpinned": "yellow", "missing": "yellow", "wrong": "red", "failed": "red",
+    "sent": "green", "not to sync": "green",
 }  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def _hub() -> "Hub":
         raise fail(str(error)) from None
 
 
-def _size(size_bytes: int | None) -> str:
+def size_text(size_bytes: int | None) -> str:
     """Decimal units, as hubs and disks state them."""
     if size_bytes is None:
         return "-"
@@ -52,7 +53,7 @@ def _size(size_bytes: int | None) -> str:
     return f"{size_bytes} B" if units[0] == "B" else f"{size:.1f} {units[0]}"
 
 
-def _line(state: str, *words: str) -> None:
+def state_line(state: str, *words: str) -> None:
     """Prints one line per file, for people and for grep."""
     text = escape("  ".join(word for word in words if word))
     console.print(f"[{COLOURS[state]}]{state:<16}[/] {text}", highlight=False, soft_wrap=True)
@@ -61,7 +62,7 @@ def _line(state: str, *words: str) -> None:
 def _print_steps(steps: list["Step"]) -> None:
     for step in steps:
         detail = "" if step.state == "failed" else step.detail  # failures go to standard error
-        _line(step.state, f"{_size(step.size_bytes):>8}", f"{step.key}: {step.name}", detail)
+        state_line(step.state, f"{size_text(step.size_bytes):>8}", f"{step.key}: {step.name}", detail)
 
 
 def _pulled(steps: list["Step"]) -> Iterator["Step"]:
@@ -113,7 +114,7 @@ def models_pull(
         if not is_dry_run:
             steps = list(_pulled(steps))
     _print_steps(steps)
-    total = _size(sum(step.size_bytes or 0 for step in to_fetch))
+    total = size_text(sum(step.size_bytes or 0 for step in to_fetch))
     failed = [step for step in steps if step.state == "failed"]
     done = "to fetch" if is_dry_run else "were to fetch"
     console.print(
@@ -229,7 +230,7 @@ def _print_status(key: str, specs: Path | None) -> None:
 def _print_model_card(card: "ModelCard") -> None:
     console.print(f"{card.model_id} @{card.revision}", markup=False, highlight=False, soft_wrap=True)
     for file in card.files:
-        line = f"{_size(file.size_bytes):>8}  {file.sha256 or '-':<64}  {file.path}"
+        line = f"{size_text(file.size_bytes):>8}  {file.sha256 or '-':<64}  {file.path}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -244,7 +245,7 @@ def models_verify(
     chosen = named_specs(registry, names) if names else list(registry.specs.values())
     reports = [report for spec in chosen for report in verify_weights(spec)]
     for report in reports:
-        _line(report.status, f"{report.key}: {report.name}", report.detail)
+        state_line(report.status, f"{report.key}: {report.name}", report.detail)
     counts = Counter(report.status for report in reports)
     console.print(", ".join(f"{counts[status]} {status}" for status in ("ok", "unpinned", "missing", "wrong")))
     if any(report.status == "wrong" for report in reports):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from atlas_resources.files.digests import TICK_NS
+from atlas_resources.files.hosts.freshness import settled_ns
 
 MOST_FILES = 500_000
 """About half a gigabyte of sealed runs. With more, everything is read again."""
@@ -39,7 +39,7 @@ class Unchanged(Generic[Read]):
         if known and known[0] == status:
             return known[1]
         value = read()
-        if now_ns - stat.st_ctime_ns > TICK_NS:
+        if now_ns - stat.st_ctime_ns > settled_ns(stat.st_dev):
             if len(self._known) >= MOST_FILES:
                 self._known.clear()
             self._known[name] = (status, value)

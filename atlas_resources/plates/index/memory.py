@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from atlas_resources.files.digests import TICK_NS
+from atlas_resources.files.hosts.freshness import settled_ns
 
 NAME = ".known.db"
 """In the dataset's root. Safe to delete."""
@@ -77,31 +77,30 @@ def _read_changed(
     learnt: Known = {}
     for subject, paths in files.items():
         now_ns = time.time_ns()
-        status, changed_ns = _status(paths)
+        status, settled_at_ns = _status(paths)
         one = known.get(subject)
         if one is not None and one[0] == status:
             found[subject] = one[1]
             continue
         value = found[subject] = read(subject)
-        if value is not None and now_ns - changed_ns > TICK_NS:
+        if value is not None and now_ns > settled_at_ns:
             learnt[subject] = status, value
     return found, learnt
 
 
 def _status(paths: Iterable[str]) -> tuple[str, int]:
-    """What `stat` reports of files, as one text, and when the last of them changed, ns."""
-    texts, newest_ns = [], 0
+    """What `stat` reports of files, as one text, and from when on it shows each change of theirs, ns."""
+    texts, settled_at_ns = [], 0
     for path in paths:
         try:
             stat = os.stat(path)
         except OSError as error:
             texts.append(f"-{error.errno}")
             continue
-        changed_ns = stat.st_ctime_ns
-        texts.append(f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {changed_ns}")
-        newest_ns = max(newest_ns, changed_ns)
+        texts.append(f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}")
+        settled_at_ns = max(settled_at_ns, stat.st_ctime_ns + settled_ns(stat.st_dev))
     text = "|".join(texts)
-    return text if len(text) <= LONG_STATUS else hashlib.sha256(text.encode()).hexdigest(), newest_ns
+    return text if len(text) <= LONG_STATUS else hashlib.sha256(text.encode()).hexdigest(), settled_at_ns
 
 
 def _checksum(facet: str, subject: str, status: str, value: str) -> int:

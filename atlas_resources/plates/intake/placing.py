@@ -90,7 +90,7 @@ def open_incoming(dataset: Dataset) -> Iterator[Path]:
 def sweep_if_dead(leftover: Path) -> None:
     """Remove a registration's folder unless its process still holds its lock."""
     try:
-        with (leftover / "lock").open("rb") as lock:
+        with (leftover / "lock").open("r+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return

@@ -43,6 +43,7 @@ class Job(Protocol[Sealed_co]):
         """Keeps the result, with the seconds that the plate took.
 
         A ValueError, or an OSError of the plate's own folder, is the plate's failure; another OSError ends the job.
+        SealedByAnother has what another worker has kept instead.
         """
         ...
 

@@ -19,6 +19,8 @@ from atlas_resources.runs.claims import Claim, claim_plate
 from atlas_resources.runs.measuring import structured
 from atlas_resources.runs.passes.job import Job, PlateOutcome, Sealed, Timings
 from atlas_resources.runs.stages import Stopwatch
+from atlas_resources.sharing.worker import SealedByAnother
+from atlas_resources.store.protocol import StoreUnreachable
 from atlas_resources.withdrawals.in_force import PlateWithdrawn
 
 PLATE_ERRORS = {
@@ -93,6 +95,8 @@ class Lane(Generic[Sealed]):
         try:
             plate = self._dataset.plate(plate_id)
             claim = claim_plate(plate, self.job.key, wait=wait)
+        except StoreUnreachable:
+            raise  # of every plate
         except (OSError, ValueError) as caught:
             return Prepared(plate_id, error=structured(caught, "decode"))
         if claim is not None and claim.deaths and not wait:
@@ -107,6 +111,8 @@ class Lane(Generic[Sealed]):
         try:
             with claimed.stopwatch.stage("decode"):
                 return replace(claimed, done=None if self._is_forced else self.job.find_done(plate))
+        except StoreUnreachable:
+            raise
         except Exception as caught:  # noqa: BLE001 - any error of a bad plate fails only this plate
             return replace(claimed, error=structured(caught, "decode"))
 
@@ -117,6 +123,8 @@ class Lane(Generic[Sealed]):
         try:
             with claimed.stopwatch.stage("preprocess"):
                 return replace(claimed, payload=self.job.prepare(claimed.plate, claimed.stopwatch))
+        except StoreUnreachable:
+            raise
         except Exception as caught:  # noqa: BLE001 - any error of a bad scan fails only this plate
             return replace(claimed, error=structured(caught, "decode"))
 
@@ -178,6 +186,8 @@ class Lane(Generic[Sealed]):
             try:
                 sealed = self.job.seal(prepared.plate, prepared.payload, result, prepared.stopwatch)
                 return PlateOutcome(prepared.plate_id, "complete", sealed)
+            except SealedByAnother as other:
+                return PlateOutcome(prepared.plate_id, "reused", other.sealed)
             except (OSError, ValueError, pl.exceptions.PolarsError) as error:
                 _require_of_plate(error)
                 result = structured(error, "seal")

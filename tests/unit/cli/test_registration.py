@@ -27,7 +27,7 @@ def test_every_command_is_a_line_of_the_table():
     typed = typed_commands(app)
     assert {"run", "query", "ui", "demo", "export-regions", "plates add", "models prompts list"} <= typed
     assert len(typed) == len(COMMANDS) == len({function for _, _, function in COMMANDS})
-    assert {name for _, name, _ in GROUPS} == {"plates", "models", "prompts", "snapshot", "tags"}
+    assert {name for _, name, _ in GROUPS} == {"plates", "models", "prompts", "snapshot", "store", "tags"}
 
 
 def test_no_other_module_registers_a_command():

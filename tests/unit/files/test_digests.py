@@ -12,6 +12,7 @@ from support.made_specs import content_of, project_spec, with_field
 
 from atlas_resources.files import digests
 from atlas_resources.files.digests import digest_of, forget, memory_path, remember
+from atlas_resources.files.hosts.freshness import TICK_NS
 from atlas_resources.instruments.spec.spec import Spec
 from atlas_resources.models.weights import forget_digests, require_weights, verify_weights
 
@@ -159,7 +160,7 @@ def test_any_one_difference_is_enough(field: str, file: Path, hashed: list[Path]
 def test_what_changed_in_the_same_tick_is_not_remembered(
     file: Path, hashed: list[Path], monkeypatch: pytest.MonkeyPatch, digest_memory: Path
 ):
-    monkeypatch.setattr(digests.time, "time_ns", lambda: file.stat().st_ctime_ns + digests.TICK_NS)
+    monkeypatch.setattr(digests.time, "time_ns", lambda: file.stat().st_ctime_ns + TICK_NS)
     digest_of(file)
     assert not digest_memory.exists()
 

@@ -225,7 +225,7 @@ class TestMemory:
     @pytest.fixture
     def settled(self, measured, monkeypatch) -> Dataset:
         """As if the files had been written a while ago."""
-        monkeypatch.setattr("atlas_resources.ledgers.completeness._unchanged.TICK_NS", -(10**12))
+        monkeypatch.setattr("atlas_resources.ledgers.completeness._unchanged.settled_ns", lambda device: -(10**12))
         return measured
 
     def test_a_sealed_run_is_read_once(self, settled, registry, read):
@@ -245,7 +245,7 @@ class TestMemory:
 
     def test_a_run_that_was_sealed_just_now_is_read_again(self, measured, registry, read, monkeypatch):
         """A second change within the tick of the file system's clock would leave no trace."""
-        monkeypatch.setattr("atlas_resources.ledgers.completeness._unchanged.TICK_NS", 10**15)
+        monkeypatch.setattr("atlas_resources.ledgers.completeness._unchanged.settled_ns", lambda device: 10**15)
         states_of(measured, registry, EMBEDDER)
         read.clear()
         states_of(measured, registry, EMBEDDER)

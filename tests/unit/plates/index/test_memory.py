@@ -15,7 +15,7 @@ LONG_AGO_NS = -(10**12)
 @pytest.fixture(autouse=True)
 def settled(monkeypatch):
     """As if every file had been written a while ago."""
-    monkeypatch.setattr(module, "TICK_NS", LONG_AGO_NS)
+    monkeypatch.setattr(module, "settled_ns", lambda device: LONG_AGO_NS)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_file_that_changed_is_read_again_even_with_an_older_time(reader, folde
 
 def test_a_file_that_changed_just_now_is_read_again(folder, monkeypatch):
     """A second change within the tick of the file system's clock would leave no trace."""
-    monkeypatch.setattr(module, "TICK_NS", 10**15)
+    monkeypatch.setattr(module, "settled_ns", lambda device: 10**15)
     reader, memory = Reader(folder), Memory(folder)
     reader.look_up(memory=memory)
     reader.look_up(memory=memory)
