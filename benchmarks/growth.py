@@ -63,6 +63,7 @@ def measure(dataset: Dataset) -> dict[str, float]:
         write_ledger(dataset, table, table.frame([]))
     seconds = {}
     with ExitStack() as stack:
+        stack.enter_context(one_look(dataset.root))
         for name in ("present_inputs", "expected_coordinates"):
             stack.enter_context(patch.object(freshness, name, lambda dataset, registry: {}))
         for name, step in _steps(dataset, registry):

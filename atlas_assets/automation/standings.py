@@ -14,6 +14,7 @@ from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.ledgers.completeness.reading import read_completeness
 from atlas_resources.ledgers.completeness.states import AssetStates, PlateState
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.memory import one_look
 
 GROUNDWORK_PLATES_PER_RUN = 500
 
@@ -53,7 +54,7 @@ class Standing:
         keys: the assets.
         version: what the results depend on besides the plate.
         plates_per_run: the most plates that one run should make.
-        plates: the standing of each plate.
+        plates: the standing of each plate that is not done; others may be among them.
         upstream: the assets whose results this one reads.
     """
 
@@ -101,14 +102,15 @@ def _standing_of(plate: PlateState) -> PlateStanding:
 
 
 def read_standings(dataset: Dataset, instruments: Iterable[Instrument]) -> list[Standing]:
-    """The groundwork's standing, then each instrument's, after those of the ones it reads; over every registered plate.
+    """The groundwork's standing, then each instrument's, after those of the ones it reads; of plates that are not done.
 
     What is read, and how a plate's state is decided, is in `ledgers.completeness`.
     """
-    return [
-        _instrument_standing(states.instrument, states) if states.instrument else _groundwork_standing(states)
-        for states in read_completeness(dataset, instruments)
-    ]
+    with one_look(dataset.root):
+        return [
+            _instrument_standing(states.instrument, states) if states.instrument else _groundwork_standing(states)
+            for states in read_completeness(dataset, instruments)
+        ]
 
 
 def _groundwork_standing(states: AssetStates) -> Standing:
@@ -126,4 +128,4 @@ def _instrument_standing(instrument: Instrument, states: AssetStates) -> Standin
 
 
 def _plates(states: AssetStates) -> tuple[PlateStanding, ...]:
-    return tuple(map(_standing_of, states.plates))
+    return tuple(map(_standing_of, states.not_done))

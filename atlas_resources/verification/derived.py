@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from atlas_resources.catalogue.build import differing_tables
-from atlas_resources.files.stated_digests import stated_digest_path, stated_digest_problem
+from atlas_resources.files.stated_digests import part_paths, stated_digest_path, stated_digest_problem
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.builders import build_all
 from atlas_resources.ledgers.freshness import why_behind
@@ -70,7 +70,7 @@ def _verify_built(place: Place, path: Path, reader: Reader) -> Finding | None:
     """What is wrong with the file of a ledger or with the catalogue. An earlier release stated no digests."""
     reader.count()
     is_stated = stated_digest_path(path).is_file()
-    if not path.is_file():
+    if not part_paths(path):
         kind, problem = ("missing", "is missing") if is_stated else ("unfinished", "is not built yet")
         return place.finding(kind, path, problem, BUILD)
     if not is_stated:
