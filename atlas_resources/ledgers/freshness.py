@@ -11,6 +11,7 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.benchmarks.build import changed_benchmarks
 from atlas_resources.ledgers.completeness.ledger import changed_completeness
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
+from atlas_resources.ledgers.growth.distinct import read_distinct
 from atlas_resources.ledgers.growth.growing import read_made_of, read_rows_of
 from atlas_resources.ledgers.growth.made_of import differing_plates
 from atlas_resources.ledgers.growth.parts import is_as_built
@@ -143,7 +144,7 @@ def _changed_topology(dataset: Dataset, registry: Registry) -> Iterator[str]:
     """Spaces of which vectors came, went or changed since they were described."""
     present = present_inputs(dataset, registry)
     for table in (SPACES, PLATE_SPACES):
-        known = read_ledger(dataset, table, ("space", "inputs_sha256")).unique()
+        known = read_distinct(dataset, table, ("space", "inputs_sha256"))
         if differing := {name for name, _ in present.items() ^ set(known.iter_rows())}:
             yield f"topology is behind the vectors of {', '.join(sorted(differing))}"
     made_of = {
@@ -153,9 +154,9 @@ def _changed_topology(dataset: Dataset, registry: Registry) -> Iterator[str]:
         ADDITIONS: {additions_inputs(dataset)},
     }
     for table, inputs in made_of.items():
-        if set(read_ledger(dataset, table, ("inputs_sha256",))["inputs_sha256"]) - inputs:
+        if set(read_distinct(dataset, table, ("inputs_sha256",))["inputs_sha256"]) - inputs:
             yield f"{table.name} is made of other vectors than there are"
-    drawn = read_ledger(dataset, COORDINATES, ("space", "method", "inputs_sha256")).unique()
+    drawn = read_distinct(dataset, COORDINATES, ("space", "method", "inputs_sha256"))
     found = {((space, method), digest) for space, method, digest in drawn.iter_rows()}
     if differing := {name for (name, _), _ in expected_coordinates(dataset, registry).items() ^ found}:
         yield f"coordinates are behind the vectors, or the method, of {', '.join(sorted(differing))}"

@@ -48,7 +48,8 @@ def verify_derived(dataset: Dataset, registry: Registry, reader: Reader, most_at
         yield place.finding("unfinished", dataset.page_dir, f"the page is behind: {reason}", MAKE)
     built = [*built_ledgers(dataset), dataset.catalogue_path]
     known = {*built, *map(stated_digest_path, built), dataset.ledger_dir / "runs_by_role"}
-    for folder in (dataset.ledger_dir, dataset.ledger_dir / "runs_by_role"):
+    known |= {part for path in built for part in part_paths(path)}
+    for folder in (dataset.ledger_dir, dataset.ledger_dir / "runs_by_role", *(path for path in built if path.is_dir())):
         for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
             if folder / name not in known:
                 yield _stray(place, folder / name)

@@ -4,17 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from atlas_resources.files.stated_digests import part_paths
+from atlas_resources.ledgers.growth.distinct import read_distinct
 from atlas_resources.ledgers.growth.growing import grow, read_made_of, read_rows_of
 from atlas_resources.ledgers.growth.made_of import NOTHING, combined
 from atlas_resources.ledgers.lineage.columns import HISTOGRAM_COLUMNS, PROMPT_COLUMNS, PROMPTED
 from atlas_resources.ledgers.lineage.edges import edges_of_groundwork, edges_of_runs, edges_of_sources
 from atlas_resources.ledgers.lineage.pins import PINNED, RecordedPins, edges_of_pins, edges_of_prompts, read_pins
-from atlas_resources.ledgers.parquet import keep, ledger_path, read_files, read_ledger, write_ledger
+from atlas_resources.ledgers.parquet import keep, ledger_path, read_ledger, write_ledger
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.index.memory import memory_of
 from atlas_resources.tables.ledgers import HISTOGRAMS, LINEAGE, PLATES, RUNS
-from atlas_resources.tables.table import Table
 
 MADE_FROM = (PLATES, HISTOGRAMS, RUNS)
 
@@ -27,7 +25,7 @@ def build_lineage(dataset: Dataset) -> pl.LazyFrame:
     keep(dataset, *(table.name for table in MADE_FROM))
     paths = {table.name: ledger_path(dataset, table) for table in MADE_FROM}
     made_of = [read_made_of(dataset, paths[table.name], table) for table in MADE_FROM]
-    ran = _read_distinct(dataset, RUNS, (*PINNED, "run_id"))
+    ran = read_distinct(dataset, RUNS, (*PINNED, "run_id"))
     pins = dict(_read_all_pins(dataset, ran))
     of_instruments = _edges(edges_of_pins(ran, pins), edges_of_prompts(_answered_prompts(dataset), pins))
 
@@ -58,19 +56,5 @@ def _read_all_pins(dataset: Dataset, runs: pl.DataFrame) -> Iterator[tuple[str, 
 
 def _answered_prompts(dataset: Dataset) -> pl.DataFrame:
     """Each prompt that a row of a result answers, once for each instrument."""
-    frames = [_read_distinct(dataset, table, PROMPT_COLUMNS) for table in PROMPTED]
+    frames = [read_distinct(dataset, table, PROMPT_COLUMNS) for table in PROMPTED]
     return pl.concat(frames).drop_nulls("prompt_sha256").unique()
-
-
-def _read_distinct(dataset: Dataset, table: Table, columns: Sequence[str]) -> pl.DataFrame:
-    """The distinct values of some columns of a ledger. A part that did not change is not read again."""
-    keep(dataset, table.name)
-    parts = {part.as_posix(): part for part in part_paths(ledger_path(dataset, table))}
-
-    def read(subject: str) -> list[list]:
-        return [list(row) for row in read_files([parts[subject]], table, columns).unique().iter_rows()]
-
-    facet = f"distinct 1 {table.name}: {' '.join(columns)}"
-    found = memory_of(dataset.root).look_up(facet, parts, lambda subject, known: (subject,), read)
-    schema = {name: table.schema[name] for name in columns}
-    return pl.DataFrame([row for rows in found.values.values() for row in rows], schema=schema, orient="row").unique()
