@@ -77,13 +77,10 @@ def _looked_at(root: Path, plates_folder: Path, plate_of: Callable[[str], Plate]
     def files(plate_id: str, value: Any) -> list[str]:
         folder = f"{plates_folder}/{plate_id}"
         versions = f"{folder}/manifests"
-        names = value[6] if value else _names(versions)
-        return [
-            f"{folder}/manifest.json",
-            f"{folder}/source.sha256",
-            versions,
-            *(f"{versions}/{name}" for name in names),
-        ]
+        files = [folder, f"{folder}/manifest.json", f"{folder}/source.sha256"]  # a folder changes with the names in it
+        if names := value[6] if value else _names(versions):
+            files += [versions, *(f"{versions}/{name}" for name in names)]
+        return files
 
     return memory_of(root).look_up("identity 3", plate_ids, files, lambda plate_id: _read_identity(plate_of(plate_id)))
 
@@ -179,9 +176,13 @@ def read_digests(root: Path, plates_folder: Path, plate_ids: Iterable[str], name
         names: paths of the files in a plate's folder.
     """
 
+    folders = sorted({name.rpartition("/")[0] for name in names})
+
     def files(plate_id: str, value: Any) -> list[str]:
         folder = f"{plates_folder}/{plate_id}"
-        return [f"{folder}/{name}" for name in names]
+        # A folder changes with the names in it: what is missing need not be asked for.
+        there = [name for name in names if os.path.isfile(f"{folder}/{name}")] if value is None else value
+        return [f"{folder}/{name}" for name in (*folders, *there)]
 
     def read(plate_id: str) -> dict[str, str]:
         paths = {name: plates_folder / plate_id / name for name in names}
