@@ -5,6 +5,7 @@ The states themselves are read by `ledgers.completeness`.
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import dagster as dg
 
@@ -69,12 +70,12 @@ class Standing:
         missing = (plate for plate in self.missing if most_attempts is None or not plate.is_given_up(most_attempts))
         return [plate.plate_id for plate in missing]
 
-    @property
+    @cached_property
     def missing(self) -> list[PlateStanding]:
         """Plates that are not done, not waiting and not withdrawn."""
         return [plate for plate in self.plates if not (plate.is_done or plate.is_waiting or plate.is_withdrawn)]
 
-    @property
+    @cached_property
     def waiting(self) -> frozenset[str]:
         """Plates that wait for the result of an asset that this one reads."""
         return frozenset(plate.plate_id for plate in self.plates if plate.is_waiting)

@@ -159,7 +159,7 @@ def told_by_ledgers(tell: Callable[[int, str], object]) -> Iterator[None]:
 def _run_of_ledgers(context: dg.AssetExecutionContext) -> str:
     """The run, if it makes ledgers alone, so that all of its steps in this process may share one look; else empty."""
     asked = context.run.asset_selection or ()
-    return context.run_id if asked and set(asked) <= set(LEDGER_KEYS) else ""
+    return context.run.run_id if asked and set(asked) <= set(LEDGER_KEYS) else ""
 
 
 def _build_ledger_asset(ledger: Ledger, registry: Registry, most_attempts: int) -> dg.AssetsDefinition:

@@ -13,7 +13,7 @@ from atlas_resources.ledgers.completeness.ledger import changed_completeness
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.ledgers.growth.distinct import read_distinct
 from atlas_resources.ledgers.growth.growing import read_made_of, read_rows_of
-from atlas_resources.ledgers.growth.made_of import differing_plates
+from atlas_resources.ledgers.growth.made_of import NOTHING, differing_plates
 from atlas_resources.ledgers.growth.parts import is_as_built
 from atlas_resources.ledgers.growth.signatures import measured_digests, source_changes
 from atlas_resources.ledgers.intake import changed_manifests, changed_refusals
@@ -42,6 +42,7 @@ from atlas_resources.plates.groundwork import MEASURE_VERSION
 from atlas_resources.plates.index.facts import Identity, known_sha256
 from atlas_resources.plates.index.memory import one_look
 from atlas_resources.runs.faults import list_all_runs
+from atlas_resources.tables.completeness import COMPLETENESS
 from atlas_resources.tables.ledgers import (
     GROUNDWORK_FAILURES,
     HISTOGRAMS,
@@ -64,6 +65,8 @@ DIGEST_COLUMNS = (
     (GROUNDWORK_FAILURES, "file_sha256"),
 )
 """Where the ledgers keep the digests of the groundwork's files."""
+STATING = (PLATES, HISTOGRAMS, GROUNDWORK_FAILURES, *INSTRUMENT_TABLES.values(), SEGMENT_SETS, COMPLETENESS)
+"""Ledgers that say what they are made of, since a release that says so."""
 
 
 def why_behind(dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> str:
@@ -107,7 +110,12 @@ def _other_files(dataset: Dataset) -> Iterator[str]:
     tables |= {runs_path(dataset, role): RUNS for role in INSTRUMENT_TABLES}
     other = [path for path, table in tables.items() if not is_as_built(dataset, path, table)]
     ledgers = [path for path in other if path.parent == dataset.ledger_dir]
-    if outdated := [tables[path].name for path in ledgers if not has_present_columns(dataset, tables[path])]:
+    outdated = [tables[path].name for path in ledgers if not has_present_columns(dataset, tables[path])]
+    for table in STATING:
+        path = ledger_path(dataset, table)
+        if path not in other and read_made_of(dataset, path, table) is NOTHING:
+            outdated.append(table.name)
+    if outdated:
         yield f"with other columns, of an earlier version, or unreadable: {', '.join(outdated)}"
     altered = [path.name for path in other if stated_digest_problem(path)]
     catalogue = dataset.catalogue_path
