@@ -57,7 +57,7 @@ def state_table(found: Sequence[AssetStates]) -> Group | None:
         return None
     more = len(ids if is_whole else open_ids) - len(shown)
     title = "every plate" if is_whole else f"{len(open_ids)} of {len(ids)} plates are not done everywhere"
-    states_of = [{plate.plate_id: plate.state for plate in states.not_done} for states in found]
+    states_of: list[dict[str, State]] = [{plate.plate_id: plate.state for plate in states.not_done} for states in found]
     table = Table("plate", box=SIMPLE_HEAD, show_edge=False)
     for number in range(1, len(found) + 1):
         table.add_column(str(number), justify="center")

@@ -30,18 +30,8 @@ CREATE TABLE IF NOT EXISTS blocks (
 Result = TypeVar("Result")
 
 
-class Known(NamedTuple):
-    """What is known of a subject.
-
-    Attributes:
-        status: a digest of what `stat` reported of its files when they were read.
-        digest: a digest of what was read.
-        value: what was read.
-    """
-
-    status: str
-    digest: str
-    value: Any
+Known = Sequence[Any]
+"""What is known of a subject: a digest of what `stat` reported of its files, a digest of what was read, and that."""
 
 
 class Found(NamedTuple):
@@ -194,16 +184,18 @@ def _read_changed(
     learnt: dict[str, Known] = {}
     now_ns = time.time_ns()
     for subject in subjects:
-        basis = follows.get(subject, "")
+        basis = follows.get(subject, "") if follows else ""
         one = known.get(subject)
-        if one is not None and one.status == basis + _status(files(subject, one.value))[0]:
-            values[subject], digests[subject] = one.value, one.digest
+        if one is not None and one[0] == basis + _status(files(subject, one[2])):
+            digests[subject], values[subject] = one[1], one[2]
             continue
-        status, changed_ns = _status(files(subject, None))
+        paths = files(subject, None)
+        status = basis + _status(paths)
+        changed_ns = _changed_ns(paths)
         value = values[subject] = read(subject)
         digests[subject] = digest = content_digest(value)
         if value is not None and now_ns - changed_ns > TICK_NS:
-            learnt[subject] = Known(basis + status, digest, value)
+            learnt[subject] = [status, digest, value]
     return Found(values, digests), learnt
 
 
@@ -212,24 +204,30 @@ def content_digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
-def _status(paths: Iterable[str]) -> tuple[str, int]:
-    """A digest of what `stat` reports of files, and when the last of them changed, ns."""
+def _status(paths: Iterable[str]) -> str:
+    """A digest of what `stat` reports of files."""
     facts: list[int] = []
-    newest_ns = 0
     for path in paths:
         try:
             stat = os.stat(path)
         except OSError as error:
             facts.append(error.errno or 0)
-            continue
-        changed_ns = stat.st_ctime_ns
-        facts += (stat.st_ino, stat.st_size, stat.st_mtime_ns, changed_ns)
-        newest_ns = max(newest_ns, changed_ns)
+        else:
+            facts += (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     try:
         packed = struct.pack(f"{len(facts)}Q", *facts)
     except struct.error:  # a time before 1970
         packed = repr(facts).encode()
-    return hashlib.blake2b(packed, digest_size=12).hexdigest(), newest_ns
+    return hashlib.blake2b(packed, digest_size=12).hexdigest()
+
+
+def _changed_ns(paths: Iterable[str]) -> int:
+    """When the last of some files changed; asked after their status, so that a change meanwhile is not remembered."""
+    newest_ns = 0
+    for path in paths:
+        with suppress(OSError):
+            newest_ns = max(newest_ns, os.stat(path).st_ctime_ns)
+    return newest_ns
 
 
 def _block(subject: str) -> int:
@@ -249,7 +247,7 @@ def _load(path: Path, facet: str) -> dict[str, Known]:
     known: dict[str, Known] = {}
     for block, content, checksum in rows:
         if _checksum(facet, block, content) == checksum:
-            known.update((subject, Known(*one)) for subject, one in json.loads(content).items())
+            known.update(json.loads(content))
     return known
 
 
