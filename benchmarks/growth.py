@@ -37,7 +37,7 @@ KEYS = ("efficientnet_lite0", "efficientnet_lite0_imagenet", "otsu_luma")
 COUNTS = (500, 10_000)
 ROUNDS = 3
 LEAST_ROUNDS = 5
-WHY = "a ledger that changed is written whole, and each asks the disk about every plate"
+WHY = "every file of every plate is asked for by stat, and standings are an object for each missing result"
 AT_ONCE = 500
 """Plates that one run measures."""
 NOT_REFRESHING = ("why behind", "left out", "standings", "standings again")
