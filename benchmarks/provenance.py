@@ -117,7 +117,7 @@ def make_catalogue(folder: Path, plates_count: int, rows_count: int) -> Path:
     for role, table in INSTRUMENT_TABLES.items():
         write_ledger(dataset, table, _results(table, [run for run in runs if run["role"] == role], rows_count))
     started = time.process_time()
-    lineage = build_lineage(dataset)
+    lineage = build_lineage(dataset).collect()
     print(f"{len(runs)} runs, {lineage.height} edges, built in {time.process_time() - started:.2f} s")
     for table in LEDGERS.values():
         if not (dataset.ledger_dir / f"{table.name}.parquet").is_file():

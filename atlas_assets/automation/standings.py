@@ -5,6 +5,7 @@ The states themselves are read by `ledgers.completeness`.
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import dagster as dg
 
@@ -14,6 +15,7 @@ from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.ledgers.completeness.reading import read_completeness
 from atlas_resources.ledgers.completeness.states import AssetStates, PlateState
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.memory import one_look
 
 GROUNDWORK_PLATES_PER_RUN = 500
 
@@ -53,7 +55,7 @@ class Standing:
         keys: the assets.
         version: what the results depend on besides the plate.
         plates_per_run: the most plates that one run should make.
-        plates: the standing of each plate.
+        plates: the standing of each plate that is not done; others may be among them.
         upstream: the assets whose results this one reads.
     """
 
@@ -68,12 +70,12 @@ class Standing:
         missing = (plate for plate in self.missing if most_attempts is None or not plate.is_given_up(most_attempts))
         return [plate.plate_id for plate in missing]
 
-    @property
+    @cached_property
     def missing(self) -> list[PlateStanding]:
         """Plates that are not done, not waiting and not withdrawn."""
         return [plate for plate in self.plates if not (plate.is_done or plate.is_waiting or plate.is_withdrawn)]
 
-    @property
+    @cached_property
     def waiting(self) -> frozenset[str]:
         """Plates that wait for the result of an asset that this one reads."""
         return frozenset(plate.plate_id for plate in self.plates if plate.is_waiting)
@@ -101,14 +103,15 @@ def _standing_of(plate: PlateState) -> PlateStanding:
 
 
 def read_standings(dataset: Dataset, instruments: Iterable[Instrument]) -> list[Standing]:
-    """The groundwork's standing, then each instrument's, after those of the ones it reads; over every registered plate.
+    """The groundwork's standing, then each instrument's, after those of the ones it reads; of plates that are not done.
 
     What is read, and how a plate's state is decided, is in `ledgers.completeness`.
     """
-    return [
-        _instrument_standing(states.instrument, states) if states.instrument else _groundwork_standing(states)
-        for states in read_completeness(dataset, instruments)
-    ]
+    with one_look(dataset.root):
+        return [
+            _instrument_standing(states.instrument, states) if states.instrument else _groundwork_standing(states)
+            for states in read_completeness(dataset, instruments)
+        ]
 
 
 def _groundwork_standing(states: AssetStates) -> Standing:
@@ -126,4 +129,4 @@ def _instrument_standing(instrument: Instrument, states: AssetStates) -> Standin
 
 
 def _plates(states: AssetStates) -> tuple[PlateStanding, ...]:
-    return tuple(map(_standing_of, states.plates))
+    return tuple(map(_standing_of, states.not_done))

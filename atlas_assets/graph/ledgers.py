@@ -15,12 +15,14 @@ from atlas_assets.ui.metadata import markdown_list
 from atlas_assets.ui.neighbours import disagreement_pictures, neighbour_pictures
 from atlas_assets.ui.plots import data_uri_markdown, scores_plot
 from atlas_resources.catalogue.build import MACROS, build_catalogue
+from atlas_resources.files.stated_digests import part_paths
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.builders import build_ledger
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, STATES
 from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.memory import one_look
 from atlas_resources.resources import DatasetResource
 from atlas_resources.runs.faults import SealedFault
 from atlas_resources.tables.intake import REFUSED_SCANS
@@ -36,6 +38,11 @@ from atlas_resources.tables.topology.spaces import NEIGHBOURS
 CATALOGUE_KEY = dg.AssetKey("catalogue")
 SHOWN = 20  # rows of a ledger on its page
 DISPUTED_SHOWN = 3
+DRAWN = (NEIGHBOURS, PLATE_AGREEMENT, ADDITIONS)
+"""Ledgers that have a picture."""
+SHOWN_COLUMNS = {"plate_id", IS_CURRENT.name, "status", "attempt", "state", "is_active", "instrument", "path", "reason"}
+SHOWN_COLUMNS |= {"message"}
+"""Columns of other ledgers that are counted or shown, where a ledger has them; those of seconds besides."""
 
 LEDGER_KEYS = (*(ledger_key(table) for table in LEDGERS.values()), CATALOGUE_KEY)
 
@@ -70,12 +77,18 @@ def _first_rows(table: Table, rows: pl.DataFrame) -> dict[str, Any]:
     return {"first_rows": dg.MetadataValue.md(markdown_list(lines))} if lines else {}
 
 
-def _metadata(dataset: Dataset, table: Table, rows: pl.DataFrame) -> dict[str, Any]:
+def _is_shown(name: str) -> bool:
+    return name in SHOWN_COLUMNS or name.endswith("_seconds")
+
+
+def _metadata(dataset: Dataset, table: Table, built: pl.LazyFrame) -> dict[str, Any]:
     path = ledger_path(dataset, table)
+    columns = table.schema.names()
+    rows = built.select(columns if table in DRAWN else filter(_is_shown, columns)).collect()
     metadata: dict[str, Any] = {
-        "dagster/row_count": rows.height,
+        "dagster/row_count": built.select(pl.len()).collect().item(),
         "dagster/uri": path.as_uri(),
-        "file_size_bytes": path.stat().st_size,
+        "file_size_bytes": sum(part.stat().st_size for part in part_paths(path)),
         **_counts(rows),
         **_first_rows(table, rows),
     }
@@ -143,6 +156,12 @@ def told_by_ledgers(tell: Callable[[int, str], object]) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
+def _run_of_ledgers(context: dg.AssetExecutionContext) -> str:
+    """The run, if it makes ledgers alone, so that all of its steps in this process may share one look; else empty."""
+    asked = context.run.asset_selection or ()
+    return context.run.run_id if asked and set(asked) <= set(LEDGER_KEYS) else ""
+
+
 def _build_ledger_asset(ledger: Ledger, registry: Registry, most_attempts: int) -> dg.AssetsDefinition:
     table, columns = ledger.table, ledger.table.schema.names()
 
@@ -157,7 +176,7 @@ def _build_ledger_asset(ledger: Ledger, registry: Registry, most_attempts: int) 
     )
     def ledger_asset(context: dg.AssetExecutionContext, dataset: DatasetResource) -> dg.MaterializeResult:
         opened, started = dataset.open(), time.monotonic()
-        with told_by_ledgers(context.log.log):
+        with told_by_ledgers(context.log.log), one_look(opened.root, of_run=_run_of_ledgers(context)):
             rows = build_ledger(table.name, opened, registry, most_attempts)
         seconds = time.monotonic() - started
         left_out = find_left_out(opened) if table == RUNS else []

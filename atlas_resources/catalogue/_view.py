@@ -1,9 +1,11 @@
 """How views, tables and macros enter the catalogue, each with its comments; the only place that quotes SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from atlas_resources.files.stated_digests import part_paths
 from atlas_resources.tables.table import Table
 
 if TYPE_CHECKING:
@@ -63,6 +65,12 @@ def identifier(name: str) -> str:
 def literal(text: str) -> str:
     """A text as a SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def rows_of(path: Path, parts: Sequence[Path] | None = None) -> str:
+    """SQL for the rows of a ledger: of its file or of all its parts, or of some parts."""
+    files = ", ".join(literal(str(part)) for part in (part_paths(path) if parts is None else parts))
+    return f"read_parquet([{files or literal(str(path))}])"
 
 
 def meanings(*tables: Table, **derived: str) -> dict[str, str]:

@@ -3,12 +3,16 @@
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
 
 from atlas_resources.catalogue import detections
-from atlas_resources.catalogue._view import View, create, create_macro, identifier, literal, meanings
+from atlas_resources.catalogue._view import View, create, create_macro, identifier, literal, meanings, rows_of
 from atlas_resources.catalogue.changes.built_from import (
     BuiltFrom,
     LedgerState,
@@ -33,7 +37,7 @@ from atlas_resources.catalogue.texts.candidates import STAGE_CANDIDATES
 from atlas_resources.catalogue.texts.titles import TITLE_CONFLICTS
 from atlas_resources.catalogue.views import HISTOGRAM_BINS, REGIONS, instrument_views
 from atlas_resources.files.durable import sweep_leftovers, sync_folder
-from atlas_resources.files.stated_digests import state_digest, stated_digest
+from atlas_resources.files.stated_digests import part_paths, state_digest, stated_digest
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.plates.dataset import Dataset
@@ -47,6 +51,9 @@ STORAGE_VERSION = "v1.2.0"
 macros must be in the dialect of that version too."""
 MOST_GROWTH = 2
 """The catalogue is built whole again once it is as many times as large as when it last was."""
+MOST_WITHOUT_ROWS = 4
+_WITHOUT_ROWS: dict[str, bytes] = {}
+"""Catalogues without rows, some 5 MB each, by what is in them."""
 MACROS = (
     DID_YOU_MEAN,
     *neighbours.MACROS,
@@ -62,8 +69,7 @@ MACROS = (
 
 def _tables(dataset: Dataset) -> Iterator[View]:
     for name, table in LEDGERS.items():
-        sql = f"SELECT * FROM read_parquet({literal(str(ledger_path(dataset, table)))})"
-        yield View(name, sql, table.meaning, meanings(table))
+        yield View(name, f"SELECT * FROM {rows_of(ledger_path(dataset, table))}", table.meaning, meanings(table))
 
 
 def views_of(registry: Registry) -> Iterator[View]:
@@ -76,11 +82,11 @@ def views_of(registry: Registry) -> Iterator[View]:
     yield from tag_views()
 
 
-def _fill(connection: "duckdb.DuckDBPyConnection", tables: Iterable[View], index: View, registry: Registry) -> None:
+def _fill(connection: "duckdb.DuckDBPyConnection", tables: Iterable[View], views: Iterable[View]) -> None:
     connection.execute("BEGIN")  # a commit per comment would take longer than the comments
     for table in (*tables, CURRENT_GRAPHS):
         create(connection, table, "TABLE")
-    for view in _views(registry, index):
+    for view in views:
         create(connection, view)
     for macro in MACROS:
         create_macro(connection, macro)
@@ -93,14 +99,11 @@ def _views(registry: Registry, index: View) -> Iterator[View]:
 
 
 def _replace(
-    connection: "duckdb.DuckDBPyConnection",
-    dataset: Dataset,
-    before: Mapping[str, LedgerState],
-    now: Mapping[str, LedgerState],
+    connection: "duckdb.DuckDBPyConnection", dataset: Dataset, before: BuiltFrom | None, now: Mapping[str, LedgerState]
 ) -> None:
-    """Replaces the rows that changed in a copy of the present catalogue."""
+    """Replaces the rows that changed in a copy of the present catalogue, or fills one without rows."""
     connection.execute("BEGIN")
-    replace_changed(connection, dataset, before, now)
+    replace_changed(connection, dataset, before.parts if before else {}, now)
     connection.execute(f"DROP TABLE {identifier(CURRENT_GRAPHS.name)}")
     create(connection, CURRENT_GRAPHS, "TABLE")
     connection.execute("COMMIT")
@@ -122,7 +125,7 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     """
     import duckdb
 
-    missing = [name for name, table in LEDGERS.items() if not ledger_path(dataset, table).is_file()]
+    missing = [name for name, table in LEDGERS.items() if not part_paths(ledger_path(dataset, table))]
     if missing:
         fix = "atlas run @ledgers"
         raise FileNotFoundError(f"{dataset.ledger_dir}: no ledger yet of {', '.join(missing)}. Build them: {fix}")
@@ -138,14 +141,12 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     try:
         if built:
             shutil.copyfile(path, partial)
+        else:
+            partial.write_bytes(_without_rows(dataset, definition, _views(registry, index)))
         with duckdb.connect() as connection:
-            connection.execute(f"ATTACH {literal(str(partial))} AS atlas (STORAGE_VERSION {literal(STORAGE_VERSION)})")
-            connection.execute("USE atlas")
-            if built:
-                _replace(connection, dataset, built.ledgers, now)
-            else:
-                _fill(connection, _tables(dataset), index, registry)
-        _require_readable(partial)
+            _attach(connection, partial)
+            _replace(connection, dataset, built, now)
+        _require_readable(partial, "tables")
         _write_ahead_log(path).unlink(missing_ok=True)  # of the old file: DuckDB would apply it to the new one
         os.replace(partial, path)
     finally:
@@ -158,14 +159,43 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
     return path
 
 
+def _attach(connection: "duckdb.DuckDBPyConnection", path: Path) -> None:
+    connection.execute(f"ATTACH {literal(str(path))} AS atlas (STORAGE_VERSION {literal(STORAGE_VERSION)})")
+    connection.execute("USE atlas")
+
+
+def _without_rows(dataset: Dataset, definition: str, views: Iterable[View]) -> bytes:
+    """A catalogue without rows, which is made once in this process: comments take most of the time.
+
+    Args:
+        dataset: the dataset.
+        definition: a digest of all that is in it.
+        views: the views.
+    """
+    import duckdb
+
+    schemas = [pl.read_parquet_schema(part_paths(ledger_path(dataset, table))[0]) for table in LEDGERS.values()]
+    key = f"{definition} {schemas}"
+    if key not in _WITHOUT_ROWS:
+        with tempfile.TemporaryDirectory(prefix="atlas-catalogue-") as folder, duckdb.connect() as connection:
+            path = Path(folder) / "atlas.duckdb"
+            _attach(connection, path)
+            _fill(connection, (replace(view, sql=f"{view.sql} LIMIT 0") for view in _tables(dataset)), views)
+            connection.execute("USE memory")
+            connection.execute("DETACH atlas")
+            _require_readable(path)
+            _WITHOUT_ROWS[key] = path.read_bytes()
+        if len(_WITHOUT_ROWS) > MOST_WITHOUT_ROWS:
+            del _WITHOUT_ROWS[next(iter(_WITHOUT_ROWS))]
+    return _WITHOUT_ROWS[key]
+
+
 def _remember(dataset: Dataset, before: BuiltFrom | None, definition: str, now: Mapping[str, LedgerState]) -> None:
     """Keeps what the catalogue was built from, for the next build."""
     whole = before.whole_size_bytes if before else dataset.catalogue_path.stat().st_size
     if digest := stated_digest(dataset.catalogue_path):
-        known = BuiltFrom(
-            catalogue_sha256=digest, definition_sha256=definition, whole_size_bytes=whole, ledgers=dict(now)
-        )
-        write_built_from(dataset.root, known)
+        known = BuiltFrom(digest, definition, whole, {name: state.parts for name, state in now.items()})
+        write_built_from(dataset.root, known, before, now)
 
 
 def empty_catalogue(registry: Registry) -> "duckdb.DuckDBPyConnection":
@@ -179,7 +209,7 @@ def empty_catalogue(registry: Registry) -> "duckdb.DuckDBPyConnection":
     tables = (
         View(name, f"FROM {identifier(given[name])}", one.meaning, meanings(one)) for name, one in LEDGERS.items()
     )
-    _fill(connection, tables, plate_index([]), registry)
+    _fill(connection, tables, _views(registry, plate_index([])))
     for name in given.values():
         connection.unregister(name)
     return connection
@@ -190,18 +220,18 @@ def _write_ahead_log(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
-def _require_readable(path: Path) -> None:
-    """Opens a catalogue as a reader does, and binds every table and view.
+def _require_readable(path: Path, which: Literal["tables", "all"] = "all") -> None:
+    """Opens a catalogue as a reader does, and binds every table; also every view unless its views were bound before.
 
     Raises:
         duckdb.Error: it cannot be opened, or a view cannot be bound.
     """
     import duckdb
 
+    query = "SELECT table_name FROM duckdb_tables()"
+    if which == "all":
+        query += " UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"
     with duckdb.connect(str(path), read_only=True) as connection:
-        query = (
-            "SELECT table_name FROM duckdb_tables() UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"
-        )
         for (name,) in connection.execute(query).fetchall():
             connection.execute(f"SELECT * FROM {identifier(name)} LIMIT 0")
 

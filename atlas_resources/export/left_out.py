@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from atlas_resources.ledgers.parquet import ledger_path
+from atlas_resources.files.stated_digests import part_paths
+from atlas_resources.ledgers.parquet import ledger_path, scan_table
 from atlas_resources.ledgers.tags.ledger import changed_tags
 from atlas_resources.ledgers.terms import why_not, why_not_plate, withheld_plates
 from atlas_resources.ledgers.withdrawals.ledger import changed_withdrawals
@@ -86,9 +87,9 @@ def count_left_out(name: str, rows: pl.DataFrame, models: pl.DataFrame) -> list[
 def require_ledger(dataset: Dataset, table: Table) -> pl.DataFrame:
     """The rows of a ledger. Raises FileNotFoundError, with the command that builds it, if there is none."""
     path = ledger_path(dataset, table)
-    if not path.is_file():
+    if not part_paths(path):
         raise FileNotFoundError(f"{path}: expected a ledger, found none. Build it: atlas run")
-    return pl.read_parquet(path)
+    return scan_table(path, table).collect()
 
 
 def plates_left_out(dataset: Dataset) -> list[LeftOutPlate]:

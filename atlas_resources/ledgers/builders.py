@@ -22,13 +22,14 @@ from atlas_resources.ledgers.snapshots.build import build_snapshot_runs, build_s
 from atlas_resources.ledgers.tags.ledger import build_tags
 from atlas_resources.ledgers.withdrawals.ledger import build_withdrawals
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.memory import one_look
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 
-Builder = Callable[[Dataset, Registry, int], pl.DataFrame]
+Builder = Callable[[Dataset, Registry, int], pl.DataFrame | pl.LazyFrame]
 """Builds a ledger of a dataset, by the instruments, and the number of failures after which a plate is given up."""
 
 
-def _build_results(role: str, dataset: Dataset, registry: Registry, most_attempts: int) -> pl.DataFrame:
+def _build_results(role: str, dataset: Dataset, registry: Registry, most_attempts: int) -> pl.LazyFrame:
     return build_results(dataset, registry, role)
 
 
@@ -67,12 +68,13 @@ BUILDERS: dict[str, Builder] = {
 """By the ledger's name. Each comes after the ledgers that it reads."""
 
 
-def build_ledger(name: str, dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> pl.DataFrame:
+def build_ledger(name: str, dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> pl.LazyFrame:
     """Builds one ledger and returns its rows. Waits for a process that builds it, or one that it is made from."""
-    with building(dataset, name):
-        return BUILDERS[name](dataset, registry, most_attempts)
+    with one_look(dataset.root), building(dataset, name):
+        return BUILDERS[name](dataset, registry, most_attempts).lazy()
 
 
-def build_all(dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> dict[str, pl.DataFrame]:
-    """Builds every ledger of a dataset. Returns the rows of each, by its name."""
-    return {name: build_ledger(name, dataset, registry, most_attempts) for name in BUILDERS}
+def build_all(dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> dict[str, pl.LazyFrame]:
+    """Builds every ledger of a dataset from one look at the plates' files. Returns the rows of each, by its name."""
+    with one_look(dataset.root):
+        return {name: build_ledger(name, dataset, registry, most_attempts) for name in BUILDERS}

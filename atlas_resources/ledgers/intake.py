@@ -15,7 +15,6 @@ from atlas_resources.plates.index.facts import Identity
 from atlas_resources.plates.refused_scans import read_refused_scans
 from atlas_resources.plates.rights.stated import rights_of
 from atlas_resources.tables.intake import REFUSED_SCANS
-from atlas_resources.tables.ledgers import PLATES
 
 
 def manifest_row(manifest: PlateManifest) -> dict[str, Any]:
@@ -46,18 +45,22 @@ def build_refused_scans(dataset: Dataset) -> pl.DataFrame:
     return write_ledger(dataset, REFUSED_SCANS, REFUSED_SCANS.frame(rows))
 
 
-def changed_by_intake(dataset: Dataset, identities: Mapping[str, Identity]) -> Iterator[str]:
-    """Why the ledgers are behind what registration wrote.
+def changed_manifests(identities: Mapping[str, Identity], rows: pl.DataFrame) -> Iterator[str]:
+    """Why `ledger/plates` is behind the manifests of some plates.
 
     Args:
-        dataset: the dataset.
-        identities: of each registered plate.
+        identities: of the plates.
+        rows: what the ledger has of them.
     """
     present = {(plate_id, one.manifest_version) for plate_id, one in identities.items() if one.fault is None}
-    known = set(read_ledger(dataset, PLATES).select("plate_id", "manifest_version").iter_rows())
+    known = set(rows.select("plate_id", "manifest_version").iter_rows())
     if corrected := {plate_id for plate_id, _ in known ^ present}:
         # The reason is part of a run key: another digest requests another refresh.
         yield f"index data of {len(corrected)} plates changed ({_digest(present)})"
+
+
+def changed_refusals(dataset: Dataset) -> Iterator[str]:
+    """Why `ledger/refused_scans` is behind the list of refused scans."""
     refused = REFUSED_SCANS.conform(REFUSED_SCANS.frame(scan.model_dump() for scan in read_refused_scans(dataset)))
     if not refused.equals(read_ledger(dataset, REFUSED_SCANS)):
         yield f"the list of refused scans changed ({_digest(refused.rows())})"

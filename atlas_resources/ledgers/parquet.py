@@ -5,7 +5,7 @@ The rows of `ledger/runs` are gathered with the results, one file for each role 
 
 import io
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import polars as pl
 
-from atlas_resources.files.durable import make_folder, sweep_leftovers, write_bytes_atomically
+from atlas_resources.files.durable import make_folder, sweep_leftovers, write_in_place_of
 from atlas_resources.files.locking import locked
-from atlas_resources.files.stated_digests import state_digest, stated_digest_problem
+from atlas_resources.files.stated_digests import part_paths, state_digest, stated_digest_problem
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.json_files import run_fix
 from atlas_resources.plates.plate import Plate
@@ -70,15 +70,16 @@ def building(dataset: Dataset, name: str) -> Iterator[None]:
             _BUILDING.reset(token)
 
 
-def _keep(dataset: Dataset, name: str) -> None:
-    """Keeps a ledger as it is for the builder that reads it; nothing for other readers."""
+def keep(dataset: Dataset, *names: str) -> None:
+    """Keeps ledgers as they are for the builder that reads them; nothing for other readers."""
     builder = _BUILDING.get()
     if builder is not None and builder.dataset == dataset:
-        builder.hold(name, is_shared=True)
+        for name in names:
+            builder.hold(name, is_shared=True)
 
 
 def ledger_path(dataset: Dataset, table: Table) -> Path:
-    """The file of a ledger."""
+    """The file of a ledger; of one that grew beyond some plates, its folder of parts."""
     return dataset.ledger_dir / f"{table.name}.parquet"
 
 
@@ -103,16 +104,16 @@ def read_ledger(dataset: Dataset, table: Table, columns: Sequence[str] = ()) -> 
         columns: the columns to read; all by default.
     """
     names = list(columns) or table.schema.names()
-    _keep(dataset, table.name)
+    keep(dataset, table.name)
     rows = _read(ledger_path(dataset, table), table, names)
-    return table.schema.to_frame().select(names) if rows is None else rows
+    return table.empty.select(names) if rows is None else rows
 
 
 def read_as_built(dataset: Dataset, table: Table) -> pl.DataFrame:
     """A ledger's rows as `read_ledger` does; no rows if the file is not the one that was built."""
-    _keep(dataset, table.name)
+    keep(dataset, table.name)
     is_altered = stated_digest_problem(ledger_path(dataset, table)) is not None
-    return table.schema.to_frame() if is_altered else read_ledger(dataset, table)
+    return table.empty if is_altered else read_ledger(dataset, table)
 
 
 def built_ledgers(dataset: Dataset) -> list[Path]:
@@ -126,32 +127,58 @@ def built_ledgers(dataset: Dataset) -> list[Path]:
 def read_runs_of(dataset: Dataset, role: str) -> pl.DataFrame:
     """The runs of a role, as gathered with its results: rows of `ledger/runs`."""
     rows = _read(runs_path(dataset, role), RUNS, RUNS.schema.names())
-    return RUNS.schema.to_frame() if rows is None else rows
+    return RUNS.empty if rows is None else rows
 
 
-def runs_in_ledger(dataset: Dataset, table: Table) -> set[RunKey]:
-    """The sealed runs that a ledger has rows of. Reads two of its columns."""
-    _keep(dataset, table.name)
-    return _keys_in(ledger_path(dataset, table), table)
+def scan_table(path: Path, table: Table) -> pl.LazyFrame:
+    """The rows of a table's file or folder of parts, in the table's order, read once they are collected."""
+    parts = part_paths(path)
+    rows = pl.scan_parquet(parts)
+    return rows if len(parts) == 1 else rows.sort(table.order_by, nulls_last=True)
 
 
-def run_ids_gathered(dataset: Dataset, role: str) -> set[str]:
-    """The ids of the runs that were gathered with the results of a role. Reads one column."""
-    rows = _read(runs_path(dataset, role), RUNS, ["run_id"])
-    return set() if rows is None else set(rows["run_id"].unique())
+def read_files(paths: Iterable[Path], table: Table, columns: Sequence[str] = ()) -> pl.DataFrame:
+    """The rows of some parts of a ledger, which have the table's columns, one part after another.
 
+    Args:
+        paths: the parts.
+        table: the ledger's table.
+        columns: the columns to read; all by default.
 
-def _keys_in(path: Path, table: Table) -> set[RunKey]:
-    rows = _read(path, table, list(KEY_COLUMNS))
-    return set() if rows is None else runs_in(rows)
-
-
-def read_table(path: Path, table: Table) -> pl.DataFrame | None:
-    """The rows of a table's file; None if there is no file with the table's columns."""
-    return _read(path, table, table.schema.names())
+    Raises:
+        FileNotFoundError: a part is gone.
+    """
+    names = list(columns) or table.schema.names()
+    frames = []
+    for path in paths:
+        with path.open("rb") as file:
+            frames.append(pl.read_parquet(file, columns=names))
+    return pl.concat(frames) if frames else table.empty.select(names)
 
 
 def _read(path: Path, table: Table, columns: list[str]) -> pl.DataFrame | None:
+    """Some columns of a table's file or of all its parts, in the table's order; None if they have other columns."""
+    parts = part_paths(path)
+    if len(parts) < 2 or not columns:
+        return _read_file(parts[0] if parts else path, table, columns)
+    names = list(dict.fromkeys((*columns, *table.order_by)))
+    folder = _inode(path)
+    frames = [_read_file(part, table, names) for part in parts]
+    if _inode(path) != folder:  # it was replaced while it was read
+        return _read(path, table, columns)
+    whole = [one for one in frames if one is not None]
+    is_whole = len(whole) == len(parts)
+    return pl.concat(whole).sort(table.order_by, nulls_last=True).select(columns) if is_whole else None
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _read_file(path: Path, table: Table, columns: list[str]) -> pl.DataFrame | None:
     """Some columns of a table's file; None if there is no file with the table's columns.
 
     The file is opened once: a ledger that is replaced meanwhile stays readable through the open file, whereas a reader
@@ -163,7 +190,7 @@ def _read(path: Path, table: Table, columns: list[str]) -> pl.DataFrame | None:
                 return None
             file.seek(0)
             return pl.read_parquet(file, columns=columns)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         LOG.warning(f"{path} is no Parquet file and is built again: {error}")
@@ -175,23 +202,13 @@ def write_ledger(dataset: Dataset, table: Table, rows: pl.DataFrame) -> pl.DataF
     return write_table(dataset, ledger_path(dataset, table), table, rows)
 
 
-def write_table(
-    dataset: Dataset, path: Path, table: Table, rows: pl.DataFrame, metadata: Mapping[str, str] | None = None
-) -> pl.DataFrame:
-    """Replaces a table's file and its digest. Returns the rows as written.
-
-    Args:
-        dataset: the dataset.
-        path: the file.
-        table: the table.
-        rows: its rows.
-        metadata: what the file states besides its version.
-    """
+def write_table(dataset: Dataset, path: Path, table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Replaces a table's file and its digest. Returns the rows as written."""
     conformed = table.conform(rows)
     sweep_leftovers(path.parent)
     make_folder(dataset.locks_dir)
     with locked(dataset.locks_dir / "ledgers"):  # two writers would leave the file of one and the digest of the other
-        write_bytes_atomically(path, parquet_bytes(conformed, metadata))
+        write_in_place_of(path, parquet_bytes(conformed))
         state_digest(path)
     return conformed
 
@@ -200,7 +217,7 @@ def sealed_runs(dataset: Dataset) -> set[RunKey]:
     """Every sealed run folder on disk. Lists folders that changed since they were listed, and reads no file."""
     return {
         (run_id, plate_id)
-        for plate_id, (run_ids, _) in list_all_runs(dataset, dataset.plate_ids()).items()
+        for plate_id, run_ids in list_all_runs(dataset, dataset.plate_ids()).ids.items()
         for run_id in run_ids
     }
 

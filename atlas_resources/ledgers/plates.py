@@ -4,7 +4,7 @@ A measured file that cannot be read costs its own row, not the ledger: it is nam
 whose manifest or registered digest cannot be read has no row; `left_out.py` names it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,20 +12,20 @@ import polars as pl
 
 from atlas_resources.files.contract import FileContract
 from atlas_resources.files.digests import sha256_of
-from atlas_resources.ledgers.growth.growing import MadeOf, grow, signature
+from atlas_resources.ledgers.growth.growing import grow
+from atlas_resources.ledgers.growth.made_of import MadeOf, signature
+from atlas_resources.ledgers.growth.signatures import plate_signatures
 from atlas_resources.ledgers.intake import manifest_row
 from atlas_resources.plates.contracts import ColorHistograms, GroundworkCost, GroundworkFailure, InputImage
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import (
     COST_NAME,
-    FAILURE_NAME,
     HISTOGRAMS_NAME,
     INPUT_IMAGE_NAME,
     MEASURE_VERSION,
     is_present,
     measured_files,
 )
-from atlas_resources.plates.index.facts import read_digests, read_source_changes
 from atlas_resources.plates.json_files import CONTRACTS, DatasetBroken, read_json
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.records.withdrawal import Withdrawal
@@ -33,49 +33,36 @@ from atlas_resources.runs.sealed import withdrawn_of
 from atlas_resources.tables.groundwork import GROUNDWORK_FAILURES, HISTOGRAMS
 from atlas_resources.tables.ledgers import PLATES
 from atlas_resources.tables.table import Table
-from atlas_resources.withdrawals.in_force import plate_withdrawal, read_withdrawn
+from atlas_resources.withdrawals.in_force import plate_withdrawal
 
 Measured = TypeVar("Measured", bound=FileContract)
-MEASURED_FILE_NAMES = (INPUT_IMAGE_NAME, HISTOGRAMS_NAME, COST_NAME, FAILURE_NAME)
 
 
-def build_plates(dataset: Dataset) -> pl.DataFrame:
+def build_plates(dataset: Dataset) -> pl.LazyFrame:
     """`ledger/plates`: manifest and scalar facts of every registered plate. Reads the plates that changed."""
-    return _grow(dataset, PLATES, (INPUT_IMAGE_NAME, COST_NAME), lambda plate: [_plate_row(plate)])
+    return _grow(dataset, PLATES, lambda plate: [_plate_row(plate)])
 
 
-def build_histograms(dataset: Dataset) -> pl.DataFrame:
+def build_histograms(dataset: Dataset) -> pl.LazyFrame:
     """`ledger/histograms`: exact counts of every plate whose groundwork is done. Reads the plates that changed."""
-    return _grow(dataset, HISTOGRAMS, (HISTOGRAMS_NAME,), lambda plate: filter(None, [_histogram_row(plate)]))
+    return _grow(dataset, HISTOGRAMS, lambda plate: filter(None, [_histogram_row(plate)]))
 
 
-def build_groundwork_failures(dataset: Dataset) -> pl.DataFrame:
+def build_groundwork_failures(dataset: Dataset) -> pl.LazyFrame:
     """`ledger/groundwork_failures`: why a plate's groundwork failed, and which measured files cannot be read."""
-    return _grow(dataset, GROUNDWORK_FAILURES, MEASURED_FILE_NAMES, _failure_rows)
+    return _grow(dataset, GROUNDWORK_FAILURES, _failure_rows)
 
 
-def _grow(
-    dataset: Dataset,
-    table: Table,
-    names: Sequence[str],
-    rows_of: Callable[[Plate], Iterable[dict[str, Any]]],
-) -> pl.DataFrame:
-    """Grows a ledger whose rows follow from a plate's identity, its source, withdrawals and some measured files."""
+def wanted_of_plates(dataset: Dataset) -> MadeOf:
+    """What these ledgers follow from: identity, source, groundwork and withdrawal of each plate."""
+    return MadeOf(signature(MEASURE_VERSION), plate_signatures(dataset))
 
+
+def _grow(dataset: Dataset, table: Table, rows_of: Callable[[Plate], Iterable[dict[str, Any]]]) -> pl.LazyFrame:
     def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
         return table.frame(row for plate_id in plate_ids for row in rows_of(dataset.plate(plate_id))), ()
 
-    identities = {one: found for one, found in dataset.identities().items() if found.fault is None}
-    plates = [dataset.plate(plate_id) for plate_id in identities]
-    changes = read_source_changes(dataset.root, plates, identities)
-    digests = read_digests(dataset.root, plates, [f"derived/{name}" for name in names])
-    withdrawn, signatures = read_withdrawn(dataset.root), {}
-    for plate in plates:
-        one, withdrawal = identities[plate.id], plate_withdrawal(plate, withdrawn)
-        number = withdrawal and withdrawal.number
-        facts = (one.manifest_sha256, one.source_sha256, changes[plate.id], number, *sorted(digests[plate.id].items()))
-        signatures[plate.id] = signature(*facts)
-    return grow(dataset, table, MadeOf(signature(MEASURE_VERSION), signatures), make)
+    return grow(dataset, table, wanted_of_plates(dataset), make)
 
 
 def is_current(plate: Plate, measured: InputImage | ColorHistograms) -> bool:

@@ -5,19 +5,23 @@ was sealed is left out of all of them; `left_out.py` names it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
 
 import polars as pl
 
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.growth.growing import NOTHING, MadeOf, combined, grow, read_made_of, signature
+from atlas_resources.ledgers.growth.growing import grow, read_made_of, read_rows_of
+from atlas_resources.ledgers.growth.made_of import NOTHING, MadeOf, combined, differing_plates, signature
+from atlas_resources.ledgers.growth.parts import read_parts
+from atlas_resources.ledgers.growth.signatures import run_signatures
 from atlas_resources.ledgers.parquet import (
     ledger_path,
+    read_files,
     read_runs_of,
     read_sealed_files,
-    run_ids_gathered,
     runs_in,
     runs_path,
     write_ledger,
@@ -36,21 +40,23 @@ from atlas_resources.tables.table import IS_CURRENT
 from atlas_resources.withdrawals.in_force import read_withdrawn
 
 
-def build_results(dataset: Dataset, registry: Registry, role: str) -> pl.DataFrame:
+def build_results(dataset: Dataset, registry: Registry, role: str) -> pl.LazyFrame:
     """`ledger/<table>` of a role: the rows of every sealed result that is whole.
 
     Gathers the manifests of the role's runs first. Reads runs that were sealed since, and those that were not whole.
     Without the table, everything of the role is read again.
     """
     table = INSTRUMENT_TABLES[role]
-    disk = _OnDisk.read(dataset)
-    wanted = _wanted(dataset, registry, role, disk)
-    is_kept = read_made_of(ledger_path(dataset, table), table) is not NOTHING
-    runs, unsettled = _gather_runs(dataset, registry, role, disk, wanted, is_kept=is_kept)
-    wanted = MadeOf(wanted.context, wanted.signatures | dict.fromkeys(unsettled, ""))
+    wanted = wanted_of_role(dataset, registry, role)
+    is_kept = read_made_of(dataset, ledger_path(dataset, table), table) is not NOTHING
+    gathered = _gather_runs(dataset, registry, role, wanted, is_kept=is_kept)
+    if gathered.unsettled:
+        wanted = MadeOf(wanted.context, {**wanted.signatures, **dict.fromkeys(gathered.unsettled, "")})
 
     def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
-        own = runs.filter(pl.col("plate_id").is_in(plate_ids))
+        own = gathered.runs.filter(pl.col("plate_id").is_in(plate_ids))
+        if not gathered.plate_ids.issuperset(plate_ids):
+            own = read_rows_of(dataset, runs_path(dataset, role), RUNS, plate_ids)
         complete = runs_in(own.filter(status="complete"))
         known = _still_sealed(old, complete)
         new, faults = read_sealed_files(dataset, role, complete - runs_in(known))
@@ -61,71 +67,102 @@ def build_results(dataset: Dataset, registry: Registry, role: str) -> pl.DataFra
     return grow(dataset, table, wanted, make)
 
 
-@dataclass(frozen=True)
-class _OnDisk:
-    """What of the plates' files decides which runs there are and which are current.
-
-    Attributes:
-        run_ids: the run folders of each plate.
-        sources: the registered digest of each plate whose identity can be read.
-    """
-
-    run_ids: Mapping[str, Sequence[str]]
-    sources: Mapping[str, str | None]
-
-    @classmethod
-    def read(cls, dataset: Dataset) -> "_OnDisk":
-        identities = dataset.identities()
-        listed = {plate_id: names for plate_id, (names, _) in list_all_runs(dataset, identities).items()}
-        return cls(listed, {one: found.source_sha256 for one, found in identities.items() if found.fault is None})
-
-
-def _wanted(dataset: Dataset, registry: Registry, role: str, disk: _OnDisk) -> MadeOf:
-    """What the runs and results of a role follow from: of each plate, its run folders and its registered digest."""
+def wanted_of_role(dataset: Dataset, registry: Registry, role: str) -> MadeOf:
+    """What the runs and results of a role follow from."""
     present = sorted((key, one.identity.fingerprint) for key, one in registry.instruments.items())
     context = signature(role, present, read_withdrawn(dataset.root).entries)
-    return MadeOf(context, {one: signature(disk.sources.get(one), *names) for one, names in disk.run_ids.items()})
+    return MadeOf(context, run_signatures(dataset))
 
 
-def build_runs(dataset: Dataset) -> pl.DataFrame:
-    """`ledger/runs`: every sealed run that is whole, and what it cost, as gathered with the results of each role."""
-    wanted = combined([read_made_of(runs_path(dataset, role), RUNS) for role in INSTRUMENT_TABLES])
-    gathered = pl.concat([read_runs_of(dataset, role) for role in INSTRUMENT_TABLES])
-    if wanted is NOTHING:
-        return write_ledger(dataset, RUNS, gathered)
-    return grow(dataset, RUNS, wanted, lambda plate_ids, _: (gathered.filter(pl.col("plate_id").is_in(plate_ids)), ()))
+def gathered_runs(dataset: Dataset) -> MadeOf:
+    """What `ledger/runs` follows from: what the runs of all roles are made of."""
+    return combined([read_made_of(dataset, runs_path(dataset, role), RUNS) for role in INSTRUMENT_TABLES])
 
 
-def _gather_runs(
-    dataset: Dataset,
-    registry: Registry,
-    role: str,
-    disk: _OnDisk,
-    wanted: MadeOf,
-    *,
-    is_kept: bool,
-) -> tuple[pl.DataFrame, set[str]]:
-    """The whole runs of a role, and the plates with a run that is not whole, whose results are looked at again.
+def open_plates(dataset: Dataset) -> list[str]:
+    """The registered plates that may have other runs than the ledgers have rows of.
 
-    The runs are those known, and those on disk that were gathered with no role yet.
+    Those with other run folders than when a ledger was built, and those with a run that was not whole then.
     """
-    unsettled: set[str] = set()
+    present = run_signatures(dataset)
+    found = set(differing_plates(read_made_of(dataset, ledger_path(dataset, RUNS), RUNS), gathered_runs(dataset)))
+    for role, table in INSTRUMENT_TABLES.items():
+        for path, of in ((runs_path(dataset, role), RUNS), (ledger_path(dataset, table), table)):
+            held = read_made_of(dataset, path, of).signatures
+            if held != present:
+                found |= {one for one, text in present.items() if held.get(one) != text}
+    return [plate_id for plate_id in present if plate_id in found]
+
+
+def build_runs(dataset: Dataset) -> pl.LazyFrame:
+    """`ledger/runs`: every sealed run that is whole, and what it cost, as gathered with the results of each role."""
+    wanted = gathered_runs(dataset)
+    if wanted is NOTHING:
+        gathered = pl.concat([read_runs_of(dataset, role) for role in INSTRUMENT_TABLES])
+        return write_ledger(dataset, RUNS, gathered).lazy()
+
+    def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+        paths = (runs_path(dataset, role) for role in INSTRUMENT_TABLES)
+        return pl.concat([read_rows_of(dataset, path, RUNS, plate_ids) for path in paths]), ()
+
+    return grow(dataset, RUNS, wanted, make)
+
+
+@dataclass
+class _Gathered:
+    """What was gathered just now of the runs of a role.
+
+    Attributes:
+        plate_ids: the plates that were looked at.
+        runs: their runs, as in the ledger.
+        unsettled: those with a run that is not whole, whose results are looked at again.
+    """
+
+    plate_ids: set[str] = field(default_factory=set)
+    runs: pl.DataFrame = field(default_factory=lambda: RUNS.empty)
+    unsettled: set[str] = field(default_factory=set)
+
+
+@lru_cache(256)
+def _run_ids_in(part: Path, sha256: str) -> frozenset[str]:
+    """The ids of the runs in a part, which is read once in this process."""
+    return frozenset(read_files([part], RUNS, ("run_id",))["run_id"].unique())
+
+
+def _run_ids_of_others(dataset: Dataset, role: str, plate_ids: list[str]) -> set[str]:
+    """The ids of the runs that were gathered with other roles, in the parts that some plates are in."""
+    found = set[str]()
+    for path in (runs_path(dataset, other) for other in INSTRUMENT_TABLES if other != role):
+        for part in read_parts(dataset, path, RUNS):
+            if not part.made_of.signatures.keys().isdisjoint(plate_ids):
+                found |= _run_ids_in(part.path, part.sha256)
+    return found
+
+
+def _gather_runs(dataset: Dataset, registry: Registry, role: str, wanted: MadeOf, *, is_kept: bool) -> _Gathered:
+    """Gathers the whole runs of a role: those known, and those on disk that were gathered with no role yet."""
+    gathered = _Gathered()
 
     def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
-        on_disk = {(run_id, plate_id) for plate_id in plate_ids for run_id in disk.run_ids[plate_id]}
+        identities = dataset.identities()
+        run_ids = list_all_runs(dataset, identities).ids
+        on_disk = {(run_id, plate_id) for plate_id in plate_ids for run_id in run_ids[plate_id]}
         known = _still_sealed(old, on_disk)
-        # A run id is of one instrument, so of one role.
-        others = [other for other in INSTRUMENT_TABLES if other != role]
-        of_others = set[str]().union(*(run_ids_gathered(dataset, other) for other in others))
-        unread = {key for key in on_disk - runs_in(known) if key[0] not in of_others}
+        unread = on_disk - runs_in(known)
+        if unread:  # a run id is of one instrument, so of one role
+            of_others = _run_ids_of_others(dataset, role, plate_ids)
+            unread = {key for key in unread if key[0] not in of_others}
         found = list(try_read(dataset, unread, partial(_read_run, role=role)))
         new = RUNS.frame(_run_row(*one) for one in found if isinstance(one, tuple))
         rows = mark_withdrawn_runs(dataset, _count_attempts(pl.concat([known, new]).drop(IS_CURRENT.name)))
-        marked = _mark_current(rows, _current_runs(registry, rows, disk.sources))
-        unsettled.update(one.plate_id for one in found if isinstance(one, SealedFault))
-        return marked, unsettled
+        sources = {one: identities[one].source_sha256 for one in plate_ids if identities[one].fault is None}
+        marked = _mark_current(rows, _current_runs(registry, rows, sources))
+        gathered.unsettled |= {one.plate_id for one in found if isinstance(one, SealedFault)}
+        gathered.plate_ids, gathered.runs = set(plate_ids), RUNS.conform(marked)
+        return gathered.runs, gathered.unsettled
 
-    return grow(dataset, RUNS, wanted, make, path=runs_path(dataset, role), is_kept=is_kept), unsettled
+    grow(dataset, RUNS, wanted, make, path=runs_path(dataset, role), is_kept=is_kept)
+    return gathered
 
 
 def _read_run(plate: Plate, run_id: str, *, role: str) -> tuple[RunManifest, Metrics | None] | None:

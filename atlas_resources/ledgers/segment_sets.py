@@ -5,14 +5,16 @@ from typing import Any
 
 import polars as pl
 
-from atlas_resources.ledgers.growth.growing import MadeOf, grow, signature
-from atlas_resources.ledgers.parquet import read_ledger, read_runs_of
+from atlas_resources.ledgers.growth.growing import grow, read_made_of, read_rows_of
+from atlas_resources.ledgers.growth.made_of import MadeOf, combined
+from atlas_resources.ledgers.parquet import keep, ledger_path, runs_path
 from atlas_resources.measures.masks import run_lengths
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.tables.ledgers import SEGMENT_SETS
+from atlas_resources.tables.ledgers import RUNS, SEGMENT_SETS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
 
+SEGMENTS = INSTRUMENT_TABLES["segmentation"]
 MOST_SEGMENTS = 600
 """A set with more has exploded: about twice what SAM gives of a photograph at 32 x 32 points."""
 SHATTERED_FROM = 40
@@ -33,28 +35,25 @@ def set_warnings(segment_count: int) -> list[str]:
     return []
 
 
-def current_segmentations(dataset: Dataset) -> pl.DataFrame:
-    """plate_id, instrument and run_id of the current segmentation runs, as gathered with `ledger/segments`."""
-    runs = read_runs_of(dataset, "segmentation").filter(IS_CURRENT.name)
-    return runs.select("plate_id", "instrument", "run_id")
+def wanted_of_sets(dataset: Dataset) -> MadeOf:
+    """What `ledger/segment_sets` follows from: what the runs of segmentation are made of."""
+    return combined([read_made_of(dataset, runs_path(dataset, "segmentation"), RUNS)])
 
 
-def build_segment_sets(dataset: Dataset) -> pl.DataFrame:
+def build_segment_sets(dataset: Dataset) -> pl.LazyFrame:
     """`ledger/segment_sets`: compares every current set with every foreground of its plate that another run sealed.
 
-    Compares the sets of plates whose current runs changed. Requires `ledger/segments`.
+    Compares the sets of plates whose runs changed. Requires `ledger/segments`.
     """
-    current = current_segmentations(dataset).sort("plate_id", "instrument")
-    runs: dict[str, list[str]] = {}
-    for plate_id, _, run_id in current.iter_rows():
-        runs.setdefault(plate_id, []).append(run_id)
 
-    def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
-        is_wanted = pl.col("plate_id").is_in(plate_ids)
-        segments = read_ledger(dataset, INSTRUMENT_TABLES["segmentation"]).filter(IS_CURRENT.name, is_wanted)
-        return compare_sets(current.filter(is_wanted).iter_rows(), segments, old), set()
+    def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+        runs = read_rows_of(dataset, runs_path(dataset, "segmentation"), RUNS, plate_ids).filter(IS_CURRENT.name)
+        current = runs.select("plate_id", "instrument", "run_id").sort("plate_id", "instrument")
+        segments = read_rows_of(dataset, ledger_path(dataset, SEGMENTS), SEGMENTS, plate_ids).filter(IS_CURRENT.name)
+        return compare_sets(current.iter_rows(), segments, old), ()
 
-    return grow(dataset, SEGMENT_SETS, MadeOf("", {one: signature(*ids) for one, ids in runs.items()}), make)
+    keep(dataset, SEGMENTS.name)
+    return grow(dataset, SEGMENT_SETS, wanted_of_sets(dataset), make)
 
 
 def compare_sets(current: Iterable[tuple[str, str, str]], segments: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:

@@ -1,14 +1,11 @@
 """The folders of a dataset, and which plates are registered in it."""
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from atlas_resources.files.durable import make_folder, write_bytes_atomically
-from atlas_resources.files.hosts.freshness import refresh
-from atlas_resources.plates.contracts import PLATE_ID_PATTERN
 from atlas_resources.plates.index.facts import Identity, read_identities
 from atlas_resources.plates.json_files import CONTRACTS, schema_bytes
 from atlas_resources.plates.plate import Plate, require_plate_id
@@ -107,11 +104,7 @@ class Dataset:
 
     def identities(self) -> dict[str, Identity]:
         """What the manifest and digest of each registered plate state, by id, in the same order."""
-        if not self.plates_dir.is_dir():
-            return {}
-        refresh(self.plates_dir)
-        ids = [name for name in os.listdir(self.plates_dir) if re.fullmatch(PLATE_ID_PATTERN, name)]
-        return read_identities(self.root, self.plates_dir, ids, self.plate)
+        return read_identities(self.root, self.plates_dir, self.plate)
 
     def plate_ids(self) -> list[str]:
         """Ids of the registered plates, in the order of `plates`."""

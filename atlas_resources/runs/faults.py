@@ -2,16 +2,16 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from atlas_resources.files.hosts.freshness import is_network, refresh
 from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.index.facts import Identity
-from atlas_resources.plates.index.memory import memory_of
+from atlas_resources.plates.index.memory import content_digest, memory_of, once
 from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import RUN_ID_PATTERN, Metrics, RunManifest
@@ -57,28 +57,48 @@ def own_faults(dataset: Dataset, identities: Mapping[str, Identity]) -> dict[str
     }
 
 
-def list_all_runs(dataset: Dataset, plate_ids: Iterable[str]) -> dict[str, tuple[list[str], list[SealedFault]]]:
-    """What `list_runs` gives of each plate, by id. A folder that did not change is not listed again.
+class ListedRuns(NamedTuple):
+    """The run folders of all plates.
+
+    Attributes:
+        ids: of the sealed runs of each plate, sorted.
+        faults: what is among them that is no run, by plate; only plates that have such.
+        digests: a digest of the ids of each plate.
+    """
+
+    ids: dict[str, list[str]]
+    faults: dict[str, list[SealedFault]]
+    digests: dict[str, str]
+
+
+def list_all_runs(dataset: Dataset, plate_ids: Collection[str]) -> ListedRuns:
+    """What `list_runs` gives of each plate. A folder that did not change is not listed again.
 
     Args:
         dataset: the dataset.
         plate_ids: every registered plate.
     """
-    faults: dict[str, list[SealedFault]] = {}
 
-    def read(plate_id: str) -> list[str] | None:
-        names, faults[plate_id] = list_runs(dataset.plate(plate_id))
-        return None if faults[plate_id] else names  # what is wrong is looked at each time
+    def look() -> ListedRuns:
+        faults: dict[str, list[SealedFault]] = {}
+        faulty: dict[str, list[str]] = {}
 
-    plates_dir = str(dataset.plates_dir)
-    folders = {plate_id: [f"{plates_dir}/{plate_id}/runs"] for plate_id in plate_ids}
-    for plate_id, (runs_folder,) in folders.items() if is_network(dataset.root) else ():
-        refresh(f"{plates_dir}/{plate_id}", runs_folder)
-    listed = memory_of(dataset.root).look_up("runs 1", folders, read)
-    return {
-        plate_id: (list_runs(dataset.plate(plate_id))[0] if names is None else names, faults.get(plate_id, []))
-        for plate_id, names in listed.items()
-    }
+        def read(plate_id: str) -> list[str] | None:
+            names, found = list_runs(dataset.plate(plate_id))
+            if found:
+                faults[plate_id], faulty[plate_id] = found, names
+            return None if found else names  # what is wrong is looked at each time
+
+        plates_dir = str(dataset.plates_dir)
+        for plate_id in plate_ids if plate_ids and is_network(dataset.root) else ():
+            refresh(f"{plates_dir}/{plate_id}", f"{plates_dir}/{plate_id}/runs")
+        found = memory_of(dataset.root).look_up(
+            "runs 2", plate_ids, lambda plate_id, known: (f"{plates_dir}/{plate_id}/runs",), read
+        )
+        digests = found.digests | {plate_id: content_digest(names) for plate_id, names in faulty.items()}
+        return ListedRuns(found.values | faulty, faults, digests)
+
+    return once(dataset.root, "runs", look)
 
 
 def list_runs(plate: Plate) -> tuple[list[str], list[SealedFault]]:

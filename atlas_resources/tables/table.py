@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -18,13 +19,24 @@ class Column:
 
 def schema_of(columns: Sequence[Column]) -> pl.Schema:
     """Name and type of each column, in order."""
+    return _schema_of(tuple(columns)).copy()
+
+
+@cache
+def _schema_of(columns: tuple[Column, ...]) -> pl.Schema:
     return pl.Schema({column.name: column.dtype for column in columns})
+
+
+@cache
+def _without_rows(columns: tuple[Column, ...]) -> pl.DataFrame:
+    return _schema_of(columns).to_frame()
 
 
 def frame_of(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """Rows as a frame with exactly these columns, by name. A missing value is null; other names are left out."""
     schema = schema_of(columns)
-    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+    found = [{name: row.get(name) for name in schema} for row in rows]
+    return pl.DataFrame(found, schema=schema) if found else _without_rows(tuple(columns)).clone()
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,15 @@ class Table:
         Raises:
             polars.exceptions.PolarsError: a column is missing or cannot be cast.
         """
-        return rows.select(self.schema.names()).cast(self.schema).sort(self.order_by, nulls_last=True)
+        schema = self.schema
+        lazy = rows.lazy().select(schema.names())
+        lazy = lazy if rows.schema == schema else lazy.cast(schema)
+        return lazy.sort(self.order_by, nulls_last=True).collect()
+
+    @property
+    def empty(self) -> pl.DataFrame:
+        """A frame with this table's columns and no row."""
+        return _without_rows(self.columns).clone()
 
 
 FILES = pl.List(pl.Struct({"path": pl.String, "sha256": pl.String}))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from atlas_resources.catalogue.build import differing_tables
-from atlas_resources.files.stated_digests import stated_digest_path, stated_digest_problem
+from atlas_resources.files.stated_digests import part_paths, stated_digest_path, stated_digest_problem
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.builders import build_all
 from atlas_resources.ledgers.freshness import why_behind
@@ -48,7 +48,8 @@ def verify_derived(dataset: Dataset, registry: Registry, reader: Reader, most_at
         yield place.finding("unfinished", dataset.page_dir, f"the page is behind: {reason}", MAKE)
     built = [*built_ledgers(dataset), dataset.catalogue_path]
     known = {*built, *map(stated_digest_path, built), dataset.ledger_dir / "runs_by_role"}
-    for folder in (dataset.ledger_dir, dataset.ledger_dir / "runs_by_role"):
+    known |= {part for path in built for part in part_paths(path)}
+    for folder in (dataset.ledger_dir, dataset.ledger_dir / "runs_by_role", *(path for path in built if path.is_dir())):
         for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
             if folder / name not in known:
                 yield _stray(place, folder / name)
@@ -70,7 +71,7 @@ def _verify_built(place: Place, path: Path, reader: Reader) -> Finding | None:
     """What is wrong with the file of a ledger or with the catalogue. An earlier release stated no digests."""
     reader.count()
     is_stated = stated_digest_path(path).is_file()
-    if not path.is_file():
+    if not part_paths(path):
         kind, problem = ("missing", "is missing") if is_stated else ("unfinished", "is not built yet")
         return place.finding(kind, path, problem, BUILD)
     if not is_stated:

@@ -112,9 +112,10 @@ class Deployment:
     def standing(self) -> dict[str, tuple[set[str], set[str]]]:
         """The done and the failed plates of each active instrument, from the plates' own files."""
         _, *instruments = read_standings(self.dataset, self.registry.active_instruments)
+        plate_ids = set(self.dataset.plate_ids())
         return {
             standing.keys[0].to_user_string(): (
-                {plate.plate_id for plate in standing.plates if plate.is_done},
+                plate_ids - {plate.plate_id for plate in standing.plates if not plate.is_done},
                 {plate.plate_id for plate in standing.failed},
             )
             for standing in instruments

@@ -134,7 +134,7 @@ def measure_groundwork(dataset: Dataset) -> None:
 
 def build_ledgers(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:
     """Builds every ledger in the graph's order; returns their rows."""
-    return build_all(dataset, registry)
+    return {name: rows.collect() for name, rows in build_all(dataset, registry).items()}
 
 
 def reseal(path: Path) -> None:

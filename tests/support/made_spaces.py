@@ -85,7 +85,7 @@ class MadeSpaces:
     def build(self, *names: str) -> dict[str, pl.DataFrame]:
         """Builds ledgers of topology, all by default, in order. Returns their rows by name."""
         return {
-            table.name: build_ledger(table.name, self.dataset, self.registry, 3)
+            table.name: build_ledger(table.name, self.dataset, self.registry, 3).collect()
             for table in TOPOLOGY
             if not names or table.name in names
         }

@@ -48,26 +48,28 @@ def state_table(found: Sequence[AssetStates]) -> Group | None:
 
     With more plates than MOST_PLATES it has only those that are not done everywhere, and no more than that many.
     """
-    rows = list(zip(*(states.plates for states in found), strict=True))
-    open_rows = [row for row in rows if any(plate.state != "done" for plate in row)]
-    is_whole = len(rows) <= MOST_PLATES
-    shown = rows if is_whole else open_rows[:MOST_PLATES]
+    undone = {plate.plate_id for states in found for plate in states.not_done}
+    ids = [plate.plate_id for plate in found[0].plates]
+    open_ids = [plate_id for plate_id in ids if plate_id in undone]
+    is_whole = len(ids) <= MOST_PLATES
+    shown = ids if is_whole else open_ids[:MOST_PLATES]
     if not shown:
         return None
-    more = len(rows if is_whole else open_rows) - len(shown)
-    title = "every plate" if is_whole else f"{len(open_rows)} of {len(rows)} plates are not done everywhere"
+    more = len(ids if is_whole else open_ids) - len(shown)
+    title = "every plate" if is_whole else f"{len(open_ids)} of {len(ids)} plates are not done everywhere"
+    states_of: list[dict[str, State]] = [{plate.plate_id: plate.state for plate in states.not_done} for states in found]
     table = Table("plate", box=SIMPLE_HEAD, show_edge=False)
     for number in range(1, len(found) + 1):
         table.add_column(str(number), justify="center")
-    for row in shown:
-        table.add_row(escape(row[0].plate_id), *(Text(*SIGNS[plate.state]) for plate in row))
+    for plate_id in shown:
+        table.add_row(escape(plate_id), *(Text(*SIGNS[states.get(plate_id, "done")]) for states in states_of))
     return Group(Text(title, style="italic"), table, *([Text(f"and {more} more")] if more else []))
 
 
 def failure_lines(found: Sequence[AssetStates]) -> Iterator[str]:
     """A line for each plate that failed or was given up, with the reason."""
     for states in found:
-        for plate in states.plates:
+        for plate in states.not_done:
             if plate.state in ("failed", "refused"):
                 yield f"{plate.plate_id} {_how(plate)} {states.asset}: {plate.reason}"
 
@@ -84,7 +86,7 @@ def reason_lines(found: Sequence[AssetStates]) -> Iterator[str]:
     for states in found:
         reasons = Counter(
             (plate.state, plate.what_changed if plate.state == "stale" else plate.reason)
-            for plate in states.plates
+            for plate in states.not_done
             if plate.state in ("stale", "waiting")
         )
         for (state, reason), count in reasons.items():

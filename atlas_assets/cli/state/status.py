@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from atlas_resources.instruments.registry import Registry
     from atlas_resources.ledgers.completeness.states import AssetStates
     from atlas_resources.plates.dataset import Dataset
-    from atlas_resources.plates.plate import Plate
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class _Library:
     @property
     def is_well(self) -> bool:
         """Whether nothing failed, no source changed, no sealed file is left out and the roster is right."""
-        states = {plate.state for asset in self.found for plate in asset.plates}
+        states = {plate.state for asset in self.found for plate in asset.not_done}
         return not (states & {"failed", "refused"} or self.sources or self.left_out or self.is_roster_wrong)
 
 
@@ -81,28 +79,27 @@ def _read(dataset: "Dataset", registry: "Registry", *, is_all: bool) -> _Library
     from atlas_resources.instruments.roster import is_roster_wrong
     from atlas_resources.ledgers.completeness.reading import read_completeness
     from atlas_resources.ledgers.freshness import why_behind
+    from atlas_resources.ledgers.growth.signatures import source_changes
     from atlas_resources.ledgers.left_out import find_left_out
     from atlas_resources.page.state import why_behind as why_page_behind
+    from atlas_resources.plates.index.facts import UNKNOWN_CHANGE
+    from atlas_resources.plates.index.memory import one_look
 
     most_attempts = read_settings().most_attempts
     instruments = list(registry.instruments.values()) if is_all else registry.active_instruments
-    return _Library(
-        found=read_completeness(dataset, instruments, most_attempts),
-        sources=[change for plate in dataset.plates() if (change := _source_change(plate))],
-        behind=why_behind(dataset, registry, most_attempts),
-        page_behind=why_page_behind(dataset),
-        left_out=[str(fault) for fault in find_left_out(dataset)],
-        weights=weights_missing(instruments),
-        problems=[str(problem) for problem in registry.problems],
-        is_roster_wrong=is_roster_wrong(registry.problems),
-    )
-
-
-def _source_change(plate: "Plate") -> str | None:
-    """How the plate's source differs from the registered one; None if it does not, or the plate cannot be read."""
-    with suppress(OSError, ValueError, LookupError):  # a plate that cannot be read is listed as given up
-        return plate.source_change()
-    return None
+    with one_look(dataset.root):
+        changes = source_changes(dataset).values
+        return _Library(
+            found=read_completeness(dataset, instruments, most_attempts),
+            # A plate that cannot be read is listed as given up.
+            sources=[change for change in changes.values() if change and change != UNKNOWN_CHANGE],
+            behind=why_behind(dataset, registry, most_attempts),
+            page_behind=why_page_behind(dataset),
+            left_out=[str(fault) for fault in find_left_out(dataset)],
+            weights=weights_missing(instruments),
+            problems=[str(problem) for problem in registry.problems],
+            is_roster_wrong=is_roster_wrong(registry.problems),
+        )
 
 
 def _show(dataset: "Dataset", registry: "Registry", library: _Library) -> None:

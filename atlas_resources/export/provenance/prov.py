@@ -22,6 +22,7 @@ from atlas_resources.export.left_out import (
     without_withdrawn,
 )
 from atlas_resources.files.durable import write_bytes_atomically
+from atlas_resources.files.stated_digests import part_paths
 from atlas_resources.ledgers.lineage.closure import made_from
 from atlas_resources.ledgers.parquet import ledger_path, read_ledger
 from atlas_resources.ledgers.terms import withheld_plates, withheld_rows
@@ -75,7 +76,7 @@ def export_prov(
         ValueError: the file is inside the dataset, or the ledgers are behind the withdrawals or tags.
     """
     require_outside(dataset, path)
-    if not ledger_path(dataset, LINEAGE).is_file():
+    if not part_paths(ledger_path(dataset, LINEAGE)):
         raise FileNotFoundError(f"{ledger_path(dataset, LINEAGE)}: expected a ledger, found none. Build it: atlas run")
     if (plate_id is None) == (run_id is None):
         raise LookupError("expected a plate or a run, and not both")

@@ -10,12 +10,12 @@ from typing import Any
 
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.instruments.instrument import Instrument
-from atlas_resources.ledgers.growth.growing import signature
+from atlas_resources.ledgers.growth.made_of import signature
+from atlas_resources.ledgers.growth.signatures import measured_digests
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.plates.groundwork import MEASURE_VERSION, MEASURED_NAMES
-from atlas_resources.plates.index.facts import read_digests
-from atlas_resources.plates.index.memory import memory_of
-from atlas_resources.runs.faults import list_all_runs
+from atlas_resources.plates.groundwork import MEASURE_VERSION
+from atlas_resources.plates.index.memory import Found, content_digest, memory_of, once
+from atlas_resources.runs.faults import ListedRuns, list_all_runs
 from atlas_resources.runs.sealed import MANIFEST_NAME
 from atlas_resources.withdrawals.in_force import read_withdrawn
 
@@ -75,58 +75,68 @@ def read_signatures(dataset: Dataset) -> Signatures:
 
     Costs a call of `stat` for each file that a state is read from; reads only files that changed.
     """
+    return once(dataset.root, "signatures of states", lambda: _read_signatures(dataset))
+
+
+def _read_signatures(dataset: Dataset) -> Signatures:
     identities = dataset.identities()
     listed = list_all_runs(dataset, identities)
-    plates = [dataset.plate(plate_id) for plate_id in identities]
-    measured = read_digests(dataset.root, plates, MEASURED_NAMES)
-    manifests = _manifest_digests(dataset, {plate_id: names for plate_id, (names, _) in listed.items()})
-    configs = _ConfigStatus(dataset)
-    signatures = {
-        plate_id: signature(
-            *(one.manifest_sha256, one.source_sha256, one.fault),
-            *sorted(measured[plate_id].items()),
-            manifests[plate_id],
-            *(configs[name] for name in listed[plate_id][0]),
-        )
-        for plate_id, one in identities.items()
-    }
-    unread = (plate_id for plate_id, (_, faults) in listed.items() if faults or manifests[plate_id] is None)
+    measured = measured_digests(dataset).digests
+    manifests = _manifest_digests(dataset, listed)
+    configs = _Configurations(dataset)
+    signatures = {}
+    for plate_id, one in identities.items():
+        runs = listed.digests[plate_id]
+        of_configs = configs.of(runs, listed.ids[plate_id])
+        signatures[plate_id] = f"{one.digest}{measured[plate_id]}{runs}{manifests.digests[plate_id]}{of_configs}"
+    unread = {plate_id for plate_id, digest in manifests.values.items() if digest is None}
     sources = {plate_id: one.source_sha256 for plate_id, one in identities.items()}
-    return Signatures(signatures, frozenset(unread), sources)
+    return Signatures(signatures, frozenset(unread | listed.faults.keys()), sources)
 
 
-def _manifest_digests(dataset: Dataset, names: Mapping[str, Sequence[str]]) -> dict[str, str | None]:
+def _manifest_digests(dataset: Dataset, listed: ListedRuns) -> Found:
     """A digest over the manifests of each plate's runs; None if one of them cannot be read."""
-    folders = {plate_id: str(dataset.plates_dir / plate_id / "runs") for plate_id in names}
-    files = {
-        plate_id: [f"{folders[plate_id]}/{name}/{MANIFEST_NAME}" for name in run_ids]
-        for plate_id, run_ids in names.items()
-    }
+    folder = str(dataset.plates_dir)
+
+    def files(plate_id: str, value: Any) -> list[str]:
+        return [f"{folder}/{plate_id}/runs/{name}/{MANIFEST_NAME}" for name in listed.ids[plate_id]]
 
     def read(plate_id: str) -> str | None:
         digest = hashlib.sha256()
         try:
-            for name, path in zip(names[plate_id], files[plate_id], strict=True):
+            for name, path in zip(listed.ids[plate_id], files(plate_id, None), strict=True):
                 digest.update(f"{name} {sha256_of(Path(path))}\n".encode())
         except OSError:
             return None
         return digest.hexdigest()
 
-    return memory_of(dataset.root).look_up("manifests 1", files, read)
+    return memory_of(dataset.root).look_up("manifests 2", listed.ids, files, read, follows=listed.digests)
 
 
-class _ConfigStatus(dict[str, str]):
-    """What `stat` reports of `reports/<run_id>/config.json`, by run id: what changed since a run is read from it."""
+class _Configurations:
+    """What `stat` reports of `reports/<run_id>/config.json`: what changed since a run is read from it."""
 
     def __init__(self, dataset: Dataset):
-        super().__init__()
         self._reports = dataset.reports_dir
+        self._of_runs: dict[str, str] = {}
+        self._status: dict[str, str] = {}
 
-    def __missing__(self, run_id: str) -> str:
-        try:
-            stat = os.stat(self._reports / run_id / "config.json")
-            status = f"{run_id} {stat.st_size} {stat.st_mtime_ns}"
-        except OSError:
-            status = f"{run_id} -"
-        self[run_id] = status
-        return status
+    def of(self, digest: str, run_ids: Sequence[str]) -> str:
+        """A digest of the status of some runs' configurations, which is made once for the same runs.
+
+        Args:
+            digest: a digest of the ids.
+            run_ids: the runs.
+        """
+        if digest not in self._of_runs:
+            self._of_runs[digest] = content_digest([self._of_run(run_id) for run_id in run_ids])
+        return self._of_runs[digest]
+
+    def _of_run(self, run_id: str) -> str:
+        if run_id not in self._status:
+            try:
+                stat = os.stat(self._reports / run_id / "config.json")
+                self._status[run_id] = f"{stat.st_size} {stat.st_mtime_ns}"
+            except OSError:
+                self._status[run_id] = "-"
+        return self._status[run_id]

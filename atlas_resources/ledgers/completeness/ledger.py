@@ -10,13 +10,14 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.completeness._files import Context, read_signatures
 from atlas_resources.ledgers.completeness.reading import read_states
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, AssetStates, PlateState
-from atlas_resources.ledgers.growth.growing import MadeOf, grow, read_made_of, stale_plates
-from atlas_resources.ledgers.parquet import ledger_path, read_ledger
+from atlas_resources.ledgers.growth.growing import grow, read_made_of, read_rows_of
+from atlas_resources.ledgers.growth.made_of import MadeOf, differing_plates, stale_plates
+from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.completeness import COMPLETENESS
 
 
-def build_completeness(dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> pl.DataFrame:
+def build_completeness(dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> pl.LazyFrame:
     """`ledger/completeness`: every registered plate with the groundwork and every admitted instrument.
 
     Reads the plates whose files changed.
@@ -39,13 +40,13 @@ def _wanted(dataset: Dataset, registry: Registry, most_attempts: int) -> tuple[M
 def changed_completeness(dataset: Dataset, registry: Registry, most_attempts: int) -> Iterator[str]:
     """Why the ledger is behind the plates' own files, if it is."""
     wanted, _ = _wanted(dataset, registry, most_attempts)
-    made_of = read_made_of(ledger_path(dataset, COMPLETENESS), COMPLETENESS)
-    stale = stale_plates(made_of, wanted)
-    differing = [*stale, *(made_of.signatures.keys() - wanted.signatures.keys())]
+    path = ledger_path(dataset, COMPLETENESS)
+    made_of = read_made_of(dataset, path, COMPLETENESS)
+    stale, differing = stale_plates(made_of, wanted), differing_plates(made_of, wanted)
     if not differing:
         return
     present = COMPLETENESS.conform(_present_rows(dataset, registry, most_attempts, stale))
-    known = read_ledger(dataset, COMPLETENESS).filter(pl.col("plate_id").is_in(differing))
+    known = COMPLETENESS.conform(read_rows_of(dataset, path, COMPLETENESS, differing))
     if present.equals(known):
         return
     rows = pl.concat([present.with_columns(is_new=True), known.with_columns(is_new=False)])

@@ -14,6 +14,7 @@ from atlas_resources.ledgers.completeness.states import (
     AssetStates,
     PlateState,
     Result,
+    StatesInOrder,
     broken,
     state_of_attempts,
     withdrawn_state,
@@ -48,12 +49,13 @@ def read_completeness(
     ordered = sorted(instruments, key=lambda instrument: instrument.depth)
     signatures = read_signatures(dataset)
     known = known_states(dataset, ordered, most_attempts, signatures)
-    others = [plate_id for plate_id in signatures.of_plates if plate_id not in known]
-    read = read_states(dataset, ordered, most_attempts, others)
-    by_plate = dict(zip(others, zip(*(states.plates for states in read), strict=True), strict=True)) if others else {}
-    states = [by_plate[plate_id] if plate_id in by_plate else known[plate_id] for plate_id in signatures.of_plates]
-    columns = zip(*states, strict=True) if states else [()] * (len(ordered) + 1)
-    return [AssetStates(one, tuple(column)) for one, column in zip([None, *ordered], columns, strict=True)]
+    places = {plate_id: place for place, plate_id in enumerate(signatures.of_plates)}
+    read = read_states(dataset, ordered, most_attempts, [one for one in places if one not in known.plate_ids])
+    found = []
+    for states in read:
+        by_plate = {**known.others[states.name], **{plate.plate_id: plate for plate in states.plates}}
+        found.append(AssetStates(states.instrument, StatesInOrder(places, by_plate, known.done[states.name])))
+    return found
 
 
 def read_states(

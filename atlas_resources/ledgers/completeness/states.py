@@ -5,10 +5,11 @@ plate has; `atlas status` has a sign for each.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from functools import cached_property
+from typing import Literal, overload
 
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.ledgers.completeness._runs import first_line
@@ -76,6 +77,54 @@ class PlateState:
     what_changed: str = ""
 
 
+class StatesInOrder(Sequence[PlateState]):
+    """The states of plates in order of registration, of which those of done plates are made once they are asked for."""
+
+    def __init__(
+        self,
+        places: Mapping[str, int],
+        found: Mapping[str, PlateState],
+        done: Callable[[], Mapping[str, PlateState]],
+    ):
+        """Takes the states that are known, and a function that makes the others.
+
+        Args:
+            places: the place of each plate in the order, by id, from 0.
+            found: the states of some plates, of all that are not done among them.
+            done: makes the states of the other plates, by id.
+        """
+        self._places, self._found, self._done = places, found, done
+
+    @cached_property
+    def _all(self) -> tuple[PlateState, ...]:
+        done = self._done()
+        return tuple(self._found.get(plate_id) or done[plate_id] for plate_id in self._places)
+
+    @cached_property
+    def not_done(self) -> tuple[PlateState, ...]:
+        """Those that are not done."""
+        others = [one for one in self._found.values() if one.state != "done"]
+        return tuple(sorted(others, key=lambda one: self._places[one.plate_id]))
+
+    def __len__(self) -> int:
+        """The number of plates."""
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> PlateState: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[PlateState, ...]: ...
+    def __getitem__(self, place: int | slice) -> PlateState | tuple[PlateState, ...]:
+        """The state of the plate in a place."""
+        return self._all[place]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the states are the same, in the same order."""
+        return isinstance(other, Sequence) and self._all == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment] # it compares as a tuple does, and is no key
+
+
 @dataclass(frozen=True)
 class AssetStates:
     """The state of every registered plate with one instrument, or with the groundwork.
@@ -86,7 +135,12 @@ class AssetStates:
     """
 
     instrument: Instrument | None
-    plates: tuple[PlateState, ...]
+    plates: Sequence[PlateState]
+
+    @property
+    def not_done(self) -> tuple[PlateState, ...]:
+        """The plates that are not done, in order of registration."""
+        return not_done(self.plates)
 
     @property
     def name(self) -> str:
@@ -99,9 +153,16 @@ class AssetStates:
         return asset_name(self.instrument.spec) if self.instrument else GROUNDWORK_ASSET
 
 
+def not_done(plates: Sequence[PlateState]) -> tuple[PlateState, ...]:
+    """The states other than done, in their order."""
+    return plates.not_done if isinstance(plates, StatesInOrder) else tuple(one for one in plates if one.state != "done")
+
+
 def counts_of(plates: Sequence[PlateState]) -> dict[State, int]:
     """How many plates are in each state, in the order of STATES."""
-    found = Counter(plate.state for plate in plates)
+    others = not_done(plates)
+    found = Counter(plate.state for plate in others)
+    found["done"] = len(plates) - len(others)
     return {state: found[state] for state in STATES}
 
 

@@ -4,38 +4,42 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from atlas_resources.ledgers.growth.growing import NOTHING, combined, grow, read_made_of
+from atlas_resources.ledgers.growth.distinct import read_distinct
+from atlas_resources.ledgers.growth.growing import grow, read_made_of, read_rows_of
+from atlas_resources.ledgers.growth.made_of import NOTHING, combined
 from atlas_resources.ledgers.lineage.columns import HISTOGRAM_COLUMNS, PROMPT_COLUMNS, PROMPTED
 from atlas_resources.ledgers.lineage.edges import edges_of_groundwork, edges_of_runs, edges_of_sources
-from atlas_resources.ledgers.lineage.pins import RecordedPins, edges_of_pins, edges_of_prompts, read_pins
-from atlas_resources.ledgers.parquet import ledger_path, read_ledger, write_ledger
+from atlas_resources.ledgers.lineage.pins import PINNED, RecordedPins, edges_of_pins, edges_of_prompts, read_pins
+from atlas_resources.ledgers.parquet import keep, ledger_path, read_ledger, write_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.ledgers import HISTOGRAMS, LINEAGE, PLATES, RUNS
 
+MADE_FROM = (PLATES, HISTOGRAMS, RUNS)
 
-def build_lineage(dataset: Dataset) -> pl.DataFrame:
+
+def build_lineage(dataset: Dataset) -> pl.LazyFrame:
     """`ledger/lineage`. Reads other ledgers, and of the files one configuration for each instrument that ever ran.
 
     Makes the edges of plates whose rows in those ledgers changed.
     """
-    made_of = [read_made_of(ledger_path(dataset, table), table) for table in (PLATES, HISTOGRAMS, RUNS)]
-    plates, runs = read_ledger(dataset, PLATES), read_ledger(dataset, RUNS)
-    histograms = read_ledger(dataset, HISTOGRAMS, HISTOGRAM_COLUMNS)
-    pins = dict(_read_all_pins(dataset, runs))
-    of_instruments = _edges(edges_of_pins(runs, pins), edges_of_prompts(_answered_prompts(dataset), pins))
+    keep(dataset, *(table.name for table in MADE_FROM))
+    paths = {table.name: ledger_path(dataset, table) for table in MADE_FROM}
+    made_of = [read_made_of(dataset, paths[table.name], table) for table in MADE_FROM]
+    ran = read_distinct(dataset, RUNS, (*PINNED, "run_id"))
+    pins = dict(_read_all_pins(dataset, ran))
+    of_instruments = _edges(edges_of_pins(ran, pins), edges_of_prompts(_answered_prompts(dataset), pins))
 
-    def make(plate_ids: Sequence[str] | None) -> pl.DataFrame:
-        wanted = pl.lit(True) if plate_ids is None else pl.col("plate_id").is_in(plate_ids)
-        some = plates.filter(wanted)
-        return _edges(
-            edges_of_sources(some),
-            edges_of_groundwork(some, histograms.filter(wanted)),
-            edges_of_runs(runs.filter(wanted)),
-        )
+    def make(plate_ids: Sequence[str]) -> pl.DataFrame:
+        plates, runs = (read_rows_of(dataset, paths[one.name], one, plate_ids) for one in (PLATES, RUNS))
+        histograms = read_rows_of(dataset, paths[HISTOGRAMS.name], HISTOGRAMS, plate_ids, HISTOGRAM_COLUMNS)
+        return _edges(edges_of_sources(plates), edges_of_groundwork(plates, histograms), edges_of_runs(runs))
 
     present = combined(made_of, LINEAGE.conform(of_instruments).rows())
     if present is NOTHING:
-        return write_ledger(dataset, LINEAGE, pl.concat([make(None), of_instruments]))
+        plates, runs = read_ledger(dataset, PLATES), read_ledger(dataset, RUNS)
+        histograms = read_ledger(dataset, HISTOGRAMS, HISTOGRAM_COLUMNS)
+        edges = [edges_of_sources(plates), edges_of_groundwork(plates, histograms), edges_of_runs(runs)]
+        return write_ledger(dataset, LINEAGE, _edges(*edges, of_instruments)).lazy()
     return grow(dataset, LINEAGE, present, lambda plate_ids, _: (make(plate_ids), ()), common=of_instruments)
 
 
@@ -52,5 +56,5 @@ def _read_all_pins(dataset: Dataset, runs: pl.DataFrame) -> Iterator[tuple[str, 
 
 def _answered_prompts(dataset: Dataset) -> pl.DataFrame:
     """Each prompt that a row of a result answers, once for each instrument."""
-    frames = [read_ledger(dataset, table, PROMPT_COLUMNS) for table in PROMPTED]
+    frames = [read_distinct(dataset, table, PROMPT_COLUMNS) for table in PROMPTED]
     return pl.concat(frames).drop_nulls("prompt_sha256").unique()

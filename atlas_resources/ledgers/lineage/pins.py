@@ -22,6 +22,8 @@ from atlas_resources.tables.ledgers import LINEAGE
 
 LOG = logging.getLogger(__name__)
 
+PINNED = ("fingerprint", "instrument", "model_id", "model_sha", "weights_sha256")
+"""Columns of `runs` that say what an instrument was pinned to."""
 Edge = dict[str, str | None]
 
 _FILES, _PROMPTS = TypeAdapter(list[WeightFile]), TypeAdapter(list[PromptPin])
@@ -89,9 +91,8 @@ def edges_of_pins(runs: pl.DataFrame, pins: Mapping[str, RecordedPins | None]) -
 
     Where its pins are not recorded: the model and the weights, as the plates' manifests state them.
     """
-    columns = ("fingerprint", "instrument", "model_id", "model_sha", "weights_sha256")
     edges: list[Edge] = []
-    for row in runs.select(columns).unique().iter_rows(named=True):
+    for row in runs.select(PINNED).unique().iter_rows(named=True):
         instrument, found = _instrument(row), pins.get(row["fingerprint"])
         model = f"{row['model_id']}@{row['model_sha']}"
         edges.append({**instrument, "object_kind": "model", "object": model, "object_name": row["model_id"]})

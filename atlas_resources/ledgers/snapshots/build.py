@@ -27,7 +27,7 @@ def build_snapshots(dataset: Dataset) -> pl.DataFrame:
 def build_snapshot_runs(dataset: Dataset) -> pl.DataFrame:
     """`ledger/snapshot_runs`: the runs that were current in every snapshot that can be read."""
     frames = [_runs(snapshot) for snapshot in _whole(dataset, snapshot_names(dataset))]
-    return write_ledger(dataset, SNAPSHOT_RUNS, pl.concat([SNAPSHOT_RUNS.schema.to_frame(), *frames]))
+    return write_ledger(dataset, SNAPSHOT_RUNS, pl.concat([SNAPSHOT_RUNS.empty, *frames]))
 
 
 def changed_snapshots(dataset: Dataset) -> Iterator[str]:

@@ -33,6 +33,8 @@ def build_tags(dataset: Dataset) -> pl.DataFrame:
         for entry in LOG.read(dataset.root)
         for position, judgement in enumerate(entry.content.judgements, start=1)
     ]
+    if not rows:  # without a tag, nothing is read of the plates
+        return write_ledger(dataset, TAGS, TAGS.empty)
     plates = read_ledger(dataset, PLATES, ("plate_id", "withdrawn_by")).filter(pl.col("withdrawn_by").is_null())
     runs = read_ledger(dataset, RUNS, (*RUN, "is_current")).filter("is_current")
     clusters = read_ledger(dataset, PLATE_SPACES, CLUSTER)

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.ledgers.growth.distinct import read_distinct
 from atlas_resources.ledgers.parquet import read_as_built, read_ledger, write_ledger
 from atlas_resources.ledgers.topology.spaces import COLOUR, Space, joint_inputs, present_inputs, read_spaces
 from atlas_resources.measures.spaces.neighbour_graphs import is_mutual, nearest
@@ -74,14 +75,14 @@ def graph_of(space: Space, graphs: Mapping[str, Graph]) -> Graph:
 
 
 def graph_inputs(dataset: Dataset) -> dict[str, str]:
-    """The `inputs_sha256` of the stored graph of each embedding space, by its name. Reads two columns."""
-    rows = read_ledger(dataset, NEIGHBOURS, ("space", "inputs_sha256")).unique()
+    """The `inputs_sha256` of the stored graph of each embedding space, by its name. Reads what changed."""
+    rows = read_distinct(dataset, NEIGHBOURS, ("space", "inputs_sha256"))
     return dict(rows.filter(pl.col("space") != COLOUR).sort("space").iter_rows())
 
 
 def plate_agreement_inputs(dataset: Dataset) -> str:
     """sha256 over what `plate_agreement` is made of, as stored."""
-    placed = read_ledger(dataset, PLATE_SPACES, ("inputs_sha256",))["inputs_sha256"]
+    placed = read_distinct(dataset, PLATE_SPACES, ("inputs_sha256",))["inputs_sha256"]
     return joint_inputs(*sorted({*placed, *graph_inputs(dataset).values()}))
 
 

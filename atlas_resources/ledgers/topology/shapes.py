@@ -42,7 +42,7 @@ def build_spaces(dataset: Dataset, registry: Registry) -> pl.DataFrame:
     Plates are placed here where `plate_spaces` is behind; its file is its own builder's to write.
     """
     kept, changed = _kept_and_changed(dataset, registry, SPACES)
-    placed = read_as_built(dataset, PLATE_SPACES) if changed else PLATE_SPACES.schema.to_frame()
+    placed = read_as_built(dataset, PLATE_SPACES) if changed else PLATE_SPACES.empty
     made = []
     for space, graph in changed:
         own = placed.filter(inputs_sha256=space.inputs_sha256).sort("plate_id")

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from atlas_resources.files.stated_digests import part_paths
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.parquet import read_ledger
+from atlas_resources.ledgers.parquet import keep, ledger_path, read_ledger
 from atlas_resources.measures.spaces.neighbour_graphs import unit_rows
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.memory import content_digest, memory_of
 from atlas_resources.tables.ledgers import HISTOGRAMS
 from atlas_resources.tables.results import INSTRUMENT_TABLES
 from atlas_resources.tables.table import IS_CURRENT
@@ -76,9 +78,14 @@ def _current_vectors(
     )
     rows = rows.filter(IS_CURRENT.name, _has_direction(), scope="plate")
     asked = registry.active if names is None else names
-    whole = [key for key, one in registry.instruments.items() if key in asked and one.spec.region is None]
+    whole = _whole_plate_keys(registry, asked)
     for key in sorted(set(whole) & set(rows["instrument"])):
         yield key, rows.filter(instrument=key).sort("plate_id")
+
+
+def _whole_plate_keys(registry: Registry, asked: Collection[str]) -> list[str]:
+    """The keys of instruments that measure whole plates, of those that are asked for."""
+    return [key for key, one in registry.instruments.items() if key in asked and one.spec.region is None]
 
 
 def _made_of(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:
@@ -89,13 +96,23 @@ def _made_of(dataset: Dataset, registry: Registry) -> dict[str, pl.DataFrame]:
 
 
 def present_inputs(dataset: Dataset, registry: Registry) -> dict[str, str]:
-    """The digest of what each space is made of, by name. Reads no vectors."""
-    return {name: inputs_of(name, made_of) for name, made_of in _made_of(dataset, registry).items()}
+    """The digest of what each space is made of, by name. Reads no vectors, and nothing if no ledger changed."""
+    return {name: digest for name, (digest, _) in present_inputs_and_plates(dataset, registry).items()}
 
 
 def present_inputs_and_plates(dataset: Dataset, registry: Registry) -> dict[str, tuple[str, int]]:
     """The same with the number of plates of each space."""
-    return {name: (inputs_of(name, rows), rows.height) for name, rows in _made_of(dataset, registry).items()}
+    keep(dataset, EMBEDDINGS.name, HISTOGRAMS.name)
+    paths = [str(part) for one in (EMBEDDINGS, HISTOGRAMS) for part in part_paths(ledger_path(dataset, one))]
+
+    def read(subject: str) -> dict[str, tuple[str, int]]:
+        return {name: (inputs_of(name, rows), rows.height) for name, rows in _made_of(dataset, registry).items()}
+
+    whole = content_digest([VERSION, sorted(_whole_plate_keys(registry, registry.active))])
+    found = memory_of(dataset.root).look_up(
+        "spaces 1", ["inputs"], lambda subject, known: paths, read, follows={"inputs": whole}
+    )
+    return {name: (digest, count) for name, (digest, count) in found.values["inputs"].items()}
 
 
 def read_spaces(dataset: Dataset, registry: Registry) -> list[Space]:

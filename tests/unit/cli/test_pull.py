@@ -47,7 +47,7 @@ def test_scans_are_fetched_registered_and_keep_their_origin(archive: Archive):
 def test_the_origin_is_in_the_ledger_and_in_show(archive: Archive):
     archive.add_scan("a.png")
     archive.pull()
-    (row,) = build_plates(archive.dataset).iter_rows(named=True)
+    (row,) = build_plates(archive.dataset).collect().iter_rows(named=True)
     assert (row["origin_url"], row["origin_index"]) == (archive.server.url("/a.png"), "data.json")
     shown = CliRunner().invoke(cli.app, ["plates", "show", "plate-001"]).output
     assert f"origin.url: {archive.server.url('/a.png')}\n" in shown

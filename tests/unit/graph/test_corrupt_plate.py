@@ -120,8 +120,8 @@ class TestPlateThatCannotBeMeasured:
     def test_the_ledger_of_runs_has_it_with_its_reason_and_the_results_do_not(self, graph_with_magenta):
         graph_with_magenta.materialize(SEGMENTS)
         dataset = graph_with_magenta.dataset
-        segments = build_results(dataset, graph_with_magenta.registry, "segmentation")
-        runs = build_runs(dataset)
+        segments = build_results(dataset, graph_with_magenta.registry, "segmentation").collect()
+        runs = build_runs(dataset).collect()
         failed = runs.filter(pl.col("status") == "failed")
         assert failed.select("plate_id", "error_type", "error_message", "error_stage", "is_current").rows() == [
             ("plate-003", "ArithmeticError", "magenta cannot be measured", "compute", False)

@@ -42,7 +42,7 @@ def correct(dataset: Dataset, text: str) -> None:
 
 
 def test_further_columns_are_a_json_object_in_the_ledger(dataset):
-    heron, other = build_plates(dataset).iter_rows(named=True)
+    heron, other = build_plates(dataset).collect().iter_rows(named=True)
     assert json.loads(heron["extra"]) == {"artist": "Käthe", "year": 1827}
     assert "Käthe" in heron["extra"]
     assert (heron["licence"], heron["manifest_version"], heron["source_page"]) == ("CC0", 1, None)
@@ -51,9 +51,9 @@ def test_further_columns_are_a_json_object_in_the_ledger(dataset):
 
 
 def test_a_correction_is_in_the_ledger_with_its_version_and_time(dataset):
-    before = build_plates(dataset)
+    before = build_plates(dataset).collect()
     correct(dataset, "plate_id,title\nplate-001,Grey heron\n")
-    after = build_plates(dataset)
+    after = build_plates(dataset).collect()
     assert after["title"].to_list() == ["Grey heron", "b"]
     assert after["manifest_version"].to_list() == [2, 1]
     assert after["manifest_updated_at"][0] > before["manifest_updated_at"][0]

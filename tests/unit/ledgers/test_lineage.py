@@ -209,7 +209,7 @@ def test_prompts_that_rows_answer_are_members_of_the_pinned_set(measured):
         *members,
     }
     shutil.rmtree(measured.reports_dir)
-    assert edges(build_lineage(measured).filter(prompts)) == {
+    assert edges(build_lineage(measured).collect().filter(prompts)) == {
         (subject, "wasDerivedFrom", kind, sha256, name) for _, _, kind, sha256, name in members
     }
 

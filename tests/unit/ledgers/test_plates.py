@@ -98,12 +98,12 @@ def test_every_value_of_the_files_is_in_the_ledgers(tmp_path):
     dataset = Dataset(tmp_path / "atlas")
     list(register_scans(dataset, [scan]))
     measure_groundwork(dataset)
-    (row,) = build_plates(dataset).to_dicts()
+    (row,) = build_plates(dataset).collect().to_dicts()
     written: dict = json.loads(measured_file(dataset, "plate-001", "input_image").read_text())
     assert {name: row[str(RENAMED.get(name, name))] for name in written.keys() - OF_THE_FILE} == without_own(written)
     assert row["jpeg"]["subsampling"] == "4:2:0"
     assert row["colour_policy"]["icc_profile"] == "converted"
-    (row,) = build_histograms(dataset).to_dicts()
+    (row,) = build_histograms(dataset).collect().to_dicts()
     written = json.loads(measured_file(dataset, "plate-001", "input_color_histograms").read_text())
     lab, paper = written.pop("lab"), written.pop("paper")
     assert {name: row[name] for name in written.keys() - OF_THE_FILE} == without_own(written)
@@ -115,7 +115,7 @@ def test_every_value_of_the_files_is_in_the_ledgers(tmp_path):
 
 def test_the_paper_is_named_as_a_colour_of_its_own(measured):
     """Of the drawn plates, the dominant colour may be the subject's; paper_srgb_hex is that of paper_lab."""
-    for row in build_histograms(measured).iter_rows(named=True):
+    for row in build_histograms(measured).collect().iter_rows(named=True):
         for side in ("paper", "foreground"):
             expected = (lab2rgb(row[f"{side}_lab"]).clip(0, 1) * 255).round().astype(int)
             assert row[f"{side}_srgb_hex"] == "#" + "".join(f"{channel:02x}" for channel in expected)
@@ -141,17 +141,17 @@ def test_centres_of_the_lab_bins_follow_in_sql(measured, fakes):
         assert connection.execute(
             "SELECT colour_policy.name, colour_policy.extremes FROM plates LIMIT 1"
         ).fetchall() == [("srgb8-v2", "8_bit_srgb")]
-    for row in build_histograms(measured).iter_rows(named=True):
+    for row in build_histograms(measured).collect().iter_rows(named=True):
         split = row["paper_ratio"] * row["paper_lab"][0] + row["foreground_ratio"] * row["foreground_lab"][0]
         assert found[row["plate_id"]] == pytest.approx(split, abs=2.5)
 
 
 class TestIsCurrent:
     def test_it_is_true_after_measuring_and_null_before(self, dataset):
-        assert build_plates(dataset)["is_current"].to_list() == [None] * 5
+        assert build_plates(dataset).collect()["is_current"].to_list() == [None] * 5
         measure_groundwork(dataset)
-        assert build_plates(dataset)["is_current"].all()
-        assert build_histograms(dataset)["is_current"].to_list() == [True] * 5
+        assert build_plates(dataset).collect()["is_current"].all()
+        assert build_histograms(dataset).collect()["is_current"].to_list() == [True] * 5
 
     @pytest.mark.parametrize("registered_anew", [False, True])
     def test_it_is_false_once_the_source_changed(self, measured, fakes, registered_anew):
@@ -167,7 +167,7 @@ class TestIsCurrent:
         assert "facts of 1 plates are no longer of the present source or version: plate-002" in why_behind(
             measured, registry
         )
-        for rows in (build_plates(measured), build_histograms(measured)):
+        for rows in (build_plates(measured).collect(), build_histograms(measured).collect()):
             assert rows.filter(~pl.col("is_current"))["plate_id"].to_list() == ["plate-002"]
         build_ledgers(measured, registry)
         build_catalogue(measured, registry)
@@ -178,7 +178,7 @@ class TestIsCurrent:
 
     def test_files_of_an_earlier_version_are_kept_and_marked(self, measured, fakes):
         age(measured, "plate-003")
-        plates, histograms = build_plates(measured), build_histograms(measured)
+        plates, histograms = build_plates(measured).collect(), build_histograms(measured).collect()
         for rows in (plates, histograms):
             row = rows.row(by_predicate=pl.col("plate_id") == "plate-003", named=True)
             assert (row["is_current"], row["measure_version"]) == (False, VERSION_1)
@@ -186,9 +186,9 @@ class TestIsCurrent:
         old = plates.row(by_predicate=pl.col("plate_id") == "plate-003", named=True)
         assert old["colour_policy"]["bit_depth"] == "16_to_8_high_byte"
         assert (old["groundwork_sha256"], old["groundwork_decode_seconds"]) == (None, None)
-        assert build_groundwork_failures(measured).height == 0
+        assert build_groundwork_failures(measured).collect().height == 0
         assert [plate.status for plate in make_groundwork(measured, ["plate-003"])] == ["complete"]
-        assert build_plates(measured)["is_current"].all()
+        assert build_plates(measured).collect()["is_current"].all()
 
     def test_facts_of_a_source_that_is_gone_name_it(self, measured):
         before = measured.plate("plate-002").source_sha256()
@@ -196,7 +196,7 @@ class TestIsCurrent:
         plate = measured.plate("plate-002")
         path = plate.source_path()
         (plate.folder / "source.sha256").write_text(f"{sha256_of(path)}  source/{path.name}\n")
-        row = build_plates(measured).row(1, named=True)
+        row = build_plates(measured).collect().row(1, named=True)
         assert (row["source_sha256"], row["measured_source_sha256"]) == (sha256_of(path), before)
 
 
@@ -204,7 +204,7 @@ class TestCost:
     def test_seconds_memory_and_code_are_in_the_plates_ledger(self, dataset):
         started = datetime.now(UTC)
         measure_groundwork(dataset)
-        rows = build_plates(dataset)
+        rows = build_plates(dataset).collect()
         assert (rows["groundwork_decode_seconds"] > 0).all()
         assert (rows["groundwork_measure_seconds"] > 0).all()
         elapsed = (datetime.now(UTC) - started).total_seconds()
@@ -221,7 +221,7 @@ class TestCost:
 
     def test_a_cost_of_other_facts_is_not_shown(self, measured):
         edit(measured_file(measured, "plate-001", "groundwork"), measure_version=VERSION_1)
-        row = build_plates(measured).row(0, named=True)
+        row = build_plates(measured).collect().row(0, named=True)
         assert row["groundwork_decode_seconds"] is None
         assert row["is_current"]
 
@@ -231,7 +231,7 @@ class TestFailures:
         alter_source(dataset, "plate-004")
         for _ in range(2):
             list(make_groundwork(dataset, dataset.plate_ids()))
-        (row,) = build_groundwork_failures(dataset).to_dicts()
+        (row,) = build_groundwork_failures(dataset).collect().to_dicts()
         assert (row["plate_id"], row["attempts"], row["error_type"]) == ("plate-004", 2, "SourceChanged")
         assert (row["measure_version"], row["is_current"]) == (MEASURE_VERSION, True)
         assert "expected sha256" in row["message"]
@@ -241,7 +241,7 @@ class TestFailures:
         alter_source(dataset, "plate-004")
         list(make_groundwork(dataset, ["plate-004"]))
         edit(measured_file(dataset, "plate-004", "groundwork_failure"), measure_version=VERSION_1)
-        assert build_groundwork_failures(dataset)["is_current"].to_list() == [False]
+        assert build_groundwork_failures(dataset).collect()["is_current"].to_list() == [False]
 
     @pytest.mark.parametrize("name", ["input_image", "input_color_histograms", "groundwork"])
     def test_a_broken_file_costs_its_own_row_and_is_named(self, measured, fakes, name):
@@ -251,11 +251,11 @@ class TestFailures:
         build_ledgers(measured, registry)
         build_catalogue(measured, registry)
         assert why_behind(measured, registry) == ""
-        (row,) = build_groundwork_failures(measured).to_dicts()
+        (row,) = build_groundwork_failures(measured).collect().to_dicts()
         assert (row["plate_id"], row["error_type"], row["attempts"]) == ("plate-002", "DatasetBroken", None)
         assert f"{path}: is not a valid" in row["message"]
         assert "Fix: delete it" in row["message"]
-        assert build_plates(measured).height == 5
+        assert build_plates(measured).collect().height == 5
 
 
 def test_a_16_bit_scan_counts_its_own_white(tmp_path):
@@ -264,7 +264,7 @@ def test_a_16_bit_scan_counts_its_own_white(tmp_path):
     dataset = Dataset(tmp_path / "atlas")
     list(register_scans(dataset, [scan]))
     measure_groundwork(dataset)
-    (row,) = build_plates(dataset).to_dicts()
+    (row,) = build_plates(dataset).collect().to_dicts()
     assert (row["white_ratio"], row["clipped_high_ratio"], row["black_ratio"]) == (0.25, 0.25, 0.25)
     assert row["background_ratio"] == 0.75
     assert row["colour_policy"]["extremes"] == "16_bit_samples"
@@ -278,6 +278,6 @@ def test_the_page_of_a_plate_is_measured(tmp_path):
     list(register_scans(dataset, [scan]))
     edit(dataset.plate("plate-001").manifest_path, source_page=2)
     measure_groundwork(dataset)
-    (row,) = build_plates(dataset).to_dicts()
+    (row,) = build_plates(dataset).collect().to_dicts()
     assert row["white_ratio"] == 1
     assert (row["colour_policy"]["page"], row["colour_policy"]["page_number"]) == ("later_of_several", 2)

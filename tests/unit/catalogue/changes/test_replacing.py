@@ -47,8 +47,8 @@ def catalogued(dataset, registry) -> Dataset:
 def filled(monkeypatch) -> list[str]:
     """A word for each catalogue that is built whole."""
     found: list[str] = []
-    own = build._fill
-    monkeypatch.setattr(build, "_fill", lambda *given: found.append("whole") or own(*given))
+    own = build._without_rows
+    monkeypatch.setattr(build, "_without_rows", lambda *given: found.append("whole") or own(*given))
     return found
 
 
@@ -77,7 +77,9 @@ def lose_what_it_was_built_from(dataset: Dataset) -> None:
 
 def flip_what_it_was_built_from(dataset: Dataset) -> None:
     path = dataset.root / NAME
-    path.write_bytes(path.read_bytes().replace(b'"embeddings"', b'"embeddinks"'))
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b"embeddings/", b"embeddinks/"))
+    assert path.read_bytes() != before
 
 
 @pytest.mark.parametrize("change", [alter_the_catalogue, lose_what_it_was_built_from, flip_what_it_was_built_from])

@@ -20,12 +20,15 @@ from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers import parquet
 from atlas_resources.ledgers.builders import BUILDERS
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
+from atlas_resources.ledgers.growth import growing, parts
 from atlas_resources.ledgers.parquet import write_ledger
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.index import memory
+from atlas_resources.plates.index.memory import one_look
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.plate import Plate
+from atlas_resources.runs import sealing
 from atlas_resources.tables.ledgers import TOPOLOGY
 from atlas_resources.withdrawals.in_force import read_withdrawn
 
@@ -127,24 +130,62 @@ class Library:
         self.taken |= set(dataset.plates_dir.glob("*/runs/run-*"))
         for table in TOPOLOGY:
             write_ledger(dataset, table, table.frame([]))
-        return {name: BUILDERS[name](dataset, self.registry, MOST_ATTEMPTS) for name in GROWING}
+        with one_look(dataset.root):
+            return {name: BUILDERS[name](dataset, self.registry, MOST_ATTEMPTS).lazy().collect() for name in GROWING}
 
     def build_until_killed(self, number: int) -> None:
         """The process dies before it states the digest of one of the files that it writes."""
         left = number % 8
 
-        def state_digest(path: Path) -> None:
+        def state_digest(*given) -> None:
             nonlocal left
             left -= 1
             if left < 0:
                 raise Killed
-            own(path)
+            own(*given)
 
-        own = parquet.state_digest
+        own = parts.state_digest
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(parquet, "state_digest", state_digest)
+            patch.setattr(parts, "state_digest", state_digest)
             with pytest.raises(Killed):
                 self.build(self.dataset)
+
+    def replace_parts_until_killed(self, number: int) -> None:
+        """The process dies before, or after, a folder of parts takes the place of an older one."""
+        left, is_after = number % 3, number % 2
+
+        def take_the_place(new: Path, path: Path) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0 and not is_after:
+                raise Killed
+            own(new, path)
+            if left < 0:
+                raise Killed
+
+        own = parts.take_the_place
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(parts, "take_the_place", take_the_place)
+            with suppress(Killed):  # fewer folders may change
+                self.build(self.dataset)
+
+    def seal_until_killed(self, number: int) -> None:
+        """The process dies while it seals: after the files of a plate's run are written, before the folder is shown."""
+        left = number % 3
+
+        def write_folder_synced(folder: Path, contents) -> None:
+            nonlocal left
+            own(folder, contents)
+            left -= 1
+            if left < 0:
+                raise Killed
+
+        own = sealing.write_folder_synced
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sealing, "write_folder_synced", write_folder_synced)
+            with suppress(Killed):  # all plates may be done
+                self.seal(number, is_forced=True)
 
     def rebuilt(self) -> dict:
         """The rows of ledgers built from the plates alone; those that grew are put back."""
@@ -180,6 +221,8 @@ HAPPENINGS: list[Callable[[Library, int], None]] = [
     Library.change_the_instrument,
     Library.lose_the_memory,
     Library.build_until_killed,
+    Library.replace_parts_until_killed,
+    Library.seal_until_killed,
 ]
 CALLS = st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 11))
 
@@ -190,6 +233,7 @@ CALLS = st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 11))
 def test_grown_rows_are_those_of_a_rebuild(tmp_path_factory, rounds):
     with pytest.MonkeyPatch.context() as patch:
         fake_instruments.install(patch)
+        patch.setattr(growing, "PLATES_PER_PART", 2)
         library = Library(tmp_path_factory.mktemp("library"))
         for calls in [[], *rounds]:
             for happen, number in calls:

@@ -90,7 +90,7 @@ def test_a_manifest_with_an_absolute_path_still_guards_it_and_the_ledger_shows_i
     scan = write_image(tmp_path / "a.png", (1, 1, 1))
     list(register_scans(dataset, [scan]))
     rewritten(dataset, registered_from=str(scan), registered_path_sha256=None)
-    assert build_plates(dataset)["registered_from"].to_list() == ["a.png"]
+    assert build_plates(dataset).collect()["registered_from"].to_list() == ["a.png"]
     write_image(scan, (2, 2, 2))
     (refused,) = register_scans(dataset, [scan])
     assert str(refused.reason).startswith("is plate plate-001: expected the registered sha256 ")
@@ -124,7 +124,7 @@ def test_the_origin_is_in_the_manifest_in_its_corrections_and_in_the_ledger(data
     for manifest in dataset.plate("plate-001").manifest_versions():
         assert manifest.origin == ORIGIN
         assert (manifest.registered_from, manifest.registered_path_sha256) == ("a.png", None)
-    (row,) = build_plates(dataset).iter_rows(named=True)
+    (row,) = build_plates(dataset).collect().iter_rows(named=True)
     assert {name: row[f"origin_{name}"] for name, _ in ORIGIN} == dict(ORIGIN)
 
 
@@ -140,5 +140,5 @@ def test_no_version_of_a_manifest_has_another_origin(dataset, tmp_path):
 def test_a_scan_without_origin_has_none_in_its_file_and_null_in_the_ledger(dataset, tmp_path):
     list(register_scans(dataset, [write_image(tmp_path / "a.png")]))
     assert "origin" not in json.loads(dataset.plate("plate-001").manifest_path.read_bytes())
-    (row,) = build_plates(dataset).iter_rows(named=True)
+    (row,) = build_plates(dataset).collect().iter_rows(named=True)
     assert {row[f"origin_{name}"] for name, _ in ORIGIN} == {None}
