@@ -109,14 +109,19 @@ def grow(
     signatures = {**wanted.signatures, **dict.fromkeys(unsettled, "")}
     written = {}
     for name, plate_ids in plates.items():
-        own = rows.filter(pl.col(PLATE_ID.name).is_in(plate_ids)) if len(plates) > 1 else rows
-        of_none = common if name == part_name(0) else None
-        if of_none is not None:
-            own = pl.concat([own, table.conform(of_none)])
+        own = _rows_of_part(table, rows, plate_ids, len(plates), common if name == part_name(0) else None)
         stated = MadeOf(wanted.context, {one: signatures[one] for one in plate_ids}).as_json()
-        written[name] = table.conform(own) if is_mixed or of_none is not None else own, {MADE_OF_KEY: stated}
+        written[name] = own if own is rows and not is_mixed else table.conform(own), {MADE_OF_KEY: stated}
     write_parts(dataset, path, written, kept)
     return scan_table(path, table) if path.is_dir() else written[part_name(0)][0].lazy()
+
+
+def _rows_of_part(
+    table: Table, rows: pl.DataFrame, plate_ids: Collection[str], part_count: int, common: pl.DataFrame | None
+) -> pl.DataFrame:
+    """The rows of a part's plates, and those of no plate if it has them; of a part alone, the rows themselves."""
+    own = rows.filter(pl.col(PLATE_ID.name).is_in(plate_ids)) if part_count > 1 else rows
+    return own if common is None else pl.concat([own, table.conform(common)])
 
 
 def _new_parts(plate_ids: Sequence[str], first: int) -> dict[str, list[str]]:
