@@ -4,7 +4,7 @@ A ledger of many plates is a folder of parts. A plate stays in the part that it 
 that changed is that of one part.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -107,21 +107,29 @@ def grow(
     if is_mixed := not old.is_empty():
         rows = pl.concat([old.filter(~is_stale, ~pl.col(PLATE_ID.name).is_in(list(gone))), rows])
     signatures = {**wanted.signatures, **dict.fromkeys(unsettled, "")}
-    written = {}
-    for name, plate_ids in plates.items():
-        own = _rows_of_part(table, rows, plate_ids, len(plates), common if name == part_name(0) else None)
-        stated = MadeOf(wanted.context, {one: signatures[one] for one in plate_ids}).as_json()
-        written[name] = own if own is rows and not is_mixed else table.conform(own), {MADE_OF_KEY: stated}
+    stated = MadeOf(wanted.context, signatures)
+    written = dict(_written(table, rows, plates, stated, common, is_sorted=not is_mixed))
     write_parts(dataset, path, written, kept)
     return scan_table(path, table) if path.is_dir() else written[part_name(0)][0].lazy()
 
 
-def _rows_of_part(
-    table: Table, rows: pl.DataFrame, plate_ids: Collection[str], part_count: int, common: pl.DataFrame | None
-) -> pl.DataFrame:
-    """The rows of a part's plates, and those of no plate if it has them; of a part alone, the rows themselves."""
-    own = rows.filter(pl.col(PLATE_ID.name).is_in(plate_ids)) if part_count > 1 else rows
-    return own if common is None else pl.concat([own, table.conform(common)])
+def _written(
+    table: Table,
+    rows: pl.DataFrame,
+    plates: Mapping[str, Sequence[str]],
+    made_of: MadeOf,
+    common: pl.DataFrame | None,
+    *,
+    is_sorted: bool,
+) -> Iterator[tuple[str, tuple[pl.DataFrame, Mapping[str, str]]]]:
+    """Name, rows and statement of each part. The first also has the rows of no plate."""
+    for name, plate_ids in plates.items():
+        own = rows.filter(pl.col(PLATE_ID.name).is_in(plate_ids)) if len(plates) > 1 else rows
+        of_none = common if name == part_name(0) else None
+        if of_none is not None:
+            own = pl.concat([own, table.conform(of_none)])
+        stated = MadeOf(made_of.context, {one: made_of.signatures[one] for one in plate_ids}).as_json()
+        yield name, (own if is_sorted and of_none is None else table.conform(own), {MADE_OF_KEY: stated})
 
 
 def _new_parts(plate_ids: Sequence[str], first: int) -> dict[str, list[str]]:
