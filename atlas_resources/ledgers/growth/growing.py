@@ -68,16 +68,14 @@ def grow(
     is_kept: bool = True,
     common: pl.DataFrame | None = None,
 ) -> pl.LazyFrame:
-    """Brings a ledger up to date: makes the rows of plates that changed, and drops those of plates that are gone.
+    """Makes the rows of plates that changed, and drops those of plates that are gone. Writes what changed.
 
-    If nothing changed, no file is written. A file states what its rows are made of, so that a process that is killed
-    leaves the old rows with their signatures, or the new ones with theirs.
+    A file states what its rows are made of: a killed process leaves the old rows and signatures, or the new ones.
 
     Args:
         dataset: the dataset.
         table: the ledger's table.
-        wanted: what its rows should be made of, for every plate. It is read before this is called, so that what
-            changes while rows are made is noticed the next time.
+        wanted: what its rows should be made of, read before: what changes meanwhile is noticed the next time.
         make: makes the rows of plates.
         path: the file; by default that of the table.
         is_kept: whether rows that the file has may be used.
