@@ -105,8 +105,7 @@ def grow(
     if is_mixed := not old.is_empty():
         rows = pl.concat([old.filter(~is_stale, ~pl.col(PLATE_ID.name).is_in(list(gone))), rows])
     signatures = {**wanted.signatures, **dict.fromkeys(unsettled, "")}
-    stated = MadeOf(wanted.context, signatures)
-    written = dict(_written(table, rows, plates, stated, common, is_sorted=not is_mixed))
+    written = dict(_written(table, rows, plates, MadeOf(wanted.context, signatures), common, is_sorted=not is_mixed))
     write_parts(dataset, path, written, kept)
     return scan_table(path, table) if path.is_dir() else written[part_name(0)][0].lazy()
 
