@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -146,7 +146,7 @@ def build_catalogue(dataset: Dataset, registry: Registry) -> Path:
         with duckdb.connect() as connection:
             _attach(connection, partial)
             _replace(connection, dataset, built, now)
-        _require_readable(partial, "tables")
+        _require_readable(partial)
         _write_ahead_log(path).unlink(missing_ok=True)  # of the old file: DuckDB would apply it to the new one
         os.replace(partial, path)
     finally:
@@ -183,7 +183,6 @@ def _without_rows(dataset: Dataset, definition: str, views: Iterable[View]) -> b
             _fill(connection, (replace(view, sql=f"{view.sql} LIMIT 0") for view in _tables(dataset)), views)
             connection.execute("USE memory")
             connection.execute("DETACH atlas")
-            _require_readable(path)
             _WITHOUT_ROWS[key] = path.read_bytes()
         if len(_WITHOUT_ROWS) > MOST_WITHOUT_ROWS:
             del _WITHOUT_ROWS[next(iter(_WITHOUT_ROWS))]
@@ -220,17 +219,15 @@ def _write_ahead_log(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
-def _require_readable(path: Path, which: Literal["tables", "all"] = "all") -> None:
-    """Opens a catalogue as a reader does, and binds every table; also every view unless its views were bound before.
+def _require_readable(path: Path) -> None:
+    """Opens a catalogue as a reader does, and binds every table and view.
 
     Raises:
         duckdb.Error: it cannot be opened, or a view cannot be bound.
     """
     import duckdb
 
-    query = "SELECT table_name FROM duckdb_tables()"
-    if which == "all":
-        query += " UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"
+    query = "SELECT table_name FROM duckdb_tables() UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"
     with duckdb.connect(str(path), read_only=True) as connection:
         for (name,) in connection.execute(query).fetchall():
             connection.execute(f"SELECT * FROM {identifier(name)} LIMIT 0")

@@ -4,7 +4,7 @@ A ledger of many plates is a folder of parts. A plate stays in the part that it 
 that changed is that of one part.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -68,16 +68,14 @@ def grow(
     is_kept: bool = True,
     common: pl.DataFrame | None = None,
 ) -> pl.LazyFrame:
-    """Brings a ledger up to date: makes the rows of plates that changed, and drops those of plates that are gone.
+    """Makes the rows of plates that changed, and drops those of plates that are gone. Writes what changed.
 
-    If nothing changed, no file is written. A file states what its rows are made of, so that a process that is killed
-    leaves the old rows with their signatures, or the new ones with theirs.
+    A file states what its rows are made of: a killed process leaves the old rows and signatures, or the new ones.
 
     Args:
         dataset: the dataset.
         table: the ledger's table.
-        wanted: what its rows should be made of, for every plate. It is read before this is called, so that what
-            changes while rows are made is noticed the next time.
+        wanted: what its rows should be made of, read before: what changes meanwhile is noticed the next time.
         make: makes the rows of plates.
         path: the file; by default that of the table.
         is_kept: whether rows that the file has may be used.
@@ -107,16 +105,28 @@ def grow(
     if is_mixed := not old.is_empty():
         rows = pl.concat([old.filter(~is_stale, ~pl.col(PLATE_ID.name).is_in(list(gone))), rows])
     signatures = {**wanted.signatures, **dict.fromkeys(unsettled, "")}
-    written = {}
+    written = dict(_written(table, rows, plates, MadeOf(wanted.context, signatures), common, is_sorted=not is_mixed))
+    write_parts(dataset, path, written, kept)
+    return scan_table(path, table) if path.is_dir() else written[part_name(0)][0].lazy()
+
+
+def _written(
+    table: Table,
+    rows: pl.DataFrame,
+    plates: Mapping[str, Sequence[str]],
+    made_of: MadeOf,
+    common: pl.DataFrame | None,
+    *,
+    is_sorted: bool,
+) -> Iterator[tuple[str, tuple[pl.DataFrame, Mapping[str, str]]]]:
+    """Name, rows and statement of each part. The first also has the rows of no plate."""
     for name, plate_ids in plates.items():
         own = rows.filter(pl.col(PLATE_ID.name).is_in(plate_ids)) if len(plates) > 1 else rows
         of_none = common if name == part_name(0) else None
         if of_none is not None:
             own = pl.concat([own, table.conform(of_none)])
-        stated = MadeOf(wanted.context, {one: signatures[one] for one in plate_ids}).as_json()
-        written[name] = table.conform(own) if is_mixed or of_none is not None else own, {MADE_OF_KEY: stated}
-    write_parts(dataset, path, written, kept)
-    return scan_table(path, table) if path.is_dir() else written[part_name(0)][0].lazy()
+        stated = MadeOf(made_of.context, {one: made_of.signatures[one] for one in plate_ids}).as_json()
+        yield name, (own if is_sorted and of_none is None else table.conform(own), {MADE_OF_KEY: stated})
 
 
 def _new_parts(plate_ids: Sequence[str], first: int) -> dict[str, list[str]]:
