@@ -40,6 +40,7 @@ from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.left_out import find_left_out
 from atlas_resources.models.servers.running import why_waiting
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.memory import one_look
 from atlas_resources.resources import DatasetResource
 
 TICK_SECONDS = 15
@@ -148,6 +149,33 @@ def _build_fill_missing(
     return fill_missing
 
 
+def _refresh_request(
+    context: dg.SensorEvaluationContext,
+    opened: Dataset,
+    registry: Registry,
+    settings: AutomationSettings,
+    ledgers: Sequence[dg.AssetKey],
+) -> dg.SensorResult | dg.SkipReason:
+    """The run that brings the ledgers up to date, or why none is requested."""
+    built = context.instance.get_latest_materialization_event(ledgers[-1])
+    age_hours = (time.time() - built.timestamp) / 3600 if built else 0
+    reason = why_behind(opened, registry, settings.most_attempts)
+    if not reason and age_hours > settings.rebuild_ledgers_hours:
+        reason = f"older than {settings.rebuild_ledgers_hours} hours: compares every sealed file with its digest"
+    if not reason:
+        left_out = [f"left out: {fault}" for fault in find_left_out(opened)]
+        return dg.SkipReason("\n".join(["the ledgers are up to date", *left_out]))
+    context.log.info(reason)
+    # One run per reason since the catalogue was last built, so that a failing refresh is not repeated for ever.
+    request = dg.RunRequest(
+        run_key=_key_of(reason, built and built.timestamp),
+        asset_selection=list(ledgers),
+        run_config=ONE_PROCESS,
+        tags={AUTOMATION_TAG: "refresh_ledgers"},
+    )
+    return dg.SensorResult(run_requests=[request])
+
+
 def _build_refresh_ledgers(
     registry: Registry, settings: AutomationSettings, ledgers: Sequence[dg.AssetKey], partitioning: Partitioning
 ) -> dg.SensorDefinition:
@@ -162,25 +190,10 @@ def _build_refresh_ledgers(
         context: dg.SensorEvaluationContext, dataset: DatasetResource
     ) -> dg.SensorResult | dg.SkipReason:
         opened = dataset.open()
-        if unsettled := _why_unsettled(context.instance, opened, registry, partitioning.of(opened)):
-            return dg.SkipReason(unsettled)
-        built = context.instance.get_latest_materialization_event(ledgers[-1])
-        age_hours = (time.time() - built.timestamp) / 3600 if built else 0
-        reason = why_behind(opened, registry, settings.most_attempts)
-        if not reason and age_hours > settings.rebuild_ledgers_hours:
-            reason = f"older than {settings.rebuild_ledgers_hours} hours: compares every sealed file with its digest"
-        if not reason:
-            left_out = [f"left out: {fault}" for fault in find_left_out(opened)]
-            return dg.SkipReason("\n".join(["the ledgers are up to date", *left_out]))
-        context.log.info(reason)
-        # One run per reason since the catalogue was last built, so that a failing refresh is not repeated for ever.
-        request = dg.RunRequest(
-            run_key=_key_of(reason, built and built.timestamp),
-            asset_selection=list(ledgers),
-            run_config=ONE_PROCESS,
-            tags={AUTOMATION_TAG: "refresh_ledgers"},
-        )
-        return dg.SensorResult(run_requests=[request])
+        with one_look(opened.root):  # what follows asks about the same files three times
+            if unsettled := _why_unsettled(context.instance, opened, registry, partitioning.of(opened)):
+                return dg.SkipReason(unsettled)
+            return _refresh_request(context, opened, registry, settings, ledgers)
 
     return refresh_ledgers
 

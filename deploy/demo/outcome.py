@@ -69,19 +69,19 @@ def asset_outcomes(running: Running) -> list[AssetOutcome]:
             sealed[manifest.instrument.key][manifest.plate_id] += 1
     groundwork, *instruments = read_standings(running.project.dataset, registry.active_instruments)
     keys = [None, *(instrument.key for instrument in registry.active_instruments)]
-    outcomes = []
+    every, outcomes = frozenset(running.project.dataset.plate_ids()), []
     for standing, key in zip([groundwork, *instruments], keys, strict=True):
+        undone = {plate.plate_id for plate in standing.plates if not plate.is_done}
         for asset in standing.keys:
             recorded = running.instance.get_materialized_partitions(asset)
-            plates = {plate.plate_id: plate.is_done for plate in standing.plates}
             outcomes.append(
                 AssetOutcome(
                     asset.to_user_string(),
-                    tuple(sorted(set(plates) - {one for one, is_done in plates.items() if is_done} - running.bad)),
+                    tuple(sorted(undone - running.bad)),
                     tuple(plate_id for plate_id, count in sealed[key].items() if count > 1) if key else (),
-                    tuple(sorted(set(plates) - recorded - running.bad)),
-                    sum(plates.values()),
-                    frozenset(plates) & running.bad,
+                    tuple(sorted(every - recorded - running.bad)),
+                    len(every - undone),
+                    every & running.bad,
                 )
             )
     return outcomes
@@ -97,6 +97,7 @@ def faults_of(running: Running, killed: Mapping[str, str], nodes: Mapping[str, s
     """
     found = []
     for one in asset_outcomes(running):
+        found += [] if one.done else [f"{one.name}: of no plate"]
         found += [f"{one.name}: not done: {', '.join(one.missing)}"] if one.missing else []
         found += [f"{one.name}: sealed twice: {', '.join(one.twice)}"] if one.twice else []
         found += [f"{one.name}: not recorded by Dagster: {', '.join(one.unrecorded)}"] if one.unrecorded else []

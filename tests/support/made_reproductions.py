@@ -11,6 +11,7 @@ from atlas_assets.reproduction.sealed_runs import find_run
 from atlas_resources.files.durable import write_json_atomically
 from atlas_resources.instruments.prompts import read_prompts
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index import memory
 from atlas_resources.plates.json_files import read_json
 from atlas_resources.plates.records.reproduction import ReproducedPlate, Reproduction
 from atlas_resources.plates.run_contracts import RunConfig, RunReport
@@ -59,7 +60,8 @@ def edit_rows(path: Path, **columns: pl.Expr) -> None:
 
 def files_of(folder: Path) -> dict[str, tuple[int, int]]:
     """Every file below a folder, with its size and the time of its last change in nanoseconds."""
-    status = {path: path.stat() for path in folder.rglob("*") if path.is_file()}
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != memory.NAME)  # safe to delete
+    status = {path: path.stat() for path in files}
     return {str(path): (found.st_size, found.st_mtime_ns) for path, found in status.items()}
 
 
