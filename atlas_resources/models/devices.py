@@ -120,7 +120,14 @@ def _on_the_cpu(spec: Spec) -> str:
     """Which admitted instruments compute the same model on the CPU; else the command that derives one."""
     registry, root = read_registry(), spec.variant_of or spec.key
     same = [*([registry.specs[root]] if root in registry.specs else []), *registry.variants_of(root)]
-    there = [one.key for one in same if one.numeric and one.numeric.device == "cpu" and one.key in registry.instruments]
+    there = [
+        one.key
+        for one in same
+        if one.numeric
+        and one.numeric.device == "cpu"
+        and one.preprocessing == spec.preprocessing  # a variant over a working raster gives other vectors
+        and one.key in registry.instruments
+    ]
     if there:
         return f"run {' or '.join(there)}, which computes it on the CPU"
     return f"derive an instrument for the CPU: `atlas models derive {spec.key} --device cpu`"

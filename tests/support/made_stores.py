@@ -97,9 +97,8 @@ def s3_server() -> Iterator[int]:
     if program is None:
         pytest.skip("no moto_server: `make s3` installs one in build/s3")
     port = free_port()
-    started = subprocess.Popen(
-        [program, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    python, script = Path(program).with_name("python"), Path(__file__).with_name("moto_in_turn.py")
+    started = subprocess.Popen([python, script, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120
         while True:

@@ -1,4 +1,4 @@
-"""Only few modules import what makes requests: the clients of the hub, of scans, of servers, and of Dagster's."""
+"""Only few modules import what makes requests: clients of the hub, scans, servers, buckets, mail, and Dagster's."""
 
 import ast
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from atlas_resources.files.project import PROJECT_ROOT
 
-TALKING = {"httpx2", "httpx", "requests", "aiohttp", "urllib3", "ftplib", "tritonclient"}
+TALKING = {"httpx2", "httpx", "requests", "aiohttp", "urllib3", "ftplib", "smtplib", "obstore", "tritonclient"}
 TALKING_MODULES = ("urllib.request", "http.client")
 HARMLESS = {
     "httpx2.SyncByteStream",
@@ -20,6 +20,7 @@ HARMLESS = {
     "tritonclient.grpc.model_config_pb2.ModelConfig",
 }
 CLIENTS = [
+    PROJECT_ROOT / "atlas_assets" / "automation" / "watching" / "channels.py",
     PROJECT_ROOT / "atlas_assets" / "automation" / "server.py",
     PROJECT_ROOT / "atlas_resources" / "downloads" / "client.py",
     PROJECT_ROOT / "atlas_resources" / "hub" / "client.py",
@@ -27,6 +28,9 @@ CLIENTS = [
     PROJECT_ROOT / "atlas_resources" / "models" / "servers" / "running.py",
     PROJECT_ROOT / "atlas_resources" / "models" / "servers" / "triton_client.py",
     PROJECT_ROOT / "atlas_resources" / "serving" / "starting.py",
+    PROJECT_ROOT / "atlas_resources" / "store" / "address.py",
+    PROJECT_ROOT / "atlas_resources" / "store" / "objects.py",
+    PROJECT_ROOT / "atlas_resources" / "watching" / "sending.py",
 ]
 MODULES = [
     path

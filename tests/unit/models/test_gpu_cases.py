@@ -39,6 +39,6 @@ def test_the_run_that_loses_its_device_ends_as_told(tmp_path: Path, capsys: pyte
 
 
 def test_every_module_of_tests_on_a_gpu_is_marked():
-    modules = list((PROJECT_ROOT / "tests" / "gpu").glob("*.py"))
+    modules = list((PROJECT_ROOT / "tests" / "gpu").glob("test_*.py"))
     assert len(modules) >= 2
     assert all("pytestmark = WANTS_GPU" in path.read_text(encoding="utf-8") for path in modules)
