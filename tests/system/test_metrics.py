@@ -17,13 +17,9 @@ from support.prometheus import DEPLOY, Monitoring, monitoring, promtool, wants_p
 
 from atlas_resources.files.project import PROJECT_ROOT
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.completeness.ledger import build_completeness
+from atlas_resources.ledgers.builders import build_ledger
 from atlas_resources.ledgers.gauges.library import publish_library
-from atlas_resources.ledgers.parquet import write_ledger
-from atlas_resources.ledgers.plates import build_plates
 from atlas_resources.plates.dataset import Dataset
-from atlas_resources.tables.completeness import COMPLETENESS
-from atlas_resources.tables.ledgers import PLATES
 from atlas_resources.watching.settings import MetricsSettings
 
 pytestmark = [pytest.mark.system, wants_prometheus]
@@ -121,8 +117,8 @@ def test_a_killed_run_is_counted_once_and_no_longer_shown(monitored, folder, dat
 
 def test_the_library_is_counted_by_its_ledgers(monitored, folder, dataset, fakes):
     registry: Registry = fake_registry(fake_spec(EMBEDDER, delay_seconds=0.8))
-    write_ledger(dataset, COMPLETENESS, build_completeness(dataset, registry))
-    write_ledger(dataset, PLATES, build_plates(dataset))
+    for name in ("plates", "completeness"):
+        build_ledger(name, dataset, registry)
     publish_library(dataset, MetricsSettings(folder=folder / "prom"), folder / "prom")
     monitored.wait_for("atlas_library_plates", lambda found: found == len(COLOURS))
     states = f'atlas_library_plate_states{{instrument="{EMBEDDER}"}}'
