@@ -9,7 +9,7 @@ from pydantic import Field
 from atlas_assets.automation.watching.settings import Alerts
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.project import settings_path
-from atlas_resources.files.yaml_files import read_yaml
+from atlas_resources.files.yaml_files import require_yaml
 
 
 class Nightly(Contract):
@@ -111,8 +111,4 @@ def read_settings(path: Path | None = None) -> AutomationSettings:
     Raises:
         ValueError: names file, field, expected and found.
     """
-    path = path or settings_path("automation.yaml")
-    settings = read_yaml(path, AutomationSettings)
-    if isinstance(settings, list):
-        raise ValueError(f"{path.parent}: {'; '.join(map(str, settings))}. Fix: correct the file")
-    return settings
+    return require_yaml(path or settings_path("automation.yaml"), AutomationSettings)

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.project import settings_path
-from atlas_resources.files.yaml_files import read_yaml
+from atlas_resources.files.yaml_files import require_yaml
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.shards.record import read_shards, record_plates
 
@@ -174,11 +174,7 @@ def read_partitioning(path: Path | None = None) -> Partitioning:
     Raises:
         ValueError: names file, field, expected and found.
     """
-    path = path or settings_path(SETTINGS_NAME)
-    settings = read_yaml(path, Partitioning)
-    if isinstance(settings, list):
-        raise ValueError(f"{path.parent}: {'; '.join(map(str, settings))}. Fix: correct the file")
-    return settings
+    return require_yaml(path or settings_path(SETTINGS_NAME), Partitioning)
 
 
 def other_partitions(instance: dg.DagsterInstance, name: str) -> str | None:

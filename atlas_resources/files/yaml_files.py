@@ -142,6 +142,14 @@ def read_yaml(path: Path, model: type[Model] | Callable[[object], type[Model]]) 
         return problems_of(path.name, error)
 
 
+def require_yaml(path: Path, model: type[Model]) -> Model:
+    """The file's content as a contract. Raises ValueError, which names file, field, expected and found."""
+    found = read_yaml(path, model)
+    if isinstance(found, list):
+        raise ValueError(f"{path.parent}: {'; '.join(map(str, found))}. Fix: correct the file")
+    return found
+
+
 def read_folder(
     folder: Path, model: type[Model] | Callable[[object], type[Model]], skip: Collection[str] = ()
 ) -> tuple[dict[str, Model], dict[str, list[FileProblem]]]:

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.project import settings_path
-from atlas_resources.files.yaml_files import read_yaml
+from atlas_resources.files.yaml_files import require_yaml
 from atlas_resources.watching.sending import require_address
 
 SETTINGS_NAME = "metrics.yaml"
@@ -50,8 +50,4 @@ def read_metrics_settings(path: Path | None = None) -> MetricsSettings:
     Raises:
         ValueError: names file, field, expected and found.
     """
-    path = path or settings_path(SETTINGS_NAME)
-    settings = read_yaml(path, MetricsSettings)
-    if isinstance(settings, list):
-        raise ValueError(f"{path.parent}: {'; '.join(map(str, settings))}. Fix: correct the file")
-    return settings
+    return require_yaml(path or settings_path(SETTINGS_NAME), MetricsSettings)

@@ -48,7 +48,7 @@ class Running:
 
 
 def why_not() -> str:
-    """Why no cluster can be started here, with the commands that mend it; empty if one can."""
+    """Why no cluster can be started here, with the commands that fix it; empty if one can."""
     return "; ".join(filter(None, (why_no_postgres(), why_no_ray())))
 
 

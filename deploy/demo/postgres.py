@@ -42,7 +42,7 @@ def folders_of_postgres() -> list[Path]:
 
 
 def why_no_postgres() -> str:
-    """Why no Postgres can be started here, with the command that mends it; empty if one can."""
+    """Why no Postgres can be started here, with the command that fixes it; empty if one can."""
     try:
         for program in ("initdb", "postgres"):
             require(program, "postgresql", *folders_of_postgres())

@@ -114,7 +114,7 @@ class RayCluster:
 
 
 def why_no_ray() -> str:
-    """Why Ray cannot be started here, with the command that mends it; empty if it can."""
+    """Why Ray cannot be started here, with the command that fixes it; empty if it can."""
     lacking = [name for name in ("ray", "dagster_ray") if importlib.util.find_spec(name) is None]
     return f"{', '.join(lacking)} not installed. Fix: make cluster" if lacking else ""
 

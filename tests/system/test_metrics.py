@@ -153,7 +153,9 @@ def test_prometheus_took_the_rules(monitored):
 
 
 def test_promtool_finds_nothing_wrong(monitored, folder):
-    for path in sorted((folder / "prom").glob("*.prom")):
+    paths = sorted((folder / "prom").glob("*.prom"))
+    assert paths
+    for path in paths:
         promtool("check", "metrics", given=path.read_bytes())
     promtool("check", "rules", "atlas_rules.yml")
     promtool("check", "config", "prometheus.yml")

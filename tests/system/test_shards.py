@@ -1,4 +1,4 @@
-"""A daemon over a library of shards: sensors fill them, a plate that fails makes its shard red, a backfill mends it."""
+"""A daemon over shards: sensors fill them, a plate that fails makes its shard red, and a backfill makes it green."""
 
 from collections.abc import Iterator
 

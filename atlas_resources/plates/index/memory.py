@@ -21,7 +21,7 @@ NAME = ".known.db"
 """In the dataset's root. Safe to delete."""
 BUSY_SECONDS = 10
 BLOCKS = 64
-"""What is known of a facet lies in as many rows, each with a checksum: one is written whole for each subject learnt."""
+"""What is known of a facet is in as many rows, each with a checksum: one is written whole for each subject learnt."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS blocks (
     facet TEXT, block INTEGER, content TEXT, checksum INTEGER, PRIMARY KEY (facet, block)

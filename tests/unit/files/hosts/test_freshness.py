@@ -55,4 +55,5 @@ def test_a_machine_without_a_list_of_mounts_has_local_disks(tmp_path, monkeypatc
 
 def test_this_machines_own_statx_answers(mounted, tmp_path):
     mounted("nfs4")
+    assert freshness._statx() is not None
     refresh(tmp_path)
