@@ -81,7 +81,7 @@ def _write_memory(entries: Mapping[str, Remembered]) -> None:
     write_memory(memory_path(), {path: entry for path, entry in entries.items() if Path(path).is_file()})
 
 
-def _lock() -> AbstractContextManager[None]:
+def _lock() -> AbstractContextManager[object]:
     """Keeps other processes from changing the memory, which would otherwise lose a change. Raises OSError."""
     path = memory_path().with_suffix(".lock")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,11 +4,14 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
-def locked(path: Path, *, is_shared: bool = False) -> Iterator[None]:
+def locked(path: Path, *, is_shared: bool = False) -> Iterator[IO[bytes]]:
     """Waits for the lock on a file and holds it in the block. The file is created and stays. Raises OSError.
+
+    Yields the file, open for reading and appending.
 
     Args:
         path: the file.
@@ -16,4 +19,4 @@ def locked(path: Path, *, is_shared: bool = False) -> Iterator[None]:
     """
     with path.open("a+b") as file:  # NFS locks a range of bytes: shared needs reading, exclusive writing (flock(2))
         fcntl.flock(file, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
-        yield
+        yield file

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from atlas_resources.files.hosts.freshness import refresh
 from atlas_resources.plates.contracts import PlateManifest
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.facts import PLATE_ID
 from atlas_resources.plates.intake.index.rows import IndexRow, number_of_id, numbered_id
 from atlas_resources.plates.intake.placing import RegistrationRefused
 from atlas_resources.plates.intake.scan_plan import FoundRow, Scan
@@ -56,9 +58,17 @@ def read_known_plates(dataset: Dataset) -> KnownPlates:
     known = KnownPlates()
     for plate_id in dataset.plate_ids():
         known.add(dataset.plate(plate_id).manifest(), dataset.plate(plate_id).source_sha256())
-    for name in os.listdir(dataset.plates_dir) if dataset.plates_dir.is_dir() else []:
-        known.reserve(number_of_id(name))
+    add_new_plates(dataset, known)
     return known
+
+
+def add_new_plates(dataset: Dataset, known: KnownPlates) -> None:
+    """Add the plates that were registered meanwhile, and the numbers of other folders that have a plate's name."""
+    refresh(dataset.plates_dir)
+    for name in sorted(os.listdir(dataset.plates_dir)) if dataset.plates_dir.is_dir() else []:
+        known.reserve(number_of_id(name))
+        if name not in known.content_of_id and PLATE_ID.fullmatch(name) and dataset.plate(name).manifest_path.is_file():
+            known.add(dataset.plate(name).manifest(), dataset.plate(name).source_sha256())
 
 
 def row_of_page(scan: Scan, page: int | None) -> FoundRow | None:

@@ -6,8 +6,9 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from atlas_resources.files.contract import file_bytes
 from atlas_resources.files.durable import sync_folder, write_synced
@@ -61,20 +62,55 @@ def copy_durably(scan: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def registration_gate(dataset: Dataset) -> AbstractContextManager[None]:
+def registration_gate(dataset: Dataset) -> AbstractContextManager[IO[bytes]]:
     """Waits for the dataset's registration lock and holds it."""
     return locked(dataset.plates_dir / GATE_NAME)
+
+
+@contextmanager
+def registration_turn(dataset: Dataset, incoming: Path) -> Iterator[bool]:
+    """Holds the registration lock while one plate is placed.
+
+    The lock's file names the registration that had the last turn: plates are listed again only if it was another.
+
+    Args:
+        dataset: the dataset.
+        incoming: the folder of this registration, from `open_incoming`.
+
+    Yields:
+        Whether another registration had a turn since the last of this one, and so may have placed plates.
+    """
+    with registration_gate(dataset) as gate:
+        yield not is_last(gate.fileno(), incoming)
+
+
+def is_last(gate: int, incoming: Path) -> bool:
+    """Whether this registration had the last turn; if not, the lock's file names it from now on.
+
+    Args:
+        gate: file descriptor of the lock's file, opened for appending.
+        incoming: the folder of this registration.
+    """
+    name = os.fsencode(incoming.name)
+    if os.pread(gate, len(name) + 1, 0) == name:
+        return True
+    os.ftruncate(gate, 0)
+    with suppress(OSError):  # a full disk: an empty file names nobody, so that plates are listed again at each turn
+        os.write(gate, name)
+    return False
 
 
 @contextmanager
 def open_incoming(dataset: Dataset) -> Iterator[Path]:
     """Yields a hidden folder in `plates_structured/` to build plates in, and removes it afterwards.
 
+    Opening it is the first turn of a registration: plates that others place later are told by `registration_turn`.
+
     Folders of dead processes are removed first. A live process holds a lock on its folder's file `lock`; the kernel
     releases it however the process ends.
     """
     incoming = dataset.plates_dir / f"{INCOMING}{os.getpid()}-{secrets.token_hex(4)}"
-    with registration_gate(dataset):
+    with registration_turn(dataset, incoming):
         for leftover in dataset.plates_dir.glob(f"{INCOMING}*"):
             sweep_if_dead(leftover)
         incoming.mkdir()

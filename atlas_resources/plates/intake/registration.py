@@ -1,7 +1,7 @@
 """Registering scans: which plate each becomes, or why it is refused."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -16,14 +16,21 @@ from atlas_resources.plates.intake.corrections import correct_plate
 from atlas_resources.plates.intake.identity import (
     Content,
     KnownPlates,
+    add_new_plates,
     build_manifest,
     find_registered,
     path_digests,
     read_known_plates,
     row_of_page,
 )
-from atlas_resources.plates.intake.index.rows import RowRefused
-from atlas_resources.plates.intake.placing import RegistrationRefused, open_incoming, place_plate, registration_gate
+from atlas_resources.plates.intake.index.rows import IndexRow, RowRefused
+from atlas_resources.plates.intake.placing import (
+    RegistrationRefused,
+    open_incoming,
+    place_plate,
+    registration_gate,
+    registration_turn,
+)
 from atlas_resources.plates.intake.scan_plan import FoundRow, Plan, Scan, plan_scans
 from atlas_resources.plates.refused_scans import read_refused_scans, record_refusals
 
@@ -127,32 +134,37 @@ def register_plan(
         One Registration for each scan as soon as it is done, and one for each index that cannot be read.
 
     Raises:
-        DatasetBroken: The manifest or digest of a registered plate, or the list of refused scans, cannot be read.
-            Nothing is registered.
+        DatasetBroken: The manifest or digest of a registered plate, which are read if a scan is wanted, or the list of
+            refused scans cannot be read. Nothing is registered.
     """
     if not options.is_dry:
         dataset.ensure()
-    known = read_known_plates(dataset)
-    read_refused_scans(dataset)
-    for index in plan.indexes:
-        for row in index.rows:
-            known.reserve(row.plate_number)
-    registered = frozenset(known.id_of_content)
     wanted = [scan for scan in plan.scans if is_wanted(scan.path)]
+    read_refused_scans(dataset)
+    with nullcontext(None) if options.is_dry else open_incoming(dataset) as incoming:
+        # After opening: what others place from here on is told. Every manifest: not for a tick without new scans.
+        known = read_known_plates(dataset) if wanted else KnownPlates()
+        for index in plan.indexes:
+            for row in index.rows:
+                known.reserve(row.plate_number)
+        yield from register_wanted(Session(dataset, known, options, incoming), plan, wanted)
+
+
+def register_wanted(session: Session, plan: Plan, wanted: list[Scan]) -> Generator[Registration, None, None]:
+    """Register scans, and state in `refused_scans.json` which are refused."""
+    registered, options = frozenset(session.known.id_of_content), session.options
     refusals: dict[Path, str | None] = {report.path: None for report in plan.reports}
     validated_scans = ahead(lambda scan: (scan, validate(scan, registered, options)), wanted, 2 * THREADS)
-    opened = nullcontext(None) if options.is_dry else open_incoming(dataset)
     try:
-        with opened as incoming, closing(validated_scans):
-            session = Session(dataset, known, options, incoming)
+        with closing(validated_scans):
             for scan, validated in validated_scans:
                 for registration in register_pages(session, scan, validated):
                     refusals[scan.path] = refusals.get(scan.path) or registration.reason
                     yield registration
     finally:
         if not options.is_dry:
-            with registration_gate(dataset):
-                record_refusals(dataset, refusals)
+            with registration_gate(session.dataset):
+                record_refusals(session.dataset, refusals)
 
 
 def validate(scan: Scan, registered: frozenset[Content], options: Options) -> Validated:
@@ -215,14 +227,39 @@ def register_page(session: Session, scan: Scan, sha256: str, page: int | None) -
     found = row_of_page(scan, page)
     row = found[1] if found else None
     digests = path_digests(session.dataset, scan.path)
-    registered_id = find_registered(session.known, scan, digests, row, sha256=sha256, page=page)
-    if registered_id is not None:
-        return replace(compare_with_index(session, scan.path, registered_id, found), page=page)
+
+    def find() -> str | None:
+        return find_registered(session.known, scan, digests, row, sha256=sha256, page=page)
+
+    registered_id = find()
+    if registered_id is None:
+        with take_turn(session):
+            registered_id = find()
+            if registered_id is None:
+                manifest = place_new(session, scan, sha256, row, page)
+                return Registration(scan.path, "registered", manifest.plate_id, None, manifest.title, page=page)
+    return replace(compare_with_index(session, scan.path, registered_id, found), page=page)
+
+
+@contextmanager
+def take_turn(session: Session) -> Iterator[None]:
+    """Holds the registration lock, with `known` brought up to date, so that no scan is registered twice."""
+    if session.incoming is None:
+        yield
+        return
+    with registration_turn(session.dataset, session.incoming) as may_be_outdated:
+        if may_be_outdated:
+            add_new_plates(session.dataset, session.known)
+        yield
+
+
+def place_new(session: Session, scan: Scan, sha256: str, row: IndexRow | None, page: int | None) -> PlateManifest:
+    """Give a page its identity as a new plate, and place it. Raises RegistrationRefused."""
     manifest = build_manifest(session.dataset, session.known, scan, row, page)
     if session.incoming is not None:
         place(session.dataset, session.incoming, manifest, scan.path, sha256)
     session.known.add(manifest, sha256)
-    return Registration(scan.path, "registered", manifest.plate_id, None, manifest.title, page=page)
+    return manifest
 
 
 def place(dataset: Dataset, incoming: Path, manifest: PlateManifest, scan: Path, sha256: str) -> None:

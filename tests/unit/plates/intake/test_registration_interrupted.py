@@ -103,6 +103,40 @@ def test_an_id_that_another_registration_took_meanwhile_is_refused(dataset, tmp_
     assert (taken / "manifest.json").read_text() == "{}"
 
 
+def test_what_another_registration_placed_meanwhile_is_registered_already(dataset, tmp_path):
+    scans = [write_image(tmp_path / f"{n}.png", (n, n, n)) for n in range(3)]
+    first, second = register_scans(dataset, scans), register_scans(dataset, scans)
+    found = [
+        (one.status, one.plate_id) for turn in (first, second, second, first, first, second) for one in [next(turn)]
+    ]
+    assert found == [
+        ("registered", "plate-001"),
+        ("already_registered", "plate-001"),
+        ("registered", "plate-002"),
+        ("already_registered", "plate-002"),
+        ("registered", "plate-003"),
+        ("already_registered", "plate-003"),
+    ]
+    assert [*first, *second] == []
+    assert plates_on_disk(dataset) == ["plate-001", "plate-002", "plate-003"]
+
+
+def test_a_plate_placed_while_the_known_plates_are_read_is_not_registered_again(dataset, tmp_path, monkeypatch):
+    scan = write_image(tmp_path / "a.png")
+    plate_ids = Dataset.plate_ids
+
+    def list_then_register(asked: Dataset) -> list[str]:
+        found = plate_ids(asked)
+        with monkeypatch.context() as patch:
+            patch.setattr(Dataset, "plate_ids", plate_ids)
+            list(register_scans(asked, [scan]))
+        return found
+
+    monkeypatch.setattr(Dataset, "plate_ids", list_then_register)
+    assert [(r.status, r.plate_id) for r in register_scans(dataset, [scan])] == [("already_registered", "plate-001")]
+    assert plates_on_disk(dataset) == ["plate-001"]
+
+
 def test_the_number_of_a_folder_that_is_not_a_plate_is_not_used(dataset, tmp_path):
     dataset.ensure()
     (dataset.plate("plate-001").folder / "notes").mkdir(parents=True)
