@@ -9,8 +9,10 @@ from pathlib import Path
 from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from atlas_resources.files.regular import UnfitFile, read_regular
+from atlas_resources.measures.arrays import hold_in_one_block
 from atlas_resources.measures.colour.extremes import Extremes
 from atlas_resources.plates.coding.deep_samples import round_to_8_bits
+from atlas_resources.plates.coding.huge_pages import load_in_huge_pages
 from atlas_resources.plates.coding.tiff import (
     MAX_PAGES,
     list_full_pages,
@@ -208,6 +210,7 @@ def read_image(path: Path, data: bytes, max_pixels: int, page: int) -> tuple[Ima
             "PIL.ImageFile.LOAD_TRUNCATED_IMAGES: expected False, found True, which accepts truncated scans."
             " Fix: remove the code that sets it"
         )
+    hold_in_one_block()  # so that `pixels_of` need not copy it
     name = recognise(path, data)
     with refusing(path, f"is a {name} whose header cannot be read"):
         try:
@@ -224,7 +227,7 @@ def read_image(path: Path, data: bytes, max_pixels: int, page: int) -> tuple[Ima
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             require_whole_tags(data, image.tag_v2.offset)
             require_whole_segments(data, image.tag_v2)
-        image.load()
+        load_in_huge_pages(image)
     return image, layout
 
 

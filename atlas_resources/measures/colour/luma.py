@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from atlas_resources.measures.arrays import pixels_of
 from atlas_resources.measures.windows import row_strips
 
 # ITU-R BT.709-6, item 3.2: E'Y = 0.2126 E'R + 0.7152 E'G + 0.0722 E'B, of gamma-coded values.
@@ -47,4 +48,4 @@ def luma_of_image(image: Image.Image) -> NDArray[np.uint8]:
     lifts an exact half over rounding errors and no other sum; a test compares all 2 ** 24 colours.
     """
     weights = (int(weight) / int(WEIGHT_SUM) for weight in (RED_WEIGHT, GREEN_WEIGHT, BLUE_WEIGHT))
-    return np.asarray(image.convert("L", (*weights, HALF_UP)))
+    return pixels_of(image.convert("L", (*weights, HALF_UP)))

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, StrictBool
+
+if TYPE_CHECKING:  # specs declare rules, and every command reads specs: importing NumPy takes a tenth of a second
+    import numpy as np
+    from numpy.typing import NDArray
 
 Ranking = Literal["area", "predicted_iou", "stability_score"]
 Ratio = Annotated[float, Field(strict=True, ge=0, le=1)]
@@ -88,7 +90,7 @@ class Verdict:
     duplicate_of: str | None = None
 
 
-def prune(candidates: Sequence[Candidate], overlaps: NDArray[np.float64], rules: PruningRules) -> list[Verdict]:
+def prune(candidates: Sequence[Candidate], overlaps: "NDArray[np.float64]", rules: PruningRules) -> list[Verdict]:
     """Judges every segment of a set.
 
     Args:
@@ -126,7 +128,7 @@ def _ranked(candidates: Sequence[Candidate], rank_by: Ranking) -> list[int]:
     return sorted(range(len(candidates)), key=lambda index: (-_known(candidates[index], field, "rank_by"), index))
 
 
-def _twin(index: int, kept: Sequence[int], overlaps: NDArray[np.float64], most: float | None) -> int | None:
+def _twin(index: int, kept: Sequence[int], overlaps: "NDArray[np.float64]", most: float | None) -> int | None:
     """The kept segment that this one overlaps most, if it overlaps it by more than is allowed."""
     if most is None or not kept:
         return None

@@ -58,19 +58,31 @@ def test_every_pixel_is_counted_once(rgb: np.ndarray):
 
 
 @pytest.mark.parametrize("is_masked", [False, True])
-@pytest.mark.parametrize("exact_count", [1 << 24, 10])
-def test_the_table_counts_as_sorting_does(monkeypatch: pytest.MonkeyPatch, is_masked: bool, exact_count: int):
+@pytest.mark.parametrize("strip_pixels", [1 << 17, 10])
+def test_the_table_counts_as_sorting_does(monkeypatch: pytest.MonkeyPatch, is_masked: bool, strip_pixels: int):
     random = np.random.default_rng(0)
     rgb = random.integers(0, 4, (11, 7, 3), np.uint8)
     rgb[:6], rgb[6:9] = 255, (0, 0, 1)  # 42 and 21 pixels
     mask = random.random((11, 7)) < 0.5 if is_masked else None
     by_sorting = count_colours(rgb, mask)
     monkeypatch.setattr(census_module, "TABLE_PIXELS", 0)
-    monkeypatch.setattr(census_module, "EXACT_COUNT", exact_count)  # with 10, two colours are
+    monkeypatch.setattr(census_module, "STRIP_PIXELS", strip_pixels)  # with 10, each row is one
     by_table = count_colours(rgb, mask)
     assert (by_table.codes.dtype, by_table.counts.dtype) == (np.uint32, np.int64)
     np.testing.assert_array_equal(by_table.codes, by_sorting.codes)
     np.testing.assert_array_equal(by_table.counts, by_sorting.counts)
+
+
+@pytest.mark.parametrize("table_pixels", [0, 1 << 20])
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_a_fourth_number_of_each_pixel_is_ignored(monkeypatch: pytest.MonkeyPatch, is_masked: bool, table_pixels: int):
+    random = np.random.default_rng(0)
+    padded = random.integers(0, 8, (11, 7, 4), np.uint8)
+    mask = random.random((11, 7)) < 0.5 if is_masked else None
+    monkeypatch.setattr(census_module, "TABLE_PIXELS", table_pixels)
+    found, expected = count_colours(padded, mask), count_colours(padded[..., :3], mask)
+    np.testing.assert_array_equal(found.codes, expected.codes)
+    np.testing.assert_array_equal(found.counts, expected.counts)
 
 
 def test_more_pixels_of_one_colour_than_float32_counts_are_exact():
@@ -80,7 +92,7 @@ def test_more_pixels_of_one_colour_than_float32_counts_are_exact():
 
 
 def test_arrays_of_another_kind_are_refused():
-    with pytest.raises(ValueError, match=r"uint8 \[H, W, 3\] sRGB, found uint16 \[2, 3, 3\]"):
+    with pytest.raises(ValueError, match=r"uint8 \[H, W, 3\] or \[H, W, 4\] sRGB, found uint16 \[2, 3, 3\]"):
         count_colours(PICTURE.astype(np.uint16))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"found uint8 \[2, 3\]"):
         count_colours(PICTURE[..., 0])
