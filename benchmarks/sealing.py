@@ -20,13 +20,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from atlas_assets.demo.plates import draw_demo_plates
-from atlas_assets.graph.partitions import add_missing_partitions
+from atlas_resources.event_storage import PooledSqliteEventLogStorage
 from atlas_resources.files.durable import sync_folder, write_synced
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.runs.sealing import Run
-from benchmarks.batch_run import KEY, TRANSACTIONS, dagster_run, sealed_run
+from benchmarks.batch_run import KEY, TRANSACTIONS, dagster_run, instance_of, sealed_run
 from benchmarks.figures import ROUNDS, Figure
 
 SEAL_GOAL_MS, EVENTS_GOAL_MS = 5, 15
@@ -128,9 +128,9 @@ def counted_commits() -> Iterator[list[Engine]]:
 def profile_events(dataset: Dataset, instance: dg.DagsterInstance) -> None:
     """Runs the same plates in Dagster with SQLite; prints what it takes to store an event, and its transactions."""
     clock = Clock()
-    store = SqliteEventLogStorage.store_event
+    storage = type(instance.event_log_storage)
     with (
-        patch.object(SqliteEventLogStorage, "store_event", clock.outer(store)),
+        patch.object(storage, "store_event", clock.outer(storage.store_event)),
         patch.object(os, "fsync", clock.inner(os.fsync)),
         counted_commits() as commits,
     ):
@@ -144,44 +144,55 @@ def profile_events(dataset: Dataset, instance: dg.DagsterInstance) -> None:
 
 
 @contextmanager
-def small_plates(count: int) -> Iterator[tuple[Dataset, dg.DagsterInstance]]:
-    """Drawn plates, sealed once, with their partitions."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        dg.DagsterInstance.local_temp(overrides={"telemetry": {"enabled": False}}) as instance,
-    ):
+def small_plates(count: int) -> Iterator[Dataset]:
+    """Drawn plates, sealed once."""
+    with tempfile.TemporaryDirectory() as folder:
         dataset = Dataset(Path(folder))
         draw_demo_plates(dataset.staging_dir, Path(folder) / "truth", count, scale=0.25)
         list(register_scans(dataset, [dataset.staging_dir]))
-        add_missing_partitions(instance, dataset)
         sealed_run(read_registry(), dataset)
-        yield dataset, instance
+        yield dataset
+
+
+def events_ms(dataset: Dataset, instance: dg.DagsterInstance) -> float:
+    """Milliseconds a plate for the events of a run."""
+    clock, storage = Clock(), type(instance.event_log_storage)
+    with patch.object(storage, "store_event", clock.outer(storage.store_event)):
+        dagster_run(read_registry(), dataset, instance)
+    return 1000 * sum(clock.seconds) / len(dataset.plate_ids())
 
 
 def figures(subject: str) -> Iterator[Figure]:
     """What `python -m benchmarks` measures, over 24 plates."""
-    with small_plates(24) as (dataset, instance):
-        sealing, floor, events = [], [], []
+    with (
+        small_plates(24) as dataset,
+        instance_of(dataset, PooledSqliteEventLogStorage) as pooled,
+        instance_of(dataset, SqliteEventLogStorage) as opening,
+    ):
+        sealing, floor, events, of_dagster = [], [], [], []
         for number in range(ROUNDS):
             sealing.append(median_ms(seal_counted(dataset).seconds))
             floor.append(median_ms(floor_seconds(dataset, number)))
-            clock = Clock()
-            with patch.object(SqliteEventLogStorage, "store_event", clock.outer(SqliteEventLogStorage.store_event)):
-                dagster_run(read_registry(), dataset, instance)
-            events.append(1000 * sum(clock.seconds) / 24)
+            events.append(events_ms(dataset, pooled))
+            of_dagster.append(events_ms(dataset, opening))
     yield Figure(subject, "sealing a plate", tuple(sealing), "ms", goal=SEAL_GOAL_MS)
     name, beside = "sealing a plate, beside its files alone", "the same files by nothing but Python"
     yield Figure(subject, name, tuple(sealing), "ms", beside, tuple(floor))
     name = "Dagster's events of a plate, with SQLite"
     yield Figure(subject, name, tuple(events), "ms", goal=EVENTS_GOAL_MS, why=TRANSACTIONS)
+    beside = "the same by Dagster's own class"
+    yield Figure(subject, f"{name}, by connections that stay open", tuple(events), "ms", beside, tuple(of_dagster))
 
 
 def main(count: int) -> None:
     """Draws small plates, seals them once without counting, then profiles."""
-    with small_plates(count) as (dataset, instance):
+    with small_plates(count) as dataset:
         print(f"{count} drawn plates, {KEY}, milliseconds of the wall clock\n")
         profile_sealing(dataset)
-        profile_events(dataset, instance)
+        for storage in (PooledSqliteEventLogStorage, SqliteEventLogStorage):
+            with instance_of(dataset, storage) as instance:
+                print(f"\n{storage.__name__}\n")
+                profile_events(dataset, instance)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from atlas_assets.graph.dagster_internals import (
     StepFailureData,
 )
 from atlas_assets.graph.groundwork import KEYS
-from atlas_assets.graph.instruments import asset_key, weights_missing
+from atlas_assets.graph.instruments import asset_key
 from atlas_assets.graph.ledgers import LEDGER_KEYS, told_by_ledgers
 from atlas_assets.graph.partitions import Partitions, add_missing_partitions, known_plates, read_partitioning
 from atlas_assets.graph.plate_step.checks import CHECK_NAME as PLATE_CHECK
@@ -32,6 +32,7 @@ from atlas_assets.graph.published.page import PAGE_KEY
 from atlas_assets.in_process.progress import TerminalProgress
 from atlas_assets.ui.metadata import plain_list
 from atlas_resources.instruments.registry import Registry
+from atlas_resources.models.weights import weights_missing
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.run_launcher import HOST_TAG
 from atlas_resources.runs.execution import withdrawn_outcomes

@@ -36,7 +36,7 @@ def write_own_spec(project: Path, key: str, **changes: object) -> Path:
 
 def test_the_settings_are_copies_of_the_packaged_ones(project: Path):
     copied = {path.name: path.read_bytes() for path in project.iterdir() if path.is_file()}
-    assert copied == {path.name: path.read_bytes() for path in SETTINGS_FOLDER.iterdir()}
+    assert copied == {path.name: path.read_bytes() for path in SETTINGS_FOLDER.iterdir() if path.is_file()}
     assert (project / "model_specs" / "roster.yaml").is_file()
 
 
