@@ -6,11 +6,10 @@ whose manifest or registered digest cannot be read has no row; `left_out.py` nam
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 
-from atlas_resources.files.contract import FileContract
 from atlas_resources.files.digests import sha256_of
 from atlas_resources.ledgers.growth.growing import grow
 from atlas_resources.ledgers.growth.made_of import MadeOf, signature
@@ -20,13 +19,15 @@ from atlas_resources.plates.contracts import ColorHistograms, GroundworkCost, Gr
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.groundwork import (
     COST_NAME,
+    FAILURE_NAME,
     HISTOGRAMS_NAME,
     INPUT_IMAGE_NAME,
     MEASURE_VERSION,
     is_present,
     measured_files,
 )
-from atlas_resources.plates.json_files import CONTRACTS, DatasetBroken, read_json
+from atlas_resources.plates.index.measured import Measured, read_measured, read_stated
+from atlas_resources.plates.json_files import DatasetBroken, read_json
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.records.withdrawal import Withdrawal
 from atlas_resources.runs.sealed import withdrawn_of
@@ -34,8 +35,6 @@ from atlas_resources.tables.groundwork import GROUNDWORK_FAILURES, HISTOGRAMS
 from atlas_resources.tables.ledgers import PLATES
 from atlas_resources.tables.table import Table
 from atlas_resources.withdrawals.in_force import plate_withdrawal
-
-Measured = TypeVar("Measured", bound=FileContract)
 
 
 def build_plates(dataset: Dataset) -> pl.LazyFrame:
@@ -111,9 +110,9 @@ def _histogram_row(plate: Plate) -> dict[str, Any] | None:
 
 def _failure_rows(plate: Plate) -> Iterator[dict[str, Any]]:
     for path in measured_files(plate):
-        digest = sha256_of(path)  # before reading, as with the other files
+        digest = sha256_of(path) if path.name == FAILURE_NAME else None  # before reading, as with the other files
         try:
-            content = read_json(path, CONTRACTS[path.stem])
+            content = read_json(path, GroundworkFailure) if path.name == FAILURE_NAME else read_stated(path)
         except DatasetBroken as error:
             yield {
                 "plate_id": plate.id,
@@ -121,7 +120,7 @@ def _failure_rows(plate: Plate) -> Iterator[dict[str, Any]]:
                 "error_type": "DatasetBroken",
                 "message": str(error),
                 "is_current": _withdrawal(plate) is None,
-                "file_sha256": digest,
+                "file_sha256": digest or sha256_of(path),
             }
             continue
         if isinstance(content, GroundworkFailure):
@@ -135,6 +134,6 @@ def _read(path: Path, contract: type[Measured]) -> tuple[Measured | None, str | 
         return None, None
     digest = sha256_of(path)  # before reading: a later write then has another digest
     try:
-        return read_json(path, contract), digest
+        return read_measured(path, contract), digest
     except DatasetBroken:
         return None, None

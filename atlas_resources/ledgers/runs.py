@@ -5,17 +5,16 @@ was sealed is left out of all of them; `left_out.py` names it.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import polars as pl
 
 from atlas_resources.instruments.registry import Registry
-from atlas_resources.ledgers.growth.growing import grow, read_made_of, read_rows_of
+from atlas_resources.ledgers.growth.growing import RowsOfPlates, grow, read_made_of
 from atlas_resources.ledgers.growth.made_of import NOTHING, MadeOf, combined, differing_plates, signature
-from atlas_resources.ledgers.growth.parts import read_parts
+from atlas_resources.ledgers.growth.parts import Part, read_parts
 from atlas_resources.ledgers.growth.signatures import run_signatures
 from atlas_resources.ledgers.parquet import (
     ledger_path,
@@ -49,14 +48,14 @@ def build_results(dataset: Dataset, registry: Registry, role: str) -> pl.LazyFra
     table = INSTRUMENT_TABLES[role]
     wanted = wanted_of_role(dataset, registry, role)
     is_kept = read_made_of(dataset, ledger_path(dataset, table), table) is not NOTHING
-    gathered = _gather_runs(dataset, registry, role, wanted, is_kept=is_kept)
-    if gathered.unsettled:
-        wanted = MadeOf(wanted.context, {**wanted.signatures, **dict.fromkeys(gathered.unsettled, "")})
+    unsettled = _gather_runs(dataset, registry, role, wanted, is_kept=is_kept)
+    if unsettled:
+        wanted = MadeOf(wanted.context, {**wanted.signatures, **dict.fromkeys(unsettled, "")})
+
+    runs = RowsOfPlates.of_ledger(dataset, runs_path(dataset, role), RUNS)
 
     def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
-        own = gathered.runs.filter(pl.col("plate_id").is_in(plate_ids))
-        if not gathered.plate_ids.issuperset(plate_ids):
-            own = read_rows_of(dataset, runs_path(dataset, role), RUNS, plate_ids)
+        own = runs.of(plate_ids)
         complete = runs_in(own.filter(status="complete"))
         known = _still_sealed(old, complete)
         new, faults = read_sealed_files(dataset, role, complete - runs_in(known))
@@ -101,26 +100,12 @@ def build_runs(dataset: Dataset) -> pl.LazyFrame:
         gathered = pl.concat([read_runs_of(dataset, role) for role in INSTRUMENT_TABLES])
         return write_ledger(dataset, RUNS, gathered).lazy()
 
+    of_roles = [RowsOfPlates.of_ledger(dataset, runs_path(dataset, role), RUNS) for role in INSTRUMENT_TABLES]
+
     def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
-        paths = (runs_path(dataset, role) for role in INSTRUMENT_TABLES)
-        return pl.concat([read_rows_of(dataset, path, RUNS, plate_ids) for path in paths]), ()
+        return pl.concat([rows.of(plate_ids) for rows in of_roles]), ()
 
     return grow(dataset, RUNS, wanted, make)
-
-
-@dataclass
-class _Gathered:
-    """What was gathered just now of the runs of a role.
-
-    Attributes:
-        plate_ids: the plates that were looked at.
-        runs: their runs, as in the ledger.
-        unsettled: those with a run that is not whole, whose results are looked at again.
-    """
-
-    plate_ids: set[str] = field(default_factory=set)
-    runs: pl.DataFrame = field(default_factory=lambda: RUNS.empty)
-    unsettled: set[str] = field(default_factory=set)
 
 
 @lru_cache(256)
@@ -129,19 +114,38 @@ def _run_ids_in(part: Path, sha256: str) -> frozenset[str]:
     return frozenset(read_files([part], RUNS, ("run_id",))["run_id"].unique())
 
 
-def _run_ids_of_others(dataset: Dataset, role: str, plate_ids: list[str]) -> set[str]:
-    """The ids of the runs that were gathered with other roles, in the parts that some plates are in."""
-    found = set[str]()
-    for path in (runs_path(dataset, other) for other in INSTRUMENT_TABLES if other != role):
-        for part in read_parts(dataset, path, RUNS):
-            if not part.made_of.signatures.keys().isdisjoint(plate_ids):
-                found |= _run_ids_in(part.path, part.sha256)
-    return found
+class _RunIds:
+    """The ids of the runs that were gathered with other roles."""
+
+    def __init__(self, parts: Sequence[Part]):
+        self._parts = parts
+
+    @classmethod
+    def of_others(cls, dataset: Dataset, role: str) -> "_RunIds":
+        """Those of all roles but one."""
+        paths = [runs_path(dataset, other) for other in INSTRUMENT_TABLES if other != role]
+        return cls([part for path in paths for part in read_parts(dataset, path, RUNS)])
+
+    @cached_property
+    def _parts_of(self) -> dict[str, list[Part]]:
+        found: dict[str, list[Part]] = {}
+        for part in self._parts:
+            for plate_id in part.made_of.signatures:
+                found.setdefault(plate_id, []).append(part)
+        return found
+
+    def of(self, plate_ids: Iterable[str]) -> set[str]:
+        """Those in the parts that some plates are in."""
+        parts = {part.path: part for one in plate_ids for part in self._parts_of.get(one, ())}
+        return {run_id for path, part in parts.items() for run_id in _run_ids_in(path, part.sha256)}
 
 
-def _gather_runs(dataset: Dataset, registry: Registry, role: str, wanted: MadeOf, *, is_kept: bool) -> _Gathered:
-    """Gathers the whole runs of a role: those known, and those on disk that were gathered with no role yet."""
-    gathered = _Gathered()
+def _gather_runs(dataset: Dataset, registry: Registry, role: str, wanted: MadeOf, *, is_kept: bool) -> set[str]:
+    """Gathers the whole runs of a role: those known, and those on disk that were gathered with no role yet.
+
+    Returns the plates with a run that is not whole, whose results are looked at again.
+    """
+    others, all_unsettled = _RunIds.of_others(dataset, role), set[str]()
 
     def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, set[str]]:
         identities = dataset.identities()
@@ -150,19 +154,19 @@ def _gather_runs(dataset: Dataset, registry: Registry, role: str, wanted: MadeOf
         known = _still_sealed(old, on_disk)
         unread = on_disk - runs_in(known)
         if unread:  # a run id is of one instrument, so of one role
-            of_others = _run_ids_of_others(dataset, role, plate_ids)
+            of_others = others.of(plate_ids)
             unread = {key for key in unread if key[0] not in of_others}
         found = list(try_read(dataset, unread, partial(_read_run, role=role)))
         new = RUNS.frame(_run_row(*one) for one in found if isinstance(one, tuple))
         rows = mark_withdrawn_runs(dataset, _count_attempts(pl.concat([known, new]).drop(IS_CURRENT.name)))
         sources = {one: identities[one].source_sha256 for one in plate_ids if identities[one].fault is None}
         marked = _mark_current(rows, _current_runs(registry, rows, sources))
-        gathered.unsettled |= {one.plate_id for one in found if isinstance(one, SealedFault)}
-        gathered.plate_ids, gathered.runs = set(plate_ids), RUNS.conform(marked)
-        return gathered.runs, gathered.unsettled
+        unsettled = {one.plate_id for one in found if isinstance(one, SealedFault)}
+        all_unsettled.update(unsettled)
+        return marked, unsettled
 
     grow(dataset, RUNS, wanted, make, path=runs_path(dataset, role), is_kept=is_kept)
-    return gathered
+    return all_unsettled
 
 
 def _read_run(plate: Plate, run_id: str, *, role: str) -> tuple[RunManifest, Metrics | None] | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from atlas_resources.ledgers.growth.growing import grow, read_made_of, read_rows_of
+from atlas_resources.ledgers.growth.growing import RowsOfPlates, grow, read_made_of
 from atlas_resources.ledgers.growth.made_of import MadeOf, combined
 from atlas_resources.ledgers.parquet import keep, ledger_path, runs_path
 from atlas_resources.measures.masks import run_lengths
@@ -46,10 +46,13 @@ def build_segment_sets(dataset: Dataset) -> pl.LazyFrame:
     Compares the sets of plates whose runs changed. Requires `ledger/segments`.
     """
 
+    runs_of = RowsOfPlates.of_ledger(dataset, runs_path(dataset, "segmentation"), RUNS)
+    segments_of = RowsOfPlates.of_ledger(dataset, ledger_path(dataset, SEGMENTS), SEGMENTS)
+
     def make(plate_ids: list[str], old: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
-        runs = read_rows_of(dataset, runs_path(dataset, "segmentation"), RUNS, plate_ids).filter(IS_CURRENT.name)
+        runs = runs_of.of(plate_ids).filter(IS_CURRENT.name)
         current = runs.select("plate_id", "instrument", "run_id").sort("plate_id", "instrument")
-        segments = read_rows_of(dataset, ledger_path(dataset, SEGMENTS), SEGMENTS, plate_ids).filter(IS_CURRENT.name)
+        segments = segments_of.of(plate_ids).filter(IS_CURRENT.name)
         return compare_sets(current.iter_rows(), segments, old), ()
 
     keep(dataset, SEGMENTS.name)

@@ -115,10 +115,15 @@ class Dataset:
         for name in CONTRACTS:
             yield self.schemas_dir / f"{name}.schema.json", schema_bytes(name)
 
-    def ensure(self) -> None:
-        """Creates the root and its folders, and updates `schemas/`. Writes only what is missing or out of date."""
-        for folder in (self.staging_dir, self.plates_dir, self.reports_dir, self.ledger_dir, self.schemas_dir):
+    def make_folders(self) -> None:
+        """Creates the root and its folders where they are missing."""
+        for folder in (self.staging_dir, self.plates_dir, self.reports_dir, self.ledger_dir):
             make_folder(folder)
+
+    def ensure(self) -> None:
+        """Creates the folders, and updates `schemas/`. Writes only what is missing or out of date."""
+        self.make_folders()
+        make_folder(self.schemas_dir)
         for path, schema in self.schemas():
             if not path.is_file() or path.read_bytes() != schema:
                 write_bytes_atomically(path, schema)

@@ -81,14 +81,15 @@ def runs_by(
         DatasetBroken: the manifest of a run of that name, or the log of withdrawals, cannot be read.
     """
     wanted = (identity.key, identity.fingerprint, source_sha256)
+    own = [name for name in names if name.endswith(identity.fingerprint[:8])]
+    if not own:  # of most instruments a plate has no run: then nothing is asked of the disk
+        return
     withdrawn = withdrawn_of(plate)
-    for name in names:
-        if name.endswith(identity.fingerprint[:8]):
-            run = read(plate, name)
-            if (run.instrument.key, run.instrument.fingerprint, run.source_sha256) != wanted:
-                continue
-            if withdrawal_of(plate, run, withdrawn, read) is None:
-                yield run
+    for name in own:
+        run = read(plate, name)
+        is_wanted = (run.instrument.key, run.instrument.fingerprint, run.source_sha256) == wanted
+        if is_wanted and withdrawal_of(plate, run, withdrawn, read) is None:
+            yield run
 
 
 def withdrawn_of(plate: Plate) -> Withdrawn:

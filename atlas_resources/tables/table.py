@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import polars as pl
+
+ROWS_AT_ONCE = 1_000
+"""Rows that are objects of Python at the same time: those of a large library take several times a frame's memory."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,10 @@ def _without_rows(columns: tuple[Column, ...]) -> pl.DataFrame:
 
 def frame_of(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """Rows as a frame with exactly these columns, by name. A missing value is null; other names are left out."""
-    schema = schema_of(columns)
-    found = [{name: row.get(name) for name in schema} for row in rows]
-    return pl.DataFrame(found, schema=schema) if found else _without_rows(tuple(columns)).clone()
+    schema, left, frames = schema_of(columns), iter(rows), []
+    while batch := list(islice(left, ROWS_AT_ONCE)):
+        frames.append(pl.DataFrame({name: [row.get(name) for row in batch] for name in schema}, schema=schema))
+    return pl.concat(frames) if frames else _without_rows(tuple(columns)).clone()
 
 
 @dataclass(frozen=True)

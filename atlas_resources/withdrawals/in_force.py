@@ -36,6 +36,8 @@ class Withdrawn:
 
     def of_instrument(self, instrument: Instrument) -> Withdrawal | None:
         """The first entry that withdraws an instrument, its weights, or those of an instrument that it reads."""
+        if not self.entries:
+            return None
         own = self._first({"model": instrument.key, "weights": instrument.identity.weights_sha256})
         return own or next(filter(None, map(self.of_instrument, instrument.reads)), None)
 

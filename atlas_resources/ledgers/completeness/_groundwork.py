@@ -1,13 +1,9 @@
 """The state of a plate with the groundwork, from the files in its `derived/`."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
-from atlas_resources.files.contract import FileContract
 from atlas_resources.ledgers.completeness._runs import first_line
-from atlas_resources.ledgers.completeness._unchanged import Unchanged
 from atlas_resources.ledgers.completeness.states import PlateState, Result, broken, state_of_attempts
-from atlas_resources.plates.contracts import ColorHistograms, GroundworkCost, InputImage
 from atlas_resources.plates.groundwork import (
     COST_NAME,
     HISTOGRAMS_NAME,
@@ -16,32 +12,19 @@ from atlas_resources.plates.groundwork import (
     is_present,
     read_groundwork_failure,
 )
-from atlas_resources.plates.json_files import DatasetBroken, read_json
+from atlas_resources.plates.index.measured import Stated, read_stated
+from atlas_resources.plates.json_files import DatasetBroken
 from atlas_resources.plates.plate import Plate
 
-MEASURED_FILES: dict[str, type[InputImage | ColorHistograms]] = {
-    INPUT_IMAGE_NAME: InputImage,
-    HISTOGRAMS_NAME: ColorHistograms,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is kept of a file of the groundwork."""
-
-    measure_version: str
-    source_sha256: str
-    measured_at: datetime | None
-
-
-_KNOWN: Unchanged[_Known] = Unchanged()
+MEASURED_FILES = (INPUT_IMAGE_NAME, HISTOGRAMS_NAME)
 
 
 def groundwork_state(plate: Plate, most_attempts: int) -> PlateState:
     """The state of a plate. Each measured file is read once in this process, until it changes."""
     try:
-        is_whole = all(plate.derived_path(name).is_file() for name in MEASURED_FILES)
-        measured = [_read(plate, name, contract) for name, contract in MEASURED_FILES.items()] if is_whole else []
+        paths = [plate.derived_path(name) for name in MEASURED_FILES]
+        is_whole = all(path.is_file() for path in paths)
+        measured = [read_stated(path) for path in paths] if is_whole else []
         if is_whole and all(is_present(plate, file) for file in measured):
             return PlateState(plate.id, "done", result=_result(measured[0], _measured_at(plate)))
         failure = read_groundwork_failure(plate)
@@ -63,28 +46,14 @@ def groundwork_state(plate: Plate, most_attempts: int) -> PlateState:
     return PlateState(plate.id, "stale" if older else "missing", result=older, what_changed=changed)
 
 
-def _read(plate: Plate, name: str, contract: type[FileContract]) -> _Known:
-    """What a file states. Raises DatasetBroken."""
-    return _KNOWN.read(plate.derived_path(name), lambda: _known(plate, name, contract))
-
-
-def _known(plate: Plate, name: str, contract: type[FileContract]) -> _Known:
-    content = read_json(plate.derived_path(name), contract)
-    if isinstance(content, GroundworkCost):
-        return _Known(content.measure_version, content.source_sha256, content.measured_at)
-    if isinstance(content, InputImage | ColorHistograms):
-        return _Known(content.measure_version, content.source_sha256, None)
-    raise TypeError(f"{name}: expected a file of the groundwork, found {contract.__name__}")
-
-
-def _result(file: _Known, measured_at: datetime | None) -> Result:
+def _result(file: Stated, measured_at: datetime | None) -> Result:
     return Result(file.measure_version, file.source_sha256, made_at=measured_at)
 
 
 def _measured_at(plate: Plate) -> datetime | None:
     """When the present groundwork was measured; None if `groundwork.json`, which nothing depends on, does not say."""
     try:
-        cost = _read(plate, COST_NAME, GroundworkCost)
+        cost = read_stated(plate.derived_path(COST_NAME))
     except DatasetBroken:
         return None
     return cost.measured_at if is_present(plate, cost) else None

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from atlas_resources.instruments.instrument import InstrumentIdentity
-from atlas_resources.ledgers.completeness._unchanged import Unchanged
+from atlas_resources.plates.index.unchanged import Unchanged
 from atlas_resources.plates.plate import Plate
 from atlas_resources.runs.sealed import MANIFEST_NAME, read_manifest
 

@@ -16,6 +16,9 @@ from atlas_resources.ledgers.parquet import ledger_path
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.tables.completeness import COMPLETENESS
 
+PLATES_AT_ONCE = 1_000
+"""Plates whose states with every instrument are in memory at the same time."""
+
 
 def build_completeness(dataset: Dataset, registry: Registry, most_attempts: int = MOST_ATTEMPTS) -> pl.LazyFrame:
     """`ledger/completeness`: every registered plate with the groundwork and every admitted instrument.
@@ -57,22 +60,23 @@ def changed_completeness(dataset: Dataset, registry: Registry, most_attempts: in
     yield f"the state of {changed.height} plates of instruments changed ({digest})"
 
 
-def rows_of(states: AssetStates, *, is_active: bool) -> Iterator[dict[str, Any]]:
-    """The rows of one asset, by column."""
-    for plate in states.plates:
-        run_id, since = _evidence(plate)
-        yield {
-            "plate_id": plate.plate_id,
-            "instrument": states.name,
-            "asset": states.asset,
-            "is_active": is_active,
-            "state": plate.state,
-            "reason": plate.reason or None,
-            "attempts": plate.attempts,
-            "run_id": run_id,
-            "since": since,
-            "what_changed": plate.what_changed or None,
-        }
+def frame_of_states(states: AssetStates, *, is_active: bool) -> pl.DataFrame:
+    """The rows of one asset. Made by column, since most rows of a large library are of plates without a result."""
+    plates, schema = states.plates, COMPLETENESS.schema
+    evidence = [_evidence(plate) for plate in plates]
+    columns: dict[str, Sequence[Any]] = {
+        "plate_id": [plate.plate_id for plate in plates],
+        "state": [plate.state for plate in plates],
+        "reason": [plate.reason or None for plate in plates],
+        "attempts": [plate.attempts for plate in plates],
+        "run_id": [run_id for run_id, _ in evidence],
+        "since": [since for _, since in evidence],
+        "what_changed": [plate.what_changed or None for plate in plates],
+    }
+    rows = pl.DataFrame(columns, schema={name: schema[name] for name in columns})
+    same = {"instrument": states.name, "asset": states.asset, "is_active": is_active}
+    constants = [pl.lit(value, schema[name]).alias(name) for name, value in same.items()]
+    return rows.with_columns(constants).select(schema.names())
 
 
 def _evidence(plate: PlateState) -> tuple[str | None, Any]:
@@ -85,9 +89,10 @@ def _evidence(plate: PlateState) -> tuple[str | None, Any]:
 
 
 def _present_rows(dataset: Dataset, registry: Registry, most_attempts: int, plate_ids: Sequence[str]) -> pl.DataFrame:
-    found = read_states(dataset, registry.instruments.values(), most_attempts, plate_ids)
-    return COMPLETENESS.frame(
-        row
-        for states in found
-        for row in rows_of(states, is_active=states.instrument is None or states.name in registry.active)
-    )
+    frames = [COMPLETENESS.empty]
+    for start in range(0, len(plate_ids), PLATES_AT_ONCE):
+        at_once = plate_ids[start : start + PLATES_AT_ONCE]
+        for states in read_states(dataset, registry.instruments.values(), most_attempts, at_once):
+            is_active = states.instrument is None or states.name in registry.active
+            frames.append(frame_of_states(states, is_active=is_active))
+    return pl.concat(frames)

@@ -100,6 +100,17 @@ class _Library:
         self.changes = Changes(dataset)
         self.withdrawn = read_withdrawn(dataset.root)
         self.instrument_of: dict[str, str] = {}
+        self._runs_of: dict[tuple[str, ...], tuple[frozenset[str], frozenset[str]]] = {}
+
+    def has_run_of(self, names: tuple[str, ...], identity: InstrumentIdentity) -> bool:
+        """Whether one of some runs is of an instrument, of any version, or may be. Plates of a batch have the same."""
+        if names not in self._runs_of:
+            keys = [self.instrument_of.get(name) for name in names]
+            if None in keys:
+                return True
+            self._runs_of[names] = frozenset(filter(None, keys)), frozenset(name[-8:] for name in names)
+        keys, versions = self._runs_of[names]
+        return identity.key in keys or identity.fingerprint[:8] in versions
 
 
 class _PlateFiles:
@@ -116,8 +127,8 @@ class _PlateFiles:
         return plate_withdrawal(self.plate, self.library.withdrawn)
 
     @cached_property
-    def names(self) -> list[str]:
-        return run_names(self.plate)
+    def names(self) -> tuple[str, ...]:
+        return tuple(run_names(self.plate))
 
     @cached_property
     def source_sha256(self) -> str:
@@ -150,6 +161,12 @@ class _PlateFiles:
             self._present[identity.fingerprint] = done, failures
         return self._present[identity.fingerprint]
 
+    def nothing(self) -> tuple[None, list[KnownRun]]:
+        """The same of an instrument that the plate has no run of. Raises DatasetBroken as `present` does."""
+        if self.names:
+            _ = self.source_sha256
+        return None, []
+
     def newest_complete(self, key: str) -> KnownRun | None:
         """The newest complete run of an instrument, of any version and source; those that are broken do not count."""
         for name in self.names:
@@ -177,8 +194,9 @@ def _state_of(files: _PlateFiles, instrument: Instrument, most_attempts: int) ->
 def _measured_state(files: _PlateFiles, instrument: Instrument, most_attempts: int) -> PlateState:
     """The state of a plate that is not withdrawn with an instrument that is not."""
     plate_id = files.plate.id
+    has_run = files.library.has_run_of(files.names, instrument.identity)
     try:
-        done, failures = files.present(instrument.identity)
+        done, failures = files.present(instrument.identity) if has_run else files.nothing()
         if done:
             return PlateState(plate_id, "done", result=_result_of(done))
         missing = [one for one in instrument.reads if files.present(one.identity)[0] is None]
@@ -186,7 +204,7 @@ def _measured_state(files: _PlateFiles, instrument: Instrument, most_attempts: i
         return broken(plate_id, str(error))
     if files.broken and not missing:
         return broken(plate_id, files.broken)
-    older = files.newest_complete(instrument.key)
+    older = files.newest_complete(instrument.key) if has_run else None
     changed = files.library.changes.since(older, instrument, files.source_sha256) if older else ""
     result = _result_of(older) if older else None
     if missing:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Literal, overload
+from typing import Literal, NamedTuple, overload
 
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.ledgers.completeness._runs import first_line
@@ -49,9 +49,8 @@ class Result:
     made_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class PlateState:
-    """The state of one plate with one asset.
+class PlateState(NamedTuple):
+    """The state of one plate with one asset. A tuple, since there is one for each missing result of a library.
 
     Attributes:
         plate_id: the plate.
@@ -75,6 +74,15 @@ class PlateState:
     failed_run_id: str | None = None
     failed_at: datetime | None = None
     what_changed: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the asset is complete for the plate."""
+        return self.state == "done"
+
+    def is_given_up(self, most_attempts: int) -> bool:
+        """Whether it failed too often, or in a way that a retry does not fix."""
+        return not self.is_done and (self.is_broken or self.attempts >= most_attempts)
 
 
 class StatesInOrder(Sequence[PlateState]):

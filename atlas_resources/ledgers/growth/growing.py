@@ -4,7 +4,9 @@ A ledger of many plates is a folder of parts. A plate stays in the part that it 
 that changed is that of one part.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -52,10 +54,34 @@ def read_rows_of(
         plate_ids: the plates.
         columns: the columns to read; all by default.
     """
-    wanted = set(plate_ids)
-    parts = [one for one in read_parts(dataset, path, table) if not wanted.isdisjoint(one.made_of.signatures)]
-    rows = read_files([one.path for one in parts], table, columns)
-    return rows.filter(pl.col(PLATE_ID.name).is_in(wanted))
+    return RowsOfPlates.of_ledger(dataset, path, table).of(plate_ids, columns)
+
+
+class RowsOfPlates:
+    """The rows that a ledger has of some plates and then of others, by the parts that it has now."""
+
+    def __init__(self, parts: Sequence[Part], table: Table):
+        self._parts, self._table = parts, table
+
+    @classmethod
+    def of_ledger(cls, dataset: Dataset, path: Path, table: Table) -> "RowsOfPlates":
+        """Those of a ledger's file. Rows of a damaged part are left out."""
+        return cls(read_parts(dataset, path, table), table)
+
+    @cached_property
+    def _path_of(self) -> dict[str, Path]:
+        return {plate_id: part.path for part in self._parts for plate_id in part.made_of.signatures}
+
+    def of(self, plate_ids: Collection[str], columns: Sequence[str] = ()) -> pl.DataFrame:
+        """The rows of some plates, which reads the parts that these are in.
+
+        Args:
+            plate_ids: the plates.
+            columns: the columns to read; all by default.
+        """
+        paths = dict.fromkeys(self._path_of[one] for one in plate_ids if one in self._path_of)
+        rows = read_files(list(paths), self._table, columns)
+        return rows.filter(pl.col(PLATE_ID.name).is_in(set(plate_ids)))
 
 
 def grow(
@@ -98,35 +124,54 @@ def grow(
         plates, kept = _changed_parts(path, parts, stale, gone)
     else:
         plates, kept = _new_parts(list(wanted.signatures), 0), []
-    old = read_files([one.path for one in parts if one not in kept], table)
-    is_stale = pl.col(PLATE_ID.name).is_in(stale)
-    made, unsettled = make(stale, old.filter(is_stale)) if stale else (old.clear(), ())
-    rows = table.conform(made)
-    if is_mixed := not old.is_empty():
-        rows = pl.concat([old.filter(~is_stale, ~pl.col(PLATE_ID.name).is_in(list(gone))), rows])
-    signatures = {**wanted.signatures, **dict.fromkeys(unsettled, "")}
-    written = dict(_written(table, rows, plates, MadeOf(wanted.context, signatures), common, is_sorted=not is_mixed))
-    write_parts(dataset, path, written, kept)
-    return scan_table(path, table) if path.is_dir() else written[part_name(0)][0].lazy()
+    present = RowsOfPlates([one for one in parts if one not in kept], table)
+    changes = _Changes(table, present, frozenset(stale), make, common)
+    written = ((name, changes.part(plate_ids, wanted, name)) for name, plate_ids in plates.items())
+    if len(plates) > 1 or path.is_dir():
+        write_parts(dataset, path, written, kept)
+        return scan_table(path, table)
+    (alone,) = written
+    write_parts(dataset, path, [alone], kept)
+    return scan_table(path, table) if path.is_dir() else alone[1][0].lazy()
 
 
-def _written(
-    table: Table,
-    rows: pl.DataFrame,
-    plates: Mapping[str, Sequence[str]],
-    made_of: MadeOf,
-    common: pl.DataFrame | None,
-    *,
-    is_sorted: bool,
-) -> Iterator[tuple[str, tuple[pl.DataFrame, Mapping[str, str]]]]:
-    """Name, rows and statement of each part. The first also has the rows of no plate."""
-    for name, plate_ids in plates.items():
-        own = rows.filter(pl.col(PLATE_ID.name).is_in(plate_ids)) if len(plates) > 1 else rows
-        of_none = common if name == part_name(0) else None
-        if of_none is not None:
-            own = pl.concat([own, table.conform(of_none)])
-        stated = MadeOf(made_of.context, {one: made_of.signatures[one] for one in plate_ids}).as_json()
-        yield name, (own if is_sorted and of_none is None else table.conform(own), {MADE_OF_KEY: stated})
+@dataclass(frozen=True)
+class _Changes:
+    """Makes the parts that change, one after another, so that the rows of one part are in memory at a time.
+
+    Attributes:
+        table: the ledger's table.
+        present: the rows of the present parts that are replaced.
+        stale: the plates whose rows are made again.
+        make: makes them.
+        common: the rows of no plate.
+    """
+
+    table: Table
+    present: RowsOfPlates
+    stale: frozenset[str]
+    make: Make
+    common: pl.DataFrame | None
+
+    def part(self, plate_ids: Sequence[str], wanted: MadeOf, name: str) -> tuple[pl.DataFrame, Mapping[str, str]]:
+        """The rows of a part and what it states. The first part also has the rows of no plate."""
+        rows, unsettled = self._rows(plate_ids)
+        frames = [self.table.conform(frame) for frame in rows if not frame.is_empty()]
+        if self.common is not None and name == part_name(0):
+            frames.append(self.table.conform(self.common))
+        signatures = {one: "" if one in unsettled else wanted.signatures[one] for one in plate_ids}
+        stated = {MADE_OF_KEY: MadeOf(wanted.context, signatures).as_json()}
+        if len(frames) == 1:
+            return frames[0], stated
+        return self.table.conform(pl.concat(frames)) if frames else self.table.empty, stated
+
+    def _rows(self, plate_ids: Sequence[str]) -> tuple[tuple[pl.DataFrame, pl.DataFrame], Collection[str]]:
+        """The rows that stay and those that are made, and which of these do not follow from signatures alone."""
+        old = self.present.of(plate_ids)
+        stale = [one for one in plate_ids if one in self.stale]
+        is_stale = pl.col(PLATE_ID.name).is_in(stale)
+        made, unsettled = self.make(stale, old.filter(is_stale)) if stale else (old.clear(), ())
+        return (old.filter(~is_stale), made), unsettled
 
 
 def _new_parts(plate_ids: Sequence[str], first: int) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -149,7 +149,7 @@ def _digest(schema: Mapping[str, Any]) -> str:
 def write_parts(
     dataset: Dataset,
     path: Path,
-    written: Mapping[str, tuple[pl.DataFrame, Mapping[str, str]]],
+    written: Iterable[tuple[str, tuple[pl.DataFrame, Mapping[str, str]]]],
     kept: Sequence[Part],
 ) -> None:
     """Replaces a ledger and its digests. One part alone is a file; more are a folder of parts.
@@ -157,13 +157,14 @@ def write_parts(
     Args:
         dataset: the dataset.
         path: the ledger's file.
-        written: the rows of new and of changed parts, in the table's columns and order, and what each states, by name.
+        written: the name of each new and each changed part, its rows in the table's columns and order, and what it
+            states. Rows are let go of before the next are taken.
         kept: the parts that stay as they are.
     """
+    contents = {name: parquet_bytes(rows, stated) for name, (rows, stated) in written}
     sweep_leftovers(path.parent)
     make_folder(dataset.locks_dir)
     with locked(dataset.locks_dir / "ledgers"):  # two writers would leave the file of one and the digest of the other
-        contents = {name: parquet_bytes(rows, stated) for name, (rows, stated) in written.items()}
         if list(contents) == [part_name(0)] and not kept:
             write_in_place_of(path, contents[part_name(0)])
         else:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from atlas_resources.ledgers.growth.distinct import read_distinct
-from atlas_resources.ledgers.growth.growing import grow, read_made_of, read_rows_of
+from atlas_resources.ledgers.growth.growing import RowsOfPlates, grow, read_made_of
 from atlas_resources.ledgers.growth.made_of import NOTHING, combined
 from atlas_resources.ledgers.lineage.columns import HISTOGRAM_COLUMNS, PROMPT_COLUMNS, PROMPTED
 from atlas_resources.ledgers.lineage.edges import edges_of_groundwork, edges_of_runs, edges_of_sources
@@ -29,10 +29,12 @@ def build_lineage(dataset: Dataset) -> pl.LazyFrame:
     pins = dict(_read_all_pins(dataset, ran))
     of_instruments = _edges(edges_of_pins(ran, pins), edges_of_prompts(_answered_prompts(dataset), pins))
 
+    plates_of, histograms_of, runs_of = (RowsOfPlates.of_ledger(dataset, paths[one.name], one) for one in MADE_FROM)
+
     def make(plate_ids: Sequence[str]) -> pl.DataFrame:
-        plates, runs = (read_rows_of(dataset, paths[one.name], one, plate_ids) for one in (PLATES, RUNS))
-        histograms = read_rows_of(dataset, paths[HISTOGRAMS.name], HISTOGRAMS, plate_ids, HISTOGRAM_COLUMNS)
-        return _edges(edges_of_sources(plates), edges_of_groundwork(plates, histograms), edges_of_runs(runs))
+        plates, histograms = plates_of.of(plate_ids), histograms_of.of(plate_ids, HISTOGRAM_COLUMNS)
+        groundwork = edges_of_groundwork(plates, histograms)
+        return _edges(edges_of_sources(plates), groundwork, edges_of_runs(runs_of.of(plate_ids)))
 
     present = combined(made_of, LINEAGE.conform(of_instruments).rows())
     if present is NOTHING:

@@ -23,7 +23,6 @@ from atlas_resources.files.digests import sha256_of
 from atlas_resources.instruments.loader_table import LOADERS
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.ledgers.completeness import _groundwork, _runs
-from atlas_resources.ledgers.completeness._unchanged import Unchanged
 from atlas_resources.ledgers.completeness.ledger import build_completeness
 from atlas_resources.ledgers.completeness.reading import read_completeness, read_states
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS, STATES, AssetStates, PlateState, counts_of
@@ -31,6 +30,7 @@ from atlas_resources.ledgers.freshness import why_behind
 from atlas_resources.ledgers.parquet import read_ledger
 from atlas_resources.plates import groundwork
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.unchanged import Unchanged
 from atlas_resources.runs.sealed import find_done, find_failures
 from atlas_resources.tables.completeness import COMPLETENESS
 
@@ -225,7 +225,7 @@ class TestMemory:
     @pytest.fixture
     def settled(self, measured, monkeypatch) -> Dataset:
         """As if the files had been written a while ago."""
-        monkeypatch.setattr("atlas_resources.ledgers.completeness._unchanged.settled_ns", lambda device: -(10**12))
+        monkeypatch.setattr("atlas_resources.plates.index.unchanged.settled_ns", lambda device: -(10**12))
         return measured
 
     def test_a_sealed_run_is_read_once(self, settled, registry, read):
@@ -245,7 +245,7 @@ class TestMemory:
 
     def test_a_run_that_was_sealed_just_now_is_read_again(self, measured, registry, read, monkeypatch):
         """A second change within the tick of the file system's clock would leave no trace."""
-        monkeypatch.setattr("atlas_resources.ledgers.completeness._unchanged.settled_ns", lambda device: 10**15)
+        monkeypatch.setattr("atlas_resources.plates.index.unchanged.settled_ns", lambda device: 10**15)
         states_of(measured, registry, EMBEDDER)
         read.clear()
         states_of(measured, registry, EMBEDDER)

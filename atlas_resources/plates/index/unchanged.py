@@ -3,17 +3,20 @@
 The sensors read the state of every plate each time; a sealed manifest never changes and costs a stat from then on.
 """
 
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from atlas_resources.files.hosts.freshness import settled_ns
 
-MOST_FILES = 500_000
-"""About half a gigabyte of sealed runs. With more, everything is read again."""
+MOST_FILES = 1_000_000
+"""About a gigabyte of sealed runs. With more, everything is read again."""
 
 Read = TypeVar("Read")
+Whole = TypeVar("Whole")
 Status = tuple[int, int, int, int]
 
 
@@ -29,18 +32,26 @@ class Unchanged(Generic[Read]):
         A file that changed within a tick of the clock before it was read is read again the next time: a second change
         within the tick would leave no trace.
         """
-        name, now_ns = str(path), time.time_ns()
+        known = self._known.get(str(path))
+        with suppress(OSError):  # `read` says what is wrong with the file
+            if known and known[0] == _status(path.stat()):
+                return known[1]
+        return self.read_whole(path, read, lambda value: value)
+
+    def read_whole(self, path: Path, read: Callable[[], Whole], brief: Callable[[Whole], Read]) -> Whole:
+        """What `read` returns of the file, of which `brief` is kept. What `read` raises is not kept."""
+        now_ns = time.time_ns()
         try:
             stat = path.stat()
         except OSError:
-            return read()  # which says what is wrong with the file
-        status = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        known = self._known.get(name)
-        if known and known[0] == status:
-            return known[1]
+            return read()
         value = read()
         if now_ns - stat.st_ctime_ns > settled_ns(stat.st_dev):
             if len(self._known) >= MOST_FILES:
                 self._known.clear()
-            self._known[name] = (status, value)
+            self._known[str(path)] = _status(stat), brief(value)
         return value
+
+
+def _status(stat: os.stat_result) -> Status:
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
