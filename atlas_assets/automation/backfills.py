@@ -67,7 +67,7 @@ def plan_backfill(registry: Registry, dataset: Dataset, name: str, plate_ids: Se
     waiting = [
         f"{count} plates of {standing.keys[0].to_user_string()} wait for results of the instrument that it reads"
         for standing in standings
-        if (count := sum(plate.is_waiting for plate in standing.plates))
+        if (count := len(standing.waiting))
     ]
     others = set(dataset.plate_ids()) - set(plate_ids) if plate_ids else set()
     wanted = [standing.without(others) for standing in standings]

@@ -25,35 +25,40 @@ class SavedSelection:
 
     Attributes:
         name: used as `@name`; the job is `materialise_<name>`.
-        text: the assets, in Dagster's selection syntax.
+        keys: the assets.
         meaning: one sentence.
         is_job: whether the UI has a job for it.
     """
 
     name: str
-    text: str
+    keys: tuple[dg.AssetKey, ...]
     meaning: str
     is_job: bool = True
 
+    @property
+    def text(self) -> str:
+        """The assets, in Dagster's selection syntax."""
+        return " or ".join(f'key:"{key.to_user_string()}"' for key in self.keys)
+
 
 def _selections(registry: Registry) -> Iterator[SavedSelection]:
-    yield SavedSelection("plates", _of(MANIFEST_KEY), "Compares every source with its registered digest.")
-    yield SavedSelection("groundwork", _of(*KEYS), "What the CPU measures on each plate without a model.")
+    yield SavedSelection("plates", (MANIFEST_KEY,), "Compares every source with its registered digest.")
+    yield SavedSelection("groundwork", KEYS, "What the CPU measures on each plate without a model.")
     for group in GROUPS:
         active = [instrument for instrument in registry.active_instruments if asset_key(instrument).path[0] == group]
         if active:
             titles = ", ".join(instrument.spec.title for instrument in active)
             is_job = not all(map(why_not_started, active))
-            yield SavedSelection(group, _of(*map(asset_key, active)), f"The active {group}: {titles}.", is_job)
-    yield SavedSelection("ledgers", _of(*LEDGER_KEYS), "Every ledger with its checks, and the catalogue.")
+            yield SavedSelection(group, tuple(map(asset_key, active)), f"The active {group}: {titles}.", is_job)
+    yield SavedSelection("ledgers", LEDGER_KEYS, "Every ledger with its checks, and the catalogue.")
     if compared := comparison_keys(registry):
-        yield SavedSelection(COMPARISONS, _of(*compared), "One encoder beside another, for each pair of the roster.")
-    yield SavedSelection("page", _of(PAGE_KEY), "The page, from the catalogue as it is.")
+        yield SavedSelection(COMPARISONS, tuple(compared), "One encoder beside another, for each pair of the roster.")
+    yield SavedSelection("page", (PAGE_KEY,), "The page, from the catalogue as it is.")
     for key, instrument in registry.instruments.items():
         # With every ledger, not only those that read it: the catalogue needs them all, even in a new dataset.
-        text = f"{_of(asset_key(instrument), *_readers(registry, key))} or {_of(*LEDGER_KEYS)}"
+        keys = (asset_key(instrument), *_readers(registry, key), *LEDGER_KEYS)
         meaning = f"{instrument.spec.title}, the instruments that read it, and every ledger."
-        yield SavedSelection(key, text, meaning, is_job=key in registry.active and not why_not_started(instrument))
+        yield SavedSelection(key, keys, meaning, is_job=key in registry.active and not why_not_started(instrument))
 
 
 def _readers(registry: Registry, key: str) -> list[dg.AssetKey]:
@@ -67,10 +72,6 @@ def _readers(registry: Registry, key: str) -> list[dg.AssetKey]:
             read.add(one.key)
             found.append(asset_key(one))
     return found
-
-
-def _of(*keys: dg.AssetKey) -> str:
-    return " or ".join(f'key:"{key.to_user_string()}"' for key in keys)
 
 
 def saved_selections(registry: Registry) -> dict[str, SavedSelection]:
@@ -114,7 +115,7 @@ def build_jobs(registry: Registry) -> list:
     return [
         dg.define_asset_job(
             f"materialise_{selection.name}",  # `groundwork` is already the name of an op
-            dg.AssetSelection.from_string(selection.text).materializable(),  # a job may not name what cannot run
+            dg.AssetSelection.assets(*selection.keys).materializable(),  # a job may not name what cannot run
             description=f"{selection.meaning} In a terminal: `atlas run @{selection.name}`.",
             tags={"atlas/selection": selection.name},
         )

@@ -1,15 +1,24 @@
 """`automation.yaml`: whether automation is on, when the nightly schedule runs, and how often a plate may fail."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dagster import DefaultScheduleStatus, DefaultSensorStatus
 from pydantic import Field
 
 from atlas_assets.automation.watching.settings import Alerts
 from atlas_resources.files.contract import Contract
 from atlas_resources.files.project import settings_path
 from atlas_resources.files.yaml_files import require_yaml
+
+if TYPE_CHECKING:
+    from dagster import DefaultScheduleStatus, DefaultSensorStatus
+
+
+def _schedule_status(*, is_on: bool) -> "DefaultScheduleStatus":
+    """Imports Dagster, which takes longer than what `atlas status` does."""
+    from dagster import DefaultScheduleStatus
+
+    return DefaultScheduleStatus.RUNNING if is_on else DefaultScheduleStatus.STOPPED
 
 
 class Nightly(Contract):
@@ -32,9 +41,9 @@ class VerificationTimes(Contract):
     quick_cron: str = "30 4 * * *"
     deep_cron: str = "0 5 1 * *"
 
-    def schedule_status(self) -> DefaultScheduleStatus:
+    def schedule_status(self) -> "DefaultScheduleStatus":
         """Whether the schedules are on."""
-        return DefaultScheduleStatus.RUNNING if self.is_on else DefaultScheduleStatus.STOPPED
+        return _schedule_status(is_on=self.is_on)
 
 
 class NightlyReproduction(Contract):
@@ -50,9 +59,9 @@ class NightlyReproduction(Contract):
     cron: str = "0 4 * * *"
     sample: int = Field(default=5, gt=0)
 
-    def schedule_status(self) -> DefaultScheduleStatus:
+    def schedule_status(self) -> "DefaultScheduleStatus":
         """Whether the schedule is on."""
-        return DefaultScheduleStatus.RUNNING if self.is_on else DefaultScheduleStatus.STOPPED
+        return _schedule_status(is_on=self.is_on)
 
 
 class NightlyPage(Contract):
@@ -66,9 +75,9 @@ class NightlyPage(Contract):
     is_on: bool = False
     cron: str = "30 5 * * *"
 
-    def schedule_status(self) -> DefaultScheduleStatus:
+    def schedule_status(self) -> "DefaultScheduleStatus":
         """Whether the schedule is on."""
-        return DefaultScheduleStatus.RUNNING if self.is_on else DefaultScheduleStatus.STOPPED
+        return _schedule_status(is_on=self.is_on)
 
 
 class AutomationSettings(Contract):
@@ -96,13 +105,15 @@ class AutomationSettings(Contract):
     alerts: Alerts = Alerts()
     workers: int = Field(default=1, gt=0)
 
-    def sensor_status(self, *switches: str) -> DefaultSensorStatus:
+    def sensor_status(self, *switches: str) -> "DefaultSensorStatus":
         """Whether a sensor is on at these positions of the switch."""
+        from dagster import DefaultSensorStatus
+
         return DefaultSensorStatus.RUNNING if self.switch in switches else DefaultSensorStatus.STOPPED
 
-    def schedule_status(self) -> DefaultScheduleStatus:
+    def schedule_status(self) -> "DefaultScheduleStatus":
         """Whether the nightly schedule is on. The conditions have a night of their own."""
-        return DefaultScheduleStatus.RUNNING if self.switch == "sensors" else DefaultScheduleStatus.STOPPED
+        return _schedule_status(is_on=self.switch == "sensors")
 
 
 def read_settings(path: Path | None = None) -> AutomationSettings:

@@ -21,33 +21,6 @@ GROUNDWORK_PLATES_PER_RUN = 500
 
 
 @dataclass(frozen=True)
-class PlateStanding:
-    """The standing of one plate with one asset.
-
-    Attributes:
-        plate_id: the plate.
-        is_done: whether the asset is complete for the plate.
-        attempts: number of failures with the asset's present version on the present source.
-        is_broken: whether the plate's own files are unreadable, so that a retry does not help.
-        reason: the last failure, or what cannot be read, one line.
-        is_waiting: whether the asset reads another asset's result of the plate, which is missing.
-        is_withdrawn: whether the plate or the instrument is withdrawn, so that nothing is asked for.
-    """
-
-    plate_id: str
-    is_done: bool
-    attempts: int = 0
-    is_broken: bool = False
-    reason: str = ""
-    is_waiting: bool = False
-    is_withdrawn: bool = False
-
-    def is_given_up(self, most_attempts: int) -> bool:
-        """Whether it failed too often, or in a way that a retry does not fix."""
-        return not self.is_done and (self.is_broken or self.attempts >= most_attempts)
-
-
-@dataclass(frozen=True)
 class Standing:
     """The standing of every plate with one asset, or with two that are made together.
 
@@ -55,14 +28,14 @@ class Standing:
         keys: the assets.
         version: what the results depend on besides the plate.
         plates_per_run: the most plates that one run should make.
-        plates: the standing of each plate that is not done; others may be among them.
+        plates: the state of each plate that is not done; others may be among them.
         upstream: the assets whose results this one reads.
     """
 
     keys: tuple[dg.AssetKey, ...]
     version: str
     plates_per_run: int
-    plates: tuple[PlateStanding, ...]
+    plates: tuple[PlateState, ...]
     upstream: tuple[dg.AssetKey, ...] = ()
 
     def pending(self, most_attempts: int | None) -> list[str]:
@@ -71,35 +44,23 @@ class Standing:
         return [plate.plate_id for plate in missing]
 
     @cached_property
-    def missing(self) -> list[PlateStanding]:
+    def missing(self) -> list[PlateState]:
         """Plates that are not done, not waiting and not withdrawn."""
-        return [plate for plate in self.plates if not (plate.is_done or plate.is_waiting or plate.is_withdrawn)]
+        return [plate for plate in self.plates if plate.state not in ("done", "waiting", "withdrawn")]
 
     @cached_property
     def waiting(self) -> frozenset[str]:
         """Plates that wait for the result of an asset that this one reads."""
-        return frozenset(plate.plate_id for plate in self.plates if plate.is_waiting)
+        return frozenset(plate.plate_id for plate in self.plates if plate.state == "waiting")
 
     def without(self, plate_ids: Set[str]) -> "Standing":
         """The same standing without some plates."""
         return replace(self, plates=tuple(plate for plate in self.plates if plate.plate_id not in plate_ids))
 
     @property
-    def failed(self) -> list[PlateStanding]:
+    def failed(self) -> list[PlateState]:
         """Plates that failed and are still not done."""
         return [plate for plate in self.plates if not plate.is_done and (plate.attempts or plate.is_broken)]
-
-
-def _standing_of(plate: PlateState) -> PlateStanding:
-    return PlateStanding(
-        plate.plate_id,
-        is_done=plate.state == "done",
-        attempts=plate.attempts,
-        is_broken=plate.is_broken,
-        reason="" if plate.state == "waiting" else plate.reason,
-        is_waiting=plate.state == "waiting",
-        is_withdrawn=plate.state == "withdrawn",
-    )
 
 
 def read_standings(dataset: Dataset, instruments: Iterable[Instrument]) -> list[Standing]:
@@ -115,7 +76,7 @@ def read_standings(dataset: Dataset, instruments: Iterable[Instrument]) -> list[
 
 
 def _groundwork_standing(states: AssetStates) -> Standing:
-    return Standing(KEYS, INPUT_IMAGE_KEY.to_user_string(), GROUNDWORK_PLATES_PER_RUN, _plates(states))
+    return Standing(KEYS, INPUT_IMAGE_KEY.to_user_string(), GROUNDWORK_PLATES_PER_RUN, states.not_done)
 
 
 def _instrument_standing(instrument: Instrument, states: AssetStates) -> Standing:
@@ -123,10 +84,6 @@ def _instrument_standing(instrument: Instrument, states: AssetStates) -> Standin
         (asset_key(instrument),),
         instrument.identity.fingerprint,
         instrument.spec.max_partitions_per_run,
-        _plates(states),
+        states.not_done,
         tuple(asset_key(one) for one in instrument.reads),
     )
-
-
-def _plates(states: AssetStates) -> tuple[PlateStanding, ...]:
-    return tuple(map(_standing_of, states.not_done))

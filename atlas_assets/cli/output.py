@@ -14,11 +14,11 @@ console = Console(emoji=False)  # a file named :smile:.png is shown by its name
 
 
 def open_dataset() -> "Dataset":
-    """The dataset in ATLAS_HOME; its folders are made if needed."""
+    """The dataset in ATLAS_HOME; its folders are made if needed, `schemas/` by what registers or measures plates."""
     from atlas_resources.plates.dataset import Dataset, dataset_root
 
     dataset = Dataset(dataset_root())
-    dataset.ensure()
+    dataset.make_folders()
     return dataset
 
 

@@ -33,7 +33,9 @@ def ui(port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000) -> N
     home = os.environ["DAGSTER_HOME"]
     paths = os.pathsep.join([str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)]
-    environment = {**os.environ, "ATLAS_HOME": str(dataset.root), "PYTHONPATH": paths}
+    # The first tick over very many plates reads what is known of their files: Dagster ends a tick after 60 s otherwise.
+    environment = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "300", **os.environ}
+    environment |= {"ATLAS_HOME": str(dataset.root), "PYTHONPATH": paths}
     if own:
         environment[PROJECT_VARIABLE] = str(own)
     raise typer.Exit(subprocess.run(command, env=environment, cwd=home, check=False).returncode)

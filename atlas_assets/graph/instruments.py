@@ -5,7 +5,7 @@ shows what is missing, and "Materialize all" does not start it.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -207,12 +207,6 @@ def _place_of_weights(instrument: Instrument) -> str:
     if not instrument.identity.weights_sha256:
         return "none"
     return "on_workers" if why_without_weights(instrument) else "on_disk"
-
-
-def weights_missing(instruments: Iterable[Instrument]) -> list[str]:
-    """A line for each instrument that cannot run here, with the command that fetches its weights."""
-    reasons = {asset_key(instrument): why_without_weights(instrument) for instrument in instruments}
-    return [f"{key.to_user_string()}: {reason}" for key, reason in reasons.items() if reason]
 
 
 def _key_of_broken(file: str) -> dg.AssetKey:

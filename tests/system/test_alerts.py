@@ -92,7 +92,9 @@ def test_the_daemon_writes_the_librarys_metrics_and_runs_their_own(watched: Watc
     def texts() -> str:
         return "".join(path.read_text() for path in watched.prom.glob("*.prom"))
 
-    watched.running.wait_until(lambda: "atlas_library_plates" in texts(), "the library's metrics")
-    assert 'atlas_plates_total{instrument="otsu_luma",slot="0",status="complete"} 2.0' in texts()
-    assert 'atlas_plates_total{instrument="otsu_luma",slot="0",status="failed"} 1.0' in texts()
+    wait_until = watched.running.wait_until
+    wait_until(lambda: "atlas_library_plates" in texts(), "the library's metrics")
+    count = 'atlas_plates_total{instrument="otsu_luma",slot="0",status="%s"} %s'
+    wait_until(lambda: count % ("complete", "2.0") in texts(), "the plates that a run has made")
+    assert count % ("failed", "1.0") in texts()
     assert watched.running.ticks("library_metrics") > 0

@@ -11,7 +11,7 @@ import dagster as dg
 from atlas_assets.automation.watching.channels import send_mail, send_to_webhook
 from atlas_assets.automation.watching.failures import failed_runs, newest_failure, red_checks
 from atlas_assets.automation.watching.messages import Message
-from atlas_assets.automation.watching.settings import Alerts, status_of
+from atlas_assets.automation.watching.settings import Alerts
 from atlas_resources.files.contract import Contract
 
 SECONDS = 30
@@ -49,7 +49,7 @@ def _build(
 ) -> dg.SensorDefinition:
     @dg.sensor(
         name=name,
-        default_status=status_of(is_on),
+        default_status=dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED,
         minimum_interval_seconds=SECONDS,
         description=f"Reports runs that failed for good, and checks that turned red, {how}: see `alerts` in "
         "automation.yaml. Begins with what fails after it is switched on. A message that is not taken fails the tick, "

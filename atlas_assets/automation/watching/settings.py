@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from dagster import DefaultSensorStatus
 from pydantic import Field, model_validator
 
 from atlas_resources.files.contract import Contract
@@ -98,8 +97,3 @@ class Alerts(Contract):
     ui_url: str = "http://127.0.0.1:3000"
     webhook: WebhookAlerts = WebhookAlerts()
     mail: MailAlerts = MailAlerts()
-
-
-def status_of(is_on: bool) -> DefaultSensorStatus:
-    """Whether a sensor is on."""
-    return DefaultSensorStatus.RUNNING if is_on else DefaultSensorStatus.STOPPED

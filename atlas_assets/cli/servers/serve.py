@@ -72,6 +72,7 @@ def _serve_until_end(started: "Started") -> int | None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
+    signal.siginterrupt(signal.SIGINT, True)  # importing Polars has Ctrl-C restart system calls: the wait would go on
     try:
         _say(f"serves {started.record.model_name} at {started.record.endpoint}; Ctrl-C ends it")
         code = started.process.wait()

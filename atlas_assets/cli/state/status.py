@@ -75,12 +75,12 @@ def status(
 
 def _read(dataset: "Dataset", registry: "Registry", *, is_all: bool) -> _Library:
     from atlas_assets.automation.settings import read_settings
-    from atlas_assets.graph.instruments import weights_missing
     from atlas_resources.instruments.roster import is_roster_wrong
     from atlas_resources.ledgers.completeness.reading import read_completeness
     from atlas_resources.ledgers.freshness import why_behind
     from atlas_resources.ledgers.growth.signatures import source_changes
     from atlas_resources.ledgers.left_out import find_left_out
+    from atlas_resources.models.weights import weights_missing
     from atlas_resources.page.state import why_behind as why_page_behind
     from atlas_resources.plates.index.facts import UNKNOWN_CHANGE
     from atlas_resources.plates.index.memory import one_look
@@ -126,7 +126,7 @@ def _print_lines(lines: Any, style: str) -> None:
 
 
 def _as_json(dataset: "Dataset", registry: "Registry", library: _Library) -> dict[str, Any]:
-    from atlas_resources.ledgers.completeness.ledger import rows_of
+    from atlas_resources.ledgers.completeness.ledger import frame_of_states
     from atlas_resources.ledgers.completeness.states import counts_of
 
     def is_active(states: "AssetStates") -> bool:
@@ -140,7 +140,9 @@ def _as_json(dataset: "Dataset", registry: "Registry", library: _Library) -> dic
             | dict(counts_of(states.plates))
             for states in library.found
         ],
-        "plates": [row for states in library.found for row in rows_of(states, is_active=is_active(states))],
+        "plates": [
+            row for states in library.found for row in frame_of_states(states, is_active=is_active(states)).to_dicts()
+        ],
         "ledgers_behind": library.behind or None,
         "page_behind": library.page_behind or None,
         "left_out": library.left_out,

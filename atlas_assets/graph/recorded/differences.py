@@ -92,7 +92,9 @@ def find_differences(
     plates = partitions.plates_of(dict.fromkeys(partitions.keys_of(registered).values()))
     known = set(known_partitions(instance, partitions))
     found = read_on_disk(dataset, registry)
-    assets = [_compare(instance, on_disk, partitions, plates, known) for on_disk in found]
+    with_events = set(instance.all_asset_keys())  # most admitted instruments have neither events nor results
+    compared = [on_disk for on_disk in found if on_disk.versions or on_disk.key in with_events]
+    assets = [_compare(instance, on_disk, partitions, plates, known) for on_disk in compared]
     return Differences(
         new_partitions=tuple(new),
         gone_partitions=tuple(sorted(known - plates.keys())),

@@ -12,6 +12,7 @@ from atlas_assets.automation.settings import read_settings
 from atlas_assets.definitions import build_definitions
 from atlas_resources.instruments.registry import read_registry
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.intake import registration
 from atlas_resources.plates.intake.registration import register_scans
 from atlas_resources.plates.refused_scans import read_refused_scans
 from atlas_resources.resources import DatasetResource
@@ -97,6 +98,13 @@ def test_the_requested_run_materialises_the_new_plates(ticks):
 def test_a_second_tick_requests_nothing(ticks):
     draw_scans(ticks.dataset.staging_dir, "red", "green")
     ticks.tick_with_news()
+    assert ticks.tick_without_news() == "no new plates"
+
+
+def test_a_tick_without_new_scans_reads_no_manifest(ticks, monkeypatch):
+    draw_scans(ticks.dataset.staging_dir, "red")
+    ticks.tick_with_news()
+    monkeypatch.setattr(registration, "read_known_plates", lambda dataset: pytest.fail("every manifest is read"))
     assert ticks.tick_without_news() == "no new plates"
 
 

@@ -8,24 +8,25 @@ from support.fake_instruments import EMBEDDER, SEGMENTER, fake_registry, fake_sp
 from support.made_datasets import make_dataset
 from support.made_results import TWO_SEGMENTS, GivenVectors, measure, measure_groundwork
 
-from atlas_assets.automation.standings import PlateStanding, Standing, read_standings
+from atlas_assets.automation.standings import Standing, read_standings
 from atlas_assets.automation.work_lists import WorkList, run_config_of, tags_of, work_lists
 from atlas_assets.graph.groundwork import HISTOGRAMS_KEY, INPUT_IMAGE_KEY
+from atlas_resources.ledgers.completeness.states import PlateState
 
 EMBEDDINGS, SEGMENTS = dg.AssetKey(["embeddings", EMBEDDER]), dg.AssetKey(["segments", SEGMENTER])
 
 
-def standing(key: dg.AssetKey, plates_per_run: int, *plates: PlateStanding) -> Standing:
+def standing(key: dg.AssetKey, plates_per_run: int, *plates: PlateState) -> Standing:
     return Standing((key,), "v1", plates_per_run, plates)
 
 
-def missing(*plate_ids: str) -> list[PlateStanding]:
-    return [PlateStanding(plate_id, is_done=False) for plate_id in plate_ids]
+def missing(*plate_ids: str) -> list[PlateState]:
+    return [PlateState(plate_id, "missing") for plate_id in plate_ids]
 
 
-def scattered() -> list[PlateStanding]:
+def scattered() -> list[PlateState]:
     """A thousand plates of which every fifth is missing: 200, no two of them adjacent."""
-    return [PlateStanding(f"plate-{number:04d}", is_done=number % 5 != 0) for number in range(1000)]
+    return [PlateState(f"plate-{number:04d}", "done" if number % 5 else "missing") for number in range(1000)]
 
 
 @pytest.mark.parametrize(
@@ -96,24 +97,24 @@ class TestAssetsTogether:
         assert work_lists(standings, 1) == [WorkList.of([EMBEDDINGS], ["a"]), WorkList.of([SEGMENTS], ["b"])]
 
     def test_an_asset_without_missing_plates_is_not_requested(self):
-        done = [PlateStanding("a", is_done=True), PlateStanding("b", is_done=True)]
+        done = [PlateState("a", "done"), PlateState("b", "done")]
         lists = work_lists([standing(EMBEDDINGS, 2, *done), standing(SEGMENTS, 2, *missing("a", "b"))], 1)
         assert lists == [WorkList.of([SEGMENTS], ["a", "b"])]
 
     def test_nothing_missing_is_no_run(self):
-        assert work_lists([standing(SEGMENTS, 2, PlateStanding("a", is_done=True))], 1) == []
+        assert work_lists([standing(SEGMENTS, 2, PlateState("a", "done"))], 1) == []
 
 
 KEPT = dg.AssetKey(["regions", SEGMENTER, "kept"])
 
 
-def reading(size: int, *plates: PlateStanding) -> Standing:
+def reading(size: int, *plates: PlateState) -> Standing:
     """The standing of an asset that reads the segments."""
     return Standing((KEPT,), "v1", size, plates, upstream=(SEGMENTS,))
 
 
-def waiting(*plate_ids: str) -> list[PlateStanding]:
-    return [PlateStanding(plate_id, is_done=False, is_waiting=True) for plate_id in plate_ids]
+def waiting(*plate_ids: str) -> list[PlateState]:
+    return [PlateState(plate_id, "waiting") for plate_id in plate_ids]
 
 
 class TestAssetsThatReadOthers:
@@ -135,17 +136,18 @@ class TestAssetsThatReadOthers:
         assert work_lists(standings, 1) == [WorkList({SEGMENTS: ("b",), KEPT: ("a", "b")}, "b")]
 
     def test_a_plate_whose_results_no_run_makes_is_left_out(self):
-        failed = PlateStanding("a", is_done=False, attempts=1)
+        failed = PlateState("a", "failed", attempts=1)
         assert work_lists([standing(SEGMENTS, 9, failed), reading(9, *waiting("a"))], 1) == []
         assert work_lists([reading(9, *waiting("a"), *missing("b"))], 1) == [WorkList.of([KEPT], ["b"])]
 
 
 plates = st.lists(
     st.builds(
-        PlateStanding,
+        PlateState,
         plate_id=st.integers(0, 60).map("plate-{:03d}".format),
-        is_done=st.booleans(),
+        state=st.sampled_from(["done", "missing", "failed"]),
         attempts=st.integers(0, 4),
+        is_broken=st.booleans(),
     ),
     unique_by=lambda plate: plate.plate_id,
     max_size=60,
@@ -165,7 +167,8 @@ def test_every_pending_plate_is_requested_exactly_once_and_no_other(of_embedder,
     for (key, all_plates), size in zip(given_plates.items(), sizes, strict=True):
         chunks = [work.plates[key] for work in lists if key in work.keys]
         asked = [plate_id for chunk in chunks for plate_id in chunk]
-        pending = [plate.plate_id for plate in all_plates if not plate.is_done and plate.attempts < most]
+        may_succeed = [plate for plate in all_plates if plate.attempts < most and not plate.is_broken]
+        pending = [plate.plate_id for plate in may_succeed if plate.state != "done"]
         assert sorted(asked) == sorted(pending)
         assert len(chunks) == -(-len(pending) // size)
         assert all(0 < len(chunk) <= size for chunk in chunks)
@@ -215,11 +218,11 @@ class TestStandings:
         assert embeddings.keys == (EMBEDDINGS,)
         assert embeddings.version == registry.instruments[EMBEDDER].identity.fingerprint
         assert embeddings.plates_per_run == 200
-        assert embeddings.plates == (  # the others are done
-            PlateStanding("plate-003", is_done=False, attempts=1, reason="'plate-003'"),
-            PlateStanding("plate-004", is_done=False, attempts=3, reason="'plate-004'"),
-            PlateStanding("plate-005", is_done=False),
-        )
+        assert [(plate.plate_id, plate.state, plate.attempts, plate.reason) for plate in embeddings.plates] == [
+            ("plate-003", "failed", 1, "'plate-003'"),  # the others are done
+            ("plate-004", "refused", 3, "'plate-004'"),
+            ("plate-005", "missing", 0, ""),
+        ]
 
     @pytest.mark.parametrize(
         ("most_attempts", "pending"),
@@ -239,12 +242,13 @@ class TestStandings:
         assert measure(measured, registry, SEGMENTER, TWO_SEGMENTS, ["plate-004"]) == ["complete"]
         _, segments = read_standings(measured, [registry.instruments[SEGMENTER]])
         assert "plate-004" not in [plate.plate_id for plate in segments.plates]
-        assert PlateStanding("plate-003", is_done=False) in segments.plates
+        assert PlateState("plate-003", "missing") in segments.plates
 
     def test_failures_by_an_earlier_fingerprint_are_not_counted(self, measured):
         changed = fake_registry(fake_spec(EMBEDDER, gain=2.0))
         _, embeddings = read_standings(measured, [changed.instruments[EMBEDDER]])
-        assert embeddings.plates == tuple(PlateStanding(plate_id, is_done=False) for plate_id in measured.plate_ids())
+        assert [plate.plate_id for plate in embeddings.plates] == measured.plate_ids()
+        assert {plate.attempts for plate in embeddings.plates} == {0}
 
     def test_a_plate_that_finally_succeeds_is_done(self, measured, registry):
         assert measure(measured, registry, EMBEDDER, GivenVectors({"plate-004": (0.0, 0.0, 1.0)}), ["plate-004"]) == [
