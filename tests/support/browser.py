@@ -7,12 +7,13 @@ from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from atlas_resources.files.project import PROJECT_ROOT
 
 SCREENSHOTS = PROJECT_ROOT / "build" / "screenshots"
 SHOW_MS = 120_000  # a time limit, not a measure of speed
+expect.set_options(timeout=SHOW_MS)  # 5 s by default, whatever time limit the page has
 
 
 def find_chromium() -> str | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from atlas_assets.definitions import build_definitions
 from atlas_assets.graph.ledgers import LEDGER_KEYS
-from atlas_assets.graph.partitions import add_missing_partitions
+from atlas_assets.graph.partitions import Partitioning, add_missing_partitions, read_partitioning
 from atlas_resources.instruments.registry import Registry
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.intake.registration import register_scans
@@ -96,10 +96,15 @@ class Graph:
     dataset: Dataset
     registry: Registry
     instance: dg.DagsterInstance
+    _built: tuple[Registry, Partitioning, dg.Definitions] | None = field(default=None, repr=False)
 
     @property
     def definitions(self) -> dg.Definitions:
-        return build_definitions(self.registry, self.dataset.root)
+        """Built again only if what they follow from is another: it takes as long as a small run."""
+        partitioning = read_partitioning()
+        if self._built is None or self._built[0] is not self.registry or self._built[1] != partitioning:
+            self._built = (self.registry, partitioning, build_definitions(self.registry, self.dataset.root))
+        return self._built[2]
 
     def materialize(
         self,
