@@ -9,12 +9,11 @@ import importlib
 import json
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.figures import Figure, Machine, Results
+from benchmarks.figures import Figure, Machine, Results, timed
 
 SUBJECTS = {
     "decode_once": "Several instruments over the same plates",
@@ -33,6 +32,8 @@ SUBJECTS = {
     "cluster": "Runs as jobs of a Ray cluster",
 }
 """The modules whose `figures()` are measured, in order, each with what it is about."""
+BY_NAME = ("shards", "cluster")
+"""Measured only if they are named: how a library or a machine grows. They keep their place in the table."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -54,6 +55,12 @@ def print_lines(name: str) -> None:
         print(json.dumps(asdict(figure)), flush=True)
 
 
+def read_kept(folder: Path) -> Results:
+    """What was kept of this release; nothing yet if it is of none."""
+    path = folder / f"{version('atlas-plates')}.json"
+    return Results.read(path.read_text(encoding="utf-8")) if path.is_file() else Results(Machine.present())
+
+
 def keep(results: Results, folder: Path) -> None:
     """Writes the table and the figures under the release's version."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,8 +72,14 @@ def keep(results: Results, folder: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Returns 0 if everything was measured, whether goals are met or not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"all by default: {', '.join(SUBJECTS)}")
+    parser.add_argument(
+        "subjects",
+        nargs="*",
+        metavar="SUBJECT",
+        help=f"{', '.join(SUBJECTS)}; default: all but {' and '.join(BY_NAME)}",
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the table; default: %(default)s")
+    parser.add_argument("--keep", action="store_true", help="write given subjects into the table too, as all are")
     parser.add_argument("--lines", metavar="SUBJECT", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.lines:
@@ -74,16 +87,22 @@ def main(arguments: list[str]) -> int:
         return 0
     if unknown := [name for name in options.subjects if name not in SUBJECTS]:
         parser.error(f"expected one of {', '.join(SUBJECTS)}, found {', '.join(unknown)}")
-    figures: list[Figure] = []
-    for name in options.subjects or SUBJECTS:
+    is_kept = options.keep or not options.subjects
+    measured = kept = Results(Machine.present())
+    if is_kept and read_kept(options.results).is_of(measured.machine):
+        kept = read_kept(options.results)
+    elif is_kept and options.subjects:
+        parser.error("the kept table is of another machine or other packages. Fix: measure all of it: `make bench`")
+    for name in options.subjects or [name for name in SUBJECTS if name not in BY_NAME]:
         print(f"measuring: {SUBJECTS[name]}", file=sys.stderr, flush=True)
-        started = time.monotonic()
-        figures += measure(name)
-        print(f"  {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-        if not options.subjects:  # after each one: what was measured stays if the rest is interrupted
-            keep(Results(Machine.present(), tuple(figures)), options.results)
-    print(Results(Machine.present(), tuple(figures)).markdown())
-    return int(any(not one.measured and "ended with" in one.why for one in figures))
+        with timed() as part:
+            figures = measure(name)
+        print(f"  {part()}", file=sys.stderr, flush=True)
+        measured, kept = (one.with_part(SUBJECTS[name], figures, part()) for one in (measured, kept))
+        if is_kept:  # after each one: what was measured stays if the rest is interrupted
+            keep(kept.in_order(SUBJECTS.values()), options.results)
+    print(measured.markdown())
+    return int(any(not one.measured and "ended with" in one.why for one in measured.figures))
 
 
 if __name__ == "__main__":

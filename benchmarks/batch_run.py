@@ -8,17 +8,20 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
 import torch
+from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from atlas_assets.definitions import build_definitions
 from atlas_assets.demo.plates import draw_demo_plates
 from atlas_assets.graph.instruments import asset_key
 from atlas_assets.graph.partitions import add_missing_partitions
 from atlas_assets.roles.embedding import EmbeddingWork
+from atlas_resources.event_storage import PooledSqliteEventLogStorage
 from atlas_resources.files.read_ahead import THREADS, ahead
 from atlas_resources.instruments.registry import Registry, read_registry
 from atlas_resources.models.loading import load_model
@@ -82,8 +85,19 @@ def dagster_run(registry: Registry, dataset: Dataset, instance: dg.DagsterInstan
     assert result.success
 
 
+@contextmanager
+def instance_of(dataset: Dataset, storage: type[SqliteEventLogStorage]) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that stores events by a class, with the partitions of a dataset."""
+    with tempfile.TemporaryDirectory() as folder:
+        events = {"module": storage.__module__, "class": storage.__name__, "config": {"base_dir": f"{folder}/events"}}
+        settings = {"telemetry": {"enabled": False}, "event_log_storage": events}
+        with dg.DagsterInstance.local_temp(folder, overrides=settings) as instance:
+            add_missing_partitions(instance, dataset)
+            yield instance
+
+
 FLOOR = "bare loop, decoding ahead"
-TRANSACTIONS = "Dagster stores each event in two databases, each with a connection and transactions of its own"
+TRANSACTIONS = "Dagster stores each event in two databases, each with transactions of its own"
 
 
 def figures(subject: str) -> Iterator[Figure]:
@@ -106,21 +120,18 @@ def figures(subject: str) -> Iterator[Figure]:
 def measure(count: int, rounds: int) -> dict[str, tuple[float, ...]]:
     """Seconds of each way in each round, over drawn plates."""
     registry = read_registry()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        dg.DagsterInstance.local_temp(overrides={"telemetry": {"enabled": False}}) as instance,
-    ):
+    with tempfile.TemporaryDirectory() as folder:
         dataset = Dataset(Path(folder))
         draw_demo_plates(dataset.staging_dir, Path(folder) / "truth", count)
         list(register_scans(dataset, [dataset.staging_dir]))
-        add_missing_partitions(instance, dataset)
-        ways = {
-            "bare loop, one thread": lambda: bare_loop(registry, dataset, 1),
-            FLOOR: lambda: bare_loop(registry, dataset, THREADS),
-            "sealed run": lambda: sealed_run(registry, dataset),
-            "Dagster run": lambda: dagster_run(registry, dataset, instance),
-        }
-        return in_turn(ways, rounds)
+        with instance_of(dataset, PooledSqliteEventLogStorage) as instance:
+            ways = {
+                "bare loop, one thread": lambda: bare_loop(registry, dataset, 1),
+                FLOOR: lambda: bare_loop(registry, dataset, THREADS),
+                "sealed run": lambda: sealed_run(registry, dataset),
+                "Dagster run": lambda: dagster_run(registry, dataset, instance),
+            }
+            return in_turn(ways, rounds)
 
 
 def main(count: int) -> None:

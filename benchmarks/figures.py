@@ -6,8 +6,10 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import timeit
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Literal
@@ -85,7 +87,7 @@ def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> d
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and when figures were measured."""
+    """Where figures were measured."""
 
     processor: str
     cores: int
@@ -93,7 +95,6 @@ class Machine:
     system: str
     python: str
     packages: dict[str, str]
-    measured_at: str
 
     @classmethod
     def present(cls) -> "Machine":
@@ -105,21 +106,89 @@ class Machine:
             system=platform.platform(terse=True),
             python=platform.python_version(),
             packages={name: version(name) for name in PACKAGES},
-            measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
 
 @dataclass(frozen=True)
+class Part:
+    """When a part of the table was measured.
+
+    Attributes:
+        measured_at: the end of it, ISO 8601.
+        minutes: how long it took.
+        loop_ms: milliseconds of the processor for the sum of a million squares in Python, before and after: the slower
+            of both. It tells a busy or slow machine from a quiet one, on which seconds are fewer and ratios much the
+            same. None for what earlier releases measured.
+        system: the operating system then, where parts were measured under different ones.
+    """
+
+    measured_at: str
+    minutes: float | None = None
+    loop_ms: float | None = None
+    system: str = ""
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        took = f" in {self.minutes:.1f} minutes" if self.minutes is not None else ""
+        pace = f", when a sum of a million squares in Python took {self.loop_ms:.0f} ms" if self.loop_ms else ""
+        where = f" on {self.system}" if self.system else ""
+        return f"Measured {self.measured_at}{where}{took}{pace}."
+
+
+@contextmanager
+def timed() -> Iterator[Callable[[], Part]]:
+    """Within the block a part of the table is measured. What is yielded says when that was, after the block."""
+    before, started = loop_ms(), time.monotonic()
+    parts: list[Part] = []
+    yield lambda: parts[0]
+    minutes = (time.monotonic() - started) / 60
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    pace = round(max(before, loop_ms()), 1)
+    parts.append(Part(now, round(minutes, 2), pace, platform.platform(terse=True)))
+
+
+def loop_ms() -> float:
+    """Milliseconds of the processor for the sum of a million squares in Python, the least of five."""
+    loop = "sum(number * number for number in range(1_000_000))"
+    return 1000 * min(timeit.repeat(loop, number=1, repeat=5, timer=time.process_time))
+
+
+@dataclass(frozen=True)
 class Results:
-    """The figures of one release on one machine."""
+    """The figures of one release on one machine.
+
+    Attributes:
+        machine: the machine.
+        figures: the figures.
+        parts: when each part was measured, by its subject.
+    """
 
     machine: Machine
     figures: tuple[Figure, ...] = field(default=())
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+    def is_of(self, machine: Machine) -> bool:
+        """Whether a machine is like the one of these figures, with the same packages: a part of it may join them."""
+        return replace(machine, system=self.machine.system) == self.machine
+
+    def with_part(self, subject: str, figures: Sequence[Figure], part: Part) -> "Results":
+        """The same with the figures of one subject in the place of those that it has, or at the end."""
+        subjects = dict.fromkeys([*(one.subject for one in self.figures), subject])
+        kept = {name: [one for one in self.figures if one.subject == name] for name in subjects} | {subject: figures}
+        ordered = tuple(one for name in subjects for one in kept[name])
+        return Results(self.machine, ordered, {**self.parts, subject: part})
+
+    def in_order(self, subjects: Iterable[str]) -> "Results":
+        """The same with its subjects in this order; one that is not named is left out."""
+        named = list(subjects)
+        figures = tuple(one for name in named for one in self.figures if one.subject == name)
+        return Results(self.machine, figures, {name: self.parts[name] for name in named if name in self.parts})
 
     def json(self) -> str:
         """Everything, with the ratios and verdicts."""
         figures = [{**asdict(one), "compared": one.compared, "is_met": one.is_met} for one in self.figures]
-        return json.dumps({"machine": asdict(self.machine), "figures": figures}, indent=1) + "\n"
+        parts = {name: asdict(part) for name, part in self.parts.items()}
+        return json.dumps({"machine": asdict(self.machine), "parts": parts, "figures": figures}, indent=1) + "\n"
 
     @classmethod
     def read(cls, text: str) -> "Results":
@@ -132,6 +201,7 @@ class Results:
             tuple(
                 Figure(**{**one, "measured": tuple(one["measured"]), "floor": tuple(one["floor"])}) for one in figures
             ),
+            {name: Part(**part) for name, part in stored["parts"].items()},
         )
 
     def markdown(self) -> str:
@@ -141,14 +211,15 @@ class Results:
         met = [one.is_met for one in self.figures]
         lines = [
             f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.system}, "
-            f"Python {machine.python}, {machine.measured_at}. {versions}.",
+            f"Python {machine.python}. {versions}.",
             "",
             f"{met.count(True)} goals met, {met.count(False)} missed, "
             f"{sum(not one.measured for one in self.figures)} figures not measured. A ratio is that of each round: "
             "minimum / median / maximum.",
         ]
         for subject in dict.fromkeys(one.subject for one in self.figures):
-            lines += ["", f"## {subject}", "", *table(one for one in self.figures if one.subject == subject)]
+            lines += ["", f"## {subject}", "", *([str(self.parts[subject]), ""] if subject in self.parts else [])]
+            lines += table(one for one in self.figures if one.subject == subject)
         return "\n".join(lines) + "\n"
 
 

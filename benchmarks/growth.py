@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -57,16 +57,22 @@ def _steps(dataset: Dataset, registry: Registry) -> Iterator[tuple[str, Callable
         yield name, lambda: work_lists(read_standings(dataset, registry.active_instruments), 1)
 
 
-def measure(dataset: Dataset) -> dict[str, float]:
-    """Seconds of CPU of each step, in this process. Topology is not compared."""
-    registry = read_registry()
+@contextmanager
+def without_topology(dataset: Dataset) -> Iterator[None]:
+    """Leaves the ledgers that compare spaces empty, as if there was nothing to compare."""
     for table in TOPOLOGY:
         write_ledger(dataset, table, table.frame([]))
-    seconds = {}
     with ExitStack() as stack:
         for name in ("present_inputs", "expected_coordinates"):
             stack.enter_context(patch.object(freshness, name, lambda dataset, registry: {}))
-        looks = stack.enter_context(ExitStack())
+        yield
+
+
+def measure(dataset: Dataset) -> dict[str, float]:
+    """Seconds of CPU of each step, in this process. Topology is not compared."""
+    registry = read_registry()
+    seconds = {}
+    with without_topology(dataset), ExitStack() as looks:
         looks.enter_context(one_look(dataset.root))  # as the steps of a run that makes ledgers alone
         for name, step in _steps(dataset, registry):
             if name in NOT_REFRESHING:

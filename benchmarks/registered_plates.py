@@ -26,6 +26,8 @@ class RegisteredPlates:
         made = MadePlates(folder, registry, ())
         if made.count == 0:
             made.add(1)
+            for scan in made.dataset.staging_dir.iterdir():  # as if it had been taken away: the copies are of none
+                scan.unlink()
         self.dataset, self.count = made.dataset, made.count
         self._template = _Template(made.dataset, made.dataset.plate(plate_id_of(1)))
 

@@ -1,9 +1,10 @@
 """A library whose partitions are shards: `python -m benchmarks.shards [PLATES] [--measured PLATES]`, 20,000 by default.
 
-Makes registered plates with groundwork, nothing decoded; tells Dagster of them and of what is on disk; then measures
-ticks of the sensors, the status, a run over one shard, the web server's answers, and a refresh of the ledgers after one
-more plate. Every step runs in a new process, as commands, runs and ticks do; a tick is evaluated twice, since Dagster's
-code server stays. With --measured, only so many plates have groundwork. With --folder the library is kept.
+Makes registered plates with groundwork, nothing decoded; tells Dagster of them and of what is on disk; builds the
+ledgers and the catalogue; then measures ticks of the sensors, the status, a run over one shard, the web server's
+answers, and a refresh of the ledgers after one more plate. Topology is left empty. Every step runs in a new process, as
+commands, runs and ticks do; a tick is evaluated twice, since Dagster's code server stays. With --measured, only so many
+plates have groundwork. With --folder the library is kept.
 """
 
 import argparse
@@ -35,15 +36,18 @@ from atlas_assets.graph.partitions import add_missing_partitions, known_partitio
 from atlas_assets.graph.plates import report_registered
 from atlas_assets.in_process.instance import open_instance
 from atlas_assets.in_process.repairing import repair_events
+from atlas_resources.catalogue.build import build_catalogue
 from atlas_resources.files.project import PROJECT_ROOT, PROJECT_VARIABLE, SETTINGS_FOLDER
 from atlas_resources.instruments.registry import Registry, read_registry
 from atlas_resources.ledgers.builders import BUILDERS
 from atlas_resources.ledgers.completeness.states import MOST_ATTEMPTS
 from atlas_resources.plates.dataset import Dataset
+from atlas_resources.plates.index.memory import one_look
 from atlas_resources.resources import DatasetResource
 from atlas_resources.tables.ledgers import TOPOLOGY
 from benchmarks import growth
 from benchmarks.figures import Figure
+from benchmarks.growth import without_topology
 from benchmarks.registered_plates import RegisteredPlates
 
 COUNT = 20_000
@@ -88,17 +92,26 @@ class Library:
         sensors, _ = build_automation(self.registry, read_settings(), LEDGER_KEYS)
         (sensor,) = [one for one in sensors if one.name == name]
         resources = {"dataset": DatasetResource(root=str(self.dataset.root))}
-        with dg.build_sensor_context(instance=self.instance, resources=resources) as context:
+        context = dg.build_sensor_context(instance=self.instance, resources=resources)
+        with context, without_topology(self.dataset):
             result = sensor(context)
         return str(result.skip_message) if isinstance(result, dg.SkipReason) else f"{_requested(result)} runs"
 
     def build_ledgers(self) -> dict[str, float]:
-        """Builds every ledger but those of topology. Seconds of CPU of each."""
-        of_topology, seconds = {table.name for table in TOPOLOGY}, {}
-        for name, build in BUILDERS.items():
-            if name not in of_topology:
+        """Builds every ledger but those of topology, then the catalogue. Seconds of CPU of each."""
+        of_topology = {table.name for table in TOPOLOGY}
+        steps: dict[str, Callable[[], object]] = {
+            name: lambda build=build: build(self.dataset, self.registry, MOST_ATTEMPTS)
+            for name, build in BUILDERS.items()
+            if name not in of_topology
+        }
+        steps["catalogue"] = lambda: build_catalogue(self.dataset, self.registry)
+        seconds = {}
+        # One look, as the steps of a run that makes ledgers alone have.
+        with without_topology(self.dataset), one_look(self.dataset.root):
+            for name, step in steps.items():
                 started = time.process_time()
-                build(self.dataset, self.registry, MOST_ATTEMPTS)
+                step()
                 seconds[name] = time.process_time() - started
         return seconds
 
@@ -115,17 +128,19 @@ def _requested(result: Any) -> int:
     return len(result.run_requests or [])
 
 
+LEDGERS = "ledgers"
 STEPS: Mapping[str, Callable[[Library], object]] = {
     "partitions": lambda library: len(add_missing_partitions(library.instance, library.dataset)),
     "manifests": lambda library: len(report_registered(library.instance, library.dataset)),
     "events": lambda library: len(list(repair_events(library.instance, library.dataset, library.registry))),
+    LEDGERS: lambda library: library.build_ledgers(),
     "register_new_scans": lambda library: library.evaluate("register_new_scans"),
     "fill_missing": lambda library: library.evaluate("fill_missing"),
+    "refresh_ledgers": lambda library: library.evaluate("refresh_ledgers"),
     "a run over a shard": lambda library: library.run_shard("shard-000001"),
 }
-"""What is measured in a process of its own, in order."""
-LEDGERS = "ledgers"
-TWICE = ("register_new_scans", "fill_missing")
+"""What is measured in a process of its own, in order. A tick takes the states of unchanged plates from the ledgers."""
+TWICE = ("register_new_scans", "fill_missing", "refresh_ledgers")
 
 
 def measure(name: str, dataset: Dataset) -> Cost:
@@ -136,7 +151,7 @@ def measure(name: str, dataset: Dataset) -> Cost:
         library, seconds, found, cpu = Library(dataset, registry, instance), [], None, time.process_time()
         for _ in range(2 if name in TWICE else 1):
             started = time.perf_counter()
-            found = library.build_ledgers() if name == LEDGERS else STEPS[name](library)
+            found = STEPS[name](library)
             seconds.append(time.perf_counter() - started)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return Cost(tuple(seconds), time.process_time() - cpu, peak, found)
@@ -237,8 +252,7 @@ class Found:
         store_bytes: Dagster's databases once all is reported.
         shards: the number of partitions.
         answers: of the web server.
-        first_build: of the ledgers.
-        refresh: of them, after one more plate.
+        refresh: of the ledgers, after one more plate.
     """
 
     count: int
@@ -247,7 +261,6 @@ class Found:
     store_bytes: int
     shards: int
     answers: Mapping[str, Sequence[float]]
-    first_build: Cost
     refresh: Cost
 
 
@@ -273,12 +286,10 @@ def measure_all(
         shards = len(known_partitions(instance, read_partitioning().of(dataset)))
     answered = answers(dataset)
     tell(f"web server: {answered}")
-    first = measure_apart(LEDGERS, dataset)
-    tell(f"first build of ledgers: {_told(first)}")
     make_library(folder, count + 1, measured)
     refresh = measure_apart(LEDGERS, dataset)
     tell(f"refresh after one more plate: {_told(refresh)}")
-    return Found(count, costs, status, store, shards, answered, first, refresh)
+    return Found(count, costs, status, store, shards, answered, refresh)
 
 
 def _told(cost: Cost) -> str:
@@ -308,6 +319,9 @@ def _figures(subject: str, found: Found) -> Iterator[Figure]:
     yield Figure(subject, f"the web server's answer of an asset's partitions, {of}", tuple(asset), goal=1.0)
     yield Figure(subject, f"the web server's answer of every asset's numbers, {of}", tuple(graph), goal=2.0)
     yield Figure(subject, f"`atlas status`, {of}", found.status.seconds, goal=30.0, why=NOT_FLAT)
+    first = costs[LEDGERS].cpu_seconds
+    what, goal = f"ledgers of groundwork and catalogue, first build, {of}, CPU", 0.005 * found.count  # 5 ms a plate
+    yield Figure(subject, what, (first,), goal=goal, why="every file is compared with its schema and its digest")
     run = costs["a run over a shard"].seconds
     yield Figure(subject, f"a run over a shard of {PLATES_PER_SHARD:,} plates that are done", run, goal=25.0)
     seconds = (found.refresh.cpu_seconds,)

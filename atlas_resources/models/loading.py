@@ -11,6 +11,7 @@ from atlas_resources.instruments.spec.weights import HubWeights
 from atlas_resources.models._departures import require_snapshots_steps
 from atlas_resources.models._numeric_modes import in_mode, numeric_mode
 from atlas_resources.models.devices import require_device, start_on
+from atlas_resources.models.memory import freeze_imports
 from atlas_resources.models.protocols import (
     Describer,
     Detector,
@@ -54,6 +55,7 @@ def load_model(spec: Spec, prompts: Sequence[AskedPrompt] = ()) -> Model:
         if isinstance(spec.weights, HubWeights) and weights.folder is not None:
             require_snapshots_steps(spec, weights.folder)
         load = loader_of(spec)
+        freeze_imports()  # before the model is there, which must be collected
         model = load(spec, weights, device, prompts) if spec.prompts else load(spec, weights, device)
     return in_mode(model, spec.numeric, device)
 

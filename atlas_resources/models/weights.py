@@ -6,7 +6,7 @@ Nothing is downloaded: a missing file is an error.
 import importlib.metadata
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from atlas_resources.instruments.spec.weights import (
     WeightFile,
     WheelWeights,
 )
+from atlas_resources.tables.results import asset_name
 
 SYSTEM_ROOT = Path("/")
 """Where the operating system's packages put their files."""
@@ -202,6 +203,11 @@ def why_without_weights(instrument: Instrument) -> str:
         f"`{commands[key]}`" for key in keys if key in commands
     ]
     return f"{' and '.join(whose)} are not on disk. Fix: {' and '.join(fixes)}"
+
+
+def weights_missing(instruments: Iterable[Instrument]) -> list[str]:
+    """A line for each instrument that cannot run here, with the command that fetches its weights."""
+    return [f"{asset_name(one.spec)}: {reason}" for one in instruments if (reason := why_without_weights(one))]
 
 
 def forget_digests(spec: Spec) -> None:

@@ -44,14 +44,18 @@ def _cosines(query: str, scope: Scope | None = None, asked: str = "asked") -> st
     """
     condition = "true" if scope is None else f"scope = {literal(scope)}"
     cosine = "list_cosine_similarity(one_vector.asked_vector::DOUBLE[], vector::DOUBLE[])"
+    # The instrument is compared with the argument itself, and titles are joined to the cosines: if vectors were joined,
+    # DuckDB would copy them into and out of hash tables, which takes longer than to compare them.
     return f"""
-        SELECT {asked}.*, others.* EXCLUDE (vector), title,
-               CASE WHEN len(one_vector.asked_vector) = len(vector) THEN {cosine} END AS cosine
-        FROM (SELECT asked_vector FROM ({query})) AS one_vector
-        CROSS JOIN {asked}
-        JOIN embeddings AS others ON instrument = asked_instrument
+        SELECT * FROM (
+            SELECT {asked}.*, others.* EXCLUDE (vector),
+                   CASE WHEN len(one_vector.asked_vector) = len(vector) THEN {cosine} END AS cosine
+            FROM (SELECT asked_vector FROM ({query})) AS one_vector
+            CROSS JOIN {asked}
+            CROSS JOIN embeddings AS others
+            WHERE instrument = instrument_key::VARCHAR AND {condition} AND {_HAS_DIRECTION}
+        )
         LEFT JOIN (SELECT plate_id, title FROM plates) AS named USING (plate_id)
-        WHERE {condition} AND {_HAS_DIRECTION}
     """
 
 

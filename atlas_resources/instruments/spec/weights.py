@@ -9,8 +9,10 @@ from atlas_resources.files.contract import Contract, Sha256, is_null
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 
 
-# Owner and name, or a name alone, whose first letter is no dot: the hub's cache has a folder of that name.
-REPOSITORY_PATTERN = r"^\w[\w.-]{0,95}(/\w[\w.-]{0,95})?$"
+# Owner and name, or a name alone, whose first letter is no dot: the hub's cache has a folder of that name. Letters are
+# those of ASCII, as on hubs: with all of Unicode's, pydantic would take a tenth of a second to compile the patterns.
+NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
+REPOSITORY_PATTERN = f"^{NAME_PATTERN}(/{NAME_PATTERN})?$"
 
 
 class WeightFile(Contract):
@@ -122,7 +124,7 @@ class RepositoryWeights(Contract):
     repository: str = Field(
         pattern=REPOSITORY_PATTERN, description="Whose repository it is: owner/name, as people say."
     )
-    model: str = Field(pattern=r"^\w[\w.-]{0,95}$", description="Name of the model: of its folder in the repository.")
+    model: str = Field(pattern=f"^{NAME_PATTERN}$", description="Name of the model: of its folder in the repository.")
     version: int = Field(gt=0, description="Version of the model: the number that its folder has for a name.")
     files: list[WeightFile] = Field(description="By their paths in the repository, which begin with the model's name.")
 

@@ -1,12 +1,13 @@
 """The table of `python -m benchmarks`: ratios of each round, goals, and what was not measured."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks.figures import Figure, Machine, Results, in_turn, table
+from benchmarks.figures import Figure, Machine, Part, Results, in_turn, table
 
 TWICE = Figure("Made", "a way", (2.0, 4.0, 9.0), "s", "its floor", (1.0, 2.0, 3.0), goal=2.0)
 
@@ -53,9 +54,29 @@ class TestTable:
         ]
 
     def test_results_are_read_back_as_they_were_written(self):
-        results = Results(Machine.present(), (TWICE, Figure("Other", "absent", (), why="no GPU")))
+        parts = {"Other": Part("2026-11-30T00:29:51+00:00", 2.5, 57.0)}
+        results = Results(Machine.present(), (TWICE, Figure("Other", "absent", (), why="no GPU")), parts)
         assert Results.read(results.json()) == results
+        assert (
+            "Measured 2026-11-30T00:29:51+00:00 in 2.5 minutes, when a sum of a million squares in Python took 57 ms."
+            in results.markdown()
+        )
         assert "1 goals met, 0 missed, 1 figures not measured" in results.markdown()
+
+    def test_a_part_that_is_measured_again_takes_the_place_of_the_older_one(self):
+        other, again = Figure("Other", "a way", (1.0,)), Figure(TWICE.subject, "a way", (2.0,))
+        older, newer = Part("2026-11-29"), Part("2026-11-30")
+        kept = Results(Machine.present(), (TWICE, other), {TWICE.subject: older, "Other": older})
+        replaced = kept.with_part(TWICE.subject, [again], newer)
+        assert (replaced.figures, replaced.parts) == ((again, other), {TWICE.subject: newer, "Other": older})
+        assert replaced.in_order(["Other", "None", TWICE.subject]).figures == (other, again)
+
+    def test_a_part_of_another_machine_or_of_other_packages_does_not_join(self):
+        here = Machine.present()
+        kept = Results(here)
+        assert kept.is_of(replace(here, system="another kernel"))
+        assert not kept.is_of(replace(here, cores=here.cores + 1))
+        assert not kept.is_of(replace(here, packages={**here.packages, "torch": "1.0"}))
 
 
 class TestCommand:
@@ -67,6 +88,35 @@ class TestCommand:
     def test_every_subject_can_be_measured(self):
         for name in bench.SUBJECTS:
             assert callable(__import__(f"benchmarks.{name}", fromlist=["figures"]).figures)
+
+    @pytest.fixture
+    def three(self, monkeypatch):
+        """Subjects of one figure each, of which the last is measured only by its name."""
+        monkeypatch.setattr(bench, "SUBJECTS", {"a": "A", "b": "B", "named": "Named"})
+        monkeypatch.setattr(bench, "BY_NAME", ("named",))
+        monkeypatch.setattr(bench, "measure", lambda name: [Figure(bench.SUBJECTS[name], "a way", (1.0,))])
+
+    @staticmethod
+    def kept_subjects(folder: Path) -> list[str]:
+        return [one.subject for one in bench.read_kept(folder).figures]
+
+    def test_all_are_measured_but_those_that_ask_for_their_name(self, three, tmp_path):
+        assert bench.main(["--results", str(tmp_path)]) == 0
+        assert self.kept_subjects(tmp_path) == ["A", "B"]
+
+    def test_what_was_measured_by_its_name_stays_in_the_table(self, three, tmp_path):
+        bench.main(["named", "--keep", "--results", str(tmp_path)])
+        bench.main(["--results", str(tmp_path)])
+        assert self.kept_subjects(tmp_path) == ["A", "B", "Named"]
+
+    def test_a_whole_table_replaces_that_of_another_machine_and_a_part_is_refused(self, three, tmp_path, capsys):
+        other = Results(replace(Machine.present(), cores=99), (Figure("Named", "a way", (2.0,)),), {})
+        bench.keep(other, tmp_path)
+        with pytest.raises(SystemExit):
+            bench.main(["a", "--keep", "--results", str(tmp_path)])
+        assert "of another machine or other packages. Fix: measure all of it" in capsys.readouterr().err
+        bench.main(["--results", str(tmp_path)])
+        assert self.kept_subjects(tmp_path) == ["A", "B"]
 
     def test_an_unknown_subject_is_refused_with_the_known_ones(self, capsys):
         with pytest.raises(SystemExit):

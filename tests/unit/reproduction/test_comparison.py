@@ -203,7 +203,9 @@ def value_of(dtype: Any) -> Any:
         return True
     if isinstance(dtype, pl.List):
         inner = dtype.inner
-        return [{"lab": RED, "srgb_hex": "#ff0000", "share": 1.0}] if isinstance(inner, pl.Struct) else [1.0, 2.0, 3.0]
+        if isinstance(inner, pl.Struct):
+            return [{"lab": RED, "srgb_hex": "#ff0000", "share": 1.0}]
+        return [1, 2, 3] if inner.is_integer() else [1.0, 2.0, 3.0]
     return 4
 
 
