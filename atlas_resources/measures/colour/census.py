@@ -46,8 +46,8 @@ class ColourCensus:
 
     @cached_property
     def rgb(self) -> NDArray[np.uint8]:
-        """uint8 [K, 3]: the distinct colours in R, G, B order."""
-        return _rgb_of(self.codes)
+        """uint8 [K, 3]: the distinct colours in R, G, B order. The numbers of a channel are side by side in memory."""
+        return np.stack([self.codes >> 16, self.codes >> 8 & 255, self.codes & 255]).astype(np.uint8).T
 
     @cached_property
     def luma(self) -> NDArray[np.uint8]:
@@ -62,15 +62,23 @@ class ColourCensus:
             lab[chunk] = rgb2lab(self.rgb[chunk] / 255)
         return lab
 
-    def histogram(self, levels: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Counts pixels by level.
+    @cached_property
+    def lab_sums(self) -> NDArray[np.float64]:
+        """float64 [K, 3]: the sum of CIE L*a*b* over the pixels of each distinct colour."""
+        return self.lab * self.counts[:, None]
 
-        Args:
-            levels: uint8 [K], the level of each distinct colour, such as `census.rgb[:, 0]` or `census.luma`.
+    @cached_property
+    def rgb_histograms(self) -> NDArray[np.int64]:
+        """int64 [3, 256]: pixels of each level of red, green and blue; each row sums to pixel_count."""
+        return np.stack([self._histogram(levels) for levels in self.rgb.T])
 
-        Returns:
-            int64 [256], summing to pixel_count. It is exact: NumPy sums in float64, which holds integers up to 2 ** 53.
-        """
+    @cached_property
+    def luma_histogram(self) -> NDArray[np.int64]:
+        """int64 [256]: pixels of each level of Rec. 709 luma."""
+        return self._histogram(self.luma)
+
+    def _histogram(self, levels: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Pixels by the level of their colour, uint8 [K]. Exact: float64 holds all integers up to 2 ** 53."""
         return np.bincount(levels, weights=self.counts, minlength=256).astype(np.int64)
 
 
@@ -122,8 +130,3 @@ def _codes_of(rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> NDArray
             codes <<= 8
             codes |= rgb[..., channel]
     return codes if mask is None else codes[mask]
-
-
-def _rgb_of(codes: NDArray[np.uint32]) -> NDArray[np.uint8]:
-    """uint8 [K, 3] of uint32 [K]."""
-    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1).astype(np.uint8)

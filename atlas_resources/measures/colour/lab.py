@@ -69,6 +69,25 @@ def lab_histogram(census: ColourCensus, grid: LabGrid = HISTOGRAM_GRID) -> LabHi
     return LabHistogram(grid.bins, grid.l_range, grid.a_range, grid.b_range, tuple(counts.tolist()))
 
 
+def sum_by_label(
+    sums: NDArray[np.float64], pixels: NDArray[np.int64], labels: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Adds up colours that have the same label. Labels that no colour has are left out.
+
+    Args:
+        sums: float64 [K, 3], the sum of L, a, b over the pixels of each colour.
+        pixels: int64 [K], pixels of each colour, at least 1.
+        labels: [K], from 0.
+
+    Returns:
+        The sums [N, 3] and the pixels [N] of each label, in ascending order.
+    """
+    grouped_pixels = np.bincount(labels, weights=pixels).astype(np.int64)
+    sums_by_axis = [np.bincount(labels, weights=sums[:, axis]) for axis in range(3)]
+    grouped_sums = np.stack(sums_by_axis, axis=1, dtype=np.float64)
+    return grouped_sums[grouped_pixels > 0], grouped_pixels[grouped_pixels > 0]
+
+
 def mean_lab(lab: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float, float]:
     """Mean CIE L*a*b* of pixels: L, a, b.
 

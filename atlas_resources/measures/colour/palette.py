@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000
 
 from atlas_resources.measures.colour.census import ColourCensus
-from atlas_resources.measures.colour.lab import LabGrid, srgb_hex_of
+from atlas_resources.measures.colour.lab import LabGrid, srgb_hex_of, sum_by_label
 
 MOST_COLOURS = 8
 
@@ -77,16 +77,16 @@ def dominant_colours_with_spread(census: ColourCensus) -> tuple[DominantColour, 
         ValueError: the census is empty.
     """
     _require_pixels(census)
-    sums, weights = _group(census.lab * census.counts[:, None], census.counts, CLUSTERING_GRID.box_of(census.lab))
+    sums, weights = sum_by_label(census.lab_sums, census.counts, CLUSTERING_GRID.box_of(census.lab))
     is_rare = weights < census.pixel_count * RARE_SHARE
-    rare = _group(sums[is_rare], weights[is_rare], RARE_GRID.box_of(sums[is_rare] / weights[is_rare, None]))
+    rare = sum_by_label(sums[is_rare], weights[is_rare], RARE_GRID.box_of(sums[is_rare] / weights[is_rare, None]))
     sums, weights = np.concatenate([sums[~is_rare], rare[0]]), np.concatenate([weights[~is_rare], rare[1]])
     palettes = []
     seeds = range(K_MEANS_SEED, K_MEANS_SEED + K_MEANS_REPEATS)
     for seed, (labels, variance) in zip(
         seeds, _k_means(sums / weights[:, None], weights, MOST_COLOURS, seeds), strict=True
     ):
-        palettes.append((variance, seed, _palette(*_merge_alike(*_group(sums, weights, labels)))))
+        palettes.append((variance, seed, _palette(*_merge_alike(*sum_by_label(sums, weights, labels)))))
     best, *others = (palette for *_, palette in sorted(palettes, key=lambda entry: entry[:2]))
     return tuple(
         DominantColour(colour.lab, colour.srgb_hex, colour.share, max(_distance(colour, other) for other in others))
@@ -111,24 +111,14 @@ def dominant_colours(census: ColourCensus, most: int = MOST_COLOURS) -> tuple[Pa
         ValueError: the census is empty.
     """
     _require_pixels(census)
-    sums, weights = _group(census.lab * census.counts[:, None], census.counts, CLUSTERING_GRID.box_of(census.lab))
+    sums, weights = sum_by_label(census.lab_sums, census.counts, CLUSTERING_GRID.box_of(census.lab))
     ((labels, _),) = _k_means(sums / weights[:, None], weights, most, [K_MEANS_SEED])
-    return _palette(*_merge_alike(*_group(sums, weights, labels)))
+    return _palette(*_merge_alike(*sum_by_label(sums, weights, labels)))
 
 
 def _require_pixels(census: ColourCensus) -> None:
     if census.pixel_count == 0:
         raise ValueError("a palette needs at least one pixel, found an empty census")
-
-
-def _group(
-    sums: NDArray[np.float64], weights: NDArray[np.int64], labels: NDArray[np.integer]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Sums of Lab [K, 3] and counts of pixels [K] added up by label [K]. Labels without pixels are left out."""
-    grouped_weights = np.bincount(labels, weights=weights).astype(np.int64)
-    sums_by_axis = [np.bincount(labels, weights=sums[:, axis]) for axis in range(3)]
-    grouped_sums = np.stack(sums_by_axis, axis=1, dtype=np.float64)
-    return grouped_sums[grouped_weights > 0], grouped_weights[grouped_weights > 0]
 
 
 def _k_means(
@@ -140,10 +130,10 @@ def _k_means(
     """
     # scikit-learn takes 0.7 s to import, so only a process that makes a palette imports it.
     from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import get_cached_controller
 
     found = []
-    with threadpool_limits(limits=1):  # which looks for all libraries of the process each time
+    with get_cached_controller().limit(limits=1):
         for seed in seeds:
             k_means = KMeans(
                 min(clusters, len(points)),
@@ -168,7 +158,7 @@ def _merge_alike(
             break
         labels = np.arange(len(weights))
         labels[other] = one
-        sums, weights = _group(sums, weights, labels)
+        sums, weights = sum_by_label(sums, weights, labels)
     return sums, weights
 
 

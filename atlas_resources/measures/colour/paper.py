@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from atlas_resources.measures.colour.census import ColourCensus
-from atlas_resources.measures.colour.lab import mean_lab, srgb_hex_of
+from atlas_resources.measures.colour.lab import srgb_hex_of, sum_by_label
 from atlas_resources.measures.colour.levels import otsu_threshold
 
 Lab = tuple[float, float, float]
@@ -45,12 +47,12 @@ def split_paper(census: ColourCensus) -> PaperSplit:
     Raises:
         ValueError: the census is empty.
     """
-    threshold = otsu_threshold(census.histogram(census.luma))
+    threshold = otsu_threshold(census.luma_histogram)
     is_paper = census.luma > threshold
-    paper_px = int(census.counts[is_paper].sum())
-    paper_lab = mean_lab(census.lab[is_paper], census.counts[is_paper]) if paper_px else None
+    sums, pixels = sum_by_label(census.lab_sums, census.counts, is_paper.astype(np.intp))
     # The darkest pixels are never above the threshold, so there is always a foreground.
-    foreground_lab = mean_lab(census.lab[~is_paper], census.counts[~is_paper])
+    foreground_lab, *paper_labs = ((lightness, a, b) for lightness, a, b in (sums / pixels[:, None]).tolist())
+    paper_lab, paper_px = next(iter(paper_labs), None), int(pixels[1:].sum())
     return PaperSplit(
         threshold=threshold,
         paper_ratio=paper_px / census.pixel_count,

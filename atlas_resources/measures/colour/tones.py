@@ -95,9 +95,8 @@ def measure_tones(census: ColourCensus, extremes: Extremes | None = None) -> Ton
         ValueError: the census is empty.
     """
     extremes = extremes or count_extremes(census.rgb, census.counts)
-    red, green, blue = (describe_levels(census.histogram(census.rgb[:, channel])) for channel in range(3))
-    luminance_histogram = census.histogram(census.luma)
-    luminance = describe_levels(luminance_histogram)
+    red, green, blue = map(describe_levels, census.rgb_histograms)
+    luminance = describe_levels(census.luma_histogram)
     lowest, highest = census.rgb.min(axis=1), census.rgb.max(axis=1)
     grey_px = _pixels_where(census, highest - lowest <= GREY_SPREAD)
     return Tones(
@@ -108,8 +107,8 @@ def measure_tones(census: ColourCensus, extremes: Extremes | None = None) -> Ton
         luminance_mean=luminance.mean,
         luminance_std=luminance.std,
         luminance_entropy=luminance.entropy_bits,
-        luminance_p01=percentile_level(luminance_histogram, 1),
-        luminance_p99=percentile_level(luminance_histogram, 99),
+        luminance_p01=percentile_level(census.luma_histogram, 1),
+        luminance_p99=percentile_level(census.luma_histogram, 99),
         background_ratio=_pixels_where(census, lowest >= BACKGROUND_LEVEL) / census.pixel_count,
         white_ratio=extremes.white_px / census.pixel_count,
         black_ratio=extremes.black_px / census.pixel_count,
@@ -122,13 +121,13 @@ def measure_tones(census: ColourCensus, extremes: Extremes | None = None) -> Ton
 
 def measure_colours(census: ColourCensus) -> ColourCounts:
     """Histograms, palette and paper of the pixels of a census. Raises ValueError if it is empty."""
-    red, green, blue = (tuple(census.histogram(census.rgb[:, channel]).tolist()) for channel in range(3))
+    red, green, blue = map(tuple, census.rgb_histograms.tolist())
     return ColourCounts(
         pixel_count=census.pixel_count,
         red=red,
         green=green,
         blue=blue,
-        luminance=tuple(census.histogram(census.luma).tolist()),
+        luminance=tuple(census.luma_histogram.tolist()),
         lab=lab_histogram(census),
         dominant_colours=dominant_colours_with_spread(census),
         paper=split_paper(census),

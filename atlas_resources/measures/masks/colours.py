@@ -48,7 +48,7 @@ def describe_colours(census: ColourCensus, paper: PaperSplit, most_colours: int)
     Raises:
         ValueError: the census is empty.
     """
-    histogram = census.histogram(census.luma)
+    histogram = census.luma_histogram
     levels = describe_levels(histogram)
     lab = mean_lab(census.lab, census.counts)
     chroma = (np.hypot(census.lab[:, 1], census.lab[:, 2]) * census.counts).sum() / census.pixel_count

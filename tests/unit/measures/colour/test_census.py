@@ -27,9 +27,9 @@ def test_a_small_picture_is_counted_by_hand():
 
 def test_histograms_follow_from_the_census():
     census = count_colours(PICTURE)
-    red = census.histogram(census.rgb[:, 0])
+    red = census.rgb_histograms[0]
     assert {level: int(red[level]) for level in np.flatnonzero(red)} == {0: 1, 250: 3, 255: 2}
-    luminance = census.histogram(census.luma)
+    luminance = census.luma_histogram
     # cream: 0.2126 * 250 + 0.7152 * 240 + 0.0722 * 220 = 240.682; red: 54.213
     assert {level: int(luminance[level]) for level in np.flatnonzero(luminance)} == {0: 1, 54: 2, 241: 3}
 
@@ -53,8 +53,8 @@ def test_every_pixel_is_counted_once(rgb: np.ndarray):
     expected = Counter(map(tuple, rgb.reshape(-1, 3).tolist()))
     assert dict(zip(map(tuple, census.rgb.tolist()), census.counts.tolist(), strict=True)) == expected
     assert (np.diff(census.codes.astype(np.int64)) > 0).all()
-    for levels in (*census.rgb.T, census.luma):
-        assert census.histogram(levels).sum() == rgb.shape[0] * rgb.shape[1]
+    for histogram in (*census.rgb_histograms, census.luma_histogram):
+        assert histogram.sum() == rgb.shape[0] * rgb.shape[1]
 
 
 @pytest.mark.parametrize("is_masked", [False, True])
