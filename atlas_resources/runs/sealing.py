@@ -6,34 +6,28 @@ No models here.
 import fcntl
 import hashlib
 import io
-import os
-import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from atlas_resources.files.contract import SCHEMA_VERSION, digest_bytes, file_bytes
 from atlas_resources.files.durable import (
-    make_folder,
     sync_folder,
     write_bytes_atomically,
     write_folder_synced,
     write_json_atomically,
 )
-from atlas_resources.files.hosts.freshness import refresh
 from atlas_resources.instruments.instrument import Instrument
 from atlas_resources.models.memory import peak_device_memory_bytes, peak_memory_bytes
 from atlas_resources.plates.contracts import FileDigest
 from atlas_resources.plates.dataset import Dataset
 from atlas_resources.plates.plate import Plate
 from atlas_resources.plates.run_contracts import (
-    RUN_ID_PATTERN,
     Metrics,
     RunConfig,
     RunManifest,
@@ -43,18 +37,13 @@ from atlas_resources.plates.run_contracts import (
 )
 from atlas_resources.runs.claims import sweep_dead
 from atlas_resources.runs.provenance import code_version, environment
+from atlas_resources.runs.run_ids import reserve_run_id
 from atlas_resources.runs.sealed import MANIFEST_NAME, METRICS_NAME
 from atlas_resources.runs.stages import Stopwatch
 from atlas_resources.sharing.worker import SealedByAnother, shared
 from atlas_resources.tables.results import FILE_OF_ROLE, identify_rows
 
 VERSION_KEY = "atlas.schema_version"
-CLOCK_TOLERANCE = timedelta(minutes=1)
-"""Clocks of machines that share a dataset may differ by as much."""
-
-
-class ClockSetBack(RuntimeError):
-    """The clock is behind the newest run. The newest run of a plate is its current one, so that no run may be begun."""
 
 
 @dataclass(frozen=True)
@@ -235,46 +224,6 @@ class Run:
             store.publish_report(self.folder / name)
 
 
-def _time_of_run(dataset: Dataset) -> datetime:
-    """The present time, or that of the newest run if the clock is a little behind it. Raises ClockSetBack."""
-    now = datetime.now(UTC)
-    refresh(dataset.reports_dir)
-    run_ids = [name for name in os.listdir(dataset.reports_dir) if re.fullmatch(RUN_ID_PATTERN, name)]
-    if not run_ids:
-        return now
-    newest = max(run_ids)
-    at = datetime.strptime(newest[:20], "run-%Y%m%d-%H%M%SZ").replace(tzinfo=UTC)
-    if at - now > CLOCK_TOLERANCE:
-        raise ClockSetBack(
-            f"the clock of this machine says {now:%Y-%m-%d %H:%M:%S} UTC, and {newest} in {dataset.reports_dir} is of "
-            f"{at:%Y-%m-%d %H:%M:%S} UTC: a new run would count as older than that one. Fix: set the clock"
-        )
-    return max(now, at)
-
-
-def _reserve_run_id(dataset: Dataset, fingerprint: str) -> str:
-    """An unused run id, not older than any other. Creating its report folder reserves it for this process.
-
-    Raises:
-        ClockSetBack: the clock is behind the newest run by more than CLOCK_TOLERANCE; of less, it is waited for.
-    """
-    make_folder(dataset.reports_dir)
-    while True:
-        run_id = f"run-{_time_of_run(dataset):%Y%m%d-%H%M%SZ}-{fingerprint[:8]}"
-        try:
-            (dataset.reports_dir / run_id).mkdir()
-        except FileExistsError:
-            time.sleep(0.2)
-            continue
-        store = shared(dataset)
-        if store is not None and not store.reserve_run_id(run_id):
-            (dataset.reports_dir / run_id).rmdir()
-            time.sleep(0.2)
-            continue
-        sync_folder(dataset.reports_dir)
-        return run_id
-
-
 @contextmanager
 def open_run(
     dataset: Dataset,
@@ -283,7 +232,7 @@ def open_run(
     server: ServerRecord | None = None,
 ) -> Iterator[Run]:
     """Reserves a run id and holds the run's lock while the block runs. The kernel releases it if the process dies."""
-    run = Run(dataset, instrument, _reserve_run_id(dataset, instrument.identity.fingerprint), dagster_run_id, server)
+    run = Run(dataset, instrument, reserve_run_id(dataset, instrument.identity.fingerprint), dagster_run_id, server)
     lock_path = run.folder / ".lock"
     try:
         with lock_path.open("w+b") as lock:

@@ -5,18 +5,34 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from atlas_resources.files.locking import locked
 from atlas_resources.files.project import PROJECT_ROOT
 
 
-def install_wheel(folder: Path) -> Path:
-    """The project's packages as the wheel has them. What they depend on is that of the tests' own environment."""
+def installed_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the project's packages as the wheel has them, made once for all processes of the tests.
+
+    What the packages depend on is that of the tests' own environment.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with locked(folder / "wheel.lock"):
+        if not (folder / "wheel" / "installed").is_file():
+            _install(folder / "wheel")
+            (folder / "wheel" / "installed").touch()
+    return folder / "wheel" / "site"
+
+
+def _install(folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     source = folder / "source"
     subprocess.run(["git", "clone", "--quiet", str(PROJECT_ROOT), str(source)], check=True)
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(source)], check=True)
     (wheel,) = folder.glob("*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--target", str(folder / "site"), str(wheel)], check=True)
-    return folder / "site"
 
 
 def atlas(packages: Path, folder: Path, *arguments: str) -> str:

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from PIL import Image
 from support.readme_answers import README, differences, shown
-from support.wheel import atlas, install_wheel
+from support.wheel import atlas, installed_wheel
 
 from atlas_assets.demo.judgement import neighbours_of_all
 from atlas_assets.demo.tour import EMBEDDERS
@@ -28,7 +28,7 @@ QUERIES_PAGE = PROJECT_ROOT / "docs" / "queries.md"
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the wheel's packages."""
-    return install_wheel(tmp_path_factory.mktemp("wheel"))
+    return installed_wheel(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

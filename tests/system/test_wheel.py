@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.served import BIN
-from support.wheel import atlas, install_wheel, run
+from support.wheel import atlas, installed_wheel, run
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the wheel's packages."""
-    return install_wheel(tmp_path_factory.mktemp("wheel"))
+    return installed_wheel(tmp_path_factory)
 
 
 def test_nothing_of_the_checkout_is_used(packages: Path, tmp_path: Path):

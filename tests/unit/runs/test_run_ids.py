@@ -6,7 +6,8 @@ import pytest
 from support.fake_instruments import EMBEDDER, fake_registry, fake_spec
 from support.made_results import run_instrument
 
-from atlas_resources.runs.sealing import ClockSetBack
+from atlas_resources.runs import run_ids
+from atlas_resources.runs.run_ids import ClockSetBack
 
 
 @pytest.fixture
@@ -40,3 +41,23 @@ def test_a_forced_run_after_a_faster_clock_is_the_current_one(dataset, registry)
     (first,) = (folder.name for folder in dataset.reports_dir.iterdir())
     run_instrument(dataset, registry, EMBEDDER, is_forced=True)
     assert max(folder.name for folder in dataset.reports_dir.iterdir()) > first
+
+
+def test_runs_that_begin_in_one_second_have_ids_of_the_seconds_after_it_in_their_order(dataset, registry):
+    for _ in range(4):
+        run_instrument(dataset, registry, EMBEDDER, is_forced=True)
+    made = [folder.name for folder in dataset.reports_dir.iterdir()]
+    assert len(set(made)) == 4
+    for plate in dataset.plates():
+        begun = sorted(plate.runs_folder.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+        assert [folder.name for folder in begun] == sorted(made)
+
+
+def test_a_run_waits_for_the_clock_if_its_id_would_be_far_ahead_of_it(dataset, registry, monkeypatch):
+    waited = []
+    monkeypatch.setattr(run_ids.time, "sleep", waited.append)
+    monkeypatch.setattr(run_ids, "MOST_AHEAD", timedelta(seconds=3))
+    for _ in range(8):
+        run_instrument(dataset, registry, EMBEDDER, is_forced=True)
+    assert len(list(dataset.reports_dir.iterdir())) == 8
+    assert 1 in waited
