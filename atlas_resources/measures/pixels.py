@@ -75,14 +75,19 @@ def measure_pixels(image: Image.Image, extremes: Extremes | None = None) -> Pixe
     if image.mode != "RGB":
         raise ValueError(f'measure_pixels needs an image of mode "RGB", found "{image.mode}"')
     census = count_colours(pixels_of(image))  # first: its table is the largest of what is held beside the picture
-    levels = luma_of_image(image)
     return PixelFacts(
         geometry=measure_geometry(*image.size),
         tones=measure_tones(census, extremes),
-        texture=Texture(laplacian_variance(levels), edge_density(levels)),
+        texture=measure_texture(image),
         hashes=perceptual_hashes(image),
         colours=measure_colours(census),
     )
+
+
+def measure_texture(image: Image.Image) -> Texture:
+    """Sharpness and edges of the luma of a picture of mode "RGB"."""
+    levels = luma_of_image(image)
+    return Texture(laplacian_variance(levels), edge_density(levels))
 
 
 def measure_geometry(width: int, height: int) -> Geometry:

@@ -4,6 +4,8 @@ Everything about colour that does not depend on the positions of pixels follows 
 with the number of distinct colours, and not of pixels.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,8 +18,11 @@ from atlas_resources.measures.windows import bounding_box, row_strips
 
 COLOURS = 1 << 24
 
-# From here on, a table of all colours is faster than sorting. It takes 64 MiB, and as long for a small picture.
-TABLE_PIXELS = 1 << 20
+# From here on, a table of all colours is faster than sorting. It takes 64 MiB.
+TABLE_PIXELS = 1 << 21
+
+_TABLES: list[NDArray[np.int32]] = []
+"""Tables that no thread counts in now, of zeros: at most one for each thread that ever counted."""
 
 # Strips of this size fit a core's cache.
 STRIP_PIXELS = 1 << 17
@@ -112,11 +117,29 @@ def _sort(rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> tuple[NDArr
 
 def _tabulate(rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """The same by a table of all 2 ** 24 colours, in one pass; int32 counts more pixels than a picture may have."""
-    table, one = np.zeros(COLOURS, np.int32), np.int32(1)
-    for rows in row_strips(rgb.shape[0], rgb.shape[1], STRIP_PIXELS):
-        np.add.at(table, _codes_of(rgb[rows], None if mask is None else mask[rows]).reshape(-1), one)
-    codes = np.flatnonzero(table != 0).astype(np.uint32)  # found in booleans four times as fast as in integers
-    return codes, table[codes].astype(np.int64)
+    with _table_of_zeros() as table:
+        for rows in row_strips(rgb.shape[0], rgb.shape[1], STRIP_PIXELS):
+            np.add.at(table, _codes_of(rgb[rows], None if mask is None else mask[rows]).reshape(-1), np.int32(1))
+        codes = np.concatenate([_counted(table, part) for part in row_strips(COLOURS, 1, 8 * STRIP_PIXELS)])
+        counts = table[codes].astype(np.int64)
+        table[codes] = 0
+    return codes, counts
+
+
+def _counted(table: NDArray[np.int32], part: slice) -> NDArray[np.uint32]:
+    """uint32 [N]: the codes of a part of the table that were counted. Found in booleans, which is faster by four."""
+    return (np.flatnonzero(table[part] != 0) + part.start).astype(np.uint32)
+
+
+@contextmanager
+def _table_of_zeros() -> Iterator[NDArray[np.int32]]:
+    """int32 [2 ** 24], zeros, as it must be left. It is used again: for a new one, the kernel has to clear 64 MiB."""
+    try:
+        table = _TABLES.pop()
+    except IndexError:
+        table = np.zeros(COLOURS, np.int32)
+    yield table  # one that an error ends in the middle is not kept
+    _TABLES.append(table)
 
 
 def _codes_of(rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> NDArray[np.intp]:

@@ -7,6 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 from skimage.color import lab2rgb
 
 from atlas_resources.measures.colour.census import ColourCensus
+from atlas_resources.measures.windows import row_strips
+
+# Arrays of so many colours fit a core's cache, and their memory is used again for the next ones.
+CHUNK_COLOURS = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,11 @@ class LabGrid:
             includes its upper edge too.
         """
         flat = np.zeros(len(lab), np.int64)
-        for axis, (low, high) in enumerate((self.l_range, self.a_range, self.b_range)):
-            bins = self.bins[axis]
-            position = np.floor((lab[:, axis] - low) * (bins / (high - low)))
-            flat = flat * bins + np.clip(position, 0, bins - 1).astype(np.int64)
+        for part in row_strips(len(lab), 1, CHUNK_COLOURS):
+            for axis, (low, high) in enumerate((self.l_range, self.a_range, self.b_range)):
+                bins = self.bins[axis]
+                position = np.floor((lab[part, axis] - low) * (bins / (high - low)))
+                flat[part] = flat[part] * bins + np.clip(position, 0, bins - 1).astype(np.int64)
         return flat
 
 
@@ -82,10 +87,10 @@ def sum_by_label(
     Returns:
         The sums [N, 3] and the pixels [N] of each label, in ascending order.
     """
-    grouped_pixels = np.bincount(labels, weights=pixels).astype(np.int64)
+    # Of half a million boxes some ten thousand have colours: labels without gaps need less memory than the boxes.
+    labels = (np.cumsum(np.bincount(labels) > 0, dtype=np.int32) - 1)[labels]
     sums_by_axis = [np.bincount(labels, weights=sums[:, axis]) for axis in range(3)]
-    grouped_sums = np.stack(sums_by_axis, axis=1, dtype=np.float64)
-    return grouped_sums[grouped_pixels > 0], grouped_pixels[grouped_pixels > 0]
+    return np.stack(sums_by_axis, axis=1), np.bincount(labels, weights=pixels).astype(np.int64)
 
 
 def mean_lab(lab: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float, float]:
