@@ -2,8 +2,24 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+
+LONG_SECONDS = 20
+"""Less than an endless answer takes, and enough for a client on a busy machine to leave it."""
+
+
+def drip(connection: socket.socket, chunks: Iterable[bytes], seconds: float = 0.05) -> None:
+    """Sends some bytes now and then, so that no timeout of the socket is reached."""
+    for chunk in chunks:
+        connection.sendall(chunk)
+        time.sleep(seconds)
+
+
+def hang(connection: socket.socket) -> None:
+    """Answers nothing."""
+    time.sleep(3 * LONG_SECONDS)
 
 
 @contextmanager

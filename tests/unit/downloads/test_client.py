@@ -15,7 +15,7 @@ from support.hub_server import Fault
 from support.made_hubs import only_loopback
 from support.made_pulls import HURRIED, IMPATIENT
 from support.scan_server import ScanServer, running_scan_server
-from support.socket_server import answering
+from support.socket_server import LONG_SECONDS, answering, drip, hang
 
 from atlas_resources.downloads.addresses import redirected, require_address, require_public
 from atlas_resources.downloads.client import Manners, Session, Visit, open_session
@@ -288,23 +288,19 @@ def test_an_endless_body_is_cut(server: ScanServer):
 def test_a_slow_body_is_cut_each_time_it_is_tried():
     def answer(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        while True:
-            connection.sendall(b" ")
-            time.sleep(0.05)
+        drip(connection, itertools.repeat(b" "))
 
     started = time.monotonic()
     with serving(answer) as address, session(patience=HURRIED) as opened, pytest.raises(DownloadFailed) as refused:
         opened.read_bytes(address, 1 << 20)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < LONG_SECONDS
     assert "tried 2 times; one that brings less than 1,000 bytes in 0.4 seconds is cut off" in str(refused.value)
 
 
 def test_the_end_of_the_time_ends_a_request_that_waits():
     def answer(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        while True:
-            connection.sendall(b" " * 10)
-            time.sleep(0.02)
+        drip(connection, itertools.repeat(b" " * 10), 0.02)
 
     with serving(answer) as address, session(total_seconds=0.5) as opened, pytest.raises(Stopped, match="--max-hours"):
         opened.read_bytes(address, 1 << 20)
@@ -315,7 +311,7 @@ def test_stopping_ends_a_request_that_waits_for_bytes_at_once():
 
     def answer(connection: socket.socket) -> None:
         is_waiting.set()
-        time.sleep(50)
+        hang(connection)
 
     with serving(answer) as address, session() as opened:
         timer = threading.Thread(target=lambda: (is_waiting.wait(10), time.sleep(0.2), opened.visit.stop()))
@@ -324,7 +320,7 @@ def test_stopping_ends_a_request_that_waits_for_bytes_at_once():
         with pytest.raises(Stopped, match="was stopped"):
             opened.read_bytes(address, 100)
         timer.join()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < LONG_SECONDS
 
 
 def test_a_host_that_is_not_there_is_reported_with_the_tries():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.hub_server import Fault
 from support.made_hubs import CONFIG, KEY, MODEL, REVISION, WEIGHTS, Bench, bench, only_loopback
 from support.made_specs import content_of, with_field, write_spec
-from support.socket_server import answering
+from support.socket_server import LONG_SECONDS, answering, drip
 
 from atlas_resources.downloads.limits import MAX_ANSWER_BYTES, LeastRate
 from atlas_resources.downloads.patience import PATIENCE, Patience
@@ -34,12 +34,6 @@ QUICK = Patience(tries=2, first_wait_seconds=0.01, longest_wait_seconds=0.02, le
 HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
-def drip(connection: socket.socket, chunks: Iterator[bytes], seconds: float) -> None:
-    for chunk in chunks:
-        connection.sendall(chunk)
-        time.sleep(seconds)
-
-
 @contextmanager
 def serving(answer: Callable[[socket.socket], None]) -> Iterator[Hub]:
     """A hub that reads each request's first bytes and then answers as the function does."""
@@ -49,23 +43,23 @@ def serving(answer: Callable[[socket.socket], None]) -> Iterator[Hub]:
 
 def slow_headers(connection: socket.socket) -> None:
     connection.sendall(HEADERS)
-    drip(connection, (b"X-%d: a\r\n" % number for number in itertools.count()), 0.05)
+    drip(connection, (b"X-%d: a\r\n" % number for number in itertools.count()))
 
 
 def slow_body(connection: socket.socket) -> None:
     connection.sendall(HEADERS + b"Content-Length: 100000\r\n\r\n")
-    drip(connection, itertools.repeat(b" "), 0.05)
+    drip(connection, itertools.repeat(b" "))
 
 
 def slow_chunk_header(connection: socket.socket) -> None:
     """The length of a chunk, with an extension of it that does not end: no byte of the body arrives."""
     connection.sendall(HEADERS + b"Transfer-Encoding: chunked\r\n\r\n1;")
-    drip(connection, itertools.repeat(b"x"), 0.05)
+    drip(connection, itertools.repeat(b"x"))
 
 
 def quick_then_slow(connection: socket.socket) -> None:
     connection.sendall(HEADERS + b"Content-Length: 1000000\r\n\r\n" + b" " * 900_000)
-    drip(connection, itertools.repeat(b" "), 0.05)
+    drip(connection, itertools.repeat(b" "))
 
 
 @pytest.mark.parametrize("answer", [slow_headers, slow_body, slow_chunk_header, quick_then_slow])
@@ -73,7 +67,7 @@ def test_a_slow_answer_is_cut_off_each_time_it_is_tried(answer: Callable[[socket
     started = time.monotonic()
     with serving(answer) as hub, hub_session(hub), pytest.raises(HubError) as refused:
         read_small(hub, MODEL, REVISION, "config.json")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < LONG_SECONDS
     assert "tried 2 times. One that brings less than 1,000 bytes in 0.4 seconds is cut off." in str(refused.value)
 
 
@@ -82,7 +76,7 @@ def test_a_large_file_that_comes_steadily_is_not_cut_off(tmp_path: Path, only_lo
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(HEADERS + b"Content-Length: 20000\r\n\r\n")
-        drip(connection, itertools.repeat(b"x" * 500, 40), 0.05)
+        drip(connection, itertools.repeat(b"x" * 500, 40))
 
     part = tmp_path / "part"
     with serving(answer) as hub, hub_session(hub):
