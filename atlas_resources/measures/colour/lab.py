@@ -90,7 +90,7 @@ def sum_by_label(
     # Of half a million boxes some ten thousand have colours: labels without gaps need less memory than the boxes.
     labels = (np.cumsum(np.bincount(labels) > 0, dtype=np.int32) - 1)[labels]
     sums_by_axis = [np.bincount(labels, weights=sums[:, axis]) for axis in range(3)]
-    return np.stack(sums_by_axis, axis=1), np.bincount(labels, weights=pixels).astype(np.int64)
+    return np.stack(sums_by_axis, axis=1, dtype=np.float64), np.bincount(labels, weights=pixels).astype(np.int64)
 
 
 def mean_lab(lab: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float, float]:
