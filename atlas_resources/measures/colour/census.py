@@ -22,10 +22,11 @@ COLOURS = 1 << 24
 TABLE_PIXELS = 1 << 21
 
 _TABLES: list[NDArray[np.int32]] = []
-"""Tables that no thread counts in now, of zeros: at most one for each thread that ever counted."""
+"""Tables of zeros that no thread counts in now, as many as threads have counted at the same time."""
 
-# Strips of this size fit a core's cache.
+# Strips of this size fit a core's cache, and so do the booleans of a part of the table.
 STRIP_PIXELS = 1 << 17
+TABLE_CHUNK = 1 << 20
 
 # Bounds the temporary arrays of the conversion to Lab, which are several times as large as its result. From some 29,000
 # on, OpenBLAS multiplies by 3 x 3 on all cores, whose second waits more than it works.
@@ -120,7 +121,7 @@ def _tabulate(rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> tuple[N
     with _table_of_zeros() as table:
         for rows in row_strips(rgb.shape[0], rgb.shape[1], STRIP_PIXELS):
             np.add.at(table, _codes_of(rgb[rows], None if mask is None else mask[rows]).reshape(-1), np.int32(1))
-        codes = np.concatenate([_counted(table, part) for part in row_strips(COLOURS, 1, 8 * STRIP_PIXELS)])
+        codes = np.concatenate([_counted(table, part) for part in row_strips(COLOURS, 1, TABLE_CHUNK)])
         counts = table[codes].astype(np.int64)
         table[codes] = 0
     return codes, counts

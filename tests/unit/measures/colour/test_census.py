@@ -1,6 +1,7 @@
 """The colour census: each distinct colour once, with exactly its pixels."""
 
 from collections import Counter
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -71,6 +72,19 @@ def test_the_table_counts_as_sorting_does(monkeypatch: pytest.MonkeyPatch, is_ma
     assert (by_table.codes.dtype, by_table.counts.dtype) == (np.uint32, np.int64)
     np.testing.assert_array_equal(by_table.codes, by_sorting.codes)
     np.testing.assert_array_equal(by_table.counts, by_sorting.counts)
+
+
+def test_a_table_that_is_used_again_knows_nothing_of_the_picture_before(monkeypatch: pytest.MonkeyPatch):
+    """Nor of one whose counting an error ended."""
+    monkeypatch.setattr(census_module, "TABLE_PIXELS", 0)
+    count_colours(np.full((5, 5, 3), RED, np.uint8))
+    with monkeypatch.context() as patch:
+        patch.setattr(census_module, "_counted", Mock(side_effect=MemoryError))
+        with pytest.raises(MemoryError):
+            count_colours(np.full((5, 5, 3), CREAM, np.uint8))
+    census = count_colours(PICTURE)
+    assert census.codes.tolist() == [0, 16445660, 16711680]
+    assert census.counts.tolist() == [1, 3, 2]
 
 
 @pytest.mark.parametrize("table_pixels", [0, 1 << 20])
