@@ -13,7 +13,7 @@ from atlas_resources.files.project import PROJECT_ROOT
 
 SCREENSHOTS = PROJECT_ROOT / "build" / "screenshots"
 SHOW_MS = 120_000  # a time limit, not a measure of speed
-expect.set_options(timeout=SHOW_MS)  # 5 s by default, whatever time limit the page has
+expect.set_options(timeout=SHOW_MS)  # 5 s by default, also where the page has another time limit
 
 
 def find_chromium() -> str | None:

@@ -56,5 +56,5 @@ class Item:
 def test_a_listed_file_a_listed_test_and_listed_parameters_are_left_out(name, is_left_out):
     item = Item(name)
     listed = ["tests/a.py::test_one", "tests/b.py", "tests/c.py::test_one[x]"]
-    leave_out([item], listed)  # type: ignore[list-item] # an item as far as it is used
+    leave_out([item], listed)  # type: ignore[list-item] # it has the attributes that are read
     assert bool(item.markers) == is_left_out

@@ -1,4 +1,4 @@
-"""CIE L*a*b* (D65, 2 degree observer): a grid of boxes over it, the 3-D histogram of a census, mean and conversion."""
+"""CIE L*a*b* (D65, 2 degree observer): boxes over it, the 3-D histogram of a census, sums, mean and conversion."""
 
 from dataclasses import dataclass
 

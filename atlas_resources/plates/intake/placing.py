@@ -95,7 +95,7 @@ def is_last(gate: int, incoming: Path) -> bool:
     if os.pread(gate, len(name) + 1, 0) == name:
         return True
     os.ftruncate(gate, 0)
-    with suppress(OSError):  # a full disk: an empty file names nobody, so that plates are listed again at each turn
+    with suppress(OSError):  # on a full disk the file stays empty, and plates are listed again at each turn
         os.write(gate, name)
     return False
 
